@@ -1,0 +1,59 @@
+"""Floor 11: the command line. Parses, calls the façade, prints.
+
+Commands are imported when they are called, so that `musicvae --help` stays light.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from musicvae import __version__
+from musicvae.errors import MusicVAEError
+
+_COMMANDS = {
+    "corpus": "the built-in public-domain corpora, as MIDI",
+    "prepare": "a folder of MIDI to shards and a report",
+    "train": "learn a latent space from a folder of MIDI",
+    "sample": "new songs",
+    "interpolate": "songs between songs",
+    "reconstruct": "songs through the bottleneck and back",
+    "plot": "a song's piano roll as a picture",
+    "info": "what a checkpoint is",
+    "presets": "the shipped presets",
+}
+
+
+class _Commands(click.Group):
+    """A group whose commands live in modules of the same name, imported on use."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = import_module(f"musicvae.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(_COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except MusicVAEError as error:
+            click.echo(f"musicvae: {error}", err=True)
+            sys.exit(1)
+        except BrokenPipeError:
+            sys.stderr.close()
+            sys.exit(1)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="musicvae")
+def main() -> None:
+    """Learn a latent space of bars from MIDI, and make songs from it."""

@@ -1,0 +1,47 @@
+"""Floor 0: everything a user can get wrong, as one small exception tree.
+
+Every message is one line that names the file (or the option), the reason, and what to do.
+The command line prints it and exits 1; from Python it is an ordinary exception.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+class MusicVAEError(Exception):
+    """Base of all errors that are about the user's input rather than about this code."""
+
+
+class FileError(MusicVAEError):
+    """A problem with one file: ``path: reason; hint``."""
+
+    def __init__(self, path: str | Path, reason: str, hint: str = "") -> None:
+        self.path = str(path)
+        self.reason = " ".join(str(reason).split())
+        self.hint = hint
+        super().__init__(f"{self.path}: {self.reason}" + (f"; {hint}" if hint else ""))
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        # Exceptions cross process borders when folders are read in parallel.
+        return (type(self), (self.path, self.reason, self.hint))
+
+
+class ReadError(FileError):
+    """A file that cannot be read as music."""
+
+
+class WriteError(FileError):
+    """A result that cannot be written where it was asked to go."""
+
+
+class CheckpointError(FileError):
+    """A checkpoint that is missing, damaged, or of another format version."""
+
+
+class ConfigError(MusicVAEError):
+    """A preset, a ``--set`` or an argument that does not make sense."""
+
+
+class DataError(MusicVAEError):
+    """A folder or corpus from which nothing can be learned."""

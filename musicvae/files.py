@@ -1,0 +1,70 @@
+"""Floor 0: how files are written: aside, then renamed, so a crash leaves the old file whole."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from musicvae.errors import WriteError
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """A temporary path beside `path`; it takes `path`'s place when the block ends well.
+
+    Missing parent folders are made. Raises `WriteError` if the place cannot be written.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        os.close(handle)
+    except OSError as error:
+        raise WriteError(target, _reason(error), "choose another place with --out") from None
+    aside = Path(name)
+    try:
+        yield aside
+        umask = os.umask(0)
+        os.umask(umask)
+        aside.chmod(0o666 & ~umask)
+        os.replace(aside, target)
+    except OSError as error:
+        raise WriteError(target, _reason(error), "choose another place with --out") from None
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_bytes(path: str | Path, content: bytes) -> Path:
+    """Write `content` to `path` in one step. Raises `WriteError`."""
+    with replacing(path) as aside:
+        aside.write_bytes(content)
+    return Path(path)
+
+
+def writable_folder(path: str | Path) -> Path:
+    """Make the folder if need be and prove that files can be put there, or raise `WriteError`."""
+    folder = Path(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".part"):
+            pass
+    except OSError as error:
+        raise WriteError(folder, _reason(error), "choose another folder with --out") from None
+    return folder
+
+
+def next_free(folder: Path, stem: str, suffix: str) -> int:
+    """The first number N for which neither `stem-N.suffix` nor a later one exists in `folder`."""
+    taken = [
+        int(found.stem.rsplit("-", 1)[1])
+        for found in folder.glob(f"{stem}-*{suffix}")
+        if found.stem.rsplit("-", 1)[1].isdigit()
+    ]
+    return max(taken, default=0) + 1
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

@@ -1,0 +1,1 @@
+"""Floor 3: files <-> Song (MIDI, scores) and Song -> sound."""

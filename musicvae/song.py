@@ -1,0 +1,298 @@
+"""Floor 1: a song as numpy structure-of-arrays, in ticks.
+
+`Song` is what every file format is read into and written from. It is immutable: arrays are
+copied in, sorted, and frozen, so a song can be shared without fear. Time is in ticks
+throughout; `ticks_per_quarter` says how long a tick is, and `Tempo` how fast they pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+if TYPE_CHECKING:
+    import pretty_midi
+
+Ints = NDArray[np.int64]
+
+
+def _freeze(values: ArrayLike) -> Ints:
+    array = np.array(values, dtype=np.int64).reshape(-1)
+    array.setflags(write=False)
+    return array
+
+
+class _Arrays:
+    """Equality for dataclasses whose fields may be arrays."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        mine, theirs = vars(self), vars(other)
+        return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Part(_Arrays):
+    """One line of a song.
+
+    `onset_ticks`, `duration_ticks`, `pitch` (MIDI number) and `velocity` (1..127) are int64
+    arrays of one length, sorted by (onset, pitch, duration). Durations are at least one tick.
+    """
+
+    name: str = ""
+    program: int = 0
+    is_drum: bool = False
+    onset_ticks: Ints
+    duration_ticks: Ints
+    pitch: Ints
+    velocity: Ints
+
+    def __post_init__(self) -> None:
+        fields = ("onset_ticks", "duration_ticks", "pitch", "velocity")
+        columns = [np.asarray(getattr(self, f), dtype=np.int64).reshape(-1) for f in fields]
+        if len({len(column) for column in columns}) != 1:
+            raise ValueError("onset_ticks, duration_ticks, pitch and velocity differ in length")
+        onset, duration, pitch, velocity = columns
+        if len(onset) and (onset.min() < 0 or duration.min() < 1):
+            raise ValueError("onsets must be >= 0 and durations >= 1 tick")
+        if len(pitch) and (pitch.min() < 0 or pitch.max() > 127):
+            raise ValueError("pitches must be within 0..127")
+        order = np.lexsort((duration, pitch, onset))
+        for field, column in zip(fields, columns, strict=True):
+            object.__setattr__(self, field, _freeze(column[order]))
+        object.__setattr__(self, "velocity", _freeze(np.clip(self.velocity, 1, 127)))
+
+    def __len__(self) -> int:
+        return len(self.pitch)
+
+    @classmethod
+    def empty(cls, name: str = "", program: int = 0, is_drum: bool = False) -> Part:
+        """A part without notes."""
+        none = np.zeros(0, np.int64)
+        return cls(
+            name=name,
+            program=program,
+            is_drum=is_drum,
+            onset_ticks=none,
+            duration_ticks=none,
+            pitch=none,
+            velocity=none,
+        )
+
+    def with_notes(
+        self, onset_ticks: ArrayLike, duration_ticks: ArrayLike, pitch: ArrayLike, velocity: ArrayLike
+    ) -> Part:
+        """The same part with other notes."""
+        columns = (onset_ticks, duration_ticks, pitch, velocity)
+        onset, duration, pitches, velocities = (np.asarray(column) for column in columns)
+        return replace(
+            self,
+            onset_ticks=onset,
+            duration_ticks=duration,
+            pitch=pitches,
+            velocity=velocities,
+        )
+
+    @property
+    def end_ticks(self) -> int:
+        """The tick at which the last note stops, 0 if there is none."""
+        return int((self.onset_ticks + self.duration_ticks).max(initial=0))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Tempo(_Arrays):
+    """The tempo map: from `ticks[i]` on a quarter lasts `us_per_quarter[i]` microseconds."""
+
+    ticks: Ints
+    us_per_quarter: Ints
+
+    def __post_init__(self) -> None:
+        _freeze_map(self, "ticks", "us_per_quarter")
+
+    @classmethod
+    def constant(cls, qpm: float = 120.0) -> Tempo:
+        """One tempo throughout, in quarters a minute."""
+        return cls(ticks=_freeze([0]), us_per_quarter=_freeze([round(60e6 / qpm)]))
+
+    @property
+    def qpm(self) -> NDArray[np.float64]:
+        """Quarters a minute, one for each entry."""
+        return 60e6 / self.us_per_quarter
+
+    def seconds(self, ticks: ArrayLike, ticks_per_quarter: int) -> NDArray[np.float64]:
+        """Time in seconds of each tick. Shape as given."""
+        at = np.asarray(ticks, dtype=np.int64)
+        pace = self.us_per_quarter / 1e6 / ticks_per_quarter
+        starts = np.concatenate([[0.0], np.cumsum(np.diff(self.ticks) * pace[:-1])])
+        i = np.clip(np.searchsorted(self.ticks, at, side="right") - 1, 0, None)
+        return np.asarray(starts[i] + (at - self.ticks[i]) * pace[i])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Meter(_Arrays):
+    """The meter map: from `ticks[i]` on bars are `numerator[i]`/`denominator[i]`."""
+
+    ticks: Ints
+    numerator: Ints
+    denominator: Ints
+
+    def __post_init__(self) -> None:
+        _freeze_map(self, "ticks", "numerator", "denominator")
+
+    @classmethod
+    def constant(cls, numerator: int = 4, denominator: int = 4) -> Meter:
+        """One meter throughout."""
+        return cls(
+            ticks=_freeze([0]), numerator=_freeze([numerator]), denominator=_freeze([denominator])
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Key(_Arrays):
+    """Key signatures: from `ticks[i]` on `fifths[i]` sharps (flats if negative), minor or not."""
+
+    ticks: Ints
+    fifths: Ints
+    minor: Ints
+
+    def __post_init__(self) -> None:
+        _freeze_map(self, "ticks", "fifths", "minor")
+
+    @classmethod
+    def none(cls) -> Key:
+        """No key signature."""
+        return cls(ticks=_freeze([]), fifths=_freeze([]), minor=_freeze([]))
+
+
+def _freeze_map(owner: Any, *names: str) -> None:
+    """Sort a map by tick; of several entries at one tick the last one counts."""
+    columns = [np.asarray(getattr(owner, name), dtype=np.int64).reshape(-1) for name in names]
+    order = np.argsort(columns[0], kind="stable")
+    ticks = columns[0][order]
+    last = np.append(np.diff(ticks) != 0, True)[: len(ticks)]
+    columns = [column[order][last] for column in columns]
+    for name, column in zip(names, columns, strict=True):
+        object.__setattr__(owner, name, _freeze(column))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Song(_Arrays):
+    """One piece: parts, meter map, tempo map, key signatures and length, all in ticks."""
+
+    ticks_per_quarter: int = 480
+    parts: tuple[Part, ...] = ()
+    tempo: Tempo
+    meter: Meter
+    key: Key
+    end_ticks: int = 0
+
+    def __post_init__(self) -> None:
+        if self.ticks_per_quarter < 1:
+            raise ValueError("ticks_per_quarter must be at least 1")
+        last = max((part.end_ticks for part in self.parts), default=0)
+        object.__setattr__(self, "parts", tuple(self.parts))
+        object.__setattr__(self, "end_ticks", max(int(self.end_ticks), last))
+        if not len(self.tempo.ticks) or self.tempo.ticks[0] > 0:
+            object.__setattr__(self, "tempo", _from_zero(self.tempo, Tempo.constant()))
+        if not len(self.meter.ticks) or self.meter.ticks[0] > 0:
+            object.__setattr__(self, "meter", _from_zero(self.meter, Meter.constant()))
+
+    @classmethod
+    def new(
+        cls,
+        parts: Iterable[Part] = (),
+        *,
+        qpm: float = 120.0,
+        meter: tuple[int, int] = (4, 4),
+        ticks_per_quarter: int = 480,
+        end_ticks: int = 0,
+    ) -> Song:
+        """A song in one tempo and one meter."""
+        return cls(
+            ticks_per_quarter=ticks_per_quarter,
+            parts=tuple(parts),
+            tempo=Tempo.constant(qpm),
+            meter=Meter.constant(*meter),
+            key=Key.none(),
+            end_ticks=end_ticks,
+        )
+
+    @property
+    def n_notes(self) -> int:
+        """Notes in all parts together."""
+        return sum(len(part) for part in self.parts)
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds, trailing silence included."""
+        return float(self.tempo.seconds(self.end_ticks, self.ticks_per_quarter))
+
+    # Conveniences that reach up to higher floors; their imports are deferred and named in the
+    # test that guards the floors.
+
+    @classmethod
+    def read(cls, path: str | Path) -> Song:
+        """Read a MIDI file. Raises `ReadError` with the reason if it cannot be read."""
+        from musicvae.formats import midi
+
+        return midi.read(path)
+
+    def save(self, path: str | Path, *, note: str = "") -> Path:
+        """Write a standard MIDI file; `note` is kept in it as a text event. Returns the path."""
+        from musicvae.formats import midi
+
+        return midi.write(self, path, note=note)
+
+    def to_pretty_midi(self) -> pretty_midi.PrettyMIDI:
+        """The song as a `pretty_midi.PrettyMIDI` object."""
+        from musicvae.formats import midi
+
+        return midi.to_pretty_midi(self)
+
+    def to_roll(self, steps_per_quarter: int = 4) -> NDArray[np.uint8]:
+        """Piano roll `(bars, parts, planes, steps, pitches)`, uint8; see `musicvae.rolls`."""
+        from musicvae.bars import Bars
+        from musicvae.rolls import to_roll
+
+        return to_roll(Bars.from_song(self).at(steps_per_quarter))
+
+
+def _from_zero(entries: Any, default: Any) -> Any:
+    """A map that starts at tick 0: the default holds until the first entry."""
+    return type(default)(
+        **{
+            name: np.concatenate([value, getattr(entries, name)])
+            for name, value in vars(default).items()
+        }
+    )
+
+
+def resolve_overlaps(
+    onset: Ints, duration: Ints, pitch: Ints
+) -> tuple[NDArray[np.bool_], Ints, int]:
+    """The one rule for notes of a part that overlap on the same pitch.
+
+    Of notes with the same onset and pitch the longest stays; a note still sounding when its
+    pitch starts again ends there. Returns `(keep, duration, changed)`: a mask over the input,
+    the new durations, and how many notes were dropped or shortened.
+    """
+    order = np.lexsort((-duration, onset, pitch))
+    same_pitch = np.diff(pitch[order]) == 0
+    twin = np.append(False, same_pitch & (np.diff(onset[order]) == 0))
+    keep = np.ones(len(onset), bool)
+    keep[order[twin]] = False
+    kept = order[~twin]
+    follows = np.diff(pitch[kept]) == 0
+    gap = np.diff(onset[kept])
+    shorter = duration.copy()
+    cut = follows & (duration[kept[:-1]] > gap)
+    shorter[kept[:-1][cut]] = gap[cut]
+    return keep, shorter, int(twin.sum() + cut.sum())
