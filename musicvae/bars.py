@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.song import Ints, Part, Song, resolve_overlaps
+from musicvae.song import Ints, Key, Meter, Part, Song, Tempo, resolve_overlaps
 
 STORED_STEPS_PER_QUARTER = 24
 
@@ -119,6 +119,45 @@ class Bars:
         exact = (_tick_of(grid, start) == onset) & (_tick_of(grid, stop) == onset + duration)
         frame = replace(song, parts=tuple(_without_notes(p) for p in song.parts))
         return cls(frame=frame, grid=grid, notes=notes, moved=int((~exact).sum()), merged=merged)
+
+    @classmethod
+    def blank(
+        cls,
+        parts: tuple[Part, ...],
+        *,
+        numerator: Ints,
+        denominator: Ints,
+        length_ticks: Ints,
+        qpm: NDArray[np.float64],
+        ticks_per_quarter: int,
+        steps_per_quarter: int,
+        key: Key | None = None,
+    ) -> Bars:
+        """Bars without notes, one after the other; arrays `(N,)`, `qpm` the tempo of each bar.
+
+        A bar shorter than its meter is written as a meter of its own; the first one so is a
+        pickup.
+        """
+        start = np.cumsum(length_ticks) - length_ticks
+        actual = [
+            _meter_lasting(int(n), int(d), int(length), ticks_per_quarter)
+            for n, d, length in zip(numerator, denominator, length_ticks, strict=True)
+        ]
+        change = [i for i in range(len(start)) if i == 0 or actual[i] != actual[i - 1]]
+        paced = [i for i in range(len(start)) if i == 0 or qpm[i] != qpm[i - 1]]
+        frame = Song(
+            ticks_per_quarter=ticks_per_quarter,
+            parts=tuple(_without_notes(part) for part in parts),
+            tempo=Tempo(ticks=start[paced], us_per_quarter=np.round(60e6 / qpm[paced])),
+            meter=Meter(
+                ticks=start[change],
+                numerator=np.array([actual[i][0] for i in change], np.int64),
+                denominator=np.array([actual[i][1] for i in change], np.int64),
+            ),
+            key=Key.none() if key is None else key,
+            end_ticks=int(np.sum(length_ticks)),
+        )
+        return cls.from_song(frame, steps_per_quarter)
 
     def to_song(self) -> Song:
         """The song again: every note at its cell's tick, everything else as it was."""
@@ -268,6 +307,16 @@ def _settle(
         velocity=velocity[keep],
     )
     return notes, merged
+
+
+def _meter_lasting(numerator: int, denominator: int, ticks: int, tpq: int) -> tuple[int, int]:
+    """The bar's meter if that is how long it lasts, else the plainest meter that lasts so long."""
+    if 4 * tpq * numerator == ticks * denominator:
+        return numerator, denominator
+    for finer in (denominator, 4, 8, 16, 32, 64):
+        if finer >= denominator and (ticks * finer) % (4 * tpq) == 0:
+            return ticks * finer // (4 * tpq), finer
+    return max(1, round(ticks * 64 / (4 * tpq))), 64
 
 
 def _without_notes(part: Part) -> Part:

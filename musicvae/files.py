@@ -68,3 +68,11 @@ def next_free(folder: Path, stem: str, suffix: str) -> int:
 
 def _reason(error: OSError) -> str:
     return (error.strerror or str(error)).lower()
+
+
+def cache_folder() -> Path:
+    """Where what can be made again is kept: `MUSICVAE_CACHE`, or the user's cache folder."""
+    if "MUSICVAE_CACHE" in os.environ:
+        return Path(os.environ["MUSICVAE_CACHE"])
+    base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")
+    return (Path(base) if base else Path.home() / ".cache") / "musicvae"

@@ -1,0 +1,256 @@
+"""Floor 1: presets. Frozen dataclasses, loaded from TOML without tolerance for unknown keys.
+
+A preset is everything needed to rebuild a model: grid, parts, model, training. Values come from
+the defaults below, then the preset's file, then `--set section.key=value`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from importlib import resources
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from musicvae.errors import ConfigError
+
+KINDS = ("voice", "chords", "drums")
+OBJECTIVES = ("vae",)
+DECODERS = ("cells", "list")
+KEY_MARGIN = 6  # semitones that key normalisation may move a note by
+
+
+@dataclass(frozen=True, kw_only=True)
+class GridConfig:
+    """How time is cut."""
+
+    steps_per_quarter: int = 4
+    bars: int = 2
+    """Bars of one window, which one latent describes."""
+    max_steps: int = 24
+    """Cells of the longest bar that fits: 24 is 3/2 or 12/8 at four a quarter."""
+
+    def __post_init__(self) -> None:
+        _need(self.steps_per_quarter in (1, 2, 3, 4, 6, 8, 12, 24), "grid.steps_per_quarter", "a divisor of 24")
+        _need(1 <= self.bars <= 16, "grid.bars", "1 to 16")
+        _need(self.max_steps >= self.steps_per_quarter, "grid.max_steps", "at least a quarter")
+        _need(
+            self.max_steps % self.steps_per_quarter == 0, "grid.max_steps", "a whole number of quarters"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PartConfig:
+    """One slot for a part of a song."""
+
+    name: str
+    kind: str = "voice"
+    """`voice`: one note at a time; `chords`: many; `drums`: a kit."""
+    program: int = 0
+    """General MIDI program of sampled songs."""
+    center: float = 60.0
+    """The MIDI pitch around which this part usually plays; decides which part goes where."""
+    low: int = 21 + KEY_MARGIN
+    """Lowest MIDI pitch that goes through the model; lower notes stay untouched."""
+    high: int = 108 - KEY_MARGIN
+    """Highest MIDI pitch that goes through the model."""
+
+    def __post_init__(self) -> None:
+        _need(self.kind in KINDS, "parts.kind", "one of " + ", ".join(KINDS))
+        _need(0 <= self.program <= 127, "parts.program", "0 to 127")
+        _need(0 <= self.low <= self.high <= 127, "parts.low/high", "a range within 0..127")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """Sizes of encoder and decoder."""
+
+    latent: int = 16
+    """Dimensions of the latent for each quarter of the window; Z is their sum over the window."""
+    width: int = 256
+    """Channels of the residual blocks."""
+    blocks: int = 3
+    """Residual blocks in the encoder, and as many in the decoder."""
+    kernel: int = 3
+    """Quarters that one convolution sees."""
+    rank: int = 32
+    """Size of the feature from which pitch logits of a cell are made."""
+    decoder: str = "cells"
+    """`cells`: every cell of the bar at once; `list`: notes one after another."""
+    hidden: int = 192
+    """Hidden size of the list decoder's recurrence."""
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        _need(self.decoder in DECODERS, "model.decoder", "one of " + ", ".join(DECODERS))
+        _need(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
+        for name in ("latent", "width", "blocks", "rank", "hidden"):
+            _need(getattr(self, name) >= 1, f"model.{name}", "at least 1")
+        _need(self.kernel % 2 == 1, "model.kernel", "odd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingConfig:
+    """How a model learns."""
+
+    objective: str = "vae"
+    minutes: float = 10.0
+    """Wall-clock budget when neither `--minutes` nor `--steps` is given."""
+    batch: int = 128
+    """Windows a step."""
+    learning_rate: float = 2e-3
+    warmup_steps: int = 100
+    weight_decay: float = 0.01
+    gradient_clip: float = 1.0
+    kl_target_bits: float = 180.0
+    """KL of a window towards which beta is steered."""
+    average: float = 0.995
+    """Decay of the running average of weights that is validated and kept."""
+    key_jitter: float = 0.3
+    """Share of windows whose key is moved by a fifth or a step before it is learned from."""
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        _need(self.objective in OBJECTIVES, "training.objective", "one of " + ", ".join(OBJECTIVES))
+        _need(self.batch >= 1, "training.batch", "at least 1")
+        _need(self.minutes > 0, "training.minutes", "more than 0")
+        _need(self.learning_rate > 0, "training.learning_rate", "more than 0")
+        _need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
+        _need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Preset:
+    """Everything needed to rebuild a model."""
+
+    name: str
+    description: str = ""
+    grid: GridConfig = field(default_factory=GridConfig)
+    parts: tuple[PartConfig, ...]
+    meters: tuple[str, ...] = ("4/4", "3/4", "2/4", "6/8", "3/2", "2/2", "9/8", "12/8", "3/8")
+    """Vocabulary of meters; any other is a meter of its own kind, `other`."""
+    default_qpm: float = 100.0
+    """Tempo of sampled songs, in quarters a minute."""
+    model: ModelConfig = field(default_factory=ModelConfig)
+    training: TrainingConfig = field(default_factory=TrainingConfig)
+
+    def __post_init__(self) -> None:
+        _need(len(self.parts) > 0, "parts", "at least one [[parts]]")
+        names = [part.name for part in self.parts]
+        _need(len(set(names)) == len(names), "parts.name", "different for each part")
+
+    def meter_id(self, numerator: int, denominator: int) -> int:
+        """Index of a meter in the vocabulary, 0 for any other."""
+        name = f"{numerator}/{denominator}"
+        return self.meters.index(name) + 1 if name in self.meters else 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, from which `preset_from_dict` makes the same preset."""
+        return asdict(self)
+
+    def with_settings(self, settings: Iterable[str]) -> Preset:
+        """This preset with `section.key=value` assignments. Raises `ConfigError`."""
+        data = self.to_dict()
+        for setting in settings:
+            _assign(data, setting)
+        return preset_from_dict(data, "--set")
+
+
+def preset_names() -> tuple[str, ...]:
+    """Names of the shipped presets."""
+    folder = resources.files("musicvae") / "presets"
+    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
+
+
+def load_preset(name: str | Path) -> Preset:
+    """A shipped preset by name, or one from a TOML file. Raises `ConfigError`."""
+    if str(name) in preset_names():
+        text = (resources.files("musicvae") / "presets" / f"{name}.toml").read_text("utf-8")
+        return preset_from_dict(tomllib.loads(text), f"preset {name}")
+    path = Path(name)
+    if path.suffix != ".toml":
+        known = ", ".join(preset_names())
+        raise ConfigError(f"no preset named {name!r}{_nearest(str(name), preset_names())}; there are: {known}")
+    try:
+        return preset_from_dict(tomllib.loads(path.read_text("utf-8")), str(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}; check the path") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML ({error}); mend it there") from None
+
+
+def preset_from_dict(data: Mapping[str, Any], source: str) -> Preset:
+    """A preset from plain data; unknown keys are errors that name the nearest known one."""
+    built: Preset = _build(Preset, data, source, "")
+    return built
+
+
+def _build(cls: type, data: Any, source: str, at: str) -> Any:
+    if not isinstance(data, Mapping):
+        raise ConfigError(f"{source}: {at or 'preset'} must be a table; write [{at}]")
+    hints, known = get_type_hints(cls), [f.name for f in fields(cls)]
+    for key in data:
+        if key not in known:
+            raise ConfigError(f"{source}: unknown key {_dotted(at, key)!r}{_nearest(key, known)}")
+    values = {key: _value(hints[key], item, source, _dotted(at, key)) for key, item in data.items()}
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{source}: {error}") from None
+    except TypeError:
+        missing = [f for f in ("name", "parts") if f in known and f not in data]
+        raise ConfigError(f"{source}: {at or 'preset'} needs {' and '.join(missing)}") from None
+
+
+def _value(kind: Any, item: Any, source: str, at: str) -> Any:
+    if hasattr(kind, "__dataclass_fields__"):
+        return _build(kind, item, source, at)
+    if getattr(kind, "__origin__", None) is tuple:
+        if not isinstance(item, (list, tuple)):
+            raise ConfigError(f"{source}: {at} must be a list")
+        return tuple(_value(get_args(kind)[0], each, source, at) for each in item)
+    if kind is float and isinstance(item, int) and not isinstance(item, bool):
+        return float(item)
+    if not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
+        raise ConfigError(f"{source}: {at} must be {kind.__name__}, not {item!r}")
+    return item
+
+
+def _assign(data: dict[str, Any], setting: str) -> None:
+    path, equals, text = setting.partition("=")
+    if not equals:
+        raise ConfigError(f"--set {setting}: write it as section.key=value")
+    try:
+        value = tomllib.loads(f"v = {text}")["v"]
+    except tomllib.TOMLDecodeError:
+        value = text
+    *sections, last = path.strip().split(".")
+    target: Any = data
+    for section in sections:
+        if not isinstance(target, dict) or not isinstance(target.get(section), dict):
+            raise ConfigError(f"--set {setting}: no section {section!r}{_nearest(section, data)}")
+        target = target[section]
+    if last not in target:
+        raise ConfigError(f"--set {setting}: unknown key {path!r}{_nearest(last, target)}")
+    target[last] = value
+
+
+def _dotted(at: str, key: str) -> str:
+    return f"{at}.{key}" if at else key
+
+
+def _nearest(name: str, known: Iterable[str]) -> str:
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+def _need(condition: bool, name: str, wanted: str) -> None:
+    if not condition:
+        raise ConfigError(f"{name} must be {wanted}")
+
+
+def shrunk(preset: Preset, **model: Any) -> Preset:
+    """The preset with other model sizes, as tests use it."""
+    return replace(preset, model=replace(preset.model, **model))

@@ -1,0 +1,235 @@
+"""Floor 5: windows of a prepared folder as a torch `Dataset`, and whole batches at once.
+
+Windows are cut from the flat note table by array operations; there is no loop over notes in the
+batch path. `Windows` knows nothing of our trainer: use it with any `torch.utils.data.DataLoader`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from musicvae.bars import Bars, Grid, Notes
+from musicvae.config import Preset, load_preset
+from musicvae.dataset.prepare import prepare_cached
+from musicvae.dataset.shards import Shards
+from musicvae.dataset.split import split as split_songs
+from musicvae.errors import DataError
+from musicvae.keys import diatonic_key
+from musicvae.parts import Group, into_slots
+from musicvae.song import Ints
+from musicvae.windows import Cutter, padded, window_bounds
+
+NOTE_FIELDS = ("bar", "position", "part", "pitch", "duration", "velocity")
+
+
+class Batch(NamedTuple):
+    """Windows as tensors, int64 unless said otherwise. K is the most notes of a window here.
+
+    A note is `(bar, position, part, pitch, duration, velocity)`: position 0 is a carry-in,
+    `1 + step` an onset; pitch is normalised by `key`; duration counts cells.
+    """
+
+    notes: Tensor  # (B, K, 6), rows past n_notes are 0
+    n_notes: Tensor  # (B,)
+    steps: Tensor  # (B, N) cells of each bar, 0 past the song's end
+    lead: Tensor  # (B, N) masked cells at the beginning of a pickup
+    meter: Tensor  # (B, N) index in the preset's vocabulary of meters
+    present: Tensor  # (B, R) bool: slots in use
+    key: Tensor  # (B,) semitones taken off every pitch of a melodic slot
+
+    @property
+    def n_bars(self) -> Tensor:
+        """Bars of each window that lie within its song. `(B,)`"""
+        return (self.steps > 0).sum(1)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Source:
+    """A run of bars to cut windows from: one group of parts of one song, on a preset's grid."""
+
+    bars: Bars
+    group: Group
+    key: int
+    path: str = ""
+
+
+def sources_of(bars: Bars, preset: Preset, path: str = "") -> tuple[list[Source], Notes]:
+    """What of a song goes through a preset's model, in passes, and the notes that do not.
+
+    `bars` may be on any grid; what is returned is on the preset's.
+    """
+    bars = bars.at(preset.grid.steps_per_quarter)
+    slotted = into_slots(bars, preset.parts)
+    drums = np.array([part.kind == "drums" for part in preset.parts])
+    melodic = [g.notes.take(~drums[g.notes.part]) for g in slotted.groups]
+    every = Notes.concatenate(melodic)
+    key = diatonic_key(every.pitch, every.duration)
+    found = [Source(bars=bars, group=group, key=key, path=path) for group in slotted.groups]
+    return found, slotted.untouched
+
+
+class WindowCutter:
+    """Batches of windows from any number of sources laid end to end."""
+
+    def __init__(self, sources: Sequence[Source], preset: Preset) -> None:
+        self.preset = preset
+        self.lengths = np.array([len(source.bars) for source in sources], np.int64)
+        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
+        names = ("steps", "lead", "numerator", "denominator", "start_ticks", "length_ticks")
+        grids = [source.bars.grid for source in sources]
+        self._grid = Grid(
+            steps_per_quarter=preset.grid.steps_per_quarter,
+            ticks_per_quarter=1,
+            **{name: _flat([getattr(grid, name) for grid in grids]) for name in names},
+        )
+        notes = [
+            replace(source.group.notes, bar=source.group.notes.bar + offset)
+            for source, offset in zip(sources, self.offsets[:-1], strict=True)
+        ]
+        self._cutter = Cutter(self._grid, Notes.concatenate(notes))
+        self._present = np.array([s.group.present for s in sources]).reshape(-1, len(preset.parts))
+        self.key = np.array([source.key for source in sources], np.int64)
+        self._drums = np.array([part.kind == "drums" for part in preset.parts])
+        pairs, index = np.unique(
+            np.stack([self._grid.numerator, self._grid.denominator]), axis=1, return_inverse=True
+        )
+        meters = [preset.meter_id(int(n), int(d)) for n, d in pairs.T]
+        self.meter = np.array(meters, np.int64)[index.reshape(-1)]
+
+    def windows(self, hop: int) -> tuple[Ints, Ints, dict[str, int]]:
+        """Source and first bar of every usable window, and how many were left out, by reason."""
+        size = self.preset.grid.bars
+        first = [window_bounds(int(n), size, hop)[0] for n in self.lengths]
+        source = np.repeat(np.arange(len(first)), [len(f) for f in first])
+        begin = _flat(first)
+        at = self.offsets[source] + begin
+        stop = np.minimum(at + size, self.offsets[source + 1])
+        too_long = np.concatenate([[0], np.cumsum(self._grid.steps > self.preset.grid.max_steps)])
+        notes = np.searchsorted(self._cutter.notes.bar, np.arange(len(self._grid) + 1))
+        long, silent = too_long[stop] > too_long[at], notes[stop] == notes[at]
+        left_out = {
+            f"with a bar of over {self.preset.grid.max_steps} cells": int(long.sum()),
+            "without a note": int((silent & ~long).sum()),
+        }
+        use = ~long & ~silent
+        return source[use], begin[use], left_out
+
+    def batch(self, source: Ints, first: Ints, shift: Ints | None = None) -> Batch:
+        """These windows as one batch; `shift` moves each from its key by semitones. `(B,)` all."""
+        size, B = self.preset.grid.bars, len(source)
+        at = self.offsets[source] + first
+        stop = np.minimum(at + size, self.offsets[source + 1])
+        found = self._cutter.cut(at, stop)
+        key = self.key[source] + (0 if shift is None else shift)
+        melodic = ~self._drums[found.part]
+        pitch = found.pitch - np.where(melodic, key[found.window], 0)
+        column, count, _ = padded(found.window, B)
+        notes = np.zeros((B, int(count.max(initial=1)), len(NOTE_FIELDS)), np.int64)
+        values = (found.bar, found.position, found.part, pitch, found.duration, found.velocity)
+        notes[found.window, column] = np.stack(values, axis=1)
+        bar = at[:, None] + np.arange(size)
+        real = bar < stop[:, None]
+        bar = np.minimum(bar, len(self._grid) - 1)
+        return Batch(
+            notes=torch.from_numpy(notes),
+            n_notes=torch.from_numpy(count),
+            steps=torch.from_numpy(np.where(real, self._grid.steps[bar], 0)),
+            lead=torch.from_numpy(np.where(real, self._grid.lead[bar], 0)),
+            meter=torch.from_numpy(np.where(real, self.meter[bar], 0)),
+            present=torch.from_numpy(self._present[source]),
+            key=torch.from_numpy(key),
+        )
+
+
+class Windows(Dataset[Batch]):
+    """Windows of the songs of a folder, as a torch dataset.
+
+    Args:
+        folder: MIDI files, or shards made by `musicvae prepare`.
+        preset: a `Preset` or the name of one.
+        split: `train`, `valid`, `test`, or `all` songs.
+        hop: bars from one window to the next; one if not given.
+        seed: of the split by song.
+
+    An item is a `Batch` without its first axis, padded to the longest window, so the default
+    collate stacks items; `batch` makes a whole batch at once, much faster.
+    Raises `DataError` when the folder has nothing for this preset.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | Shards,
+        preset: Preset | str = "chorale-2bar",
+        *,
+        split: str = "train",
+        hop: int = 1,
+        seed: int = 0,
+    ) -> None:
+        shards = folder if isinstance(folder, Shards) else Shards(prepare_cached(folder))
+        self.preset = load_preset(preset) if isinstance(preset, str) else preset
+        self.split = split
+        songs = list(shards)
+        place = split_songs([s.fingerprints for s in songs], [s.path for s in songs], seed)
+        chosen = [s for s, where in zip(songs, place, strict=True) if split in (where, "all")]
+        self.songs = [song.path for song in chosen]
+        self.sources: list[Source] = []
+        self.n_untouched = 0
+        for song in chosen:
+            found, untouched = sources_of(song.bars, self.preset, song.path)
+            self.sources.extend(found)
+            self.n_untouched += len(untouched)
+        if not self.sources:
+            raise DataError(
+                f"{shards.folder}: no song of the {split} split fits preset {self.preset.name}; "
+                "add songs or choose another preset"
+            )
+        self.cutter = WindowCutter(self.sources, self.preset)
+        self.source, self.first, self.left_out = self.cutter.windows(hop)
+        self.n_bars = int(sum({s.path: len(s.bars) for s in self.sources}.values()))
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, index: int) -> Batch:
+        one = self.batch(np.array([range(len(self))[index]]))
+        notes = torch.nn.functional.pad(one.notes, (0, 0, 0, self.max_notes - one.notes.shape[1]))
+        return Batch(notes[0], *(tensor[0] for tensor in one[1:]))
+
+    @property
+    def max_notes(self) -> int:
+        """Most notes of any window."""
+        if not hasattr(self, "_max_notes"):
+            pieces = np.array_split(np.arange(len(self)), max(1, len(self) // 4096))
+            self._max_notes = max(self.batch(p).notes.shape[1] for p in pieces)
+        return self._max_notes
+
+    def batch(self, index: Ints | Sequence[int], shift: Ints | None = None) -> Batch:
+        """The windows at `index` as one batch, moved by `shift` semitones each."""
+        which = np.asarray(index)
+        return self.cutter.batch(self.source[which], self.first[which], shift)
+
+    def meter_of(self, index: Ints) -> Ints:
+        """The meter of the first bar of each window, in the preset's vocabulary. `(B,)`"""
+        return self.cutter.meter[self.cutter.offsets[self.source[index]] + self.first[index]]
+
+    def counts(self) -> Counter[str]:
+        """Songs, bars, windows and notes of this split, for people to read."""
+        notes = sum(len(source.group.notes) for source in self.sources)
+        return Counter(songs=len(self.songs), bars=self.n_bars, windows=len(self), notes=notes)
+
+
+def _flat(arrays: Sequence[NDArray[np.int64]]) -> Ints:
+    return np.concatenate([np.zeros(0, np.int64), *arrays])
+
+
+assert NOTE_FIELDS == tuple(f.name if f.name != "step" else "position" for f in fields(Notes))

@@ -1,0 +1,163 @@
+"""Floor 5: the cell decoder. A latent slice for each quarter -> notes, all cells at once.
+
+A note is emitted once, at its onset, as pitch and duration; sustain is derived. Of each cell
+(step, part) the decoder gives the log-odds that a note starts there and a feature from which pitch
+and duration follow. A `voice` has one pitch a cell (softmax); `chords` and `drums` may have any
+(one Bernoulli a pitch). Carry-ins have a cell of their own before the window's first step.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from musicvae.config import Preset
+from musicvae.dataset import Batch
+from musicvae.models.layers import Block, Conditions, Layout, Packing, Places, run
+
+
+_NEVER = -1e4  # log-odds of what cannot be
+
+
+class NoteLoss(NamedTuple):
+    """Negative log-likelihood in nats a window, by what is told. Each `(B,)`."""
+
+    onset: Tensor
+    pitch: Tensor
+    duration: Tensor
+
+    @property
+    def total(self) -> Tensor:
+        """Their sum, the reconstruction term of the ELBO."""
+        return self.onset + self.pitch + self.duration
+
+
+class CellDecoder(nn.Module):
+    """`z` `(B, Q, latent)` and the bars of a batch -> notes."""
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__()
+        config, self.layout = preset.model, Layout.of(preset)
+        lay, width = self.layout, config.width
+        self.rank = config.rank
+        self.enter = nn.Linear(config.latent, width)
+        self.conditions = Conditions(lay, len(preset.meters), width)
+        self.blocks = nn.ModuleList(
+            Block(width, config.kernel, config.dropout) for _ in range(config.blocks)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.cell = nn.Linear(width, lay.steps * lay.parts * config.rank)
+        self.carried = nn.Linear(width, lay.parts * config.rank)
+        self.onset = nn.Linear(width, lay.steps * lay.parts)
+        self.carry_onset = nn.Linear(width, lay.parts)
+        self.pitch = nn.Linear(config.rank, lay.pitches, bias=False)
+        self.pitch_bias = nn.Parameter(torch.zeros(lay.parts, lay.pitches))
+        self.duration = nn.Linear(config.rank, lay.longest)
+        single = torch.tensor([part.kind == "voice" for part in preset.parts])
+        self.register_buffer("single", single, persistent=False)
+
+    def features(self, z: Tensor, batch: Batch, packing: Packing) -> tuple[Tensor, Tensor]:
+        """Log-odds of onsets `(B, 1 + L*steps, R)` and cell features, the same with `rank` last.
+
+        Row 0 is for carry-ins, then follow the cells of the open quarters, packed.
+        """
+        lay, B = self.layout, len(z)
+        x = packing.pack(self.enter(z) + self.conditions(batch))
+        x = self.norm(run(self.blocks, x, packing.real))  # (B, L, width)
+        rows = x.shape[1] * lay.steps
+        cell = self.cell(x).reshape(B, rows, lay.parts, self.rank)
+        carried = self.carried(x[:, 0]).reshape(B, 1, lay.parts, self.rank)
+        open_ = packing.pack(lay.open_steps(batch)).bool().reshape(B, rows, 1)
+        onset = self.onset(x).reshape(B, rows, lay.parts).masked_fill(~open_, _NEVER)
+        onset = torch.cat([self.carry_onset(x[:, 0])[:, None], onset], 1)
+        onset = onset.masked_fill(~batch.present[:, None], _NEVER)
+        return onset, torch.cat([carried, cell], 1)
+
+    def _row(self, at: Places, packing: Packing) -> Tensor:
+        """The row of each note's cell in `features`. `(B, K)`"""
+        quarter, step = at.cell // self.layout.steps, at.cell % self.layout.steps
+        packed = packing.place.gather(1, quarter) * self.layout.steps + step
+        return torch.where(at.carry, 0, 1 + packed)
+
+    def loss(self, z: Tensor, batch: Batch) -> NoteLoss:
+        """Negative log-likelihood of a batch's notes."""
+        lay, at = self.layout, Places.of(batch, self.layout)
+        packing = Packing.of(batch, lay)
+        onset, feature = self.features(z, batch, packing)
+        B, rows, R = onset.shape
+        place = (self._row(at, packing) * R + at.part) * at.real  # (B, K)
+        starts = torch.zeros(B, rows * R, device=z.device)
+        starts = starts.scatter_add(1, place, at.real.float()).clamp(max=1).reshape(B, rows, R)
+        onset_loss = F.binary_cross_entropy_with_logits(onset.float(), starts, reduction="none")
+        of_note = feature.flatten(1, 2).gather(1, place[..., None].expand(-1, -1, self.rank))
+        pitch_logits = (self.pitch(of_note) + self.pitch_bias[at.part]).float()  # (B, K, P)
+        pitch_loss = _cross_entropy(pitch_logits, at.pitch)
+        if not bool(self.single.all()):
+            pitch_loss = pitch_loss * self.single[at.part]
+        duration_loss = _cross_entropy(self.duration(of_note).float(), at.duration - 1)
+        pitch_total = (pitch_loss * at.real).sum(1)
+        if not bool(self.single.all()):
+            pitch_total = pitch_total + self._chord_loss(feature, starts, place, at)
+        return NoteLoss(
+            onset_loss.sum((1, 2)), pitch_total, (duration_loss * at.real).sum(1)
+        )
+
+    def _chord_loss(
+        self, feature: Tensor, starts: Tensor, place: Tensor, at: Places
+    ) -> Tensor:
+        """One Bernoulli a pitch in each cell of a chordal part where anything starts. `(B,)`"""
+        lay, (B, rows, R) = self.layout, starts.shape
+        logits = (self.pitch(feature) + self.pitch_bias).float()  # (B, rows, R, P)
+        place = (place * lay.pitches + at.pitch) * at.real
+        target = torch.zeros(B, rows * R * lay.pitches, device=starts.device)
+        target = target.scatter_add(1, place, at.real.float()).clamp(max=1).view_as(logits)
+        loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(-1)
+        return (loss * starts * ~self.single).sum((1, 2))
+
+    @torch.no_grad()
+    def decode(
+        self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
+    ) -> Tensor:
+        """Notes as rows `(M, 7)`; see `VAE.decode`."""
+        lay = self.layout
+        packing = Packing.of(frame, lay)
+        onset, feature = self.features(z, frame, packing)
+        logits = (self.pitch(feature) + self.pitch_bias).float().cpu()  # (B, rows, R, P)
+        lengths = self.duration(feature).float().cpu()
+        starts = _draw_bernoulli(onset.float().cpu(), temperature, generator)
+        chosen = F.one_hot(_draw(logits, temperature, generator), lay.pitches).bool()
+        if not bool(self.single.all()):
+            any_of = _draw_bernoulli(logits, temperature, generator)
+            likeliest = chosen & ~any_of.any(-1, keepdim=True)
+            chosen = torch.where(self.single.cpu()[:, None], chosen, any_of | likeliest)
+        window, row, part, pitch = (chosen & starts[..., None]).nonzero(as_tuple=True)
+        duration = 1 + _draw(lengths[window, row, part], temperature, generator)
+        packed = (row - 1).clamp(min=0)
+        quarter = packing.index.cpu()[window, packed // lay.steps]
+        bar = torch.where(row == 0, 0, quarter // lay.quarters)
+        step = quarter % lay.quarters * lay.steps + packed % lay.steps
+        position = torch.where(row == 0, 0, 1 + step)
+        rows = (window, bar, position, part, pitch + lay.lowest, duration, torch.zeros_like(bar))
+        return torch.stack(rows, 1)
+
+
+def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
+    return F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
+
+
+def _draw_bernoulli(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    if temperature <= 0:
+        return logits > 0
+    uniform = torch.rand(logits.shape, generator=generator)
+    return uniform < torch.sigmoid(logits / temperature)
+
+
+def _draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """An index along the last axis: the likeliest, or drawn with Gumbel noise."""
+    if temperature <= 0:
+        return logits.argmax(-1)
+    uniform = torch.rand(logits.shape, generator=generator).clamp(1e-9, 1 - 1e-9)
+    return (logits / temperature - (-uniform.log()).log()).argmax(-1)

@@ -1,0 +1,63 @@
+"""Floor 5: the encoder. Notes -> mean and log-variance of a latent slice for each quarter.
+
+The cells of a quarter are embedded all at once, by one linear map of its onset roll, a second of
+what is still sounding as it begins, and a third of the durations; written as sums of embeddings,
+so that the roll is never built. Residual convolutions over quarters follow. The weights are the
+same for every quarter, which is what lets a few thousand windows teach them.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from musicvae.config import Preset
+from musicvae.dataset import Batch
+from musicvae.models.layers import Block, Conditions, Layout, Packing, Places, run
+
+
+class Encoder(nn.Module):
+    """`Batch` -> `mu`, `logvar`, each `(B, Q, latent)`; 0 in closed quarters."""
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__()
+        config, self.layout = preset.model, Layout.of(preset)
+        lay, width = self.layout, config.width
+        cells = lay.steps * lay.parts
+        self.onset = nn.Embedding((cells + lay.parts) * lay.pitches, width)
+        self.duration = nn.Embedding(lay.longest + 1, width)
+        self.sounding = nn.Embedding(lay.parts * lay.pitches, width)
+        for table in (self.onset, self.duration, self.sounding):
+            nn.init.normal_(table.weight, std=0.3)
+        self.conditions = Conditions(lay, len(preset.meters), width)
+        self.blocks = nn.ModuleList(
+            Block(width, config.kernel, config.dropout) for _ in range(config.blocks)
+        )
+        self.norm = nn.LayerNorm(width)
+        self.out = nn.Linear(width, 2 * config.latent)
+        nn.init.normal_(self.out.weight, std=0.02)
+        with torch.no_grad():
+            self.out.bias[config.latent :] = -3.0  # begin with a narrow posterior
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Encode windows."""
+        lay, at = self.layout, Places.of(batch, self.layout)
+        B = len(batch.notes)
+        quarter, step = at.cell // lay.steps, at.cell % lay.steps
+        line = at.part * lay.pitches + at.pitch
+        step = torch.where(at.carry, lay.steps, step)  # carry-ins have rows of their own
+        note = self.onset(step * lay.parts * lay.pitches + line) + self.duration(at.duration)
+        x = note.new_zeros(B, lay.Q, note.shape[-1])
+        where = quarter[..., None].expand_as(note)
+        x = x.scatter_add(1, where, note * at.real[..., None])
+        # What sounds on as each quarter begins: (B, Q, K) @ (B, K, width).
+        cells = lay.line(batch)
+        begin = cells.gather(1, at.cell)
+        first = cells[:, :: lay.steps, None]  # (B, Q, 1)
+        on = (begin[:, None] < first) & (first < (begin + at.duration)[:, None]) & at.real[:, None]
+        x = x + on.to(note.dtype) @ self.sounding(line)
+        packing = Packing.of(batch, lay)
+        x = run(self.blocks, packing.pack(x + self.conditions(batch)), packing.real)
+        mu, logvar = packing.unpack(self.out(self.norm(x))).chunk(2, -1)
+        open_ = lay.open_steps(batch).any(-1)[..., None]  # (B, Q, 1)
+        return mu, logvar.clamp(-9, 1) * open_

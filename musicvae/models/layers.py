@@ -1,0 +1,170 @@
+"""Floor 5: what encoder and decoder share: where notes fall among quarters, and their blocks.
+
+A window is a row of Q quarters, `grid.max_steps / grid.steps_per_quarter` a bar. Each quarter has
+cells, one for each of its steps and each part. Quarters past a bar's end are closed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from musicvae.config import Preset
+from musicvae.dataset import Batch
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The sizes of a preset's windows."""
+
+    bars: int  # N
+    quarters: int  # quarters of a bar
+    steps: int  # steps of a quarter
+    parts: int  # R
+    pitches: int = 88  # P, from the piano's lowest A on
+    lowest: int = 21
+
+    @classmethod
+    def of(cls, preset: Preset) -> Layout:
+        """The layout of a preset."""
+        grid = preset.grid
+        quarters = grid.max_steps // grid.steps_per_quarter
+        return cls(grid.bars, quarters, grid.steps_per_quarter, len(preset.parts))
+
+    @property
+    def Q(self) -> int:  # noqa: N802 -- a shape letter
+        """Quarters of a window."""
+        return self.bars * self.quarters
+
+    @property
+    def max_steps(self) -> int:
+        """Cells of the longest bar."""
+        return self.quarters * self.steps
+
+    @property
+    def longest(self) -> int:
+        """The longest duration in cells: the whole window."""
+        return self.bars * self.max_steps
+
+    def open_steps(self, batch: Batch) -> Tensor:
+        """Which cells exist: `(B, Q, steps)` bool."""
+        step = torch.arange(self.max_steps, device=batch.steps.device)
+        open_ = (step >= batch.lead[..., None]) & (step < batch.steps[..., None])  # (B, N, T)
+        return open_.reshape(len(open_), self.Q, self.steps)
+
+    def line(self, batch: Batch) -> Tensor:
+        """For each cell of each bar the number of open cells before it: `(B, N * T)` int64."""
+        open_ = self.open_steps(batch).flatten(1).long()
+        return open_.cumsum(1) - open_
+
+
+@dataclass(frozen=True)
+class Packing:
+    """The open quarters of each window moved together, so that neighbours in music are neighbours.
+
+    L is the most open quarters of any window here.
+    """
+
+    index: Tensor  # (B, L) the quarter of the window that stands in each place
+    real: Tensor  # (B, L) bool: an open quarter rather than padding
+    place: Tensor  # (B, Q) where each open quarter went
+
+    @classmethod
+    def of(cls, batch: Batch, layout: Layout) -> Packing:
+        """The packing of a batch's windows."""
+        open_ = layout.open_steps(batch).any(-1)  # (B, Q)
+        count = open_.sum(1)
+        length = int(count.max())
+        index = (~open_).to(torch.uint8).argsort(dim=1, stable=True)[:, :length]
+        real = torch.arange(length, device=open_.device) < count[:, None]
+        return cls(index, real, (open_.cumsum(1) - 1).clamp(min=0))
+
+    def pack(self, x: Tensor) -> Tensor:
+        """`(B, Q, F)` -> `(B, L, F)`, padding zero."""
+        packed = x.gather(1, self.index[..., None].expand(-1, -1, x.shape[-1]))
+        return packed * self.real[..., None]
+
+    def unpack(self, x: Tensor) -> Tensor:
+        """`(B, L, F)` -> `(B, Q, F)`, closed quarters zero; the inverse of `pack`."""
+        whole = x.new_zeros(len(x), self.place.shape[1], x.shape[-1])
+        index = self.index[..., None].expand_as(x)
+        return whole.scatter_add(1, index, x * self.real[..., None])
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where the notes of a batch fall; all `(B, K)`."""
+
+    real: Tensor  # bool: a note rather than padding
+    carry: Tensor  # bool: sounding before the window began
+    cell: Tensor  # cell of the window in 0 .. N*T-1; of a carry-in, the first open one
+    part: Tensor
+    pitch: Tensor  # 0 .. P-1
+    duration: Tensor  # 1 .. longest
+
+    @classmethod
+    def of(cls, batch: Batch, layout: Layout) -> Places:
+        """Read a batch's notes. Pitches outside the layout are moved to its edge."""
+        bar, position, part, pitch, duration, _ = batch.notes.unbind(-1)
+        index = torch.arange(batch.notes.shape[1], device=batch.notes.device)
+        step = torch.where(position > 0, position - 1, batch.lead[:, :1])
+        return cls(
+            real=index < batch.n_notes[:, None],
+            carry=position == 0,
+            cell=bar * layout.max_steps + step,
+            part=part,
+            pitch=(pitch - layout.lowest).clamp(0, layout.pitches - 1),
+            duration=duration.clamp(1, layout.longest),
+        )
+
+
+def run(blocks: nn.ModuleList, x: Tensor, real: Tensor) -> Tensor:
+    """Blocks one after the other over packed quarters, padding kept at zero. `(B, L, width)`"""
+    mask = real[..., None]
+    for block in blocks:
+        x = block(x) * mask
+    return x
+
+
+class Block(nn.Module):
+    """A residual block over quarters: norm, a convolution over `kernel` of them, SiLU, linear."""
+
+    def __init__(self, width: int, kernel: int, dropout: float) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(width)
+        self.mix = nn.Linear(width * kernel, width)
+        self.out = nn.Linear(width, width)
+        self.dropout = nn.Dropout(dropout)
+        self.kernel = kernel
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """`(B, L, width)` to the same."""
+        y, reach, length = self.norm(x), self.kernel // 2, x.shape[1]
+        y = F.pad(y, (0, 0, reach, reach))
+        y = torch.cat([y[:, i : i + length] for i in range(self.kernel)], -1)
+        y = F.silu(self.mix(y))  # (B, L, kernel * width) -> (B, L, width)
+        out: Tensor = x + self.dropout(self.out(y))
+        return out
+
+
+class Conditions(nn.Module):
+    """What both sides are told of a window: meter and place of each bar, which parts play."""
+
+    def __init__(self, layout: Layout, n_meters: int, width: int) -> None:
+        super().__init__()
+        self.layout = layout
+        self.meter = nn.Embedding(n_meters + 1, width)
+        self.place = nn.Parameter(torch.randn(layout.bars, layout.quarters, width) * 0.1)
+        self.present = nn.Linear(layout.parts, width, bias=False)
+        nn.init.normal_(self.meter.weight, std=0.1)
+
+    def forward(self, batch: Batch) -> Tensor:
+        """`(B, Q, width)`."""
+        bars = self.meter(batch.meter)[:, :, None] + self.place  # (B, N, quarters, width)
+        parts = self.present(batch.present.float())
+        out: Tensor = bars.flatten(1, 2) + parts[:, None]
+        return out

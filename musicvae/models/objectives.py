@@ -1,0 +1,74 @@
+"""Floor 5: what training minimises, and how the KL is kept at a chosen number of bits."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from musicvae.dataset import Batch
+from musicvae.models.decoder import NoteLoss
+from musicvae.models.vae import VAE, Posterior
+
+NATS_PER_BIT = math.log(2)
+_ACTIVE_VARIANCE = 0.01
+
+
+@dataclass(frozen=True)
+class Elbo:
+    """The two terms of the evidence lower bound on a batch, in nats a window."""
+
+    notes: NoteLoss
+    kl: Tensor  # (B,)
+
+    def loss(self, beta: float) -> Tensor:
+        """``-log p(x | z) + beta * KL(q(z | x) || N(0, I))``, mean over windows.
+
+        With beta 1 this is the negative ELBO of Kingma and Welling (2013); with another beta the
+        objective of Higgins et al. (2017).
+        """
+        return (self.notes.total + beta * self.kl).mean()
+
+
+def elbo(vae: VAE, batch: Batch, noise: Tensor) -> tuple[Elbo, Posterior]:
+    """Encode, draw `z` with this standard normal `noise` `(B, Z)`, and weigh the notes under it."""
+    posterior = vae.encode(batch)
+    notes = vae.loss(batch, posterior.sample(noise))
+    return Elbo(notes, posterior.kl().sum(1)), posterior
+
+
+@dataclass
+class BetaControl:
+    """Steers beta so that the KL of a window stays near a target in bits.
+
+    Small multiplicative steps towards the target, in proportion to how far a running mean of the
+    KL is from it. Two numbers of state, kept in the checkpoint.
+    """
+
+    target_bits: float
+    beta: float = 0.3
+    mean_bits: float = -1.0  # below 0: nothing seen yet
+    rate: float = 0.01
+    lowest: float = 1e-3
+    highest: float = 4.0
+
+    def update(self, kl_bits: float) -> None:
+        """Take note of a step's mean KL."""
+        seen = self.mean_bits >= 0
+        self.mean_bits = 0.9 * self.mean_bits + 0.1 * kl_bits if seen else kl_bits
+        error = 3 * (self.mean_bits - self.target_bits) / self.target_bits
+        factor = math.exp(self.rate * max(-1.0, min(1.0, error)))
+        self.beta = max(self.lowest, min(self.highest, self.beta * factor))
+
+
+def active_units(mu: Tensor) -> int:
+    """Dimensions of the latent whose mean varies over windows (Burda et al. 2016). `mu` (W, Z)"""
+    return int((mu.var(0) > _ACTIVE_VARIANCE).sum()) if len(mu) > 1 else 0
+
+
+def deterministic_noise(seed: int, step: int, shape: tuple[int, ...]) -> Tensor:
+    """Standard normal numbers that depend on nothing but seed, step and shape."""
+    generator = torch.Generator().manual_seed((seed * 1_000_003 + step) % 2**63)
+    return torch.randn(shape, generator=generator)

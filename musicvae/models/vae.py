@@ -1,0 +1,84 @@
+"""Floor 5: the variational autoencoder: encoder, latent, decoder, behind one small interface."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from musicvae.config import Preset
+from musicvae.dataset import Batch
+from musicvae.models.decoder import CellDecoder, NoteLoss
+from musicvae.models.encoder import Encoder
+from musicvae.models.layers import Layout
+
+
+class Posterior(NamedTuple):
+    """A diagonal Gaussian over the latents of windows. `mu`, `sigma`: `(B, Z)`."""
+
+    mu: Tensor
+    sigma: Tensor
+
+    def sample(self, noise: Tensor) -> Tensor:
+        """`z = mu + sigma * noise`, the reparametrisation of Kingma and Welling (2013)."""
+        return self.mu + self.sigma * noise
+
+    def kl(self) -> Tensor:
+        """KL to the standard normal in nats, for each dimension. `(B, Z)`"""
+        variance = self.sigma**2
+        return 0.5 * (self.mu**2 + variance - 1 - variance.log())
+
+
+class VAE(nn.Module):
+    """A VAE on windows of bars. `Z = Q * latent`: a slice of the latent for each quarter.
+
+    Dimensions of quarters that a window does not have are exactly 0 with sigma 1, at no cost.
+    """
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__()
+        self.preset = preset
+        self.layout = Layout.of(preset)
+        self.encoder = Encoder(preset)
+        self.decoder = CellDecoder(preset)
+
+    @property
+    def Z(self) -> int:  # noqa: N802 -- a shape letter
+        """Size of the latent of one window."""
+        return self.layout.Q * self.preset.model.latent
+
+    def encode(self, batch: Batch) -> Posterior:
+        """The posterior of each window."""
+        mu, logvar = self.encoder(batch)
+        return Posterior(mu.flatten(1), (0.5 * logvar).exp().flatten(1))
+
+    def loss(self, batch: Batch, z: Tensor) -> NoteLoss:
+        """Negative log-likelihood of the windows' notes given `z`, in nats. Each `(B,)`."""
+        return self.decoder.loss(self._slices(z), batch)
+
+    def decode(
+        self, z: Tensor, frame: Batch, temperature: float = 0.0, seed: int = 0
+    ) -> Tensor:
+        """Notes of windows from their latents `(B, Z)`, within the bars and parts of `frame`.
+
+        At temperature 0 the likeliest notes. Returns `(M, 7)` int64 rows `(window, bar, position,
+        part, pitch, duration, velocity)`; pitches are normalised, velocity is 0 (unknown).
+        """
+        generator = torch.Generator().manual_seed(seed)
+        return self.decoder.decode(self._slices(z), frame, temperature, generator)
+
+    def _slices(self, z: Tensor) -> Tensor:
+        return z.reshape(len(z), self.layout.Q, self.preset.model.latent)
+
+
+def n_parameters(model: nn.Module) -> int:
+    """Trainable numbers of a model."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def frame_of(batch: Batch) -> Batch:
+    """The windows without their notes: what a decoder may know."""
+    return batch._replace(
+        notes=batch.notes[:, :0], n_notes=torch.zeros_like(batch.n_notes)
+    )

@@ -1,0 +1,160 @@
+"""Floor 2: a song's parts <-> a preset's slots.
+
+A preset has a fixed row of slots (one melody, four voices, ...). Any song fits any preset:
+
+- a part that plays several notes at once is split into lanes of one note at a time, where the
+  preset's slots are single voices;
+- lanes go to slots by register, high to low;
+- more lanes than slots go through in groups, each group a pass of its own through the model;
+- what a preset cannot represent (drums without a drum slot, pitches outside its range) stays
+  `untouched` and comes back as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import combinations
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae.bars import Bars, Notes, cells
+from musicvae.song import Ints
+
+
+class Slot(Protocol):
+    """What this module needs to know of a preset's part (see `config.PartConfig`)."""
+
+    @property
+    def kind(self) -> str:
+        """`voice` (one note at a time), `chords` or `drums`."""
+
+    @property
+    def low(self) -> int:
+        """Lowest pitch the slot can hold."""
+
+    @property
+    def high(self) -> int:
+        """Highest pitch the slot can hold."""
+
+    @property
+    def center(self) -> float:
+        """The pitch around which the slot usually plays."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Group:
+    """One pass through the model: `notes.part` is a slot; `owner[slot]` is the song's part or -1."""
+
+    notes: Notes
+    owner: Ints
+
+    @property
+    def present(self) -> NDArray[np.bool_]:
+        """Which slots are in use. `(R,)`"""
+        return self.owner >= 0
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Slotted:
+    """A song spread over slots: groups to be modelled, and notes that stay as they are."""
+
+    groups: tuple[Group, ...]
+    untouched: Notes
+
+
+def into_slots(bars: Bars, slots: tuple[Slot, ...]) -> Slotted:
+    """Spread the parts of `bars` over `slots`; the inverse is `out_of_slots`."""
+    notes = bars.notes
+    drum_part = np.array([part.is_drum for part in bars.frame.parts], bool)
+    is_drum = drum_part[notes.part] if len(notes) else np.zeros(0, bool)
+    groups: list[Group] = []
+    untouched = np.ones(len(notes), bool)
+    for drums in (False, True):
+        available = [i for i, slot in enumerate(slots) if (slot.kind == "drums") is drums]
+        if not available:
+            continue
+        low = min(slots[i].low for i in available)
+        high = max(slots[i].high for i in available)
+        fits = (is_drum == drums) & (notes.pitch >= low) & (notes.pitch <= high)
+        lanes = _lanes(bars, np.flatnonzero(fits), all(slots[i].kind == "voice" for i in available))
+        untouched[fits] = False
+        for row, chunk in enumerate(_chunks(lanes, len(available))):
+            group = _grouped(notes, chunk, slots, available)
+            # Drums share the pass of the first melodic group, where there is one.
+            if drums and row < len(groups):
+                groups[row] = _joined(groups[row], group)
+            else:
+                groups.append(group)
+    return Slotted(groups=tuple(groups), untouched=notes.take(untouched))
+
+
+def out_of_slots(groups: tuple[Group, ...], untouched: Notes) -> Notes:
+    """Notes by the song's own parts again, from groups whose notes may have been remade."""
+    back = [
+        replace(group.notes, part=group.owner[group.notes.part])
+        for group in groups
+        if len(group.notes)
+    ]
+    every = Notes.concatenate([*back, untouched])
+    return Notes.sorted(**vars(every.take(every.part >= 0)))
+
+
+def _lanes(bars: Bars, which: Ints, split: bool) -> list[Ints]:
+    """Note indices of each lane, high lanes first."""
+    lanes: list[Ints] = []
+    for part in np.unique(bars.notes.part[which]):
+        mine = which[bars.notes.part[which] == part]
+        lanes.extend(_voices(bars, mine) if split else [mine])
+    pitch = bars.notes.pitch
+    return sorted(lanes, key=lambda lane: (-float(pitch[lane].mean()), int(lane[0])))
+
+
+def _voices(bars: Bars, which: Ints) -> list[Ints]:
+    """Split one part so that no lane holds two sounding notes; the top line stays in one lane."""
+    start = cells(bars.grid, bars.notes)[which]
+    stop = start + bars.notes.duration[which]
+    order = np.lexsort((-bars.notes.pitch[which], start))
+    if not np.any(start[order][1:] < np.maximum.accumulate(stop[order])[:-1]):
+        return [which]
+    free_at: list[int] = []
+    lane_of = np.zeros(len(which), np.int64)
+    previous, lowest = -1, 0
+    for i in order.tolist():
+        begin = int(start[i])
+        if begin != previous:
+            previous, lowest = begin, 0
+        lane = next((n for n in range(lowest, len(free_at)) if free_at[n] <= begin), len(free_at))
+        if lane == len(free_at):
+            free_at.append(0)
+        free_at[lane], lane_of[i], lowest = int(stop[i]), lane, lane + 1
+    return [which[lane_of == lane] for lane in range(len(free_at))]
+
+
+def _chunks(lanes: list[Ints], size: int) -> list[list[Ints]]:
+    return [lanes[i : i + size] for i in range(0, len(lanes), size)]
+
+
+def _grouped(
+    notes: Notes, lanes: list[Ints], slots: tuple[Slot, ...], available: list[int]
+) -> Group:
+    """Give each lane the slot nearest in register, keeping their order from high to low."""
+    register = [float(notes.pitch[lane].mean()) for lane in lanes]
+
+    def misfit(choice: tuple[int, ...]) -> float:
+        return sum(abs(slots[i].center - at) for i, at in zip(choice, register, strict=True))
+
+    chosen = min(combinations(available, len(lanes)), key=misfit)
+    owner = np.full(len(slots), -1, np.int64)
+    slot_of = np.full(len(notes), -1, np.int64)
+    for slot, lane in zip(chosen, lanes, strict=True):
+        owner[slot], slot_of[lane] = notes.part[lane[0]], slot
+    mine = slot_of >= 0
+    placed = replace(notes.take(mine), part=slot_of[mine])
+    return Group(notes=Notes.sorted(**vars(placed)), owner=owner)
+
+
+def _joined(one: Group, other: Group) -> Group:
+    both = Notes.concatenate([one.notes, other.notes])
+    return Group(notes=Notes.sorted(**vars(both)), owner=np.maximum(one.owner, other.owner))

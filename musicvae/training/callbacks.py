@@ -1,0 +1,204 @@
+"""Floor 7: what happens around the steps: validate, save, show, warn, stop."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from musicvae.checkpoints import MODEL_FILE, STATE_FILE, Checkpoint, save, save_tensors
+from musicvae.dataset import Windows
+from musicvae.files import write_bytes
+from musicvae.training.checks import fit_prior, free_running
+from musicvae.training.module import TrainingModule
+
+Say = Callable[[str], None]
+
+
+class Keeper(pl.Callback):
+    """Validates when it is time, keeps the best model and everything that resuming needs.
+
+    All files are replaced in one step each, the state last: whatever moment a process dies at,
+    `--resume` finds a consistent run.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        held_out: Windows,
+        paths: Windows,
+        provenance: dict[str, Any],
+        say: Say,
+        on_check: Callable[[dict[str, float]], None],
+    ) -> None:
+        self.folder, self.held_out, self.paths = folder, held_out, paths
+        self.provenance, self.say, self.on_check = provenance, say, on_check
+        self.best = -1.0
+        self.rows: list[dict[str, float]] = []
+        self.warner = Warner(say)
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Validate and save if it is time; end the run when its plan is done."""
+        if not all(math.isfinite(value) for value in module.latest.values()):
+            self.say(
+                "diverged: the loss is no longer a number; the best model so far is kept. "
+                "Try a lower rate: --set training.learning_rate=0.0005"
+            )
+            trainer.should_stop = True
+            return
+        if module.plan.check_due:
+            self.check(module)
+        if module.plan.done:
+            trainer.should_stop = True
+
+    def check(self, module: TrainingModule) -> None:
+        """Validate, keep the model if it is the best so far, and save the state."""
+        plan = module.plan
+        scores = free_running(module.averaged, self.held_out)
+        row = {
+            "step": float(plan.step),
+            "minutes": plan.elapsed_s / 60,
+            **{f"train_{name}": value for name, value in module.latest.items()},
+            "beta": module.control.beta,
+            **{f"valid_{name}": value for name, value in scores.items()},
+        }
+        self.rows.append(row)
+        if module.logger is not None:
+            module.logger.log_metrics(row, step=plan.step)
+        self.warner.look(self.rows, module.preset.training.kl_target_bits)
+        plan.checked()
+        if module.global_rank == 0:
+            if scores["f1"] >= self.best or not (self.folder / MODEL_FILE).exists():
+                self.best = scores["f1"]
+                self.keep_model(module, scores, finished=plan.done)
+            self.save_state(module)
+        self.on_check(row)
+
+    def keep_model(
+        self, module: TrainingModule, scores: dict[str, float], finished: bool
+    ) -> None:
+        """Write the averaged weights, with a path prior fitted to them, as the run's model."""
+        prior = fit_prior(module.averaged, self.paths)
+        tensors = {f"model.{n}": t for n, t in module.averaged.state_dict().items()}
+        tensors |= prior_tensors(prior)
+        provenance = {
+            **self.provenance,
+            "steps": module.plan.step,
+            "minutes": round(module.plan.elapsed_s / 60, 2),
+            "held_out": {name: round(value, 4) for name, value in scores.items()},
+            "finished": finished,
+        }
+        checkpoint = Checkpoint(preset=module.preset, tensors=tensors, provenance=provenance)
+        save(checkpoint, self.folder / MODEL_FILE)
+
+    def save_state(self, module: TrainingModule) -> None:
+        """Write metrics and state, the state last."""
+        write_bytes(self.folder / "metrics.csv", _csv(self.rows).encode())
+        plan = module.plan
+        header = {
+            "preset": module.preset.to_dict(),
+            "provenance": self.provenance,
+            "plan": {
+                "step": plan.step,
+                "total_steps": plan.total_steps,
+                "budget_s": plan.budget_s,
+                "spent_s": plan.elapsed_s,
+                "next_check": plan.next_check,
+            },
+            "control": {"beta": module.control.beta, "mean_bits": module.control.mean_bits},
+            "best": self.best,
+            "latest": module.latest,
+            "rows": self.rows,
+        }
+        save_tensors(self.folder / STATE_FILE, module.state(), json.loads(json.dumps(header)))
+
+
+class Warner:
+    """Says in words when a run begins to go wrong, once for each kind of trouble."""
+
+    def __init__(self, say: Say) -> None:
+        self.say = say
+        self.said: set[str] = set()
+
+    def look(self, rows: list[dict[str, float]], target_bits: float) -> None:
+        """Judge the latest validation against those before it."""
+        row = rows[-1]
+        best = min(r["valid_loss"] for r in rows)
+        if row["valid_kl_bits"] < 0.05 * target_bits and row["beta"] > 0.01 and len(rows) > 2:
+            self._once(
+                "collapse",
+                f"posterior collapse: the latent carries {row['valid_kl_bits']:.1f} bits of the "
+                f"{target_bits:.0f} asked for; the decoder ignores it. Stop, and try a higher "
+                "--set training.kl_target_bits or a lower learning rate",
+            )
+        gap = row["valid_loss"] > 1.1 * best and row["train_loss"] < rows[-2]["train_loss"] if (
+            len(rows) > 2
+        ) else False
+        if gap:
+            self._once(
+                "overfitting",
+                f"overfitting: held-out loss rose from {best:.1f} to {row['valid_loss']:.1f} nats "
+                "while the training loss still falls; more songs or fewer minutes would help",
+            )
+        if len(rows) > 2 and row["train_loss"] > 2 * min(r["train_loss"] for r in rows):
+            self._once(
+                "divergence",
+                f"diverging: the training loss rose to {row['train_loss']:.1f} nats, twice its "
+                "lowest; try a lower --set training.learning_rate",
+            )
+
+    def _once(self, kind: str, words: str) -> None:
+        if kind not in self.said:
+            self.said.add(kind)
+            self.say(words)
+
+
+class Interruptible(pl.Callback):
+    """The first Ctrl-C ends the run after the step it is in; a second one ends it at once."""
+
+    def __init__(self) -> None:
+        self.interrupted = False
+        self._before: Any = None
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take over the signal, where this is the main thread."""
+
+        def stop(number: int, frame: Any) -> None:
+            self.interrupted = trainer.should_stop = True
+            signal.signal(number, self._before)
+
+        try:
+            self._before = signal.signal(signal.SIGINT, stop)
+        except ValueError:  # not the main thread: the caller has the signal
+            self._before = None
+
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Give the signal back."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+
+
+def prior_tensors(prior: Any) -> dict[str, Any]:
+    """A path prior's tensors as a checkpoint names them."""
+    import torch
+
+    return {f"prior.{name}": torch.from_numpy(t) for name, t in prior.tensors().items()}
+
+
+def _csv(rows: list[dict[str, float]]) -> str:
+    buffer = io.StringIO()
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    writer = csv.DictWriter(buffer, names)
+    writer.writeheader()
+    for row in rows:
+        writer.writerow({name: f"{value:.6g}" for name, value in row.items()})
+    return buffer.getvalue()

@@ -1,0 +1,94 @@
+"""Floor 7: how a model is judged while it learns: free-running, on songs it has not seen."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from musicvae.dataset import Batch, Windows
+from musicvae.metrics import note_f1, windows_perfect
+from musicvae.models import VAE, PathPrior
+from musicvae.models.objectives import NATS_PER_BIT, active_units, deterministic_noise
+from musicvae.models.vae import frame_of
+
+_BATCH = 256
+
+
+def batches(windows: Windows, limit: int, device: torch.device) -> Iterator[Batch]:
+    """Up to `limit` windows, spread evenly over the split."""
+    n = min(limit, len(windows))
+    index = np.linspace(0, len(windows) - 1, n).astype(np.int64)
+    for begin in range(0, n, _BATCH):
+        whole = windows.batch(index[begin : begin + _BATCH])
+        yield Batch(*(tensor.to(device) for tensor in whole))
+
+
+def rows_of(batch: Batch) -> NDArray[np.int64]:
+    """A batch's notes as rows `(window, bar, position, part, pitch, duration, velocity)`."""
+    notes, count = batch.notes.cpu(), batch.n_notes.cpu()
+    real = torch.arange(notes.shape[1]) < count[:, None]
+    window = real.nonzero()[:, :1]
+    return torch.cat([window, notes[real]], 1).numpy()
+
+
+@torch.no_grad()
+def free_running(vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0) -> dict[str, float]:
+    """Reconstruction of held-out windows, decoded greedily from the mean and from a sampled `z`.
+
+    Keys: `f1` (onset and pitch, in the right part), `f1_any_part`, `f1_duration`, `f1_sampled`,
+    `perfect` (share of windows without an error), `loss` (nats), `kl_bits`, `active_units`.
+    """
+    device = next(vae.parameters()).device
+    predicted: list[NDArray[np.int64]] = []
+    sampled: list[NDArray[np.int64]] = []
+    actual: list[NDArray[np.int64]] = []
+    mus, loss, kl, n = [], 0.0, 0.0, 0
+    for nth, batch in enumerate(batches(windows, limit, device)):
+        posterior, frame = vae.encode(batch), frame_of(batch)
+        noise = deterministic_noise(seed, nth, tuple(posterior.mu.shape)).to(device)
+        z = posterior.sample(noise)
+        for rows, found in (
+            (predicted, vae.decode(posterior.mu, frame).numpy()),
+            (sampled, vae.decode(z, frame).numpy()),
+            (actual, rows_of(batch)),
+        ):
+            rows.append(found + np.array([n, 0, 0, 0, 0, 0, 0]))
+        loss += float(vae.loss(batch, z).total.sum())
+        kl += float(posterior.kl().sum())
+        mus.append(posterior.mu.cpu())
+        n += len(batch.notes)
+    by_mean, by_draw, truth = (np.concatenate(rows) for rows in (predicted, sampled, actual))
+    return {
+        "f1": note_f1(by_mean, truth).f1,
+        "f1_any_part": note_f1(by_mean, truth, parts=False).f1,
+        "f1_duration": note_f1(by_mean, truth, durations=True).f1,
+        "f1_sampled": note_f1(by_draw, truth).f1,
+        "perfect": windows_perfect(by_mean, truth, n),
+        "loss": loss / max(n, 1),
+        "kl_bits": kl / max(n, 1) / NATS_PER_BIT,
+        "active_units": float(active_units(torch.cat(mus))),
+    }
+
+
+@torch.no_grad()
+def fit_prior(vae: VAE, windows: Windows, *, limit: int = 20_000) -> PathPrior:
+    """The path prior of these songs under this model; `windows` must hop a whole window."""
+    device = next(vae.parameters()).device
+    size = windows.preset.grid.bars
+    usable = np.arange(len(windows))[:limit]
+    mus, sigmas = [], []
+    for begin in range(0, len(usable), _BATCH):
+        whole = windows.batch(usable[begin : begin + _BATCH])
+        posterior = vae.encode(Batch(*(tensor.to(device) for tensor in whole)))
+        mus.append(posterior.mu.cpu().numpy())
+        sigmas.append(posterior.sigma.cpu().numpy())
+    mu, sigma = np.concatenate(mus), np.concatenate(sigmas)
+    meter = windows.meter_of(usable)
+    # A path goes on while the next window is the next one of the same source.
+    follows = (np.diff(windows.source[usable]) == 0) & (np.diff(windows.first[usable]) == size)
+    cuts = np.flatnonzero(~follows) + 1
+    paths = list(zip(np.split(mu, cuts), np.split(sigma, cuts), strict=True))
+    return PathPrior.fit(paths, np.split(meter, cuts), len(windows.preset.meters) + 1)

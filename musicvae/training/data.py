@@ -1,0 +1,82 @@
+"""Floor 7: training batches as a function of seed and step, and nothing else.
+
+Because batch number `step` can be made without the ones before it, going on after an interruption
+needs no state of a sampler, and every rank of a distributed run takes its rows of the same batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pytorch_lightning as pl
+from torch.utils.data import DataLoader, IterableDataset
+
+from musicvae.dataset import Batch, Windows
+
+_JITTER = np.array([-7, -5, -2, -1, 1, 2, 5, 7])
+
+
+class Steps(IterableDataset[Batch]):
+    """An endless row of training batches, from `start` on."""
+
+    def __init__(
+        self,
+        windows: Windows,
+        *,
+        batch: int,
+        seed: int,
+        key_jitter: float,
+        start: int = 0,
+        rank: int = 0,
+        world: int = 1,
+    ) -> None:
+        self.windows = windows
+        self.size = min(batch, len(windows))
+        self.per_epoch = max(1, len(windows) // self.size)
+        self.seed, self.key_jitter, self.start = seed, key_jitter, start
+        self.rank, self.world = rank, world
+        self._epoch = -1
+        self._order = np.zeros(0, np.int64)
+
+    def at(self, step: int) -> Batch:
+        """This rank's rows of batch number `step`."""
+        epoch, nth = divmod(step, self.per_epoch)
+        if epoch != self._epoch:
+            rng = np.random.default_rng((self.seed, epoch))
+            self._epoch, self._order = epoch, rng.permutation(len(self.windows))
+        rng = np.random.default_rng((self.seed, step, 1))
+        moved = rng.random(self.size) < self.key_jitter
+        shift = np.where(moved, rng.choice(_JITTER, self.size), 0)
+        index = self._order[nth * self.size : (nth + 1) * self.size]
+        mine = slice(self.rank, None, self.world)
+        return self.windows.batch(index[mine], shift[: len(index)][mine])
+
+    def __iter__(self) -> Iterator[Batch]:
+        step = self.start
+        while True:
+            yield self.at(step)
+            step += 1
+
+
+class WindowsModule(pl.LightningDataModule):
+    """Training windows for a Lightning trainer, from step `start` on."""
+
+    def __init__(self, windows: Windows, *, start: int = 0) -> None:
+        super().__init__()
+        self.windows, self.start = windows, start
+
+    def train_dataloader(self) -> DataLoader[Batch]:
+        """Whole batches, made in this process: cutting them takes a few milliseconds."""
+        training = self.windows.preset.training
+        trainer = self.trainer
+        steps = Steps(
+            self.windows,
+            batch=training.batch,
+            seed=training.seed,
+            key_jitter=training.key_jitter,
+            start=self.start,
+            rank=trainer.global_rank if trainer else 0,
+            world=trainer.world_size if trainer else 1,
+        )
+        return DataLoader(steps, batch_size=None, num_workers=0)

@@ -1,0 +1,118 @@
+"""Floor 7: the VAE as a Lightning module. One step is a function of weights, seed and step number."""
+
+from __future__ import annotations
+
+import copy
+import math
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor
+
+from musicvae.config import Preset
+from musicvae.dataset import Batch
+from musicvae.models import VAE
+from musicvae.models.objectives import NATS_PER_BIT, BetaControl, deterministic_noise, elbo
+from musicvae.training.plan import Plan
+
+
+class TrainingModule(pl.LightningModule):
+    """Trains a `VAE` by the ELBO with a steered KL, and keeps a running average of its weights."""
+
+    def __init__(self, preset: Preset, plan: Plan) -> None:
+        super().__init__()
+        self.preset, self.plan = preset, plan
+        self.vae = VAE(preset)
+        self.averaged = copy.deepcopy(self.vae).requires_grad_(False).eval()
+        self.control = BetaControl(target_bits=preset.training.kl_target_bits)
+        self.latest: dict[str, float] = {}
+        self.restored: dict[str, Tensor] = {}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """AdamW; only matrices decay."""
+        training = self.preset.training
+        matrices = [p for p in self.vae.parameters() if p.ndim > 1]
+        others = [p for p in self.vae.parameters() if p.ndim <= 1]
+        optimizer = torch.optim.AdamW(
+            [
+                {"params": matrices, "weight_decay": training.weight_decay},
+                {"params": others, "weight_decay": 0.0},
+            ],
+            lr=training.learning_rate,
+            betas=(0.9, 0.98),
+        )
+        _load_moments(optimizer, self.restored)
+        return optimizer
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Set the learning rate, and make dropout a function of the step."""
+        training = self.preset.training
+        rate = self.plan.learning_rate(training.learning_rate, training.warmup_steps)
+        for group in self.trainer.optimizers[0].param_groups:
+            group["lr"] = rate
+        torch.manual_seed(training.seed * 1_000_003 + self.plan.step)
+        self.latest["learning_rate"] = rate
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One batch: the loss in nats a window."""
+        world, rank = self.trainer.world_size, self.trainer.global_rank
+        shape = (len(batch.notes) * world, self.vae.Z)
+        noise = deterministic_noise(self.preset.training.seed, self.plan.step, shape)
+        terms, _ = elbo(self.vae, batch, noise[rank::world].to(self.device))
+        loss = terms.loss(self.control.beta)
+        means = torch.stack([*(each.mean() for each in terms.notes), terms.kl.mean()]).detach()
+        if world > 1:
+            means = self.all_gather(means).mean(0)
+        onset, pitch, duration, kl = means.tolist()
+        kl_bits = kl / NATS_PER_BIT
+        if math.isfinite(kl_bits):
+            self.control.update(kl_bits)
+        self._note(onset=onset, pitch=pitch, duration=duration, kl_bits=kl_bits)
+        return loss
+
+    def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
+        """Step, then move the averaged weights a little towards the new ones."""
+        super().optimizer_step(*args, **kwargs)
+        step = self.plan.step
+        decay = min(self.preset.training.average, (1 + step) / (10 + step))
+        with torch.no_grad():
+            averaged, current = list(self.averaged.parameters()), list(self.vae.parameters())
+            torch._foreach_lerp_(averaged, current, 1 - decay)
+        self.plan.step += 1
+
+    def state(self) -> dict[str, Tensor]:
+        """Weights, averaged weights and optimizer moments, by name."""
+        tensors = {f"vae.{n}": t for n, t in self.vae.state_dict().items()}
+        tensors |= {f"averaged.{n}": t for n, t in self.averaged.state_dict().items()}
+        optimizer = self.trainer.optimizers[0]
+        parameters = [p for group in optimizer.param_groups for p in group["params"]]
+        for i, parameter in enumerate(parameters):
+            for name, value in optimizer.state[parameter].items():
+                tensors[f"moments.{i}.{name}"] = torch.as_tensor(value)
+        return tensors
+
+    def restore(self, tensors: dict[str, Tensor]) -> None:
+        """Take up what `state` gave; moments follow when the optimizer is made."""
+        for name, part in (("vae", self.vae), ("averaged", self.averaged)):
+            cut = len(name) + 1
+            part.load_state_dict(
+                {n[cut:]: t for n, t in tensors.items() if n.startswith(name + ".")}
+            )
+        self.restored = {n[8:]: t for n, t in tensors.items() if n.startswith("moments.")}
+
+    def _note(self, **values: float) -> None:
+        """Running means for the progress bar and the log."""
+        values["loss"] = values["onset"] + values["pitch"] + values["duration"]
+        for name, value in values.items():
+            before = self.latest.get(name, value)
+            self.latest[name] = value if not math.isfinite(before) else 0.95 * before + 0.05 * value
+
+
+def _load_moments(optimizer: torch.optim.Optimizer, moments: dict[str, Tensor]) -> None:
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    for name, value in moments.items():
+        index, _, key = name.partition(".")
+        parameter = parameters[int(index)]
+        # AdamW counts steps on the CPU; its moments live with the parameter.
+        optimizer.state[parameter][key] = value if key == "step" else value.to(parameter.device)

@@ -1,0 +1,66 @@
+"""Floor 7: how long a run is. Steps, or minutes turned into steps as the pace becomes known."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import dataclass, field
+
+CHECKS = 20  # validations in a run
+
+
+@dataclass
+class Plan:
+    """The length of a run in steps, and where the run stands.
+
+    With a budget of minutes the number of steps is estimated from the measured pace and mended at
+    each validation; with a number of steps it is fixed and the run is the same on every machine.
+    """
+
+    total_steps: int
+    budget_s: float | None = None
+    step: int = 0
+    spent_s: float = 0.0
+    """Time used by the sessions before this one."""
+    started: float = field(default_factory=time.monotonic)
+    next_check: int = 0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds of training, those before a resume included."""
+        return self.spent_s + time.monotonic() - self.started
+
+    @property
+    def share(self) -> float:
+        """Share of the run that is done, 0..1."""
+        return min(1.0, self.step / max(self.total_steps, 1))
+
+    @property
+    def done(self) -> bool:
+        """Whether no step is left."""
+        return self.step >= self.total_steps
+
+    @property
+    def left_s(self) -> float:
+        """Expected seconds to the end."""
+        pace = self.elapsed_s / max(self.step, 1)
+        return max(0.0, (self.total_steps - self.step) * pace)
+
+    @property
+    def check_due(self) -> bool:
+        """Whether it is time to validate and save."""
+        return self.step >= self.next_check or self.done
+
+    def checked(self) -> None:
+        """Set the time of the next validation; mend the number of steps if minutes were given."""
+        if self.budget_s is not None and not self.done:
+            pace = self.elapsed_s / max(self.step, 1)
+            left = max(0.0, self.budget_s - self.elapsed_s)
+            self.total_steps = self.step + max(1, int(left / pace))
+        every = max(1, math.ceil(self.total_steps / CHECKS))
+        self.next_check = (self.step // every + 1) * every
+
+    def learning_rate(self, peak: float, warmup_steps: int) -> float:
+        """Linear warm-up, then a cosine that reaches zero with the last step."""
+        warm = min(1.0, (self.step + 1) / max(warmup_steps, 1))
+        return peak * warm * 0.5 * (1 + math.cos(math.pi * self.share))

@@ -1,0 +1,295 @@
+"""Floor 7: one training run, from a folder to `checkpoints/NAME/`."""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import time
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from pytorch_lightning.loggers import TensorBoardLogger
+
+from musicvae import __version__
+from musicvae.checkpoints import MODEL_FILE, STATE_FILE, load_tensors
+from musicvae.config import Preset, preset_from_dict
+from musicvae.dataset import Batch, Shards, Windows, prepare_cached
+from musicvae.dataset.prepare import Progress
+from musicvae.errors import CheckpointError, DataError
+from musicvae.files import writable_folder
+from musicvae.models.objectives import deterministic_noise, elbo
+from musicvae.models.vae import n_parameters
+from musicvae.training.callbacks import Interruptible, Keeper
+from musicvae.training.data import Steps, WindowsModule
+from musicvae.training.module import TrainingModule
+from musicvae.training.plan import Plan
+
+_PACE_STEPS = 8
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingResult:
+    """Where a run left its model, and how it ended."""
+
+    folder: Path
+    model: Path
+    steps: int
+    total_steps: int
+    interrupted: bool
+    metrics: dict[str, float]
+    """The last validation; see `training.checks.free_running`."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Announcement:
+    """What is known before the first step: the plan a user is told."""
+
+    counts: dict[str, dict[str, int]]
+    """Songs, bars, windows and notes of each split."""
+    files: int
+    skipped: list[dict[str, str]]
+    left_out: dict[str, int]
+    untouched_notes: int
+    parameters: int
+    device: str
+    windows_per_s: float
+    total_steps: int
+    epochs: float
+    folder: Path
+    resumed_at: int
+
+
+def train(
+    source: str | Path,
+    preset: Preset,
+    folder: str | Path,
+    *,
+    minutes: float | None = None,
+    steps: int | None = None,
+    resume: bool = False,
+    device: str = "auto",
+    devices: int = 1,
+    precision: str = "32-true",
+    on_prepare: Progress | None = None,
+    on_plan: Callable[[Announcement], None] | None = None,
+    on_step: Callable[[TrainingModule], None] | None = None,
+    on_check: Callable[[dict[str, float]], None] | None = None,
+    say: Callable[[str], None] = lambda words: None,
+) -> TrainingResult:
+    """Train `preset` on the songs under `source`, writing to `folder`.
+
+    Args:
+        source: a folder of MIDI, or shards.
+        preset: what to train; ignored when resuming, the run's own is used.
+        folder: `checkpoints/NAME`; must be new or empty unless `resume`.
+        minutes, steps: the length of the run; `preset.training.minutes` if neither is given.
+        resume: go on where the run in `folder` stopped.
+        device: `auto`, `cpu`, `cuda` or `mps`; `devices` of them, by DDP if more than one.
+        precision: as Lightning names it, `32-true` or `bf16-mixed`.
+        on_prepare, on_plan, on_step, on_check, say: told of progress, the plan, every step, every
+            validation, and trouble in words.
+
+    Raises `DataError` without usable songs, `CheckpointError` when a run cannot be resumed or
+    would be overwritten, `WriteError` when `folder` cannot be written.
+    """
+    target = Path(folder)
+    state: dict[str, Any] = {}
+    tensors: dict[str, Any] = {}
+    if resume:
+        tensors, state = load_tensors(target / STATE_FILE)
+        preset = preset_from_dict(state["preset"], str(target))
+    elif (target / MODEL_FILE).exists() or (target / STATE_FILE).exists():
+        raise CheckpointError(target, "holds a run already", "choose --name, or go on with --resume")
+    shards = Shards(prepare_cached(source, progress=on_prepare))
+    writable_folder(target)
+    seed = preset.training.seed
+    windows = Windows(shards, preset, split="train", seed=seed)
+    held_out = _held_out(shards, preset, seed, say)
+    whole = replace(preset.grid).bars
+    paths = Windows(shards, preset, split="train", hop=whole, seed=seed)
+
+    pl.seed_everything(seed, workers=False, verbose=False)
+    plan = Plan(total_steps=1)
+    module = TrainingModule(preset, plan)
+    pace = _pace(module, windows, device)
+    if state:
+        module.restore(tensors)
+        _resume_plan(plan, state["plan"])
+        module.control.beta = state["control"]["beta"]
+        module.control.mean_bits = state["control"]["mean_bits"]
+        module.latest = dict(state["latest"])
+    else:
+        _new_plan(plan, minutes, steps, preset, pace)
+    announcement = Announcement(
+        counts={w.split: dict(w.counts()) for w in (windows, held_out)},
+        files=shards.index["report"]["files"],
+        skipped=shards.index["report"]["skipped"],
+        left_out=windows.left_out,
+        untouched_notes=windows.n_untouched,
+        parameters=n_parameters(module.vae),
+        device=_device_name(device),
+        windows_per_s=Steps(windows, batch=preset.training.batch, seed=0, key_jitter=0).size / pace,
+        total_steps=plan.total_steps,
+        epochs=plan.total_steps * preset.training.batch / max(len(windows), 1),
+        folder=target,
+        resumed_at=plan.step,
+    )
+    if on_plan:
+        on_plan(announcement)
+
+    provenance = {
+        "musicvae": __version__,
+        "source": Path(source).name,
+        "songs": len(windows.songs),
+        "windows": len(windows),
+        "keys": _histogram(windows.cutter.key.tolist()),
+        "qpm": _tempos(windows),
+    }
+    keeper = Keeper(target, held_out, paths, provenance, say, on_check or (lambda row: None))
+    if state:
+        keeper.best, keeper.rows = state["best"], state["rows"]
+    else:
+        (target / "preset.json").write_text(_json(preset.to_dict()), encoding="utf-8")
+    stopper = Interruptible()
+    callbacks: list[pl.Callback] = [keeper, stopper]
+    if on_step:
+        callbacks.append(_Told(on_step))
+    plan.started = time.monotonic()
+    if plan.next_check <= plan.step:
+        plan.next_check = plan.step + 1 if not state else plan.next_check
+    if not plan.done:
+        with _quiet():
+            trainer = pl.Trainer(
+                accelerator=device,
+                devices=devices,
+                strategy="ddp" if devices > 1 else "auto",
+                precision=precision,  # type: ignore[arg-type]
+                max_epochs=1,
+                gradient_clip_val=preset.training.gradient_clip,
+                logger=TensorBoardLogger(target, name="", version="tensorboard"),
+                callbacks=callbacks,
+                enable_checkpointing=False,
+                enable_progress_bar=False,
+                enable_model_summary=False,
+                use_distributed_sampler=False,
+                num_sanity_val_steps=0,
+            )
+            trainer.fit(module, datamodule=WindowsModule(windows, start=plan.step))
+            if stopper.interrupted and not plan.done:
+                keeper.check(module)
+    return TrainingResult(
+        folder=target,
+        model=target / MODEL_FILE,
+        steps=plan.step,
+        total_steps=plan.total_steps,
+        interrupted=stopper.interrupted and not plan.done,
+        metrics=keeper.rows[-1] if keeper.rows else {},
+    )
+
+
+class _Told(pl.Callback):
+    """Tells a progress display of every step."""
+
+    def __init__(self, on_step: Callable[[TrainingModule], None]) -> None:
+        self.on_step = on_step
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        self.on_step(module)
+
+
+def _held_out(
+    shards: Shards, preset: Preset, seed: int, say: Callable[[str], None]
+) -> Windows:
+    size = preset.grid.bars
+    try:
+        return Windows(shards, preset, split="valid", hop=size, seed=seed)
+    except DataError:
+        say("too few songs to hold one out: the figures below are on the training songs themselves")
+        return Windows(shards, preset, split="train", hop=size, seed=seed)
+
+
+def _pace(module: TrainingModule, windows: Windows, device: str) -> float:
+    """Seconds of one training step, measured on a copy that is thrown away."""
+    training = module.preset.training
+    where = torch.device(_device_name(device))
+    vae = copy.deepcopy(module.vae).to(where)
+    steps = Steps(windows, batch=training.batch, seed=training.seed, key_jitter=0.0)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=1e-9)
+    taken = []
+    for i in range(_PACE_STEPS):
+        began = time.monotonic()
+        batch = Batch(*(tensor.to(where) for tensor in steps.at(i)))
+        noise = deterministic_noise(0, i, (len(batch.notes), vae.Z)).to(where)
+        elbo(vae, batch, noise)[0].loss(1.0).backward()  # type: ignore[no-untyped-call]
+        optimizer.step()
+        optimizer.zero_grad()
+        taken.append(time.monotonic() - began)
+    return sorted(taken)[len(taken) // 2]
+
+
+def _new_plan(
+    plan: Plan, minutes: float | None, steps: int | None, preset: Preset, pace: float
+) -> None:
+    if steps is None:
+        plan.budget_s = 60 * (minutes if minutes is not None else preset.training.minutes)
+        plan.total_steps = max(1, math.floor(plan.budget_s / pace))
+    else:
+        plan.total_steps = steps
+    plan.next_check = max(1, math.ceil(plan.total_steps / 20))
+
+
+def _resume_plan(plan: Plan, saved: dict[str, Any]) -> None:
+    plan.step, plan.total_steps = saved["step"], saved["total_steps"]
+    plan.budget_s, plan.spent_s = saved["budget_s"], saved["spent_s"]
+    plan.next_check = saved["next_check"]
+
+
+def _device_name(device: str) -> str:
+    if device != "auto":
+        return device
+    if torch.cuda.is_available():
+        return "cuda"
+    return "mps" if torch.backends.mps.is_available() else "cpu"
+
+
+def _histogram(values: list[int]) -> dict[str, int]:
+    return {str(v): values.count(v) for v in sorted(set(values))}
+
+
+def _tempos(windows: Windows) -> list[float]:
+    """Quartiles of the songs' tempos, from which sampled songs take theirs."""
+    qpm = sorted(float(source.bars.frame.tempo.qpm[0]) for source in windows.sources)
+    return [round(qpm[round(q * (len(qpm) - 1))], 1) for q in (0.25, 0.5, 0.75)]
+
+
+def _json(value: Any) -> str:
+    import json
+
+    return json.dumps(value, indent=1) + "\n"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Lightning's advice is for those who write trainers, not for those who use ours."""
+    names = ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric")
+    before = {name: logging.getLogger(name).level for name in names}
+    for name in names:
+        logging.getLogger(name).setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="pytorch_lightning.*")
+            warnings.filterwarnings("ignore", message=".*pkg_resources.*")
+            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
+            yield
+    finally:
+        for name, level in before.items():
+            logging.getLogger(name).setLevel(level)
