@@ -1,10 +1,13 @@
-"""Floor 6: moving about in the latent space. Arrays in, arrays out."""
+"""Floor 6: songs as paths in the latent space, and ways between them."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae.bars import Bars, Notes, cells
 from musicvae.song import Ints
 
 Latents = NDArray[np.float32]
@@ -46,3 +49,109 @@ def nearest_places(n_from: int, n_to: int) -> Ints:
         return np.zeros(0, np.int64)
     at = np.linspace(0, n_from - 1, n_to) if n_to > 1 else np.zeros(1)
     return np.floor(at + 0.5).astype(np.int64)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Encoding:
+    """A song in the latent space, with what is needed to make a song of it again.
+
+    A song passes through the model in groups of parts (`parts.into_slots`): `mu` and `sigma` are
+    `(G, W, Z)`. `bars` is its frame on the preset's grid, without the notes that were encoded;
+    `untouched` are the notes that the model cannot represent.
+    """
+
+    bars: Bars
+    owners: tuple[Ints, ...]
+    """For each group the song's part in each slot, -1 where a slot is empty. `(R,)` each"""
+    key: int
+    """Semitones taken off every melodic pitch before encoding."""
+    mu: Latents
+    sigma: Latents
+    untouched: Notes
+    levels: NDArray[np.float64]
+    """Mean velocity of each part in each bar. `(N, parts)`"""
+    checkpoint: str = ""
+
+    @property
+    def kl_bits(self) -> float:
+        """What the latents carry, summed over windows and groups."""
+        variance = self.sigma.astype(np.float64) ** 2
+        nats = 0.5 * (self.mu.astype(np.float64) ** 2 + variance - 1 - np.log(variance))
+        return float(nats.sum() / np.log(2))
+
+    @property
+    def n_windows(self) -> int:
+        """Windows of all groups together."""
+        return self.mu.shape[0] * self.mu.shape[1]
+
+
+def between(a: Encoding, b: Encoding, t: float, window_bars: int) -> Encoding:
+    """The encoding a share `t` of the way from `a` to `b`; at 0 and 1 the ends themselves.
+
+    The path of latents is mixed by `slerp` at equal relative positions, the number of bars
+    linearly, tempo geometrically. Meter, parts, key and what is untouched come from the nearer end.
+    """
+    if t <= 0 or t >= 1:
+        return a if t <= 0 else b
+    near, far = (a, b) if t < 0.5 else (b, a)
+    n_bars = max(1, round((1 - t) * len(a.bars) + t * len(b.bars)))
+    n_windows = -(-n_bars // window_bars)
+
+    def stretched(end: Encoding, group: int) -> tuple[Latents, Latents]:
+        at = nearest_places(end.mu.shape[1], n_windows)
+        nth = min(group, len(end.owners) - 1)
+        return end.mu[nth, at], end.sigma[nth, at]
+
+    mus, sigmas = [], []
+    for group in range(len(near.owners)):
+        (mu_a, sigma_a), (mu_b, sigma_b) = stretched(a, group), stretched(b, group)
+        mus.append(slerp(mu_a, mu_b, t))
+        sigmas.append(lerp(sigma_a, sigma_b, t))
+    bar = nearest_places(len(near.bars), n_bars)
+    bars = _with_bars(near.bars, bar, _tempo_between(a, b, t, n_bars))
+    return replace(
+        near,
+        bars=bars,
+        mu=np.stack(mus),
+        sigma=np.stack(sigmas),
+        untouched=_moved(near.untouched, bar, bars),
+        levels=near.levels[bar],
+    )
+
+
+def _tempo_between(a: Encoding, b: Encoding, t: float, n_bars: int) -> NDArray[np.float64]:
+    paces = []
+    for end in (a, b):
+        tempo, start = end.bars.frame.tempo, end.bars.grid.start_ticks
+        entry = np.searchsorted(tempo.ticks, start, side="right") - 1
+        paces.append(np.log(tempo.qpm[entry][nearest_places(len(end.bars), n_bars)]))
+    mixed: NDArray[np.float64] = np.exp((1 - t) * paces[0] + t * paces[1])
+    return mixed
+
+
+def _with_bars(bars: Bars, index: Ints, qpm: NDArray[np.float64]) -> Bars:
+    """The frame of these bars, in this order, at these tempos."""
+    grid = bars.grid
+    return Bars.blank(
+        bars.frame.parts,
+        numerator=grid.numerator[index],
+        denominator=grid.denominator[index],
+        length_ticks=grid.length_ticks[index],
+        qpm=qpm,
+        ticks_per_quarter=grid.ticks_per_quarter,
+        steps_per_quarter=grid.steps_per_quarter,
+        key=bars.frame.key,
+    )
+
+
+def _moved(notes: Notes, index: Ints, bars: Bars) -> Notes:
+    """Notes copied to wherever their bar went; those that would stick out are cut."""
+    copies = [
+        replace(mine, bar=np.full(len(mine), new))
+        for new, old in enumerate(index.tolist())
+        if len(mine := notes.take(notes.bar == old))
+    ]
+    whole = Notes.concatenate(copies)
+    step = np.minimum(whole.step, bars.grid.steps[whole.bar] - 1) if len(whole) else whole.step
+    left = bars.grid.base[-1] - cells(bars.grid, replace(whole, step=step))
+    return replace(whole, step=step, duration=np.minimum(whole.duration, left))

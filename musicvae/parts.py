@@ -19,7 +19,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.bars import Bars, Notes, cells
+from musicvae.bars import Bars, Grid, Notes, cells
 from musicvae.song import Ints
 
 
@@ -99,6 +99,21 @@ def out_of_slots(groups: tuple[Group, ...], untouched: Notes) -> Notes:
     ]
     every = Notes.concatenate([*back, untouched])
     return Notes.sorted(**vars(every.take(every.part >= 0)))
+
+
+def one_at_a_time(grid: Grid, notes: Notes, slots: tuple[Slot, ...]) -> Notes:
+    """Notes of `voice` slots shortened so that each ends where the next of its slot begins."""
+    voice = np.array([slot.kind == "voice" for slot in slots])
+    start = cells(grid, notes)
+    order = np.lexsort((notes.pitch, start, notes.part))
+    part, begin = notes.part[order], start[order]
+    until = np.full(len(order), np.iinfo(np.int64).max)
+    later = np.flatnonzero((np.diff(part) == 0) & (np.diff(begin) > 0))
+    until[later] = begin[later + 1]
+    duration = notes.duration.copy()
+    limit = np.where(voice[part], until - begin, until)
+    duration[order] = np.minimum(duration[order], limit)
+    return replace(notes, duration=duration)
 
 
 def _lanes(bars: Bars, which: Ints, split: bool) -> list[Ints]:

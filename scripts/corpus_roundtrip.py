@@ -202,6 +202,7 @@ def _add_events(measures: list[Measure], part_index: int, part: Any) -> None:
         measure.grace += sum(
             not note.quarterLength and "Harmony" not in note.classes for note in staff.recurse().notes
         )
+    _drop_false_ties(part)
     joined = part.stripTies(matchByPitch=True)
     cells = _cells(measures)
     sounding: dict[int, Fraction] = {}
@@ -217,6 +218,32 @@ def _add_events(measures: list[Measure], part_index: int, part: Any) -> None:
                 sounding[pitch.midi] = end
                 step = offset * STORED_STEPS_PER_QUARTER
                 measure.events.append((part_index, pitch.midi, step, length))
+
+
+def _drop_false_ties(part: Any) -> None:
+    """Take ties between different pitches away: ABC writes slurs so, and stripTies eats notes."""
+    notes = [n for n in part.recurse().notes if n.quarterLength and "Harmony" not in n.classes]
+    closes = {"continue": "start", "stop": None}
+    opens = {"continue": "stop", "start": None}
+    for before, after in zip([None, *notes], [*notes, None], strict=True):
+        end = before.getOffsetInHierarchy(part) + before.quarterLength if before else None
+        meet = end is not None and after and abs(after.getOffsetInHierarchy(part) - end) < 1e-6
+        if meet and before.pitches[0].midi == after.pitches[0].midi and _is_tied(before, after):
+            continue
+        for note, table in ((before, opens), (after, closes)):
+            if note and note.tie and note.tie.type in table:
+                note.tie = _tie(table[note.tie.type])
+
+
+def _is_tied(before: Any, after: Any) -> bool:
+    ties = (before.tie and before.tie.type, after.tie and after.tie.type)
+    return ties[0] in ("start", "continue") and ties[1] in ("stop", "continue")
+
+
+def _tie(kind: str | None) -> Any:
+    from music21 import tie
+
+    return tie.Tie(kind) if kind else None
 
 
 def _cells(measures: list[Measure]) -> Any:

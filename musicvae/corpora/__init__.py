@@ -21,7 +21,7 @@ from pathlib import Path
 
 from musicvae import files
 from musicvae.corpora import cache
-from musicvae.corpora.sources import Piece, Skipped, Source, read, sources
+from musicvae.corpora.sources import Piece, Skipped, Source, find, read
 from musicvae.errors import ConfigError
 from musicvae.formats import midi
 from musicvae.song import Song
@@ -133,7 +133,7 @@ def pieces(
     """
     get(name)
     found = cache.load(name)
-    jobs = sources(name) if found is None else []
+    jobs = find(name) if found is None else []
     total = len(jobs if found is None else found)
     total = total if limit is None else min(total, limit)
     parsed: list[Piece | Skipped] = []

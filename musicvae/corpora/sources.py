@@ -95,7 +95,7 @@ def corpus_folder() -> Path:
     raise DataError("music21's corpus is not installed; pip install --force-reinstall music21")
 
 
-def sources(name: str) -> list[Source]:
+def find(name: str) -> list[Source]:
     """The pieces of the corpus `name`, in a fixed order, with unique stems."""
     found = list(_chorales() if name == "chorales" else _folk())
     if not found:
