@@ -180,7 +180,10 @@ class Bars:
         old, notes = self.grid, self.notes
         grid = _rescaled(old, steps_per_quarter)
         start = cells(old, notes)
-        new_start, new_stop = _rescale(old, grid, start), _rescale(old, grid, start + notes.duration)
+        new_start, new_stop = (
+            _rescale(old, grid, start),
+            _rescale(old, grid, start + notes.duration),
+        )
         moved = (_rescale(grid, old, new_start) != start) | (
             _rescale(grid, old, new_stop) != start + notes.duration
         )

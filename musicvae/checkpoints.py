@@ -53,7 +53,7 @@ def save(checkpoint: Checkpoint, path: str | Path) -> Path:
 
 
 def load(path: str | Path) -> Checkpoint:
-    """Read a checkpoint. Raises `CheckpointError` if it is missing, damaged or of another format."""
+    """Read a checkpoint. Raises `CheckpointError` if missing, damaged or of another format."""
     tensors, header = load_tensors(path)
     try:
         preset = preset_from_dict(header["preset"], str(path))
@@ -134,6 +134,29 @@ def find(name: str | Path | None = None, folder: str | Path = "checkpoints") -> 
     if runs:
         return max(runs, key=lambda p: p.stat().st_mtime)
     raise CheckpointError(folder, "no checkpoint there", _HINT)
+
+
+def find_run(name: str | None, folder: str | Path = "checkpoints") -> Path:
+    """The folder of a run that can be resumed: by name, or the newest one."""
+    if name is not None:
+        run = Path(folder) / name
+        if not (run / STATE_FILE).is_file():
+            raise CheckpointError(run, "no run to resume there", _HINT)
+        return run
+    runs = list(Path(folder).glob(f"*/{STATE_FILE}"))
+    if not runs:
+        raise CheckpointError(folder, "no run to resume there", _HINT)
+    return max(runs, key=lambda p: p.stat().st_mtime).parent
+
+
+def free_run_name(name: str, *, named: bool, folder: str | Path = "checkpoints") -> str:
+    """`name`, or with a number behind it if a run has it; a name that a user chose is kept."""
+    if named or not (Path(folder) / name).exists():
+        return name
+    number = 2
+    while (Path(folder) / f"{name}-{number}").exists():
+        number += 1
+    return f"{name}-{number}"
 
 
 def shipped_checkpoints() -> list[Path]:

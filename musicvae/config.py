@@ -18,6 +18,7 @@ from musicvae.errors import ConfigError
 
 KINDS = ("voice", "chords", "drums")
 OBJECTIVES = ("vae",)
+SLICES = ("bar", "quarter")
 DECODERS = ("cells", "list")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
@@ -33,11 +34,17 @@ class GridConfig:
     """Cells of the longest bar that fits: 24 is 3/2 or 12/8 at four a quarter."""
 
     def __post_init__(self) -> None:
-        _need(self.steps_per_quarter in (1, 2, 3, 4, 6, 8, 12, 24), "grid.steps_per_quarter", "a divisor of 24")
+        _need(
+            self.steps_per_quarter in (1, 2, 3, 4, 6, 8, 12, 24),
+            "grid.steps_per_quarter",
+            "a divisor of 24",
+        )
         _need(1 <= self.bars <= 16, "grid.bars", "1 to 16")
         _need(self.max_steps >= self.steps_per_quarter, "grid.max_steps", "at least a quarter")
         _need(
-            self.max_steps % self.steps_per_quarter == 0, "grid.max_steps", "a whole number of quarters"
+            self.max_steps % self.steps_per_quarter == 0,
+            "grid.max_steps",
+            "a whole number of quarters",
         )
 
 
@@ -67,8 +74,10 @@ class PartConfig:
 class ModelConfig:
     """Sizes of encoder and decoder."""
 
-    latent: int = 16
-    """Dimensions of the latent for each quarter of the window; Z is their sum over the window."""
+    latent: int = 64
+    """Dimensions of one slice of the latent; Z is their sum over the window."""
+    slices: str = "bar"
+    """What one slice of the latent describes: each `bar` of the window, or each `quarter`."""
     width: int = 256
     """Channels of the residual blocks."""
     blocks: int = 3
@@ -81,10 +90,13 @@ class ModelConfig:
     """`cells`: every cell of the bar at once; `list`: notes one after another."""
     hidden: int = 192
     """Hidden size of the list decoder's recurrence."""
+    direct_weight: float = 0.5
+    """How much what the latents alone say of the notes counts beside the list decoder's loss."""
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
         _need(self.decoder in DECODERS, "model.decoder", "one of " + ", ".join(DECODERS))
+        _need(self.slices in SLICES, "model.slices", "one of " + ", ".join(SLICES))
         _need(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
         for name in ("latent", "width", "blocks", "rank", "hidden"):
             _need(getattr(self, name) >= 1, f"model.{name}", "at least 1")
@@ -172,11 +184,15 @@ def load_preset(name: str | Path) -> Preset:
     path = Path(name)
     if path.suffix != ".toml":
         known = ", ".join(preset_names())
-        raise ConfigError(f"no preset named {name!r}{_nearest(str(name), preset_names())}; there are: {known}")
+        raise ConfigError(
+            f"no preset named {name!r}{_nearest(str(name), preset_names())}; there are: {known}"
+        )
     try:
         return preset_from_dict(tomllib.loads(path.read_text("utf-8")), str(path))
     except OSError as error:
-        raise ConfigError(f"{path}: {(error.strerror or str(error)).lower()}; check the path") from None
+        raise ConfigError(
+            f"{path}: {(error.strerror or str(error)).lower()}; check the path"
+        ) from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML ({error}); mend it there") from None
 

@@ -20,7 +20,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
     target = Path(path)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".part")
+        handle, name = tempfile.mkstemp(
+            dir=target.parent, prefix=f".{target.name}.", suffix=".part"
+        )
         os.close(handle)
     except OSError as error:
         raise WriteError(target, _reason(error), "choose another place with --out") from None
@@ -30,7 +32,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
         umask = os.umask(0)
         os.umask(umask)
         aside.chmod(0o666 & ~umask)
-        os.replace(aside, target)
+        aside.replace(target)
     except OSError as error:
         raise WriteError(target, _reason(error), "choose another place with --out") from None
     finally:

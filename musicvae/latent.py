@@ -35,8 +35,8 @@ def slerp(a: Latents, b: Latents, t: float) -> Latents:
     sine = np.sin(angle)
     curved = sine > 1e-4
     safe = np.where(curved, sine, 1)
-    direction = (
-        np.sin((1 - t) * angle) / safe * (a / safe_a) + np.sin(t * angle) / safe * (b / safe_b)
+    direction = np.sin((1 - t) * angle) / safe * (a / safe_a) + np.sin(t * angle) / safe * (
+        b / safe_b
     )
     mixed = direction * ((1 - t) * long_a + t * long_b)
     straight = ~curved | (long_a < 1e-9) | (long_b < 1e-9)
@@ -93,7 +93,7 @@ def between(a: Encoding, b: Encoding, t: float, window_bars: int) -> Encoding:
     """
     if t <= 0 or t >= 1:
         return a if t <= 0 else b
-    near, far = (a, b) if t < 0.5 else (b, a)
+    near = a if t < 0.5 else b
     n_bars = max(1, round((1 - t) * len(a.bars) + t * len(b.bars)))
     n_windows = -(-n_bars // window_bars)
 

@@ -20,9 +20,7 @@ class F1(NamedTuple):
     f1: float
 
 
-def note_f1(
-    predicted: Rows, actual: Rows, *, parts: bool = True, durations: bool = False
-) -> F1:
+def note_f1(predicted: Rows, actual: Rows, *, parts: bool = True, durations: bool = False) -> F1:
     """Onset-and-pitch F1 over all notes of all windows (micro average).
 
     `predicted`, `actual`: `(M, 7)` rows `(window, bar, position, part, pitch, duration, velocity)`.

@@ -210,7 +210,10 @@ class MusicVAE:
 
     @torch.no_grad()
     def _posterior(self, cutter: WindowCutter, group: int, first: Ints) -> tuple[Latents, Latents]:
-        mus, sigmas = [np.zeros((0, self.vae.Z), np.float32)], [np.zeros((0, self.vae.Z), np.float32)]
+        mus, sigmas = (
+            [np.zeros((0, self.vae.Z), np.float32)],
+            [np.zeros((0, self.vae.Z), np.float32)],
+        )
         for chunk in _chunks(first):
             batch = cutter.batch(np.full(len(chunk), group), chunk)
             posterior = self.vae.encode(self._on_device(batch))
@@ -263,7 +266,9 @@ class MusicVAE:
             raise ConfigError(f"meter {name!r}: write it as 4/4, 3/4, 6/8, ...")
         limit, quarter = self.preset.grid.max_steps, self.preset.grid.steps_per_quarter
         if int(numerator) < 1 or 4 * quarter * int(numerator) > limit * int(denominator):
-            raise ConfigError(f"meter {name}: preset {self.preset.name} has at most {limit} cells a bar")
+            raise ConfigError(
+                f"meter {name}: preset {self.preset.name} has at most {limit} cells a bar"
+            )
         return int(numerator), int(denominator)
 
     def _key(self, rng: np.random.Generator) -> int:

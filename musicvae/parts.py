@@ -45,7 +45,7 @@ class Slot(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Group:
-    """One pass through the model: `notes.part` is a slot; `owner[slot]` is the song's part or -1."""
+    """One pass through the model: `notes.part` is a slot, `owner[slot]` the song's part or -1."""
 
     notes: Notes
     owner: Ints

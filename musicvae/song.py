@@ -60,7 +60,7 @@ class Part(_Arrays):
         columns = [np.asarray(getattr(self, f), dtype=np.int64).reshape(-1) for f in fields]
         if len({len(column) for column in columns}) != 1:
             raise ValueError("onset_ticks, duration_ticks, pitch and velocity differ in length")
-        onset, duration, pitch, velocity = columns
+        onset, duration, pitch, _ = columns
         if len(onset) and (onset.min() < 0 or duration.min() < 1):
             raise ValueError("onsets must be >= 0 and durations >= 1 tick")
         if len(pitch) and (pitch.min() < 0 or pitch.max() > 127):
@@ -88,7 +88,11 @@ class Part(_Arrays):
         )
 
     def with_notes(
-        self, onset_ticks: ArrayLike, duration_ticks: ArrayLike, pitch: ArrayLike, velocity: ArrayLike
+        self,
+        onset_ticks: ArrayLike,
+        duration_ticks: ArrayLike,
+        pitch: ArrayLike,
+        velocity: ArrayLike,
     ) -> Part:
         """The same part with other notes."""
         columns = (onset_ticks, duration_ticks, pitch, velocity)
@@ -286,7 +290,7 @@ def resolve_overlaps(
     """
     order = np.lexsort((-duration, onset, pitch))
     same_pitch = np.diff(pitch[order]) == 0
-    twin = np.append(False, same_pitch & (np.diff(onset[order]) == 0))
+    twin = np.append(False, same_pitch & (np.diff(onset[order]) == 0))[: len(onset)]
     keep = np.ones(len(onset), bool)
     keep[order[twin]] = False
     kept = order[~twin]

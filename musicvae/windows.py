@@ -155,7 +155,9 @@ def window_bounds(n_bars: int, size: int, hop: int) -> tuple[Ints, Ints]:
     return first, np.minimum(first + size, n_bars)
 
 
-def padded(rows: Ints, n_rows: int, limit: int | None = None) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+def padded(
+    rows: Ints, n_rows: int, limit: int | None = None
+) -> tuple[Ints, Ints, NDArray[np.bool_]]:
     """Where to put flat items into a table: for sorted row numbers `(M,)`, the column of each,
     the number of items in each row `(n_rows,)`, and a mask of the items within `limit` columns.
     """

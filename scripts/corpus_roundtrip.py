@@ -23,7 +23,6 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from functools import partial
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 from musicvae import corpora
@@ -200,7 +199,8 @@ def _add_events(measures: list[Measure], part_index: int, part: Any) -> None:
     """Notes of a part with ties joined, each to the measure where it begins."""
     for measure, staff in zip(measures, part.getElementsByClass("Measure"), strict=False):
         measure.grace += sum(
-            not note.quarterLength and "Harmony" not in note.classes for note in staff.recurse().notes
+            not note.quarterLength and "Harmony" not in note.classes
+            for note in staff.recurse().notes
         )
     _drop_false_ties(part)
     joined = part.stripTies(matchByPitch=True)

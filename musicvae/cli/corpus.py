@@ -78,7 +78,8 @@ def export(
         click.echo(_summary(report))
     if kept := report.having("kept"):
         shown = ", ".join(path.name for path in kept[:3]) + (", ..." if len(kept) > 3 else "")
-        reason = f"{len(kept)} files here differ from the corpus and were left alone ({shown})"
+        differ = "1 file here differs" if len(kept) == 1 else f"{len(kept)} files here differ"
+        reason = f"{differ} from the corpus, not overwritten ({shown})"
         raise WriteError(report.folder, reason, "choose another folder, or give --force")
 
 

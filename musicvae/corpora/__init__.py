@@ -21,8 +21,9 @@ from pathlib import Path
 
 from musicvae import files
 from musicvae.corpora import cache
-from musicvae.corpora.sources import Piece, Skipped, Source, find, read
-from musicvae.errors import ConfigError
+from musicvae.corpora.reading import Piece, Skipped, read
+from musicvae.corpora.sources import find
+from musicvae.errors import ConfigError, WriteError
 from musicvae.formats import midi
 from musicvae.song import Song
 
@@ -39,8 +40,7 @@ __all__ = [
     "songs",
 ]
 
-_CHUNK = 16  # pieces that go to a worker at a time
-_ALONE = 8  # so few are read faster without starting workers
+_CHUNK = 16  # pieces that go to a worker at a time; so few need no worker
 
 Progress = Callable[[int, int], None]
 
@@ -132,22 +132,9 @@ def pieces(
     core; `progress(done, total)` is called after each. A corpus parsed in full is cached.
     """
     get(name)
-    found = cache.load(name)
-    jobs = find(name) if found is None else []
-    total = len(jobs if found is None else found)
-    total = total if limit is None else min(total, limit)
-    parsed: list[Piece | Skipped] = []
-    kept = 0
-    for result in _parse(jobs, limit, workers) if found is None else found:
-        if limit is not None and kept >= limit:
-            return
-        parsed.append(result)
-        kept += isinstance(result, Piece)
-        if progress:
-            progress(min(len(parsed) if limit is None else kept, total), total)
-        yield result
-    if found is None and len(parsed) == len(jobs):
-        cache.save(name, parsed)
+    known = cache.load(name)
+    results = _read_all(name, limit, workers) if known is None else iter(known)
+    return _limited(results, get(name).n_pieces, limit, progress)
 
 
 def songs(name: str, *, workers: int | None = None) -> Iterator[tuple[str, Song]]:
@@ -171,10 +158,15 @@ def export(
     A file that is there with the same bytes is left alone; one with other bytes is kept as it
     is, and reported, unless `force`. For `limit`, `workers` and `progress` see `pieces`.
     """
-    corpus, target = get(name), files.writable_folder(folder)
-    cached = cache.path(name).is_file()
+    corpus = get(name)
+    try:
+        target = files.writable_folder(folder)
+    except WriteError as error:
+        raise WriteError(error.path, error.reason, "choose another folder") from None
+    known = cache.load(name)
+    results = _read_all(name, limit, workers) if known is None else iter(known)
     exported, skipped = [], []
-    for result in pieces(name, limit=limit, workers=workers, progress=progress):
+    for result in _limited(results, corpus.n_pieces, limit, progress):
         if isinstance(result, Skipped):
             skipped.append(result)
         else:
@@ -185,7 +177,7 @@ def export(
         folder=target,
         files=tuple(exported),
         skipped=tuple(skipped),
-        cached=cached,
+        cached=known is not None,
         cache=found if (found := cache.path(name)).is_file() else None,
     )
 
@@ -206,21 +198,41 @@ def _put(path: Path, piece: Piece, force: bool) -> str:
     return "written"
 
 
-def _parse(
-    jobs: list[Source], limit: int | None, workers: int | None
+def _limited(
+    results: Iterator[Piece | Skipped], total: int, limit: int | None, progress: Progress | None
 ) -> Iterator[Piece | Skipped]:
-    """Read the sources in order, in processes if that pays."""
+    """The results until `limit` of them are pieces, and how far that is on the way."""
+    kept = 0
+    for done, result in enumerate(results, start=1):
+        kept += isinstance(result, Piece)
+        if progress:
+            progress(*((done, total) if limit is None else (kept, min(limit, total))))
+        yield result
+        if kept == limit:
+            return
+
+
+def _read_all(name: str, limit: int | None, workers: int | None) -> Iterator[Piece | Skipped]:
+    """Read all sources in order, in processes if that pays; cached if it came to the end.
+
+    `limit` only says how many will probably be asked for.
+    """
+    jobs = find(name)
     expected = len(jobs) if limit is None else min(limit, len(jobs))
     count = min(workers or os.cpu_count() or 1, -(-expected // _CHUNK))
-    done = 0
-    if count > 1 and expected > _ALONE:
+    results: list[Piece | Skipped] = []
+    if count > 1:
         try:
             with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
-                for result in pool.map(read, jobs, chunksize=_CHUNK):
-                    done += 1
-                    yield result
-            return
+                try:
+                    for result in pool.map(read, jobs, chunksize=_CHUNK):
+                        results.append(result)
+                        yield result
+                finally:  # nobody may want the rest
+                    pool.shutdown(wait=False, cancel_futures=True)
         except BrokenProcessPool:
             pass  # no worker could start (an unguarded script, little memory): go on alone
-    for job in jobs[done:]:
-        yield read(job)
+    for job in jobs[len(results) :]:
+        results.append(read(job))
+        yield results[-1]
+    cache.save(name, results)

@@ -14,7 +14,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from musicvae.corpora.sources import Piece, Skipped, music21_version
+from musicvae.corpora.reading import Piece, Skipped
+from musicvae.corpora.sources import music21_version
 from musicvae.errors import WriteError
 from musicvae.files import replacing
 

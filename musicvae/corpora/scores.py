@@ -11,32 +11,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from functools import lru_cache
-from math import ceil, lcm
+from math import lcm
 from typing import Any
 
 import numpy as np
 
+from musicvae.corpora.measures import (
+    Bar,
+    UnfitScoreError,
+    bars_of,
+    exact,
+    measures_of,
+    meter_events,
+)
 from musicvae.song import Key, Meter, Part, Song, Tempo, resolve_overlaps
 
 VELOCITY = 80  # scores of these corpora carry no dynamics
 _TICKS_PER_QUARTER = 480
 _MAX_TICKS_PER_QUARTER = 0x7FFF
-_FINEST = 64  # denominator of a meter
 _SANE_QPM = (20.0, 500.0)
-
-
-class UnfitScoreError(Exception):
-    """A score that cannot become a song as it is; the message says why."""
-
-
-@dataclass(frozen=True)
-class _Bar:
-    """One measure: where it begins and how long it lasts, in quarters, and its written meter."""
-
-    start: Fraction
-    length: Fraction
-    written: tuple[int, int] | None
 
 
 @dataclass
@@ -62,14 +55,16 @@ class Reading:
     rounded: bool
 
 
-def song_of(score: Any, voices: Sequence[tuple[str, int]], default_qpm: dict[str, float]) -> Reading:
+def song_of(
+    score: Any, voices: Sequence[tuple[str, int]], default_qpm: dict[str, float]
+) -> Reading:
     """The song of a music21 `score` whose parts are named and sounded by `voices`.
 
     `voices` holds (name, GM program) for each part in score order; `default_qpm` a tempo by
     meter (``"6/8"``, else ``""``), for scores without a metronome mark. Raises `UnfitScoreError`.
     """
     staves = list(score.parts)
-    bars = _bars(staves)
+    bars = bars_of(staves)
     lines: list[list[_Note]] = []
     grace = 0
     for staff in staves:
@@ -81,7 +76,6 @@ def song_of(score: Any, voices: Sequence[tuple[str, int]], default_qpm: dict[str
     kept = [bar for bar in bars if bar.length > 0]
     end = kept[-1].start + kept[-1].length
     tpq, rounded = _resolution(kept, lines, end)
-    meter = _meter(kept, tpq)
     parts, overlapping = [], 0
     for (name, program), notes in zip(voices, lines, strict=True):
         part, merged = _part(name, program, notes, tpq)
@@ -93,91 +87,22 @@ def song_of(score: Any, voices: Sequence[tuple[str, int]], default_qpm: dict[str
         ticks_per_quarter=tpq,
         parts=tuple(parts),
         tempo=_tempo(staves, bars, tpq, qpm),
-        meter=meter,
+        meter=_meter(kept, tpq),
         key=_key(staves[0], bars, tpq),
         end_ticks=_ticks(end, tpq),
     )
-    pickup = first is not None and kept[0].length < Fraction(4 * first[0], first[1])
+    pickup = len(kept) > 1 and kept[0].length < kept[1].length
     return Reading(song, len(kept), pickup, grace, overlapping, rounded)
-
-
-@lru_cache(maxsize=4096)
-def exact(value: float | Fraction) -> Fraction:
-    """A music21 offset as a fraction: it keeps floats, and fractions with this limit."""
-    return Fraction(value).limit_denominator(65535)
-
-
-# -- measures -------------------------------------------------------------------------------------
-
-
-def _measures(staff: Any) -> list[Any]:
-    return list(staff.getElementsByClass("Measure"))
-
-
-def _bars(staves: Sequence[Any]) -> list[_Bar]:
-    """The measures of all parts, which must agree; zero-length ones stay, to keep the indices."""
-    columns = [_measures(staff) for staff in staves]
-    if any(not column or list(staff.notesAndRests) for column, staff in zip(columns, staves, strict=True)):
-        raise UnfitScoreError("a part without measures")
-    bars, start = [], Fraction(0)
-    written = _written(staves[0])
-    for index in range(max(map(len, columns))):
-        row = [column[index] for column in columns if index < len(column)]
-        if any(abs(float(start) - float(measure.offset)) > 1e-6 for measure in row):
-            raise UnfitScoreError(f"parts whose bar lines differ (measure {row[0].number})")
-        written = next((w for w in map(_written, row) if w), written)
-        length = max(exact(measure.highestTime) for measure in row)
-        bars.append(_Bar(start, length, written))
-        start += length
-    return bars
-
-
-def _written(stream: Any) -> tuple[int, int] | None:
-    """The time signature at the beginning of a measure or part, if MIDI can hold it."""
-    for sign in stream.getElementsByClass("TimeSignature"):
-        numerator, denominator = sign.numerator, sign.denominator
-        fine = denominator <= _FINEST and denominator & (denominator - 1) == 0
-        if sign.offset == 0 and fine and 0 < numerator < 256:
-            return int(numerator), int(denominator)
-    return None
-
-
-def _meter(bars: Sequence[_Bar], tpq: int) -> Meter:
-    """Meter events that give back exactly these bars."""
-    events: list[tuple[int, int, int]] = []
-    running, is_cut = None, False
-    for bar in bars:
-        (numerator, denominator), fits = _meter_of(bar)
-        if (numerator, denominator) != running or is_cut:
-            events.append((_ticks(bar.start, tpq), numerator, denominator))
-        # A length that is no meter (a stray tuplet) gets a longer one, cut by the next event.
-        running, is_cut = (numerator, denominator), not fits
-    ticks, numerators, denominators = zip(*events, strict=True)
-    return Meter(
-        ticks=np.array(ticks), numerator=np.array(numerators), denominator=np.array(denominators)
-    )
-
-
-def _meter_of(bar: _Bar) -> tuple[tuple[int, int], bool]:
-    """The meter that makes a bar this long, in the written note value if that can be."""
-    written = bar.written or (4, 4)
-    denominator = written[1]
-    if bar.length == Fraction(4 * written[0], denominator):
-        return written, True
-    while denominator < _FINEST and (bar.length * denominator / 4).denominator > 1:
-        denominator *= 2
-    count = bar.length * denominator / 4
-    return (ceil(count), denominator), count.denominator == 1
 
 
 # -- notes ----------------------------------------------------------------------------------------
 
 
-def _notes(staff: Any, bars: Sequence[_Bar]) -> tuple[list[_Note], int]:
+def _notes(staff: Any, bars: Sequence[Bar]) -> tuple[list[_Note], int]:
     """The notes of a part with ties joined, and how many grace notes were dropped."""
     found: list[tuple[Fraction, int, Fraction, str]] = []
     grace = 0
-    for bar, measure in zip(bars, _measures(staff), strict=False):
+    for bar, measure in zip(bars, measures_of(staff), strict=False):
         for offset, element in _sounding(measure):
             if not element.quarterLength:
                 grace += len(element.pitches)
@@ -220,11 +145,11 @@ def _part(name: str, program: int, notes: Sequence[_Note], tpq: int) -> tuple[Pa
     return part, changed
 
 
-# -- ticks, tempo, key ------------------------------------------------------------------------------
+# -- ticks, meter, tempo, key ---------------------------------------------------------------------
 
 
 def _resolution(
-    bars: Sequence[_Bar], lines: Iterable[Iterable[_Note]], end: Fraction
+    bars: Sequence[Bar], lines: Iterable[Iterable[_Note]], end: Fraction
 ) -> tuple[int, bool]:
     """Ticks a quarter on which every rhythm is exact: the smallest multiple of 480, if a MIDI
     file can say it; else 480 and True."""
@@ -238,18 +163,27 @@ def _ticks(time: Fraction, tpq: int) -> int:
     return round(time * tpq)
 
 
-def _placed(staff: Any, bars: Sequence[_Bar], kind: str) -> list[tuple[Fraction, Any]]:
+def _placed(staff: Any, bars: Sequence[Bar], kind: str) -> list[tuple[Fraction, Any]]:
     """Elements of a class with their time, from the part itself and from its measures."""
     direct = [(exact(element.offset), element) for element in staff.getElementsByClass(kind)]
     inside = [
         (bar.start + exact(element.offset), element)
-        for bar, measure in zip(bars, _measures(staff), strict=False)
+        for bar, measure in zip(bars, measures_of(staff), strict=False)
         for element in measure.getElementsByClass(kind)
     ]
     return sorted(direct + inside, key=lambda placed: placed[0])
 
 
-def _tempo(staves: Sequence[Any], bars: Sequence[_Bar], tpq: int, default_qpm: float) -> Tempo:
+def _meter(bars: Sequence[Bar], tpq: int) -> Meter:
+    times, numerators, denominators = zip(*meter_events(bars), strict=True)
+    return Meter(
+        ticks=np.array([_ticks(time, tpq) for time in times]),
+        numerator=np.array(numerators),
+        denominator=np.array(denominators),
+    )
+
+
+def _tempo(staves: Sequence[Any], bars: Sequence[Bar], tpq: int, default_qpm: float) -> Tempo:
     """The metronome marks of the first part that has any; the first one holds from the start."""
     for staff in staves:
         marks = [
@@ -266,7 +200,7 @@ def _tempo(staves: Sequence[Any], bars: Sequence[_Bar], tpq: int, default_qpm: f
     return Tempo.constant(default_qpm)
 
 
-def _key(staff: Any, bars: Sequence[_Bar], tpq: int) -> Key:
+def _key(staff: Any, bars: Sequence[Bar], tpq: int) -> Key:
     signs = _placed(staff, bars, "KeySignature")
     return Key(
         ticks=np.array([_ticks(time, tpq) for time, _ in signs], dtype=np.int64),

@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
+import numpy as np
+
 from musicvae.bars import Bars
 from musicvae.dataset.shards import (
     FORMAT,
@@ -36,6 +38,8 @@ class PrepareReport:
     kept: int
     skipped: list[dict[str, str]]
     bars: int
+    windows: int
+    """Places where a window of two bars with a note in it can begin."""
     notes: int
     moved: int
     """Notes that were not exactly on the stored grid."""
@@ -61,11 +65,12 @@ def prepare(
     batch: list[StoredSong] = []
     shards: list[str] = []
     skipped: list[dict[str, str]] = []
-    bars = notes = moved = merged = 0
+    bars = windows = notes = moved = merged = 0
     for done, outcome in enumerate(_read_all(paths, Path(source), workers), start=1):
         if isinstance(outcome, StoredSong):
             batch.append(outcome)
             bars += len(outcome.bars)
+            windows += _windows(outcome.bars)
             notes += len(outcome.bars.notes)
             moved += outcome.bars.moved
             merged += outcome.bars.merged
@@ -82,6 +87,7 @@ def prepare(
         kept=len(paths) - len(skipped),
         skipped=skipped,
         bars=bars,
+        windows=windows,
         notes=notes,
         moved=moved,
         merged=merged,
@@ -103,7 +109,10 @@ def prepare_cached(
     folder = Path(source)
     if is_prepared(folder):
         return folder
-    state = [(str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns) for p in _files_under(folder)]
+    state = [
+        (str(p.relative_to(folder)), p.stat().st_size, p.stat().st_mtime_ns)
+        for p in _files_under(folder)
+    ]
     key = hashlib.sha256(json.dumps([FORMAT, str(folder.resolve()), state]).encode()).hexdigest()
     target = cache_folder() / "datasets" / key[:24]
     if not is_prepared(target):
@@ -120,14 +129,18 @@ def read_stored(path: Path, name: str) -> StoredSong:
     return StoredSong(path=name, bars=bars, fingerprints=fingerprints(bars))
 
 
+def _windows(bars: Bars) -> int:
+    sounds = np.bincount(bars.notes.bar, minlength=len(bars) + 1) > 0
+    return int((sounds[:-1] | sounds[1:]).sum())
+
+
 def _files_under(folder: Path) -> list[Path]:
     if folder.is_file():
         raise DataError(f"{folder}: is a file; give the folder that holds it")
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; {_SUGGESTION.format(folder)}")
-    paths = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
-    paths = [p for p in paths if p.name not in ("README.md", ".gitignore")]
-    if not paths:
+    paths = sorted(p for p in folder.rglob("*") if p.is_file())
+    if all(p.name in ("README.md", ".gitignore") for p in paths):
         raise DataError(f"{folder}: an empty folder; {_SUGGESTION.format(folder)}")
     return paths
 

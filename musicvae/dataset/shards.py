@@ -11,6 +11,7 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, fields
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +42,7 @@ def fingerprints(bars: Bars) -> Ints:
     """A hash for each bar of at least four notes, blind to transposition. int64, sorted."""
     notes, found = bars.notes, []
     bounds = np.searchsorted(notes.bar, np.arange(len(bars) + 1))
-    for begin, end in zip(bounds[:-1], bounds[1:], strict=True):
+    for begin, end in pairwise(bounds):
         if end - begin < 4:
             continue
         lowest = notes.pitch[begin:end].min()
@@ -159,7 +160,9 @@ def _stored(path: str, frame: dict[str, Any], flat: dict[str, Any]) -> StoredSon
         ticks_per_quarter=frame["ticks_per_quarter"],
         parts=tuple(Part.empty(*part) for part in frame["parts"]),
         tempo=Tempo(**dict(zip(("ticks", "us_per_quarter"), frame["tempo"], strict=True))),
-        meter=Meter(**dict(zip(("ticks", "numerator", "denominator"), frame["meter"], strict=True))),
+        meter=Meter(
+            **dict(zip(("ticks", "numerator", "denominator"), frame["meter"], strict=True))
+        ),
         key=Key(**dict(zip(("ticks", "fifths", "minor"), frame["key"], strict=True))),
         end_ticks=frame["end_ticks"],
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -231,5 +231,3 @@ class Windows(Dataset[Batch]):
 def _flat(arrays: Sequence[NDArray[np.int64]]) -> Ints:
     return np.concatenate([np.zeros(0, np.int64), *arrays])
 
-
-assert NOTE_FIELDS == tuple(f.name if f.name != "step" else "position" for f in fields(Notes))

@@ -1,4 +1,4 @@
-"""Floor 5: the cell decoder. A latent slice for each quarter -> notes, all cells at once.
+"""Floor 5: the cell decoder. Latent slices -> notes, all cells at once.
 
 A note is emitted once, at its onset, as pitch and duration; sustain is derived. Of each cell
 (step, part) the decoder gives the log-odds that a note starts there and a feature from which pitch
@@ -18,7 +18,6 @@ from musicvae.config import Preset
 from musicvae.dataset import Batch
 from musicvae.models.layers import Block, Conditions, Layout, Packing, Places, run
 
-
 _NEVER = -1e4  # log-odds of what cannot be
 
 
@@ -28,6 +27,8 @@ class NoteLoss(NamedTuple):
     onset: Tensor
     pitch: Tensor
     duration: Tensor
+    direct: Tensor
+    """What the cells alone, without hearing the notes before, would cost; 0 where that is all."""
 
     @property
     def total(self) -> Tensor:
@@ -36,14 +37,15 @@ class NoteLoss(NamedTuple):
 
 
 class CellDecoder(nn.Module):
-    """`z` `(B, Q, latent)` and the bars of a batch -> notes."""
+    """`z` `(B, slices, latent)` and the bars of a batch -> notes."""
 
     def __init__(self, preset: Preset) -> None:
         super().__init__()
         config, self.layout = preset.model, Layout.of(preset)
         lay, width = self.layout, config.width
         self.rank = config.rank
-        self.enter = nn.Linear(config.latent, width)
+        self.slices = lay.bars if config.slices == "bar" else lay.Q
+        self.enter = nn.Linear(config.latent, width * (lay.Q // self.slices))
         self.conditions = Conditions(lay, len(preset.meters), width)
         self.blocks = nn.ModuleList(
             Block(width, config.kernel, config.dropout) for _ in range(config.blocks)
@@ -56,18 +58,24 @@ class CellDecoder(nn.Module):
         self.pitch = nn.Linear(config.rank, lay.pitches, bias=False)
         self.pitch_bias = nn.Parameter(torch.zeros(lay.parts, lay.pitches))
         self.duration = nn.Linear(config.rank, lay.longest)
+        self.single: Tensor
         single = torch.tensor([part.kind == "voice" for part in preset.parts])
         self.register_buffer("single", single, persistent=False)
+        self.all_single = bool(single.all())
 
-    def features(self, z: Tensor, batch: Batch, packing: Packing) -> tuple[Tensor, Tensor]:
+    def states(self, z: Tensor, batch: Batch, packing: Packing) -> Tensor:
+        """What the latents say of each open quarter. `(B, L, width)`"""
+        x = self.enter(z).reshape(len(z), self.layout.Q, -1)  # (B, slices, ...) -> (B, Q, width)
+        x = packing.pack(x + self.conditions(batch))
+        states: Tensor = self.norm(run(self.blocks, x, packing.real))
+        return states
+
+    def features(self, x: Tensor, batch: Batch, packing: Packing) -> tuple[Tensor, Tensor]:
         """Log-odds of onsets `(B, 1 + L*steps, R)` and cell features, the same with `rank` last.
 
         Row 0 is for carry-ins, then follow the cells of the open quarters, packed.
         """
-        lay, B = self.layout, len(z)
-        x = packing.pack(self.enter(z) + self.conditions(batch))
-        x = self.norm(run(self.blocks, x, packing.real))  # (B, L, width)
-        rows = x.shape[1] * lay.steps
+        lay, B, rows = self.layout, len(x), x.shape[1] * self.layout.steps
         cell = self.cell(x).reshape(B, rows, lay.parts, self.rank)
         carried = self.carried(x[:, 0]).reshape(B, 1, lay.parts, self.rank)
         open_ = packing.pack(lay.open_steps(batch)).bool().reshape(B, rows, 1)
@@ -84,30 +92,31 @@ class CellDecoder(nn.Module):
 
     def loss(self, z: Tensor, batch: Batch) -> NoteLoss:
         """Negative log-likelihood of a batch's notes."""
-        lay, at = self.layout, Places.of(batch, self.layout)
-        packing = Packing.of(batch, lay)
-        onset, feature = self.features(z, batch, packing)
+        at, packing = Places.of(batch, self.layout), Packing.of(batch, self.layout)
+        onset, feature = self.features(self.states(z, batch, packing), batch, packing)
+        return self.weigh(onset, feature, at, self._row(at, packing))
+
+    def weigh(self, onset: Tensor, feature: Tensor, at: Places, row: Tensor) -> NoteLoss:
+        """The notes' negative log-likelihood under these cells; `row` as `_row` gives it."""
         B, rows, R = onset.shape
-        place = (self._row(at, packing) * R + at.part) * at.real  # (B, K)
-        starts = torch.zeros(B, rows * R, device=z.device)
+        place = (row * R + at.part) * at.real  # (B, K)
+        starts = torch.zeros(B, rows * R, device=onset.device)
         starts = starts.scatter_add(1, place, at.real.float()).clamp(max=1).reshape(B, rows, R)
         onset_loss = F.binary_cross_entropy_with_logits(onset.float(), starts, reduction="none")
         of_note = feature.flatten(1, 2).gather(1, place[..., None].expand(-1, -1, self.rank))
         pitch_logits = (self.pitch(of_note) + self.pitch_bias[at.part]).float()  # (B, K, P)
         pitch_loss = _cross_entropy(pitch_logits, at.pitch)
-        if not bool(self.single.all()):
+        if not self.all_single:
             pitch_loss = pitch_loss * self.single[at.part]
         duration_loss = _cross_entropy(self.duration(of_note).float(), at.duration - 1)
         pitch_total = (pitch_loss * at.real).sum(1)
-        if not bool(self.single.all()):
+        if not self.all_single:
             pitch_total = pitch_total + self._chord_loss(feature, starts, place, at)
-        return NoteLoss(
-            onset_loss.sum((1, 2)), pitch_total, (duration_loss * at.real).sum(1)
-        )
+        duration_total = (duration_loss * at.real).sum(1)
+        none = torch.zeros_like(pitch_total)
+        return NoteLoss(onset_loss.sum((1, 2)), pitch_total, duration_total, none)
 
-    def _chord_loss(
-        self, feature: Tensor, starts: Tensor, place: Tensor, at: Places
-    ) -> Tensor:
+    def _chord_loss(self, feature: Tensor, starts: Tensor, place: Tensor, at: Places) -> Tensor:
         """One Bernoulli a pitch in each cell of a chordal part where anything starts. `(B,)`"""
         lay, (B, rows, R) = self.layout, starts.shape
         logits = (self.pitch(feature) + self.pitch_bias).float()  # (B, rows, R, P)
@@ -122,25 +131,44 @@ class CellDecoder(nn.Module):
         self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
     ) -> Tensor:
         """Notes as rows `(M, 7)`; see `VAE.decode`."""
-        lay = self.layout
-        packing = Packing.of(frame, lay)
-        onset, feature = self.features(z, frame, packing)
-        logits = (self.pitch(feature) + self.pitch_bias).float().cpu()  # (B, rows, R, P)
-        lengths = self.duration(feature).float().cpu()
-        starts = _draw_bernoulli(onset.float().cpu(), temperature, generator)
-        chosen = F.one_hot(_draw(logits, temperature, generator), lay.pitches).bool()
-        if not bool(self.single.all()):
-            any_of = _draw_bernoulli(logits, temperature, generator)
+        packing = Packing.of(frame, self.layout)
+        onset, feature = self.features(self.states(z, frame, packing), frame, packing)
+        chosen, duration = self.choose(onset, feature, slice(None), temperature, generator)
+        return self._rows(chosen, duration, packing)
+
+    def choose(
+        self,
+        onset: Tensor,
+        feature: Tensor,
+        parts: int | slice,
+        temperature: float,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """From log-odds `(...)` and features `(..., rank)` of cells of `parts`: which pitches start
+        there `(..., P)`, and for how long `(...)`. On the CPU.
+        """
+        logits = (self.pitch(feature) + self.pitch_bias[parts]).float().cpu()
+        starts = draw_bernoulli(onset.float().cpu(), temperature, generator)
+        chosen = F.one_hot(draw(logits, temperature, generator), self.layout.pitches).bool()
+        if not self.all_single:
+            single = self.single[parts].cpu()
+            any_of = draw_bernoulli(logits, temperature, generator)
             likeliest = chosen & ~any_of.any(-1, keepdim=True)
-            chosen = torch.where(self.single.cpu()[:, None], chosen, any_of | likeliest)
-        window, row, part, pitch = (chosen & starts[..., None]).nonzero(as_tuple=True)
-        duration = 1 + _draw(lengths[window, row, part], temperature, generator)
+            chosen = torch.where(single[..., None], chosen, any_of | likeliest)
+        duration = 1 + draw(self.duration(feature).float().cpu(), temperature, generator)
+        return chosen & starts[..., None], duration
+
+    def _rows(self, chosen: Tensor, duration: Tensor, packing: Packing) -> Tensor:
+        """Notes as rows from chosen cells `(B, 1 + L*steps, R)`."""
+        lay = self.layout
+        window, row, part, pitch = chosen.nonzero(as_tuple=True)
+        length = duration[window, row, part]
         packed = (row - 1).clamp(min=0)
         quarter = packing.index.cpu()[window, packed // lay.steps]
         bar = torch.where(row == 0, 0, quarter // lay.quarters)
         step = quarter % lay.quarters * lay.steps + packed % lay.steps
         position = torch.where(row == 0, 0, 1 + step)
-        rows = (window, bar, position, part, pitch + lay.lowest, duration, torch.zeros_like(bar))
+        rows = (window, bar, position, part, pitch + lay.lowest, length, torch.zeros_like(bar))
         return torch.stack(rows, 1)
 
 
@@ -148,14 +176,15 @@ def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
 
 
-def _draw_bernoulli(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+def draw_bernoulli(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """Yes or no for each logit: the likelier, or drawn."""
     if temperature <= 0:
         return logits > 0
     uniform = torch.rand(logits.shape, generator=generator)
     return uniform < torch.sigmoid(logits / temperature)
 
 
-def _draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+def draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
     """An index along the last axis: the likeliest, or drawn with Gumbel noise."""
     if temperature <= 0:
         return logits.argmax(-1)

@@ -1,4 +1,4 @@
-"""Floor 5: the encoder. Notes -> mean and log-variance of a latent slice for each quarter.
+"""Floor 5: the encoder. Notes -> mean and log-variance of a latent slice for each bar or quarter.
 
 The cells of a quarter are embedded all at once, by one linear map of its onset roll, a second of
 what is still sounding as it begins, and a third of the durations; written as sums of embeddings,
@@ -17,7 +17,7 @@ from musicvae.models.layers import Block, Conditions, Layout, Packing, Places, r
 
 
 class Encoder(nn.Module):
-    """`Batch` -> `mu`, `logvar`, each `(B, Q, latent)`; 0 in closed quarters."""
+    """`Batch` -> `mu`, `logvar`, each `(B, slices, latent)`; 0 in slices that are not there."""
 
     def __init__(self, preset: Preset) -> None:
         super().__init__()
@@ -34,7 +34,8 @@ class Encoder(nn.Module):
             Block(width, config.kernel, config.dropout) for _ in range(config.blocks)
         )
         self.norm = nn.LayerNorm(width)
-        self.out = nn.Linear(width, 2 * config.latent)
+        self.slices = lay.bars if config.slices == "bar" else lay.Q
+        self.out = nn.Linear(width * (lay.Q // self.slices), 2 * config.latent)
         nn.init.normal_(self.out.weight, std=0.02)
         with torch.no_grad():
             self.out.bias[config.latent :] = -3.0  # begin with a narrow posterior
@@ -58,6 +59,7 @@ class Encoder(nn.Module):
         x = x + on.to(note.dtype) @ self.sounding(line)
         packing = Packing.of(batch, lay)
         x = run(self.blocks, packing.pack(x + self.conditions(batch)), packing.real)
-        mu, logvar = packing.unpack(self.out(self.norm(x))).chunk(2, -1)
-        open_ = lay.open_steps(batch).any(-1)[..., None]  # (B, Q, 1)
-        return mu, logvar.clamp(-9, 1) * open_
+        x = packing.unpack(self.norm(x)).reshape(B, self.slices, -1)
+        mu, logvar = self.out(x).chunk(2, -1)
+        open_ = lay.open_steps(batch).reshape(B, self.slices, -1).any(-1, keepdim=True)
+        return mu * open_, logvar.clamp(-9, 1) * open_

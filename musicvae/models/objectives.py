@@ -23,13 +23,14 @@ class Elbo:
     notes: NoteLoss
     kl: Tensor  # (B,)
 
-    def loss(self, beta: float) -> Tensor:
+    def loss(self, beta: float, direct_weight: float = 0.0) -> Tensor:
         """``-log p(x | z) + beta * KL(q(z | x) || N(0, I))``, mean over windows.
 
         With beta 1 this is the negative ELBO of Kingma and Welling (2013); with another beta the
-        objective of Higgins et al. (2017).
+        objective of Higgins et al. (2017). `direct_weight` counts what the latents alone say of
+        the notes once more, so that a decoder that hears its own notes does not ignore them.
         """
-        return (self.notes.total + beta * self.kl).mean()
+        return (self.notes.total + direct_weight * self.notes.direct + beta * self.kl).mean()
 
 
 def elbo(vae: VAE, batch: Batch, noise: Tensor) -> tuple[Elbo, Posterior]:
@@ -48,9 +49,9 @@ class BetaControl:
     """
 
     target_bits: float
-    beta: float = 0.3
+    beta: float = 0.03
     mean_bits: float = -1.0  # below 0: nothing seen yet
-    rate: float = 0.01
+    rate: float = 0.02
     lowest: float = 1e-3
     highest: float = 4.0
 

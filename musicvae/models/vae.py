@@ -12,6 +12,7 @@ from musicvae.dataset import Batch
 from musicvae.models.decoder import CellDecoder, NoteLoss
 from musicvae.models.encoder import Encoder
 from musicvae.models.layers import Layout
+from musicvae.models.lists import ListDecoder
 
 
 class Posterior(NamedTuple):
@@ -31,9 +32,9 @@ class Posterior(NamedTuple):
 
 
 class VAE(nn.Module):
-    """A VAE on windows of bars. `Z = Q * latent`: a slice of the latent for each quarter.
+    """A VAE on windows of bars. `Z = slices * latent`: a slice for each bar (or each quarter).
 
-    Dimensions of quarters that a window does not have are exactly 0 with sigma 1, at no cost.
+    Dimensions of bars that a window does not have are exactly 0 with sigma 1, at no cost.
     """
 
     def __init__(self, preset: Preset) -> None:
@@ -41,12 +42,13 @@ class VAE(nn.Module):
         self.preset = preset
         self.layout = Layout.of(preset)
         self.encoder = Encoder(preset)
-        self.decoder = CellDecoder(preset)
+        decoder = {"cells": CellDecoder, "list": ListDecoder}[preset.model.decoder]
+        self.decoder: CellDecoder = decoder(preset)
 
     @property
     def Z(self) -> int:  # noqa: N802 -- a shape letter
         """Size of the latent of one window."""
-        return self.layout.Q * self.preset.model.latent
+        return self.encoder.slices * self.preset.model.latent
 
     def encode(self, batch: Batch) -> Posterior:
         """The posterior of each window."""
@@ -57,9 +59,7 @@ class VAE(nn.Module):
         """Negative log-likelihood of the windows' notes given `z`, in nats. Each `(B,)`."""
         return self.decoder.loss(self._slices(z), batch)
 
-    def decode(
-        self, z: Tensor, frame: Batch, temperature: float = 0.0, seed: int = 0
-    ) -> Tensor:
+    def decode(self, z: Tensor, frame: Batch, temperature: float = 0.0, seed: int = 0) -> Tensor:
         """Notes of windows from their latents `(B, Z)`, within the bars and parts of `frame`.
 
         At temperature 0 the likeliest notes. Returns `(M, 7)` int64 rows `(window, bar, position,
@@ -69,7 +69,7 @@ class VAE(nn.Module):
         return self.decoder.decode(self._slices(z), frame, temperature, generator)
 
     def _slices(self, z: Tensor) -> Tensor:
-        return z.reshape(len(z), self.layout.Q, self.preset.model.latent)
+        return z.reshape(len(z), self.encoder.slices, self.preset.model.latent)
 
 
 def n_parameters(model: nn.Module) -> int:
@@ -79,6 +79,4 @@ def n_parameters(model: nn.Module) -> int:
 
 def frame_of(batch: Batch) -> Batch:
     """The windows without their notes: what a decoder may know."""
-    return batch._replace(
-        notes=batch.notes[:, :0], n_notes=torch.zeros_like(batch.n_notes)
-    )
+    return batch._replace(notes=batch.notes[:, :0], n_notes=torch.zeros_like(batch.n_notes))

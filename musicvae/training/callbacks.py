@@ -8,12 +8,20 @@ import json
 import math
 import signal
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
-from musicvae.checkpoints import MODEL_FILE, STATE_FILE, Checkpoint, save, save_tensors
+from musicvae.checkpoints import (
+    MODEL_FILE,
+    STATE_FILE,
+    Checkpoint,
+    load,
+    save,
+    save_tensors,
+)
 from musicvae.dataset import Windows
 from musicvae.files import write_bytes
 from musicvae.training.checks import fit_prior, free_running
@@ -79,13 +87,19 @@ class Keeper(pl.Callback):
         if module.global_rank == 0:
             if scores["f1"] >= self.best or not (self.folder / MODEL_FILE).exists():
                 self.best = scores["f1"]
-                self.keep_model(module, scores, finished=plan.done)
+                self.keep_model(module, scores)
+            if plan.done:
+                self.finish()
             self.save_state(module)
         self.on_check(row)
 
-    def keep_model(
-        self, module: TrainingModule, scores: dict[str, float], finished: bool
-    ) -> None:
+    def finish(self) -> None:
+        """Mark the kept model as the result of a finished run, whenever it was the best."""
+        kept = load(self.folder / MODEL_FILE)
+        provenance = kept.provenance | {"finished": True}
+        save(replace(kept, provenance=provenance), self.folder / MODEL_FILE)
+
+    def keep_model(self, module: TrainingModule, scores: dict[str, float], finished: bool) -> None:
         """Write the averaged weights, with a path prior fitted to them, as the run's model."""
         prior = fit_prior(module.averaged, self.paths)
         tensors = {f"model.{n}": t for n, t in module.averaged.state_dict().items()}
@@ -95,7 +109,7 @@ class Keeper(pl.Callback):
             "steps": module.plan.step,
             "minutes": round(module.plan.elapsed_s / 60, 2),
             "held_out": {name: round(value, 4) for name, value in scores.items()},
-            "finished": finished,
+            "finished": False,
         }
         checkpoint = Checkpoint(preset=module.preset, tensors=tensors, provenance=provenance)
         save(checkpoint, self.folder / MODEL_FILE)
@@ -140,9 +154,11 @@ class Warner:
                 f"{target_bits:.0f} asked for; the decoder ignores it. Stop, and try a higher "
                 "--set training.kl_target_bits or a lower learning rate",
             )
-        gap = row["valid_loss"] > 1.1 * best and row["train_loss"] < rows[-2]["train_loss"] if (
-            len(rows) > 2
-        ) else False
+        gap = (
+            row["valid_loss"] > 1.1 * best and row["train_loss"] < rows[-2]["train_loss"]
+            if (len(rows) > 2)
+            else False
+        )
         if gap:
             self._once(
                 "overfitting",

@@ -35,7 +35,9 @@ def rows_of(batch: Batch) -> NDArray[np.int64]:
 
 
 @torch.no_grad()
-def free_running(vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0) -> dict[str, float]:
+def free_running(
+    vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0
+) -> dict[str, float]:
     """Reconstruction of held-out windows, decoded greedily from the mean and from a sampled `z`.
 
     Keys: `f1` (onset and pitch, in the right part), `f1_any_part`, `f1_duration`, `f1_sampled`,

@@ -1,4 +1,4 @@
-"""Floor 7: the VAE as a Lightning module. One step is a function of weights, seed and step number."""
+"""Floor 7: the VAE as a Lightning module. A step is a function of weights, seed and number."""
 
 from __future__ import annotations
 
@@ -60,10 +60,11 @@ class TrainingModule(pl.LightningModule):
         shape = (len(batch.notes) * world, self.vae.Z)
         noise = deterministic_noise(self.preset.training.seed, self.plan.step, shape)
         terms, _ = elbo(self.vae, batch, noise[rank::world].to(self.device))
-        loss = terms.loss(self.control.beta)
-        means = torch.stack([*(each.mean() for each in terms.notes), terms.kl.mean()]).detach()
+        loss = terms.loss(self.control.beta, self.preset.model.direct_weight)
+        means = torch.stack([*(each.mean() for each in terms.notes[:3]), terms.kl.mean()]).detach()
         if world > 1:
-            means = self.all_gather(means).mean(0)
+            gathered = self.all_gather(means)
+            means = torch.as_tensor(gathered).mean(0)
         onset, pitch, duration, kl = means.tolist()
         kl_bits = kl / NATS_PER_BIT
         if math.isfinite(kl_bits):
@@ -77,7 +78,8 @@ class TrainingModule(pl.LightningModule):
         step = self.plan.step
         decay = min(self.preset.training.average, (1 + step) / (10 + step))
         with torch.no_grad():
-            averaged, current = list(self.averaged.parameters()), list(self.vae.parameters())
+            averaged: list[Tensor] = list(self.averaged.parameters())
+            current: list[Tensor] = list(self.vae.parameters())
             torch._foreach_lerp_(averaged, current, 1 - decay)
         self.plan.step += 1
 

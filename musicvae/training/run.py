@@ -9,10 +9,11 @@ import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
@@ -64,6 +65,8 @@ class Announcement:
     epochs: float
     folder: Path
     resumed_at: int
+    preset: str
+    seed: int
 
 
 def train(
@@ -77,6 +80,7 @@ def train(
     device: str = "auto",
     devices: int = 1,
     precision: str = "32-true",
+    source_name: str = "",
     on_prepare: Progress | None = None,
     on_plan: Callable[[Announcement], None] | None = None,
     on_step: Callable[[TrainingModule], None] | None = None,
@@ -93,6 +97,7 @@ def train(
         resume: go on where the run in `folder` stopped.
         device: `auto`, `cpu`, `cuda` or `mps`; `devices` of them, by DDP if more than one.
         precision: as Lightning names it, `32-true` or `bf16-mixed`.
+        source_name: what the checkpoint calls the data; the folder's name if not given.
         on_prepare, on_plan, on_step, on_check, say: told of progress, the plan, every step, every
             validation, and trouble in words.
 
@@ -106,14 +111,15 @@ def train(
         tensors, state = load_tensors(target / STATE_FILE)
         preset = preset_from_dict(state["preset"], str(target))
     elif (target / MODEL_FILE).exists() or (target / STATE_FILE).exists():
-        raise CheckpointError(target, "holds a run already", "choose --name, or go on with --resume")
+        raise CheckpointError(
+            target, "holds a run already", "choose --name, or go on with --resume"
+        )
     shards = Shards(prepare_cached(source, progress=on_prepare))
     writable_folder(target)
     seed = preset.training.seed
     windows = Windows(shards, preset, split="train", seed=seed)
     held_out = _held_out(shards, preset, seed, say)
-    whole = replace(preset.grid).bars
-    paths = Windows(shards, preset, split="train", hop=whole, seed=seed)
+    paths = Windows(shards, preset, split="train", hop=preset.grid.bars, seed=seed)
 
     pl.seed_everything(seed, workers=False, verbose=False)
     plan = Plan(total_steps=1)
@@ -140,17 +146,20 @@ def train(
         epochs=plan.total_steps * preset.training.batch / max(len(windows), 1),
         folder=target,
         resumed_at=plan.step,
+        preset=preset.name,
+        seed=seed,
     )
     if on_plan:
         on_plan(announcement)
 
     provenance = {
         "musicvae": __version__,
-        "source": Path(source).name,
+        "source": source_name or Path(source).name,
         "songs": len(windows.songs),
         "windows": len(windows),
         "keys": _histogram(windows.cutter.key.tolist()),
         "qpm": _tempos(windows),
+        "meters": _meters(windows),
     }
     keeper = Keeper(target, held_out, paths, provenance, say, on_check or (lambda row: None))
     if state:
@@ -206,9 +215,7 @@ class _Told(pl.Callback):
         self.on_step(module)
 
 
-def _held_out(
-    shards: Shards, preset: Preset, seed: int, say: Callable[[str], None]
-) -> Windows:
+def _held_out(shards: Shards, preset: Preset, seed: int, say: Callable[[str], None]) -> Windows:
     size = preset.grid.bars
     try:
         return Windows(shards, preset, split="valid", hop=size, seed=seed)
@@ -229,7 +236,7 @@ def _pace(module: TrainingModule, windows: Windows, device: str) -> float:
         began = time.monotonic()
         batch = Batch(*(tensor.to(where) for tensor in steps.at(i)))
         noise = deterministic_noise(0, i, (len(batch.notes), vae.Z)).to(where)
-        elbo(vae, batch, noise)[0].loss(1.0).backward()  # type: ignore[no-untyped-call]
+        elbo(vae, batch, noise)[0].loss(1.0, 1.0).backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
         taken.append(time.monotonic() - began)
@@ -269,6 +276,13 @@ def _tempos(windows: Windows) -> list[float]:
     """Quartiles of the songs' tempos, from which sampled songs take theirs."""
     qpm = sorted(float(source.bars.frame.tempo.qpm[0]) for source in windows.sources)
     return [round(qpm[round(q * (len(qpm) - 1))], 1) for q in (0.25, 0.5, 0.75)]
+
+
+def _meters(windows: Windows) -> dict[str, int]:
+    """How many bars are in each meter of the preset's vocabulary."""
+    count = np.bincount(windows.cutter.meter, minlength=len(windows.preset.meters) + 1)[1:]
+    named = zip(windows.preset.meters, count.tolist(), strict=True)
+    return {meter: bars for meter, bars in named if bars}
 
 
 def _json(value: Any) -> str:

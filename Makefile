@@ -1,0 +1,31 @@
+# From a fresh clone: `make songs` installs, trains for a few minutes and leaves eight songs in
+# songs/; `make test` runs the tests. Both make the environment in .venv if it is not there.
+
+PYTHON ?= python3
+MINUTES ?= 5
+VENV := .venv
+RUN := $(VENV)/bin/
+
+.PHONY: songs test check clean
+
+songs: $(VENV)/installed
+	$(RUN)musicvae corpus export chorales data/midi/
+	$(RUN)musicvae train data/midi/ --minutes $(MINUTES)
+	$(RUN)musicvae sample --n 8 --out songs/ --audio
+	$(RUN)musicvae plot songs/ --out songs/
+
+test: $(VENV)/installed
+	scripts/test
+
+check: $(VENV)/installed
+	scripts/check
+
+$(VENV)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(RUN)python -m pip install --quiet --upgrade pip
+	$(RUN)python -m pip install --quiet -c constraints.txt torch
+	$(RUN)python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

@@ -1,0 +1,115 @@
+"""Floor 11: what all commands share: options, progress and logs on stderr, results on stdout."""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from musicvae.errors import WriteError
+from musicvae.files import next_free
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+SCHEMA = 1
+Advance = Callable[[int, int], None]
+
+
+def _drawn(ctx: click.Context, param: click.Parameter, value: int | None) -> int:
+    return secrets.randbelow(2**31) if value is None else value
+
+
+json_option = click.option(
+    "--json", "as_json", is_flag=True, help="JSON Lines on stdout, one object a result."
+)
+force_option = click.option("--force", is_flag=True, help="Overwrite files that are there.")
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    callback=_drawn,
+    help="The same seed makes the same notes; drawn and told if not given.",
+)
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda", "mps"]),
+    default="auto",
+    show_default=True,
+    help="Where to compute.",
+)
+checkpoint_option = click.option(
+    "--checkpoint",
+    metavar="NAME|PATH",
+    help="A run under checkpoints/, a shipped model or a file; the newest run if not given.",
+)
+
+
+@cache
+def console() -> Console:
+    """The console on stderr: plain text, not wrapped, so that paths and logs stay whole."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+@contextmanager
+def progress_bar(description: str) -> Iterator[Advance]:
+    """A bar on stderr while the block runs, if that is a terminal.
+
+    Yields what moves it: a function of how many are done, and of how many.
+    """
+    if not console().is_terminal:
+        yield lambda done, total: None
+        return
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=console(), transient=True) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def emit(as_json: bool, kind: str, *, path: str | Path, **fields: Any) -> None:
+    """Print one JSON line on stdout, if JSON was asked for: `schema`, `kind`, `path`, and more."""
+    if as_json:
+        line = {"schema": SCHEMA, "kind": kind, "path": str(path), **fields}
+        click.echo(json.dumps(line, ensure_ascii=False, allow_nan=False, default=str))
+
+
+def complain(error: Exception) -> None:
+    """One line on stderr for an error after which the command goes on."""
+    click.echo(f"musicvae: {error}", err=True)
+
+
+def free_path(folder: Path, stem: str, suffix: str, *, force: bool = False) -> Path:
+    """`folder/stem.suffix`, or under the next free number if that is there and not forced."""
+    path = folder / f"{stem}{suffix}"
+    if force or not path.exists():
+        return path
+    return folder / f"{stem}-{next_free(folder, stem, suffix)}{suffix}"
+
+
+def named_path(path: Path, *, force: bool) -> Path:
+    """A file that the user named; raises `WriteError` if it is there and not forced."""
+    if path.exists() and not force:
+        raise WriteError(path, "exists already", "say --force to overwrite it")
+    return path
+
+
+def columns(rows: list[tuple[str, ...]]) -> str:
+    """Rows as text in aligned columns, the last one ragged."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

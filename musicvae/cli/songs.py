@@ -1,0 +1,105 @@
+"""What the commands that make songs share: load a model, read inputs, write results."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from musicvae.cli.common import console, emit
+from musicvae.errors import DataError, WriteError
+from musicvae.files import next_free, writable_folder
+
+if TYPE_CHECKING:
+    from musicvae.model import MusicVAE
+    from musicvae.song import Song
+
+audio_option = click.option(
+    "--audio", is_flag=True, help="Render each song to WAV beside its MIDI."
+)
+
+
+def load_model(checkpoint: str | None, device: str, seed: int | None = None) -> MusicVAE:
+    """The model asked for; stderr says which one it is, and why where it was not named."""
+    from musicvae.checkpoints import find
+    from musicvae.model import MusicVAE
+
+    path = find(checkpoint)
+    why = (
+        ""
+        if checkpoint
+        else " (the newest finished run)"
+        if path.name == "model.safetensors"
+        else " (shipped)"
+    )
+    told = "" if seed is None else f", seed {seed}"
+    console().print(f"using {path}{why}{told}")
+    return MusicVAE.load(path, device=device)
+
+
+def read_songs(paths: Sequence[Path]) -> list[Song]:
+    """Songs of these files. Raises `ReadError` for the first that cannot be read."""
+    from musicvae.song import Song
+
+    return [Song.read(path) for path in paths]
+
+
+def midi_under(paths: Sequence[Path]) -> list[Path]:
+    """These files, and the MIDI files in these folders, in sorted order."""
+    from musicvae.formats.midi import SUFFIXES
+
+    found: list[Path] = []
+    for path in paths:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+            if not inside:
+                raise DataError(f"{path}: no MIDI file there; give a file or another folder")
+            found.extend(inside)
+        else:
+            found.append(path)
+    return found
+
+
+class Writer:
+    """Writes songs into a folder and tells of each: a line, or JSON."""
+
+    def __init__(self, folder: Path, *, as_json: bool, audio: bool) -> None:
+        self.folder, self.as_json, self.audio = writable_folder(folder), as_json, audio
+        self._next: dict[str, int] = {}
+        self._taken: set[Path] = set()
+
+    def numbered(self, song: Song, stem: str, note: str) -> None:
+        """Write under the next free number."""
+        number = self._next.get(stem) or next_free(self.folder, stem, ".mid")
+        self._next[stem] = number + 1
+        self._write(song, self.folder / f"{stem}-{number:02d}.mid", note, {})
+
+    def named(self, song: Song, stem: str, *, force: bool, note: str, **figures: Any) -> None:
+        """Write under the input's name; of inputs with one name the later ones get a number."""
+        path, nth = self.folder / f"{stem}.mid", 2
+        while path in self._taken:
+            path, nth = self.folder / f"{stem}-{nth}.mid", nth + 1
+        if path.exists() and not force:
+            raise WriteError(path, "exists already", "say --force to overwrite it")
+        self._taken.add(path)
+        self._write(song, path, note, figures)
+
+    def _write(self, song: Song, path: Path, note: str, figures: dict[str, Any]) -> None:
+        song.save(path, note=note)
+        told = {
+            "notes": song.n_notes,
+            "parts": len(song.parts),
+            "duration_s": round(song.duration_s, 3),
+            **figures,
+        }
+        if self.audio:
+            from musicvae.formats.audio import write_audio
+
+            told["audio"] = str(write_audio(song, path.with_suffix(".wav")))
+        if self.as_json:
+            emit(True, "song", path=str(path), **told)
+        else:
+            bits = f", {figures['kl_bits']:.0f} bits" if "kl_bits" in figures else ""
+            click.echo(f"{path}: {song.n_notes} notes, {song.duration_s:.0f} s{bits}")

@@ -1,0 +1,239 @@
+"""`musicvae train`: learn a latent space from a folder of MIDI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from musicvae.cli.common import console, emit, json_option, progress_bar
+
+if TYPE_CHECKING:
+    from musicvae.config import Preset
+    from musicvae.training.run import Announcement
+
+
+@click.command(name="train")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--preset",
+    "preset_name",
+    help="A shipped preset or a TOML file; chosen by what the folder holds.",
+)
+@click.option(
+    "--name", help="Name of the run: it writes checkpoints/NAME/. The preset's name if not given."
+)
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help="Length of the run in minutes."
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Length of the run in steps: the same on every machine.",
+)
+@click.option("--resume", is_flag=True, help="Go on with the run of that name where it stopped.")
+@click.option(
+    "--set", "settings", multiple=True, metavar="A.B=C", help="Change one value of the preset."
+)
+@click.option("--seed", type=int, help="Seed of the split, the weights and the noise.")
+@click.option(
+    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
+)
+@click.option(
+    "--devices", type=click.IntRange(min=1), default=1, show_default=True, help="How many, by DDP."
+)
+@click.option(
+    "--precision",
+    type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]),
+    default="32-true",
+    show_default=True,
+)
+@json_option
+def command(
+    path: Path,
+    preset_name: str | None,
+    name: str | None,
+    minutes: float | None,
+    steps: int | None,
+    resume: bool,
+    settings: tuple[str, ...],
+    seed: int | None,
+    device: str,
+    devices: int,
+    precision: str,
+    as_json: bool,
+) -> None:
+    """Learn from the MIDI under PATH; write checkpoints/NAME/.
+
+    States its plan first, then shows the loss, the F1 of free-running reconstructions of held-out
+    songs, the KL in bits, and the time left. Ctrl-C keeps the best model; --resume goes on.
+
+    \b
+    Examples:
+      musicvae train data/midi/
+      musicvae train data/midi/ --minutes 30 --name mine
+      musicvae train data/midi/ --name mine --resume
+    """
+    if minutes is not None and steps is not None:
+        raise click.UsageError("give --minutes or --steps, not both")
+    from musicvae.checkpoints import find_run, free_run_name
+    from musicvae.dataset import Shards, prepare_cached
+
+    with progress_bar("reading") as reading:
+        prepared = prepare_cached(path, progress=reading)
+    from musicvae.training import train
+
+    if resume:
+        folder = find_run(name)
+        preset = _resumed_preset(folder)
+    else:
+        preset = _preset(preset_name, Shards(prepared))
+        if seed is not None:
+            settings = (*settings, f"training.seed={seed}")
+        preset = preset.with_settings(settings)
+        folder = Path("checkpoints") / free_run_name(name or preset.name, named=name is not None)
+    live = _Live(as_json)
+    with live:
+        result = train(
+            prepared,
+            preset,
+            folder,
+            minutes=minutes,
+            steps=steps,
+            resume=resume,
+            device=device,
+            devices=devices,
+            precision=precision,
+            source_name=path.name,
+            on_plan=live.plan,
+            on_step=live.step,
+            on_check=live.check,
+            say=live.say,
+        )
+    f1, bits = result.metrics.get("valid_f1", 0.0), result.metrics.get("valid_kl_bits", 0.0)
+    state = (
+        f"stopped at step {result.steps:,} of {result.total_steps:,}"
+        if result.interrupted
+        else "done"
+    )
+    console().print(
+        f"{state}: held-out F1 {f1:.3f} at {bits:.0f} bits; the best model is {result.model}"
+    )
+    if result.interrupted:
+        console().print(f"go on with: musicvae train {path} --name {folder.name} --resume")
+    emit(as_json, "trained", path=str(result.model), steps=result.steps, metrics=result.metrics)
+
+
+def _preset(name: str | None, shards: object) -> Preset:
+    from musicvae.config import load_preset
+
+    if name is not None:
+        return load_preset(name)
+    voices = [sum(not part.is_drum for part in song.bars.frame.parts) for song in shards]  # type: ignore[attr-defined]
+    single = sum(v == 1 for v in voices) > len(voices) / 2
+    chosen = "melody-2bar" if single else "chorale-2bar"
+    why = "most songs here have one part" if single else "most songs here have several parts"
+    console().print(f"preset {chosen}, because {why}; choose another with --preset")
+    return load_preset(chosen)
+
+
+def _resumed_preset(folder: Path) -> Preset:
+    from musicvae.checkpoints import STATE_FILE, read_header
+    from musicvae.config import preset_from_dict
+
+    return preset_from_dict(read_header(folder / STATE_FILE)["preset"], str(folder))
+
+
+class _Live:
+    """The plan, then a progress bar on a terminal, or a line for each validation elsewhere."""
+
+    def __init__(self, as_json: bool) -> None:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+        self.as_json = as_json
+        self.f1 = 0.0
+        self.progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.fields[figures]}"),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
+            console=console(),
+            transient=False,
+            disable=not console().is_terminal,
+        )
+        self.task = self.progress.add_task("training", total=None, figures="", left="")
+
+    def __enter__(self) -> _Live:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.progress.stop()
+
+    def plan(self, plan: Announcement) -> None:
+        """State what is going to happen."""
+        train, valid = plan.counts["train"], plan.counts.get("valid", {})
+        out = console()
+        out.print(
+            f"files    {plan.files:,}: {plan.files - len(plan.skipped):,} read, {len(plan.skipped):,} left out"
+        )
+        reasons: dict[str, list[str]] = {}
+        for skipped in plan.skipped:
+            reasons.setdefault(skipped["reason"], []).append(skipped["path"])
+        for reason, paths in sorted(reasons.items(), key=lambda item: -len(item[1]))[:5]:
+            more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+            out.print(f"         {paths[0]}{more}: {reason}")
+        out.print(f"songs    {train['songs']:,} to learn from, {valid.get('songs', 0):,} held out")
+        out.print(
+            f"bars     {train['bars']:,}, in {train['windows']:,} windows with {train['notes']:,} notes"
+        )
+        for reason, count in plan.left_out.items():
+            if count:
+                out.print(f"         left out: {count:,} windows {reason}")
+        if plan.untouched_notes:
+            out.print(
+                f"         left out: {plan.untouched_notes:,} notes that the preset cannot represent"
+            )
+        out.print(
+            f"model    {plan.preset}: {plan.parameters / 1e6:.2f} million parameters, on {plan.device}"
+        )
+        out.print(
+            f"pace     {plan.windows_per_s:,.0f} windows a second; {plan.total_steps:,} steps, "
+            f"{plan.epochs:.1f} passes over the songs"
+        )
+        out.print(f"writes   {plan.folder}/ (seed {plan.seed})")
+        if plan.resumed_at:
+            out.print(f"resumes  at step {plan.resumed_at:,}")
+        emit(self.as_json, "plan", path=str(plan.folder), files=plan.files, counts=plan.counts)
+        self.progress.start()
+
+    def step(self, module: object) -> None:
+        """Move the bar on."""
+        plan, latest = module.plan, module.latest  # type: ignore[attr-defined]
+        if self.progress.disable:
+            return
+        figures = f"loss {latest['loss']:.1f}  F1 {self.f1:.3f}  KL {latest['kl_bits']:.0f} bits"
+        minutes, seconds = divmod(round(plan.left_s), 60)
+        self.progress.update(
+            self.task,
+            completed=plan.step,
+            total=plan.total_steps,
+            figures=figures,
+            left=f"{minutes}:{seconds:02d} left",
+        )
+
+    def check(self, row: dict[str, float]) -> None:
+        """Take note of a validation."""
+        self.f1 = row["valid_f1"]
+        line = (
+            f"step {row['step']:>7,.0f}  {row['minutes']:5.1f} min  loss {row['valid_loss']:6.1f}  "
+            f"F1 {row['valid_f1']:.3f}  KL {row['valid_kl_bits']:4.0f} bits  "
+            f"{row['valid_active_units']:.0f} active units"
+        )
+        console().print(line)
+        emit(self.as_json, "check", path="", **row)
+
+    def say(self, words: str) -> None:
+        """Trouble, in words."""
+        console().print(f"note: {words}", style="yellow")

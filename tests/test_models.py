@@ -1,0 +1,174 @@
+"""The networks: invariances that must hold whatever the weights are."""
+
+import numpy as np
+import pytest
+import torch
+from music import band_song, chorale_song
+
+from musicvae.bars import Bars
+from musicvae.config import Preset, load_preset
+from musicvae.dataset import Batch
+from musicvae.dataset.windows import WindowCutter, sources_of
+from musicvae.models import VAE, PathPrior
+from musicvae.models.objectives import BetaControl, active_units, deterministic_noise, elbo
+from musicvae.models.vae import frame_of
+from musicvae.training.checks import rows_of
+
+VARIANTS = [
+    ("cells", "bar"),
+    ("cells", "quarter"),
+    ("list", "bar"),
+    ("list", "quarter"),
+]
+
+
+def tiny(decoder: str = "cells", slices: str = "bar") -> Preset:
+    return load_preset("tiny").with_settings([f"model.decoder={decoder}", f"model.slices={slices}"])
+
+
+def batch_of(preset: Preset, *songs) -> Batch:
+    sources = [s for song in songs for s in sources_of(Bars.from_song(song), preset)[0]]
+    cutter = WindowCutter(sources, preset)
+    source, first, _ = cutter.windows(1)
+    return cutter.batch(source, first)
+
+
+@pytest.fixture(params=VARIANTS, ids="-".join)
+def vae(request) -> VAE:
+    torch.manual_seed(0)
+    model = VAE(tiny(*request.param)).eval()
+    if hasattr(model.decoder, "correct"):  # corrections begin at zero; here they must count
+        torch.nn.init.normal_(model.decoder.correct.weight, std=0.3)
+    return model
+
+
+@pytest.fixture
+def batch(vae: VAE) -> Batch:
+    return batch_of(vae.preset, chorale_song(bars=6), chorale_song(bars=5, meter=(3, 4), pickup=1))
+
+
+def test_a_batch_equals_its_windows_one_by_one(vae: VAE, batch: Batch) -> None:
+    z = torch.randn(len(batch.notes), vae.Z)
+    together, posterior = vae.loss(batch, z).total, vae.encode(batch)
+    for i in range(len(batch.notes)):
+        one = Batch(*(tensor[i : i + 1] for tensor in batch))
+        torch.testing.assert_close(vae.loss(one, z[i : i + 1]).total[0], together[i], rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(vae.encode(one).mu[0], posterior.mu[i], rtol=1e-4, atol=1e-4)
+
+
+def test_noise_in_masked_cells_changes_nothing(vae: VAE, batch: Batch) -> None:
+    """Rows past a window's last note, and latents of bars that are not there, are never read."""
+    noisy = batch.notes.clone()
+    padding = torch.arange(noisy.shape[1]) >= batch.n_notes[:, None]
+    noisy[padding] = torch.tensor([1, 3, 1, 61, 2, 77])
+    assert padding.any()
+    loud = batch._replace(notes=noisy)
+    assert torch.equal(vae.encode(batch).mu, vae.encode(loud).mu)
+    z = torch.randn(len(batch.notes), vae.Z)
+    assert torch.equal(vae.loss(batch, z).total, vae.loss(loud, z).total)
+    closed = (batch.steps == 0).repeat_interleave(vae.Z // batch.steps.shape[1], 1)
+    assert closed.any()
+    other = torch.where(closed, z + 5.0, z)
+    assert torch.equal(vae.decode(z, frame_of(batch)), vae.decode(other, frame_of(batch)))
+    assert not torch.equal(vae.decode(z, frame_of(batch)), vae.decode(z + 5.0, frame_of(batch)))
+
+
+def test_absent_bars_cost_nothing_and_kl_is_never_negative(vae: VAE, batch: Batch) -> None:
+    kl = vae.encode(batch).kl()
+    assert (kl >= 0).all()
+    closed = (batch.steps == 0).repeat_interleave(vae.Z // batch.steps.shape[1], 1)
+    assert (kl[closed] == 0).all() and kl[~closed].mean() > 0.01
+
+
+def test_decoded_notes_lie_within_the_bars_and_parts_that_exist(vae: VAE, batch: Batch) -> None:
+    absent = batch._replace(present=batch.present & torch.tensor([True, False, True, True]))
+    rows = vae.decode(torch.randn(len(batch.notes), vae.Z) * 3, frame_of(absent), 1.0, 3)
+    window, bar, position, part, pitch, duration, _ = rows.T
+    assert len(rows) and (part != 1).all()
+    assert (position <= batch.steps[window, bar]).all()
+    onset = position > 0
+    assert (position[onset] > batch.lead[window, bar][onset]).all()
+    assert ((pitch >= 21) & (pitch <= 108) & (duration >= 1)).all()
+
+
+def test_decoding_is_what_teacher_forcing_scores(batch: Batch) -> None:
+    """Greedy notes, given back to the list decoder as truth, are its own likeliest choice."""
+    torch.manual_seed(1)
+    vae = VAE(tiny("list")).eval()
+    torch.nn.init.normal_(vae.decoder.correct.weight, std=0.3)
+    vae.decoder.duration.bias.data[0] = 100.0  # every note one cell long: none overlap
+    z = torch.randn(len(batch.notes), vae.Z)
+    rows = vae.decode(z, frame_of(batch))
+    count = torch.bincount(rows[:, 0], minlength=len(z))
+    notes = torch.zeros(len(z), int(count.max()), 6, dtype=torch.long)
+    for window in range(len(z)):
+        notes[window, : count[window]] = rows[rows[:, 0] == window][:, 1:]
+    best = vae.loss(batch._replace(notes=notes, n_notes=count), z).total
+    worse = notes.clone()
+    worse[:, 0, 3] = (worse[:, 0, 3] - 21 + 7) % 88 + 21
+    other = vae.loss(batch._replace(notes=worse, n_notes=count), z)
+    assert (other.pitch > vae.loss(batch._replace(notes=notes, n_notes=count), z).pitch).all()
+    assert torch.isfinite(best).all()
+
+
+def test_a_model_learns_a_handful_of_windows_by_heart() -> None:
+    """The whole way: encode, draw, weigh, step. Free-running decoding then gives the notes back."""
+    from musicvae.metrics import note_f1
+
+    for decoder in ("cells", "list"):
+        torch.manual_seed(0)
+        preset = tiny(decoder)
+        vae, batch = VAE(preset), batch_of(preset, chorale_song(bars=6))
+        optimizer = torch.optim.Adam(vae.parameters(), lr=1e-2)
+        for step in range(150):
+            noise = deterministic_noise(0, step, (len(batch.notes), vae.Z))
+            elbo(vae, batch, noise)[0].loss(0.001, 0.5).backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        rows = vae.eval().decode(vae.encode(batch).mu, frame_of(batch)).numpy()
+        assert note_f1(rows, rows_of(batch)).f1 > 0.9, decoder
+
+
+def test_transposed_music_in_its_own_key_is_the_same_music() -> None:
+    preset = tiny()
+    plain, higher = chorale_song(bars=4), chorale_song(bars=4, transpose=3)
+    one, other = batch_of(preset, plain), batch_of(preset, higher)
+    assert torch.equal(one.notes, other.notes)
+    assert torch.equal(other.key - one.key, torch.full_like(one.key, 3))
+
+
+def test_beta_is_steered_to_the_target() -> None:
+    control = BetaControl(target_bits=100.0)
+    for _ in range(3000):  # a KL that answers to beta as a real one does
+        control.update(60.0 / control.beta**0.5)
+    assert abs(60.0 / control.beta**0.5 - 100.0) < 3
+
+
+def test_active_units_counts_dimensions_that_vary() -> None:
+    mu = torch.zeros(50, 4)
+    mu[:, 1] = torch.linspace(-1, 1, 50)
+    assert active_units(mu) == 1 and active_units(mu[:1]) == 0
+
+
+def test_path_prior_recovers_a_known_autoregression() -> None:
+    rng = np.random.default_rng(0)
+    step = np.array([[0.8, 0.1], [0.0, 0.5]])
+    paths = []
+    for _ in range(300):
+        path = np.zeros((12, 2), np.float32)
+        for w in range(1, 12):
+            path[w] = step @ path[w - 1] + 0.3 * rng.standard_normal(2)
+        paths.append((path, np.full_like(path, 1e-3)))
+    prior = PathPrior.fit(paths, [np.zeros(12, np.int64)] * 300, 1)
+    # The ridge of 0.05 shrinks the slower direction; the noise must come out as it was.
+    np.testing.assert_allclose(prior.step, step, atol=0.2)
+    np.testing.assert_allclose(prior.noise_factor @ prior.noise_factor.T, 0.09 * np.eye(2), atol=0.02)
+    again = PathPrior(**prior.tensors())
+    drawn = [p.sample(4, np.zeros(5, np.int64), rng=np.random.default_rng(1)) for p in (prior, again)]
+    assert drawn[0].shape == (4, 5, 2) and np.array_equal(*drawn)
+
+
+def test_songs_of_any_instrumentation_become_batches() -> None:
+    preset = tiny()
+    batch = batch_of(preset, band_song())
+    assert batch.present.any(1).all() and (batch.n_notes > 0).all()
