@@ -99,7 +99,7 @@ class Keeper(pl.Callback):
         provenance = kept.provenance | {"finished": True}
         save(replace(kept, provenance=provenance), self.folder / MODEL_FILE)
 
-    def keep_model(self, module: TrainingModule, scores: dict[str, float], finished: bool) -> None:
+    def keep_model(self, module: TrainingModule, scores: dict[str, float]) -> None:
         """Write the averaged weights, with a path prior fitted to them, as the run's model."""
         prior = fit_prior(module.averaged, self.paths)
         tensors = {f"model.{n}": t for n, t in module.averaged.state_dict().items()}
