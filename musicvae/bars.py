@@ -160,10 +160,17 @@ class Bars:
         return cls.from_song(frame, steps_per_quarter)
 
     def to_song(self) -> Song:
-        """The song again: every note at its cell's tick, everything else as it was."""
-        grid, notes = self.grid, self.notes
+        """The song again: every note at its cell's tick, everything else as it was.
+
+        The song keeps its length: notes are cut at its end, and those after it left out.
+        """
+        grid, end = self.grid, self.frame.end_ticks
+        half_cell = grid.ticks_per_quarter // (2 * grid.steps_per_quarter)
+        notes = self.notes
+        notes = notes.take(_tick_of(grid, cells(grid, notes)) <= end + half_cell)
         start = cells(grid, notes)
-        onset, stop = _tick_of(grid, start), _tick_of(grid, start + notes.duration)
+        onset = np.minimum(_tick_of(grid, start), max(end - 1, 0))
+        stop = np.minimum(_tick_of(grid, start + notes.duration), end)
         parts = []
         for index, part in enumerate(self.frame.parts):
             mine = notes.part == index

@@ -112,11 +112,11 @@ class TrainingConfig:
     """Wall-clock budget when neither `--minutes` nor `--steps` is given."""
     batch: int = 128
     """Windows a step."""
-    learning_rate: float = 2e-3
+    learning_rate: float = 4e-3
     warmup_steps: int = 100
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
-    kl_target_bits: float = 180.0
+    kl_target_bits: float = 100.0
     """KL of a window towards which beta is steered."""
     average: float = 0.995
     """Decay of the running average of weights that is validated and kept."""

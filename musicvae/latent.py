@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.bars import Bars, Notes, cells
-from musicvae.song import Ints
+from musicvae.bars import Bars
+from musicvae.song import Ints, Part, resolve_overlaps
 
 Latents = NDArray[np.float32]
 
@@ -56,8 +56,7 @@ class Encoding:
     """A song in the latent space, with what is needed to make a song of it again.
 
     A song passes through the model in groups of parts (`parts.into_slots`): `mu` and `sigma` are
-    `(G, W, Z)`. `bars` is its frame on the preset's grid, without the notes that were encoded;
-    `untouched` are the notes that the model cannot represent.
+    `(G, W, Z)`. `bars` is its frame on the preset's grid, without its notes.
     """
 
     bars: Bars
@@ -67,7 +66,8 @@ class Encoding:
     """Semitones taken off every melodic pitch before encoding."""
     mu: Latents
     sigma: Latents
-    untouched: Notes
+    untouched: tuple[Part, ...]
+    """Of each part the notes that the model cannot represent, exactly as they were."""
     levels: NDArray[np.float64]
     """Mean velocity of each part in each bar. `(N, parts)`"""
     checkpoint: str = ""
@@ -78,6 +78,11 @@ class Encoding:
         variance = self.sigma.astype(np.float64) ** 2
         nats = 0.5 * (self.mu.astype(np.float64) ** 2 + variance - 1 - np.log(variance))
         return float(nats.sum() / np.log(2))
+
+    @property
+    def n_untouched(self) -> int:
+        """Notes that the model cannot represent."""
+        return sum(len(part) for part in self.untouched)
 
     @property
     def n_windows(self) -> int:
@@ -114,7 +119,7 @@ def between(a: Encoding, b: Encoding, t: float, window_bars: int) -> Encoding:
         bars=bars,
         mu=np.stack(mus),
         sigma=np.stack(sigmas),
-        untouched=_moved(near.untouched, bar, bars),
+        untouched=tuple(_moved(part, near.bars, bar, bars) for part in near.untouched),
         levels=near.levels[bar],
     )
 
@@ -144,14 +149,20 @@ def _with_bars(bars: Bars, index: Ints, qpm: NDArray[np.float64]) -> Bars:
     )
 
 
-def _moved(notes: Notes, index: Ints, bars: Bars) -> Notes:
-    """Notes copied to wherever their bar went; those that would stick out are cut."""
-    copies = [
-        replace(mine, bar=np.full(len(mine), new))
-        for new, old in enumerate(index.tolist())
-        if len(mine := notes.take(notes.bar == old))
-    ]
-    whole = Notes.concatenate(copies)
-    step = np.minimum(whole.step, bars.grid.steps[whole.bar] - 1) if len(whole) else whole.step
-    left = bars.grid.base[-1] - cells(bars.grid, replace(whole, step=step))
-    return replace(whole, step=step, duration=np.minimum(whole.duration, left))
+def _moved(part: Part, before: Bars, index: Ints, after: Bars) -> Part:
+    """Notes copied to wherever their bar went, cut where the piece ends."""
+    old, new = before.grid.start_ticks, after.grid.start_ticks
+    bar = np.searchsorted(old, part.onset_ticks, side="right") - 1
+    copies = [part.take(bar == source) for source in index.tolist()]
+    shift = np.repeat(new - old[index], [len(copy) for copy in copies])
+    onset, duration, pitch, velocity = (
+        np.concatenate([getattr(copy, name) for copy in copies])
+        for name in ("onset_ticks", "duration_ticks", "pitch", "velocity")
+    )
+    onset, end = onset + shift, after.frame.end_ticks
+    inside = onset < end
+    duration = np.minimum(duration, end - onset)
+    keep, duration, _ = resolve_overlaps(onset[inside], duration[inside], pitch[inside])
+    columns = (onset[inside], pitch[inside], velocity[inside])
+    onset, pitch, velocity = (column[keep] for column in columns)
+    return part.with_notes(onset, duration[keep], pitch, velocity)

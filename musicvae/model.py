@@ -11,21 +11,22 @@ import numpy as np
 import torch
 
 from musicvae import checkpoints
-from musicvae.bars import Bars, Notes
+from musicvae.bars import STORED_STEPS_PER_QUARTER, Bars, Notes
 from musicvae.config import Preset
 from musicvae.dataset import Batch
 from musicvae.dataset.windows import Source, WindowCutter, sources_of
 from musicvae.dynamics import bar_levels, played
 from musicvae.errors import CheckpointError, ConfigError, DataError
+from musicvae.frames import blank_bars, chosen_key, chosen_meter, chosen_tempo
 from musicvae.latent import Encoding, Latents, between
 from musicvae.models import VAE, PathPrior
-from musicvae.parts import Group, one_at_a_time, out_of_slots
-from musicvae.song import Ints, Part, Song
+from musicvae.models.vae import with_notes
+from musicvae.parts import Group, one_at_a_time, out_of_slots, put_back, set_aside
+from musicvae.song import Ints, Song
 from musicvae.windows import WindowNotes, join, window_bounds
 
 _BATCH = 256
 _SAMPLED_LEVEL = 74.0  # mean velocity of sampled songs
-_TICKS_PER_QUARTER = 480
 
 
 class MusicVAE:
@@ -63,27 +64,28 @@ class MusicVAE:
 
     def encode(self, song: Song) -> Encoding:
         """The posterior of every window of `song`, with what is needed to decode it again."""
-        bars = Bars.from_song(song).at(self.preset.grid.steps_per_quarter)
-        sources, untouched = sources_of(bars, self.preset)
-        first, stop = window_bounds(len(bars), self.preset.grid.bars, self.preset.grid.bars)
-        fits = _fitting(bars, first, stop, self.preset)
+        preset = self.preset
+        grid = Bars.from_song(replace(song, parts=())).at(preset.grid.steps_per_quarter)
+        first, stop = window_bounds(len(grid), preset.grid.bars, preset.grid.bars)
+        fits = _fitting(grid, first, stop, preset)
+        fitting_song, untouched = set_aside(
+            song, preset.parts, _spans(grid, first[~fits], stop[~fits])
+        )
+        bars = Bars.from_song(fitting_song).at(preset.grid.steps_per_quarter)
+        sources, _ = sources_of(bars, preset)
         shape = (len(sources), len(first), self.vae.Z)
         mu, sigma = np.zeros(shape, np.float32), np.ones(shape, np.float32)
-        left: list[Notes] = [untouched]
         if sources:
-            cutter = WindowCutter(sources, self.preset)
-            for g, source in enumerate(sources):
+            cutter = WindowCutter(sources, preset)
+            for g in range(len(sources)):
                 mu[g, fits], sigma[g, fits] = self._posterior(cutter, g, first[fits])
-                window = source.group.notes.bar // self.preset.grid.bars
-                kept = source.group.notes.take(~fits[window])
-                left.append(replace(kept, part=source.group.owner[kept.part]))
         return Encoding(
             bars=replace(bars, notes=Notes.concatenate([])),
             owners=tuple(source.group.owner for source in sources),
             key=sources[0].key if sources else 0,
             mu=mu,
             sigma=sigma,
-            untouched=Notes.sorted(**vars(Notes.concatenate(left))),
+            untouched=untouched,
             levels=bar_levels(len(bars), len(song.parts), bars.notes),
             checkpoint=self.hash,
         )
@@ -101,34 +103,20 @@ class MusicVAE:
         Length, tempo, meter, parts and programs are those of the encoding. `temperature` above 0
         draws notes instead of taking the likeliest.
         """
-        bars, preset = encoding.bars, self.preset
-        path = encoding.mu if z is None else z
-        first, stop = window_bounds(len(bars), preset.grid.bars, preset.grid.bars)
-        fits = _fitting(bars, first, stop, preset)
-        drums = np.array([part.kind == "drums" for part in preset.parts])
-        groups = []
-        for g, owner in enumerate(encoding.owners):
-            frame = Group(notes=Notes.concatenate([]), owner=owner)
-            cutter = WindowCutter([Source(bars=bars, group=frame, key=encoding.key)], preset)
-            rows = self._decoded(cutter, first[fits], path[g, fits], temperature, seed + g)
-            window, bar, position, slot, pitch, duration, velocity = rows.T
-            pitch = np.clip(pitch + np.where(drums[slot], 0, encoding.key), 0, 127)
-            found = WindowNotes.sorted(
-                window=np.flatnonzero(fits)[window],
-                bar=bar,
-                position=position,
-                part=slot,
-                pitch=pitch,
-                duration=duration,
-                velocity=velocity,
-            )
-            notes, _ = join(found, bars.grid, first, stop)
-            groups.append(Group(notes=one_at_a_time(bars.grid, notes, preset.parts), owner=owner))
+        bars, path = encoding.bars, encoding.mu if z is None else z
         none = Notes.concatenate([])
+        sources = [
+            Source(bars=bars, group=Group(notes=none, owner=owner), key=encoding.key)
+            for owner in encoding.owners
+        ]
+        found = self._notes(sources, path, temperature, seed)
+        groups = [
+            replace(source.group, notes=notes) for source, notes in zip(sources, found, strict=True)
+        ]
         made = out_of_slots(tuple(groups), none)
         made = replace(made, velocity=played(bars.grid, made, encoding.levels))
-        every = Notes.sorted(**vars(Notes.concatenate([made, encoding.untouched])))
-        return replace(bars, notes=every).at(24).to_song()
+        song = replace(bars, notes=made).at(STORED_STEPS_PER_QUARTER).to_song()
+        return put_back(song, encoding.untouched)
 
     def reconstruct(self, song: Song) -> Song:
         """`song` through the bottleneck and back, by the posterior mean."""
@@ -145,6 +133,7 @@ class MusicVAE:
         qpm: float | None = None,
         key: int | None = None,
         meter: str | None = None,
+        settle: int | None = None,
         seed: int = 0,
     ) -> list[Song]:
         """`n` new songs from the prior over paths of latents.
@@ -156,30 +145,33 @@ class MusicVAE:
             qpm: tempo in quarters a minute; one usual in the training songs if not given.
             key: semitones above C of the major scale used, -6..5; drawn if not given.
             meter: such as `3/4`; the training songs' most frequent one if not given.
+            settle: how often drawn latents are decoded and encoded again before they are used,
+                a few steps of the walk of Bengio et al. (2013) from the prior towards the data. Two
+                if not given; none where the model gives back less than half of a song's notes,
+                since such a model walks towards one and the same song.
             seed: the same seed gives the same songs.
         """
         if n < 1 or bars < 1:
             raise ConfigError("sample needs at least one song of at least one bar")
-        rng = np.random.default_rng(seed)
-        numerator, denominator = self._meter(meter)
+        rng, preset = np.random.default_rng(seed), self.preset
+        chosen = chosen_meter(preset, self.provenance, meter)
+        every_slot = np.arange(len(preset.parts))
+        sources = []
+        for _ in range(n):
+            tonic = chosen_key(self.provenance, key, rng)
+            pace = chosen_tempo(preset, self.provenance, qpm, rng)
+            frame = blank_bars(preset, bars, chosen, pace, tonic)
+            group = Group(notes=Notes.concatenate([]), owner=every_slot)
+            sources.append(Source(bars=frame, group=group, key=tonic))
+        n_windows = -(-bars // preset.grid.bars)
+        z = self._paths(n, n_windows, preset.meter_id(*chosen), temperature, rng)
+        if settle is None:
+            settle = 2 if self.provenance.get("held_out", {}).get("f1", 0.0) >= 0.5 else 0
         songs = []
-        for i in range(n):
-            shift = self._key(rng) if key is None else key
-            pace = self._tempo(rng) if qpm is None else qpm
-            frame = self._blank(bars, numerator, denominator, pace)
-            W = -(-bars // self.preset.grid.bars)
-            z = self._path(W, self.preset.meter_id(numerator, denominator), temperature, rng)
-            encoding = Encoding(
-                bars=frame,
-                owners=(np.arange(len(self.preset.parts)),),
-                key=shift,
-                mu=z,
-                sigma=np.zeros_like(z),
-                untouched=Notes.concatenate([]),
-                levels=np.full((bars, len(self.preset.parts)), _SAMPLED_LEVEL),
-                checkpoint=self.hash,
-            )
-            songs.append(self.decode(encoding, seed=seed + i))
+        levels = np.full((bars, len(preset.parts)), _SAMPLED_LEVEL)
+        for source, notes in zip(sources, self._notes(sources, z, settle=settle), strict=True):
+            loud = replace(notes, velocity=played(source.bars.grid, notes, levels))
+            songs.append(replace(source.bars, notes=loud).at(STORED_STEPS_PER_QUARTER).to_song())
         return songs
 
     def interpolate(self, *songs: Song, steps: int = 7) -> list[Song]:
@@ -214,7 +206,8 @@ class MusicVAE:
             [np.zeros((0, self.vae.Z), np.float32)],
             [np.zeros((0, self.vae.Z), np.float32)],
         )
-        for chunk in _chunks(first):
+        for i in range(0, len(first), _BATCH):
+            chunk = first[i : i + _BATCH]
             batch = cutter.batch(np.full(len(chunk), group), chunk)
             posterior = self.vae.encode(self._on_device(batch))
             mus.append(posterior.mu.float().cpu().numpy())
@@ -222,63 +215,66 @@ class MusicVAE:
         return np.concatenate(mus), np.concatenate(sigmas)
 
     @torch.no_grad()
-    def _decoded(
-        self, cutter: WindowCutter, first: Ints, z: Latents, temperature: float, seed: int
-    ) -> Ints:
-        rows = [np.zeros((0, 7), np.int64)]
-        for nth, chunk in enumerate(_chunks(first)):
-            frame = self._on_device(cutter.batch(np.zeros(len(chunk), np.int64), chunk))
-            path = torch.from_numpy(z[nth * _BATCH : nth * _BATCH + len(chunk)]).to(self.device)
-            found = self.vae.decode(path, frame, temperature, seed).numpy()
-            rows.append(found + np.array([nth * _BATCH, 0, 0, 0, 0, 0, 0]))
-        return np.concatenate(rows)
+    def _notes(
+        self,
+        sources: Sequence[Source],
+        z: Latents,
+        temperature: float = 0.0,
+        seed: int = 0,
+        settle: int = 0,
+    ) -> list[Notes]:
+        """Notes of each source, by slot, from its path: `z` is `(sources, W, Z)`."""
+        if not sources:
+            return []
+        preset, bars = self.preset, [source.bars for source in sources]
+        bounds = [window_bounds(len(b), preset.grid.bars, preset.grid.bars) for b in bars]
+        fits = [_fitting(b, *bound, preset) for b, bound in zip(bars, bounds, strict=True)]
+        cutter = WindowCutter(sources, preset)
+        which = np.repeat(np.arange(len(sources)), [int(f.sum()) for f in fits])
+        nth = np.concatenate([np.flatnonzero(f) for f in fits])
+        first = nth * preset.grid.bars
+        pieces = [np.zeros((0, 7), np.int64)]
+        for i in range(0, len(which), _BATCH):
+            chunk = slice(i, i + _BATCH)
+            frame = self._on_device(cutter.batch(which[chunk], first[chunk]))
+            latents = torch.from_numpy(z[which[chunk], nth[chunk]]).to(self.device)
+            for _ in range(settle):
+                heard = with_notes(frame, self.vae.decode(latents, frame))
+                latents = self.vae.encode(heard).mu
+            rows = self.vae.decode(latents, frame, temperature, seed).numpy()
+            pieces.append(rows + np.array([i, 0, 0, 0, 0, 0, 0]))
+        rows = np.concatenate(pieces)
+        return [
+            self._joined(source, rows[which[rows[:, 0]] == s], nth, *bounds[s])
+            for s, source in enumerate(sources)
+        ]
+
+    def _joined(self, source: Source, rows: Ints, nth: Ints, first: Ints, stop: Ints) -> Notes:
+        """One source's decoded rows as notes over its whole length, in its own key."""
+        drums = np.array([part.kind == "drums" for part in self.preset.parts])
+        window, bar, position, slot, pitch, duration, velocity = rows.T
+        found = WindowNotes.sorted(
+            window=nth[window],
+            bar=bar,
+            position=position,
+            part=slot,
+            pitch=np.clip(pitch + np.where(drums[slot], 0, source.key), 0, 127),
+            duration=duration,
+            velocity=velocity,
+        )
+        notes, _ = join(found, source.bars.grid, first, stop)
+        return one_at_a_time(source.bars.grid, notes, self.preset.parts)
 
     def _on_device(self, batch: Batch) -> Batch:
         return Batch(*(tensor.to(self.device) for tensor in batch))
 
-    def _path(self, W: int, meter_id: int, temperature: float, rng: np.random.Generator) -> Latents:
+    def _paths(
+        self, n: int, W: int, meter_id: int, temperature: float, rng: np.random.Generator
+    ) -> Latents:
         if self.prior is None:
-            drawn = rng.standard_normal((1, W, self.vae.Z)).astype(np.float32)
+            drawn = rng.standard_normal((n, W, self.vae.Z)).astype(np.float32)
             return drawn * np.float32(temperature)
-        meters = np.full(W, meter_id)
-        return self.prior.sample(1, meters, temperature=temperature, rng=rng)
-
-    def _blank(self, bars: int, numerator: int, denominator: int, qpm: float) -> Bars:
-        parts = tuple(
-            Part.empty(part.name, part.program, part.kind == "drums") for part in self.preset.parts
-        )
-        length = 4 * _TICKS_PER_QUARTER * numerator // denominator
-        return Bars.blank(
-            parts,
-            numerator=np.full(bars, numerator),
-            denominator=np.full(bars, denominator),
-            length_ticks=np.full(bars, length),
-            qpm=np.full(bars, qpm),
-            ticks_per_quarter=_TICKS_PER_QUARTER,
-            steps_per_quarter=self.preset.grid.steps_per_quarter,
-        )
-
-    def _meter(self, meter: str | None) -> tuple[int, int]:
-        usual: dict[str, int] = self.provenance.get("meters", {})
-        name = meter or max(usual, key=lambda m: usual[m], default=self.preset.meters[0])
-        numerator, _, denominator = name.partition("/")
-        if not (numerator.isdigit() and denominator in ("1", "2", "4", "8", "16")):
-            raise ConfigError(f"meter {name!r}: write it as 4/4, 3/4, 6/8, ...")
-        limit, quarter = self.preset.grid.max_steps, self.preset.grid.steps_per_quarter
-        if int(numerator) < 1 or 4 * quarter * int(numerator) > limit * int(denominator):
-            raise ConfigError(
-                f"meter {name}: preset {self.preset.name} has at most {limit} cells a bar"
-            )
-        return int(numerator), int(denominator)
-
-    def _key(self, rng: np.random.Generator) -> int:
-        usual: dict[str, int] = self.provenance.get("keys", {"0": 1})
-        keys, counts = [int(k) for k in usual], np.array(list(usual.values()), float)
-        return int(rng.choice(keys, p=counts / counts.sum()))
-
-    def _tempo(self, rng: np.random.Generator) -> float:
-        low, _, high = self.provenance.get("qpm", [self.preset.default_qpm] * 3)
-        return float(round(rng.uniform(low, high)))
+        return self.prior.sample(n, np.full(W, meter_id), temperature=temperature, rng=rng)
 
 
 def _fitting(bars: Bars, first: Ints, stop: Ints, preset: Preset) -> np.ndarray:
@@ -287,8 +283,11 @@ def _fitting(bars: Bars, first: Ints, stop: Ints, preset: Preset) -> np.ndarray:
     return np.asarray(long[stop] == long[first])
 
 
-def _chunks(first: Ints) -> Sequence[Ints]:
-    return [first[i : i + _BATCH] for i in range(0, len(first), _BATCH)]
+def _spans(bars: Bars, first: Ints, stop: Ints) -> Ints:
+    """Ticks from the first bar of each window to the end of its last. `(W, 2)`"""
+    start = bars.grid.start_ticks
+    end = start[stop - 1] + bars.grid.length_ticks[stop - 1]
+    return np.stack([start[first], end], axis=1)
 
 
 def _pick(device: str) -> str:

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.bars import Bars, Grid, Notes, cells
-from musicvae.song import Ints
+from musicvae.song import Ints, Part, Song
 
 
 class Slot(Protocol):
@@ -99,6 +99,33 @@ def out_of_slots(groups: tuple[Group, ...], untouched: Notes) -> Notes:
     ]
     every = Notes.concatenate([*back, untouched])
     return Notes.sorted(**vars(every.take(every.part >= 0)))
+
+
+def set_aside(
+    song: Song, slots: tuple[Slot, ...], spans: Ints | None = None
+) -> tuple[Song, tuple[Part, ...]]:
+    """Part a song into what slots can hold and what they cannot; the inverse is `put_back`.
+
+    Set aside are drums without a drum slot, pitches outside the slots' range, and notes that begin
+    within `spans` `(n, 2)` of ticks. Returns the song without them, and them, part by part.
+    """
+    aside, kept = [], []
+    for part in song.parts:
+        able = [slot for slot in slots if (slot.kind == "drums") is part.is_drum]
+        low = min((slot.low for slot in able), default=128)
+        high = max((slot.high for slot in able), default=-1)
+        out = (part.pitch < low) | (part.pitch > high)
+        for begin, end in [] if spans is None else spans.tolist():
+            out |= (part.onset_ticks >= begin) & (part.onset_ticks < end)
+        kept.append(part.take(~out))
+        aside.append(part.take(out))
+    return replace(song, parts=tuple(kept)), tuple(aside)
+
+
+def put_back(song: Song, aside: tuple[Part, ...]) -> Song:
+    """A song with the notes that were set aside, exactly as they were."""
+    parts = tuple(part.with_others(other) for part, other in zip(song.parts, aside, strict=True))
+    return replace(song, parts=parts)
 
 
 def one_at_a_time(grid: Grid, notes: Notes, slots: tuple[Slot, ...]) -> Notes:

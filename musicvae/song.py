@@ -105,6 +105,22 @@ class Part(_Arrays):
             velocity=velocities,
         )
 
+    def take(self, which: NDArray[Any]) -> Part:
+        """The part with these of its notes only."""
+        names = ("onset_ticks", "duration_ticks", "pitch", "velocity")
+        return self.with_notes(*(getattr(self, name)[which] for name in names))
+
+    def with_others(self, other: Part) -> Part:
+        """The part with the notes of another one added, under `resolve_overlaps`."""
+        if not len(other):
+            return self
+        names = ("onset_ticks", "duration_ticks", "pitch", "velocity")
+        onset, duration, pitch, velocity = (
+            np.concatenate([getattr(self, name), getattr(other, name)]) for name in names
+        )
+        keep, duration, _ = resolve_overlaps(onset, duration, pitch)
+        return self.with_notes(onset[keep], duration[keep], pitch[keep], velocity[keep])
+
     @property
     def end_ticks(self) -> int:
         """The tick at which the last note stops, 0 if there is none."""

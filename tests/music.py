@@ -33,7 +33,10 @@ def chorale_song(
         for v, pitch in enumerate((chord[2], chord[1], chord[0], chord[0] - 12)):
             at, high = q * tpq, pitch + transpose
             if rng.random() < 0.3:
-                voices[v] += [(at, tpq // 2, high, 80), (at + tpq // 2, tpq // 2, high + 2 - 2 * (v % 2), 70)]
+                voices[v] += [
+                    (at, tpq // 2, high, 80),
+                    (at + tpq // 2, tpq // 2, high + 2 - 2 * (v % 2), 70),
+                ]
             else:
                 voices[v].append((at, tpq, high, 76))
     names = ("Soprano", "Alto", "Tenor", "Bass")

@@ -70,10 +70,10 @@ def songs(draw: st.DrawFn, *, empty_parts: bool = True, max_parts: int = 4) -> S
         st.lists(st.tuples(st.integers(0, now), st.integers(200_000, 1_500_000)), max_size=3)
     )
     keys = draw(
-        st.lists(
-            st.tuples(st.integers(0, now), st.integers(-7, 7), st.integers(0, 1)), max_size=2
-        )
+        st.lists(st.tuples(st.integers(0, now), st.integers(-7, 7), st.integers(0, 1)), max_size=2)
     )
+    # A file lasts until its last event, so maps end with the song.
+    last_change = max([changes[-1][0], *(t for t, _ in tempos), *(t for t, _, _ in keys)])
     one_part = parts(n_cells, tpq // CELLS, empty=empty_parts)
     return Song(
         ticks_per_quarter=tpq,
@@ -88,5 +88,7 @@ def songs(draw: st.DrawFn, *, empty_parts: bool = True, max_parts: int = 4) -> S
             fifths=np.array([f for _, f, _ in keys], np.int64),
             minor=np.array([m for _, _, m in keys], np.int64),
         ),
-        end_ticks=draw(st.integers(0, now + 4 * tpq)),  # trailing silence, or none
+        end_ticks=max(
+            last_change, draw(st.integers(0, now + 4 * tpq))
+        ),  # trailing silence, or none
     )

@@ -14,15 +14,11 @@ from musicvae.song import Key, Meter, Song, Tempo
 
 
 def same_notes(one: Notes, other: Notes) -> bool:
-    return all(
-        np.array_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(Notes)
-    )
+    return all(np.array_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(Notes))
 
 
 def same_grid(one: Grid, other: Grid) -> bool:
-    return all(
-        np.array_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(Grid)
-    )
+    return all(np.array_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(Grid))
 
 
 def metered(*changes: tuple[int, int, int], end: int, tpq: int = 480) -> Song:
@@ -75,9 +71,7 @@ def test_what_comes_off_a_grid_stays_on_it(song: Song, steps: int) -> None:
 
 @given(songs(), st.integers(-12, 12))
 def test_transposition_commutes(song: Song, semitones: int) -> None:
-    moved = replace(
-        song, parts=tuple(replace(p, pitch=p.pitch + semitones) for p in song.parts)
-    )
+    moved = replace(song, parts=tuple(replace(p, pitch=p.pitch + semitones) for p in song.parts))
     one, other = Bars.from_song(moved).at(4), Bars.from_song(song).at(4)
     assert same_notes(one.notes, replace(other.notes, pitch=other.notes.pitch + semitones))
 

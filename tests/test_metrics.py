@@ -35,9 +35,7 @@ def test_f1_is_what_its_words_say(
 ) -> None:
     a, b = rows(predicted), rows(actual)
     assert note_f1(a, b).f1 == pytest.approx(by_hand(predicted, actual, (0, 1, 2, 3, 4)))
-    assert note_f1(a, b, parts=False).f1 == pytest.approx(
-        by_hand(predicted, actual, (0, 1, 2, 4))
-    )
+    assert note_f1(a, b, parts=False).f1 == pytest.approx(by_hand(predicted, actual, (0, 1, 2, 4)))
     assert note_f1(a, b, durations=True).f1 == pytest.approx(
         by_hand(predicted, actual, (0, 1, 2, 3, 4, 5))
     )

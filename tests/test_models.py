@@ -52,7 +52,9 @@ def test_a_batch_equals_its_windows_one_by_one(vae: VAE, batch: Batch) -> None:
     together, posterior = vae.loss(batch, z).total, vae.encode(batch)
     for i in range(len(batch.notes)):
         one = Batch(*(tensor[i : i + 1] for tensor in batch))
-        torch.testing.assert_close(vae.loss(one, z[i : i + 1]).total[0], together[i], rtol=1e-4, atol=1e-3)
+        torch.testing.assert_close(
+            vae.loss(one, z[i : i + 1]).total[0], together[i], rtol=1e-4, atol=1e-3
+        )
         torch.testing.assert_close(vae.encode(one).mu[0], posterior.mu[i], rtol=1e-4, atol=1e-4)
 
 
@@ -162,9 +164,13 @@ def test_path_prior_recovers_a_known_autoregression() -> None:
     prior = PathPrior.fit(paths, [np.zeros(12, np.int64)] * 300, 1)
     # The ridge of 0.05 shrinks the slower direction; the noise must come out as it was.
     np.testing.assert_allclose(prior.step, step, atol=0.2)
-    np.testing.assert_allclose(prior.noise_factor @ prior.noise_factor.T, 0.09 * np.eye(2), atol=0.02)
+    np.testing.assert_allclose(
+        prior.noise_factor @ prior.noise_factor.T, 0.09 * np.eye(2), atol=0.02
+    )
     again = PathPrior(**prior.tensors())
-    drawn = [p.sample(4, np.zeros(5, np.int64), rng=np.random.default_rng(1)) for p in (prior, again)]
+    drawn = [
+        p.sample(4, np.zeros(5, np.int64), rng=np.random.default_rng(1)) for p in (prior, again)
+    ]
     assert drawn[0].shape == (4, 5, 2) and np.array_equal(*drawn)
 
 

@@ -70,9 +70,7 @@ def test_seconds_grow_with_ticks(entries: list[tuple[int, int]], ticks: list[int
 
 
 def test_of_two_map_entries_at_one_tick_the_last_counts() -> None:
-    meter = Meter(
-        ticks=np.array([0, 0]), numerator=np.array([4, 3]), denominator=np.array([4, 4])
-    )
+    meter = Meter(ticks=np.array([0, 0]), numerator=np.array([4, 3]), denominator=np.array([4, 4]))
     assert (meter.numerator.tolist(), meter.denominator.tolist()) == ([3], [4])
 
 

@@ -59,7 +59,7 @@ def test_a_run_leaves_exactly_these_files_and_learns(folder, preset, tmp_path) -
     assert files == {MODEL_FILE, STATE_FILE, "metrics.csv", "preset.json", "tensorboard"}
     assert result.steps == 120 and not result.interrupted
     assert rows[-1]["valid_loss"] < 0.8 * rows[0]["valid_loss"]
-    written = list(csv.DictReader((tmp_path / "run" / "metrics.csv").open()))
+    written = list(csv.DictReader((tmp_path / "run" / "metrics.csv").read_text().splitlines()))
     assert [float(r["step"]) for r in written] == [r["step"] for r in rows]
     provenance = load(result.model).provenance
     assert provenance["finished"] and provenance["songs"] == 11 and provenance["held_out"]["f1"] > 0
@@ -238,7 +238,13 @@ def test_two_processes_learn_what_one_does(folder, tmp_path) -> None:
     script.write_text(DDP)
     curves = []
     for devices in (1, 2):
-        command = [sys.executable, str(script), str(folder), str(tmp_path / f"d{devices}"), str(devices)]
+        command = [
+            sys.executable,
+            str(script),
+            str(folder),
+            str(tmp_path / f"d{devices}"),
+            str(devices),
+        ]
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
         lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
         curves.append(json.loads(lines[0]))

@@ -60,7 +60,7 @@ def command(
             song = Song.read(path)
             encoding = model.encode(song)
             made = model.decode(encoding)
-            share = len(encoding.untouched) / max(song.n_notes, 1)
+            share = encoding.n_untouched / max(song.n_notes, 1)
             writer.named(
                 made,
                 path.stem,

@@ -174,37 +174,34 @@ class _Live:
     def plan(self, plan: Announcement) -> None:
         """State what is going to happen."""
         train, valid = plan.counts["train"], plan.counts.get("valid", {})
-        out = console()
-        out.print(
-            f"files    {plan.files:,}: {plan.files - len(plan.skipped):,} read, {len(plan.skipped):,} left out"
-        )
+        say, n_read = console().print, plan.files - len(plan.skipped)
+        say(f"files    {plan.files:,}: {n_read:,} read, {len(plan.skipped):,} left out")
         reasons: dict[str, list[str]] = {}
         for skipped in plan.skipped:
             reasons.setdefault(skipped["reason"], []).append(skipped["path"])
         for reason, paths in sorted(reasons.items(), key=lambda item: -len(item[1]))[:5]:
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-            out.print(f"         {paths[0]}{more}: {reason}")
-        out.print(f"songs    {train['songs']:,} to learn from, {valid.get('songs', 0):,} held out")
-        out.print(
-            f"bars     {train['bars']:,}, in {train['windows']:,} windows with {train['notes']:,} notes"
+            say(f"         {paths[0]}{more}: {reason}")
+        say(f"songs    {train['songs']:,} to learn from, {valid.get('songs', 0):,} held out")
+        say(
+            f"bars     {train['bars']:,}, in {train['windows']:,} windows "
+            f"with {train['notes']:,} notes"
         )
         for reason, count in plan.left_out.items():
             if count:
-                out.print(f"         left out: {count:,} windows {reason}")
+                say(f"         left out: {count:,} windows {reason}")
         if plan.untouched_notes:
-            out.print(
-                f"         left out: {plan.untouched_notes:,} notes that the preset cannot represent"
-            )
-        out.print(
-            f"model    {plan.preset}: {plan.parameters / 1e6:.2f} million parameters, on {plan.device}"
-        )
-        out.print(
+            notes = plan.untouched_notes
+            say(f"         left out: {notes:,} notes that the preset cannot represent")
+        size = f"{plan.parameters / 1e6:.2f} million parameters"
+        say(f"model    {plan.preset}: {size}, on {plan.device}")
+        say(
             f"pace     {plan.windows_per_s:,.0f} windows a second; {plan.total_steps:,} steps, "
             f"{plan.epochs:.1f} passes over the songs"
         )
-        out.print(f"writes   {plan.folder}/ (seed {plan.seed})")
+        say(f"writes   {plan.folder}/ (seed {plan.seed})")
         if plan.resumed_at:
-            out.print(f"resumes  at step {plan.resumed_at:,}")
+            say(f"resumes  at step {plan.resumed_at:,}")
         emit(self.as_json, "plan", path=str(plan.folder), files=plan.files, counts=plan.counts)
         self.progress.start()
 

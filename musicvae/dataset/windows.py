@@ -230,4 +230,3 @@ class Windows(Dataset[Batch]):
 
 def _flat(arrays: Sequence[NDArray[np.int64]]) -> Ints:
     return np.concatenate([np.zeros(0, np.int64), *arrays])
-

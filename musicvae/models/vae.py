@@ -80,3 +80,14 @@ def n_parameters(model: nn.Module) -> int:
 def frame_of(batch: Batch) -> Batch:
     """The windows without their notes: what a decoder may know."""
     return batch._replace(notes=batch.notes[:, :0], n_notes=torch.zeros_like(batch.n_notes))
+
+
+def with_notes(frame: Batch, rows: Tensor) -> Batch:
+    """The windows of `frame` with these notes, rows `(M, 7)` as `VAE.decode` gives them."""
+    B, device = len(frame.steps), frame.steps.device
+    rows = rows[rows[:, 0].argsort(stable=True)].to(device)
+    count = torch.bincount(rows[:, 0], minlength=B)
+    column = torch.arange(len(rows), device=device) - (count.cumsum(0) - count)[rows[:, 0]]
+    notes = torch.zeros(B, max(int(count.max()), 1), 6, dtype=torch.long, device=device)
+    notes[rows[:, 0], column] = rows[:, 1:]
+    return frame._replace(notes=notes, n_notes=count)

@@ -133,7 +133,9 @@ def _rows(n_bars: int, pickup: int, bars_per_row: int | None) -> list[tuple[int,
     size = bars_per_row or 8
     while bars_per_row is None and n_bars > _MOST_ROWS * size:
         size *= 2
-    begins = [0, *range(size + pickup, n_bars, size)] if n_bars else []
+    if not n_bars:
+        return []
+    begins = [0, *range(size + pickup, n_bars, size)]
     return list(zip(begins, [*begins[1:], n_bars], strict=True))
 
 

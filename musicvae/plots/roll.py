@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
 # All lengths are in inches, of a page 11 inches wide.
 _WIDTH, _LEFT, _RIGHT = 11.0, 0.62, 0.2
-_TOP, _LEGEND_ROW, _ROW_GAP, _BOTTOM = 0.68, 0.22, 0.38, 0.16
-_SEMITONE, _TALLEST, _LANE, _LANE_GAP = 0.064, 2.4, 0.125, 0.05
+_TOP, _LEGEND_ROW, _ROW_GAP, _BOTTOM = 0.66, 0.22, 0.43, 0.16
+_SEMITONE, _TALLEST, _LANE, _LANE_GAP = 0.064, 3.0, 0.125, 0.05
 _PER_LEGEND_ROW = 6
 _INK_WIDTH = _WIDTH - _LEFT - _RIGHT
 
@@ -182,7 +182,7 @@ def _draw_marks(
         if new := [qpm for tick, qpm in marks if start <= tick < end]:
             texts.append((f"♩ = {new[0]}", 6.0, {"size": 8.5, "color": style.INK}))
         # What changes is told even in a narrow bar, on a line above; a mere number is left out.
-        line = 0 if start >= free_at[0] else 1
+        line = 1 if start < free_at[0] or (bar == 0 and layout.has_pickup) else 0
         if (
             not texts
             or start < free_at[line]
@@ -249,7 +249,7 @@ def _draw_notes(
     start = np.maximum(notes.start, span[0])
     # A sliver of white parts a note from the next one.
     stop = np.where(stop < span[1], stop - np.minimum(0.8 * per_point, 0.2 * (stop - start)), stop)
-    thick = 0.86 * 0.55**notes.level
+    thick = 0.86 * np.maximum(0.42**notes.level, 0.2)
     faces, edges = np.zeros((2, len(notes), 3))
     strength = _strength(notes.velocity)
     for colour in np.unique(notes.colour).tolist():

@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+from conftest import band, chorale
+from hypothesis import given, settings
+from matplotlib.image import imread
+from strategies import part_of, songs
+
+from musicvae.errors import DataError, WriteError
+from musicvae.plots import plot_curves, plot_song
+from musicvae.plots.layout import beats, laid_out, tempo_marks
+from musicvae.plots.roll import song_figure
+from musicvae.plots.style import PART_COLOURS, mixed, part_colour
+from musicvae.song import Meter, Song, Tempo
+
+
+def texts(song: Song, **options: int) -> list[str]:
+    figure = song_figure(song, "A title", **options)
+    found = [text.get_text() for text in figure.texts]
+    found += [text.get_text() for legend in figure.legends for text in legend.get_texts()]
+    for axes in figure.axes:
+        found += [text.get_text() for text in axes.texts]
+        found += [label.get_text() for label in axes.get_yticklabels()]
+    return found
+
+
+@pytest.mark.parametrize("song", [chorale(), band()], ids=["chorale", "band"])
+def test_a_picture_says_what_a_musician_asks(song: Song) -> None:
+    said = texts(song)
+    assert "A title" in said
+    assert {part.name for part in song.parts} <= set(said)
+    assert "4/4" in said
+    assert f"♩ = {round(song.tempo.qpm[0])}" in said
+    assert {"1", "2", "3", "4"} <= set(said)
+    assert {"C3", "C4", "C5"} <= set(said)
+
+
+def test_drums_have_a_lane_with_names() -> None:
+    assert {"Kick", "Snare", "Hi-hat"} <= set(texts(band()))
+    assert "Kick" not in texts(chorale())
+    kit = Song.new([band().parts[2]])
+    assert not {"C3", "C4"} & set(texts(kit))
+
+
+def test_each_note_is_drawn_once_a_row_with_an_edge_where_it_begins() -> None:
+    # A note over two rows and two repeated ones.
+    notes = [(0, 96 * 9, 60, 64), (0, 24, 64, 64), (24, 24, 64, 64)]
+    figure = song_figure(Song.new([part_of(notes, 20)]))
+    drawn = [
+        len(c.get_paths()) for axes in figure.axes for c in axes.collections if c.get_zorder() == 3
+    ]
+    edges = [
+        len(c.get_segments())  # type: ignore[attr-defined]
+        for axes in figure.axes
+        for c in axes.collections
+        if c.get_zorder() == 4
+    ]
+    assert drawn == [3, 1]
+    assert sum(edges) == 3
+
+
+@pytest.mark.parametrize(
+    ("n_bars", "rows"), [(1, 1), (8, 1), (9, 2), (192, 24), (193, 13), (900, 15)]
+)
+def test_long_songs_wrap_into_rows_and_stay_printable(n_bars: int, rows: int) -> None:
+    layout = laid_out(Song.new([part_of([(0, 24, 60, 64)], 20)], end_ticks=1920 * n_bars))
+    assert len(layout.rows) == rows
+    assert layout.rows[0][0] == 0
+    assert layout.rows[-1][1] == n_bars
+    assert all(one[1] == other[0] for one, other in zip(layout.rows, layout.rows[1:], strict=False))
+
+
+def test_after_a_pickup_rows_begin_with_the_bars_people_count() -> None:
+    layout = laid_out(chorale(bars=20))
+    assert layout.rows == [(0, 9), (9, 17), (17, 21)]
+    assert layout.has_pickup
+    assert "0" not in texts(chorale(bars=20))
+
+
+def test_parts_on_one_pitch_are_drawn_inside_each_other() -> None:
+    line = part_of([(0, 48, 60, 64), (48, 24, 60, 64)], 20)
+    layout = laid_out(Song.new([line, replace(line, name="other")]))
+    assert sorted(layout.pitched.level.tolist()) == [0, 0, 1, 1]
+    alone = laid_out(Song.new([line]))
+    assert alone.pitched.level.tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("meter", "expected"),
+    [
+        ((4, 4), [480, 960, 1440]),
+        ((6, 8), [720]),
+        ((5, 8), [240, 480, 720, 960]),
+        ((3, 8), [240, 480]),
+    ],
+)
+def test_beats_are_those_of_the_meter(meter: tuple[int, int], expected: list[float]) -> None:
+    song = Song.new([part_of([(0, 24, 60, 64)], 20)], meter=meter)
+    assert beats(laid_out(song).grid, 0).tolist() == expected
+
+
+def test_the_tempo_is_told_where_it_changes() -> None:
+    tempo = Tempo(
+        ticks=np.array([0, 480, 960]), us_per_quarter=np.array([500_000, 501_000, 600_000])
+    )
+    assert tempo_marks(replace(band(), tempo=tempo)) == [(0, 120), (960, 100)]
+
+
+def test_a_change_of_meter_is_told_even_in_narrow_bars() -> None:
+    meter = Meter(
+        ticks=np.array([0, 1920, 1980, 3900]),
+        numerator=np.array([4, 1, 3, 7]),
+        denominator=np.array([4, 32, 4, 8]),
+    )
+    said = texts(replace(chorale(), meter=meter))
+    assert {"4/4", "1/32", "3/4", "7/8"} <= set(said)
+
+
+def test_colours_differ_and_louder_is_darker() -> None:
+    many = [part_colour(i) for i in range(12)]
+    assert len(set(many)) == 12
+    assert many[:6] == list(PART_COLOURS)
+    shades = mixed("#0072B2", np.array([0.3, 0.6, 1.0])).sum(-1)
+    assert (np.diff(shades) < 0).all()
+
+
+@pytest.mark.parametrize("suffix", [".png", ".svg", ".pdf"])
+def test_the_same_song_is_the_same_picture(tmp_path: Path, suffix: str) -> None:
+    one = plot_song(band(), tmp_path / f"one{suffix}", "Band")
+    with matplotlib.rc_context({"font.size": 20, "lines.linewidth": 9, "svg.hashsalt": "x"}):
+        other = plot_song(band(), tmp_path / f"other{suffix}", "Band")
+    assert one.read_bytes() == other.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == [one.name, other.name]
+
+
+def test_a_png_is_a_picture_with_colours(tmp_path: Path) -> None:
+    picture = imread(plot_song(chorale(), tmp_path / "a.PNG"))
+    assert picture.shape[1] == 1650
+    share = [
+        (np.abs(picture[..., :3] - mixed(c, 0.8)).max(-1) < 0.15).mean() for c in PART_COLOURS[:4]
+    ]
+    assert min(share) > 1e-4
+
+
+@settings(max_examples=12)
+@given(songs())
+def test_any_song_can_be_drawn(song: Song) -> None:
+    song_figure(song).canvas.draw()
+
+
+@pytest.mark.parametrize("name", ["$x_1$ \\frac", "合唱団", "line\nbreak\ttab", "x" * 200, "<&>"])
+def test_any_name_can_be_drawn(tmp_path: Path, name: str) -> None:
+    song = Song.new([part_of([(0, 24, 60, 64)], 20, name=name)])
+    for suffix in (".png", ".svg"):
+        assert plot_song(song, tmp_path / f"a{suffix}", name).stat().st_size > 1000
+
+
+def test_nothing_to_draw_is_still_a_picture(tmp_path: Path) -> None:
+    assert plot_song(Song.new(), tmp_path / "none.png").is_file()
+    assert plot_song(Song.new(end_ticks=1920), tmp_path / "silent.png").is_file()
+
+
+def test_formats_that_we_cannot_draw_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(WriteError, match=r"no picture format .gif; use .png, .svg, .pdf"):
+        plot_song(band(), tmp_path / "a.gif")
+
+
+def test_pyplot_is_not_loaded(tmp_path: Path) -> None:
+    code = (
+        "import sys; from musicvae import Song; from musicvae.plots import plot_song;"
+        f"plot_song(Song.new(end_ticks=960), {str(tmp_path / 'a.png')!r});"
+        "sys.exit('matplotlib.pyplot' in sys.modules or 'torch' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+# -- curves ---------------------------------------------------------------------------------------
+
+ROWS = [
+    {"step": 100 * i, "minutes": i / 2, "train_loss": 90 / i, "valid_loss": 100 / i,
+     "valid_f1": 1 - 1 / i, "valid_f1_sampled": 0.9 - 0.8 / i, "valid_kl_bits": 20 * i}
+    for i in range(1, 6)
+]  # fmt: skip
+
+
+def test_curves_from_numbers_or_text_are_the_same(tmp_path: Path) -> None:
+    one = plot_curves(ROWS, tmp_path / "one.png", "run $1$")
+    text = [{name: str(value) for name, value in row.items()} for row in ROWS]
+    other = plot_curves(text, tmp_path / "other.png", "run $1$")
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_curves_do_without_columns_and_bad_numbers(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"minutes": 1, "valid_f1": float("nan"), "valid_loss": ""},
+        {"minutes": 2, "valid_f1": 0.5},
+    ]
+    assert plot_curves(rows, tmp_path / "a.svg").is_file()
+    with pytest.raises(DataError, match="no metrics"):
+        plot_curves([], tmp_path / "b.svg")
