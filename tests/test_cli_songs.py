@@ -1,4 +1,4 @@
-"""The commands as a new user types them: train, sample, interpolate, reconstruct; and their errors."""
+"""The commands as a new user types them, and what they say when something is wrong."""
 
 from __future__ import annotations
 

@@ -34,6 +34,8 @@ class ListDecoder(CellDecoder):
         self.from_state = nn.Linear(preset.model.width, hidden)
         self.from_memory = nn.Linear(hidden, hidden)
         self.of_cell = nn.Parameter(torch.randn(cells, hidden) * 0.1)
+        self.before: Tensor
+        self.register_buffer("before", torch.ones(cells, cells).tril(-1), persistent=False)
         self.correct = nn.Linear(hidden, preset.model.rank + 1)
         nn.init.zeros_(self.correct.weight)
         nn.init.zeros_(self.correct.bias)
@@ -64,7 +66,7 @@ class ListDecoder(CellDecoder):
         played = note.new_zeros(B, 1 + L * cells, note.shape[-1])
         played = played.scatter_add(1, place[..., None].expand_as(note), note)
         carried, played = played[:, 0], played[:, 1:].reshape(B, L, cells, -1)
-        so_far = played.cumsum(2) - played  # without the cell itself
+        so_far = self.before @ played  # the sum over the cells before each, as a matrix product
         memory = self._memories(torch.cat([carried[:, None], played.sum(2)[:, :-1]], 1))
         begin, first = self._line(batch, at, packing)
         on = (begin[:, None] < first) & (first < (begin + at.duration)[:, None]) & at.real[:, None]
