@@ -245,6 +245,18 @@ def test_a_window_past_the_end_is_padded_and_a_pickup_is_masked() -> None:
     assert batch.notes[0, 0, :4].tolist() == [0, 13, 0, batch.notes[0, 0, 3]]
 
 
+def test_a_window_ends_with_its_song_whatever_comes_next() -> None:
+    both = [chorale(), chorale(seed=5, transpose=2)]
+    sources = [sources_of(Bars.from_song(song), TINY)[0][0] for song in both]
+    together = WindowCutter(sources, TINY)
+    for row, song in enumerate(both):
+        first = np.arange(9)
+        one = cutter_of(song).batch(np.zeros(9, np.int64), first)
+        among = together.batch(np.full(9, row), first)
+        for name in one._fields:
+            assert torch.equal(getattr(one, name), getattr(among, name)), name
+
+
 def test_pitches_are_normalised_by_key_and_moved_by_shift() -> None:
     plain = cutter_of(chorale())
     up = cutter_of(chorale(transpose=3))
@@ -287,6 +299,9 @@ def test_what_does_not_fit_is_counted(tmp_path: Path) -> None:
     assert windows.n_untouched == len(band().parts[2])
     assert windows.left_out["with a bar of over 24 cells"] == 4
     assert windows.left_out["without a note"] == 21 - 9
+    every = windows.batch(np.arange(len(windows)))
+    assert int(every.steps.max()) <= TINY.grid.max_steps
+    assert int(every.n_notes.min()) > 0
     counts = windows.counts()
     assert counts["songs"] == 6
     assert counts["windows"] == len(windows)

@@ -77,5 +77,11 @@ def test_nearest_places_run_from_end_to_end(n_from: int, n_to: int) -> None:
         assert places.tolist() == list(range(n_to))
 
 
+def test_nearest_is_nearest() -> None:
+    assert nearest_places(3, 4).tolist() == [0, 1, 1, 2]
+    assert nearest_places(2, 4).tolist() == [0, 0, 1, 1]
+    assert nearest_places(5, 3).tolist() == [0, 2, 4]
+
+
 def test_nowhere_has_no_places() -> None:
     assert len(nearest_places(0, 5)) == len(nearest_places(5, 0)) == 0

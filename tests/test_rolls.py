@@ -77,6 +77,15 @@ def test_a_sustain_without_onset_is_dropped_and_counted() -> None:
     assert (to_roll(bars) == before).all()
 
 
+def test_an_onset_wins_over_a_sustain_in_its_cell() -> None:
+    bars = Bars.from_song(Song.new([part_of([(i * 24, 24, 60, 64) for i in range(4)], 20)])).at(4)
+    roll = to_roll(bars)
+    roll[:, :, SUSTAIN, :, 60] = 1  # a model may claim both
+    notes, orphans = from_roll(roll, bars.grid)
+    assert same_notes(notes, bars.notes)
+    assert orphans == 0
+
+
 def test_a_wider_roll_is_padded() -> None:
     bars = Bars.from_song(Song.new([part_of([(0, 24, 60, 64)], 20)])).at(4)
     roll = to_roll(bars, steps=24)

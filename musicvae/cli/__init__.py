@@ -5,6 +5,7 @@ Commands are imported when they are called, so that `musicvae --help` stays ligh
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 
@@ -12,6 +13,9 @@ import click
 
 from musicvae import __version__
 from musicvae.errors import MusicVAEError
+
+# Threads that wait by spinning make a busy machine up to ten times slower; must be set before torch.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _COMMANDS = {
     "corpus": "the built-in public-domain corpora, as MIDI",

@@ -57,8 +57,15 @@ class Plan:
             pace = self.elapsed_s / max(self.step, 1)
             left = max(0.0, self.budget_s - self.elapsed_s)
             self.total_steps = self.step + max(1, int(left / pace))
+        self.next_check = self._next_check()
+
+    def _next_check(self) -> int:
         every = max(1, math.ceil(self.total_steps / CHECKS))
-        self.next_check = (self.step // every + 1) * every
+        if self.budget_s is not None and self.step:
+            # An estimate of the pace may be far too low at first: let time pass between checks.
+            pace = self.elapsed_s / self.step
+            every = max(every, math.ceil(self.budget_s / CHECKS / pace))
+        return (self.step // every + 1) * every
 
     def learning_rate(self, peak: float, warmup_steps: int) -> float:
         """Linear warm-up, then a cosine that reaches zero with the last step."""
