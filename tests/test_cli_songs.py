@@ -61,7 +61,7 @@ def test_train_needs_no_option_and_states_its_plan(tmp_path, monkeypatch) -> Non
         "files    7: 6 read, 1 left out",
         "readme.txt: not a MIDI file",
         "songs    5 to learn from, 1 held out",
-        "million parameters, on cpu",
+        "million parameters, on cpu in ",
         "windows a second",
         "the best model is checkpoints/chorale-2bar/model.safetensors",
     ):

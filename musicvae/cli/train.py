@@ -45,8 +45,8 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--precision",
-    type=click.Choice(["32-true", "bf16-mixed", "16-mixed"]),
-    default="32-true",
+    type=click.Choice(["auto", "32-true", "bf16-mixed", "16-mixed"]),
+    default="auto",
     show_default=True,
 )
 @json_option
@@ -194,7 +194,7 @@ class _Live:
             notes = plan.untouched_notes
             say(f"         left out: {notes:,} notes that the preset cannot represent")
         size = f"{plan.parameters / 1e6:.2f} million parameters"
-        say(f"model    {plan.preset}: {size}, on {plan.device}")
+        say(f"model    {plan.preset}: {size}, on {plan.device} in {plan.precision}")
         say(
             f"pace     {plan.windows_per_s:,.0f} windows a second; {plan.total_steps:,} steps, "
             f"{plan.epochs:.1f} passes over the songs"

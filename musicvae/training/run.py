@@ -67,6 +67,7 @@ class Announcement:
     resumed_at: int
     preset: str
     seed: int
+    precision: str
 
 
 def train(
@@ -79,7 +80,7 @@ def train(
     resume: bool = False,
     device: str = "auto",
     devices: int = 1,
-    precision: str = "32-true",
+    precision: str = "auto",
     source_name: str = "",
     on_prepare: Progress | None = None,
     on_plan: Callable[[Announcement], None] | None = None,
@@ -96,7 +97,8 @@ def train(
         minutes, steps: the length of the run; `preset.training.minutes` if neither is given.
         resume: go on where the run in `folder` stopped.
         device: `auto`, `cpu`, `cuda` or `mps`; `devices` of them, by DDP if more than one.
-        precision: as Lightning names it, `32-true` or `bf16-mixed`.
+        precision: as Lightning names it, `32-true` or `bf16-mixed`; `auto` is the latter where the
+            processor computes in it. A resumed run goes on in its own.
         source_name: what the checkpoint calls the data; the folder's name if not given.
         on_prepare, on_plan, on_step, on_check, say: told of progress, the plan, every step, every
             validation, and trouble in words.
@@ -114,6 +116,7 @@ def train(
         raise CheckpointError(
             target, "holds a run already", "choose --name, or go on with --resume"
         )
+    precision = state.get("provenance", {}).get("precision") or _precision(precision, device)
     shards = Shards(prepare_cached(source, progress=on_prepare))
     writable_folder(target)
     seed = preset.training.seed
@@ -124,7 +127,7 @@ def train(
     pl.seed_everything(seed, workers=False, verbose=False)
     plan = Plan(total_steps=1)
     module = TrainingModule(preset, plan)
-    pace = _pace(module, windows, device)
+    pace = _pace(module, windows, device, precision)
     if state:
         module.restore(tensors)
         _resume_plan(plan, state["plan"])
@@ -148,6 +151,7 @@ def train(
         resumed_at=plan.step,
         preset=preset.name,
         seed=seed,
+        precision=precision,
     )
     if on_plan:
         on_plan(announcement)
@@ -160,6 +164,7 @@ def train(
         "keys": _histogram(windows.cutter.key.tolist()),
         "qpm": _tempos(windows),
         "meters": _meters(windows),
+        "precision": precision,
     }
     keeper = Keeper(target, held_out, paths, provenance, say, on_check or (lambda row: None))
     if state:
@@ -224,7 +229,7 @@ def _held_out(shards: Shards, preset: Preset, seed: int, say: Callable[[str], No
         return Windows(shards, preset, split="train", hop=size, seed=seed)
 
 
-def _pace(module: TrainingModule, windows: Windows, device: str) -> float:
+def _pace(module: TrainingModule, windows: Windows, device: str, precision: str) -> float:
     """Seconds of one training step, measured on a copy that is thrown away."""
     training = module.preset.training
     where = torch.device(_device_name(device))
@@ -236,7 +241,9 @@ def _pace(module: TrainingModule, windows: Windows, device: str) -> float:
         began = time.monotonic()
         batch = Batch(*(tensor.to(where) for tensor in steps.at(i)))
         noise = deterministic_noise(0, i, (len(batch.notes), vae.Z)).to(where)
-        elbo(vae, batch, noise)[0].loss(1.0, 1.0).backward()  # type: ignore[no-untyped-call]
+        with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+            loss = elbo(vae, batch, noise)[0].loss(1.0, 1.0)
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
         taken.append(time.monotonic() - began)
@@ -258,6 +265,17 @@ def _resume_plan(plan: Plan, saved: dict[str, Any]) -> None:
     plan.step, plan.total_steps = saved["step"], saved["total_steps"]
     plan.budget_s, plan.spent_s = saved["budget_s"], saved["spent_s"]
     plan.next_check = saved["next_check"]
+
+
+def _precision(precision: str, device: str) -> str:
+    """bf16 pays on GPUs, and on processors with instructions for it; elsewhere it is slower."""
+    if precision != "auto":
+        return precision
+    if _device_name(device) == "cpu":
+        probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+        able = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+        return "bf16-mixed" if able else "32-true"
+    return "bf16-mixed" if _device_name(device) == "cuda" else "32-true"
 
 
 def _device_name(device: str) -> str:
