@@ -9,7 +9,7 @@ from musicvae.bars import Bars
 from musicvae.config import Preset, load_preset
 from musicvae.dataset import Batch
 from musicvae.dataset.windows import WindowCutter, sources_of
-from musicvae.models import VAE, PathPrior
+from musicvae.models import VAE, Path, PathPrior
 from musicvae.models.objectives import BetaControl, active_units, deterministic_noise, elbo
 from musicvae.models.vae import frame_of
 from musicvae.training.checks import rows_of
@@ -160,13 +160,13 @@ def test_path_prior_recovers_a_known_autoregression() -> None:
         path = np.zeros((12, 2), np.float32)
         for w in range(1, 12):
             path[w] = step @ path[w - 1] + 0.3 * rng.standard_normal(2)
-        paths.append((path, np.full_like(path, 1e-3)))
-    prior = PathPrior.fit(paths, [np.zeros(12, np.int64)] * 300, 1)
+        place = np.array([0] + [1] * 10 + [2])
+        sigma, meter = np.full_like(path, 1e-3), np.zeros(12, np.int64)
+        paths.append(Path(mu=path, sigma=sigma, meter=meter, place=place))
+    prior = PathPrior.fit(paths, 1)
     # The ridge of 0.05 shrinks the slower direction; the noise must come out as it was.
     np.testing.assert_allclose(prior.step, step, atol=0.2)
-    np.testing.assert_allclose(
-        prior.noise_factor @ prior.noise_factor.T, 0.09 * np.eye(2), atol=0.02
-    )
+    np.testing.assert_allclose(prior.factor[1] @ prior.factor[1].T, 0.09 * np.eye(2), atol=0.02)
     again = PathPrior(**prior.tensors())
     drawn = [
         p.sample(4, np.zeros(5, np.int64), rng=np.random.default_rng(1)) for p in (prior, again)

@@ -224,8 +224,8 @@ def note(module):
     if module.global_rank == 0:
         losses.append(module.control.mean_bits)
 if __name__ == "__main__":
-    train(sys.argv[1], load_preset("tiny"), sys.argv[2], steps=12, device="cpu", precision="32-true",
-          devices=int(sys.argv[3]), on_step=note)
+    train(sys.argv[1], load_preset("tiny"), sys.argv[2], steps=12, device="cpu",
+          precision="32-true", devices=int(sys.argv[3]), on_step=note)
     if losses:
         print(json.dumps(losses), flush=True)
 """

@@ -14,7 +14,7 @@ import click
 from musicvae import __version__
 from musicvae.errors import MusicVAEError
 
-# Threads that wait by spinning make a busy machine up to ten times slower; must be set before torch.
+# Threads that wait by spinning make a busy machine several times slower; set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _COMMANDS = {

@@ -1,6 +1,6 @@
 """Floor 5: encoders, decoders, the VAE, objectives, the path prior. No input or output here."""
 
-from musicvae.models.prior import PathPrior
+from musicvae.models.prior import Path, PathPrior
 from musicvae.models.vae import VAE, Posterior
 
-__all__ = ["VAE", "PathPrior", "Posterior"]
+__all__ = ["VAE", "Path", "PathPrior", "Posterior"]

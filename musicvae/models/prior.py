@@ -2,8 +2,8 @@
 
 A song of many windows is a path `(W, Z)`. The prior is a vector autoregression of order one around
 means that know the meter and whether a window is the first, a middle or the last one of its song:
-`z[w] - m[w] = A (z[w-1] - m[w-1]) + noise`. It is fitted on frozen encodings, so adding it to a
-checkpoint changes nothing else.
+`z[w] - m[w] = A (z[w-1] - m[w-1]) + noise`, with noise of its own for first and last windows. It is
+fitted on frozen encodings, so adding it to a checkpoint changes nothing else.
 """
 
 from __future__ import annotations
@@ -21,61 +21,61 @@ _RIDGE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Path:
+    """The posteriors of consecutive windows of one song."""
+
+    mu: Floats  # (W, Z)
+    sigma: Floats  # (W, Z)
+    meter: NDArray[np.int64]  # (W,)
+    place: NDArray[np.int64]  # (W,) FIRST, MIDDLE or LAST
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class PathPrior:
-    """`mean` `(meters, 3, Z)`; `step` A `(Z, Z)`; square roots of the covariances of the
-    first deviation and of the noise, `(Z, Z)` each.
+    """`mean` `(meters, 3, Z)`; `step` A `(Z, Z)`; `factor` `(3, Z, Z)`, square roots of the
+    covariances of a path's first deviation, of the noise within, and of the noise of its end.
     """
 
     mean: Floats
     step: Floats
-    first_factor: Floats
-    noise_factor: Floats
+    factor: Floats
 
     @classmethod
     def fit(
-        cls,
-        paths: Sequence[tuple[Floats, Floats]],
-        meters: Sequence[NDArray[np.int64]],
-        n_meters: int,
-        *,
-        seed: int = 0,
-        draws: int = 4,
+        cls, paths: Sequence[Path], n_meters: int, *, seed: int = 0, draws: int = 4
     ) -> PathPrior:
-        """Fit to posteriors `(mu, sigma)`, each `(W, Z)`, and the meter of each window `(W,)`.
-
-        Several draws from each posterior are used, so that the prior covers what the decoder has
-        learned from, not only the means.
+        """Fit to posteriors. Several draws from each are used, so that the prior covers what the
+        decoder has learned from, not only the means.
         """
         rng = np.random.default_rng(seed)
-        place = [_places(len(mu)) for mu, _ in paths]
-        mean = _means([mu for mu, _ in paths], meters, place, n_meters)
-        Z = mean.shape[-1]
-        total, n = np.zeros((Z, Z)), 0
-        before, after, n_pairs = np.zeros((Z, Z)), np.zeros((Z, Z)), 0
-        cross = np.zeros((Z, Z))
-        for (mu, sigma), meter, at in zip(paths, meters, place, strict=True):
-            centre = mean[meter, at]
+        mean = _means(paths, n_meters)
+        deviations, before, after, ends = [], [], [], []
+        for path in paths:
             for _ in range(draws):
-                d = mu + sigma * rng.standard_normal(mu.shape) - centre
-                total += d.T @ d
-                before += d[:-1].T @ d[:-1]
-                after += d[1:].T @ d[1:]
-                cross += d[1:].T @ d[:-1]
-                n += len(d)
-                n_pairs += len(d) - 1
-        covariance = total / max(n, 1) + 1e-4 * np.eye(Z)
-        if n_pairs:
-            ridge = _RIDGE * n_pairs * np.eye(Z)
-            step = np.linalg.solve(before + ridge, cross.T).T
-            rest = after - step @ cross.T - cross @ step.T + step @ before @ step.T
-            noise = rest / n_pairs + 1e-4 * np.eye(Z)
+                z = path.mu + path.sigma * rng.standard_normal(path.mu.shape)
+                d = z - mean[path.meter, path.place]
+                deviations.append(d)
+                before.append(d[:-1])
+                after.append(d[1:])
+                ends.append(path.place[1:] == LAST)
+        every, x, y = (np.concatenate(each) for each in (deviations, before, after))
+        begins = np.concatenate(
+            [np.repeat(p.place[None] == FIRST, draws, 0).ravel() for p in paths]
+        )
+        total = _covariance(every)
+        if len(x):
+            Z = x.shape[1]
+            step = np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(Z), x.T @ y).T
+            rest = y - x @ step.T
+            noise = _covariance(rest)
+            last = _covariance(rest[np.concatenate(ends)], noise)
         else:
-            step, noise = np.zeros((Z, Z)), covariance
+            step, noise, last = np.zeros_like(total), total, total
+        factors = (_factor(each) for each in (_covariance(every[begins], total), noise, last))
         return cls(
             mean=mean.astype(np.float32),
             step=step.astype(np.float32),
-            first_factor=_factor(covariance),
-            noise_factor=_factor(noise),
+            factor=np.stack(list(factors)),
         )
 
     def sample(
@@ -86,36 +86,40 @@ class PathPrior:
         temperature: float = 1.0,
         rng: np.random.Generator,
     ) -> Floats:
-        """`n` paths over windows of these meters `(W,)`. Returns `(n, W, Z)`."""
+        """`n` paths over windows of these meters `(W,)`, first to last. Returns `(n, W, Z)`."""
         W, Z = len(meters), self.step.shape[0]
-        centre = self.mean[meters, _places(W)]
+        place = np.full(W, MIDDLE)
+        place[-1:] = LAST
+        place[:1] = FIRST
         path = np.zeros((n, W, Z), np.float32)
         for w in range(W):
-            factor = self.noise_factor if w else self.first_factor
-            drawn = rng.standard_normal((n, Z)).astype(np.float32) @ factor.T * temperature
-            path[:, w] = drawn + (path[:, w - 1] @ self.step.T if w else 0)
-        return path + centre
+            noise = rng.standard_normal((n, Z)).astype(np.float32) * np.float32(temperature)
+            path[:, w] = noise @ self.factor[place[w]].T
+            if w:
+                path[:, w] += path[:, w - 1] @ self.step.T
+        return path + self.mean[meters, place]
 
     def tensors(self) -> dict[str, Floats]:
         """What a checkpoint keeps; `PathPrior(**tensors)` is the inverse."""
         return dict(vars(self))
 
 
-def _places(n_windows: int) -> NDArray[np.int64]:
-    place = np.full(n_windows, MIDDLE)
-    place[-1:] = LAST
-    place[:1] = FIRST
-    return place
-
-
-def _means(
-    mus: Sequence[Floats],
-    meters: Sequence[NDArray[np.int64]],
-    places: Sequence[NDArray[np.int64]],
-    n_meters: int,
+def _covariance(
+    rows: NDArray[np.float64], towards: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
+    """Second moments of rows; of few rows, drawn `towards` those of many."""
+    found = rows.T @ rows
+    if towards is None:
+        return found / max(len(rows), 1) + 1e-4 * np.eye(rows.shape[1])
+    weight = rows.shape[1]
+    return (found + weight * towards) / (len(rows) + weight)
+
+
+def _means(paths: Sequence[Path], n_meters: int) -> NDArray[np.float64]:
     """Means by meter and place, each drawn towards the coarser mean it refines. `(M, 3, Z)`"""
-    mu, meter, place = (np.concatenate(list(each)) for each in (mus, meters, places))
+    mu = np.concatenate([path.mu for path in paths])
+    meter = np.concatenate([path.meter for path in paths])
+    place = np.concatenate([path.place for path in paths])
     overall = mu.mean(0, dtype=np.float64)
     mean = np.zeros((n_meters, 3, mu.shape[-1]))
     for m in range(n_meters):

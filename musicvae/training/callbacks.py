@@ -24,10 +24,12 @@ from musicvae.checkpoints import (
 )
 from musicvae.dataset import Windows
 from musicvae.files import write_bytes
+from musicvae.models import VAE
 from musicvae.training.checks import fit_prior, free_running
 from musicvae.training.module import TrainingModule
 
 Say = Callable[[str], None]
+_QUICK_PRIOR = 2000  # windows that the prior of an unfinished run is fitted to
 
 
 class Keeper(pl.Callback):
@@ -41,12 +43,12 @@ class Keeper(pl.Callback):
         self,
         folder: Path,
         held_out: Windows,
-        paths: Windows,
+        windows: Windows,
         provenance: dict[str, Any],
         say: Say,
         on_check: Callable[[dict[str, float]], None],
     ) -> None:
-        self.folder, self.held_out, self.paths = folder, held_out, paths
+        self.folder, self.held_out, self.windows = folder, held_out, windows
         self.provenance, self.say, self.on_check = provenance, say, on_check
         self.best = -1.0
         self.rows: list[dict[str, float]] = []
@@ -94,14 +96,17 @@ class Keeper(pl.Callback):
         self.on_check(row)
 
     def finish(self) -> None:
-        """Mark the kept model as the result of a finished run, whenever it was the best."""
+        """Make the best model the result of a finished run, with a prior fitted to all songs."""
         kept = load(self.folder / MODEL_FILE)
+        vae = VAE(kept.preset)
+        vae.load_state_dict(kept.under("model"))
+        tensors = kept.tensors | prior_tensors(fit_prior(vae.eval(), self.windows))
         provenance = kept.provenance | {"finished": True}
-        save(replace(kept, provenance=provenance), self.folder / MODEL_FILE)
+        save(replace(kept, tensors=tensors, provenance=provenance), self.folder / MODEL_FILE)
 
     def keep_model(self, module: TrainingModule, scores: dict[str, float]) -> None:
         """Write the averaged weights, with a path prior fitted to them, as the run's model."""
-        prior = fit_prior(module.averaged, self.paths)
+        prior = fit_prior(module.averaged, self.windows, limit=_QUICK_PRIOR)
         tensors = {f"model.{n}": t for n, t in module.averaged.state_dict().items()}
         tensors |= prior_tensors(prior)
         provenance = {

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from musicvae.dataset import Batch, Windows
 from musicvae.metrics import note_f1, windows_perfect
-from musicvae.models import VAE, PathPrior
+from musicvae.models import VAE, Path, PathPrior
 from musicvae.models.objectives import NATS_PER_BIT, active_units, deterministic_noise
+from musicvae.models.prior import FIRST, LAST, MIDDLE
 from musicvae.models.vae import frame_of
 
 _BATCH = 256
@@ -77,20 +78,32 @@ def free_running(
 
 @torch.no_grad()
 def fit_prior(vae: VAE, windows: Windows, *, limit: int = 20_000) -> PathPrior:
-    """The path prior of these songs under this model; `windows` must hop a whole window."""
-    device = next(vae.parameters()).device
-    size = windows.preset.grid.bars
-    usable = np.arange(len(windows))[:limit]
+    """The path prior of these songs under this model, from the first `limit` whole windows.
+
+    `windows` must hop one bar: a song gives as many paths as its windows have bars, so that both
+    its beginning and its end are seen at their places.
+    """
+    device, size = next(vae.parameters()).device, windows.preset.grid.bars
+    length = windows.cutter.lengths[windows.source]
+    whole = np.flatnonzero(windows.first + size <= length)[:limit]
+    if not len(whole):  # only songs shorter than a window
+        whole = np.arange(len(windows))[:limit]
+    source, first = windows.source[whole], windows.first[whole]
+    order = np.lexsort((first, first % size, source))
+    whole, source, first = whole[order], source[order], first[order]
     mus, sigmas = [], []
-    for begin in range(0, len(usable), _BATCH):
-        whole = windows.batch(usable[begin : begin + _BATCH])
-        posterior = vae.encode(Batch(*(tensor.to(device) for tensor in whole)))
+    for begin in range(0, len(whole), _BATCH):
+        batch = windows.batch(whole[begin : begin + _BATCH])
+        posterior = vae.encode(Batch(*(tensor.to(device) for tensor in batch)))
         mus.append(posterior.mu.cpu().numpy())
         sigmas.append(posterior.sigma.cpu().numpy())
-    mu, sigma = np.concatenate(mus), np.concatenate(sigmas)
-    meter = windows.meter_of(usable)
+    place = np.where(first == 0, FIRST, MIDDLE)
+    place = np.where((first + size >= length[whole]) & (first > 0), LAST, place)
     # A path goes on while the next window is the next one of the same source.
-    follows = (np.diff(windows.source[usable]) == 0) & (np.diff(windows.first[usable]) == size)
-    cuts = np.flatnonzero(~follows) + 1
-    paths = list(zip(np.split(mu, cuts), np.split(sigma, cuts), strict=True))
-    return PathPrior.fit(paths, np.split(meter, cuts), len(windows.preset.meters) + 1)
+    cuts = np.flatnonzero((np.diff(source) != 0) | (np.diff(first) != size)) + 1
+    columns = (np.concatenate(mus), np.concatenate(sigmas), windows.meter_of(whole), place)
+    paths = [
+        Path(mu=mu, sigma=sigma, meter=meter, place=at)
+        for mu, sigma, meter, at in zip(*(np.split(c, cuts) for c in columns), strict=True)
+    ]
+    return PathPrior.fit(paths, len(windows.preset.meters) + 1)

@@ -122,7 +122,6 @@ def train(
     seed = preset.training.seed
     windows = Windows(shards, preset, split="train", seed=seed)
     held_out = _held_out(shards, preset, seed, say)
-    paths = Windows(shards, preset, split="train", hop=preset.grid.bars, seed=seed)
 
     pl.seed_everything(seed, workers=False, verbose=False)
     plan = Plan(total_steps=1)
@@ -166,7 +165,7 @@ def train(
         "meters": _meters(windows),
         "precision": precision,
     }
-    keeper = Keeper(target, held_out, paths, provenance, say, on_check or (lambda row: None))
+    keeper = Keeper(target, held_out, windows, provenance, say, on_check or (lambda row: None))
     if state:
         keeper.best, keeper.rows = state["best"], state["rows"]
     else:
