@@ -9,7 +9,7 @@ from __future__ import annotations
 import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, field, fields
 from importlib import resources
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
@@ -265,8 +265,3 @@ def _nearest(name: str, known: Iterable[str]) -> str:
 def _need(condition: bool, name: str, wanted: str) -> None:
     if not condition:
         raise ConfigError(f"{name} must be {wanted}")
-
-
-def shrunk(preset: Preset, **model: Any) -> Preset:
-    """The preset with other model sizes, as tests use it."""
-    return replace(preset, model=replace(preset.model, **model))

@@ -1,4 +1,4 @@
-"""Floor 0: how files are written: aside, then renamed, so a crash leaves the old file whole."""
+"""Floor 1: how files are written: aside, then renamed, so a crash leaves the old file whole."""
 
 from __future__ import annotations
 

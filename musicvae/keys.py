@@ -1,7 +1,7 @@
 """Floor 2: the key a piece is in, as the seven notes it mostly uses.
 
 Pieces are learned from in one common key: what a model must know about pitch shrinks twelvefold.
-The shift is side information, a condition of the song, and is undone after decoding. Relative
+The shift is side information, log2(12) = 3.6 bits once a song, and is undone after decoding. Relative
 major and minor share their seven notes, so no decision between them is needed.
 """
 
@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from musicvae.song import Ints
 
 _MAJOR = np.array([1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1], np.float64)
-KEY_COST_BITS = float(np.log2(12))  # what telling the key costs, once a song
 
 
 def diatonic_key(pitch: Ints, weight: NDArray[np.floating] | Ints | None = None) -> int:

@@ -1,4 +1,4 @@
-"""Floor 2: a song's parts <-> a preset's slots.
+"""Floor 3: a song's parts <-> a preset's slots.
 
 A preset has a fixed row of slots (one melody, four voices, ...). Any song fits any preset:
 

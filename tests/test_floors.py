@@ -14,10 +14,10 @@ import musicvae
 
 ROOT = Path(musicvae.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "files"),
-    ("song", "config"),
-    ("bars", "parts", "keys"),
-    ("formats", "rolls", "windows"),
+    ("errors",),
+    ("files", "song", "config"),
+    ("bars", "keys"),
+    ("formats", "rolls", "windows", "parts"),
     ("corpora", "corruptions", "attributes", "metrics", "dynamics"),
     ("dataset", "models"),
     ("checkpoints", "latent", "frames"),
@@ -32,8 +32,6 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms of one floor that may know each other, and why.
 NEIGHBOURS = {
     ("models", "dataset"): "a model takes the Batch that the dataset makes",
-    ("parts", "bars"): "parts are spread over a song's bars",
-    ("files", "errors"): "what cannot be written is a WriteError",
 }
 # Deferred imports that reach up: conveniences of a lower floor.
 UPWARD = {

@@ -1,0 +1,52 @@
+"""The wheel: what a user who installs it gets."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_every_package_is_named() -> None:
+    """Packages are listed by hand, so a new folder must not be forgotten."""
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    listed = set(settings["tool"]["setuptools"]["packages"])
+    folders = {p.parent.relative_to(ROOT) for p in (ROOT / "musicvae").rglob("*.py")}
+    folders |= {p.parent.relative_to(ROOT) for p in (ROOT / "musicvae").rglob("*.toml")}
+    assert listed == {".".join(folder.parts) for folder in folders} | {"musicvae.pretrained"}
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(tmp_path) -> None:
+    pytest.importorskip("wheel")
+    command = [sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps"]
+    command += ["--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]
+    subprocess.run(command, check=True, capture_output=True, timeout=240)
+    (wheel,) = tmp_path.glob("*.whl")
+    names = zipfile.ZipFile(wheel).namelist()
+    tops = {name.split("/")[0] for name in names}
+    assert {top for top in tops if not top.endswith(".dist-info")} == {"musicvae"}
+    for needed in (
+        "musicvae/py.typed",
+        "musicvae/presets/chorale-2bar.toml",
+        "musicvae/pretrained/README.md",
+        "musicvae/corpora/__init__.py",
+    ):
+        assert needed in names
+    assert any(name.endswith("licenses/LICENSE") for name in names)
+    assert any(name.endswith("licenses/NOTICE") for name in names)
+
+
+def test_the_checkout_runs_without_installing() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "cli.py"), "--version"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith("musicvae, version ")
