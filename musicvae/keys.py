@@ -1,8 +1,8 @@
 """Floor 2: the key a piece is in, as the seven notes it mostly uses.
 
 Pieces are learned from in one common key: what a model must know about pitch shrinks twelvefold.
-The shift is side information, log2(12) = 3.6 bits once a song, and is undone after decoding. Relative
-major and minor share their seven notes, so no decision between them is needed.
+The shift is side information, log2(12) = 3.6 bits once a song, and is undone after decoding.
+Relative major and minor share their seven notes, so no decision between them is needed.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from musicvae.cli.common import console, emit, json_option, progress_bar
 if TYPE_CHECKING:
     from musicvae.config import Preset
     from musicvae.training.run import Announcement
+
+
+_RUN = "MUSICVAE_RUN"
 
 
 @click.command(name="train")
@@ -32,7 +36,11 @@ if TYPE_CHECKING:
     type=click.IntRange(min=1),
     help="Length of the run in steps: the same on every machine.",
 )
-@click.option("--resume", is_flag=True, help="Go on with the run of that name where it stopped.")
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Go on with the run of --name, or the newest; --minutes and --steps make it longer.",
+)
 @click.option(
     "--set", "settings", multiple=True, metavar="A.B=C", help="Change one value of the preset."
 )
@@ -77,7 +85,9 @@ def command(
     """
     if minutes is not None and steps is not None:
         raise click.UsageError("give --minutes or --steps, not both")
-    from musicvae.checkpoints import find_run, free_run_name
+    if resume and (preset_name or settings or seed is not None):
+        raise click.UsageError("a resumed run keeps its preset, settings and seed; leave them out")
+    from musicvae.checkpoints import find_run
     from musicvae.dataset import Shards, prepare_cached
 
     with progress_bar("reading") as reading:
@@ -92,7 +102,7 @@ def command(
         if seed is not None:
             settings = (*settings, f"training.seed={seed}")
         preset = preset.with_settings(settings)
-        folder = Path("checkpoints") / free_run_name(name or preset.name, named=name is not None)
+        folder = Path("checkpoints") / _run_name(name, preset.name)
     live = _Live(as_json)
     with live:
         result = train(
@@ -136,6 +146,16 @@ def _preset(name: str | None, shards: object) -> Preset:
     why = "most songs here have one part" if single else "most songs here have several parts"
     console().print(f"preset {chosen}, because {why}; choose another with --preset")
     return load_preset(chosen)
+
+
+def _run_name(name: str | None, preset: str) -> str:
+    """The run's name; the processes of a distributed run learn it from the one that began it."""
+    from musicvae.checkpoints import free_run_name
+
+    if "LOCAL_RANK" in os.environ and _RUN in os.environ:
+        return os.environ[_RUN]
+    os.environ[_RUN] = free_run_name(name or preset, named=name is not None)
+    return os.environ[_RUN]
 
 
 def _resumed_preset(folder: Path) -> Preset:

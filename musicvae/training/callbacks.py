@@ -95,6 +95,12 @@ class Keeper(pl.Callback):
             self.save_state(module)
         self.on_check(row)
 
+    @property
+    def kept(self) -> dict[str, float]:
+        """The validation at which the kept model was taken."""
+        latest_first = reversed(self.rows)
+        return max(latest_first, key=lambda row: row["valid_f1"], default={})
+
     def finish(self) -> None:
         """Make the best model the result of a finished run, with a prior fitted to all songs."""
         kept = load(self.folder / MODEL_FILE)
@@ -122,17 +128,10 @@ class Keeper(pl.Callback):
     def save_state(self, module: TrainingModule) -> None:
         """Write metrics and state, the state last."""
         write_bytes(self.folder / "metrics.csv", _csv(self.rows).encode())
-        plan = module.plan
         header = {
             "preset": module.preset.to_dict(),
             "provenance": self.provenance,
-            "plan": {
-                "step": plan.step,
-                "total_steps": plan.total_steps,
-                "budget_s": plan.budget_s,
-                "spent_s": plan.elapsed_s,
-                "next_check": plan.next_check,
-            },
+            "plan": module.plan.saved(),
             "control": {"beta": module.control.beta, "mean_bits": module.control.mean_bits},
             "best": self.best,
             "latest": module.latest,

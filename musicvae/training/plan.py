@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from dataclasses import dataclass, field
+from typing import Any
 
 CHECKS = 20  # validations in a run
 
@@ -24,6 +25,39 @@ class Plan:
     """Time used by the sessions before this one."""
     started: float = field(default_factory=time.monotonic)
     next_check: int = 0
+
+    def begin(self, pace_s: float, *, minutes: float, steps: int | None) -> None:
+        """Plan a new run: `steps`, or as many as fit into `minutes` at `pace_s` a step."""
+        if steps is None:
+            self.budget_s = 60 * minutes
+            self.total_steps = max(1, int(self.budget_s / pace_s))
+        else:
+            self.total_steps = steps
+        self.next_check = self._next_check()
+
+    def take_up(self, saved: dict[str, Any], *, minutes: float | None, steps: int | None) -> None:
+        """Go on with a plan that `saved` gave, perhaps for longer than it said."""
+        self.step, self.total_steps = saved["step"], saved["total_steps"]
+        self.budget_s, self.spent_s = saved["budget_s"], saved["spent_s"]
+        self.next_check = saved["next_check"]
+        if steps is not None:
+            self.total_steps, self.budget_s = max(steps, self.step), None
+            self.next_check = self._next_check()
+        elif minutes is not None:
+            pace = self.spent_s / max(self.step, 1)
+            self.budget_s = self.spent_s + 60 * minutes
+            self.total_steps = self.step + max(1, int(60 * minutes / max(pace, 1e-6)))
+            self.next_check = self._next_check()
+
+    def saved(self) -> dict[str, Any]:
+        """What `take_up` needs."""
+        return {
+            "step": self.step,
+            "total_steps": self.total_steps,
+            "budget_s": self.budget_s,
+            "spent_s": self.elapsed_s,
+            "next_check": self.next_check,
+        }
 
     @property
     def elapsed_s(self) -> float:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import copy
+import json
 import logging
-import math
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -13,24 +13,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from musicvae import __version__
 from musicvae.checkpoints import MODEL_FILE, STATE_FILE, load_tensors
 from musicvae.config import Preset, preset_from_dict
 from musicvae.dataset import Batch, Shards, Windows, prepare_cached
 from musicvae.dataset.prepare import Progress
 from musicvae.errors import CheckpointError, DataError
-from musicvae.files import writable_folder
+from musicvae.files import writable_folder, write_bytes
 from musicvae.models.objectives import deterministic_noise, elbo
 from musicvae.models.vae import n_parameters
 from musicvae.training.callbacks import Interruptible, Keeper
 from musicvae.training.data import Steps, WindowsModule
 from musicvae.training.module import TrainingModule
 from musicvae.training.plan import Plan
+from musicvae.training.provenance import provenance
 
 _PACE_STEPS = 8
 
@@ -45,7 +44,7 @@ class TrainingResult:
     total_steps: int
     interrupted: bool
     metrics: dict[str, float]
-    """The last validation; see `training.checks.free_running`."""
+    """The validation of the model that was kept; see `training.checks.free_running`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +94,8 @@ def train(
         preset: what to train; ignored when resuming, the run's own is used.
         folder: `checkpoints/NAME`; must be new or empty unless `resume`.
         minutes, steps: the length of the run; `preset.training.minutes` if neither is given.
-        resume: go on where the run in `folder` stopped.
+        resume: go on where the run in `folder` stopped; `minutes` are then added to those spent,
+            `steps` are the new total.
         device: `auto`, `cpu`, `cuda` or `mps`; `devices` of them, by DDP if more than one.
         precision: as Lightning names it, `32-true` or `bf16-mixed`; `auto` is the latter where the
             processor computes in it. A resumed run goes on in its own.
@@ -129,12 +129,14 @@ def train(
     pace = _pace(module, windows, device, precision)
     if state:
         module.restore(tensors)
-        _resume_plan(plan, state["plan"])
+        plan.take_up(state["plan"], minutes=minutes, steps=steps)
         module.control.beta = state["control"]["beta"]
         module.control.mean_bits = state["control"]["mean_bits"]
         module.latest = dict(state["latest"])
     else:
-        _new_plan(plan, minutes, steps, preset, pace)
+        plan.begin(
+            pace, minutes=preset.training.minutes if minutes is None else minutes, steps=steps
+        )
     announcement = Announcement(
         counts={w.split: dict(w.counts()) for w in (windows, held_out)},
         files=shards.index["report"]["files"],
@@ -155,28 +157,20 @@ def train(
     if on_plan:
         on_plan(announcement)
 
-    provenance = {
-        "musicvae": __version__,
-        "source": source_name or Path(source).name,
-        "songs": len(windows.songs),
-        "windows": len(windows),
-        "keys": _histogram(windows.cutter.key.tolist()),
-        "qpm": _tempos(windows),
-        "meters": _meters(windows),
-        "precision": precision,
-    }
-    keeper = Keeper(target, held_out, windows, provenance, say, on_check or (lambda row: None))
+    origin = provenance(windows, source_name or Path(source).name, precision)
+    if state and state["provenance"]["songs"] != origin["songs"]:
+        before, now = state["provenance"]["songs"], origin["songs"]
+        say(f"the songs have changed since this run began: {before:,} then, {now:,} now")
+    keeper = Keeper(target, held_out, windows, origin, say, on_check or (lambda row: None))
     if state:
         keeper.best, keeper.rows = state["best"], state["rows"]
     else:
-        (target / "preset.json").write_text(_json(preset.to_dict()), encoding="utf-8")
+        write_bytes(target / "preset.json", json.dumps(preset.to_dict(), indent=1).encode())
     stopper = Interruptible()
     callbacks: list[pl.Callback] = [keeper, stopper]
     if on_step:
         callbacks.append(_Told(on_step))
     plan.started = time.monotonic()
-    if plan.next_check <= plan.step:
-        plan.next_check = plan.step + 1 if not state else plan.next_check
     if not plan.done:
         with _quiet():
             trainer = pl.Trainer(
@@ -203,7 +197,7 @@ def train(
         steps=plan.step,
         total_steps=plan.total_steps,
         interrupted=stopper.interrupted and not plan.done,
-        metrics=keeper.rows[-1] if keeper.rows else {},
+        metrics=keeper.kept,
     )
 
 
@@ -249,23 +243,6 @@ def _pace(module: TrainingModule, windows: Windows, device: str, precision: str)
     return min(taken)
 
 
-def _new_plan(
-    plan: Plan, minutes: float | None, steps: int | None, preset: Preset, pace: float
-) -> None:
-    if steps is None:
-        plan.budget_s = 60 * (minutes if minutes is not None else preset.training.minutes)
-        plan.total_steps = max(1, math.floor(plan.budget_s / pace))
-    else:
-        plan.total_steps = steps
-    plan.next_check = max(1, math.ceil(plan.total_steps / 20))
-
-
-def _resume_plan(plan: Plan, saved: dict[str, Any]) -> None:
-    plan.step, plan.total_steps = saved["step"], saved["total_steps"]
-    plan.budget_s, plan.spent_s = saved["budget_s"], saved["spent_s"]
-    plan.next_check = saved["next_check"]
-
-
 def _precision(precision: str, device: str) -> str:
     """bf16 pays on GPUs, and on processors with instructions for it; elsewhere it is slower."""
     if precision != "auto":
@@ -283,29 +260,6 @@ def _device_name(device: str) -> str:
     if torch.cuda.is_available():
         return "cuda"
     return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
-def _histogram(values: list[int]) -> dict[str, int]:
-    return {str(v): values.count(v) for v in sorted(set(values))}
-
-
-def _tempos(windows: Windows) -> list[float]:
-    """Quartiles of the songs' tempos, from which sampled songs take theirs."""
-    qpm = sorted(float(source.bars.frame.tempo.qpm[0]) for source in windows.sources)
-    return [round(qpm[round(q * (len(qpm) - 1))], 1) for q in (0.25, 0.5, 0.75)]
-
-
-def _meters(windows: Windows) -> dict[str, int]:
-    """How many bars are in each meter of the preset's vocabulary."""
-    count = np.bincount(windows.cutter.meter, minlength=len(windows.preset.meters) + 1)[1:]
-    named = zip(windows.preset.meters, count.tolist(), strict=True)
-    return {meter: bars for meter, bars in named if bars}
-
-
-def _json(value: Any) -> str:
-    import json
-
-    return json.dumps(value, indent=1) + "\n"
 
 
 @contextmanager
