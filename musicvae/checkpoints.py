@@ -95,14 +95,14 @@ def read_header(path: str | Path) -> dict[str, Any]:
             (size,) = struct.unpack("<Q", file.read(8))
             if size > _MAX_HEADER_BYTES:
                 raise ValueError("no safetensors header")
-            metadata = json.loads(file.read(size)).get("__metadata__", {})
+            metadata = json.loads(file.read(size)).get("__metadata__") or {}
+            header = json.loads(metadata["musicvae"]) if "musicvae" in metadata else None
     except OSError as error:
         raise CheckpointError(path, (error.strerror or str(error)).lower(), _HINT) from None
-    except (struct.error, ValueError, AttributeError):
+    except (struct.error, ValueError, AttributeError, TypeError):
         raise CheckpointError(path, "not a safetensors file, or cut short", _HINT) from None
-    if "musicvae" not in metadata:
+    if not isinstance(header, dict):
         raise CheckpointError(path, "not a checkpoint of musicvae", _HINT)
-    header: dict[str, Any] = json.loads(metadata["musicvae"])
     if header.get("format") != FORMAT:
         reason = f"format {header.get('format')}, this version reads {FORMAT}"
         raise CheckpointError(path, reason, "upgrade musicvae, or train anew")
@@ -125,7 +125,7 @@ def find(name: str | Path | None = None, folder: str | Path = "checkpoints") -> 
                 return shipped
         raise CheckpointError(name, "no such checkpoint", _HINT)
     runs = [p for p in Path(folder).glob(f"*/{MODEL_FILE}") if p.parent.name != "pretrained"]
-    finished = [p for p in runs if _is_finished(p)]
+    finished = [p for p in runs if is_finished(p)]
     if finished:
         return max(finished, key=lambda p: p.stat().st_mtime)
     shipped_ones = shipped_checkpoints()
@@ -167,7 +167,8 @@ def shipped_checkpoints() -> list[Path]:
     return sorted(folder.glob("*.safetensors")) if folder.is_dir() else []
 
 
-def _is_finished(path: Path) -> bool:
+def is_finished(path: Path) -> bool:
+    """Whether this is the model of a run that came to its end."""
     try:
         return bool(read_header(path).get("provenance", {}).get("finished"))
     except CheckpointError:

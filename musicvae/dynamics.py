@@ -11,7 +11,8 @@ from fractions import Fraction
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.bars import Grid, Notes
+from musicvae.bars import Notes
+from musicvae.grid import Grid
 from musicvae.song import Ints
 
 _PHRASE_BARS = 4

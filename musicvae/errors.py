@@ -45,3 +45,7 @@ class ConfigError(MusicVAEError):
 
 class DataError(MusicVAEError):
     """A folder or corpus from which nothing can be learned."""
+
+
+class TrainingError(MusicVAEError):
+    """A run that cannot go on."""

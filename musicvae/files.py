@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -60,11 +61,9 @@ def writable_folder(path: str | Path) -> Path:
 
 def next_free(folder: Path, stem: str, suffix: str) -> int:
     """The first number N for which neither `stem-N.suffix` nor a later one exists in `folder`."""
-    taken = [
-        int(found.stem.rsplit("-", 1)[1])
-        for found in folder.glob(f"{stem}-*{suffix}")
-        if found.stem.rsplit("-", 1)[1].isdigit()
-    ]
+    pattern = re.compile(re.escape(stem) + r"-([0-9]+)" + re.escape(suffix))
+    names = (pattern.fullmatch(path.name) for path in folder.iterdir())
+    taken = [int(name[1]) for name in names if name]
     return max(taken, default=0) + 1
 
 

@@ -5,6 +5,7 @@ What the user does not ask for is drawn from what was usual in the songs a model
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -41,13 +42,14 @@ def chosen_meter(
     """The meter asked for, else the most frequent one. Raises `ConfigError` if it does not fit."""
     usual: dict[str, int] = provenance.get("meters", {})
     name = meter or max(usual, key=lambda m: usual[m], default=preset.meters[0])
-    numerator, _, denominator = name.partition("/")
-    if not (numerator.isdigit() and denominator in ("1", "2", "4", "8", "16")):
+    found = re.fullmatch(r"([0-9]{1,3})/(1|2|4|8|16)", name)
+    if not found:
         raise ConfigError(f"meter {name!r}: write it as 4/4, 3/4, 6/8, ...")
+    numerator, denominator = (int(number) for number in found.groups())
     limit, quarter = preset.grid.max_steps, preset.grid.steps_per_quarter
-    if int(numerator) < 1 or 4 * quarter * int(numerator) > limit * int(denominator):
+    if numerator < 1 or 4 * quarter * numerator > limit * denominator:
         raise ConfigError(f"meter {name}: preset {preset.name} has at most {limit} cells a bar")
-    return int(numerator), int(denominator)
+    return numerator, denominator
 
 
 def chosen_key(provenance: Mapping[str, Any], key: int | None, rng: np.random.Generator) -> int:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.bars import Bars
-from musicvae.song import Ints, Part, resolve_overlaps
+from musicvae.song import Ints, Key, Part, resolve_overlaps
 
 Latents = NDArray[np.float32]
 
@@ -112,7 +112,7 @@ def between(a: Encoding, b: Encoding, t: float, window_bars: int) -> Encoding:
         (mu_a, sigma_a), (mu_b, sigma_b) = stretched(a, group), stretched(b, group)
         mus.append(slerp(mu_a, mu_b, t))
         sigmas.append(lerp(sigma_a, sigma_b, t))
-    bar = nearest_places(len(near.bars), n_bars)
+    bar = _bars_on_the_way(near.bars, n_bars)
     bars = _with_bars(near.bars, bar, _tempo_between(a, b, t, n_bars))
     return replace(
         near,
@@ -122,6 +122,13 @@ def between(a: Encoding, b: Encoding, t: float, window_bars: int) -> Encoding:
         untouched=tuple(_moved(part, near.bars, bar, bars) for part in near.untouched),
         levels=near.levels[bar],
     )
+
+
+def _bars_on_the_way(near: Bars, n_bars: int) -> Ints:
+    """Which bar of the nearer end stands for each bar; a pickup stays the first one alone."""
+    if len(near) > 1 and n_bars > 1 and near.grid.lead[0] > 0:
+        return np.concatenate([[0], 1 + nearest_places(len(near) - 1, n_bars - 1)])
+    return nearest_places(len(near), n_bars)
 
 
 def _tempo_between(a: Encoding, b: Encoding, t: float, n_bars: int) -> NDArray[np.float64]:
@@ -135,8 +142,8 @@ def _tempo_between(a: Encoding, b: Encoding, t: float, n_bars: int) -> NDArray[n
 
 
 def _with_bars(bars: Bars, index: Ints, qpm: NDArray[np.float64]) -> Bars:
-    """The frame of these bars, in this order, at these tempos."""
-    grid = bars.grid
+    """The frame of these bars, in this order, at these tempos, in the key of the beginning."""
+    grid, key = bars.grid, bars.frame.key
     return Bars.blank(
         bars.frame.parts,
         numerator=grid.numerator[index],
@@ -145,7 +152,7 @@ def _with_bars(bars: Bars, index: Ints, qpm: NDArray[np.float64]) -> Bars:
         qpm=qpm,
         ticks_per_quarter=grid.ticks_per_quarter,
         steps_per_quarter=grid.steps_per_quarter,
-        key=bars.frame.key,
+        key=Key(ticks=key.ticks[:1] * 0, fifths=key.fifths[:1], minor=key.minor[:1]),
     )
 
 

@@ -11,15 +11,16 @@ import numpy as np
 import torch
 
 from musicvae import checkpoints
-from musicvae.bars import STORED_STEPS_PER_QUARTER, Bars, Notes
+from musicvae.bars import Bars, Notes, settled
 from musicvae.config import Preset
 from musicvae.dataset import Batch
 from musicvae.dataset.windows import Source, WindowCutter, sources_of
 from musicvae.dynamics import bar_levels, played
 from musicvae.errors import CheckpointError, ConfigError, DataError
 from musicvae.frames import blank_bars, chosen_key, chosen_meter, chosen_tempo
+from musicvae.grid import STORED_STEPS_PER_QUARTER
 from musicvae.latent import Encoding, Latents, between
-from musicvae.models import VAE, PathPrior
+from musicvae.models import VAE, PathPrior, pick_device
 from musicvae.models.vae import with_notes
 from musicvae.parts import Group, one_at_a_time, out_of_slots, put_back, set_aside
 from musicvae.song import Ints, Song
@@ -45,10 +46,14 @@ class MusicVAE:
         except RuntimeError:
             reason = "its weights do not fit its preset"
             raise CheckpointError(checkpoint.path or "checkpoint", reason, "train anew") from None
-        self.device = torch.device(_pick(device))
+        self.device = torch.device(pick_device(device))
         self.vae.to(self.device).eval()
         fitted = {n: t.float().numpy() for n, t in checkpoint.under("prior").items()}
-        self.prior = PathPrior(**fitted) if fitted else None
+        try:
+            self.prior = PathPrior(**fitted) if fitted else None
+        except TypeError:
+            reason = "its prior is of another kind"
+            raise CheckpointError(checkpoint.path or "checkpoint", reason, "train anew") from None
         content = checkpoint.path.read_bytes() if checkpoint.path else b""
         self.hash = hashlib.blake2b(content, digest_size=6).hexdigest()
 
@@ -113,7 +118,7 @@ class MusicVAE:
         groups = [
             replace(source.group, notes=notes) for source, notes in zip(sources, found, strict=True)
         ]
-        made = out_of_slots(tuple(groups), none)
+        made = settled(bars.grid, out_of_slots(tuple(groups), none))
         made = replace(made, velocity=played(bars.grid, made, encoding.levels))
         song = replace(bars, notes=made).at(STORED_STEPS_PER_QUARTER).to_song()
         return put_back(song, encoding.untouched)
@@ -183,11 +188,11 @@ class MusicVAE:
         if len(songs) < 2 or steps < 2:
             raise ConfigError("interpolate needs at least two songs and two steps")
         encodings = [self.encode(song) for song in songs]
-        for song, encoding in zip(songs, encodings, strict=True):
+        for nth, encoding in enumerate(encodings, start=1):
             if not encoding.owners or not len(encoding.bars):
                 raise DataError(
-                    f"a song of {song.n_notes} notes has nothing that preset "
-                    f"{self.preset.name} can represent; choose another --checkpoint"
+                    f"song {nth} of {len(songs)} has nothing that preset {self.preset.name} can "
+                    "represent; choose another --checkpoint"
                 )
         result = []
         for at in np.linspace(0, len(songs) - 1, steps):
@@ -262,6 +267,8 @@ class MusicVAE:
             duration=duration,
             velocity=velocity,
         )
+        low, high = (np.array([getattr(p, b) for p in self.preset.parts]) for b in ("low", "high"))
+        found = found.take((found.pitch >= low[found.part]) & (found.pitch <= high[found.part]))
         notes, _ = join(found, source.bars.grid, first, stop)
         return one_at_a_time(source.bars.grid, notes, self.preset.parts)
 
@@ -284,13 +291,8 @@ def _fitting(bars: Bars, first: Ints, stop: Ints, preset: Preset) -> np.ndarray:
 
 
 def _spans(bars: Bars, first: Ints, stop: Ints) -> Ints:
-    """Ticks from the first bar of each window to the end of its last. `(W, 2)`"""
-    start = bars.grid.start_ticks
+    """Ticks that may be quantised into windows, from their first bar to their last. `(W, 2)`"""
+    start, tpq = bars.grid.start_ticks, bars.grid.ticks_per_quarter
+    early = tpq // (2 * bars.grid.steps_per_quarter) + tpq // (2 * STORED_STEPS_PER_QUARTER) + 1
     end = start[stop - 1] + bars.grid.length_ticks[stop - 1]
-    return np.stack([start[first], end], axis=1)
-
-
-def _pick(device: str) -> str:
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    return np.stack([start[first] - early, end], axis=1)

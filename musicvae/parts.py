@@ -19,7 +19,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.bars import Bars, Grid, Notes, cells
+from musicvae.bars import Bars, Notes, cells
+from musicvae.grid import Grid
 from musicvae.song import Ints, Part, Song
 
 
@@ -106,7 +107,7 @@ def set_aside(
 ) -> tuple[Song, tuple[Part, ...]]:
     """Part a song into what slots can hold and what they cannot; the inverse is `put_back`.
 
-    Set aside are drums without a drum slot, pitches outside the slots' range, and notes that begin
+    Set aside are drums without a drum slot, pitches outside the slots' range, and notes that sound
     within `spans` `(n, 2)` of ticks. Returns the song without them, and them, part by part.
     """
     aside, kept = [], []
@@ -116,14 +117,15 @@ def set_aside(
         high = max((slot.high for slot in able), default=-1)
         out = (part.pitch < low) | (part.pitch > high)
         for begin, end in [] if spans is None else spans.tolist():
-            out |= (part.onset_ticks >= begin) & (part.onset_ticks < end)
+            stop = part.onset_ticks + part.duration_ticks
+            out |= (part.onset_ticks < end) & (stop > begin)
         kept.append(part.take(~out))
         aside.append(part.take(out))
     return replace(song, parts=tuple(kept)), tuple(aside)
 
 
 def put_back(song: Song, aside: tuple[Part, ...]) -> Song:
-    """A song with the notes that were set aside, exactly as they were."""
+    """A song with the notes that were set aside, exactly as they were: they win over others."""
     parts = tuple(part.with_others(other) for part, other in zip(song.parts, aside, strict=True))
     return replace(song, parts=parts)
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.bars import Bars, Grid, Notes, cells, places
+from musicvae.bars import Bars, Notes, cells, places
+from musicvae.grid import Grid
 
 ONSET, SUSTAIN, VELOCITY = 0, 1, 2
 PLANES = ("onset", "sustain", "velocity")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pretty_midi
 
 Ints = NDArray[np.int64]
+MAX_TICKS_PER_QUARTER = 0x7FFF  # what a MIDI file can say
 
 
 def _freeze(values: ArrayLike) -> Ints:
@@ -111,15 +112,23 @@ class Part(_Arrays):
         return self.with_notes(*(getattr(self, name)[which] for name in names))
 
     def with_others(self, other: Part) -> Part:
-        """The part with the notes of another one added, under `resolve_overlaps`."""
+        """The part with the notes of another one added, which win where both sound one pitch."""
         if not len(other):
             return self
+        free = np.ones(len(self), bool)
+        for pitch in np.unique(other.pitch):
+            mine, theirs = self.pitch == pitch, other.take(other.pitch == pitch)
+            at = np.searchsorted(theirs.onset_ticks, self.onset_ticks[mine], side="right") - 1
+            until = (theirs.onset_ticks + theirs.duration_ticks)[at]
+            free[mine] = (at < 0) | (self.onset_ticks[mine] >= until)
+        if not free.all():
+            return self.take(free).with_others(other)
         names = ("onset_ticks", "duration_ticks", "pitch", "velocity")
-        onset, duration, pitch, velocity = (
+        onset, duration, pitches, velocity = (
             np.concatenate([getattr(self, name), getattr(other, name)]) for name in names
         )
-        keep, duration, _ = resolve_overlaps(onset, duration, pitch)
-        return self.with_notes(onset[keep], duration[keep], pitch[keep], velocity[keep])
+        keep, duration, _ = resolve_overlaps(onset, duration, pitches)
+        return self.with_notes(onset[keep], duration[keep], pitches[keep], velocity[keep])
 
     @property
     def end_ticks(self) -> int:
@@ -215,8 +224,8 @@ class Song(_Arrays):
     end_ticks: int = 0
 
     def __post_init__(self) -> None:
-        if self.ticks_per_quarter < 1:
-            raise ValueError("ticks_per_quarter must be at least 1")
+        if not 1 <= self.ticks_per_quarter <= MAX_TICKS_PER_QUARTER:
+            raise ValueError(f"ticks_per_quarter must be within 1..{MAX_TICKS_PER_QUARTER}")
         last = max((part.end_ticks for part in self.parts), default=0)
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "end_ticks", max(int(self.end_ticks), last))

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.bars import Grid, Notes, cells, places
+from musicvae.bars import Notes, cells, places
+from musicvae.grid import Grid
 from musicvae.song import Ints, resolve_overlaps
 
 CARRY = 0

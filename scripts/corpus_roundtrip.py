@@ -26,9 +26,10 @@ from multiprocessing import get_context
 from typing import Any
 
 from musicvae import corpora
-from musicvae.bars import STORED_STEPS_PER_QUARTER, Bars
+from musicvae.bars import Bars
 from musicvae.corpora.sources import corpus_folder
 from musicvae.formats import midi
+from musicvae.grid import STORED_STEPS_PER_QUARTER
 from musicvae.song import Song
 
 Event = tuple[int, int, Fraction, Fraction]  # part, pitch, step in the bar, duration in steps

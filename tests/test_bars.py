@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import part_of, songs
 
-from musicvae.bars import STORED_STEPS_PER_QUARTER, Bars, Grid, Notes, cells, places
+from musicvae.bars import Bars, Notes, cells, places
+from musicvae.grid import STORED_STEPS_PER_QUARTER, Grid
 from musicvae.song import Key, Meter, Song, Tempo
 
 

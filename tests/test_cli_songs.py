@@ -3,18 +3,26 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
+import torch
 from click.testing import CliRunner, Result
-from music import band_song, chorale_song, corpus_folder
+from hypothesis import HealthCheck, given, settings
+from hypothesis.strategies import floats
+from music import band_song, chorale_song, corpus_folder, part_of
+from strategies import songs
 
-from musicvae import MusicVAE, Song
+from musicvae import Bars, MusicVAE, Song
 from musicvae.checkpoints import load, load_tensors, save_tensors
 from musicvae.cli import main
 from musicvae.config import load_preset
+from musicvae.formats import midi
+from musicvae.latent import between
+from musicvae.song import Meter
 from musicvae.training import train
 
 
@@ -107,7 +115,7 @@ def test_sample_writes_songs_that_are_music(here) -> None:
         assert len(np.unique(velocities)) > 3
         contents.add(Path(line["path"]).read_bytes())
     assert len(contents) == 8
-    assert "seed 3" in result.stderr and "the newest finished run" in result.stderr
+    assert "seed 3" in result.stderr and "the newest run" in result.stderr
 
 
 def test_the_same_seed_writes_the_same_bytes_under_the_next_free_numbers(here) -> None:
@@ -127,6 +135,9 @@ def test_sample_obeys_tempo_key_meter_and_bars(here) -> None:
     assert song.key.fifths.tolist() == [2]
     fails(run("sample", "--meter", "17/4"), "17/4", "at most 24 cells")
     fails(run("sample", "--meter", "waltz"), "waltz", "3/4")
+    fails(run("sample", "--meter", "²/4"), "²/4", "3/4")
+    if not torch.cuda.is_available():
+        fails(run("sample", "--device", "cuda"), "--device cuda", "--device cpu")
 
 
 def test_audio_is_heard_not_clipped_and_as_long_as_the_song(here) -> None:
@@ -180,6 +191,52 @@ def test_from_python_it_is_the_same(here) -> None:
     assert model.sample(2, bars=4, seed=5) == model.sample(2, bars=4, seed=5)
     assert len(song.to_pretty_midi().instruments) == 4
     assert song.to_roll().shape == (6, 4, 3, 12, 128)
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@given(a=songs(), b=songs(), t=floats(0.05, 0.95))
+def test_any_two_songs_meet_in_the_middle(trained, a: Song, b: Song, t: float) -> None:
+    """Whatever meters, pickups, odd bars and parts: as many bars as asked for, and the length kept
+    when the song is written and read."""
+    model = MusicVAE.load(trained / "checkpoints" / "tiny" / "model.safetensors")
+    one, other = model.encode(a), model.encode(b)
+    assert model.decode(one).end_ticks == a.end_ticks
+    if not (one.owners and other.owners and len(one.bars) and len(other.bars)):
+        return
+    mixed = between(one, other, t, model.preset.grid.bars)
+    assert len(mixed.bars) == max(1, round((1 - t) * len(one.bars) + t * len(other.bars)))
+    song = model.decode(mixed)
+    again = midi.from_bytes(midi.to_bytes(song))
+    assert again.end_ticks == song.end_ticks == mixed.bars.frame.end_ticks
+    assert len(Bars.from_song(again)) == len(mixed.bars)
+
+
+def test_a_pickup_stays_one_pickup_on_the_way(here) -> None:
+    model = MusicVAE.load("tiny")
+    hymn = model.encode(Song.read("hymn.mid"))
+    far = model.encode(chorale_song(bars=40))
+    bars = between(hymn, far, 0.4, 2).bars
+    assert (bars.grid.lead > 0).sum() == 1 and bars.grid.lead[0] > 0
+
+
+def test_notes_before_and_across_a_bar_too_long_for_the_model_are_kept(here) -> None:
+    """Nothing is lost where a window cannot be encoded: such notes pass as they are."""
+    notes = [(i * 480, 480, 60 + i % 5, 80) for i in range(15)]
+    notes += [(2 * 1920 - 60, 50, 72, 90), (2 * 1920 - 3, 200, 74, 90), (3 * 1920, 2000, 76, 90)]
+    meter = Meter(ticks=[0, 3840, 3840 + 7 * 1920], numerator=[4, 7, 4], denominator=[4, 1, 4])
+    song = Song.new([part_of(notes)], end_ticks=3840 + 9 * 1920)
+    song = replace(song, meter=meter)
+    model = MusicVAE.load("tiny")
+    encoding = model.encode(song)
+    aside = encoding.untouched[0]
+    late = song.parts[0].onset_ticks >= 2 * 1920 - 60
+    assert set(song.parts[0].onset_ticks[late].tolist()) <= set(aside.onset_ticks.tolist())
+    kept = model.decode(encoding).parts[0]
+    exact = list(zip(kept.onset_ticks, kept.duration_ticks, kept.pitch, strict=True))
+    assert all(
+        note in exact
+        for note in zip(aside.onset_ticks, aside.duration_ticks, aside.pitch, strict=True)
+    )
 
 
 # -- what a user may get wrong ------------------------------------------------------------------

@@ -16,7 +16,7 @@ ROOT = Path(musicvae.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("files", "song", "config"),
-    ("bars", "keys"),
+    ("grid", "bars", "keys"),
     ("formats", "rolls", "windows", "parts"),
     ("corpora", "corruptions", "attributes", "metrics", "dynamics"),
     ("dataset", "models"),
@@ -31,6 +31,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Rooms of one floor that may know each other, and why.
 NEIGHBOURS = {
+    ("bars", "grid"): "bars are notes on a grid",
     ("models", "dataset"): "a model takes the Batch that the dataset makes",
 }
 # Deferred imports that reach up: conveniences of a lower floor.

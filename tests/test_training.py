@@ -14,12 +14,12 @@ import time
 import numpy as np
 import pytest
 import torch
-from music import corpus_folder
+from music import chorale_song, corpus_folder
 
 from musicvae.checkpoints import MODEL_FILE, STATE_FILE, load, load_tensors
 from musicvae.config import load_preset
 from musicvae.dataset import Shards, Windows, prepare_cached
-from musicvae.errors import CheckpointError, DataError
+from musicvae.errors import CheckpointError, DataError, TrainingError
 from musicvae.training import train
 from musicvae.training.callbacks import Warner
 from musicvae.training.data import Steps
@@ -80,6 +80,28 @@ def test_another_seed_gives_other_weights(folder, preset, tmp_path) -> None:
     train(folder, preset, tmp_path / "a", steps=3)
     train(folder, preset.with_settings(["training.seed=1"]), tmp_path / "b", steps=3)
     assert not equal(tmp_path / "a" / STATE_FILE, tmp_path / "b" / STATE_FILE)
+
+
+def test_a_run_killed_before_its_state_was_written_can_begin_again(
+    folder, preset, tmp_path
+) -> None:
+    train(folder, preset, tmp_path / "run", steps=2, on_step=Stop(1))
+    (tmp_path / "run" / STATE_FILE).unlink()
+    assert train(folder, preset, tmp_path / "run", steps=2).steps == 2
+
+
+def test_resuming_can_make_a_run_longer(folder, preset, tmp_path) -> None:
+    train(folder, preset, tmp_path / "run", steps=4)
+    assert train(folder, preset, tmp_path / "run", steps=9, resume=True).steps == 9
+    longer = train(folder, preset, tmp_path / "run", minutes=0.02, resume=True)
+    assert longer.steps > 9 and load(longer.model).provenance["finished"]
+
+
+def test_songs_that_give_no_window_are_told(tmp_path, preset) -> None:
+    for i in range(4):
+        chorale_song(bars=3, meter=(7, 1), seed=i).save(tmp_path / "long" / f"{i}.mid")
+    with pytest.raises(DataError, match=r"no window .* bar of over 24 cells"):
+        train(tmp_path / "long", preset, tmp_path / "run", steps=1)
 
 
 def test_a_run_is_never_overwritten(folder, preset, tmp_path) -> None:
@@ -167,17 +189,18 @@ def test_a_healthy_run_says_nothing() -> None:
 
 
 def test_divergence_stops_the_run_and_keeps_the_best(folder, preset, tmp_path) -> None:
-    said: list[str] = []
 
     def poison(module) -> None:
         if module.plan.step == 12:
             for parameter in module.vae.parameters():
                 parameter.data.fill_(float("nan"))
 
-    result = train(folder, preset, tmp_path / "run", steps=40, on_step=poison, say=said.append)
-    assert any(words.startswith("diverged") for words in said)
-    weights = load(result.model).under("model")
+    with pytest.raises(TrainingError, match=r"run: the loss stopped being a number .* best model"):
+        train(folder, preset, tmp_path / "run", steps=40, on_step=poison)
+    weights = load(tmp_path / "run" / MODEL_FILE).under("model")
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
+    state, _ = load_tensors(tmp_path / "run" / STATE_FILE)
+    assert all(torch.isfinite(tensor).all() for tensor in state.values())
 
 
 KILLED = """
@@ -196,9 +219,6 @@ def test_killed_at_random_moments_and_resumed(folder, tmp_path) -> None:
     run, rng, kills = tmp_path / "killed", random.Random(0), 0
     for _ in range(40):
         how = "resume" if (run / STATE_FILE).exists() else "new"
-        if how == "new" and run.exists():
-            for left in run.glob(MODEL_FILE):
-                left.unlink()
         process = subprocess.Popen([sys.executable, "-c", KILLED, str(folder), str(run), how])
         try:
             process.wait(timeout=rng.uniform(4, 9))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -84,7 +85,14 @@ def progress_bar(description: str) -> Iterator[Advance]:
 def emit(as_json: bool, kind: str, *, path: str | Path, **fields: Any) -> None:
     """Print one JSON line on stdout, if JSON was asked for: `schema`, `kind`, `path`, and more."""
     if as_json:
-        line = {"schema": SCHEMA, "kind": kind, "path": str(path), **fields}
+        finite = {k: v for k, v in fields.items() if not isinstance(v, float) or math.isfinite(v)}
+        line = {
+            "schema": SCHEMA,
+            "kind": kind,
+            "path": str(path),
+            **dict.fromkeys(fields),
+            **finite,
+        }
         click.echo(json.dumps(line, ensure_ascii=False, allow_nan=False, default=str))
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from musicvae.cli.common import console, emit
-from musicvae.errors import DataError, WriteError
+from musicvae.cli.common import console, emit, named_path
+from musicvae.errors import DataError
 from musicvae.files import next_free, writable_folder
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def load_model(checkpoint: str | None, device: str, seed: int | None = None) -> 
     why = (
         ""
         if checkpoint
-        else " (the newest finished run)"
+        else " (the newest run)"
         if path.name == "model.safetensors"
         else " (shipped)"
     )
@@ -81,8 +81,8 @@ class Writer:
         path, nth = self.folder / f"{stem}.mid", 2
         while path in self._taken:
             path, nth = self.folder / f"{stem}-{nth}.mid", nth + 1
-        if path.exists() and not force:
-            raise WriteError(path, "exists already", "say --force to overwrite it")
+        for target in (path, path.with_suffix(".wav")) if self.audio else (path,):
+            named_path(target, force=force)
         self._taken.add(path)
         self._write(song, path, note, figures)
 

@@ -44,7 +44,7 @@ _RUN = "MUSICVAE_RUN"
 @click.option(
     "--set", "settings", multiple=True, metavar="A.B=C", help="Change one value of the preset."
 )
-@click.option("--seed", type=int, help="Seed of the split, the weights and the noise.")
+@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of split, weights and noise.")
 @click.option(
     "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
 )
@@ -53,7 +53,7 @@ _RUN = "MUSICVAE_RUN"
 )
 @click.option(
     "--precision",
-    type=click.Choice(["auto", "32-true", "bf16-mixed", "16-mixed"]),
+    type=click.Choice(["auto", "32-true", "bf16-mixed"]),
     default="auto",
     show_default=True,
 )

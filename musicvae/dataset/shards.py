@@ -17,12 +17,13 @@ from typing import Any
 
 import numpy as np
 
-from musicvae.bars import Bars, Grid, Notes
+from musicvae.bars import Bars, Notes
 from musicvae.errors import DataError
 from musicvae.files import replacing, write_bytes
+from musicvae.grid import Grid
 from musicvae.song import Ints, Key, Meter, Part, Song, Tempo
 
-FORMAT = 1
+FORMAT = 2
 SONGS_PER_SHARD = 512
 _NOTE_COLUMNS = tuple(f.name for f in fields(Notes))
 _BAR_COLUMNS = ("steps", "lead", "numerator", "denominator", "start_ticks", "length_ticks")
@@ -39,8 +40,12 @@ class StoredSong:
 
 
 def fingerprints(bars: Bars) -> Ints:
-    """A hash for each bar of at least four notes, blind to transposition. int64, sorted."""
-    notes, found = bars.notes, []
+    """A hash for each bar of at least four notes, blind to transposition. int64, sorted.
+
+    Drums are never transposed, so they count only in a song that has nothing else.
+    """
+    pitched = np.array([not part.is_drum for part in bars.frame.parts], bool)[bars.notes.part]
+    notes, found = bars.notes.take(pitched) if pitched.any() else bars.notes, []
     bounds = np.searchsorted(notes.bar, np.arange(len(bars) + 1))
     for begin, end in pairwise(bounds):
         if end - begin < 4:

@@ -7,7 +7,7 @@ a cluster is never divided. Which clusters are held out follows from their conte
 from __future__ import annotations
 
 import hashlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 
 import numpy as np
@@ -44,25 +44,31 @@ def clusters(fingerprints: Sequence[Ints]) -> list[int]:
 
     for (first, second), count in shared.items():
         fewest = min(len(fingerprints[first]), len(fingerprints[second]))
-        if count >= _SHARED * fewest and fewest:
+        if count >= max(2, _SHARED * fewest):
             one, other = sorted((root(first), root(second)))
             parent[other] = one
     return [root(song) for song in range(len(fingerprints))]
 
 
 def split(fingerprints: Sequence[Ints], names: Sequence[str], seed: int = 0) -> list[str]:
-    """`train`, `valid` or `test` for each song: 80, 10 and 10 hundredths, by cluster.
+    """`train`, `valid` or `test` for each song: 80, 10 and 10 hundredths, whole clusters each.
 
-    With fewer than 20 clusters there is no test split; with a single one nothing is held out.
+    With fewer than 20 songs there is no test split; with a single cluster nothing is held out.
     """
     cluster = clusters(fingerprints)
-    heads = sorted(set(cluster), key=lambda head: _order(fingerprints[head], names[head], seed))
-    held = max(1, round(0.1 * len(heads))) if len(heads) > 1 else 0
-    tested = held if len(heads) >= 20 else 0
-    place = {
-        head: "valid" if i < held else "test" if i < held + tested else "train"
-        for i, head in enumerate(heads)
-    }
+    size = Counter(cluster)
+    heads = sorted(size, key=lambda head: _order(fingerprints[head], names[head], seed))
+    held = max(1, round(0.1 * len(cluster)))
+    room = {"valid": held, "test": held if len(cluster) >= 20 else 0}
+    place = dict.fromkeys(heads, "train")
+    if len(heads) > 1:
+        for head in heads:
+            where = next((where for where, left in room.items() if size[head] <= left), "train")
+            place[head] = where
+            if where in room:
+                room[where] -= size[head]
+        if "valid" not in place.values():  # every cluster is larger than a tenth
+            place[min(heads, key=lambda head: size[head])] = "valid"
     return [place[head] for head in cluster]
 
 

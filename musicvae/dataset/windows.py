@@ -18,12 +18,14 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from musicvae.bars import Bars, Grid, Notes
+from musicvae.bars import Bars, Notes
 from musicvae.config import Preset, load_preset
 from musicvae.dataset.prepare import prepare_cached
 from musicvae.dataset.shards import Shards
+from musicvae.dataset.split import SPLITS
 from musicvae.dataset.split import split as split_songs
-from musicvae.errors import DataError
+from musicvae.errors import ConfigError, DataError
+from musicvae.grid import Grid
 from musicvae.keys import diatonic_key
 from musicvae.parts import Group, into_slots
 from musicvae.song import Ints
@@ -178,6 +180,8 @@ class Windows(Dataset[Batch]):
         shards = folder if isinstance(folder, Shards) else Shards(prepare_cached(folder))
         self.preset = load_preset(preset) if isinstance(preset, str) else preset
         self.split = split
+        if split not in (*SPLITS, "all"):
+            raise ConfigError(f"split {split!r}: use one of {', '.join(SPLITS)} or all")
         songs = list(shards)
         place = split_songs([s.fingerprints for s in songs], [s.path for s in songs], seed)
         chosen = [s for s, where in zip(songs, place, strict=True) if split in (where, "all")]
@@ -195,6 +199,12 @@ class Windows(Dataset[Batch]):
             )
         self.cutter = WindowCutter(self.sources, self.preset)
         self.source, self.first, self.left_out = self.cutter.windows(hop)
+        if not len(self.first):
+            reasons = ", ".join(f"{n} {why}" for why, n in self.left_out.items() if n)
+            raise DataError(
+                f"{shards.folder}: no window of the {split} split fits preset {self.preset.name} "
+                f"({reasons}); choose another preset"
+            )
         self.n_bars = int(sum({s.path: len(s.bars) for s in self.sources}.values()))
 
     def __len__(self) -> int:

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 DRUM_CHANNEL = 9
 _MELODIC = [c for c in range(16) if c != DRUM_CHANNEL]
-_MAX_TICKS_PER_QUARTER = 0x7FFF
 
 
 def read(path: str | Path) -> Song:
@@ -52,7 +51,9 @@ def from_bytes(content: bytes, path: str | Path = "<bytes>") -> Song:
     return Song(
         ticks_per_quarter=int(score.ticks_per_quarter),
         parts=tuple(_part(track) for track in score.tracks if len(track.notes)),
-        tempo=Tempo(ticks=_times(score.tempos), us_per_quarter=_each(score.tempos, "mspq")),
+        tempo=Tempo(
+            ticks=_times(score.tempos), us_per_quarter=np.maximum(_each(score.tempos, "mspq"), 1)
+        ),
         meter=_meter(score.time_signatures),
         key=Key(
             ticks=_times(score.key_signatures),
@@ -72,8 +73,7 @@ def to_bytes(song: Song, *, note: str = "") -> bytes:
     """The bytes of a format 1 MIDI file: a conductor track, then one track a part."""
     import mido
 
-    tpq = min(song.ticks_per_quarter, _MAX_TICKS_PER_QUARTER)
-    midi = mido.MidiFile(type=1, ticks_per_beat=tpq, charset="utf-8")
+    midi = mido.MidiFile(type=1, ticks_per_beat=song.ticks_per_quarter, charset="utf-8")
     midi.tracks.append(_conductor_track(song, note))
     for part, channel in zip(song.parts, _channels(song.parts), strict=True):
         midi.tracks.append(_part_track(part, channel, song.end_ticks))
@@ -203,7 +203,7 @@ def _conductor_track(song: Song, note: str) -> Any:
     for tick, numerator, denominator in zip(
         meter.ticks, meter.numerator, meter.denominator, strict=True
     ):
-        values = {"numerator": int(numerator), "denominator": int(denominator)}
+        values = {"numerator": min(int(numerator), 255), "denominator": int(denominator)}
         events.append((int(tick), 1, MetaMessage("time_signature", **values)))
     for tick, us in zip(tempo.ticks, tempo.us_per_quarter, strict=True):
         pace = int(np.clip(us, 1, 0xFFFFFF))

@@ -104,6 +104,7 @@ class ListDecoder(CellDecoder):
         until = torch.zeros(B, lay.parts, lay.pitches, dtype=torch.long, device=z.device)
         chosen = torch.zeros(*onset.shape, lay.pitches, dtype=torch.bool)
         duration = torch.ones(onset.shape, dtype=torch.long)
+        single = self.single.tolist()
         rows = self.heard.weight.view(lay.steps + 1, lay.parts, lay.pitches, -1)
 
         def hear(step: int, part: int, row: int, begin: Tensor) -> Tensor:
@@ -111,7 +112,10 @@ class ListDecoder(CellDecoder):
             new = chosen[:, row, part].to(z.device)
             length = duration[:, row, part].to(z.device)
             end = torch.where(new, (begin + length)[:, None], 0)
-            until[:, part] = torch.where(new, end, until[:, part])
+            if single[part]:  # a voice leaves its note for the next one, as in training
+                until[:, part] = torch.where(new.any(-1, keepdim=True), end, until[:, part])
+            else:
+                until[:, part] = torch.where(new, end, until[:, part])
             n = new.sum(1, keepdim=True)
             heard: Tensor = new.float() @ rows[step, part] + n * self.heard_duration(length)
             return heard

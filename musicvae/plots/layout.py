@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.bars import Bars, Grid
+from musicvae.bars import Bars
+from musicvae.grid import Grid
 from musicvae.plots.style import DRUMS, part_colour
 from musicvae.song import Ints, Part, Song
 

@@ -51,6 +51,7 @@ class Keeper(pl.Callback):
         self.folder, self.held_out, self.windows = folder, held_out, windows
         self.provenance, self.say, self.on_check = provenance, say, on_check
         self.best = -1.0
+        self.diverged = False
         self.rows: list[dict[str, float]] = []
         self.warner = Warner(say)
 
@@ -59,12 +60,11 @@ class Keeper(pl.Callback):
     ) -> None:
         """Validate and save if it is time; end the run when its plan is done."""
         if not all(math.isfinite(value) for value in module.latest.values()):
-            self.say(
-                "diverged: the loss is no longer a number; the best model so far is kept. "
-                "Try a lower rate: --set training.learning_rate=0.0005"
-            )
-            trainer.should_stop = True
+            self._diverged(trainer)
             return
+        if trainer.world_size > 1:  # a Ctrl-C that one process saw is for all
+            stop = trainer.strategy.reduce_boolean_decision(trainer.should_stop, all=False)
+            trainer.should_stop = stop
         if module.plan.check_due:
             self.check(module)
         if module.plan.done:
@@ -74,6 +74,9 @@ class Keeper(pl.Callback):
         """Validate, keep the model if it is the best so far, and save the state."""
         plan = module.plan
         scores = free_running(module.averaged, self.held_out)
+        if not math.isfinite(scores["loss"]):
+            self._diverged(module.trainer)
+            return
         row = {
             "step": float(plan.step),
             "minutes": plan.elapsed_s / 60,
@@ -86,6 +89,7 @@ class Keeper(pl.Callback):
             module.logger.log_metrics(row, step=plan.step)
         self.warner.look(self.rows, module.preset.training.kl_target_bits)
         plan.checked()
+        _agree(module)
         if module.global_rank == 0:
             if scores["f1"] >= self.best or not (self.folder / MODEL_FILE).exists():
                 self.best = scores["f1"]
@@ -94,6 +98,14 @@ class Keeper(pl.Callback):
                 self.finish()
             self.save_state(module)
         self.on_check(row)
+
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
+        """All processes of a distributed run go by the plan of the first."""
+        _agree(pl_module)
+
+    def _diverged(self, trainer: pl.Trainer) -> None:
+        """Stop; nothing is saved any more, so the best model and the last good state stay."""
+        self.diverged = trainer.should_stop = True
 
     @property
     def kept(self) -> dict[str, float]:
@@ -205,6 +217,13 @@ class Interruptible(pl.Callback):
         """Give the signal back."""
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
+
+
+def _agree(module: TrainingModule) -> None:
+    """Let the first process's plan hold for all: each would measure a pace of its own."""
+    plan, strategy = module.plan, module.trainer.strategy
+    if module.trainer.world_size > 1:
+        plan.total_steps, plan.next_check = strategy.broadcast((plan.total_steps, plan.next_check))
 
 
 def prior_tensors(prior: Any) -> dict[str, Any]:

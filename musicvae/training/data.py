@@ -13,6 +13,7 @@ import pytorch_lightning as pl
 from torch.utils.data import DataLoader, IterableDataset
 
 from musicvae.dataset import Batch, Windows
+from musicvae.errors import DataError
 
 _JITTER = np.array([-7, -5, -2, -1, 1, 2, 5, 7])
 
@@ -32,7 +33,9 @@ class Steps(IterableDataset[Batch]):
         world: int = 1,
     ) -> None:
         self.windows = windows
-        self.size = min(batch, len(windows))
+        self.size = min(batch, len(windows)) // world * world
+        if not self.size:
+            raise DataError(f"{len(windows)} windows are too few for {world} processes")
         self.per_epoch = max(1, len(windows) // self.size)
         self.seed, self.key_jitter, self.start = seed, key_jitter, start
         self.rank, self.world = rank, world

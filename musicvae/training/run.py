@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import logging
+import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -17,12 +18,13 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from musicvae.checkpoints import MODEL_FILE, STATE_FILE, load_tensors
+from musicvae.checkpoints import MODEL_FILE, STATE_FILE, is_finished, load_tensors
 from musicvae.config import Preset, preset_from_dict
 from musicvae.dataset import Batch, Shards, Windows, prepare_cached
 from musicvae.dataset.prepare import Progress
-from musicvae.errors import CheckpointError, DataError
+from musicvae.errors import CheckpointError, DataError, TrainingError
 from musicvae.files import writable_folder, write_bytes
+from musicvae.models import pick_device
 from musicvae.models.objectives import deterministic_noise, elbo
 from musicvae.models.vae import n_parameters
 from musicvae.training.callbacks import Interruptible, Keeper
@@ -85,7 +87,7 @@ def train(
     on_plan: Callable[[Announcement], None] | None = None,
     on_step: Callable[[TrainingModule], None] | None = None,
     on_check: Callable[[dict[str, float]], None] | None = None,
-    say: Callable[[str], None] = lambda words: None,
+    say: Callable[[str], None] | None = None,
 ) -> TrainingResult:
     """Train `preset` on the songs under `source`, writing to `folder`.
 
@@ -106,13 +108,16 @@ def train(
     Raises `DataError` without usable songs, `CheckpointError` when a run cannot be resumed or
     would be overwritten, `WriteError` when `folder` cannot be written.
     """
+    if int(os.environ.get("LOCAL_RANK", "0")):  # one process of a distributed run does the talking
+        on_plan = on_step = on_check = say = None
+    say = say or (lambda words: None)
     target = Path(folder)
     state: dict[str, Any] = {}
     tensors: dict[str, Any] = {}
     if resume:
         tensors, state = load_tensors(target / STATE_FILE)
         preset = preset_from_dict(state["preset"], str(target))
-    elif (target / MODEL_FILE).exists() or (target / STATE_FILE).exists():
+    elif (target / STATE_FILE).exists() or is_finished(target / MODEL_FILE):
         raise CheckpointError(
             target, "holds a run already", "choose --name, or go on with --resume"
         )
@@ -138,13 +143,16 @@ def train(
             pace, minutes=preset.training.minutes if minutes is None else minutes, steps=steps
         )
     announcement = Announcement(
-        counts={w.split: dict(w.counts()) for w in (windows, held_out)},
+        counts={
+            "train": dict(windows.counts()),
+            "valid": dict(held_out.counts()) if held_out.split == "valid" else {},
+        },
         files=shards.index["report"]["files"],
         skipped=shards.index["report"]["skipped"],
         left_out=windows.left_out,
         untouched_notes=windows.n_untouched,
         parameters=n_parameters(module.vae),
-        device=_device_name(device),
+        device=pick_device(device),
         windows_per_s=Steps(windows, batch=preset.training.batch, seed=0, key_jitter=0).size / pace,
         total_steps=plan.total_steps,
         epochs=plan.total_steps * preset.training.batch / max(len(windows), 1),
@@ -174,7 +182,7 @@ def train(
     if not plan.done:
         with _quiet():
             trainer = pl.Trainer(
-                accelerator=device,
+                accelerator=pick_device(device),
                 devices=devices,
                 strategy="ddp" if devices > 1 else "auto",
                 precision=precision,  # type: ignore[arg-type]
@@ -189,8 +197,13 @@ def train(
                 num_sanity_val_steps=0,
             )
             trainer.fit(module, datamodule=WindowsModule(windows, start=plan.step))
-            if stopper.interrupted and not plan.done:
+            if stopper.interrupted and not plan.done and not keeper.diverged:
                 keeper.check(module)
+            if keeper.diverged:
+                raise TrainingError(
+                    f"{target}: the loss stopped being a number at step {plan.step:,}; the best "
+                    "model so far is kept there. Try --set training.learning_rate=0.0005"
+                )
     return TrainingResult(
         folder=target,
         model=target / MODEL_FILE,
@@ -225,7 +238,7 @@ def _held_out(shards: Shards, preset: Preset, seed: int, say: Callable[[str], No
 def _pace(module: TrainingModule, windows: Windows, device: str, precision: str) -> float:
     """Seconds of one training step, measured on a copy that is thrown away."""
     training = module.preset.training
-    where = torch.device(_device_name(device))
+    where = torch.device(pick_device(device))
     vae = copy.deepcopy(module.vae).to(where)
     steps = Steps(windows, batch=training.batch, seed=training.seed, key_jitter=0.0)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=1e-9)
@@ -247,19 +260,11 @@ def _precision(precision: str, device: str) -> str:
     """bf16 pays on GPUs, and on processors with instructions for it; elsewhere it is slower."""
     if precision != "auto":
         return precision
-    if _device_name(device) == "cpu":
+    if pick_device(device) == "cpu":
         probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
         able = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
         return "bf16-mixed" if able else "32-true"
-    return "bf16-mixed" if _device_name(device) == "cuda" else "32-true"
-
-
-def _device_name(device: str) -> str:
-    if device != "auto":
-        return device
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
+    return "bf16-mixed" if pick_device(device) == "cuda" else "32-true"
 
 
 @contextmanager
