@@ -122,6 +122,8 @@ class TrainingConfig:
     """Decay of the running average of weights that is validated and kept."""
     key_jitter: float = 0.3
     """Share of windows whose key is moved by a fifth or a step before it is learned from."""
+    part_dropout: float = 0.15
+    """Share of windows learned from with some of their parts left out."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -131,6 +133,8 @@ class TrainingConfig:
         _need(self.learning_rate > 0, "training.learning_rate", "more than 0")
         _need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
         _need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
+        _need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
+        _need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
 
 
 @dataclass(frozen=True, kw_only=True)

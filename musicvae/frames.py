@@ -42,12 +42,12 @@ def chosen_meter(
     """The meter asked for, else the most frequent one. Raises `ConfigError` if it does not fit."""
     usual: dict[str, int] = provenance.get("meters", {})
     name = meter or max(usual, key=lambda m: usual[m], default=preset.meters[0])
-    found = re.fullmatch(r"([0-9]{1,3})/(1|2|4|8|16)", name)
+    found = re.fullmatch(r"([1-9][0-9]{0,2})/(1|2|4|8|16)", name)
     if not found:
         raise ConfigError(f"meter {name!r}: write it as 4/4, 3/4, 6/8, ...")
     numerator, denominator = (int(number) for number in found.groups())
     limit, quarter = preset.grid.max_steps, preset.grid.steps_per_quarter
-    if numerator < 1 or 4 * quarter * numerator > limit * denominator:
+    if 4 * quarter * numerator > limit * denominator:
         raise ConfigError(f"meter {name}: preset {preset.name} has at most {limit} cells a bar")
     return numerator, denominator
 

@@ -62,6 +62,8 @@ class Encoding:
     bars: Bars
     owners: tuple[Ints, ...]
     """For each group the song's part in each slot, -1 where a slot is empty. `(R,)` each"""
+    active: tuple[NDArray[np.bool_], ...]
+    """For each group the bars in which each slot sounds. `(N, R)` each"""
     key: int
     """Semitones taken off every melodic pitch before encoding."""
     mu: Latents
@@ -117,6 +119,7 @@ def between(a: Encoding, b: Encoding, t: float, window_bars: int) -> Encoding:
     return replace(
         near,
         bars=bars,
+        active=tuple(each[bar] for each in near.active),
         mu=np.stack(mus),
         sigma=np.stack(sigmas),
         untouched=tuple(_moved(part, near.bars, bar, bars) for part in near.untouched),

@@ -87,6 +87,7 @@ class MusicVAE:
         return Encoding(
             bars=replace(bars, notes=Notes.concatenate([])),
             owners=tuple(source.group.owner for source in sources),
+            active=tuple(source.active for source in sources),
             key=sources[0].key if sources else 0,
             mu=mu,
             sigma=sigma,
@@ -111,8 +112,8 @@ class MusicVAE:
         bars, path = encoding.bars, encoding.mu if z is None else z
         none = Notes.concatenate([])
         sources = [
-            Source(bars=bars, group=Group(notes=none, owner=owner), key=encoding.key)
-            for owner in encoding.owners
+            Source(bars=bars, group=Group(notes=none, owner=owner), key=encoding.key, active=active)
+            for owner, active in zip(encoding.owners, encoding.active, strict=True)
         ]
         found = self._notes(sources, path, temperature, seed)
         groups = [
@@ -161,13 +162,14 @@ class MusicVAE:
         rng, preset = np.random.default_rng(seed), self.preset
         chosen = chosen_meter(preset, self.provenance, meter)
         every_slot = np.arange(len(preset.parts))
+        everywhere = np.ones((bars, len(preset.parts)), bool)
         sources = []
         for _ in range(n):
             tonic = chosen_key(self.provenance, key, rng)
             pace = chosen_tempo(preset, self.provenance, qpm, rng)
             frame = blank_bars(preset, bars, chosen, pace, tonic)
             group = Group(notes=Notes.concatenate([]), owner=every_slot)
-            sources.append(Source(bars=frame, group=group, key=tonic))
+            sources.append(Source(bars=frame, group=group, key=tonic, active=everywhere))
         n_windows = -(-bars // preset.grid.bars)
         z = self._paths(n, n_windows, preset.meter_id(*chosen), temperature, rng)
         if settle is None:

@@ -179,6 +179,19 @@ def test_reconstruct_keeps_length_tempo_meter_and_programs(here) -> None:
     fails(run("reconstruct", "band.mid", "--out", "back"), "band.mid", "--force")
 
 
+def test_a_part_is_silent_where_it_was_silent(here) -> None:
+    """Solos one after another: each bar comes back in the part that played it, and no other."""
+    tpq, parts = 480, []
+    for i in range(6):
+        notes = [(i * 1920 + q * tpq, tpq, 60 + 2 * q, 80) for q in range(4)]
+        parts.append(part_of(notes, f"solo {i}", i))
+    song = Song.new(parts, end_ticks=6 * 1920)
+    made = MusicVAE.load("tiny").reconstruct(song)
+    for i, part in enumerate(made.parts):
+        assert set((part.onset_ticks // 1920).tolist()) <= {i}
+    assert made.n_notes > 0
+
+
 def test_from_python_it_is_the_same(here) -> None:
     model = MusicVAE.load()
     assert MusicVAE.load("tiny").hash == model.hash
@@ -302,6 +315,10 @@ def test_nothing_fits(here) -> None:
     "words",
     [
         ("sample", "--n", "0"),
+        ("sample", "--tempo", "nan"),
+        ("sample", "--temperature", "inf"),
+        ("train", "data/midi", "--minutes", "nan"),
+        ("train", "data/midi", "--name", "../x"),
         ("interpolate", "hymn.mid"),
         ("interpolate", "hymn.mid", "band.mid", "--steps", "1"),
         ("train", "data/midi", "--minutes", "1", "--steps", "5"),

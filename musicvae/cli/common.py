@@ -23,6 +23,17 @@ SCHEMA = 1
 Advance = Callable[[int, int], None]
 
 
+class Finite(click.FloatRange):
+    """A number within a range; `nan` and `inf`, which Python reads as numbers, are refused."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The number, or a usage error."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is not a finite number.", param, ctx)
+        return number
+
+
 def _drawn(ctx: click.Context, param: click.Parameter, value: int | None) -> int:
     return secrets.randbelow(2**31) if value is None else value
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from musicvae.cli.common import checkpoint_option, device_option, json_option, seed_option
+from musicvae.cli.common import Finite, checkpoint_option, device_option, json_option, seed_option
 from musicvae.cli.songs import Writer, audio_option, load_model
 
 
@@ -26,7 +26,7 @@ from musicvae.cli.songs import Writer, audio_option, load_model
 )
 @click.option(
     "--temperature",
-    type=click.FloatRange(min=0),
+    type=Finite(min=0),
     default=1.0,
     show_default=True,
     help="Below 1 nearer to the usual, above 1 bolder.",
@@ -34,7 +34,7 @@ from musicvae.cli.songs import Writer, audio_option, load_model
 @click.option(
     "--tempo",
     "qpm",
-    type=click.FloatRange(20, 400),
+    type=Finite(20, 400),
     help="Quarters a minute; a usual one if not given.",
 )
 @click.option(

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.common import console, emit, json_option, progress_bar
+from musicvae.cli.common import Finite, console, emit, json_option, progress_bar
+from musicvae.config import Preset, load_preset
+from musicvae.errors import DataError
 
 if TYPE_CHECKING:
-    from musicvae.config import Preset
+    from musicvae.dataset import Shards
     from musicvae.training.run import Announcement
 
 
@@ -28,9 +30,7 @@ _RUN = "MUSICVAE_RUN"
 @click.option(
     "--name", help="Name of the run: it writes checkpoints/NAME/. The preset's name if not given."
 )
-@click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), help="Length of the run in minutes."
-)
+@click.option("--minutes", type=Finite(min=0, min_open=True), help="Length of the run in minutes.")
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
@@ -90,15 +90,18 @@ def command(
     from musicvae.checkpoints import find_run
     from musicvae.dataset import Shards, prepare_cached
 
+    if name is not None and (not name or Path(name).name != name):
+        raise click.UsageError(f"--name {name!r}: give a plain name, no path")
+    asked = load_preset(preset_name) if preset_name else None
+    folder = find_run(name) if resume else None
     with progress_bar("reading") as reading:
         prepared = prepare_cached(path, progress=reading)
     from musicvae.training import train
 
-    if resume:
-        folder = find_run(name)
+    if folder is not None:
         preset = _resumed_preset(folder)
     else:
-        preset = _preset(preset_name, Shards(prepared))
+        preset = asked or _chosen(Shards(prepared))
         if seed is not None:
             settings = (*settings, f"training.seed={seed}")
         preset = preset.with_settings(settings)
@@ -135,12 +138,11 @@ def command(
     emit(as_json, "trained", path=str(result.model), steps=result.steps, metrics=result.metrics)
 
 
-def _preset(name: str | None, shards: object) -> Preset:
-    from musicvae.config import load_preset
-
-    if name is not None:
-        return load_preset(name)
-    voices = [sum(not part.is_drum for part in song.bars.frame.parts) for song in shards]  # type: ignore[attr-defined]
+def _chosen(shards: Shards) -> Preset:
+    """The preset that suits what a folder holds; says which, and why."""
+    voices = [sum(not part.is_drum for part in song.bars.frame.parts) for song in shards]
+    if not any(voices):
+        raise DataError("these songs hold drums alone, and no shipped preset learns drums yet")
     single = sum(v == 1 for v in voices) > len(voices) / 2
     chosen = "melody-2bar" if single else "chorale-2bar"
     why = "most songs here have one part" if single else "most songs here have several parts"
@@ -202,7 +204,10 @@ class _Live:
         for reason, paths in sorted(reasons.items(), key=lambda item: -len(item[1]))[:5]:
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
             say(f"         {paths[0]}{more}: {reason}")
-        say(f"songs    {train['songs']:,} to learn from, {valid.get('songs', 0):,} held out")
+        held = valid.get("songs", 0)
+        rest = plan.files - len(plan.skipped) - train["songs"] - held
+        kept = f", {rest:,} for testing or of no use to the preset" if rest else ""
+        say(f"songs    {train['songs']:,} to learn from, {held:,} held out{kept}")
         say(
             f"bars     {train['bars']:,}, in {train['windows']:,} windows "
             f"with {train['notes']:,} notes"

@@ -23,7 +23,7 @@ from musicvae.dataset.shards import (
     write_index,
     write_shard,
 )
-from musicvae.errors import DataError, MusicVAEError, ReadError
+from musicvae.errors import DataError, MusicVAEError, ReadError, WriteError
 from musicvae.files import cache_folder, writable_folder, write_bytes
 from musicvae.song import Song
 
@@ -116,6 +116,11 @@ def prepare_cached(
     key = hashlib.sha256(json.dumps([FORMAT, str(folder.resolve()), state]).encode()).hexdigest()
     target = cache_folder() / "datasets" / key[:24]
     if not is_prepared(target):
+        try:
+            writable_folder(target)
+        except WriteError as error:
+            hint = "set MUSICVAE_CACHE to a folder that can be written"
+            raise WriteError(target, error.reason, hint) from None
         prepare(folder, target, workers=workers, progress=progress)
     return target
 

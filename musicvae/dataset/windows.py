@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from musicvae.bars import Bars, Notes
+from musicvae.bars import Bars, Notes, cells
 from musicvae.config import Preset, load_preset
 from musicvae.dataset.prepare import prepare_cached
 from musicvae.dataset.shards import Shards
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     steps: Tensor  # (B, N) cells of each bar, 0 past the song's end
     lead: Tensor  # (B, N) masked cells at the beginning of a pickup
     meter: Tensor  # (B, N) index in the preset's vocabulary of meters
-    present: Tensor  # (B, R) bool: slots in use
+    present: Tensor  # (B, N, R) bool: slots in which something sounds in each bar
     key: Tensor  # (B,) semitones taken off every pitch of a melodic slot
 
     @property
@@ -57,11 +57,16 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Source:
-    """A run of bars to cut windows from: one group of parts of one song, on a preset's grid."""
+    """A run of bars to cut windows from: one group of parts of one song, on a preset's grid.
+
+    `active` `(N, R)` says in which bars each slot sounds. It is side information, one bit for each
+    part and bar: where a part is silent, it stays silent.
+    """
 
     bars: Bars
     group: Group
     key: int
+    active: NDArray[np.bool_]
     path: str = ""
 
 
@@ -76,8 +81,21 @@ def sources_of(bars: Bars, preset: Preset, path: str = "") -> tuple[list[Source]
     melodic = [g.notes.take(~drums[g.notes.part]) for g in slotted.groups]
     every = Notes.concatenate(melodic)
     key = diatonic_key(every.pitch, every.duration)
-    found = [Source(bars=bars, group=group, key=key, path=path) for group in slotted.groups]
+    found = [
+        Source(bars=bars, group=group, key=key, active=_active(bars.grid, group), path=path)
+        for group in slotted.groups
+    ]
     return found, slotted.untouched
+
+
+def _active(grid: Grid, group: Group) -> NDArray[np.bool_]:
+    """In which bars each slot of a group sounds. `(N, R)`"""
+    notes, R = group.notes, len(group.owner)
+    last = np.searchsorted(grid.base[:-1], cells(grid, notes) + notes.duration - 1, side="right")
+    edges = np.zeros((len(grid) + 1, R), np.int64)
+    np.add.at(edges, (notes.bar, notes.part), 1)
+    np.add.at(edges, (last, notes.part), -1)
+    return np.cumsum(edges, axis=0)[:-1] > 0
 
 
 class WindowCutter:
@@ -99,7 +117,8 @@ class WindowCutter:
             for source, offset in zip(sources, self.offsets[:-1], strict=True)
         ]
         self._cutter = Cutter(self._grid, Notes.concatenate(notes))
-        self._present = np.array([s.group.present for s in sources]).reshape(-1, len(preset.parts))
+        none = np.zeros((0, len(preset.parts)), bool)
+        self._active = np.concatenate([none, *(source.active for source in sources)])
         self.key = np.array([source.key for source in sources], np.int64)
         self._drums = np.array([part.kind == "drums" for part in preset.parts])
         pairs, index = np.unique(
@@ -126,12 +145,23 @@ class WindowCutter:
         use = ~long & ~silent
         return source[use], begin[use], left_out
 
-    def batch(self, source: Ints, first: Ints, shift: Ints | None = None) -> Batch:
-        """These windows as one batch; `shift` moves each from its key by semitones. `(B,)` all."""
+    def batch(
+        self,
+        source: Ints,
+        first: Ints,
+        shift: Ints | None = None,
+        dropped: NDArray[np.bool_] | None = None,
+    ) -> Batch:
+        """These windows as one batch; arrays `(B,)`.
+
+        `shift` moves each from its key by semitones; `dropped` `(B, R)` leaves out parts.
+        """
         size, B = self.preset.grid.bars, len(source)
         at = self.offsets[source] + first
         stop = np.minimum(at + size, self.offsets[source + 1])
         found = self._cutter.cut(at, stop)
+        if dropped is not None:
+            found = found.take(~dropped[found.window, found.part])
         key = self.key[source] + (0 if shift is None else shift)
         melodic = ~self._drums[found.part]
         pitch = found.pitch - np.where(melodic, key[found.window], 0)
@@ -142,13 +172,16 @@ class WindowCutter:
         bar = at[:, None] + np.arange(size)
         real = bar < stop[:, None]
         bar = np.minimum(bar, len(self._grid) - 1)
+        present = self._active[bar] & real[..., None]
+        if dropped is not None:
+            present &= ~dropped[:, None]
         return Batch(
             notes=torch.from_numpy(notes),
             n_notes=torch.from_numpy(count),
             steps=torch.from_numpy(np.where(real, self._grid.steps[bar], 0)),
             lead=torch.from_numpy(np.where(real, self._grid.lead[bar], 0)),
             meter=torch.from_numpy(np.where(real, self.meter[bar], 0)),
-            present=torch.from_numpy(self._present[source]),
+            present=torch.from_numpy(present),
             key=torch.from_numpy(key),
         )
 
@@ -194,15 +227,15 @@ class Windows(Dataset[Batch]):
             self.n_untouched += len(untouched)
         if not self.sources:
             raise DataError(
-                f"{shards.folder}: no song of the {split} split fits preset {self.preset.name}; "
-                "add songs or choose another preset"
+                f"no song of the {split} split fits preset {self.preset.name}: it cannot represent "
+                f"any of {self.n_untouched:,} notes (drums, or out of its range)"
             )
         self.cutter = WindowCutter(self.sources, self.preset)
         self.source, self.first, self.left_out = self.cutter.windows(hop)
         if not len(self.first):
             reasons = ", ".join(f"{n} {why}" for why, n in self.left_out.items() if n)
             raise DataError(
-                f"{shards.folder}: no window of the {split} split fits preset {self.preset.name} "
+                f"no window of the {split} split fits preset {self.preset.name} "
                 f"({reasons}); choose another preset"
             )
         self.n_bars = int(sum({s.path: len(s.bars) for s in self.sources}.values()))
@@ -223,10 +256,15 @@ class Windows(Dataset[Batch]):
             self._max_notes = max(self.batch(p).notes.shape[1] for p in pieces)
         return self._max_notes
 
-    def batch(self, index: Ints | Sequence[int], shift: Ints | None = None) -> Batch:
-        """The windows at `index` as one batch, moved by `shift` semitones each."""
+    def batch(
+        self,
+        index: Ints | Sequence[int],
+        shift: Ints | None = None,
+        dropped: NDArray[np.bool_] | None = None,
+    ) -> Batch:
+        """The windows at `index` as one batch; `shift`, `dropped` as in `WindowCutter.batch`."""
         which = np.asarray(index)
-        return self.cutter.batch(self.source[which], self.first[which], shift)
+        return self.cutter.batch(self.source[which], self.first[which], shift, dropped)
 
     def meter_of(self, index: Ints) -> Ints:
         """The meter of the first bar of each window, in the preset's vocabulary. `(B,)`"""

@@ -110,7 +110,13 @@ def _unwrap(content: bytes) -> bytes:
 def _check_chunks(content: bytes, path: str | Path) -> None:
     """Refuse what symusic would read in part without a word: no MIDI at all, or cut short."""
     if content[:4] != b"MThd":
-        what = "empty file" if not content else "not a MIDI file (no MThd header)"
+        score = Path(path).suffix.lower() in (".mxl", ".musicxml", ".xml", ".abc", ".krn")
+        kind = (
+            "a score; this version reads MIDI alone"
+            if score
+            else "not a MIDI file (no MThd header)"
+        )
+        what = kind if content else "empty file"
         raise ReadError(path, what, "give a .mid exported by a sequencer or notation program")
     if len(content) < 14:
         raise ReadError(path, "truncated in its header", "copy or export it again")

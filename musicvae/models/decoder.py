@@ -78,10 +78,13 @@ class CellDecoder(nn.Module):
         lay, B, rows = self.layout, len(x), x.shape[1] * self.layout.steps
         cell = self.cell(x).reshape(B, rows, lay.parts, self.rank)
         carried = self.carried(x[:, 0]).reshape(B, 1, lay.parts, self.rank)
-        open_ = packing.pack(lay.open_steps(batch)).bool().reshape(B, rows, 1)
-        onset = self.onset(x).reshape(B, rows, lay.parts).masked_fill(~open_, _NEVER)
+        # Nothing starts past a bar's end, or where a part is silent.
+        able = lay.open_steps(batch)[..., None] & lay.sounding(batch)[:, :, None]
+        able = packing.pack(able.flatten(2)).bool().reshape(B, rows, lay.parts)
+        able = torch.cat([batch.present[:, :1], able], 1)
+        onset = self.onset(x).reshape(B, rows, lay.parts)
         onset = torch.cat([self.carry_onset(x[:, 0])[:, None], onset], 1)
-        onset = onset.masked_fill(~batch.present[:, None], _NEVER)
+        onset = onset.masked_fill(~able, _NEVER)
         return onset, torch.cat([carried, cell], 1)
 
     def _row(self, at: Places, packing: Packing) -> Tensor:

@@ -55,6 +55,10 @@ class Layout:
         open_ = (step >= batch.lead[..., None]) & (step < batch.steps[..., None])  # (B, N, T)
         return open_.reshape(len(open_), self.Q, self.steps)
 
+    def sounding(self, batch: Batch) -> Tensor:
+        """Which parts sound in the bar of each quarter: `(B, Q, R)` bool."""
+        return batch.present.repeat_interleave(self.quarters, dim=1)
+
     def line(self, batch: Batch) -> Tensor:
         """For each cell of each bar the number of open cells before it: `(B, N * T)` int64."""
         open_ = self.open_steps(batch).flatten(1).long()
@@ -164,7 +168,6 @@ class Conditions(nn.Module):
 
     def forward(self, batch: Batch) -> Tensor:
         """`(B, Q, width)`."""
-        bars = self.meter(batch.meter)[:, :, None] + self.place  # (B, N, quarters, width)
-        parts = self.present(batch.present.float())
-        out: Tensor = bars.flatten(1, 2) + parts[:, None]
+        bars = self.meter(batch.meter) + self.present(batch.present.float())  # (B, N, width)
+        out: Tensor = (bars[:, :, None] + self.place).flatten(1, 2)
         return out

@@ -10,10 +10,12 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytorch_lightning as pl
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
 from musicvae.dataset import Batch, Windows
 from musicvae.errors import DataError
+from musicvae.song import Ints
 
 _JITTER = np.array([-7, -5, -2, -1, 1, 2, 5, 7])
 
@@ -28,6 +30,7 @@ class Steps(IterableDataset[Batch]):
         batch: int,
         seed: int,
         key_jitter: float,
+        part_dropout: float = 0.0,
         start: int = 0,
         rank: int = 0,
         world: int = 1,
@@ -38,6 +41,7 @@ class Steps(IterableDataset[Batch]):
             raise DataError(f"{len(windows)} windows are too few for {world} processes")
         self.per_epoch = max(1, len(windows) // self.size)
         self.seed, self.key_jitter, self.start = seed, key_jitter, start
+        self.part_dropout = part_dropout
         self.rank, self.world = rank, world
         self._epoch = -1
         self._order = np.zeros(0, np.int64)
@@ -53,7 +57,19 @@ class Steps(IterableDataset[Batch]):
         shift = np.where(moved, rng.choice(_JITTER, self.size), 0)
         index = self._order[nth * self.size : (nth + 1) * self.size]
         mine = slice(self.rank, None, self.world)
-        return self.windows.batch(index[mine], shift[: len(index)][mine])
+        return self.windows.batch(index[mine], shift[mine], self._dropped(index, rng)[mine])
+
+    def _dropped(self, index: Ints, rng: np.random.Generator) -> NDArray[np.bool_]:
+        """Parts to leave out of each window: of some windows some, never all that sound. `(B, R)`"""
+        windows = self.windows
+        inside = np.array([source.group.present for source in windows.sources])[
+            windows.source[index]
+        ]
+        some = rng.random(len(index)) < self.part_dropout
+        dropped = rng.random(inside.shape) < 0.5
+        keeper = np.argmax(rng.random(inside.shape) * inside, axis=1)
+        dropped[np.arange(len(index)), keeper] = False
+        return dropped & some[:, None]
 
     def __iter__(self) -> Iterator[Batch]:
         step = self.start
@@ -78,6 +94,7 @@ class WindowsModule(pl.LightningDataModule):
             batch=training.batch,
             seed=training.seed,
             key_jitter=training.key_jitter,
+            part_dropout=training.part_dropout,
             start=self.start,
             rank=trainer.global_rank if trainer else 0,
             world=trainer.world_size if trainer else 1,

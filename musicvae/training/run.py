@@ -45,6 +45,7 @@ class TrainingResult:
     steps: int
     total_steps: int
     interrupted: bool
+    resumed_at: int
     metrics: dict[str, float]
     """The validation of the model that was kept; see `training.checks.free_running`."""
 
@@ -210,6 +211,7 @@ def train(
         steps=plan.step,
         total_steps=plan.total_steps,
         interrupted=stopper.interrupted and not plan.done,
+        resumed_at=announcement.resumed_at,
         metrics=keeper.kept,
     )
 
