@@ -50,7 +50,9 @@ class Keeper(pl.Callback):
     ) -> None:
         self.folder, self.held_out, self.windows = folder, held_out, windows
         self.provenance, self.say, self.on_check = provenance, say, on_check
-        self.best = -1.0
+        self.best = -2.0
+        self.kept: dict[str, float] = {}
+        """The validation at which the kept model was taken."""
         self.diverged = False
         self.rows: list[dict[str, float]] = []
         self.warner = Warner(say)
@@ -91,8 +93,9 @@ class Keeper(pl.Callback):
         plan.checked()
         _agree(module)
         if module.global_rank == 0:
-            if scores["f1"] >= self.best or not (self.folder / MODEL_FILE).exists():
-                self.best = scores["f1"]
+            merit = _merit(row, module.preset.training.kl_target_bits)
+            if merit >= self.best or not (self.folder / MODEL_FILE).exists():
+                self.best, self.kept = merit, row
                 self.keep_model(module, scores)
             if plan.done:
                 self.finish()
@@ -106,12 +109,6 @@ class Keeper(pl.Callback):
     def _diverged(self, trainer: pl.Trainer) -> None:
         """Stop; nothing is saved any more, so the best model and the last good state stay."""
         self.diverged = trainer.should_stop = True
-
-    @property
-    def kept(self) -> dict[str, float]:
-        """The validation at which the kept model was taken."""
-        latest_first = reversed(self.rows)
-        return max(latest_first, key=lambda row: row["valid_f1"], default={})
 
     def finish(self) -> None:
         """Make the best model the result of a finished run, with a prior fitted to all songs."""
@@ -146,6 +143,7 @@ class Keeper(pl.Callback):
             "plan": module.plan.saved(),
             "control": {"beta": module.control.beta, "mean_bits": module.control.mean_bits},
             "best": self.best,
+            "kept": self.kept,
             "latest": module.latest,
             "rows": self.rows,
         }
@@ -217,6 +215,11 @@ class Interruptible(pl.Callback):
         """Give the signal back."""
         if self._before is not None:
             signal.signal(signal.SIGINT, self._before)
+
+
+def _merit(row: dict[str, float], target_bits: float) -> float:
+    """F1, less one while the latent still carries more bits than it was asked to."""
+    return row["valid_f1"] - (row["valid_kl_bits"] > 1.15 * target_bits)
 
 
 def _agree(module: TrainingModule) -> None:

@@ -43,6 +43,7 @@ class Steps(IterableDataset[Batch]):
         self.seed, self.key_jitter, self.start = seed, key_jitter, start
         self.part_dropout = part_dropout
         self.rank, self.world = rank, world
+        self._present = np.array([source.group.present for source in windows.sources])
         self._epoch = -1
         self._order = np.zeros(0, np.int64)
 
@@ -60,11 +61,8 @@ class Steps(IterableDataset[Batch]):
         return self.windows.batch(index[mine], shift[mine], self._dropped(index, rng)[mine])
 
     def _dropped(self, index: Ints, rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Parts to leave out of each window: of some windows some, never all that sound. `(B, R)`"""
-        windows = self.windows
-        inside = np.array([source.group.present for source in windows.sources])[
-            windows.source[index]
-        ]
+        """Parts to leave out: of some windows some, never all that sound. `(B, R)`"""
+        inside = self._present[self.windows.source[index]]
         some = rng.random(len(index)) < self.part_dropout
         dropped = rng.random(inside.shape) < 0.5
         keeper = np.argmax(rng.random(inside.shape) * inside, axis=1)

@@ -172,7 +172,7 @@ def train(
         say(f"the songs have changed since this run began: {before:,} then, {now:,} now")
     keeper = Keeper(target, held_out, windows, origin, say, on_check or (lambda row: None))
     if state:
-        keeper.best, keeper.rows = state["best"], state["rows"]
+        keeper.best, keeper.kept, keeper.rows = state["best"], state["kept"], state["rows"]
     else:
         write_bytes(target / "preset.json", json.dumps(preset.to_dict(), indent=1).encode())
     stopper = Interruptible()
