@@ -171,7 +171,8 @@ class MusicVAE:
             group = Group(notes=Notes.concatenate([]), owner=every_slot)
             sources.append(Source(bars=frame, group=group, key=tonic, active=everywhere))
         n_windows = -(-bars // preset.grid.bars)
-        z = self._paths(n, n_windows, preset.meter_id(*chosen), temperature, rng)
+        keys = np.array([source.key for source in sources])
+        z = self._paths(keys, n_windows, preset.meter_id(*chosen), temperature, rng)
         if settle is None:
             settle = 2 if self.provenance.get("held_out", {}).get("f1", 0.0) >= 0.5 else 0
         songs = []
@@ -278,12 +279,13 @@ class MusicVAE:
         return Batch(*(tensor.to(self.device) for tensor in batch))
 
     def _paths(
-        self, n: int, W: int, meter_id: int, temperature: float, rng: np.random.Generator
+        self, keys: Ints, W: int, meter_id: int, temperature: float, rng: np.random.Generator
     ) -> Latents:
         if self.prior is None:
-            drawn = rng.standard_normal((n, W, self.vae.Z)).astype(np.float32)
+            drawn = rng.standard_normal((len(keys), W, self.vae.Z)).astype(np.float32)
             return drawn * np.float32(temperature)
-        return self.prior.sample(n, np.full(W, meter_id), temperature=temperature, rng=rng)
+        meters = np.full(W, meter_id)
+        return self.prior.sample(len(keys), meters, keys=keys, temperature=temperature, rng=rng)
 
 
 def _fitting(bars: Bars, first: Ints, stop: Ints, preset: Preset) -> np.ndarray:

@@ -200,10 +200,13 @@ def test_path_prior_recovers_a_known_autoregression() -> None:
             path[w] = step @ path[w - 1] + 0.3 * rng.standard_normal(2)
         place = np.array([0] + [1] * 10 + [2])
         sigma, meter = np.full_like(path, 1e-3), np.zeros(12, np.int64)
-        paths.append(Path(mu=path, sigma=sigma, meter=meter, place=place))
+        key = int(rng.integers(-6, 6))
+        mu = (path + key * np.array([0.4, -0.2])).astype(np.float32)
+        paths.append(Path(mu=mu, sigma=sigma, meter=meter, place=place, key=key))
     prior = PathPrior.fit(paths, 1)
     # The ridge of 0.05 shrinks the slower direction; the noise must come out as it was.
     np.testing.assert_allclose(prior.step, step, atol=0.2)
+    np.testing.assert_allclose(prior.by_key, [0.4, -0.2], atol=0.03)
     np.testing.assert_allclose(prior.factor[1] @ prior.factor[1].T, 0.09 * np.eye(2), atol=0.02)
     again = PathPrior(**prior.tensors())
     drawn = [

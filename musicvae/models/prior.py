@@ -1,7 +1,8 @@
 """Floor 5: a linear-Gaussian prior over paths of latents, fitted in closed form.
 
 A song of many windows is a path `(W, Z)`. The prior is a vector autoregression of order one around
-means that know the meter and whether a window is the first, a middle or the last one of its song:
+means that know the meter, whether a window is the first, a middle or the last one of its song, and
+the key that was taken off (a song in a high key lies low when it is moved to the common one):
 `z[w] - m[w] = A (z[w-1] - m[w-1]) + noise`, with noise of its own for first and last windows. It is
 fitted on frozen encodings, so adding it to a checkpoint changes nothing else.
 """
@@ -28,15 +29,18 @@ class Path:
     sigma: Floats  # (W, Z)
     meter: NDArray[np.int64]  # (W,)
     place: NDArray[np.int64]  # (W,) FIRST, MIDDLE or LAST
+    key: int  # semitones taken off its pitches
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PathPrior:
-    """`mean` `(meters, 3, Z)`; `step` A `(Z, Z)`; `factor` `(3, Z, Z)`, square roots of the
-    covariances of a path's first deviation, of the noise within, and of the noise of its end.
+    """`mean` `(meters, 3, Z)`; `by_key` `(Z,)`, how means move with each semitone of the key;
+    `step` A `(Z, Z)`; `factor` `(3, Z, Z)`, square roots of the covariances of a path's first
+    deviation, of the noise within, and of the noise of its end.
     """
 
     mean: Floats
+    by_key: Floats
     step: Floats
     factor: Floats
 
@@ -49,11 +53,12 @@ class PathPrior:
         """
         rng = np.random.default_rng(seed)
         mean = _means(paths, n_meters)
+        by_key = _slope(paths, mean)
         deviations, before, after, ends = [], [], [], []
         for path in paths:
             for _ in range(draws):
                 z = path.mu + path.sigma * rng.standard_normal(path.mu.shape)
-                d = z - mean[path.meter, path.place]
+                d = z - mean[path.meter, path.place] - path.key * by_key
                 deviations.append(d)
                 before.append(d[:-1])
                 after.append(d[1:])
@@ -74,6 +79,7 @@ class PathPrior:
         factors = (_factor(each) for each in (_covariance(every[begins], total), noise, last))
         return cls(
             mean=mean.astype(np.float32),
+            by_key=by_key.astype(np.float32),
             step=step.astype(np.float32),
             factor=np.stack(list(factors)),
         )
@@ -83,10 +89,13 @@ class PathPrior:
         n: int,
         meters: NDArray[np.int64],
         *,
+        keys: NDArray[np.int64] | None = None,
         temperature: float = 1.0,
         rng: np.random.Generator,
     ) -> Floats:
-        """`n` paths over windows of these meters `(W,)`, first to last. Returns `(n, W, Z)`."""
+        """`n` paths over windows of these meters `(W,)`, first to last, for songs that will be
+        moved to these `keys` `(n,)`, all 0 if not given. Returns `(n, W, Z)`.
+        """
         W, Z = len(meters), self.step.shape[0]
         place = np.full(W, MIDDLE)
         place[-1:] = LAST
@@ -97,7 +106,9 @@ class PathPrior:
             path[:, w] = noise @ self.factor[place[w]].T
             if w:
                 path[:, w] += path[:, w - 1] @ self.step.T
-        return path + self.mean[meters, place]
+        moved = np.zeros(n) if keys is None else keys
+        centre = self.mean[meters, place] + moved[:, None, None] * self.by_key
+        return np.asarray(path + centre, np.float32)
 
     def tensors(self) -> dict[str, Floats]:
         """What a checkpoint keeps; `PathPrior(**tensors)` is the inverse."""
@@ -129,6 +140,13 @@ def _means(paths: Sequence[Path], n_meters: int) -> NDArray[np.float64]:
             both = mine & (place == p)
             mean[m, p] = (mu[both].sum(0) + _SHRINK * of_meter) / (both.sum() + _SHRINK)
     return mean
+
+
+def _slope(paths: Sequence[Path], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How the mean moves with the key, by least squares, drawn towards not at all. `(Z,)`"""
+    up = sum(p.key * (p.mu - mean[p.meter, p.place]).sum(0, dtype=np.float64) for p in paths)
+    weight = sum(p.key**2 * len(p.mu) for p in paths)
+    return np.asarray(up / (weight + 10 * _SHRINK), np.float64) * np.ones(mean.shape[-1])
 
 
 def _factor(covariance: NDArray[np.float64]) -> Floats:

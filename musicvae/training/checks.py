@@ -101,9 +101,10 @@ def fit_prior(vae: VAE, windows: Windows, *, limit: int = 20_000) -> PathPrior:
     place = np.where((first + size >= length[whole]) & (first > 0), LAST, place)
     # A path goes on while the next window is the next one of the same source.
     cuts = np.flatnonzero((np.diff(source) != 0) | (np.diff(first) != size)) + 1
-    columns = (np.concatenate(mus), np.concatenate(sigmas), windows.meter_of(whole), place)
+    meter, key = windows.meter_of(whole), windows.cutter.key[source]
+    columns = (np.concatenate(mus), np.concatenate(sigmas), meter, place, key)
     paths = [
-        Path(mu=mu, sigma=sigma, meter=meter, place=at)
-        for mu, sigma, meter, at in zip(*(np.split(c, cuts) for c in columns), strict=True)
+        Path(mu=mu, sigma=sigma, meter=meter, place=at, key=int(key[0]))
+        for mu, sigma, meter, at, key in zip(*(np.split(c, cuts) for c in columns), strict=True)
     ]
     return PathPrior.fit(paths, len(windows.preset.meters) + 1)
