@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from musicvae.errors import MusicVAEError
     from musicvae.model import MusicVAE
     from musicvae.song import Part, Song
+    from musicvae.training import train
 
 __version__ = "0.1.0"
 
@@ -26,9 +27,20 @@ _HOMES = {
     "Preset": "musicvae.config",
     "Song": "musicvae.song",
     "Windows": "musicvae.dataset",
+    "train": "musicvae.training",
 }
 
-__all__ = ["Bars", "MusicVAE", "MusicVAEError", "Part", "Preset", "Song", "Windows", "__version__"]
+__all__ = [
+    "Bars",
+    "MusicVAE",
+    "MusicVAEError",
+    "Part",
+    "Preset",
+    "Song",
+    "Windows",
+    "__version__",
+    "train",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,7 +19,7 @@ import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
 from musicvae.checkpoints import MODEL_FILE, STATE_FILE, is_finished, load_tensors
-from musicvae.config import Preset, preset_from_dict
+from musicvae.config import Preset, load_preset, preset_from_dict
 from musicvae.dataset import Batch, Shards, Windows, prepare_cached
 from musicvae.dataset.prepare import Progress
 from musicvae.errors import CheckpointError, DataError, TrainingError
@@ -74,8 +74,8 @@ class Announcement:
 
 def train(
     source: str | Path,
-    preset: Preset,
-    folder: str | Path,
+    preset: Preset | str = "chorale-2bar",
+    folder: str | Path | None = None,
     *,
     minutes: float | None = None,
     steps: int | None = None,
@@ -94,8 +94,9 @@ def train(
 
     Args:
         source: a folder of MIDI, or shards.
-        preset: what to train; ignored when resuming, the run's own is used.
-        folder: `checkpoints/NAME`; must be new or empty unless `resume`.
+        preset: what to train, or its name; ignored when resuming, the run's own is used.
+        folder: where to write, `checkpoints/` and the preset's name if not given; must hold no run
+            unless `resume`.
         minutes, steps: the length of the run; `preset.training.minutes` if neither is given.
         resume: go on where the run in `folder` stopped; `minutes` are then added to those spent,
             `steps` are the new total.
@@ -112,7 +113,8 @@ def train(
     if int(os.environ.get("LOCAL_RANK", "0")):  # one process of a distributed run does the talking
         on_plan = on_step = on_check = say = None
     say = say or (lambda words: None)
-    target = Path(folder)
+    preset = load_preset(preset) if isinstance(preset, str) else preset
+    target = Path("checkpoints") / preset.name if folder is None else Path(folder)
     state: dict[str, Any] = {}
     tensors: dict[str, Any] = {}
     if resume:
