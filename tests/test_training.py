@@ -207,7 +207,7 @@ KILLED = """
 import sys
 from musicvae.config import load_preset
 from musicvae.training import train
-train(sys.argv[1], load_preset("tiny"), sys.argv[2], steps=200, resume=sys.argv[3] == "resume",
+train(sys.argv[1], load_preset("tiny"), sys.argv[2], steps=1500, resume=sys.argv[3] == "resume",
       on_check=lambda row: print("check", flush=True), on_step=lambda m: None)
 """
 
@@ -215,13 +215,13 @@ train(sys.argv[1], load_preset("tiny"), sys.argv[2], steps=200, resume=sys.argv[
 @pytest.mark.slow
 def test_killed_at_random_moments_and_resumed(folder, tmp_path) -> None:
     """kill -9, again and again: every file stays whole, and the end is the same as without."""
-    train(folder, load_preset("tiny"), tmp_path / "whole", steps=200)
+    train(folder, load_preset("tiny"), tmp_path / "whole", steps=1500)
     run, rng, kills = tmp_path / "killed", random.Random(0), 0
     for _ in range(40):
         how = "resume" if (run / STATE_FILE).exists() else "new"
         process = subprocess.Popen([sys.executable, "-c", KILLED, str(folder), str(run), how])
         try:
-            process.wait(timeout=rng.uniform(4, 9))
+            process.wait(timeout=rng.uniform(3, 9))
             assert process.returncode == 0
             break
         except subprocess.TimeoutExpired:
@@ -231,7 +231,7 @@ def test_killed_at_random_moments_and_resumed(folder, tmp_path) -> None:
         for name in (MODEL_FILE, STATE_FILE):
             if (run / name).exists():
                 load_tensors(run / name)
-    assert kills >= 1
+    assert kills >= 2
     assert equal(tmp_path / "whole" / STATE_FILE, run / STATE_FILE)
 
 
