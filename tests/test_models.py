@@ -1,5 +1,7 @@
 """The networks: invariances that must hold whatever the weights are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -219,3 +221,34 @@ def test_songs_of_any_instrumentation_become_batches() -> None:
     preset = tiny()
     batch = batch_of(preset, band_song())
     assert batch.present.any((1, 2)).all() and (batch.n_notes > 0).all()
+
+
+@pytest.mark.parametrize("decoder", ["cells", "list"])
+def test_chords_and_drums_are_learned_by_heart_too(decoder: str) -> None:
+    """Slots of every kind in one model: a voice, chords of many notes in a cell, a drum kit."""
+    from musicvae.config import preset_from_dict
+    from musicvae.metrics import note_f1
+
+    torch.manual_seed(0)
+    data = tiny(decoder).to_dict()
+    data["parts"] = [
+        {"name": "lead", "kind": "voice", "center": 72.0},
+        {"name": "piano", "kind": "chords"},
+        {"name": "bass", "kind": "voice", "center": 40.0},
+        {"name": "kit", "kind": "drums", "low": 21, "high": 108},
+    ]
+    preset = preset_from_dict(data, "test")
+    band = band_song()
+    band = replace(band, parts=tuple(part for part in band.parts if part.name != "Pad"))
+    vae, batch = VAE(preset), batch_of(preset, band)
+    assert batch.notes[..., 2].max() == 3  # the drums came along
+    optimizer = torch.optim.Adam(vae.parameters(), lr=1e-2)
+    for step in range(250):
+        noise = deterministic_noise(0, step, (len(batch.notes), vae.Z))
+        elbo(vae, batch, noise)[0].loss(0.001, 0.5).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    rows = vae.eval().decode(vae.encode(batch).mu, frame_of(batch)).numpy()
+    assert note_f1(rows, rows_of(batch)).f1 > 0.9
+    at_once = {(w, b, p) for w, b, p, part, *_ in rows.tolist() if part == 1}
+    assert sum(part == 1 for _, _, _, part, *_ in rows.tolist()) > len(at_once)  # real chords
