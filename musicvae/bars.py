@@ -12,7 +12,7 @@ bar lines, so a note tied over a bar line is simply longer than what is left of 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +31,30 @@ from musicvae.grid import (
 from musicvae.song import Ints, Key, Meter, Part, Song, Tempo, resolve_overlaps
 
 
+class NoteColumns:
+    """What tables of notes can do, whatever their columns; each kind names its own."""
+
+    pitch: Ints
+    ORDER: ClassVar[tuple[str, ...]] = ()
+    """The columns that notes are sorted by, the first one first."""
+
+    def __len__(self) -> int:
+        return len(self.pitch)
+
+    @classmethod
+    def sorted(cls, **columns: Any) -> Self:
+        """Notes in their order from columns in any order."""
+        arrays = {name: np.asarray(column, dtype=np.int64) for name, column in columns.items()}
+        order = np.lexsort([arrays[name] for name in reversed(cls.ORDER)])
+        return cls(**{name: array[order] for name, array in arrays.items()})
+
+    def take(self, which: Any) -> Self:
+        """The notes at these indices, or under this mask, in the order given."""
+        return type(self)(**{name: column[which] for name, column in vars(self).items()})
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Notes:
+class Notes(NoteColumns):
     """Notes on a grid, sorted by (bar, step, part, pitch); all arrays `(M,)` int64."""
 
     bar: Ints
@@ -42,20 +64,7 @@ class Notes:
     duration: Ints
     velocity: Ints
 
-    def __len__(self) -> int:
-        return len(self.pitch)
-
-    @classmethod
-    def sorted(cls, **columns: Any) -> Notes:
-        """Notes in their order from columns in any order."""
-        arrays = {name: np.asarray(column, dtype=np.int64) for name, column in columns.items()}
-        keys = (arrays["pitch"], arrays["part"], arrays["step"], arrays["bar"])
-        order = np.lexsort(keys)
-        return cls(**{name: array[order] for name, array in arrays.items()})
-
-    def take(self, which: Any) -> Notes:
-        """The notes at these indices, or under this mask, in the order given."""
-        return Notes(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+    ORDER: ClassVar[tuple[str, ...]] = ("bar", "step", "part", "pitch")
 
     @classmethod
     def concatenate(cls, many: list[Notes]) -> Notes:

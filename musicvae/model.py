@@ -14,7 +14,7 @@ from musicvae import checkpoints
 from musicvae.bars import Bars, Notes, settled
 from musicvae.config import Preset
 from musicvae.dataset import Batch
-from musicvae.dataset.windows import Source, WindowCutter, sources_of
+from musicvae.dataset.windows import Source, WindowCutter, fitting, sources_of
 from musicvae.dynamics import bar_levels, played
 from musicvae.errors import CheckpointError, ConfigError, DataError
 from musicvae.frames import blank_bars, chosen_key, chosen_meter, chosen_tempo
@@ -72,7 +72,7 @@ class MusicVAE:
         preset = self.preset
         grid = Bars.from_song(replace(song, parts=())).at(preset.grid.steps_per_quarter)
         first, stop = window_bounds(len(grid), preset.grid.bars, preset.grid.bars)
-        fits = _fitting(grid, first, stop, preset)
+        fits = fitting(grid.grid, first, stop, preset)
         fitting_song, untouched = set_aside(
             song, preset.parts, _spans(grid, first[~fits], stop[~fits])
         )
@@ -236,7 +236,7 @@ class MusicVAE:
             return []
         preset, bars = self.preset, [source.bars for source in sources]
         bounds = [window_bounds(len(b), preset.grid.bars, preset.grid.bars) for b in bars]
-        fits = [_fitting(b, *bound, preset) for b, bound in zip(bars, bounds, strict=True)]
+        fits = [fitting(b.grid, *bound, preset) for b, bound in zip(bars, bounds, strict=True)]
         cutter = WindowCutter(sources, preset)
         which = np.repeat(np.arange(len(sources)), [int(f.sum()) for f in fits])
         nth = np.concatenate([np.flatnonzero(f) for f in fits])
@@ -286,12 +286,6 @@ class MusicVAE:
             return drawn * np.float32(temperature)
         meters = np.full(W, meter_id)
         return self.prior.sample(len(keys), meters, keys=keys, temperature=temperature, rng=rng)
-
-
-def _fitting(bars: Bars, first: Ints, stop: Ints, preset: Preset) -> np.ndarray:
-    """Which windows have no bar longer than the preset's longest. `(W,)` bool"""
-    long = np.concatenate([[0], np.cumsum(bars.grid.steps > preset.grid.max_steps)])
-    return np.asarray(long[stop] == long[first])
 
 
 def _spans(bars: Bars, first: Ints, stop: Ints) -> Ints:

@@ -8,14 +8,14 @@ window is cut there, and comes back as a carry-in of the next one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.bars import Notes, cells, places
+from musicvae.bars import NoteColumns, Notes, cells, places
 from musicvae.grid import Grid
 from musicvae.song import Ints, resolve_overlaps
 
@@ -23,7 +23,7 @@ CARRY = 0
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class WindowNotes:
+class WindowNotes(NoteColumns):
     """Notes of many windows, sorted by (window, bar, position, part, pitch); arrays `(M,)` int64.
 
     `bar` counts from the window's first bar. `duration` is in unmasked cells.
@@ -37,19 +37,7 @@ class WindowNotes:
     duration: Ints
     velocity: Ints
 
-    def __len__(self) -> int:
-        return len(self.pitch)
-
-    @classmethod
-    def sorted(cls, **columns: Any) -> WindowNotes:
-        """Notes in their order from columns in any order."""
-        names = ("pitch", "part", "position", "bar", "window")
-        order = np.lexsort([np.asarray(columns[name]) for name in names])
-        return cls(**{name: np.asarray(col, np.int64)[order] for name, col in columns.items()})
-
-    def take(self, which: Any) -> WindowNotes:
-        """The notes at these indices, or under this mask, in the order given."""
-        return WindowNotes(**{f.name: getattr(self, f.name)[which] for f in fields(self)})
+    ORDER: ClassVar[tuple[str, ...]] = ("window", "bar", "position", "part", "pitch")
 
 
 class Cutter:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from multiprocessing import get_context
@@ -169,11 +169,7 @@ def _read_all(
         return
     chunk = max(1, min(64, len(jobs) // (4 * n_workers)))
     with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
-        yield from _in_order(pool.map(_outcome, jobs, chunksize=chunk))
-
-
-def _in_order(results: Iterable[StoredSong | ReadError]) -> Iterator[StoredSong | ReadError]:
-    yield from results
+        yield from pool.map(_outcome, jobs, chunksize=chunk)
 
 
 def _outcome(job: tuple[Path, str]) -> StoredSong | ReadError:

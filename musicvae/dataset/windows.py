@@ -88,6 +88,12 @@ def sources_of(bars: Bars, preset: Preset, path: str = "") -> tuple[list[Source]
     return found, slotted.untouched
 
 
+def fitting(grid: Grid, first: Ints, stop: Ints, preset: Preset) -> NDArray[np.bool_]:
+    """Which windows have no bar longer than the preset's longest. `(W,)`"""
+    long = np.concatenate([[0], np.cumsum(grid.steps > preset.grid.max_steps)])
+    return np.asarray(long[stop] == long[first])
+
+
 def _active(grid: Grid, group: Group) -> NDArray[np.bool_]:
     """In which bars each slot of a group sounds. `(N, R)`"""
     notes, R = group.notes, len(group.owner)
@@ -135,9 +141,8 @@ class WindowCutter:
         begin = _flat(first)
         at = self.offsets[source] + begin
         stop = np.minimum(at + size, self.offsets[source + 1])
-        too_long = np.concatenate([[0], np.cumsum(self._grid.steps > self.preset.grid.max_steps)])
         notes = np.searchsorted(self._cutter.notes.bar, np.arange(len(self._grid) + 1))
-        long, silent = too_long[stop] > too_long[at], notes[stop] == notes[at]
+        long, silent = ~fitting(self._grid, at, stop, self.preset), notes[stop] == notes[at]
         left_out = {
             f"with a bar of over {self.preset.grid.max_steps} cells": int(long.sum()),
             "without a note": int((silent & ~long).sum()),
