@@ -15,8 +15,8 @@ import musicvae
 ROOT = Path(musicvae.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("files", "song", "config"),
-    ("grid", "bars", "keys"),
+    ("files", "song", "config", "options"),
+    ("grid", "bars", "keys", "alignment", "roles", "drums"),
     ("formats", "rolls", "windows", "parts"),
     ("corpora", "corruptions", "attributes", "metrics", "dynamics"),
     ("dataset", "models"),

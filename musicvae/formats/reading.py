@@ -1,0 +1,16 @@
+"""Floor 3: what reading a file gives: the song, what kind of file it was, what was odd about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from musicvae.song import Song
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """A song as its file tells it; `kind` names the format, `warnings` are one line each."""
+
+    song: Song
+    kind: str
+    warnings: tuple[str, ...] = ()
