@@ -16,12 +16,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicvae.song import Part, Song
+from musicvae.song import Ints, Part, Song
 
 RoleName = Literal["melody", "bass", "chords", "drums", "other"]
 
@@ -47,58 +46,40 @@ class Figures(NamedTuple):
     highest: float  # share of the onsets at which it sounds where no other part is higher
     lowest: float  # the same, lower
     sounding: float  # share of all onsets at which it sounds
-    alone: float  # share of its notes that begin while it is silent
     voices: float  # notes at a time while it sounds
     spread: float  # semitones from its lowest to its highest note at one time, on average
     pitch: float  # mean MIDI number
     pitches: int  # how many different ones
-    notes: int
 
 
-_FAMILIES = (
-    "piano", "chromatic percussion", "organ", "guitar", "bass", "strings", "ensemble", "brass",
-    "reed", "pipe", "synth lead", "synth pad", "synth effect", "folk", "percussive", "sound effect",
-)  # fmt: skip
-# How much each family of eight programs speaks for a melody, and single programs that differ.
+_ON_DRUM_CHANNEL = Role(name="drums", reason="on the drum channel", confidence=1.0)
+_SILENT = Role(name="other", reason="no notes", confidence=1.0)
+_A_HAND = 11  # semitones that one hand, or one line, does not span on average
+_MELODY_AT_LEAST = 1.2
+_SEVERAL = 1.4  # notes at a time, from which on a part is chords
+_GUITAR, _BASS = 3, 4  # families of eight programs
+_TIMPANI, _NOISES = 47, 119  # a program; the first of those that have no pitch
+# How much each family of programs speaks for a melody, and single programs that differ.
 _SINGING = (0.0, 0.0, 0.0, 0.0, -2.0, 0.2, 0.0, 0.2, 0.3, 0.4, 0.3, -0.4, -0.2, 0.2, -1.0, -2.0)
-_SINGING_ALONE = {
-    44: -0.3,
-    45: -0.3,
-    47: -1.0,
-    48: -0.1,
-    49: -0.1,
-    53: 0.3,
-    54: 0.1,
-    55: -0.5,
-    31: -0.3,
-}
+_SINGING_ALONE = {31: -0.3, 44: -0.3, 45: -0.3, _TIMPANI: -1.0, 53: 0.3, 55: -0.5, _NOISES: -2.0}
 
-_NAMES: tuple[tuple[str, re.Pattern[str]], ...] = tuple(
-    (role, re.compile(r"(?<![^\W\d_])(?:" + words + r")(?![^\W\d_])", re.IGNORECASE))
-    for role, words in (
-        (
-            "drums",
-            r"drums|drum ?(?:kit|set)|drm[sz]?|drumz|percussions?|percu|schlagzeug|schlagwerk|batterie"
-            r"|bater[ií]a|batteria|trommeln|trumm?or|kit|ドラム|鼓",
-        ),
-        (
-            "bass",
-            r"(?!bass(?: |-)(?:lead|drum|clarinet|flute|trombone|clef))(?:bass(?:es|line)?|basso?|bajo"
-            r"|baixo|basse|bas|basu|kontraba(?:ss|ß)|contraba(?:ss|jo|ixo|sso|s)|contrebasse|ベース)",
-        ),
-        (
-            "chords",
-            r"chords?|akkorde?|accords?|acordes?|accordi|pads?|rhythm|rhythmus|ryt[mh]i[ck]a|comping"
-            r"|accomp\w*|begleitung|acompa\w*|harmony|harmonies|strum\w*|コード",
-        ),
-        (
-            "melody",
-            r"melod(?:y|ie|ia|ía|i|ía)|mélodie|lead|led|vocals?|vox|voice|voix|voz|voce|singer|sing"
-            r"|\w*stimme|gesang|chant|canto|cantus|zang|sång|solo|soliste?|tune|theme|thema|tema"
-            r"|sopran[oi]?|descant|diskant|discantus|superius|メロディー?|ボーカル|主旋律",
-        ),
-    )
-)
+_WORDS: dict[str, str] = {
+    "drums": r"drums|drum ?(?:kit|set)|dr[mu]|drms|drumz|percussions?|percu|schlagzeug|schlagwerk"
+    r"|batterie|bater[ií]a|batteria|trommeln|kit|ドラム|鼓",
+    "bass": r"(?!bass[ -](?:lead|drum|clarinet|flute|trombone|clef))(?:bass(?:es|line)?|basso?"
+    r"|basse|bajo|baixo|bas|basu|kontraba(?:ss|ß)|contraba(?:ss|jo|ixo|sso|s)|contrebasse|ベース)",
+    "chords": r"chords?|akkorde?|accords?|acordes?|accordi|pads?|rhythm|rhythmus|ritmica|comping"
+    r"|accomp\w*|begleitung|acompa\w*|harmony|harmonies|strum\w*|コード",
+    # Leads that are no more than the name of a sound say nothing.
+    "melody": r"m[eé]lod(?:y|ies?|ia|ía|i)|(?<!square )(?<!sawtooth )(?<!calliope )(?<!chiff )"
+    r"(?<!charang )(?<!fifths )(?<!bass )(?<!voice )lead(?! \d)|vocals?|vox|voice|voix|voz|voce"
+    r"|singer|sing|\w*stimme|gesang|chant|canto|cantus|zang|sång|solo|soliste?|tune|theme|thema"
+    r"|tema|sopran[oi]?|descant|diskant|discantus|superius|メロディー?|ボーカル|主旋律",
+}
+_NAMES = {
+    role: re.compile(r"(?<![^\W\d_])(?:" + words + r")(?![^\W\d_])", re.IGNORECASE)
+    for role, words in _WORDS.items()
+}
 
 
 def roles_of(song: Song) -> tuple[Role, ...]:
@@ -109,7 +90,7 @@ def roles_of(song: Song) -> tuple[Role, ...]:
     for i, part in enumerate(parts):
         if part.is_drum:
             roles[i] = _ON_DRUM_CHANNEL
-        elif not len(part):
+        elif not part.pitch.size:
             roles[i] = _SILENT
         elif _named(part.name) == "drums":
             roles[i] = Role(name="drums", reason=f"named {part.name!r}", confidence=0.8)
@@ -123,16 +104,12 @@ def roles_of(song: Song) -> tuple[Role, ...]:
     return tuple(role for role in roles if role is not None)
 
 
-_ON_DRUM_CHANNEL = Role(name="drums", reason="on the drum channel", confidence=1.0)
-_SILENT = Role(name="other", reason="no notes", confidence=1.0)
-_A_HAND = 11  # semitones that one hand, or one line, does not span on average
-_MELODY_AT_LEAST = 1.2
-
-
 def _judged(parts: list[Part], found: list[Figures], unaccompanied: bool) -> list[Role]:
     names = [_named(part.name) for part in parts]
-    if len(parts) == 1 and unaccompanied and found[0].voices < 1.2:
-        return [_role("melody", parts[0], found[0], names[0], 1.0, "the only part")]
+    if len(parts) == 1 and (unaccompanied or found[0].voices >= _SEVERAL):
+        role: RoleName = "melody" if found[0].voices < _SEVERAL else "chords"
+        sure = 2 * abs(found[0].voices - _SEVERAL)
+        return [_role(role, parts[0], found[0], names[0], sure, "the only part with a pitch")]
     scores = [_singing(p, f, name) for p, f, name in zip(parts, found, names, strict=True)]
     ranks = sorted(range(len(parts)), key=lambda i: -scores[i])
     best = ranks[0]
@@ -152,8 +129,8 @@ def _judged(parts: list[Part], found: list[Figures], unaccompanied: bool) -> lis
         if low >= 0.5:
             roles.append(_role("bass", part, figure, name, 2 * (low - 0.5)))
             continue
-        full = figure.voices - 1.4 + (0.4 if name == "chords" else 0.0)
-        role: RoleName = "chords" if full >= 0 else "other"
+        full = figure.voices - _SEVERAL + 0.2 * figure.lowest + (0.4 if name == "chords" else 0.0)
+        role = "chords" if full >= 0 and part.program < _NOISES else "other"
         roles.append(_role(role, part, figure, name, 2 * min(abs(full), abs(low - 0.5) + 0.1)))
     return roles
 
@@ -163,8 +140,8 @@ def _singing(part: Part, f: Figures, name: str) -> float:
     score = f.highest * (0.5 + 0.5 * f.sounding) + 1.3 / f.voices - 0.7 * f.lowest * (1 - f.highest)
     score += 0.4 * min(1.0, 2.5 * f.sounding) + 0.3 * min(1.0, f.pitches / 8)
     score += _SINGING_ALONE.get(part.program, _SINGING[part.program >> 3])
-    if f.spread > _A_HAND and f.voices > 1.8:
-        score -= 1.5
+    if f.spread > _A_HAND and f.voices > 1.8 and f.lowest > 0.5:
+        score -= 1.5  # melody and accompaniment in one
     if f.pitch < 50:
         score -= 0.05 * (50 - f.pitch)
     return score + (1.0 if name == "melody" else -1.0 if name else 0.0)
@@ -174,14 +151,16 @@ def _grounding(part: Part, f: Figures, name: str) -> float:
     """How well a part would do as the bass, from 0.5 on it is."""
     score = 0.9 * f.lowest * min(1.0, 1.2 / f.voices) - 0.04 * (f.pitch - 52)
     score -= 0.3 * f.highest
-    if 32 <= part.program < 40:
+    if part.program >> 3 == _BASS:
         score += 0.7
+    elif part.program >> 3 == _GUITAR or part.program == _TIMPANI or part.program >= _NOISES:
+        score -= 0.3
     return score + (0.5 if name == "bass" else -0.5 if name else 0.0)
 
 
 def _doubles(one: Part, other: Part) -> bool:
     """Whether two parts play the same line in unison or octaves."""
-    if len(one) != len(other) or not np.array_equal(one.onset_ticks, other.onset_ticks):
+    if one.pitch.size != other.pitch.size or not np.array_equal(one.onset_ticks, other.onset_ticks):
         return False
     apart = one.pitch - other.pitch
     return bool(apart[0] % 12 == 0 and (apart == apart[0]).all())
@@ -190,7 +169,7 @@ def _doubles(one: Part, other: Part) -> bool:
 @lru_cache(maxsize=4096)
 def _named(name: str) -> str:
     """The role that a part's name speaks of, "" if none."""
-    return next((role for role, words in _NAMES if words.search(name)), "")
+    return next((role for role, words in _NAMES.items() if words.search(name)), "")
 
 
 def _role(
@@ -203,8 +182,8 @@ def _role(
     elif not first:
         why.append(f"lowest line in {f.lowest:.0%} of onsets")
     why.append("one note at a time" if f.voices < 1.05 else f"{f.voices:.1f} notes at a time")
-    if 32 <= part.program < 40 and role == "bass":
-        why.append(f"program {part.program} ({_FAMILIES[4]})")
+    if role == "bass" and part.program >> 3 == _BASS:
+        why.append(f"program {part.program} (a bass)")
     if name == role:
         why.append(f"named {part.name.strip()!r}")
     sure = 0.5 + 0.5 * min(max(margin, 0.0), 1.0)
@@ -217,69 +196,69 @@ def figures(parts: list[Part]) -> list[Figures]:
     onset = np.concatenate([part.onset_ticks for part in parts])
     duration = np.concatenate([part.duration_ticks for part in parts])
     pitch = np.concatenate([part.pitch for part in parts])
-    count = np.array([len(part) for part in parts])
-    first = np.cumsum(count) - count
-    part = np.repeat(np.arange(P), count)
+    count = np.array([part.pitch.size for part in parts])
+    first = count.cumsum() - count
+    part = np.arange(P).repeat(count)
     stop = onset + duration
+    wins, heard, reach, T = _outlines(onset, stop, pitch, part, P)
     # Parts laid end to end in time, so that one running maximum serves all of them.
     apart = part * (int(stop.max()) + 1)
-    begin, end = onset + apart, stop + apart
-    reached = np.maximum.accumulate(end)
-    before = np.empty_like(reached)
-    before[0], before[1:] = 0, reached[:-1]
-    slack = duration >> 3  # legato: a note may run a little into the next
-    held = reached - np.maximum(before, begin)
-    alone = np.empty(len(begin), bool)
-    alone[0], alone[1:] = True, begin[1:] >= before[1:] - slack[:-1]
-    alone[:-1] &= begin[1:] != begin[:-1]
-    highest, lowest = _outlines(onset, stop, pitch, part, P)
-    heard = highest >= 0
-    n_heard = np.maximum(heard.sum(0), 1)
-    reach = (highest - lowest).sum(0, where=heard, dtype=np.int64)
-    top = (highest == highest.max(1, keepdims=True)) & heard
-    bottom = (lowest == lowest.min(1, keepdims=True)) & heard
+    begin, until = onset + apart, np.maximum.accumulate(stop + apart)
+    held = until.copy()
+    held[0] -= begin[0]
+    held[1:] -= np.maximum(until[:-1], begin[1:])
     seen = np.zeros((P, 128), bool)
     seen[part, pitch] = True
-    columns = (
-        top.sum(0) / n_heard,
-        bottom.sum(0) / n_heard,
-        heard.sum(0) / len(heard),
-        np.add.reduceat(alone, first, dtype=np.int64) / count,
-        np.add.reduceat(duration, first) / np.maximum(np.add.reduceat(held, first), 1),
-        reach / n_heard,
-        np.add.reduceat(pitch, first) / count,
-        seen.sum(1),
-        count,
-    )
-    return [Figures(*row) for row in zip(*(column.tolist() for column in columns), strict=True)]
+    sums = [np.add.reduceat(column, first) for column in (duration, held, pitch)]
+    columns = (*wins, heard, reach, count, *sums, seen.sum(1))
+    return [
+        Figures(
+            highest=high / (n or 1),
+            lowest=low / (n or 1),
+            sounding=n / T,
+            voices=length / (time or 1),
+            spread=semitones / (n or 1),
+            pitch=height / notes,
+            pitches=pitches,
+        )
+        for high, low, n, semitones, notes, length, time, height, pitches in zip(
+            *(column.tolist() for column in columns), strict=True
+        )
+    ]
 
 
-def _outlines(onset: Any, stop: Any, pitch: Any, part: Any, P: int) -> tuple[Any, Any]:
-    """Highest and lowest pitch of each part at each onset; -1 and 128 where it is silent."""
+def _outlines(
+    onset: Ints, stop: Ints, pitch: Ints, part: Ints, P: int
+) -> tuple[Ints, Ints, Ints, int]:
+    """At how many onsets each part is highest and lowest `(2, P)`, sounds at all `(P,)`, how many
+    semitones it spans at them together `(P,)`; and how many onsets there are."""
     times = np.sort(onset)
-    new = np.empty(len(times), bool)
-    new[0], new[1:] = True, times[1:] != times[:-1]
+    new = np.ones(len(times), bool)
+    np.not_equal(times[1:], times[:-1], out=new[1:])
     times = times[new]
     most = max(min(_MOST_TIMES, _MOST_CELLS // P), 1)
     if len(times) > most:
         times = times[:: -(-len(times) // most)]
-    order = np.argsort(pitch.astype(np.uint8), kind="stable")
     while True:
-        start = np.searchsorted(times, onset)
-        length = np.searchsorted(times, stop) - start
+        start = times.searchsorted(onset)
+        length = times.searchsorted(stop) - start
         total = int(length.sum())
         if total <= _MOST_CELLS or len(times) == 1:
             break
         times = times[:: -(-total // _MOST_CELLS)]
     # Each note at each time it sounds, low notes first: of several the last one written stays.
+    T = len(times)
+    order = pitch.astype(np.uint8).argsort(kind="stable")
     length = length[order]
-    until = np.cumsum(length)
-    which = np.repeat(order, length)
-    step = np.arange(total) - np.repeat(until - length, length)
-    cell = (start[which] + step) * P + part[which]
-    value = pitch[which].astype(np.int16)
-    highest = np.full(len(times) * P, -1, np.int16)
-    lowest = np.full(len(times) * P, 128, np.int16)
-    highest[cell] = value
-    lowest[cell[::-1]] = value[::-1]
-    return highest.reshape(-1, P), lowest.reshape(-1, P)
+    place = (start + part * T)[order] - length.cumsum() + length
+    cell = place.repeat(length) + np.arange(total)
+    value = pitch[order].repeat(length)
+    outer = np.full((2, P * T), -1, np.int16)  # the highest pitch; how far the lowest is below 127
+    outer[0, cell] = value
+    outer[1, cell[::-1]] = 127 - value[::-1]
+    edges = outer.reshape(2, P, T)
+    sounds = edges[0] >= 0
+    heard = sounds.sum(1)
+    wins = ((edges == edges.max(1, keepdims=True)) & sounds).sum(2)
+    reach = edges.sum((0, 2)) + 2 * (T - heard) - 127 * heard
+    return wins, heard, reach, T
