@@ -44,6 +44,7 @@ _HAND = re.compile(
 )
 _KIT, _HANDS = "one drum kit", "hands of one keyboard"
 _STAVES, _BY_TURNS = "staves of one keyboard", "one instrument, by turns"
+_NAME_LENGTH = 100  # of a name only so much is looked at
 _TURNS = 0.02  # of the shorter track's time that may overlap the other
 
 
@@ -158,11 +159,11 @@ def _together(parts: tuple[Part, ...], lead: list[int]) -> Iterable[tuple[list[i
     stems: dict[tuple[str, int], list[int]] = defaultdict(list)
     for i in lead:
         if not parts[i].is_drum:
-            stems[_stem(parts[i].name)[0], parts[i].program].append(i)
+            stems[_stem(parts[i].name[:_NAME_LENGTH])[0], parts[i].program].append(i)
     for (stem, program), found in stems.items():
         if len(found) < 2:
             continue
-        hands = [_stem(parts[i].name)[1] for i in found]
+        hands = [_stem(parts[i].name[:_NAME_LENGTH])[1] for i in found]
         named = _KEYBOARD_NAME.search(stem) is not None
         alike = stem and len(set(hands)) == 1
         if all(hands) and 2 == len(set(hands)) == len(found) and (named or program in _KEYBOARDS):
@@ -225,7 +226,7 @@ def _told(parts: tuple[Part, ...], lines: tuple[tuple[int, ...], ...], reason: s
     why = [reason] if reason else []
     why += [f"{len(line)} tracks with the same notes" for line in lines if len(line) > 1]
     tracks = [
-        f"{i + 1} {parts[i].name.strip()!r}" if parts[i].name.strip() else f"{i + 1}"
+        f"{i + 1} {parts[i].name.strip()[:40]!r}".removesuffix(" ''")
         for i in sorted(i for line in lines for i in line)
     ]
     shown = ", ".join(tracks[:6]) + (f" and {len(tracks) - 6} more" if len(tracks) > 6 else "")

@@ -56,6 +56,7 @@ _ON_DRUM_CHANNEL = Role(name="drums", reason="on the drum channel", confidence=1
 _SILENT = Role(name="other", reason="no notes", confidence=1.0)
 _A_HAND = 11  # semitones that one hand, or one line, does not span on average
 _MELODY_AT_LEAST = 1.2
+_NAME_LENGTH = 100  # of a name only so much is looked at
 _SEVERAL = 1.4  # notes at a time, from which on a part is chords
 _GUITAR, _BASS = 3, 4  # families of eight programs
 _TIMPANI, _NOISES = 47, 119  # a program; the first of those that have no pitch
@@ -92,8 +93,10 @@ def roles_of(song: Song) -> tuple[Role, ...]:
             roles[i] = _ON_DRUM_CHANNEL
         elif not part.pitch.size:
             roles[i] = _SILENT
-        elif _named(part.name) == "drums":
-            roles[i] = Role(name="drums", reason=f"named {part.name!r}", confidence=0.8)
+        elif _named(part.name[:_NAME_LENGTH]) == "drums":
+            roles[i] = Role(
+                name="drums", reason=f"named {part.name.strip()[:40]!r}", confidence=0.8
+            )
         else:
             pitched.append(i)
     if pitched:
@@ -105,7 +108,7 @@ def roles_of(song: Song) -> tuple[Role, ...]:
 
 
 def _judged(parts: list[Part], found: list[Figures], unaccompanied: bool) -> list[Role]:
-    names = [_named(part.name) for part in parts]
+    names = [_named(part.name[:_NAME_LENGTH]) for part in parts]
     if len(parts) == 1 and (unaccompanied or found[0].voices >= _SEVERAL):
         role: RoleName = "melody" if found[0].voices < _SEVERAL else "chords"
         sure = 2 * abs(found[0].voices - _SEVERAL)
@@ -185,7 +188,7 @@ def _role(
     if role == "bass" and part.program >> 3 == _BASS:
         why.append(f"program {part.program} (a bass)")
     if name == role:
-        why.append(f"named {part.name.strip()!r}")
+        why.append(f"named {part.name.strip()[:40]!r}")
     sure = 0.5 + 0.5 * min(max(margin, 0.0), 1.0)
     return Role(name=role, reason=", ".join(why), confidence=round(sure, 2))
 

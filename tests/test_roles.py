@@ -195,3 +195,7 @@ def test_songs_of_very_many_parts_or_notes_are_looked_at_in_part() -> None:
     )
     assert len(roles_of(Song.new(many))) == 5000
     assert names(Song.new([held, line(TUNE)]))[0] == "chords"
+    assert names(Song.new([line(TUNE, name="1" * 10**6), line(ROOTS, name="Bass")])) == [
+        "melody",
+        "bass",
+    ]
