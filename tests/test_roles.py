@@ -166,8 +166,7 @@ def _by_hand(parts: list[Part]) -> list[tuple[float, float, float]]:
                 bottom == min(b for _, b in heard.values()),
                 1,
             ]
-    shares = [(h / (n or 1), b / (n or 1), n / len(times)) for h, b, n in counts.tolist()]
-    return shares
+    return [(h / (n or 1), b / (n or 1), n / len(times)) for h, b, n in counts.tolist()]
 
 
 @given(songs(empty_parts=False))
