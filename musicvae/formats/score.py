@@ -1,0 +1,386 @@
+"""Floor 3: scores (MusicXML, ABC, Humdrum) -> Song, through music21, with their own bar lines.
+
+Every measure is a bar. A meter event is written wherever a bar is not as long as the running meter
+says, and again after it: a 3-beat bar before a repeat and the 1-beat pickup after it become 3/4,
+1/4, back to 4/4. Ties become one note, grace notes are dropped and counted, chord symbols are not
+notes, the voices of a part are merged. Times are exact fractions of a quarter until the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from math import lcm
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from musicvae.errors import ReadError
+from musicvae.formats import musicxml, notations
+from musicvae.formats.lines import Line, UnfitScoreError, line_of
+from musicvae.formats.marks import Loudness, Place, voice_of
+from musicvae.formats.measures import Bar, Measures, measures_of, meter_events
+from musicvae.formats.reading import Reading
+from musicvae.formats.repeats import RepeatError, played_order
+from musicvae.formats.sheet import Sheet, quietly
+from musicvae.options import ReadOptions
+from musicvae.song import MAX_TICKS_PER_QUARTER, Key, Meter, Part, Song, Tempo, resolve_overlaps
+
+SUFFIXES = (".mxl", ".musicxml", ".xml", ".abc", ".krn")
+_TICKS_PER_QUARTER = 480
+_STORED = 24  # cells of a quarter: the least that ticks must hold
+_MOST_BARS = 20_000
+_MOST_PARTS = 512
+_QPM = {"": 120.0}
+_SLIP = Fraction(1, 16)  # quarters by which the end of a tied note may miss the next one
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Laid:
+    """A song, how many notes were dropped or joined in reading it, and its pickup.
+
+    `grace` notes have no duration; `overlapping` ones share pitch and time with another of their
+    part; `rounded` says that no tick resolution of a MIDI file holds all of the rhythms.
+    """
+
+    song: Song
+    n_bars: int
+    pickup: bool
+    grace: int
+    overlapping: int
+    rounded: bool
+    warnings: tuple[str, ...]
+
+
+def examine(content: bytes, path: str | Path, options: ReadOptions) -> Reading:
+    """Read the bytes of a score, whatever its name. Raises `ReadError`, and nothing else.
+
+    Of the options, `repeats` and `merge` matter here. A book of ABC tunes gives its first tune.
+    """
+    with as_read_error(path):
+        sheet = sheet_of(content, path, merge=options.merge)
+        laid = song_of(sheet, repeats=options.repeats, merge=options.merge)
+    said = [*sheet.warnings, *laid.warnings]
+    if laid.grace:
+        said.append(f"{laid.grace} grace notes left out")
+    if laid.overlapping:
+        said.append(f"{laid.overlapping} notes that overlap on one pitch, joined or cut")
+    if laid.rounded:
+        said.append("rhythms too fine for MIDI's ticks, rounded to 1/480 of a quarter")
+    return Reading(song=laid.song, kind=sheet.kind, warnings=tuple(said))
+
+
+def sheet_of(content: bytes, path: str | Path, *, merge: bool) -> Sheet:
+    """The score in some bytes, in whichever of the formats it is."""
+    text = content.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")
+    if content[:4] == b"PK\x03\x04" or text[:1] == b"<":
+        return musicxml.sheet_of(content, path, merge=merge)
+    written = notations.text_of(content)
+    if notations.is_humdrum(written):
+        return notations.humdrum_sheet(written, path)
+    if notations.is_abc(written):
+        return notations.abc_sheet(written, path)
+    what = "no score (neither MusicXML, ABC nor Humdrum)" if content else "empty file"
+    raise ReadError(path, what, "give a .mxl, .musicxml, .abc or .krn file")
+
+
+@contextmanager
+def as_read_error(path: str | Path) -> Iterator[None]:
+    """music21 raises whatever it stumbles over, and prints: here it is one line about the file."""
+    try:
+        with quietly():
+            yield
+    except ReadError:
+        raise
+    except UnfitScoreError as error:
+        raise ReadError(path, str(error), "correct the score") from None
+    except Exception as error:
+        reason = f"music21 cannot read it ({type(error).__name__}: {str(error)[:200]})"
+        raise ReadError(path, reason, "open it in a notation program and export it again") from None
+
+
+def song_of(
+    sheet: Sheet,
+    *,
+    repeats: bool = False,
+    merge: bool = True,
+    voices: Sequence[tuple[str, int]] | None = None,
+    default_qpm: dict[str, float] = _QPM,
+    velocity: int | None = None,
+) -> Laid:
+    """The song of a score.
+
+    `voices` holds (name, GM program) for each part in score order, else the score says them;
+    `default_qpm` a tempo by meter (``"6/8"``, else ``""``), for scores without a metronome mark;
+    `velocity` is that of all notes, else dynamics say it. Raises `UnfitScoreError`.
+    """
+    staves = list(sheet.score.parts)
+    if len(staves) > _MOST_PARTS:
+        raise UnfitScoreError(f"{len(staves)} parts")
+    lines = [line_of(staff) for staff in staves]
+    if not any(any(line.notes) for line in lines):
+        raise UnfitScoreError("no notes")
+    measures = measures_of(lines)
+    said = list(measures.warnings)
+    if outside := sum(line.outside for line in lines):
+        said.append(f"{outside} notes outside of any measure left out")
+    order = _order(staves, measures, said) if repeats else list(range(len(measures.bars)))
+    walk = _Walk(measures.bars, order)
+    if len(walk.bars) > _MOST_BARS:
+        raise UnfitScoreError(f"more than {_MOST_BARS} bars")
+    loud = _loudness(staves, lines) if velocity is None else [None] * len(lines)
+    sung = [
+        walk.notes(line, measures, p, loudness, velocity or 0)
+        for p, (line, loudness) in enumerate(zip(lines, loud, strict=True))
+    ]
+    tpq, rounded = _resolution(walk.bars, sung, walk.end)
+    parts, overlapping = [], 0
+    for voice, notes in _merged(staves, sheet, voices, sung, merge=merge):
+        part, merged = _part(voice, notes, tpq)
+        parts.append(part)
+        overlapping += merged
+    if silent := [part.name or "unnamed" for part in parts if not len(part)]:
+        said.append(f"{len(silent)} parts without notes left out: {', '.join(silent)[:80]}")
+    first = walk.bars[0].written
+    qpm = default_qpm.get(f"{first[0]}/{first[1]}" if first else "", default_qpm[""])
+    song = Song(
+        ticks_per_quarter=tpq,
+        parts=tuple(part for part in parts if len(part)),
+        tempo=_tempo(walk, lines, tpq, qpm),
+        meter=_meter(walk.bars, tpq),
+        key=_key(walk, lines, tpq),
+        end_ticks=_ticks(walk.end, tpq),
+    )
+    pickup = len(walk.bars) > 1 and walk.bars[0].length < walk.bars[1].length
+    grace = sheet.grace + sum(line.grace for line in lines)
+    return Laid(song, len(walk.bars), pickup, grace, overlapping, rounded, tuple(said))
+
+
+def _order(staves: Sequence[Any], measures: Measures, said: list[str]) -> list[int]:
+    count = len(measures.bars)
+    try:
+        if measures.own:
+            raise RepeatError("parts have bar lines of their own")
+        return played_order(staves, count)
+    except RepeatError as error:
+        said.append(f"repeats not played ({str(error)[:120]}): each bar once")
+        return list(range(count))
+
+
+# -- from measures as written to bars as played ---------------------------------------------------
+
+
+@dataclass
+class _Note:
+    onset: Fraction
+    end: Fraction
+    pitch: int
+    velocity: int
+
+
+class _Walk:
+    """The bars in the order they are played: `bars` on their new timeline, up to `end`."""
+
+    def __init__(self, bars: Sequence[Bar], order: Sequence[int]) -> None:
+        self.order = [i for i in order if bars[i].length > 0]
+        self.bars: list[Bar] = []
+        self.end = Fraction(0)
+        for i in self.order:
+            self.bars.append(replace(bars[i], start=self.end))
+            self.end += bars[i].length
+
+    def notes(
+        self, line: Line, measures: Measures, part: int, loudness: Loudness | None, velocity: int
+    ) -> list[_Note]:
+        """The notes of a part as played, ties joined, each with its velocity."""
+        written = _by_bar(line, measures, part)
+        notes: list[_Note] = []
+        held: dict[int, list[_Note]] = {}
+        for i, bar in zip(self.order, self.bars, strict=True):
+            if i >= len(written):
+                continue
+            mark = 0
+            for offset, length, pitch, tie, own in sorted(written[i], key=lambda n: n[:4]):
+                level = own or velocity
+                if loudness and not own:
+                    level, mark = loudness.at((i, offset), mark)
+                end = offset + length
+                if not measures.own:
+                    end = max(min(end, bar.length), offset)
+                onset, end = bar.start + offset, bar.start + end
+                before = _continued(held, onset, pitch) if tie in ("stop", "continue") else None
+                if before:
+                    note, note.end = before, max(before.end, end)
+                else:
+                    note = _Note(onset, end, pitch, level)
+                    notes.append(note)
+                if tie in ("start", "continue"):
+                    held.setdefault(pitch, []).append(note)
+        return notes
+
+    def marks(self, written: Sequence[tuple[Place, T]]) -> list[tuple[Fraction, T]]:
+        """Marks at the times they are played; after a jump the one that was in force is said."""
+        marks = sorted(written, key=lambda mark: mark[0])
+        played: list[tuple[Fraction, T]] = []
+        previous = -1
+        for i, bar in zip(self.order, self.bars, strict=True):
+            before = [mark for mark in marks if mark[0][0] < i]
+            if i != previous + 1 and before:
+                played.append((bar.start, before[-1][1]))
+            played += [(bar.start + place[1], mark) for place, mark in marks if place[0] == i]
+            previous = i
+        return played
+
+
+def _by_bar(line: Line, measures: Measures, part: int) -> list[list[Any]]:
+    """The notes of a part by bar: its own measures, unless its bar lines are its own too."""
+    if not measures.own:
+        return list(line.notes)
+    bars: list[list[Any]] = [[] for _ in measures.bars]
+    for start, notes in zip(measures.starts[part], line.notes, strict=False):
+        for offset, *rest in notes:
+            bar = measures.bar_at(start + offset)
+            bars[bar].append((start + offset - measures.bars[bar].start, *rest))
+    return bars
+
+
+def _continued(held: dict[int, list[_Note]], onset: Fraction, pitch: int) -> _Note | None:
+    """The held note of a pitch that ends where this one begins; it is held no longer."""
+    waiting = held.get(pitch, [])
+    for note in waiting:
+        if abs(note.end - onset) < _SLIP:
+            waiting.remove(note)
+            return note
+    return None
+
+
+# -- parts ----------------------------------------------------------------------------------------
+
+
+def _loudness(staves: Sequence[Any], lines: Sequence[Line]) -> list[Loudness | None]:
+    """The dynamics of each part; a staff without any has those of its instrument's other one."""
+    shared: dict[str, list[tuple[Place, str]]] = {}
+    for staff, line in zip(staves, lines, strict=True):
+        shared.setdefault(_instrument(staff), []).extend(line.dynamics)
+    marks = [
+        line.dynamics or (shared[name] if (name := _instrument(staff)) else [])
+        for staff, line in zip(staves, lines, strict=True)
+    ]
+    return [Loudness(found) if found else Loudness([]) for found in marks]
+
+
+def _instrument(staff: Any) -> str:
+    """What the staves of one instrument have in common, empty for a part of its own."""
+    if "PartStaff" in staff.classSet:
+        return next((group.rpartition("-Staff")[0] for group in staff.groups), "")
+    return notations.same_instrument(staff)
+
+
+@dataclass(frozen=True)
+class _Voice:
+    name: str
+    program: int
+    is_drum: bool
+
+
+def _merged(
+    staves: Sequence[Any],
+    sheet: Sheet,
+    voices: Sequence[tuple[str, int]] | None,
+    sung: Sequence[list[_Note]],
+    *,
+    merge: bool,
+) -> list[tuple[_Voice, list[_Note]]]:
+    """Who plays each part, and what; the staves of one instrument together if `merge`."""
+    found: list[tuple[_Voice, list[_Note]]] = []
+    place: dict[str, int] = {}
+    said = voices or sheet.voices
+    for p, (staff, notes) in enumerate(zip(staves, sung, strict=True)):
+        name, program = said[p] if said else voice_of(staff)
+        drum = any(group.rpartition("-Staff")[0] in sheet.drums for group in staff.groups)
+        drum |= any(group in sheet.drums for group in staff.groups)
+        whole = _instrument(staff)
+        if merge and whole in place and whole:
+            found[place[whole]][1].extend(notes)
+            continue
+        place[whole] = len(found)
+        found.append((_Voice(name, 0 if drum else program or 0, drum), list(notes)))
+    return found
+
+
+def _part(voice: _Voice, notes: Sequence[_Note], tpq: int) -> tuple[Part, int]:
+    onset = np.array([_ticks(note.onset, tpq) for note in notes], dtype=np.int64)
+    end = np.array([_ticks(note.end, tpq) for note in notes], dtype=np.int64)
+    pitch = np.array([note.pitch for note in notes], dtype=np.int64)
+    velocity = np.array([note.velocity for note in notes], dtype=np.int64)
+    keep, duration, changed = resolve_overlaps(onset, np.maximum(end - onset, 1), pitch)
+    part = Part.empty(voice.name, voice.program, voice.is_drum).with_notes(
+        onset[keep], duration[keep], pitch[keep], velocity[keep]
+    )
+    return part, changed
+
+
+# -- ticks, meter, tempo, key ---------------------------------------------------------------------
+
+
+def _resolution(
+    bars: Sequence[Bar], lines: Iterable[Iterable[_Note]], end: Fraction
+) -> tuple[int, bool]:
+    """Ticks a quarter on which every rhythm is exact: the smallest multiple of 480, or else of 24,
+    if a MIDI file can say it; else 480 and True."""
+    times = {end, *(bar.start for bar in bars)}
+    times |= {time for notes in lines for note in notes for time in (note.onset, note.end)}
+    denominators = {time.denominator for time in times}
+    for base in (_TICKS_PER_QUARTER, _STORED):
+        tpq = lcm(base, *denominators)
+        if tpq <= MAX_TICKS_PER_QUARTER:
+            return tpq, False
+    return _TICKS_PER_QUARTER, True
+
+
+def _ticks(time: Fraction, tpq: int) -> int:
+    return round(time * tpq)
+
+
+def _meter(bars: Sequence[Bar], tpq: int) -> Meter:
+    times, numerators, denominators = zip(*meter_events(bars), strict=True)
+    return Meter(
+        ticks=np.array([_ticks(time, tpq) for time in times]),
+        numerator=np.array(numerators),
+        denominator=np.array(denominators),
+    )
+
+
+def _tempo(walk: _Walk, lines: Sequence[Line], tpq: int, default_qpm: float) -> Tempo:
+    """The metronome marks of all parts; the first one holds from the start.
+
+    Of several at one place a number wins over words, and a part over those below it.
+    """
+    marks: dict[Place, tuple[bool, float]] = {}
+    for line in lines:
+        for place, named, qpm in line.tempi:
+            if place not in marks or (marks[place][0] and not named):
+                marks[place] = named, qpm
+    played = walk.marks([(place, qpm) for place, (_, qpm) in marks.items()])
+    if not played:
+        return Tempo.constant(default_qpm)
+    return Tempo(
+        ticks=np.array([0, *(_ticks(time, tpq) for time, _ in played[1:])]),
+        us_per_quarter=np.array([round(60e6 / qpm) for _, qpm in played]),
+    )
+
+
+def _key(walk: _Walk, lines: Sequence[Line], tpq: int) -> Key:
+    """The key signatures of the first part that has any."""
+    written = next((line.keys for line in lines if line.keys), [])
+    signs = walk.marks(written)
+    return Key(
+        ticks=np.array([_ticks(time, tpq) for time, _ in signs], dtype=np.int64),
+        fifths=np.array([sign[0] for _, sign in signs], dtype=np.int64),
+        minor=np.array([sign[1] for _, sign in signs], dtype=np.int64),
+    )
