@@ -11,9 +11,8 @@ VELOCITY = 80  # of notes under no dynamic: that of mezzo-forte
 # Steps of sixteen from one dynamic to the next, as notation programs play them.
 _LEVELS = {"ppp": 16, "pp": 33, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112, "fff": 126}
 _SUDDEN = frozenset(("sf", "sfz", "sff", "sffz", "fz", "rf", "rfz", "sfp", "sfpp", "fp"))
-_MODIFIERS = frozenset(
-    "un poco molto assai non troppo più sehr ziemlich etwas nicht zu very rather très assez".split()
-)
+_DEGREES = ("un", "poco", "molto", "assai", "non", "sehr", "ziemlich", "etwas", "nicht", "zu")
+_MODIFIERS = frozenset((*_DEGREES, "very", "rather", "très", "assez", "un", "peu"))
 _RELATIVE = frozenset(("più", "piu", "meno", "mehr", "more", "less", "plus", "moins"))
 
 Place = tuple[int, Fraction]  # a measure's index, and the time inside it in quarters

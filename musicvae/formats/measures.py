@@ -17,8 +17,7 @@ from musicvae.formats.lines import Line, UnfitScoreError
 _FINEST = 64  # denominator of a meter
 _LARGEST = 255  # numerator of a meter
 _LONGEST = 4 * _LARGEST  # quarters of a bar that MIDI can write
-_SLIP = Fraction(1, 16)  # quarters by which the rounded lengths of a measure's notes may be off
-_OWN_BARS = 1 / 4  # share of measures that differ from which on parts have bar lines of their own
+SLIP = Fraction(1, 16)  # quarters by which the rounded lengths of a measure's notes may be off
 
 
 @dataclass(frozen=True)
@@ -65,9 +64,9 @@ def measures_of(lines: Sequence[Line]) -> Measures:
     apart = [
         i
         for i in differ
-        if any(line.notes[i] and abs(line.lengths[i] - lengths[i]) > _SLIP for line in rows[i])
+        if any(line.notes[i] and abs(line.lengths[i] - lengths[i]) > SLIP for line in rows[i])
     ]
-    if len(lines) > 1 and len(apart) > max(2, _OWN_BARS * count):
+    if apart and _are_own(lines):
         return _own_bars(lines)
     bars, start = [], Fraction(0)
     for length, meter in zip(lengths, written, strict=True):
@@ -100,14 +99,22 @@ def _meters(
 def _length(row: Sequence[Line], i: int, written: tuple[int, int] | None) -> Fraction:
     lengths = {line.lengths[i] for line in row}
     nominal = Fraction(4 * written[0], written[1]) if written else None
-    if len(lengths) > 1 and i == 0:
-        # In a pickup some parts may rest for a whole bar.
+    if len(lengths) > 1:
+        # A rest may stand for a whole bar in a pickup, and be written as a whole in any meter.
         sounding = {line.lengths[i] for line in row if line.notes[i]}
-        lengths = sounding or lengths
+        if sounding and (i == 0 or max(sounding) == nominal):
+            lengths = sounding
     longest = max(lengths)
     off = abs(longest - nominal) if nominal else Fraction(0)
-    rounded = 0 < off < _SLIP and (nominal in lengths or longest.denominator > 16)
+    rounded = 0 < off < SLIP and (nominal in lengths or longest.denominator > 16)
     return nominal if nominal and rounded else longest
+
+
+def _are_own(lines: Sequence[Line]) -> bool:
+    """Whether parts have other numbers of measures that last equally long: 3/4 against 2/4."""
+    counts = {len(line.lengths) for line in lines}
+    totals = [sum(line.lengths, Fraction(0)) for line in lines]
+    return len(counts) > 1 and max(totals) - min(totals) < max(lines[0].lengths)
 
 
 def _own_bars(lines: Sequence[Line]) -> Measures:

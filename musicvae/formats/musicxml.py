@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 from xml.etree import ElementTree
@@ -88,7 +89,7 @@ def _member(archive: zipfile.ZipFile, name: str, path: str | Path, most: int) ->
 # -- documents ------------------------------------------------------------------------------------
 
 
-class _InRoot(Exception):
+class _InRootError(Exception):
     """The root element has begun: what precedes it is harmless."""
 
 
@@ -121,15 +122,13 @@ def _check_prologue(content: bytes, path: str | Path) -> None:
         raise ReadError(path, "XML that declares entities", "remove them, or export it again")
 
     def stop(*_: Any) -> NoReturn:
-        raise _InRoot
+        raise _InRootError
 
     parser = expat.ParserCreate()
     parser.EntityDeclHandler = refuse
     parser.StartElementHandler = stop
-    try:
+    with suppress(_InRootError):
         parser.Parse(content, True)
-    except _InRoot:
-        pass
 
 
 def _by_part(timewise: ElementTree.Element) -> ElementTree.Element:

@@ -93,8 +93,8 @@ def _in_turn(tune: str) -> tuple[str, list[tuple[str, int | None]]]:
         if found:
             declared = (found.group(1) or found.group(2) or "").strip()
             current = declared.split()[0] if declared else ""
-            name = re.search(r'\b(?:name|nm)="([^"]*)"', declared)
-            names[current] = name.group(1) if name else names.get(current, "")
+            named = re.search(r'\b(?:name|nm)="([^"]*)"', declared)
+            names[current] = named.group(1) if named else names.get(current, "")
             line = line[found.end() :]
         program = _PROGRAM.match(line)
         if program and int(program.group(1)) < 128:

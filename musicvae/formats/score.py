@@ -10,11 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from musicvae.formats import musicxml, notations
 from musicvae.formats.lines import Line, UnfitScoreError, line_of
 from musicvae.formats.marks import Loudness, Place, voice_of
 from musicvae.formats.measures import Bar, Measures, measures_of, meter_events
+from musicvae.formats.played import Note, Walk
 from musicvae.formats.reading import Reading
 from musicvae.formats.repeats import RepeatError, played_order
 from musicvae.formats.sheet import Sheet, quietly
@@ -35,9 +36,6 @@ _STORED = 24  # cells of a quarter: the least that ticks must hold
 _MOST_BARS = 20_000
 _MOST_PARTS = 512
 _QPM = {"": 120.0}
-_SLIP = Fraction(1, 16)  # quarters by which the end of a tied note may miss the next one
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def song_of(
     if outside := sum(line.outside for line in lines):
         said.append(f"{outside} notes outside of any measure left out")
     order = _order(staves, measures, said) if repeats else list(range(len(measures.bars)))
-    walk = _Walk(measures.bars, order)
+    walk = Walk(measures.bars, order)
     if len(walk.bars) > _MOST_BARS:
         raise UnfitScoreError(f"more than {_MOST_BARS} bars")
     loud = _loudness(staves, lines) if velocity is None else [None] * len(lines)
@@ -172,93 +170,6 @@ def _order(staves: Sequence[Any], measures: Measures, said: list[str]) -> list[i
         return list(range(count))
 
 
-# -- from measures as written to bars as played ---------------------------------------------------
-
-
-@dataclass
-class _Note:
-    onset: Fraction
-    end: Fraction
-    pitch: int
-    velocity: int
-
-
-class _Walk:
-    """The bars in the order they are played: `bars` on their new timeline, up to `end`."""
-
-    def __init__(self, bars: Sequence[Bar], order: Sequence[int]) -> None:
-        self.order = [i for i in order if bars[i].length > 0]
-        self.bars: list[Bar] = []
-        self.end = Fraction(0)
-        for i in self.order:
-            self.bars.append(replace(bars[i], start=self.end))
-            self.end += bars[i].length
-
-    def notes(
-        self, line: Line, measures: Measures, part: int, loudness: Loudness | None, velocity: int
-    ) -> list[_Note]:
-        """The notes of a part as played, ties joined, each with its velocity."""
-        written = _by_bar(line, measures, part)
-        notes: list[_Note] = []
-        held: dict[int, list[_Note]] = {}
-        for i, bar in zip(self.order, self.bars, strict=True):
-            if i >= len(written):
-                continue
-            mark = 0
-            for offset, length, pitch, tie, own in sorted(written[i], key=lambda n: n[:4]):
-                level = own or velocity
-                if loudness and not own:
-                    level, mark = loudness.at((i, offset), mark)
-                end = offset + length
-                if not measures.own:
-                    end = max(min(end, bar.length), offset)
-                onset, end = bar.start + offset, bar.start + end
-                before = _continued(held, onset, pitch) if tie in ("stop", "continue") else None
-                if before:
-                    note, note.end = before, max(before.end, end)
-                else:
-                    note = _Note(onset, end, pitch, level)
-                    notes.append(note)
-                if tie in ("start", "continue"):
-                    held.setdefault(pitch, []).append(note)
-        return notes
-
-    def marks(self, written: Sequence[tuple[Place, T]]) -> list[tuple[Fraction, T]]:
-        """Marks at the times they are played; after a jump the one that was in force is said."""
-        marks = sorted(written, key=lambda mark: mark[0])
-        played: list[tuple[Fraction, T]] = []
-        previous = -1
-        for i, bar in zip(self.order, self.bars, strict=True):
-            before = [mark for mark in marks if mark[0][0] < i]
-            if i != previous + 1 and before:
-                played.append((bar.start, before[-1][1]))
-            played += [(bar.start + place[1], mark) for place, mark in marks if place[0] == i]
-            previous = i
-        return played
-
-
-def _by_bar(line: Line, measures: Measures, part: int) -> list[list[Any]]:
-    """The notes of a part by bar: its own measures, unless its bar lines are its own too."""
-    if not measures.own:
-        return list(line.notes)
-    bars: list[list[Any]] = [[] for _ in measures.bars]
-    for start, notes in zip(measures.starts[part], line.notes, strict=False):
-        for offset, *rest in notes:
-            bar = measures.bar_at(start + offset)
-            bars[bar].append((start + offset - measures.bars[bar].start, *rest))
-    return bars
-
-
-def _continued(held: dict[int, list[_Note]], onset: Fraction, pitch: int) -> _Note | None:
-    """The held note of a pitch that ends where this one begins; it is held no longer."""
-    waiting = held.get(pitch, [])
-    for note in waiting:
-        if abs(note.end - onset) < _SLIP:
-            waiting.remove(note)
-            return note
-    return None
-
-
 # -- parts ----------------------------------------------------------------------------------------
 
 
@@ -292,12 +203,12 @@ def _merged(
     staves: Sequence[Any],
     sheet: Sheet,
     voices: Sequence[tuple[str, int]] | None,
-    sung: Sequence[list[_Note]],
+    sung: Sequence[list[Note]],
     *,
     merge: bool,
-) -> list[tuple[_Voice, list[_Note]]]:
+) -> list[tuple[_Voice, list[Note]]]:
     """Who plays each part, and what; the staves of one instrument together if `merge`."""
-    found: list[tuple[_Voice, list[_Note]]] = []
+    found: list[tuple[_Voice, list[Note]]] = []
     place: dict[str, int] = {}
     said = voices or sheet.voices
     for p, (staff, notes) in enumerate(zip(staves, sung, strict=True)):
@@ -313,7 +224,7 @@ def _merged(
     return found
 
 
-def _part(voice: _Voice, notes: Sequence[_Note], tpq: int) -> tuple[Part, int]:
+def _part(voice: _Voice, notes: Sequence[Note], tpq: int) -> tuple[Part, int]:
     onset = np.array([_ticks(note.onset, tpq) for note in notes], dtype=np.int64)
     end = np.array([_ticks(note.end, tpq) for note in notes], dtype=np.int64)
     pitch = np.array([note.pitch for note in notes], dtype=np.int64)
@@ -329,7 +240,7 @@ def _part(voice: _Voice, notes: Sequence[_Note], tpq: int) -> tuple[Part, int]:
 
 
 def _resolution(
-    bars: Sequence[Bar], lines: Iterable[Iterable[_Note]], end: Fraction
+    bars: Sequence[Bar], lines: Iterable[Iterable[Note]], end: Fraction
 ) -> tuple[int, bool]:
     """Ticks a quarter on which every rhythm is exact: the smallest multiple of 480, or else of 24,
     if a MIDI file can say it; else 480 and True."""
@@ -356,7 +267,7 @@ def _meter(bars: Sequence[Bar], tpq: int) -> Meter:
     )
 
 
-def _tempo(walk: _Walk, lines: Sequence[Line], tpq: int, default_qpm: float) -> Tempo:
+def _tempo(walk: Walk, lines: Sequence[Line], tpq: int, default_qpm: float) -> Tempo:
     """The metronome marks of all parts; the first one holds from the start.
 
     Of several at one place a number wins over words, and a part over those below it.
@@ -375,7 +286,7 @@ def _tempo(walk: _Walk, lines: Sequence[Line], tpq: int, default_qpm: float) -> 
     )
 
 
-def _key(walk: _Walk, lines: Sequence[Line], tpq: int) -> Key:
+def _key(walk: Walk, lines: Sequence[Line], tpq: int) -> Key:
     """The key signatures of the first part that has any."""
     written = next((line.keys for line in lines if line.keys), [])
     signs = walk.marks(written)

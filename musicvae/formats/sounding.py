@@ -8,6 +8,7 @@ left is at sounding pitch: transposing instruments are transposed, percussion is
 from __future__ import annotations
 
 import re
+from copy import deepcopy
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element, SubElement
 
@@ -140,11 +141,19 @@ class _Reducer:
         """Reduce one measure in place."""
         given = measure.get("number", "")
         measure.attrib = {"number": given if given.isdigit() else str(number)}
-        kept = []
+        kept: list[Element] = []
+        silenced = False  # the head of a chord that is a cue
         for element in measure:
             tag = element.tag
             if tag == "note":
+                chord = element.find("chord")
+                was_silenced, silenced = silenced, chord is None and _is_cue(element)
                 keep = self._note(element)
+                if keep and was_silenced and chord is not None:
+                    element.remove(chord)
+                    kept.pop()
+                elif chord is not None:
+                    silenced = was_silenced and not keep
             elif tag == "backup":
                 keep = True
             elif tag == "forward":
@@ -159,6 +168,9 @@ class _Reducer:
                 keep = tag == "sound" and _has_tempo(element)
             if keep:
                 kept.append(element)
+        rests = [element for element in kept if element.find("rest") is not None]
+        if len(rests) == 1 and not any(e.tag == "note" for e in kept if e is not rests[0]):
+            kept.insert(kept.index(rests[0]), _halved(rests[0]))
         measure[:] = kept
 
     def _note(self, note: Element) -> bool:
@@ -166,7 +178,7 @@ class _Reducer:
         if "grace" in tags:
             self.found.grace += 1
             return False
-        if "cue" in tags and "rest" not in tags:
+        if _is_cue(note):
             self.found.cues += 1
             if "chord" in tags:
                 return False
@@ -183,7 +195,6 @@ class _Reducer:
                 self._place(note, tags["pitch"], _midi(tags["pitch"]) + self.semitones)
         note[:] = [child for child in note if child.tag in self.in_note]
         if "rest" in tags:
-            # A rest that is said to fill the measure would be stretched to the meter.
             tags["rest"][:], tags["rest"].attrib = [], {}
         level = note.get("dynamics")
         note.attrib = {"dynamics": level} if level and _positive(level) else {}
@@ -279,6 +290,21 @@ class _Reducer:
     def _barline(self, barline: Element) -> bool:
         barline[:] = [child for child in barline if child.tag in ("repeat", "ending")]
         return bool(len(barline))
+
+
+def _is_cue(note: Element) -> bool:
+    return note.find("cue") is not None and note.find("rest") is None
+
+
+def _halved(rest: Element) -> Element:
+    """The first half of a rest that is alone in its measure, which becomes the second half.
+
+    music21 stretches the only rest of a measure to the meter; two last as long as the file says.
+    """
+    lasts = rest.find("duration")
+    if lasts is not None and _positive(lasts.text):
+        lasts.text = str(float(lasts.text or 0) / 2)
+    return deepcopy(rest)
 
 
 def _midi(pitch: Element) -> int:
