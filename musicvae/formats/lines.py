@@ -65,13 +65,13 @@ def line_of(staff: Any) -> Line:
         index = len(line.lengths)
         offsets.append(float(element.offset))
         line.numbers.append(element.number)
-        line.lengths.append(exact(element.highestTime))
+        line.lengths.append(Fraction(0))
         line.written.append(_written(element))
         line.notes.append([])
-        if line.lengths[-1] > _LONGEST:
-            raise UnfitScoreError(f"a measure without end (measure {element.number})")
         for offset, inner in _elements(element):
             _take(line, index, exact(offset), inner)
+        if line.lengths[-1] > _LONGEST:
+            raise UnfitScoreError(f"a measure without end (measure {element.number})")
     for element in outer:
         index = max(bisect_right(offsets, float(element.offset)) - 1, 0)
         if {"Note", "Chord"} & element.classSet and "Harmony" not in element.classSet:
@@ -99,10 +99,14 @@ def _take(line: Line, index: int, offset: Fraction, element: Any) -> None:
             line.grace += len(element.pitches)
             return
         length = exact(element.quarterLength)
+        line.lengths[index] = max(line.lengths[index], offset + length)
         for single in element.notes if element.isChord else (element,):
             tie = single.tie.type if single.tie else ""
             loud = single.volume.velocity if single.hasVolumeInformation() else None
             line.notes[index].append((offset, length, single.pitch.midi, tie, loud))
+    elif "GeneralNote" in kinds:
+        # Marks may stand past the last note or rest, and make a measure no longer.
+        line.lengths[index] = max(line.lengths[index], offset + exact(element.quarterLength))
     elif "MetronomeMark" in kinds:
         qpm = element.getQuarterBPM()
         if qpm and _SANE_QPM[0] <= qpm <= _SANE_QPM[1]:

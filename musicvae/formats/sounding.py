@@ -157,7 +157,9 @@ class _Reducer:
             elif tag == "backup":
                 keep = True
             elif tag == "forward":
-                keep = self._forward(element)
+                keep = _positive(element.findtext("duration"))
+                if keep and not (self.finale and measure.find("note") is not None):
+                    self._rest(element)
             elif tag == "attributes":
                 keep = self._attributes(element)
             elif tag == "direction":
@@ -222,14 +224,11 @@ class _Reducer:
             SubElement(pitch, tag).text = text
         note[list(note).index(old)] = pitch
 
-    def _forward(self, forward: Element) -> bool:
+    def _rest(self, forward: Element) -> None:
         """A skip is a rest, so that a measure is as long as it is when it ends with one."""
-        if not self.finale:
-            forward.tag = "note"
-            forward[:] = [child for child in forward if child.tag in ("duration", "staff")]
-            forward[:] = [child for child in forward if child.tag in self.in_note]
-            forward.insert(0, Element("rest"))
-        return True
+        forward.tag = "note"
+        forward[:] = [child for child in forward if child.tag in self.in_note]
+        forward.insert(0, Element("rest"))
 
     def _attributes(self, attributes: Element) -> bool:
         transpose = attributes.find("transpose")
