@@ -98,9 +98,9 @@ def _take(line: Line, index: int, offset: Fraction, element: Any) -> None:
         if not element.quarterLength:
             line.grace += len(element.pitches)
             return
-        length = exact(element.quarterLength)
-        line.lengths[index] = max(line.lengths[index], offset + length)
         for single in element.notes if element.isChord else (element,):
+            length = exact(single.quarterLength or element.quarterLength)
+            line.lengths[index] = max(line.lengths[index], offset + length)
             tie = single.tie.type if single.tie else ""
             loud = single.volume.velocity if single.hasVolumeInformation() else None
             line.notes[index].append((offset, length, single.pitch.midi, tie, loud))

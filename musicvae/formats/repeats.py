@@ -25,7 +25,7 @@ def played_order(staves: Sequence[Any], count: int) -> list[int]:
         return list(range(count))
     try:
         played = Expander(skeleton).process(deepcopy=True)
-        order = [measure.number - 1 for measure in played.getElementsByClass("Measure")]
+        order = [int(measure.groups[0]) for measure in played.getElementsByClass("Measure")]
     except Exception as error:  # music21 raises whatever it stumbles over
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RepeatError(reason.lower()) from error
@@ -43,8 +43,9 @@ def _skeleton(staves: Sequence[Any], count: int) -> tuple[Any, int]:
     skeleton = stream.Part()
     bare = [stream.Measure(number=i + 1) for i in range(count)]
     signs = 0
-    for measure in bare:
+    for i, measure in enumerate(bare):
         measure.append(note.Rest(quarterLength=4))
+        measure.groups.append(str(i))  # numbers are changed as measures are copied
     brackets: dict[tuple[str, int, int], Any] = {}
     for staff in staves:
         measures = list(staff.getElementsByClass("Measure"))

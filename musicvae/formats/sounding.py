@@ -12,7 +12,9 @@ from copy import deepcopy
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element, SubElement
 
+from musicvae.formats import percussion
 from musicvae.formats.marks import tempo_in_words
+from musicvae.formats.percussion import integer
 
 _IN_NOTE = frozenset(("chord", "pitch", "rest", "duration", "tie"))
 _IN_KEY = frozenset(("fifths", "mode"))
@@ -23,25 +25,6 @@ _MODES = frozenset(("major", "minor", "aeolian"))
 _JUMP = re.compile(r"(?i)\b(d\.? ?[cs]\.?|da capo|dal segno|al segno|fine|coda|segno)\b")
 _SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _SPELLED = tuple(zip("CCDDEFFGGAAB", "010100101010", strict=True))
-# Where a drum kit's notes stand on a staff of five lines, if the score has no MIDI keys for them:
-# the places of Weinberg's Guidelines for Drumset Notation, as they fall into classes of General
-# MIDI.
-_KIT = {
-    "D4": 44,
-    "E4": 35,
-    "F4": 36,
-    "G4": 41,
-    "A4": 43,
-    "B4": 45,
-    "C5": 38,
-    "D5": 47,
-    "E5": 48,
-    "F5": 51,
-    "G5": 42,
-    "A5": 49,
-    "B5": 57,
-}
-_SNARE, _DRUM_CHANNEL = 38, "10"
 
 
 @dataclass
@@ -68,11 +51,11 @@ class Plain:
 def reduce_to_sound(root: Element, *, merge: bool) -> Plain:
     """Take all that makes no sound out of a score-partwise tree, in place; staves if `merge`."""
     found = Plain()
-    finale = _by_finale(root)
-    drum_keys = {entry.get("id", ""): _drum_keys(entry) for entry in root.iter("score-part")}
+    finale, entries = _by_finale(root), list(root.iter("score-part"))
+    drum_keys = {entry.get("id", ""): percussion.keys_of(entry) for entry in entries}
     channels = {
         entry.get("id", ""): (entry.findtext("midi-instrument/midi-channel") or "").strip()
-        for entry in root.iter("score-part")
+        for entry in entries
     }
     root[:] = [child for child in root if child.tag in ("identification", "part-list", "part")]
     for child in root:
@@ -87,7 +70,7 @@ def reduce_to_sound(root: Element, *, merge: bool) -> Plain:
         reducer = _Reducer(found, drum_keys.get(name, {}), merge=merge, finale=finale)
         for number, measure in enumerate(part.iterfind("measure"), start=1):
             reducer.measure(measure, number)
-        if reducer.drums > reducer.pitched or channels.get(name) == _DRUM_CHANNEL:
+        if reducer.drums > reducer.pitched or channels.get(name) == percussion.CHANNEL:
             found._ids.add(name)
     found.drums = frozenset(found._ids)
     return found
@@ -99,15 +82,6 @@ def _by_finale(root: Element) -> bool:
     return software is not None and "Finale" in (software.text or "")
 
 
-def _drum_keys(entry: Element) -> dict[str, int]:
-    """MIDI key of each instrument of a part that has one: they are counted from 1 in MusicXML."""
-    keys = {}
-    for instrument in entry.iterfind("midi-instrument"):
-        if (key := _integer(instrument.findtext("midi-unpitched"))) and 1 <= key <= 128:
-            keys[instrument.get("id", "")] = key - 1
-    return keys
-
-
 def _plain_entry(entry: Element) -> None:
     """A part's names and first instrument alone, with numbers that are numbers."""
     kept = []
@@ -115,15 +89,8 @@ def _plain_entry(entry: Element) -> None:
         kept += entry.findall(tag)[:1]
     for child in kept:
         if child.tag == "midi-instrument":
-            child[:] = [c for c in child if 1 <= (_integer(c.text) or 0) <= 128]
+            child[:] = [c for c in child if 1 <= (integer(c.text) or 0) <= 128]
     entry[:] = kept
-
-
-def _integer(text: str | None) -> int | None:
-    try:
-        return int(text or "")
-    except ValueError:
-        return None
 
 
 class _Reducer:
@@ -190,7 +157,9 @@ class _Reducer:
             return True
         if "unpitched" in tags:
             self.drums += 1
-            self._place(note, tags["unpitched"], self._key(tags))
+            key = percussion.key_of(note, self.keys)
+            self.found.unplaced += key is None
+            self._place(note, tags["unpitched"], percussion.SNARE if key is None else key)
         elif "pitch" in tags:
             self.pitched += 1
             if self.semitones:
@@ -201,19 +170,6 @@ class _Reducer:
         level = note.get("dynamics")
         note.attrib = {"dynamics": level} if level and _positive(level) else {}
         return True
-
-    def _key(self, tags: dict[str, Element]) -> int:
-        """The MIDI key of a note of a drum."""
-        name = tags["instrument"].get("id", "") if "instrument" in tags else ""
-        if name in self.keys:
-            return self.keys[name]
-        if len(self.keys) == 1:
-            return next(iter(self.keys.values()))
-        shown = tags["unpitched"]
-        place = (shown.findtext("display-step") or "") + (shown.findtext("display-octave") or "")
-        if place not in _KIT:
-            self.found.unplaced += 1
-        return _KIT.get(place, _SNARE)
 
     def _place(self, note: Element, old: Element, midi: int) -> None:
         """Give a note another pitch."""
@@ -252,7 +208,7 @@ class _Reducer:
     def _sounding_key(self, key: Element) -> bool:
         """Make a key signature that of the sounding pitch; False if it is none of the usual."""
         fifths = key.find("fifths")
-        written = _integer(fifths.text) if fifths is not None else None
+        written = integer(fifths.text) if fifths is not None else None
         if fifths is None or written is None:
             return False
         if self.semitones % 12:
