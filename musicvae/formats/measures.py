@@ -78,7 +78,7 @@ def measures_of(lines: Sequence[Line]) -> Measures:
     if apart:
         first = lines[0].numbers[apart[0]] if apart[0] < len(lines[0].numbers) else apart[0] + 1
         said.append(
-            f"{len(apart)} measures that are not equally long in all parts, read as the longest "
+            f"measures not equally long in all parts, read as the longest: {len(apart)} "
             f"(first: measure {first})"
         )
     begins = [bar.start for bar in bars]

@@ -43,7 +43,7 @@ def sheet_of(content: bytes, path: str | Path, *, merge: bool) -> Sheet:
     return Sheet(
         score=importer.stream,
         kind="compressed MusicXML" if zipped else "MusicXML",
-        drums=plain.drums,
+        drums=frozenset(plain.drums),
         grace=plain.grace,
         warnings=plain.warnings(),
     )

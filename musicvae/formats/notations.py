@@ -57,7 +57,7 @@ def abc_sheet(text: str, path: str | Path = "<ABC>", *, parts: bool = True) -> S
     tune = header + tunes[0] if tunes else header
     _check_length(tune, path)
     tune, voices = _in_turn(tune) if parts else (tune, [])
-    with _without_beams():
+    with _bars_alone():
         handler = abcFormat.ABCFile().readstr(tune)
         score = abcFormat.translate.abcToStreamScore(handler)
     if len(voices) != len(score.parts):
@@ -122,15 +122,25 @@ def _has_notes(line: str) -> bool:
 
 
 @contextmanager
-def _without_beams() -> Iterator[None]:
-    """Beams are more than half of the time music21 takes over a tune, and change no note."""
-    from music21 import stream
+def _bars_alone() -> Iterator[None]:
+    """Have music21 see the bars of short tunes too, and spare it beams.
 
+    It wants two plain bar lines before it believes in measures. Beams are more than half of the
+    time it takes over a tune, and change no note.
+    """
+    from music21 import abcFormat, stream
+
+    def has_bars(handler: Any) -> bool:
+        return any(isinstance(token, abcFormat.ABCBar) for token in handler.tokens)
+
+    known = abcFormat.ABCHandler.definesMeasures
+    abcFormat.ABCHandler.definesMeasures = has_bars
     stream.Part.makeBeams = lambda *args, **kwargs: None
     try:
         yield
     finally:
         del stream.Part.makeBeams
+        abcFormat.ABCHandler.definesMeasures = known
 
 
 # -- Humdrum --------------------------------------------------------------------------------------
@@ -150,7 +160,7 @@ def humdrum_sheet(text: str, path: str | Path = "<Humdrum>") -> Sheet:
         warnings.append(f"{len(scores)} pieces, the first one read; cut the file for the rest")
         score = scores[0]
     if lost := said.getvalue().count("Error in parsing event"):
-        warnings.append(f"{lost} cells that music21 cannot read, left out")
+        warnings.append(f"cells that music21 cannot read, left out: {lost}")
     for staff in list(score.parts):
         if not staff.recurse().notes:
             score.remove(staff)

@@ -30,7 +30,6 @@ from musicvae.formats.sheet import Sheet, quietly
 from musicvae.options import ReadOptions
 from musicvae.song import MAX_TICKS_PER_QUARTER, Key, Meter, Part, Song, Tempo, resolve_overlaps
 
-SUFFIXES = (".mxl", ".musicxml", ".xml", ".abc", ".krn")
 _TICKS_PER_QUARTER = 480
 _STORED = 24  # cells of a quarter: the least that ticks must hold
 _MOST_BARS = 20_000
@@ -65,9 +64,9 @@ def examine(content: bytes, path: str | Path, options: ReadOptions) -> Reading:
         laid = song_of(sheet, repeats=options.repeats, merge=options.merge)
     said = [*sheet.warnings, *laid.warnings]
     if laid.grace:
-        said.append(f"{laid.grace} grace notes left out")
+        said.append(f"grace notes left out: {laid.grace}")
     if laid.overlapping:
-        said.append(f"{laid.overlapping} notes that overlap on one pitch, joined or cut")
+        said.append(f"notes that overlap on one pitch, joined or cut: {laid.overlapping}")
     if laid.rounded:
         said.append("rhythms too fine for MIDI's ticks, rounded to 1/480 of a quarter")
     return Reading(song=laid.song, kind=sheet.kind, warnings=tuple(said))
@@ -126,7 +125,7 @@ def song_of(
     measures = measures_of(lines)
     said = list(measures.warnings)
     if outside := sum(line.outside for line in lines):
-        said.append(f"{outside} notes outside of any measure left out")
+        said.append(f"notes outside of any measure, left out: {outside}")
     order = _order(staves, measures, said) if repeats else list(range(len(measures.bars)))
     walk = Walk(measures.bars, order)
     if len(walk.bars) > _MOST_BARS:
@@ -143,7 +142,7 @@ def song_of(
         parts.append(part)
         overlapping += merged
     if silent := [part.name or "unnamed" for part in parts if not len(part)]:
-        said.append(f"{len(silent)} parts without notes left out: {', '.join(silent)[:80]}")
+        said.append(f"parts without notes, left out: {', '.join(silent)[:80]}")
     first = walk.bars[0].written
     qpm = default_qpm.get(f"{first[0]}/{first[1]}" if first else "", default_qpm[""])
     song = Song(

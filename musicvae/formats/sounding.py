@@ -31,26 +31,26 @@ _SPELLED = tuple(zip("CCDDEFFGGAAB", "010100101010", strict=True))
 class Plain:
     """What reducing a score found: percussion parts by id, and how many notes it left out."""
 
-    drums: frozenset[str] = frozenset()
+    drums: set[str] = field(default_factory=set)
     grace: int = 0
     cues: int = 0
     unplaced: int = 0
     odd_meters: int = 0
-    _ids: set[str] = field(default_factory=set)
 
     def warnings(self) -> list[str]:
         """One line for each kind of thing that was not taken as it stands."""
         said = (
-            (self.cues, "cue notes left out: they do not sound"),
+            (self.cues, "cue notes left out, as they do not sound"),
             (self.unplaced, "drum notes without a MIDI key or a place in a kit, read as snare"),
             (self.odd_meters, "time signatures that are none, left out"),
         )
-        return [f"{count} {what}" for count, what in said if count]
+        return [f"{what}: {count}" for count, what in said if count]
 
 
 def reduce_to_sound(root: Element, *, merge: bool) -> Plain:
     """Take all that makes no sound out of a score-partwise tree, in place; staves if `merge`."""
     found = Plain()
+    _list_parts(root)
     finale, entries = _by_finale(root), list(root.iter("score-part"))
     drum_keys = {entry.get("id", ""): percussion.keys_of(entry) for entry in entries}
     channels = {
@@ -71,9 +71,26 @@ def reduce_to_sound(root: Element, *, merge: bool) -> Plain:
         for number, measure in enumerate(part.iterfind("measure"), start=1):
             reducer.measure(measure, number)
         if reducer.drums > reducer.pitched or channels.get(name) == percussion.CHANNEL:
-            found._ids.add(name)
-    found.drums = frozenset(found._ids)
+            found.drums.add(name)
     return found
+
+
+def _list_parts(root: Element) -> None:
+    """Give every part an entry in the list of parts: music21 leaves out those without one."""
+    listing = root.find("part-list")
+    if listing is None:
+        listing = Element("part-list")
+        root.insert(0, listing)
+    listed = {entry.get("id") for entry in listing.findall("score-part")}
+    seen: set[str | None] = set()
+    for number, part in enumerate(root.iterfind("part"), start=1):
+        name = part.get("id")
+        if not name or name in seen:
+            name = f"part-{number}"
+            part.set("id", name)
+        if name not in listed:
+            SubElement(SubElement(listing, "score-part", id=name), "part-name").text = name
+        seen.add(name)
 
 
 def _by_finale(root: Element) -> bool:
