@@ -26,7 +26,7 @@ from musicvae.formats.measures import Bar, Measures, measures_of, meter_events
 from musicvae.formats.played import Note, Walk
 from musicvae.formats.reading import Reading
 from musicvae.formats.repeats import RepeatError, played_order
-from musicvae.formats.sheet import Sheet, quietly
+from musicvae.formats.sheet import Sheet, quietly, uncollected
 from musicvae.options import ReadOptions
 from musicvae.song import MAX_TICKS_PER_QUARTER, Key, Meter, Part, Song, Tempo, resolve_overlaps
 
@@ -90,7 +90,7 @@ def sheet_of(content: bytes, path: str | Path, *, merge: bool) -> Sheet:
 def as_read_error(path: str | Path) -> Iterator[None]:
     """music21 raises whatever it stumbles over, and prints: here it is one line about the file."""
     try:
-        with quietly():
+        with quietly(), uncollected():
             yield
     except ReadError:
         raise
