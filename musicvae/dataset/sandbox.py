@@ -20,6 +20,7 @@ from threading import Thread
 from typing import Any, TypeVar
 
 from musicvae.dataset.sandboxed import BEAT_S, describe, receive, send
+from musicvae.errors import DataError
 
 Job = TypeVar("Job")
 _BOOT = (
@@ -74,7 +75,8 @@ def run(
     `function` must be importable by name (or a `functools.partial` of such a one) and give bytes;
     `jobs` are pickled and may be endless: few are taken ahead. A job that fails for which `split`
     gives smaller ones is done again as these, and answered by the list of their answers; the time
-    of such a job is half of what the limits say, so that little is lost.
+    of such a job is half of what the limits say, so that little is lost. Raises `DataError` if
+    processes cannot be started.
 
     A job in which a process ended is tried once more in a fresh one before it is blamed, if other
     jobs went before it in the same process. Ends all processes when it is closed or interrupted.
@@ -130,7 +132,8 @@ def _next(done: Done, crew: list[_Worker]) -> tuple[int, int, bytes | Failure]:
                 worker.end_if_late()
             continue
         if index < 0:
-            raise RuntimeError(f"a reading process cannot start: {answer!r}")
+            reason = answer.reason if isinstance(answer, Failure) else ""
+            raise DataError(f"reading processes cannot start: {reason}")
         return index, piece, answer
 
 

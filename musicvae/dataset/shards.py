@@ -79,11 +79,13 @@ class ShardsWriter:
         self._writer.close()
         self._sink.close()
         name = f"shard-{len(self._names):05d}-{self._digest.hexdigest()}.arrow"
-        if not (self._folder / name).exists():
+        there = self._folder / name
+        # The name says what is in it, so one that is whole is left alone: readers may have it open.
+        if not there.exists() or there.stat().st_size != self._aside.stat().st_size:
             umask = os.umask(0)
             os.umask(umask)
             self._aside.chmod(0o666 & ~umask)
-            self._aside.replace(self._folder / name)
+            self._aside.replace(there)
         self._aside.unlink(missing_ok=True)
         self._names.append(name)
         self._aside = None
