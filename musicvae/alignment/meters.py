@@ -44,9 +44,10 @@ class Hearing:
     @cached_property
     def bar_scores(self) -> NDArray[np.float64]:
         """What a bar of each meter beginning at each cell adds to its line's log-odds. `(T, M)`"""
-        T, M = self._meter_logs.shape
+        T, M = len(self), len(METERS)
         total = np.zeros((T + 1, M))
-        np.cumsum(self._meter_logs, axis=0, out=total[1:])
+        logs = np.repeat(self._meter_logs, CELLS_PER_QUARTER, axis=0)[:T]
+        np.cumsum(logs, axis=0, out=total[1:])
         stop = np.minimum(np.arange(T)[:, None] + LENGTHS, T)
         return METER_WEIGHT * (total[stop, np.arange(M)] - total[:T])
 

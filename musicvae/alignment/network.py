@@ -1,9 +1,10 @@
 """Floor 2: the ear of the bar finder: a small convolutional network, in numpy alone.
 
-From the rows of `features` it gives, for each cell, the log-odds that a bar begins there and the
-log-probability of each meter. Dilated convolutions hear about four bars to both sides, and the
-mean over the whole piece goes in as context. Its weights lie beside it:
-`scripts/train_bar_finder.py` makes them, and `bar_finder.md` says from what and how good they are.
+From the rows of `features` it gives, for each cell, the log-odds that a bar begins there, and for
+each quarter the log-probability of each meter. It hears four cells at a time; dilated convolutions
+reach about eight bars to both sides, and what the whole piece is like goes in as context. Its
+weights lie beside it: `scripts/train_bar_finder.py` makes them, and `bar_finder.md` says from what
+and how good they are.
 """
 
 from __future__ import annotations
@@ -15,14 +16,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.alignment.features import Floats
+from musicvae.alignment.features import CELLS_PER_QUARTER, Floats
 
 METERS = (
     *("2/4", "3/4", "4/4", "6/8", "3/8", "9/8", "12/8", "2/2"),
     *("3/2", "6/4", "5/4", "7/8", "5/8", "4/2", "7/4", "1/4"),
 )
-DILATIONS = (1, 2, 4, 8, 16, 32, 64, 4, 16)
-CONTEXTS = (len(DILATIONS) // 2 - 1, len(DILATIONS) - 2)  # layers after which it goes in
+DILATIONS = (1, 2, 4, 8, 16, 1, 2)  # quarters
+CONTEXTS = (len(DILATIONS) // 2 - 1, len(DILATIONS) - 2)  # layers after which context goes in
 _FILE = "bar_finder.safetensors"
 
 Weights = dict[str, NDArray[Any]]
@@ -38,26 +39,30 @@ def weights() -> Weights:
 
 
 def listen(rows: Floats, net: Weights) -> tuple[Floats, Floats]:
-    """Log-odds of a bar line `(T,)` and log-probabilities of meters `(T, len(METERS))`.
+    """Log-odds of a bar line at each cell `(T,)`, log-probabilities of meters `(Q, METERS)`.
 
-    Log-odds are those of the cell's beginning; `rows` is `(T, F)`.
+    `rows` is `(T, F)`; Q quarters, the last one perhaps with silence after its end.
     """
-    h = np.maximum(rows @ net["in.w"] + net["in.b"], 0)  # (T, C)
-    T, C = h.shape
-    wide = np.zeros((T, 3 * C), np.float32)
+    T, n_features = rows.shape
+    Q = -(-T // CELLS_PER_QUARTER)
+    quarters = np.zeros((Q * CELLS_PER_QUARTER, n_features), np.float32)
+    quarters[:T] = rows
+    h = quarters.reshape(Q, -1) @ net["in.w"]  # (Q, H)
+    h = np.maximum(h + net["in.b"], 0)
+    H = h.shape[1]
     for i, dilation in enumerate(DILATIONS):
-        wide[:, C : 2 * C] = h
-        wide[dilation:, :C] = h[: max(T - dilation, 0)]
-        wide[:dilation, :C] = 0
-        wide[: max(T - dilation, 0), 2 * C :] = h[dilation:]
-        wide[max(T - dilation, 0) :, 2 * C :] = 0
+        wide = np.zeros((Q, 3 * H), np.float32)
+        wide[dilation:, :H] = h[: max(Q - dilation, 0)]
+        wide[:, H : 2 * H] = h
+        wide[: max(Q - dilation, 0), 2 * H :] = h[dilation:]
         h += np.maximum(wide @ net[f"conv.{i}.w"] + net[f"conv.{i}.b"], 0)
         if i in CONTEXTS:
-            whole, context = np.concatenate([h.mean(0), (h * h).mean(0)]), CONTEXTS.index(i)
-            h += np.maximum(whole @ net[f"context.{context}.w"] + net[f"context.{context}.b"], 0)
+            name = f"context.{CONTEXTS.index(i)}"
+            whole = np.concatenate([h.mean(0), (h * h).mean(0)])
+            h += np.maximum(whole @ net[f"{name}.w"] + net[f"{name}.b"], 0)
     h = np.maximum(h @ net["middle.w"] + net["middle.b"], 0)
     out = h @ net["out.w"] + net["out.b"]
-    meters = out[:, 1:]
-    top = meters.max(1, keepdims=True)
-    meters = meters - top - np.log(np.exp(meters - top).sum(1, keepdims=True))
-    return out[:, 0], meters
+    lines, meters = out[:, :CELLS_PER_QUARTER], out[:, CELLS_PER_QUARTER:]
+    meters = meters - meters.max(1, keepdims=True)
+    meters -= np.log(np.exp(meters).sum(1, keepdims=True))
+    return lines.reshape(-1)[:T], meters

@@ -62,7 +62,7 @@ def _told(path: Path, seen: dict[str, Any], *, alone: bool) -> list[str]:
         return [head + "".join(f"; {warning}" for warning in seen["warnings"])]
     lines = [
         head,
-        f"  read as {seen['kind']}",
+        f"  read as {seen['format']}",
         f"  bar lines {seen['bar_lines']['source']}, {seen['bar_lines']['confidence']:.0%} sure: "
         f"{seen['bar_lines']['reason']}",
         f"  grid of {grid['steps_per_quarter']} steps a quarter, tightness "
@@ -70,7 +70,7 @@ def _told(path: Path, seen: dict[str, Any], *, alone: bool) -> list[str]:
         f"{grid['offset_s']:+.3f} s late" + (", drifting" if grid["drifts"] else ""),
         "  tempo " + ", ".join(f"{t['qpm']:g}" for t in seen["tempos"][:6]) + " quarters a minute",
     ]
-    rows = [("part", "program", "notes", "role", "why")]
+    rows: list[tuple[str, ...]] = [("part", "program", "notes", "role", "why")]
     rows += [
         (
             part["name"] or "-",

@@ -21,6 +21,9 @@ from musicvae.merging import Merge, merge_parts
 from musicvae.options import ReadOptions
 from musicvae.roles import Role, roles_of
 
+_MOST_CELLS = 2**27
+"""Cells of the longest song that can be stored: about 14,000 hours at 120 quarters a minute."""
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Examined:
@@ -83,6 +86,7 @@ def examine(content: bytes, name: str | Path, options: ReadOptions) -> Examined:
     if options.merge:
         song, merge = merge_parts(song)
     alignment = align(song, as_written=options.as_written)
-    return Examined(
-        reading=reading, merge=merge, alignment=alignment, bars=Bars.from_song(alignment.song)
-    )
+    bars = Bars.from_song(alignment.song)
+    if int(bars.grid.base[-1]) >= _MOST_CELLS:
+        raise ReadError(name, "longer than any piece of music", "leave it out")
+    return Examined(reading=reading, merge=merge, alignment=alignment, bars=bars)

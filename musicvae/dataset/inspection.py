@@ -54,7 +54,7 @@ def _found(seen: Examined) -> dict[str, Any]:
     tempo = aligned.original.tempo
     at = tempo.seconds(tempo.ticks, aligned.original.ticks_per_quarter)
     return {
-        "kind": seen.reading.kind,
+        "format": seen.reading.kind,
         "meters": [{"bar": i, "start_s": _rounded(start[i]), "meter": names[i]} for i in changes],
         "tempos": [
             {"start_s": _rounded(s), "qpm": round(float(qpm), 3)}

@@ -9,19 +9,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
 from musicvae.bars import Bars
+from musicvae.dataset.examine import examine
 from musicvae.dataset.fingerprints import Hashes, Marks, marks
 from musicvae.errors import ReadError
-from musicvae.formats import midi
 from musicvae.options import ReadOptions
 
-READER = 1
+READER = 2
 """To be raised whenever the same bytes and options give something else: older rows are then not
 taken over."""
-_MOST_CELLS = 2**27
-"""Cells of the longest song that can be stored: about 14,000 hours at 120 quarters a minute."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,19 +45,7 @@ def intake(content: bytes, name: str, options: ReadOptions) -> StoredSong:
 
     `name` is the file's path as people know it; what kind of file it is, `content` says.
     """
-    song = midi.from_bytes(content, name)
-    if not song.n_notes:
-        raise ReadError(name, "no notes", "leave it out")
-    bars = Bars.from_song(song)
-    if int(bars.grid.base[-1]) >= _MOST_CELLS:
-        raise ReadError(name, "longer than any piece of music", "leave it out")
-    sounding = len(np.unique(bars.notes.bar))
-    roles = ("drums" if part.is_drum else "other" for part in song.parts)
-    facts = {
-        "parts": [
-            {"name": part.name, "role": role} for part, role in zip(song.parts, roles, strict=True)
-        ],
-        "bars": {"kept": sounding, "silent": len(bars) - sounding},
-        "warnings": [],
-    }
-    return StoredSong(path=name, bars=bars, marks=marks(bars), facts=facts)
+    seen = examine(content, name, options)
+    if seen.decline and not options.ungridded:
+        raise ReadError(name, seen.decline, "keep it with --allow-ungridded")
+    return StoredSong(path=name, bars=seen.bars, marks=marks(seen.bars), facts=seen.facts())
