@@ -27,7 +27,7 @@ from musicvae.dataset import PrepareReport, Shards, prepare, prepare_cached
 from musicvae.dataset import preparing as module
 from musicvae.dataset.fingerprints import marks
 from musicvae.dataset.intake import StoredSong
-from musicvae.dataset.preparing import Reading, fill
+from musicvae.dataset.preparing import Readers, fill
 from musicvae.dataset.rows import kept_row, pack, rows_of, skipped_row, song_of
 from musicvae.dataset.sandbox import Limits
 from musicvae.dataset.tally import Tally
@@ -49,8 +49,8 @@ def chorales(folder: Path, number: int, bars: int = 2) -> Path:
 
 
 def fill_hostile(source: Path, out: Path, workers: int = 1) -> PrepareReport:
-    reading = Reading(ReadOptions(), LIMITS, intake=hostile.hostile_intake)
-    return fill(source, out, reading, workers=workers)
+    readers = Readers(ReadOptions(), LIMITS, intake=hostile.hostile_intake)
+    return fill(source, out, readers, workers=workers)
 
 
 @pytest.fixture
@@ -251,6 +251,14 @@ def test_a_hostile_file_costs_one_line(tmp_path: Path, workers: int) -> None:
     assert [song.path for song in Shards(tmp_path / "out")] == sorted(files_in(tmp_path / "clean"))
 
 
+def test_every_odd_file_there_is_has_one_outcome(shared_data: Path, tmp_path: Path) -> None:
+    report = prepare(shared_data / "bad-midi", tmp_path / "out")
+    found = sum(path.is_file() for path in (shared_data / "bad-midi").rglob("*"))
+    assert report.files == found == report.kept + len(report.skipped)
+    assert 0 < report.kept < found
+    assert not [entry for entry in report.skipped if entry["reason"].startswith("reader")]
+
+
 def test_a_file_that_ended_its_process_is_tried_again(tmp_path: Path, read_files) -> None:
     folder = chorales(tmp_path / "midi", 3)
     (folder / "001a.mid").write_text("do die")
@@ -299,8 +307,8 @@ def test_other_options_read_anew(tmp_path: Path, read_files) -> None:
     folder, out = chorales(tmp_path / "midi", 9), tmp_path / "out"
     fill_hostile(folder, out)
     read_files()
-    reading = Reading(ReadOptions(pedal=True), LIMITS, intake=hostile.hostile_intake)
-    fill(folder, out, reading)
+    readers = Readers(ReadOptions(pedal=True), LIMITS, intake=hostile.hostile_intake)
+    fill(folder, out, readers)
     assert len(read_files()) == 9
     assert Shards(out).index["settings"]["options"]["pedal"]
 
@@ -315,9 +323,9 @@ def test_interrupted_it_keeps_what_is_whole_and_goes_on(tmp_path: Path, read_fil
         if done == 20:
             raise KeyboardInterrupt
 
-    reading = Reading(ReadOptions(), LIMITS, intake=hostile.hostile_intake)
+    readers = Readers(ReadOptions(), LIMITS, intake=hostile.hostile_intake)
     with pytest.raises(KeyboardInterrupt):
-        fill(folder, out, reading, workers=1, progress=stop)
+        fill(folder, out, readers, workers=1, progress=stop)
     with pytest.raises(DataError, match="not a prepared folder"):
         Shards(out)
     assert [path.name for path in sorted(out.iterdir())] == [
@@ -398,9 +406,9 @@ def test_ctrl_c_ends_the_readers_as_well(tmp_path: Path) -> None:
     (folder / "003.mid").write_text("do sleep:1000")
     code = (
         "import hostile; from pathlib import Path; from musicvae.options import ReadOptions; "
-        "from musicvae.dataset.preparing import Reading, fill; "
+        "from musicvae.dataset.preparing import Readers, fill; "
         f"fill(Path({str(folder)!r}), Path({str(tmp_path / 'out')!r}), "
-        "Reading(ReadOptions(), intake=hostile.hostile_intake), workers=1)"
+        "Readers(ReadOptions(), intake=hostile.hostile_intake), workers=1)"
     )
     log = tmp_path / "log"
     paths = os.pathsep.join([str(Path(__file__).parent), *sys.path])

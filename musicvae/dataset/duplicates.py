@@ -59,7 +59,8 @@ class Finder:
 
     def add(self, batch: Any) -> None:
         """Take up the songs of a batch (`rows.pack`)."""
-        kept = np.flatnonzero(batch.column("reason").is_null().to_numpy(zero_copy_only=False))
+        # Asked of each in turn: Arrow's own question loads its compute module, 60 ms and 5 MB.
+        kept = np.flatnonzero([reason is None for reason in batch.column("reason").to_pylist()])
         content = np.frombuffer(batch.column("content").buffers()[1], "<u8").reshape(-1, 2)
         prints = batch.column("prints")
         values, offsets = prints.values.to_numpy(), prints.offsets.to_numpy().astype(np.int64)

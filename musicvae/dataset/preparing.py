@@ -64,10 +64,10 @@ def prepare(
     the end a dataset that was in `out` stays as it is.
     """
     options = options or ReadOptions()
-    return fill(Path(source), Path(out), Reading(options), workers=workers, progress=progress)
+    return fill(Path(source), Path(out), Readers(options), workers=workers, progress=progress)
 
 
-class Reading:
+class Readers:
     """What files are read with: options and limits; tests put another `intake` in its place."""
 
     def __init__(self, options: ReadOptions, limits: Limits | None = None, **intake: Any) -> None:
@@ -122,7 +122,7 @@ def _singly(root: str, names: Names, answer: Failure | list[bytes | Failure]) ->
 def fill(
     source: Path,
     out: Path,
-    reading: Reading,
+    readers: Readers,
     *,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -133,13 +133,13 @@ def fill(
     if target.resolve() == source.resolve():
         raise WriteError(target, "is the folder that is read", "choose another one with --out")
     with _alone_in(target):
-        return _fill(source, target, reading, workers or _cores(), total, progress)
+        return _fill(source, target, readers, workers or _cores(), total, progress)
 
 
 def _fill(
     source: Path,
     target: Path,
-    reading: Reading,
+    readers: Readers,
     workers: int,
     total: int,
     progress: Progress | None,
@@ -148,8 +148,8 @@ def _fill(
     with (
         _as_write_errors(target),
         Finder() as finder,
-        ShardsWriter(target, reading.text, FILES_PER_SHARD) as writer,
-        closing(reading.answers(source, target, workers)) as answers,
+        ShardsWriter(target, readers.text, FILES_PER_SHARD) as writer,
+        closing(readers.answers(source, target, workers)) as answers,
     ):
         for sums, batch in answers:
             writer.add(batch)
@@ -159,7 +159,7 @@ def _fill(
                 progress(tally.files, max(total, tally.files))
         shards = writer.finish()
         groups, clusters = finder.find()
-    report = write_report(target, shards, tally, groups, reading.settings)
+    report = write_report(target, shards, tally, groups, readers.settings)
     if not tally.kept:
         (target / "index.json").unlink(missing_ok=True)
         reason = next(iter(tally.reasons), "")
@@ -170,7 +170,7 @@ def _fill(
         {
             "shards": shards,
             "clusters": _CLUSTERS,
-            "settings": reading.settings,
+            "settings": readers.settings,
             "report": {name: getattr(tally, name) for name in ("files", "kept", "bars", "notes")},
         },
     )
@@ -192,9 +192,9 @@ def prepare_cached(
     folder = Path(source)
     if is_prepared(folder):
         return folder
-    reading = Reading(options or ReadOptions())
+    readers = Readers(options or ReadOptions())
     state = look(folder).state
-    key = hashlib.sha256(json.dumps([reading.text, str(folder.resolve())]).encode()).hexdigest()
+    key = hashlib.sha256(json.dumps([readers.text, str(folder.resolve())]).encode()).hexdigest()
     target = cache_folder() / "datasets" / key[:24]
     if not _is_of(target, state):
         try:
@@ -205,7 +205,7 @@ def prepare_cached(
         with _alone_in(target, wait=True):
             if not _is_of(target, state):
                 total = look(folder).files
-                _fill(folder, target, reading, workers or _cores(), total, progress)
+                _fill(folder, target, readers, workers or _cores(), total, progress)
                 write_bytes(target / _STATE, state.encode())
     return target
 
