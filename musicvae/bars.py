@@ -241,9 +241,10 @@ def _settle(
         return Notes.concatenate([]), 0
     start = np.minimum(start, grid.base[-1] - 1)
     duration = np.maximum(stop - start, 1)
-    keep, duration, merged = resolve_overlaps(start, duration, part * 128 + pitch)
+    line = part * 128 + pitch
+    keep, duration, merged = resolve_overlaps(start, duration, line)
     # Cells come in the order of bar and step, so this is the order of notes.
-    order = np.lexsort((pitch, part, start))
+    order = np.argsort(start * (int(line.max()) + 1) + line, kind="stable")
     order = order[keep[order]] if merged else order
     bar, step = places(grid, start[order])
     notes = Notes(

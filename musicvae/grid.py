@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate
 from typing import Any
 
 import numpy as np
@@ -52,6 +51,14 @@ class Grid:
         np.cumsum(self.open_steps, out=base[1:])
         return base
 
+    @cached_property
+    def ticks_per_cell(self) -> int:
+        """How long every cell is where all are whole ticks and none is cut short, else 0."""
+        length, odd = divmod(self.ticks_per_quarter, self.steps_per_quarter)
+        if odd or not len(self) or self.start_ticks[0] or (self.length_ticks % length).any():
+            return 0
+        return length
+
 
 def grid_of(song: Song, steps_per_quarter: int) -> Grid:
     """Bars from the meter map: a change of meter begins a bar, wherever it falls.
@@ -60,32 +67,33 @@ def grid_of(song: Song, steps_per_quarter: int) -> Grid:
     """
     meter, end, tpq = song.meter, song.end_ticks, song.ticks_per_quarter
     begins, numerators, denominators = (c.tolist() for c in vars(meter).values())
-    full = [
-        max(round(4 * tpq * n / d), 1) for n, d in zip(numerators, denominators, strict=True)
-    ]
-    count = [
-        max(-(-(min(until, end) - begin) // length), 0)
-        for begin, until, length in zip(begins, [*begins[1:], end], full, strict=True)
-    ]
-    region = np.repeat(np.arange(len(full)), count)
-    in_full = np.array(full, np.int64)[region]
-    before = np.array([0, *accumulate(count[:-1])], np.int64)
-    start = meter.ticks[region] + (np.arange(len(region)) - before[region]) * in_full
+    full, count = [], []
+    for begin, until, n, d in zip(
+        begins, [*begins[1:], end], numerators, denominators, strict=True
+    ):
+        full.append(max(round(4 * tpq * n / d), 1))
+        count.append(max(-(-(min(until, end) - begin) // full[-1]), 0))
+    start = np.concatenate(
+        [np.arange(b, b + n * f, f) for b, n, f in zip(begins, count, full, strict=True)]
+    )
     # A bar is cut short where the next meter begins; the last bar of all keeps its full length.
-    length = in_full.copy()
-    length[:-1] = np.diff(start)
-    meter_of = region
-    if len(region) > 1 and count[0] == 1 and length[0] < in_full[1]:
-        meter_of = region.copy()
-        meter_of[0] = region[1]
+    length = np.repeat(full, count)
+    length[:-1] = start[1:] - start[:-1]
+    of_bar = {name: getattr(meter, name).repeat(count) for name in ("numerator", "denominator")}
+    is_pickup = np.zeros(len(start), bool)
+    if len(start) > 1 and count[0] == 1:
+        second = next(i for i in range(1, len(count)) if count[i])
+        is_pickup[0] = length[0] < full[second]
+        if is_pickup[0]:
+            for column in of_bar.values():
+                column[0] = column[1]
     return with_cells(
         steps_per_quarter,
-        numerator=meter.numerator[meter_of],
-        denominator=meter.denominator[meter_of],
+        **of_bar,
         start_ticks=start,
         length_ticks=length,
         ticks_per_quarter=tpq,
-        is_pickup=meter_of != region,
+        is_pickup=is_pickup,
     )
 
 
@@ -112,6 +120,8 @@ def cell_of(grid: Grid, tick: Ints) -> Ints:
     """The nearest cell of each tick (half a step rounds up), counted from the first bar."""
     if not len(grid):
         return np.zeros_like(tick)
+    if length := grid.ticks_per_cell:
+        return np.minimum(np.maximum((tick + length // 2) // length, 0), grid.base[-1])
     bar = np.maximum(grid.start_ticks.searchsorted(tick, side="right") - 1, 0)
     spq, tpq = grid.steps_per_quarter, grid.ticks_per_quarter
     inside = (2 * (tick - grid.start_ticks[bar]) * spq + tpq) // (2 * tpq)
@@ -122,6 +132,8 @@ def tick_of(grid: Grid, cell: Ints) -> Ints:
     """The tick of each cell, the inverse of `cell_of`; a cell past the end is the end."""
     if not len(grid):
         return np.zeros_like(cell)
+    if length := grid.ticks_per_cell:
+        return np.minimum(cell, grid.base[-1]) * length
     bar = np.minimum(np.maximum(grid.base.searchsorted(cell, side="right") - 1, 0), len(grid) - 1)
     spq, tpq = grid.steps_per_quarter, grid.ticks_per_quarter
     inside = (2 * (cell - grid.base[bar]) * tpq + spq) // (2 * spq)

@@ -338,9 +338,9 @@ def resolve_overlaps(
     the new durations, and how many notes were dropped or shortened.
     """
     order = np.lexsort((onset, pitch))
-    gap = np.diff(onset[order])
-    near = (gap < duration[order[:-1]]) | (gap == 0)
-    if not (near & (np.diff(pitch[order]) == 0)).any():
+    begin, sound = onset[order], pitch[order]
+    end = begin + np.maximum(duration[order], 1)
+    if not ((begin[1:] < end[:-1]) & (sound[1:] == sound[:-1])).any():
         return np.ones(len(onset), bool), duration.copy(), 0
     order = np.lexsort((-duration, onset, pitch))
     same_pitch = np.diff(pitch[order]) == 0
