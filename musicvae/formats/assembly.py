@@ -1,0 +1,146 @@
+"""Floor 3: what a reader of MIDI found -> Song, within limits and with nothing done in silence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from musicvae.formats.limits import (
+    MAX_QUARTERS,
+    MAX_SILENCE_QUARTERS,
+    check_counts,
+    check_length,
+)
+from musicvae.formats.reading import many
+from musicvae.song import Ints, Key, Meter, Part, Song, Tempo, resolve_overlaps, trusted
+
+_MAX_DENOMINATOR = 64
+_DEFAULT_TEMPO, _DEFAULT_METER = (0, 500_000), (0, 4, 4)  # until a file says otherwise
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Found:
+    """What a MIDI file holds. `parts` are name, program and drum or not, `sizes` their notes.
+
+    The notes of all parts follow one another in `onset`, `duration`, `pitch` and `velocity`,
+    `(M,)` int64, in any order inside a part. `tempo` is ticks and microseconds a quarter,
+    `meter` ticks, numerator and denominator, `key` ticks, fifths and minor; in order of time.
+    `end` is the tick of the last event.
+    """
+
+    ticks_per_quarter: int
+    parts: list[tuple[str, int, bool]]
+    sizes: list[int]
+    onset: Ints
+    duration: Ints
+    pitch: Ints
+    velocity: Ints
+    tempo: list[tuple[int, int]]
+    meter: list[tuple[int, int, int]]
+    key: list[tuple[int, int, int]]
+    end: int
+
+
+def assemble(found: Found, warnings: list[str], path: str | Path) -> Song:
+    """The song; what had to be changed is added to `warnings`. Raises `ReadError` for too much."""
+    check_counts(len(found.pitch), len(found.parts), path)
+    tpq, end = found.ticks_per_quarter, found.end
+    last = int((found.onset + np.maximum(found.duration, 1)).max(initial=0))
+    check_length(last, tpq, path)
+    believed = min(max(2 * last, last + MAX_SILENCE_QUARTERS * tpq), MAX_QUARTERS * tpq)
+    if end > believed:
+        warnings.append(f"{(end - last) // tpq:,} quarters of silence at the end left out")
+        end = last
+    tempo = _entries(found.tempo, end, _DEFAULT_TEMPO, _is_tempo, "tempo", warnings)
+    meter = _entries(found.meter, end, _DEFAULT_METER, _is_meter, "time signature", warnings)
+    key = _entries(found.key, end, None, _is_key, "key signature", warnings)
+    parts = _parts(found, warnings)
+    return trusted(
+        Song,
+        ticks_per_quarter=tpq,
+        parts=parts,
+        tempo=_map(Tempo, ("ticks", "us_per_quarter"), tempo),
+        meter=_map(Meter, ("ticks", "numerator", "denominator"), meter),
+        key=_map(Key, ("ticks", "fifths", "minor"), key),
+        end_ticks=max(end, last),
+    )
+
+
+def _parts(found: Found, warnings: list[str]) -> tuple[Part, ...]:
+    """All parts at once: notes of at least a tick, without overlaps, in their order."""
+    part = np.repeat(np.arange(len(found.sizes)), found.sizes)
+    onset, pitch, velocity, sizes = found.onset, found.pitch, found.velocity, found.sizes
+    if short := np.count_nonzero(found.duration < 1):
+        warnings.append(f"{many(short, 'note')} of no length made one tick long")
+    keep, duration, changed = resolve_overlaps(
+        onset, np.maximum(found.duration, 1), part * 128 + pitch
+    )
+    place = (part * (int(onset.max(initial=0)) + 1) + onset) * 128 + pitch
+    if changed:
+        warnings.append(f"{many(changed, 'overlapping note')} of one pitch cut short or left out")
+        sizes = np.bincount(part[keep], minlength=len(sizes)).tolist()
+        order = np.flatnonzero(keep)
+        order = order[np.argsort(place[order])]
+    else:
+        order = np.argsort(place, kind="stable")
+    columns = [column[order] for column in (onset, duration, pitch, velocity)]
+    for column in columns:
+        column.setflags(write=False)
+    parts, begin = [], 0
+    for (name, program, is_drum), size in zip(found.parts, sizes, strict=True):
+        o, d, p, v = (column[begin : begin + size] for column in columns)
+        begin += size
+        parts.append(
+            trusted(
+                Part,
+                name=name,
+                program=program,
+                is_drum=is_drum,
+                onset_ticks=o,
+                duration_ticks=d,
+                pitch=p,
+                velocity=v,
+            )
+        )
+    return tuple(parts)
+
+
+def _is_tempo(entry: tuple[int, ...]) -> bool:
+    return entry[1] > 0
+
+
+def _is_meter(entry: tuple[int, ...]) -> bool:
+    return entry[1] > 0 and 0 < entry[2] <= _MAX_DENOMINATOR
+
+
+def _is_key(entry: tuple[int, ...]) -> bool:
+    return -7 <= entry[1] <= 7 and 0 <= entry[2] <= 1
+
+
+def _entries(
+    entries: Sequence[tuple[int, ...]],
+    end: int,
+    default: tuple[int, ...] | None,
+    is_sane: Callable[[tuple[int, ...]], bool],
+    what: str,
+    warnings: list[str],
+) -> list[tuple[int, ...]]:
+    """Entries of a map that can be: from tick 0 on, one for each tick, none after the end."""
+    sane = {entry[0]: entry for entry in entries if is_sane(entry) and entry[0] <= end}
+    if impossible := sum(not is_sane(entry) for entry in entries):
+        warnings.append(f"{many(impossible, 'impossible ' + what)} ignored")
+    if default and 0 not in sane:
+        sane = {0: default, **sane}
+    return list(sane.values())
+
+
+def _map(kind: type[_T], names: tuple[str, ...], entries: list[tuple[int, ...]]) -> _T:
+    table = np.array(entries, np.int64).reshape(-1, len(names)).T.copy()
+    table.setflags(write=False)
+    return trusted(kind, **dict(zip(names, table, strict=True)))
+
