@@ -20,6 +20,7 @@ from musicvae.song import Ints, Key, Meter, Part, Song, Tempo, resolve_overlaps,
 
 _MAX_DENOMINATOR = 64
 _DEFAULT_TEMPO, _DEFAULT_METER = (0, 500_000), (0, 4, 4)  # until a file says otherwise
+_NONE = np.zeros(0, np.int64)
 _T = TypeVar("_T")
 
 
@@ -77,18 +78,23 @@ def _parts(found: Found, warnings: list[str]) -> tuple[Part, ...]:
     onset, pitch, velocity, sizes = found.onset, found.pitch, found.velocity, found.sizes
     if short := np.count_nonzero(found.duration < 1):
         warnings.append(f"{many(short, 'note')} of no length made one tick long")
-    keep, duration, changed = resolve_overlaps(
-        onset, np.maximum(found.duration, 1), part * 128 + pitch
-    )
+    duration = np.maximum(found.duration, 1)
     place = (part * (int(onset.max(initial=0)) + 1) + onset) * 128 + pitch
-    if changed:
-        warnings.append(f"{many(changed, 'overlapping note')} of one pitch cut short or left out")
-        sizes = np.bincount(part[keep], minlength=len(sizes)).tolist()
-        order = np.flatnonzero(keep)
-        order = order[np.argsort(place[order])]
-    else:
+    if not (place[1:] > place[:-1]).all():
         order = np.argsort(place, kind="stable")
-    columns = [column[order] for column in (onset, duration, pitch, velocity)]
+        part, onset, duration, pitch, velocity = (
+            column[order] for column in (part, onset, duration, pitch, velocity)
+        )
+    if (((onset + duration)[:-1] > onset[1:]) & (part[1:] == part[:-1])).any():
+        keep, duration, changed = resolve_overlaps(onset, duration, part * 128 + pitch)
+        if changed:
+            text = f"{many(changed, 'overlapping note')} of one pitch cut short or left out"
+            warnings.append(text)
+            sizes = np.bincount(part[keep], minlength=len(sizes)).tolist()
+            onset, duration, pitch, velocity = (
+                column[keep] for column in (onset, duration, pitch, velocity)
+            )
+    columns = (onset, duration, pitch, velocity)
     for column in columns:
         column.setflags(write=False)
     parts, begin = [], 0
@@ -132,15 +138,17 @@ def _entries(
 ) -> list[tuple[int, ...]]:
     """Entries of a map that can be: from tick 0 on, one for each tick, none after the end."""
     sane = {entry[0]: entry for entry in entries if is_sane(entry) and entry[0] <= end}
-    if impossible := sum(not is_sane(entry) for entry in entries):
-        warnings.append(f"{many(impossible, 'impossible ' + what)} ignored")
+    if len(sane) < len(entries):
+        impossible = sum(not is_sane(entry) for entry in entries)
+        if impossible:
+            warnings.append(f"{many(impossible, 'impossible ' + what)} ignored")
     if default and 0 not in sane:
-        sane = {0: default, **sane}
+        return [default, *sane.values()]
     return list(sane.values())
 
 
 def _map(kind: type[_T], names: tuple[str, ...], entries: list[tuple[int, ...]]) -> _T:
-    table = np.array(entries, np.int64).reshape(-1, len(names)).T.copy()
-    table.setflags(write=False)
-    return trusted(kind, **dict(zip(names, table, strict=True)))
-
+    columns = [np.array(column, np.int64) for column in zip(*entries, strict=True)]
+    for column in columns or [_NONE]:
+        column.setflags(write=False)
+    return trusted(kind, **dict(zip(names, columns or [_NONE] * len(names), strict=True)))

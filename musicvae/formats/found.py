@@ -7,6 +7,7 @@ it trusts lengths inside events), and checks that no note was lost; `by_events` 
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -29,71 +30,108 @@ from musicvae.formats.reading import many
 from musicvae.song import Ints
 
 _DRUM_CHANNEL = 9
+_HEADER_BYTES = 14
 _NOTHING = -99  # neither a meter nor a key
-_EXCLUSIVE = re.compile(rb"\xf0(?![\0-\x7f][\x80-\xff])")  # else it is in a delta time
+# Meta events that end a track or enter a map, whole (two bytes or more here) or not (one).
+_HEADS = re.compile(
+    rb"\xff(\x2f\0|\x51\x03|\x58\x04.[\0-\x06]|\x59\x02|[\x2f\x51\x58\x59])", re.DOTALL
+)
 _NONE = np.zeros(0, np.int64)
-_WHOLE_MAPS = re.compile(rb"\xff(?:\x58\x04.[\0-\x06]|\x51\x03|\x59\x02)", re.DOTALL)
+_LATE = 1 << 27  # ticks; longer than any piece that is read
+_ENDS = {
+    0x90 + channel: b"\xc0\x80\x80\x00" + b"\0".join(
+        [bytes([0x80 + channel, 0, 0]), *(bytes([pitch, 0]) for pitch in range(1, 128))]
+    )
+    for channel in range(16)
+}
+"""For each status of note-on, a note-off of all its pitches, very late."""
+_EMPTY_TEXT = b"\xff\1\0"  # takes the delta time of the track's end
 
 
 def by_symusic(chunks: Chunks, path: str | Path) -> Found | None:
     """Notes and maps as symusic reads them, or None where it would misread something.
 
-    symusic drops notes that never end, stops at system messages, reads past short meta events
-    and merges the sequences of format 2.
+    symusic drops notes that never end without a word, so every track is given ends for all its
+    notes, very late: a note that takes one had none. It loses running status at system
+    messages, reads past short meta events, and merges the sequences of format 2.
     """
     from symusic import Score
 
-    content, n_tracks = chunks.content, len(chunks.tracks)
-    if chunks.warnings or chunks.format > 1 or chunks.stretch > 1 or not n_tracks:
+    content = chunks.content
+    if chunks.warnings or chunks.format > 1 or chunks.stretch > 1 or not chunks.tracks:
         return None
-    if b"\xf7" in content or _EXCLUSIVE.search(content):
+    heads = _HEADS.findall(content)
+    if heads.count(b"\x2f\0") != len(chunks.tracks) or min(map(len, heads)) < 2:
         return None
-    if content.count(END_OF_TRACK) != n_tracks:
+    if not _system_is_plain(content):
         return None
-    if any(content[end - 3 : end] != END_OF_TRACK for _, end in chunks.tracks):
-        return None
-    maps = content.count(b"\xff\x58") + content.count(b"\xff\x51") + content.count(b"\xff\x59")
-    if len(_WHOLE_MAPS.findall(content)) != maps:
-        return None
+    pieces = [content[:_HEADER_BYTES]]
+    for begin, end in chunks.tracks:
+        if content[end - 3 : end] != END_OF_TRACK:
+            return None
+        events = content[begin : end - 3]
+        late = [_EMPTY_TEXT, *(late for status, late in _ENDS.items() if status in events)]
+        ends = b"".join(late)
+        size = len(events) + len(ends) + 4
+        pieces += (b"MTrk", size.to_bytes(4, "big"), events, ends, b"\0", END_OF_TRACK)
     try:
-        score = Score.from_midi(content)
+        score = Score.from_midi(b"".join(pieces))
     except (RuntimeError, MemoryError, ValueError):
         return None
-    n_notes = score.note_num()
-    if n_notes != _note_ons(content):
-        return None
     tracks = [track for track in score.tracks if len(track.notes)]
-    check_counts(n_notes, len(tracks), path)
+    check_counts(score.note_num(), len(tracks), path)
     notes = [track.notes.numpy() for track in tracks]
     onset, duration, pitch, velocity = (
         np.concatenate([_NONE, *(table[name] for table in notes)])
         for name in ("time", "duration", "pitch", "velocity")
     )
     names = [track.name for track in tracks]
-    if onset.min(initial=0) < 0 or any("\ufffd" in name for name in names):
+    last = (onset + duration).max(initial=0)
+    if onset.min(initial=0) < 0 or last >= _LATE or any("\ufffd" in name for name in names):
+        return None
+    tempo = [(e.time, e.mspq) for e in score.tempos]
+    meter = [(e.time, e.numerator, e.denominator) for e in score.time_signatures]
+    key = [(e.time, e.key, e.tonality) for e in score.key_signatures]
+    if any(_is_shuffled(entries) for entries in (tempo, meter, key)):
         return None
     return Found(
         ticks_per_quarter=chunks.ticks_per_quarter,
-        parts=[(t.name, t.program, t.is_drum) for t in tracks],
+        parts=[(name, t.program, t.is_drum) for name, t in zip(names, tracks, strict=True)],
         sizes=[len(table["time"]) for table in notes],
         onset=onset,
         duration=duration,
         pitch=pitch,
         velocity=velocity,
-        tempo=[(e.time, e.mspq) for e in score.tempos],
-        meter=[(e.time, e.numerator, e.denominator) for e in score.time_signatures],
-        key=[(e.time, e.key, e.tonality) for e in score.key_signatures],
+        tempo=tempo,
+        meter=meter,
+        key=key,
         end=score.end(),
     )
 
 
-def _note_ons(content: bytes) -> int:
-    """Note-on events that say so themselves; fewer than there are where running status is used."""
-    data = np.frombuffer(content, np.uint8)
-    status, pitch, velocity = data[:-2], data[1:-1], data[2:]
-    return int(
-        np.count_nonzero(((status & 0xF0) == 0x90) & (pitch < 128) & (velocity - 1 < 127))
-    )
+def _is_shuffled(entries: Sequence[tuple[int, ...]]) -> bool:
+    """Whether symusic may have changed the order of entries that contradict each other."""
+    few = 20  # it sorts so many by insertion, which keeps their order
+    return len(entries) > few and len({e[0] for e in entries}) < len(set(entries))
+
+
+def _system_is_plain(content: bytes) -> bool:
+    """Whether after each system exclusive message an event follows with a status of its own."""
+    ends = 0
+    at = content.find(b"\xf0")
+    while at >= 0:
+        after = content[at + 1 : at + 3]
+        if len(after) < 2 or after[0] >= 0x80:
+            return False
+        stop = at + 2 + after[0]
+        if content[stop - 1 : stop] == b"\xf7":
+            ends += 1
+            if content[stop : stop + 1] >= b"\x80" or content[stop + 1 : stop + 2] < b"\x80":
+                return False
+        elif after[1] < 0x80:
+            return False  # else it is part of a delta time before an event with a status
+        at = content.find(b"\xf0", at + 1)
+    return content.count(b"\xf7") == ends
 
 
 def by_events(chunks: Chunks, path: str | Path, *, pedal: bool = False) -> Found:
