@@ -293,10 +293,10 @@ class Song(_Arrays):
 
     @classmethod
     def read(cls, path: str | Path) -> Song:
-        """Read a MIDI file. Raises `ReadError` with the reason if it cannot be read."""
-        from musicvae.formats import midi
+        """Read a file of music. Raises `ReadError` with the reason if it cannot be read."""
+        from musicvae import formats
 
-        return midi.read(path)
+        return formats.read(path)
 
     def save(self, path: str | Path, *, note: str = "") -> Path:
         """Write a standard MIDI file; `note` is kept in it as a text event. Returns the path."""

@@ -41,7 +41,17 @@ def mutate(content: bytes, rng: np.random.Generator) -> bytes:
     spoilt = bytearray(content)
     for _ in range(int(rng.integers(1, 9))):
         spoilt = kind(spoilt, rng)
-    return bytes(spoilt)
+    return bytes(mended(spoilt) if rng.random() < 0.5 else spoilt)
+
+
+def mended(spoilt: bytearray) -> bytearray:
+    """The lengths of tracks made right, so that the damage is met among the events."""
+    places = [i for i in range(len(spoilt) - 7) if spoilt[i : i + 4] == b"MTrk"]
+    for place, after in zip(places, [*places[1:], len(spoilt)], strict=True):
+        spoilt[place + 4 : place + 8] = (after - place - 8).to_bytes(4, "big")
+    if len(spoilt) >= 14 and places:
+        spoilt[10:12] = (len(places) % 0x10000).to_bytes(2, "big")
+    return spoilt
 
 
 def _at(spoilt: Sequence[int], rng: np.random.Generator) -> int:

@@ -51,16 +51,16 @@ def assemble(found: Found, warnings: list[str], path: str | Path) -> Song:
     """The song; what had to be changed is added to `warnings`. Raises `ReadError` for too much."""
     check_counts(len(found.pitch), len(found.parts), path)
     tpq, end = found.ticks_per_quarter, found.end
-    last = int((found.onset + np.maximum(found.duration, 1)).max(initial=0))
+    parts, last = _parts(found, warnings)
     check_length(last, tpq, path)
-    believed = min(max(2 * last, last + MAX_SILENCE_QUARTERS * tpq), MAX_QUARTERS * tpq)
-    if end > believed:
-        warnings.append(f"{(end - last) // tpq:,} quarters of silence at the end left out")
+    if end > last + MAX_SILENCE_QUARTERS * tpq and (
+        end > 2 * last or end > MAX_QUARTERS * tpq
+    ):
+        warnings.append(f"{many((end - last) // tpq, 'quarter')} of silence at the end left out")
         end = last
     tempo = _entries(found.tempo, end, _DEFAULT_TEMPO, _is_tempo, "tempo", warnings)
     meter = _entries(found.meter, end, _DEFAULT_METER, _is_meter, "time signature", warnings)
     key = _entries(found.key, end, None, _is_key, "key signature", warnings)
-    parts = _parts(found, warnings)
     return trusted(
         Song,
         ticks_per_quarter=tpq,
@@ -72,48 +72,52 @@ def assemble(found: Found, warnings: list[str], path: str | Path) -> Song:
     )
 
 
-def _parts(found: Found, warnings: list[str]) -> tuple[Part, ...]:
-    """All parts at once: notes of at least a tick, without overlaps, in their order."""
-    part = np.repeat(np.arange(len(found.sizes)), found.sizes)
-    onset, pitch, velocity, sizes = found.onset, found.pitch, found.velocity, found.sizes
-    if short := np.count_nonzero(found.duration < 1):
-        warnings.append(f"{many(short, 'note')} of no length made one tick long")
-    duration = np.maximum(found.duration, 1)
-    place = (part * (int(onset.max(initial=0)) + 1) + onset) * 128 + pitch
-    if not (place[1:] > place[:-1]).all():
-        order = np.argsort(place, kind="stable")
-        part, onset, duration, pitch, velocity = (
-            column[order] for column in (part, onset, duration, pitch, velocity)
-        )
-    if (((onset + duration)[:-1] > onset[1:]) & (part[1:] == part[:-1])).any():
-        keep, duration, changed = resolve_overlaps(onset, duration, part * 128 + pitch)
-        if changed:
-            text = f"{many(changed, 'overlapping note')} of one pitch cut short or left out"
-            warnings.append(text)
-            sizes = np.bincount(part[keep], minlength=len(sizes)).tolist()
-            onset, duration, pitch, velocity = (
-                column[keep] for column in (onset, duration, pitch, velocity)
+def _parts(found: Found, warnings: list[str]) -> tuple[tuple[Part, ...], int]:
+    """All parts at once: notes of at least a tick, without overlaps, in order; and their end."""
+    onset, duration, pitch, velocity = found.onset, found.duration, found.pitch, found.velocity
+    sizes, last = found.sizes, 0
+    if len(onset):
+        if duration.min() < 1:
+            short = int(np.count_nonzero(duration < 1))
+            warnings.append(f"{many(short, 'note')} of no length made one tick long")
+            duration = np.maximum(duration, 1)
+        stop = onset + duration
+        last = int(stop.max())
+        part = np.repeat(np.arange(len(sizes)), sizes)
+        place = (part * (last + 1) + onset) * 128 + pitch
+        if not (place[1:] > place[:-1]).all():
+            order = np.argsort(place, kind="stable")
+            part, onset, duration, pitch, velocity, stop = (
+                column[order] for column in (part, onset, duration, pitch, velocity, stop)
             )
-    columns = (onset, duration, pitch, velocity)
-    for column in columns:
+        if ((stop[:-1] > onset[1:]) & (part[1:] == part[:-1])).any():
+            keep, duration, changed = resolve_overlaps(onset, duration, part * 128 + pitch)
+            if changed:
+                told = f"{many(changed, 'overlapping note')} of one pitch cut short or left out"
+                warnings.append(told)
+                sizes = np.bincount(part[keep], minlength=len(sizes)).tolist()
+                onset, duration, pitch, velocity = (
+                    column[keep] for column in (onset, duration, pitch, velocity)
+                )
+    for column in (onset, duration, pitch, velocity):
         column.setflags(write=False)
     parts, begin = [], 0
     for (name, program, is_drum), size in zip(found.parts, sizes, strict=True):
-        o, d, p, v = (column[begin : begin + size] for column in columns)
-        begin += size
+        end = begin + size
         parts.append(
             trusted(
                 Part,
                 name=name,
                 program=program,
                 is_drum=is_drum,
-                onset_ticks=o,
-                duration_ticks=d,
-                pitch=p,
-                velocity=v,
+                onset_ticks=onset[begin:end],
+                duration_ticks=duration[begin:end],
+                pitch=pitch[begin:end],
+                velocity=velocity[begin:end],
             )
         )
-    return tuple(parts)
+        begin = end
+    return tuple(parts), last
 
 
 def _is_tempo(entry: tuple[int, ...]) -> bool:

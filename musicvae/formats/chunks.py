@@ -13,6 +13,7 @@ from pathlib import Path
 from musicvae.errors import ReadError
 from musicvae.formats.kinds import midi_start
 from musicvae.formats.limits import MAX_MIDI_BYTES, check_bytes
+from musicvae.formats.reading import many
 
 END_OF_TRACK = b"\xff\x2f\x00"
 _AGAIN = "copy or export it again"
@@ -50,7 +51,7 @@ def chunks_of(content: bytes, path: str | Path) -> Chunks:
     tracks, cut = _tracks(content, 8 + length, n_tracks, warnings, path)
     ticks, stretch, us_per_quarter = _division(division, warnings, path)
     if form > 2 or (form == 0 and len(tracks) > 1):
-        warnings.append(f"format {form} with {len(tracks)} tracks, read as parallel tracks")
+        warnings.append(f"format {form} with {many(len(tracks), 'track')}, read as parallel tracks")
     return Chunks(
         content=content,
         format=form,
@@ -73,7 +74,7 @@ def _unwrapped(content: bytes, path: str | Path) -> tuple[bytes, list[str]]:
             size = int.from_bytes(content[start - 4 : start], "little")
             return content[start : start + size if size >= _HEADER.size else None], []
     elif (start := midi_start(content)) > 0:
-        return content[start:], [f"{start} bytes before the MIDI header ignored"]
+        return content[start:], [f"{many(start, 'byte')} before the MIDI header ignored"]
     what = "not a MIDI file (no MThd header)" if content else "empty file"
     raise ReadError(path, what, "give a .mid exported by a sequencer or notation program")
 
@@ -104,9 +105,9 @@ def _tracks(
         names = ", ".join(sorted(k.decode("latin-1") for k in others)[:4])
         warnings.append(f"chunks that hold no track ignored ({names!a})")
     if at < end:
-        warnings.append(f"{end - at} bytes after the last track ignored")
+        warnings.append(f"{many(end - at, 'byte')} after the last track ignored")
     if len(tracks) > n_tracks:
-        warnings.append(f"{len(tracks)} tracks read where the header says {n_tracks}")
+        warnings.append(f"{many(len(tracks), 'track')} read where the header says {n_tracks}")
     return tracks, at > end
 
 

@@ -17,6 +17,7 @@ import numpy as np
 
 from musicvae.errors import ReadError
 from musicvae.formats.chunks import Chunks
+from musicvae.formats.reading import many
 from musicvae.song import Ints
 
 TRACK_NAME, LYRIC, MARKER, END, TEMPO, METER, KEY = 0x03, 0x05, 0x06, 0x2F, 0x51, 0x58, 0x59
@@ -64,7 +65,7 @@ def events_of(chunks: Chunks, path: str | Path) -> Events:
     for number, (begin, end) in enumerate(chunks.tracks):
         walk.cut = chunks.cut and number == len(chunks.tracks) - 1
         walk.track(begin, end)
-    chunks.warnings.extend(text.format(count) for text, count in walk.odd.items())
+    chunks.warnings.extend(text.format(many(n, what)) for (what, text), n in walk.odd.items())
     return walk.decoded()
 
 
@@ -85,7 +86,7 @@ class _Walk:
     told: dict[int, tuple[int, int, int, int]] = field(default_factory=dict)
     late: list[tuple[int, int]] = field(default_factory=list)
     metas: list[tuple[int, int, int, int, bytes]] = field(default_factory=list)
-    odd: dict[str, int] = field(default_factory=dict)
+    odd: dict[tuple[str, str], int] = field(default_factory=dict)
 
     # Of the track that is being walked:
     end: int = 0
@@ -103,9 +104,10 @@ class _Walk:
         if not self.ended:
             if self.doubtful:
                 self._fail("data bytes above 127, and no end where it should be")
-            self._count("{} tracks without their end-of-track event")
+            text = "{} cut off at its end-of-track event" if self.cut else "{} without its end"
+            self._count("track", text)
         elif at < end:
-            self._count("{} bytes after the end of a track ignored", end - at)
+            self._count("byte", "{} after the end of a track ignored", end - at)
         self.sizes.append(len(self.begins) - before)
 
     def _row(self, at: int) -> int:
@@ -136,7 +138,7 @@ class _Walk:
             return self.end
         delta, at = self._number(at, 5)
         if at - begin == 5:
-            self._count("{} delta times of five bytes read as signed numbers")
+            self._count("delta time", "{} of five bytes read with a sign")
             delta = (delta + 0x80000000) % 0x100000000 - 0x80000000
         status = self._byte(at)
         if status >= 0xF0:
@@ -151,7 +153,7 @@ class _Walk:
             self._fail("an event runs past its end")
         data = content[at:stop]
         if max(data) >= 0x80:
-            self._count("{} events with data bytes above 127, read as 127")
+            self._count("event", "{} with data bytes above 127, read as 127")
             self.doubtful = True
         first, second = min(data[0], 127), min(data[-1], 127) if len(data) > 1 else 0
         self._wait()
@@ -164,7 +166,7 @@ class _Walk:
     def _other(self, status: int, at: int) -> int:
         """A meta event, a system exclusive one, or one that has no place in a file."""
         if status not in (0xFF, 0xF0, 0xF7):
-            self._count("{} system messages that have no place in a file ignored")
+            self._count("system message", "{} ignored that no file should have")
             stop = at + _SYSTEM_DATA.get(status, 0)
             while at < min(stop, self.end) and self.content[at] < 0x80:
                 at += 1
@@ -196,8 +198,8 @@ class _Walk:
             self.late.append((len(self.begins), self.waited))
             self.waited = 0
 
-    def _count(self, text: str, count: int = 1) -> None:
-        self.odd[text] = self.odd.get(text, 0) + count
+    def _count(self, what: str, text: str, count: int = 1) -> None:
+        self.odd[what, text] = self.odd.get((what, text), 0) + count
 
     def _fail(self, reason: str) -> NoReturn:
         track = f"in track {len(self.sizes) + 1}"
