@@ -8,6 +8,7 @@ meta events, the header.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -47,7 +48,7 @@ def mutate(content: bytes, rng: np.random.Generator) -> bytes:
 def mended(spoilt: bytearray) -> bytearray:
     """The lengths of tracks made right, so that the damage is met among the events."""
     places = [i for i in range(len(spoilt) - 7) if spoilt[i : i + 4] == b"MTrk"]
-    for place, after in zip(places, [*places[1:], len(spoilt)], strict=True):
+    for place, after in pairwise([*places, len(spoilt)]):
         spoilt[place + 4 : place + 8] = (after - place - 8).to_bytes(4, "big")
     if len(spoilt) >= 14 and places:
         spoilt[10:12] = (len(places) % 0x10000).to_bytes(2, "big")
