@@ -49,7 +49,7 @@ def mended(spoilt: bytearray) -> bytearray:
     """The lengths of tracks made right, so that the damage is met among the events."""
     places = [i for i in range(len(spoilt) - 7) if spoilt[i : i + 4] == b"MTrk"]
     for place, after in pairwise([*places, len(spoilt)]):
-        spoilt[place + 4 : place + 8] = (after - place - 8).to_bytes(4, "big")
+        spoilt[place + 4 : place + 8] = max(after - place - 8, 0).to_bytes(4, "big")
     if len(spoilt) >= 14 and places:
         spoilt[10:12] = (len(places) % 0x10000).to_bytes(2, "big")
     return spoilt
