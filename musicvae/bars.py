@@ -30,7 +30,6 @@ from musicvae.grid import (
 )
 from musicvae.song import Ints, Key, Meter, Part, Song, Tempo, resolve_overlaps
 
-
 _NO_INTS = np.zeros(0, np.int64)
 
 
@@ -108,7 +107,7 @@ class Bars:
         start, stop = cell[: len(onset)], cell[len(onset) :]
         notes, merged = _settle(grid, start, stop, part, pitch, velocity)
         odd = tick_of(grid, cell) != ticks
-        moved = np.count_nonzero(odd[: len(onset)] | odd[len(onset) :])
+        moved = int(np.count_nonzero(odd[: len(onset)] | odd[len(onset) :]))
         return cls(frame=song.without_notes(), grid=grid, notes=notes, moved=moved, merged=merged)
 
     @classmethod

@@ -41,9 +41,9 @@ class Found:
     duration: Ints
     pitch: Ints
     velocity: Ints
-    tempo: list[tuple[int, int]]
-    meter: list[tuple[int, int, int]]
-    key: list[tuple[int, int, int]]
+    tempo: Sequence[tuple[int, ...]]
+    meter: Sequence[tuple[int, ...]]
+    key: Sequence[tuple[int, ...]]
     end: int
 
 
@@ -53,9 +53,7 @@ def assemble(found: Found, warnings: list[str], path: str | Path) -> Song:
     tpq, end = found.ticks_per_quarter, found.end
     parts, last = _parts(found, warnings)
     check_length(last, tpq, path)
-    if end > last + MAX_SILENCE_QUARTERS * tpq and (
-        end > 2 * last or end > MAX_QUARTERS * tpq
-    ):
+    if end > last + MAX_SILENCE_QUARTERS * tpq and (end > 2 * last or end > MAX_QUARTERS * tpq):
         warnings.append(f"{many((end - last) // tpq, 'quarter')} of silence at the end left out")
         end = last
     tempo = _entries(found.tempo, end, _DEFAULT_TEMPO, _is_tempo, "tempo", warnings)

@@ -111,9 +111,7 @@ def _tracks(
     return tracks, at > end
 
 
-def _division(
-    division: int, warnings: list[str], path: str | Path
-) -> tuple[int, int, int]:
+def _division(division: int, warnings: list[str], path: str | Path) -> tuple[int, int, int]:
     """Ticks a quarter, how many of them a tick of the file is, and the pace of frames or 0."""
     if not division:
         raise ReadError(path, "no ticks per quarter (a division of zero)", "export it again")

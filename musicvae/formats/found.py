@@ -53,9 +53,8 @@ _ROW = np.dtype(
 )
 _LATE = 1 << 27  # ticks; longer than any piece that is read
 _ENDS = {
-    0x90 + channel: b"\xc0\x80\x80\x00" + b"\0".join(
-        [bytes([0x80 + channel, 0, 0]), *(bytes([pitch, 0]) for pitch in range(1, 128))]
-    )
+    0x90 + channel: b"\xc0\x80\x80\x00"
+    + b"\0".join([bytes([0x80 + channel, 0, 0]), *(bytes([pitch, 0]) for pitch in range(1, 128))])
     for channel in range(16)
 }
 """For each status of note-on, a note-off of all its pitches, very late."""
@@ -111,9 +110,9 @@ def by_symusic(chunks: Chunks, path: str | Path) -> Found | None:
     key = [(e.time, e.key, e.tonality) for e in score.key_signatures]
     if _is_shuffled(paces) or _is_shuffled(meter) or _is_shuffled(key):
         return None
-    ends = [track.end() for track in score.tracks]
-    ends += [entries[-1][0] for entries in (tempo, meter, key) if entries]
-    ends += [marker.time for marker in score.markers[-1:]]
+    lasts = [track.end() for track in score.tracks]
+    lasts += [entries[-1][0] for entries in (tempo, meter, key) if entries]
+    lasts += [marker.time for marker in score.markers[-1:]]
     return Found(
         ticks_per_quarter=chunks.ticks_per_quarter,
         parts=[(name, t.program, t.is_drum) for name, t in zip(names, tracks, strict=True)],
@@ -125,7 +124,7 @@ def by_symusic(chunks: Chunks, path: str | Path) -> Found | None:
         tempo=tempo,
         meter=meter,
         key=key,
-        end=max([0, *ends]),
+        end=max([0, *lasts]),
     )
 
 
@@ -178,7 +177,7 @@ def _exclusive_is_plain(content: bytes) -> bool:
             ends += 1
             if content[stop : stop + 1] >= b"\x80" or content[stop + 1 : stop + 2] < b"\x80":
                 return False
-        elif after[1] < 0x80:
+        elif after[1] < 0x80 or b"\xf7" in content:
             return False  # else it is part of a delta time before an event with a status
         at = content.find(b"\xf0", at + 1)
     return content.count(b"\xf7") == ends
@@ -190,7 +189,8 @@ def by_events(chunks: Chunks, path: str | Path, *, pedal: bool = False) -> Found
     `pedal` lets the sustain pedal lengthen notes. Raises `ReadError` for what is damaged.
     """
     tpq, events = chunks.ticks_per_quarter, events_of(chunks, path)
-    check_counts(np.count_nonzero((events.status >> 4 == 9) & (events.second > 0)), 0, path)
+    n_notes = int(np.count_nonzero((events.status >> 4 == 9) & (events.second > 0)))
+    check_counts(n_notes, 0, path)
     if chunks.stretch > 1:
         events = _later(events, np.zeros(len(chunks.tracks), np.int64), chunks.stretch)
     pairs = pairs_of(events, tpq)

@@ -74,6 +74,5 @@ def _holds_a_score(content: bytes) -> bool:
     except (zipfile.BadZipFile, ValueError, NotImplementedError, OSError):
         return False
     return any(name.lower().endswith((".xml", ".musicxml")) for name in names) and not any(
-        name == "[Content_Types].xml" or name.startswith(("word/", "xl/", "ppt/"))
-        for name in names
+        name == "[Content_Types].xml" or name.startswith(("word/", "xl/", "ppt/")) for name in names
     )

@@ -41,10 +41,10 @@ def pairs_of(events: Events, ticks_per_quarter: int) -> Pairs:
     at, line = sounds[order], line[order]
     begins = is_on[at]
     on, off = at[0::2], at[1::2]
-    if len(on) == len(off) and begins[0::2].all() and not begins[1::2].any():
-        if (line[0::2] == line[1::2]).all():
-            by_onset = np.argsort(on)
-            return Pairs(on=on[by_onset], stop=events.tick[off[by_onset]], endless=0)
+    in_turn = len(on) == len(off) and begins[0::2].all() and not begins[1::2].any()
+    if in_turn and (line[0::2] == line[1::2]).all():
+        by_onset = np.argsort(on)
+        return Pairs(on=on[by_onset], stop=events.tick[off[by_onset]], endless=0)
     return _matched(events, at, line, begins, ticks_per_quarter)
 
 
