@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae.alignment import Alignment
 from musicvae.bars import Bars
 from musicvae.song import Ints, Key, Part, resolve_overlaps
 
@@ -72,6 +73,8 @@ class Encoding:
     """Of each part the notes that the model cannot represent, exactly as they were."""
     levels: NDArray[np.float64]
     """Mean velocity of each part in each bar. `(N, parts)`"""
+    alignment: Alignment | None = None
+    """Where the song's bar lines are in its file; none for a song that is on no file."""
     checkpoint: str = ""
 
     @property
@@ -124,6 +127,7 @@ def between(a: Encoding, b: Encoding, t: float, window_bars: int) -> Encoding:
         sigma=np.stack(sigmas),
         untouched=tuple(_moved(part, near.bars, bar, bars) for part in near.untouched),
         levels=near.levels[bar],
+        alignment=None,
     )
 
 

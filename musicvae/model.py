@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from musicvae import checkpoints
+from musicvae.alignment import align
 from musicvae.bars import Bars, Notes, settled
 from musicvae.config import Preset
 from musicvae.dataset import Batch
@@ -68,8 +69,12 @@ class MusicVAE:
     # -- there and back -----------------------------------------------------------------------
 
     def encode(self, song: Song) -> Encoding:
-        """The posterior of every window of `song`, with what is needed to decode it again."""
-        preset = self.preset
+        """The posterior of every window of `song`, with what is needed to decode it again.
+
+        Windows follow the bar lines that `alignment.align` finds.
+        """
+        preset, aligned = self.preset, align(song)
+        song = aligned.song
         grid = Bars.from_song(replace(song, parts=())).at(preset.grid.steps_per_quarter)
         first, stop = window_bounds(len(grid), preset.grid.bars, preset.grid.bars)
         fits = fitting(grid.grid, first, stop, preset)
@@ -93,6 +98,7 @@ class MusicVAE:
             sigma=sigma,
             untouched=untouched,
             levels=bar_levels(len(bars), len(song.parts), bars.notes),
+            alignment=aligned,
             checkpoint=self.hash,
         )
 
@@ -122,7 +128,8 @@ class MusicVAE:
         made = settled(bars.grid, out_of_slots(tuple(groups), none))
         made = replace(made, velocity=played(bars.grid, made, encoding.levels))
         song = replace(bars, notes=made).at(STORED_STEPS_PER_QUARTER).to_song()
-        return put_back(song, encoding.untouched)
+        song = put_back(song, encoding.untouched)
+        return song if encoding.alignment is None else encoding.alignment.undo(song)
 
     def reconstruct(self, song: Song) -> Song:
         """`song` through the bottleneck and back, by the posterior mean."""

@@ -14,7 +14,7 @@ class ReadOptions:
     repeats: bool = False
     """Play the repeats of a score as often as it says (else each bar once, as written)."""
     merge: bool = True
-    """Make one part of tracks that are one instrument (a piano's two hands, a drum kit's pieces)."""
+    """Make one part of tracks that are one instrument: a piano's hands, a kit's drums."""
     ungridded: bool = False
     """Keep a performance that follows no grid (else it is declined with its reason)."""
     as_written: bool = False

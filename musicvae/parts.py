@@ -6,8 +6,9 @@ A preset has a fixed row of slots (one melody, four voices, ...). Any song fits 
   preset's slots are single voices;
 - lanes go to slots by register, high to low;
 - more lanes than slots go through in groups, each group a pass of its own through the model;
-- what a preset cannot represent (drums without a drum slot, pitches outside its range) stays
-  `untouched` and comes back as it was.
+- drums are told in nine classes (`drums.fold`), each by the pitch that stands for it;
+- what a preset cannot represent (drums without a drum slot or without a class, pitches outside its
+  range) stays `untouched` and comes back as it was.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.bars import Bars, Notes, cells
+from musicvae.bars import Bars, Notes, cells, settled
+from musicvae.drums import canonical
 from musicvae.grid import Grid
 from musicvae.song import Ints, Part, Song
 
@@ -59,17 +61,23 @@ class Group:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Slotted:
-    """A song spread over slots: groups to be modelled, and notes that stay as they are."""
+    """A song spread over slots: groups to be modelled, and notes that stay as they are.
+
+    `struck` are the drum notes of the groups as they were before they were folded to classes.
+    `doubled` of them are not in the groups: they fell onto another one of their class.
+    """
 
     groups: tuple[Group, ...]
     untouched: Notes
+    struck: Notes
+    doubled: int
 
 
 def into_slots(bars: Bars, slots: tuple[Slot, ...]) -> Slotted:
     """Spread the parts of `bars` over `slots`; the inverse is `out_of_slots`."""
-    notes = bars.notes
     drum_part = np.array([part.is_drum for part in bars.frame.parts], bool)
-    is_drum = drum_part[notes.part] if len(notes) else np.zeros(0, bool)
+    is_drum = drum_part[bars.notes.part] if len(bars.notes) else np.zeros(0, bool)
+    notes = replace(bars.notes, pitch=_told(bars.notes.pitch, is_drum))
     groups: list[Group] = []
     untouched = np.ones(len(notes), bool)
     for drums in (False, True):
@@ -83,23 +91,52 @@ def into_slots(bars: Bars, slots: tuple[Slot, ...]) -> Slotted:
         untouched[fits] = False
         for row, chunk in enumerate(_chunks(lanes, len(available))):
             group = _grouped(notes, chunk, slots, available)
+            if drums:
+                group = replace(group, notes=settled(bars.grid, group.notes))
             # Drums share the pass of the first melodic group, where there is one.
             if drums and row < len(groups):
                 groups[row] = _joined(groups[row], group)
             else:
                 groups.append(group)
-    return Slotted(groups=tuple(groups), untouched=notes.take(untouched))
+    return Slotted(
+        groups=tuple(groups),
+        untouched=bars.notes.take(untouched),
+        struck=bars.notes.take(is_drum & ~untouched),
+        doubled=int((~untouched).sum()) - sum(len(group.notes) for group in groups),
+    )
 
 
-def out_of_slots(groups: tuple[Group, ...], untouched: Notes) -> Notes:
-    """Notes by the song's own parts again, from groups whose notes may have been remade."""
+def out_of_slots(groups: tuple[Group, ...], untouched: Notes, struck: Notes | None = None) -> Notes:
+    """Notes by the song's own parts again, from groups whose notes may have been remade.
+
+    Drums come back at the pitches that stand for their classes. Given the notes that were `struck`
+    before, a hit that is where one of its part and class was comes back as that one was.
+    """
     back = [
         replace(group.notes, part=group.owner[group.notes.part])
         for group in groups
         if len(group.notes)
     ]
-    every = Notes.concatenate([*back, untouched])
-    return Notes.sorted(**vars(every.take(every.part >= 0)))
+    made = Notes.concatenate(back)
+    made = made.take(made.part >= 0)
+    if struck is not None and len(struck):
+        before, after = _hits(struck, canonical(struck.pitch)), _hits(made, made.pitch)
+        drums = np.isin(made.part, struck.part)
+        again = struck.take(np.isin(before, after))
+        made = Notes.concatenate([made.take(~(drums & np.isin(after, before))), again])
+    every = Notes.concatenate([made, untouched])
+    return Notes.sorted(**vars(every))
+
+
+def _told(pitch: Ints, is_drum: NDArray[np.bool_] | bool) -> Ints:
+    """Pitches as slots are told them: drums by class, -1 where they have none."""
+    return np.where(is_drum, canonical(pitch), pitch) if np.any(is_drum) else pitch
+
+
+def _hits(notes: Notes, pitch: Ints) -> Ints:
+    """One number for each place, part and pitch."""
+    place = (notes.bar << 16) + notes.step
+    return np.asarray((((place << 16) + notes.part) << 7) + pitch)
 
 
 def set_aside(
@@ -107,15 +144,17 @@ def set_aside(
 ) -> tuple[Song, tuple[Part, ...]]:
     """Part a song into what slots can hold and what they cannot; the inverse is `put_back`.
 
-    Set aside are drums without a drum slot, pitches outside the slots' range, and notes that sound
-    within `spans` `(n, 2)` of ticks. Returns the song without them, and them, part by part.
+    Set aside are drums without a drum slot or without a class, pitches outside the slots' range,
+    and notes that sound within `spans` `(n, 2)` of ticks. Returns the song without them, and them,
+    part by part.
     """
     aside, kept = [], []
     for part in song.parts:
         able = [slot for slot in slots if (slot.kind == "drums") is part.is_drum]
         low = min((slot.low for slot in able), default=128)
         high = max((slot.high for slot in able), default=-1)
-        out = (part.pitch < low) | (part.pitch > high)
+        pitch = _told(part.pitch, part.is_drum)
+        out = (pitch < low) | (pitch > high)
         for begin, end in [] if spans is None else spans.tolist():
             stop = part.onset_ticks + part.duration_ticks
             out |= (part.onset_ticks < end) & (stop > begin)

@@ -127,10 +127,11 @@ def test_prepare_tells_what_was_kept_and_why_not(midi_folder: Path) -> None:
         (midi_folder / name).write_bytes(b"")
     result = musicvae("prepare", midi_folder, "--out", "out")
     assert result.exit_code == 0
-    assert result.stdout.splitlines() == [
-        "out: 10 of 12 files kept, 90 bars, 90 windows, 1,320 notes",
-        "skipped 2: empty file (a.mid, b.mid)",
-    ]
+    shown = [line.split() for line in result.stdout.splitlines()]
+    assert " ".join(shown[0]) == "out: 10 of 12 files kept, 90 bars, 90 windows, 1,320 notes"
+    assert ["skipped:", "empty", "file", "2", "a.mid,", "b.mid"] in shown
+    assert ["bars:", "kept", "90"] in shown
+    assert ["duplicates:", "transposed", "2", "groups,", "named", "in", "report.json"] in shown
     assert result.stderr == ""
     (entry,) = lines(musicvae("prepare", midi_folder, "--out", "out", "--workers", "1", "--json"))
     assert entry["path"] == "out"
@@ -139,6 +140,10 @@ def test_prepare_tells_what_was_kept_and_why_not(midi_folder: Path) -> None:
     }  # fmt: skip
     report = json.loads(Path("out/report.json").read_text())
     assert report["skipped"] == entry["skipped"]
+    assert report["settings"]["options"]["merge"]
+    musicvae("prepare", midi_folder, "--out", "out", "--keep-tracks", "--pedal")
+    chosen = json.loads(Path("out/report.json").read_text())["settings"]["options"]
+    assert {name for name, value in chosen.items() if value} == {"pedal"}
 
 
 def test_prepare_fails_when_nothing_is_kept(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ ROOT = Path(musicvae.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("files", "song", "config", "options"),
-    ("grid", "bars", "keys", "alignment", "roles", "drums"),
+    ("grid", "bars", "keys", "alignment", "roles", "merging", "drums"),
     ("formats", "rolls", "windows", "parts"),
     ("corpora", "corruptions", "attributes", "metrics", "dynamics"),
     ("dataset", "models"),

@@ -12,7 +12,7 @@ from test_bars import same_notes
 
 from musicvae.bars import Bars, Notes, cells
 from musicvae.config import PartConfig
-from musicvae.parts import into_slots, out_of_slots
+from musicvae.parts import into_slots, out_of_slots, put_back, set_aside
 from musicvae.song import Song
 
 VOICES = tuple(
@@ -36,9 +36,10 @@ def test_into_slots_and_back_is_the_same(
 ) -> None:
     bars = Bars.from_song(song).at(steps)
     slotted = into_slots(bars, slots)
-    assert same_notes(out_of_slots(slotted.groups, slotted.untouched), bars.notes)
+    back = out_of_slots(slotted.groups, slotted.untouched, slotted.struck)
+    assert same_notes(back, bars.notes)
     held = sum(len(group.notes) for group in slotted.groups)
-    assert held + len(slotted.untouched) == len(bars.notes)
+    assert held + slotted.doubled + len(slotted.untouched) == len(bars.notes)
 
 
 @given(songs(), SLOTS)
@@ -110,3 +111,42 @@ def test_a_song_without_notes_has_no_groups() -> None:
     slotted = into_slots(Bars.from_song(Song.new(end_ticks=1920)), VOICES)
     assert slotted.groups == ()
     assert same_notes(out_of_slots((), slotted.untouched), Notes.concatenate([]))
+
+
+def kit(*hits: tuple[int, int]) -> Song:
+    """A drum part from (quarter, pitch)."""
+    notes = [(24 * at, 6, pitch, 90) for at, pitch in hits]
+    return Song.new([part_of(notes, 20, is_drum=True)])
+
+
+def test_drums_are_told_in_classes_and_come_back_in_general_midi() -> None:
+    bars = Bars.from_song(kit((0, 35), (1, 40), (2, 22), (3, 72), (4, 81)))
+    slotted = into_slots(bars, BAND)
+    (group,) = slotted.groups
+    assert group.notes.pitch.tolist() == [36, 38, 42, 46]
+    assert slotted.untouched.pitch.tolist() == [72]  # a whistle has no class
+    assert out_of_slots(slotted.groups, slotted.untouched).pitch.tolist() == [36, 38, 42, 72, 46]
+
+
+def test_hits_of_one_class_at_once_are_one_hit() -> None:
+    slotted = into_slots(Bars.from_song(kit((0, 35), (0, 36), (1, 38))), BAND)
+    assert slotted.groups[0].notes.pitch.tolist() == [36, 38]
+    assert slotted.doubled == 1
+    back = out_of_slots(slotted.groups, slotted.untouched, slotted.struck)
+    assert back.pitch.tolist() == [35, 36, 38]
+
+
+def test_a_hit_that_was_not_remade_keeps_its_pitch() -> None:
+    slotted = into_slots(Bars.from_song(kit((0, 35), (1, 40), (2, 59))), BAND)
+    (group,) = slotted.groups
+    moved = replace(group.notes, pitch=np.where(group.notes.pitch == 38, 36, group.notes.pitch))
+    back = out_of_slots((replace(group, notes=moved),), slotted.untouched, slotted.struck)
+    assert back.pitch.tolist() == [35, 36, 59]
+
+
+def test_what_slots_cannot_be_told_is_set_aside_and_put_back() -> None:
+    song = kit((0, 35), (1, 72), (2, 22))
+    kept, aside = set_aside(song, BAND)
+    assert [part.pitch.tolist() for part in kept.parts] == [[35, 22]]
+    assert [part.pitch.tolist() for part in aside] == [[72]]
+    assert put_back(kept, aside) == song

@@ -19,6 +19,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _COMMANDS = {
     "corpus": "the built-in public-domain corpora, as MIDI",
+    "inspect": "what is read from files, what is kept, and why",
     "prepare": "a folder of MIDI to shards and a report",
     "train": "learn a latent space from a folder of MIDI",
     "sample": "new songs",

@@ -1,17 +1,21 @@
-"""`musicvae prepare`: a folder of MIDI to shards and a report."""
+"""`musicvae prepare`: a folder of files to shards and a report."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from musicvae.cli.common import emit, json_option, progress_bar
+from musicvae.cli.reading import reading_options
+from musicvae.options import ReadOptions
 
 if TYPE_CHECKING:
     from musicvae.dataset import PrepareReport
+
+_REASONS = 12  # shown of each kind; report.json has all
 
 
 @click.command(name="prepare")
@@ -22,12 +26,16 @@ if TYPE_CHECKING:
 @click.option(
     "--workers", type=click.IntRange(1), help="Processes that read; one a core if not given."
 )
+@reading_options
 @json_option
-def command(path: Path, out: Path, workers: int | None, as_json: bool) -> None:
-    """Read all MIDI under PATH into shards in --out, with report.json beside them.
+def command(
+    path: Path, out: Path, workers: int | None, options: ReadOptions, as_json: bool
+) -> None:
+    """Read all files under PATH into shards in --out, with report.json beside them.
 
     The report accounts for every file: kept, or skipped and why. Training and `Windows` accept the
-    folder in place of the MIDI.
+    folder in place of the MIDI. Interrupted or called again it goes on: files that were read before
+    with the same options are not read again.
 
     \b
     Example:
@@ -36,26 +44,49 @@ def command(path: Path, out: Path, workers: int | None, as_json: bool) -> None:
     from musicvae.dataset import prepare
 
     with progress_bar("reading") as advance:
-        report = prepare(path, out, workers=workers, progress=advance)
-    emit(as_json, "prepared", path=out, **asdict(report))
-    if not as_json:
-        click.echo("\n".join(_summary(report, out)))
+        report = prepare(path, out, options=options, workers=workers, progress=advance)
+    if as_json:
+        emit(as_json, "prepared", path=out, **report.to_json())
+    else:
+        _show(report, out)
 
 
-def _summary(report: PrepareReport, out: Path) -> list[str]:
-    lines = [
-        f"{out}: {report.kept:,} of {report.files:,} files kept, "
-        f"{report.bars:,} bars, {report.windows:,} windows, {report.notes:,} notes"
-    ]
-    if report.moved:
-        share = report.moved / max(report.notes + report.merged, 1)
-        lines.append(f"moved to the grid: {report.moved:,} notes ({share:.1%})")
-    if report.merged:
-        lines.append(f"merged with another on the same pitch: {report.merged:,} notes")
-    reasons: dict[str, list[str]] = {}
-    for skipped in report.skipped:
-        reasons.setdefault(skipped["reason"], []).append(skipped["path"])
-    for reason, paths in sorted(reasons.items(), key=lambda item: (-len(item[1]), item[0])):
-        shown = ", ".join(paths[:3]) + (", ..." if len(paths) > 3 else "")
-        lines.append(f"skipped {len(paths):,}: {reason} ({shown})")
-    return lines
+def _show(report: PrepareReport, out: Path) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    sums = report.tally
+    click.echo(
+        f"{out}: {sums.kept:,} of {sums.files:,} files kept, "
+        f"{sums.bars:,} bars, {sums.windows:,} windows, {sums.notes:,} notes"
+    )
+    table = Table("what", "number", "", box=None, pad_edge=False)
+    table.columns[1].justify = "right"
+    moved = f"{sums.moved / max(sums.notes + sums.merged, 1):.1%} of all notes"
+    rows = [
+        *((f"skipped: {reason}", n, _some(sums.examples.get(reason, []), n))
+          for reason, n in _most(sums.reasons)),
+        *((f"parts: {role}", n, "") for role, n in _most(sums.parts)),
+        *((f"bars: {reason}", n, "") for reason, n in _most(sums.bars_by_reason)),
+        ("notes moved to the grid", sums.moved, moved),
+        ("notes merged with another on their pitch", sums.merged, ""),
+        *((f"warning: {words}", n, "") for words, n in _most(sums.warnings)),
+        *((f"duplicates: {kind}", n, "groups, named in report.json")
+          for kind, n in report.duplicates.items()),
+    ]  # fmt: skip
+    for what, number, more in rows:
+        if number:
+            table.add_row(what, f"{number:,}", more)
+    # Not narrower than it needs: a path that is cut or broken is of no use.
+    Console(width=10_000, highlight=False, markup=False, emoji=False).print(table)
+
+
+def _most(counter: Counter[str]) -> list[tuple[str, int]]:
+    """The most frequent entries, and the number of all others as one."""
+    ranked = sorted(counter.items(), key=lambda item: (-item[1], item[0]))
+    rest = sum(number for _, number in ranked[_REASONS:])
+    return ranked[:_REASONS] + ([("others, see report.json", rest)] if rest else [])
+
+
+def _some(paths: list[str], number: int) -> str:
+    return ", ".join(paths) + (", ..." if number > len(paths) else "")

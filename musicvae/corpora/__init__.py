@@ -5,7 +5,7 @@
 >>> for stem, song in corpora.songs("folk"): ...
 
 The first use of a corpus parses it with music21 in parallel (under a minute); the result is kept
-(see `corpora.cache`), so that later ones only copy. Which bars a score has is in `corpora.scores`.
+(see `corpora.cache`), so that later ones only copy. `formats.measures` says which bars a score has.
 """
 
 from __future__ import annotations

@@ -1,90 +1,100 @@
-"""Floor 5: songs on the stored grid <-> Arrow files.
+"""Floor 5: record batches of songs <-> the files of a prepared folder.
 
-A shard is one Arrow IPC file with a row a song; notes and bars are list columns, which Arrow lays
-out as flat tables with offsets, so a shard is memory-mapped and a song is a slice of it. Rolls are
-never stored. `index.json` is written last: a folder without it is not a dataset.
+A shard is one Arrow IPC file, memory-mapped when it is read; rolls are never stored. It is written
+aside as its batches come and named by what is in it, so shards that are there are never changed: a
+dataset stays whole until the next one is. `index.json` is written last: it names the shards that
+count, and a folder without it is not a dataset.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
-from itertools import pairwise
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from musicvae.bars import Bars, Notes
+from musicvae.dataset.fingerprints import Hashes
+from musicvae.dataset.intake import StoredSong
+from musicvae.dataset.rows import FORMAT, Row, rows_of, schema, song_of
 from musicvae.errors import DataError
 from musicvae.files import replacing, write_bytes
-from musicvae.grid import Grid
-from musicvae.song import Ints, Key, Meter, Part, Song, Tempo
+from musicvae.song import Ints
 
-FORMAT = 2
-SONGS_PER_SHARD = 512
-_NOTE_COLUMNS = tuple(f.name for f in fields(Notes))
-_BAR_COLUMNS = ("steps", "lead", "numerator", "denominator", "start_ticks", "length_ticks")
+_PART = ".shard.part"
 
 
-@dataclass(frozen=True, kw_only=True)
-class StoredSong:
-    """A song as shards hold it: on the stored grid, with where it came from."""
+class ShardsWriter:
+    """Shards of so many files each, from batches that come in order; the inverse is `Shards`.
 
-    path: str
-    bars: Bars
-    fingerprints: Ints
-    """One number for each bar that has enough notes, the same in every transposition."""
-
-
-def fingerprints(bars: Bars) -> Ints:
-    """A hash for each bar of at least four notes, blind to transposition. int64, sorted.
-
-    Drums are never transposed, so they count only in a song that has nothing else.
+    Used in a `with`: left by an exception, it leaves whole shards behind and no piece of one.
     """
-    pitched = np.array([not part.is_drum for part in bars.frame.parts], bool)[bars.notes.part]
-    notes, found = bars.notes.take(pitched) if pitched.any() else bars.notes, []
-    bounds = np.searchsorted(notes.bar, np.arange(len(bars) + 1))
-    for begin, end in pairwise(bounds):
-        if end - begin < 4:
-            continue
-        lowest = notes.pitch[begin:end].min()
-        shape = (notes.step[begin:end], notes.pitch[begin:end] - lowest, notes.duration[begin:end])
-        digest = hashlib.blake2b(np.stack(shape).astype("<i4").tobytes(), digest_size=8).digest()
-        found.append(int.from_bytes(digest, "little", signed=True))
-    return np.unique(np.array(found, np.int64))
 
+    def __init__(self, folder: Path, settings: str, files_per_shard: int) -> None:
+        self._folder, self._settings = folder, settings.encode()
+        self._size, self._names = files_per_shard, list[str]()
+        self._files = 0
+        self._aside: Path | None = None
 
-def write_shard(path: Path, songs: list[StoredSong]) -> None:
-    """Write songs to one Arrow file, aside and then renamed."""
-    import pyarrow as pa
+    def __enter__(self) -> Self:
+        return self
 
-    columns: dict[str, Any] = {
-        "path": pa.array([song.path for song in songs], pa.string()),
-        "frame": pa.array([json.dumps(_frame(song.bars)) for song in songs], pa.string()),
-        "fingerprints": _lists(song.fingerprints for song in songs),
-    }
-    for name in _BAR_COLUMNS:
-        columns[f"bar_{name}"] = _lists(getattr(song.bars.grid, name) for song in songs)
-    for name in _NOTE_COLUMNS:
-        columns[f"note_{name}"] = _lists(getattr(song.bars.notes, name) for song in songs)
-    table = pa.table(columns)
-    with (
-        replacing(path) as aside,
-        pa.OSFile(str(aside), "wb") as sink,
-        pa.ipc.new_file(sink, table.schema) as writer,
-    ):
-        writer.write_table(table)
+    def __exit__(self, *_: object) -> None:
+        if self._aside is not None:
+            self._sink.close()
+            self._aside.unlink(missing_ok=True)
+
+    def add(self, batch: Any) -> None:
+        """Append a batch."""
+        if self._aside is None:
+            self._begin()
+        self._digest.update(batch.serialize())
+        self._writer.write_batch(batch)
+        self._files += batch.num_rows
+        if self._files >= self._size:
+            self._end()
+
+    def finish(self) -> list[str]:
+        """End the last shard; the names of all, in order."""
+        if self._aside is not None:
+            self._end()
+        return self._names
+
+    def _begin(self) -> None:
+        import pyarrow as pa
+
+        handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=_PART)
+        self._aside, self._files = Path(name), 0
+        self._sink = os.fdopen(handle, "wb")
+        self._digest = hashlib.blake2b(self._settings, digest_size=8)
+        described = schema().with_metadata({"settings": self._settings})
+        self._writer = pa.ipc.new_file(self._sink, described)
+
+    def _end(self) -> None:
+        assert self._aside is not None
+        self._writer.close()
+        self._sink.close()
+        name = f"shard-{len(self._names):05d}-{self._digest.hexdigest()}.arrow"
+        there = self._folder / name
+        # The name says what is in it, so one that is whole is left alone: readers may have it open.
+        if not there.exists() or there.stat().st_size != self._aside.stat().st_size:
+            umask = os.umask(0)
+            os.umask(umask)
+            self._aside.chmod(0o666 & ~umask)
+            self._aside.replace(there)
+        self._aside.unlink(missing_ok=True)
+        self._names.append(name)
+        self._aside = None
 
 
 class Shards:
-    """A prepared folder, memory-mapped; iterate over it for its songs in their order."""
+    """A prepared folder; iterate over it for its songs in their order."""
 
     def __init__(self, folder: str | Path) -> None:
-        import pyarrow as pa
-
         self.folder = Path(folder)
         try:
             self.index: dict[str, Any] = json.loads((self.folder / "index.json").read_text("utf-8"))
@@ -94,89 +104,90 @@ class Shards:
         if self.index.get("format") != FORMAT:
             reason = f"prepared in format {self.index.get('format')}, this version reads {FORMAT}"
             raise DataError(f"{self.folder}: {reason}; prepare it again")
-        self._tables = [
-            pa.ipc.open_file(pa.memory_map(str(self.folder / name))).read_all()
-            for name in self.index["shards"]
-        ]
 
     def __len__(self) -> int:
-        return sum(table.num_rows for table in self._tables)
+        return int(self.index["report"]["kept"])
 
     def __iter__(self) -> Iterator[StoredSong]:
-        for table in self._tables:
-            columns = {
-                name: table.column(name).combine_chunks()
-                for name in table.schema.names
-                if name not in ("path", "frame")
-            }
-            offsets = {name: column.offsets.to_numpy() for name, column in columns.items()}
-            values = {name: column.values.to_numpy() for name, column in columns.items()}
-            for row in range(table.num_rows):
-                flat = {
-                    name: values[name][offsets[name][row] : offsets[name][row + 1]]
-                    for name in columns
-                }
-                frame = json.loads(table.column("frame")[row].as_py())
-                yield _stored(table.column("path")[row].as_py(), frame, flat)
+        return (song_of(row) for row in self.rows() if row["reason"] is None)
+
+    def rows(self) -> Iterator[Row]:
+        """A row for each file, those that were skipped among them."""
+        for batch in batches_of(self.folder, self.index["shards"]):
+            yield from rows_of(batch)
+
+    def clusters(self) -> Clusters:
+        """Which songs belong together, one entry a song."""
+        return read_clusters(self.folder / self.index["clusters"])
+
+
+class Clusters(NamedTuple):
+    """For each song, in the order of the shards: where it belongs."""
+
+    head: Ints
+    """The first song of its cluster."""
+    key: Hashes
+    """A number for what its cluster holds, which its place in the order has no part in."""
+
+
+def write_clusters(path: Path, clusters: Clusters) -> None:
+    """Write clusters to an Arrow file; the inverse is `read_clusters`."""
+    import pyarrow as pa
+
+    table = pa.table({"head": clusters.head.astype(np.uint32), "key": clusters.key})
+    with (
+        replacing(path) as aside,
+        pa.OSFile(str(aside), "wb") as sink,
+        pa.ipc.new_file(sink, table.schema) as writer,
+    ):
+        writer.write_table(table)
+
+
+def read_clusters(path: Path) -> Clusters:
+    """Clusters from the file that `write_clusters` made."""
+    import pyarrow as pa
+
+    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+        table = reader.read_all()
+    head, key = (table.column(name).to_numpy() for name in ("head", "key"))
+    return Clusters(head.astype(np.int64), key)
+
+
+def batches_of(folder: Path, names: list[str]) -> Iterator[Any]:
+    """The batches of shards, one shard open at a time."""
+    for name in names:
+        shard = open_shard(folder / name)
+        if shard is None:
+            raise DataError(f"{folder / name}: missing or damaged; prepare the folder again")
+        for number in range(shard.num_record_batches):
+            yield shard.get_batch(number)
+
+
+def open_shard(path: Path) -> Any:
+    """A shard, memory-mapped; None if it is not there, or not whole."""
+    import pyarrow as pa
+
+    try:
+        return pa.ipc.open_file(pa.memory_map(str(path)))
+    except (OSError, pa.ArrowInvalid):
+        return None
+
+
+def shards_in(folder: Path) -> list[Path]:
+    """Every shard in a folder, whether an index names it or not."""
+    return sorted(folder.glob("shard-*.arrow"))
 
 
 def write_index(folder: Path, index: dict[str, Any]) -> None:
-    """Write what makes a folder a dataset, last of all."""
+    """Write what makes a folder a dataset, last of all; then remove shards that do not count."""
     content = json.dumps({"format": FORMAT, **index}, indent=1, sort_keys=True)
     write_bytes(folder / "index.json", (content + "\n").encode())
+    named = set(index["shards"])
+    for path in (*shards_in(folder), *folder.glob(f".*{_PART}")):
+        if path.name not in named:
+            path.unlink(missing_ok=True)
 
 
 def is_prepared(folder: str | Path) -> bool:
     """Whether a folder holds shards rather than MIDI."""
     return (Path(folder) / "index.json").is_file()
-
-
-def _lists(arrays: Any) -> Any:
-    import pyarrow as pa
-
-    arrays = list(arrays)
-    offsets = np.concatenate([[0], np.cumsum([len(a) for a in arrays])]).astype(np.int64)
-    flat = np.concatenate([np.zeros(0, np.int64), *arrays])
-    small = np.iinfo(np.int32)
-    if len(flat) and (flat.min() < small.min or flat.max() > small.max):
-        values = pa.array(flat, pa.int64())
-    else:
-        values = pa.array(flat.astype(np.int32), pa.int32())
-    return pa.LargeListArray.from_arrays(pa.array(offsets), values)
-
-
-def _frame(bars: Bars) -> dict[str, Any]:
-    frame = bars.frame
-    return {
-        "parts": [[part.name, part.program, part.is_drum] for part in frame.parts],
-        "tempo": [frame.tempo.ticks.tolist(), frame.tempo.us_per_quarter.tolist()],
-        "meter": [getattr(frame.meter, n).tolist() for n in ("ticks", "numerator", "denominator")],
-        "key": [getattr(frame.key, n).tolist() for n in ("ticks", "fifths", "minor")],
-        "ticks_per_quarter": frame.ticks_per_quarter,
-        "end_ticks": frame.end_ticks,
-        "steps_per_quarter": bars.grid.steps_per_quarter,
-        "counts": [bars.moved, bars.merged],
-    }
-
-
-def _stored(path: str, frame: dict[str, Any], flat: dict[str, Any]) -> StoredSong:
-    arrays = {name: column.astype(np.int64) for name, column in flat.items()}
-    song = Song(
-        ticks_per_quarter=frame["ticks_per_quarter"],
-        parts=tuple(Part.empty(*part) for part in frame["parts"]),
-        tempo=Tempo(**dict(zip(("ticks", "us_per_quarter"), frame["tempo"], strict=True))),
-        meter=Meter(
-            **dict(zip(("ticks", "numerator", "denominator"), frame["meter"], strict=True))
-        ),
-        key=Key(**dict(zip(("ticks", "fifths", "minor"), frame["key"], strict=True))),
-        end_ticks=frame["end_ticks"],
-    )
-    grid = Grid(
-        steps_per_quarter=frame["steps_per_quarter"],
-        ticks_per_quarter=frame["ticks_per_quarter"],
-        **{name: arrays[f"bar_{name}"] for name in _BAR_COLUMNS},
-    )
-    notes = Notes(**{name: arrays[f"note_{name}"] for name in _NOTE_COLUMNS})
-    moved, merged = frame["counts"]
-    bars = Bars(frame=song, grid=grid, notes=notes, moved=moved, merged=merged)
-    return StoredSong(path=path, bars=bars, fingerprints=arrays["fingerprints"])

@@ -7,71 +7,36 @@ a cluster is never divided. Which clusters are held out follows from their conte
 from __future__ import annotations
 
 import hashlib
-from collections import Counter, defaultdict
-from collections.abc import Sequence
 
 import numpy as np
 
-from musicvae.song import Ints
+from musicvae.dataset.shards import Clusters
 
 SPLITS = ("train", "valid", "test")
-_SHARED = 0.5  # share of the smaller song's bars that makes two songs one
-_COMMON = 20  # a bar found in more songs than this says nothing about any two of them
 
 
-def clusters(fingerprints: Sequence[Ints]) -> list[int]:
-    """For each song the index of the first song of its cluster.
-
-    `fingerprints[i]` are the bar hashes of song i (`shards.fingerprints`).
-    """
-    songs_of: dict[int, list[int]] = defaultdict(list)
-    for song, prints in enumerate(fingerprints):
-        for each in prints.tolist():
-            songs_of[each].append(song)
-    shared: dict[tuple[int, int], int] = defaultdict(int)
-    for songs in songs_of.values():
-        if len(songs) <= _COMMON:
-            for i, first in enumerate(songs):
-                for second in songs[i + 1 :]:
-                    shared[first, second] += 1
-    parent = list(range(len(fingerprints)))
-
-    def root(song: int) -> int:
-        while parent[song] != song:
-            parent[song] = parent[parent[song]]
-            song = parent[song]
-        return song
-
-    for (first, second), count in shared.items():
-        fewest = min(len(fingerprints[first]), len(fingerprints[second]))
-        if count >= max(2, _SHARED * fewest):
-            one, other = sorted((root(first), root(second)))
-            parent[other] = one
-    return [root(song) for song in range(len(fingerprints))]
-
-
-def split(fingerprints: Sequence[Ints], names: Sequence[str], seed: int = 0) -> list[str]:
+def split(clusters: Clusters, seed: int = 0) -> list[str]:
     """`train`, `valid` or `test` for each song: 80, 10 and 10 hundredths, whole clusters each.
 
     With fewer than 20 songs there is no test split; with a single cluster nothing is held out.
     """
-    cluster = clusters(fingerprints)
-    size = Counter(cluster)
-    heads = sorted(size, key=lambda head: _order(fingerprints[head], names[head], seed))
-    held = max(1, round(0.1 * len(cluster)))
-    room = {"valid": held, "test": held if len(cluster) >= 20 else 0}
-    place = dict.fromkeys(heads, "train")
+    n_songs = len(clusters.head)
+    found, first, size = np.unique(clusters.head, return_index=True, return_counts=True)
+    key = clusters.key[first].tolist()
+    heads = sorted(range(len(found)), key=lambda i: _order(key[i], seed))
+    held = max(1, round(0.1 * n_songs))
+    room = {"valid": held, "test": held if n_songs >= 20 else 0}
+    place = ["train"] * len(found)
     if len(heads) > 1:
         for head in heads:
             where = next((where for where, left in room.items() if size[head] <= left), "train")
             place[head] = where
             if where in room:
-                room[where] -= size[head]
-        if "valid" not in place.values():  # every cluster is larger than a tenth
+                room[where] -= int(size[head])
+        if "valid" not in place:  # every cluster is larger than a tenth
             place[min(heads, key=lambda head: size[head])] = "valid"
-    return [place[head] for head in cluster]
+    return [place[i] for i in np.searchsorted(found, clusters.head).tolist()]
 
 
-def _order(prints: Ints, name: str, seed: int) -> bytes:
-    content = prints.astype("<i8").tobytes() if len(prints) else name.encode()
-    return hashlib.blake2b(content + np.int64(seed).tobytes()).digest()
+def _order(key: int, seed: int) -> bytes:
+    return hashlib.blake2b(f"{seed} {key}".encode()).digest()

@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from musicvae.bars import Bars, Notes, cells
 from musicvae.config import Preset, load_preset
-from musicvae.dataset.prepare import prepare_cached
+from musicvae.dataset.preparing import prepare_cached
 from musicvae.dataset.shards import Shards
 from musicvae.dataset.split import SPLITS
 from musicvae.dataset.split import split as split_songs
@@ -220,9 +220,8 @@ class Windows(Dataset[Batch]):
         self.split = split
         if split not in (*SPLITS, "all"):
             raise ConfigError(f"split {split!r}: use one of {', '.join(SPLITS)} or all")
-        songs = list(shards)
-        place = split_songs([s.fingerprints for s in songs], [s.path for s in songs], seed)
-        chosen = [s for s, where in zip(songs, place, strict=True) if split in (where, "all")]
+        place = split_songs(shards.clusters(), seed)
+        chosen = [s for s, where in zip(shards, place, strict=True) if split in (where, "all")]
         self.songs = [song.path for song in chosen]
         self.sources: list[Source] = []
         self.n_untouched = 0

@@ -21,7 +21,8 @@ from pytorch_lightning.loggers import TensorBoardLogger
 from musicvae.checkpoints import MODEL_FILE, STATE_FILE, is_finished, load_tensors
 from musicvae.config import Preset, load_preset, preset_from_dict
 from musicvae.dataset import Batch, Shards, Windows, prepare_cached
-from musicvae.dataset.prepare import Progress
+from musicvae.dataset.preparing import Progress
+from musicvae.dataset.report import skipped_in
 from musicvae.errors import CheckpointError, DataError, TrainingError
 from musicvae.files import writable_folder, write_bytes
 from musicvae.models import pick_device
@@ -151,7 +152,7 @@ def train(
             "valid": dict(held_out.counts()) if held_out.split == "valid" else {},
         },
         files=shards.index["report"]["files"],
-        skipped=shards.index["report"]["skipped"],
+        skipped=list(skipped_in(shards.folder, shards.index["shards"])),
         left_out=windows.left_out,
         untouched_notes=windows.n_untouched,
         parameters=n_parameters(module.vae),

@@ -1,0 +1,68 @@
+"""Floor 2: the ear of the bar finder: a small convolutional network, in numpy alone.
+
+From the rows of `features` it gives, for each cell, the log-odds that a bar begins there, and for
+each quarter the log-probability of each meter. It hears four cells at a time; dilated convolutions
+reach about eight bars to both sides, and what the whole piece is like goes in as context. Its
+weights lie beside it: `scripts/train_bar_finder.py` makes them, and `bar_finder.md` says from what
+and how good they are.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae.alignment.features import CELLS_PER_QUARTER, Floats
+
+METERS = (
+    *("2/4", "3/4", "4/4", "6/8", "3/8", "9/8", "12/8", "2/2"),
+    *("3/2", "6/4", "5/4", "7/8", "5/8", "4/2", "7/4", "1/4"),
+)
+DILATIONS = (1, 2, 4, 8, 16, 1, 2)  # quarters
+CONTEXTS = (len(DILATIONS) // 2 - 1, len(DILATIONS) - 2)  # layers after which context goes in
+_FILE = "bar_finder.safetensors"
+
+Weights = dict[str, NDArray[Any]]
+
+
+@cache
+def weights() -> Weights:
+    """The shipped weights by name, float32."""
+    from safetensors.numpy import load
+
+    content = (resources.files("musicvae.alignment") / _FILE).read_bytes()
+    return {name: array.astype(np.float32) for name, array in load(content).items()}
+
+
+def listen(rows: Floats, net: Weights) -> tuple[Floats, Floats]:
+    """Log-odds of a bar line at each cell `(T,)`, log-probabilities of meters `(Q, METERS)`.
+
+    `rows` is `(T, F)`; Q quarters, the last one perhaps with silence after its end.
+    """
+    T, n_features = rows.shape
+    Q = -(-T // CELLS_PER_QUARTER)
+    quarters = np.zeros((Q * CELLS_PER_QUARTER, n_features), np.float32)
+    quarters[:T] = rows
+    h = quarters.reshape(Q, -1) @ net["in.w"]  # (Q, H)
+    h = np.maximum(h + net["in.b"], 0)
+    H = h.shape[1]
+    for i, dilation in enumerate(DILATIONS):
+        wide = np.zeros((Q, 3 * H), np.float32)
+        wide[dilation:, :H] = h[: max(Q - dilation, 0)]
+        wide[:, H : 2 * H] = h
+        wide[: max(Q - dilation, 0), 2 * H :] = h[dilation:]
+        h += np.maximum(wide @ net[f"conv.{i}.w"] + net[f"conv.{i}.b"], 0)
+        if i in CONTEXTS:
+            name = f"context.{CONTEXTS.index(i)}"
+            whole = np.concatenate([h.mean(0), (h * h).mean(0)])
+            h += np.maximum(whole @ net[f"{name}.w"] + net[f"{name}.b"], 0)
+    h = np.maximum(h @ net["middle.w"] + net["middle.b"], 0)
+    out = h @ net["out.w"] + net["out.b"]
+    lines, meters = out[:, :CELLS_PER_QUARTER], out[:, CELLS_PER_QUARTER:]
+    meters = meters - meters.max(1, keepdims=True)
+    meters -= np.log(np.exp(meters).sum(1, keepdims=True))
+    return lines.reshape(-1)[:T], meters
