@@ -19,7 +19,7 @@ from musicvae.formats.reading import many
 from musicvae.song import Ints, Key, Meter, Part, Song, Tempo, resolve_overlaps, trusted
 
 _MAX_DENOMINATOR = 64
-_DEFAULT_TEMPO, _DEFAULT_METER = (0, 500_000), (0, 4, 4)  # until a file says otherwise
+DEFAULT_TEMPO, DEFAULT_METER = (500_000,), (4, 4)  # until a file says otherwise
 _NONE = np.zeros(0, np.int64)
 _T = TypeVar("_T")
 
@@ -50,14 +50,15 @@ class Found:
 def assemble(found: Found, warnings: list[str], path: str | Path) -> Song:
     """The song; what had to be changed is added to `warnings`. Raises `ReadError` for too much."""
     check_counts(len(found.pitch), len(found.parts), path)
-    tpq, end = found.ticks_per_quarter, found.end
+    tpq = found.ticks_per_quarter
     parts, last = _parts(found, warnings)
     check_length(last, tpq, path)
+    end = max(found.end, last)
     if end > last + MAX_SILENCE_QUARTERS * tpq and (end > 2 * last or end > MAX_QUARTERS * tpq):
         warnings.append(f"{many((end - last) // tpq, 'quarter')} of silence at the end left out")
         end = last
-    tempo = _entries(found.tempo, end, _DEFAULT_TEMPO, _is_tempo, "tempo", warnings)
-    meter = _entries(found.meter, end, _DEFAULT_METER, _is_meter, "time signature", warnings)
+    tempo = _entries(found.tempo, end, DEFAULT_TEMPO, _is_tempo, "tempo", warnings)
+    meter = _entries(found.meter, end, DEFAULT_METER, _is_meter, "time signature", warnings)
     key = _entries(found.key, end, None, _is_key, "key signature", warnings)
     return trusted(
         Song,
@@ -66,7 +67,7 @@ def assemble(found: Found, warnings: list[str], path: str | Path) -> Song:
         tempo=_map(Tempo, ("ticks", "us_per_quarter"), tempo),
         meter=_map(Meter, ("ticks", "numerator", "denominator"), meter),
         key=_map(Key, ("ticks", "fifths", "minor"), key),
-        end_ticks=max(end, last),
+        end_ticks=end,
     )
 
 
@@ -145,7 +146,7 @@ def _entries(
         if impossible:
             warnings.append(f"{many(impossible, 'impossible ' + what)} ignored")
     if default and 0 not in sane:
-        return [default, *sane.values()]
+        return [(0, *default), *sane.values()]
     return list(sane.values())
 
 

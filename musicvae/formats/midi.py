@@ -18,8 +18,9 @@ import numpy as np
 
 from musicvae.files import write_bytes
 from musicvae.formats.assembly import assemble
+from musicvae.formats.careful import by_events
 from musicvae.formats.chunks import chunks_of
-from musicvae.formats.found import by_events, by_symusic
+from musicvae.formats.fast import by_symusic
 from musicvae.formats.reading import Reading
 from musicvae.options import ReadOptions
 from musicvae.song import Part, Song
