@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from musicvae.alignment import align
     from musicvae.bars import Bars
     from musicvae.config import Preset
     from musicvae.dataset import Windows
@@ -27,6 +28,7 @@ _HOMES = {
     "Preset": "musicvae.config",
     "Song": "musicvae.song",
     "Windows": "musicvae.dataset",
+    "align": "musicvae.alignment",
     "train": "musicvae.training",
 }
 
@@ -39,6 +41,7 @@ __all__ = [
     "Song",
     "Windows",
     "__version__",
+    "align",
     "train",
 ]
 

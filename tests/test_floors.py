@@ -32,6 +32,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms of one floor that may know each other, and why.
 NEIGHBOURS = {
     ("bars", "grid"): "bars are notes on a grid",
+    ("alignment", "grid"): "which bars a meter map states, the grid knows",
     ("models", "dataset"): "a model takes the Batch that the dataset makes",
 }
 # Deferred imports that reach up: conveniences of a lower floor.

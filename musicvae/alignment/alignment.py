@@ -80,9 +80,13 @@ def align(song: Song, *, as_written: bool = False) -> Alignment:
         moved = replace(moved, meter=_snapped(moved.meter, tpq))
     grid = grid_of(moved, CELLS_PER_QUARTER)
     hearing, first = _listen(notes, fit, tpq)
-    choice = choose(hearing, grid, first)
+    tidied = _tidied(moved.meter, tpq)
+    other = grid_of(replace(moved, meter=tidied), CELLS_PER_QUARTER) if tidied else None
+    choice = choose(hearing, grid, other, first)
     if choice.path is not None:
         moved = replace(moved, meter=_meter_of(_inferred(choice.path, first), tpq))
+    elif choice.source == "tidied" and tidied:
+        moved = replace(moved, meter=tidied)
     elif choice.shift:
         moved = replace(moved, meter=_meter_of(_shifted(grid, choice.shift), tpq))
     return Alignment(song=moved, original=song, fit=fit, choice=choice)
@@ -166,6 +170,30 @@ def _snapped(meter: Meter, tpq: int) -> Meter:
     cells = np.floor(meter.ticks * (CELLS_PER_QUARTER / tpq) + 0.5)
     ticks = np.round(cells * (tpq / CELLS_PER_QUARTER)).astype(np.int64)
     return Meter(ticks=ticks, numerator=meter.numerator, denominator=meter.denominator)
+
+
+def _tidied(meter: Meter, tpq: int) -> Meter | None:
+    """A meter map without changes within a bar: the same meter is left out, another one waits.
+
+    None if there are no such changes.
+    """
+    columns = (meter.ticks.tolist(), meter.numerator.tolist(), meter.denominator.tolist())
+    kept: list[list[int]] = []
+    for tick, numerator, denominator in zip(*columns, strict=True):
+        if kept:
+            begin, *before = kept[-1]
+            full = max(4 * tpq * before[0] // before[1], 1)
+            rest = -(tick - begin) % full
+            if rest and before == [numerator, denominator]:
+                continue
+            tick += rest
+            if tick == begin:
+                kept.pop()
+        kept.append([tick, numerator, denominator])
+    if len(kept) == len(columns[0]) and [k[0] for k in kept] == columns[0]:
+        return None
+    ticks, numerators, denominators = np.array(kept, np.int64).T
+    return Meter(ticks=ticks, numerator=numerators, denominator=denominators)
 
 
 def _shifted(grid: Grid, shift: int) -> list[tuple[int, int, int]]:

@@ -35,6 +35,11 @@ class GridFit:
     gridded: bool
     warp: Warp
 
+    @property
+    def decline(self) -> str:
+        """Why there is nothing to learn bars from, empty if there is a grid."""
+        return "" if self.gridded else f"a performance without a grid (tightness {self.fit:.2f})"
+
 
 def fit_grid(onset_quarters: Reals, ticks_per_quarter: int, *, drums_alone: bool) -> GridFit:
     """The grid of these onsets, in quarters of the file and in rising order."""

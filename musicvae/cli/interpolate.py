@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 
 from musicvae.cli.common import checkpoint_option, device_option, json_option
-from musicvae.cli.songs import Writer, audio_option, load_model, read_songs
+from musicvae.cli.reading import song_options
+from musicvae.cli.songs import Writer, audio_option, load_model, read_song
+from musicvae.options import ReadOptions
 
 
 @click.command(name="interpolate")
@@ -26,6 +28,7 @@ from musicvae.cli.songs import Writer, audio_option, load_model, read_songs
     type=click.Path(path_type=Path),
     help="Folder to write to; A-to-B beside you if not given.",
 )
+@song_options
 @audio_option
 @checkpoint_option
 @device_option
@@ -34,6 +37,7 @@ def command(
     paths: tuple[Path, ...],
     steps: int,
     out: Path | None,
+    options: ReadOptions,
     audio: bool,
     checkpoint: str | None,
     device: str,
@@ -52,7 +56,7 @@ def command(
         raise click.UsageError("give at least two songs: musicvae interpolate a.mid b.mid")
     if steps < len(paths):
         raise click.UsageError(f"--steps {steps} is fewer than the {len(paths)} songs given")
-    songs = read_songs(paths)
+    songs = [read_song(path, options) for path in paths]
     writer = Writer(
         out or Path(f"{paths[0].stem}-to-{paths[-1].stem}"), as_json=as_json, audio=audio
     )

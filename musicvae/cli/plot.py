@@ -15,7 +15,7 @@ from musicvae.cli.common import (
     named_path,
     progress_bar,
 )
-from musicvae.cli.songs import midi_under
+from musicvae.cli.songs import songs_under
 from musicvae.errors import MusicVAEError
 
 
@@ -58,11 +58,12 @@ def command(
       musicvae plot song.mid --out song.png
       musicvae plot songs/ --out pictures/ --format svg
     """
+    from musicvae import formats
+    from musicvae.alignment import align
     from musicvae.plots import plot_song
     from musicvae.plots.style import SUFFIXES
-    from musicvae.song import Song
 
-    songs = midi_under(paths)
+    songs = songs_under(paths)
     to_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
     if to_file and len(songs) > 1:
         raise click.UsageError(f"--out {out} is one file for {len(songs)} songs; give a folder")
@@ -70,7 +71,7 @@ def command(
     with progress_bar("drawing") as advance:
         for done, path in enumerate(songs, start=1):
             try:
-                song = Song.read(path)
+                song = align(formats.read(path)).song
                 if to_file:
                     target = named_path(out, force=force)
                 else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Any, TypeVar
 
@@ -23,14 +23,22 @@ _FLAGS = (
 
 def reading_options(command: Command) -> Command:
     """Give a command the options of reading; it is called with `options`, a `ReadOptions`."""
+    return _with_flags(command, _FLAGS)
 
+
+def song_options(command: Command) -> Command:
+    """Those of `reading_options` that matter to a model, which knows parts and bars itself."""
+    return _with_flags(command, [f for f in _FLAGS if f[1] not in ("keep_tracks", "as_written")])
+
+
+def _with_flags(command: Command, flags: Sequence[tuple[str, str, str]]) -> Command:
     @wraps(command)
     def called(**arguments: Any) -> Any:
-        chosen = {name: arguments.pop(name) for _, name, _ in _FLAGS}
-        merge = not chosen.pop("keep_tracks")
+        chosen = {name: arguments.pop(name) for _, name, _ in flags}
+        merge = not chosen.pop("keep_tracks", False)
         return command(options=ReadOptions(merge=merge, **chosen), **arguments)
 
     wrapped: Any = called
-    for flag, name, words in reversed(_FLAGS):
+    for flag, name, words in reversed(flags):
         wrapped = click.option(flag, name, is_flag=True, help=words)(wrapped)
     return wrapped

@@ -14,8 +14,10 @@ from musicvae.cli.common import (
     force_option,
     json_option,
 )
-from musicvae.cli.songs import Writer, audio_option, load_model, midi_under
+from musicvae.cli.reading import song_options
+from musicvae.cli.songs import Writer, audio_option, load_model, read_song, songs_under
 from musicvae.errors import MusicVAEError
+from musicvae.options import ReadOptions
 
 
 @click.command(name="reconstruct")
@@ -27,6 +29,7 @@ from musicvae.errors import MusicVAEError
     show_default=True,
     help="Folder to write to.",
 )
+@song_options
 @force_option
 @audio_option
 @checkpoint_option
@@ -35,6 +38,7 @@ from musicvae.errors import MusicVAEError
 def command(
     paths: tuple[Path, ...],
     out: Path,
+    options: ReadOptions,
     force: bool,
     audio: bool,
     checkpoint: str | None,
@@ -50,14 +54,12 @@ def command(
     Example:
       musicvae reconstruct song.mid --out reconstructed/
     """
-    from musicvae.song import Song
-
     writer = Writer(out, as_json=as_json, audio=audio)
     model = load_model(checkpoint, device)
     failed = 0
-    for path in midi_under(paths):
+    for path in songs_under(paths):
         try:
-            song = Song.read(path)
+            song = read_song(path, options)
             encoding = model.encode(song)
             made = model.decode(encoding)
             share = encoding.n_untouched / max(song.n_notes, 1)

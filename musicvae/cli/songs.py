@@ -14,6 +14,7 @@ from musicvae.files import next_free, writable_folder
 
 if TYPE_CHECKING:
     from musicvae.model import MusicVAE
+    from musicvae.options import ReadOptions
     from musicvae.song import Song
 
 audio_option = click.option(
@@ -39,23 +40,34 @@ def load_model(checkpoint: str | None, device: str, seed: int | None = None) -> 
     return MusicVAE.load(path, device=device)
 
 
-def read_songs(paths: Sequence[Path]) -> list[Song]:
-    """Songs of these files. Raises `ReadError` for the first that cannot be read."""
-    from musicvae.song import Song
+def read_song(path: Path, options: ReadOptions) -> Song:
+    """The song of a file, whatever kind it is.
 
-    return [Song.read(path) for path in paths]
+    Raises `ReadError` if it cannot be read, or is a performance without a grid and these are not
+    allowed.
+    """
+    from musicvae import formats
+    from musicvae.alignment import align
+    from musicvae.errors import ReadError
+
+    song = formats.read(path, options)
+    if not options.ungridded and (reason := align(song).fit.decline):
+        raise ReadError(path, reason, "take it all the same with --allow-ungridded")
+    return song
 
 
-def midi_under(paths: Sequence[Path]) -> list[Path]:
-    """These files, and the MIDI files in these folders, in sorted order."""
-    from musicvae.formats.midi import SUFFIXES
+def songs_under(paths: Sequence[Path]) -> list[Path]:
+    """These files, and the files in these folders that are called like songs, in sorted order."""
+    from musicvae.formats import SUFFIXES
 
     found: list[Path] = []
     for path in paths:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
             if not inside:
-                raise DataError(f"{path}: no MIDI file there; give a file or another folder")
+                raise DataError(
+                    f"{path}: no MIDI file or score there; give a file or another folder"
+                )
             found.extend(inside)
         else:
             found.append(path)

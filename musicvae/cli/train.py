@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.common import Finite, console, emit, json_option, progress_bar
+from musicvae.cli.reading import reading_options
 from musicvae.config import Preset, load_preset
 from musicvae.errors import DataError
+from musicvae.options import ReadOptions
 
 if TYPE_CHECKING:
     from musicvae.dataset import Shards
@@ -57,6 +59,7 @@ _RUN = "MUSICVAE_RUN"
     default="auto",
     show_default=True,
 )
+@reading_options
 @json_option
 def command(
     path: Path,
@@ -70,6 +73,7 @@ def command(
     device: str,
     devices: int,
     precision: str,
+    options: ReadOptions,
     as_json: bool,
 ) -> None:
     """Learn from the MIDI under PATH; write checkpoints/NAME/.
@@ -95,7 +99,7 @@ def command(
     asked = load_preset(preset_name) if preset_name else None
     folder = find_run(name) if resume else None
     with progress_bar("reading") as reading:
-        prepared = prepare_cached(path, progress=reading)
+        prepared = prepare_cached(path, options=options, progress=reading)
     from musicvae.training import train
 
     if folder is not None:

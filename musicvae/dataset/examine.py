@@ -40,12 +40,6 @@ class Examined:
         return roles_of(self.alignment.song)
 
     @property
-    def decline(self) -> str:
-        """Why the song is better not learned from, empty if there is no reason."""
-        fit = self.alignment.fit
-        return "" if fit.gridded else f"a performance without a grid (tightness {fit.fit:.2f})"
-
-    @property
     def warnings(self) -> tuple[str, ...]:
         """One line for each thing that was not as it should be."""
         told = list(self.reading.warnings)
@@ -56,8 +50,8 @@ class Examined:
             told.append(f"bar lines are {choice.source}: {choice.reason}")
         if fit.drifts:
             told.append("the tempo drifts away from the one that the file states")
-        if self.decline:
-            told.append(self.decline)
+        if fit.decline:
+            told.append(fit.decline)
         return tuple(told)
 
     def facts(self) -> dict[str, Any]:

@@ -40,7 +40,7 @@ def inspect_file(path: Path, options: ReadOptions) -> dict[str, Any]:
         return {"ok": False, "reason": (error.strerror or str(error)).lower()}
     except ReadError as error:
         return {"ok": False, "reason": error.reason, "hint": error.hint}
-    declined = "" if options.ungridded else seen.decline
+    declined = "" if options.ungridded else seen.alignment.fit.decline
     return {"ok": not declined, "reason": declined or None, **_found(seen)}
 
 

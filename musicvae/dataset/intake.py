@@ -46,6 +46,6 @@ def intake(content: bytes, name: str, options: ReadOptions) -> StoredSong:
     `name` is the file's path as people know it; what kind of file it is, `content` says.
     """
     seen = examine(content, name, options)
-    if seen.decline and not options.ungridded:
-        raise ReadError(name, seen.decline, "keep it with --allow-ungridded")
+    if not options.ungridded and (reason := seen.alignment.fit.decline):
+        raise ReadError(name, reason, "keep it with --allow-ungridded")
     return StoredSong(path=name, bars=seen.bars, marks=marks(seen.bars), facts=seen.facts())
