@@ -15,7 +15,10 @@ from musicvae.formats.reading import Reading
 from musicvae.options import ReadOptions
 from musicvae.song import Song
 
-__all__ = ["Reading", "examine", "load", "read"]
+__all__ = ["SUFFIXES", "Reading", "examine", "load", "read"]
+
+SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".musicxml", ".mxl", ".xml", ".abc", ".krn")
+"""What songs are usually called; only to choose files of a folder, never to judge what they are."""
 
 _AS_USUAL = ReadOptions()
 _GIVE = "give MIDI, MusicXML, ABC or Humdrum"
