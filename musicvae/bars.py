@@ -30,6 +30,8 @@ from musicvae.grid import (
 )
 from musicvae.song import Ints, Key, Meter, Part, Song, Tempo, resolve_overlaps
 
+_NO_INTS = np.zeros(0, np.int64)
+
 
 class NoteColumns:
     """What tables of notes can do, whatever their columns; each kind names its own."""
@@ -94,18 +96,19 @@ class Bars:
     @classmethod
     def from_song(cls, song: Song, steps_per_quarter: int = STORED_STEPS_PER_QUARTER) -> Bars:
         """Quantise `song`; the inverse is `to_song`, exact for notes that lie on the grid."""
-        grid = grid_of(song, steps_per_quarter)
-        columns = [
-            np.concatenate([getattr(part, name) for part in song.parts] or [np.zeros(0, np.int64)])
+        grid, parts = grid_of(song, steps_per_quarter), song.parts
+        onset, duration, pitch, velocity = (
+            np.concatenate([_NO_INTS, *(vars(part)[name] for part in parts)])
             for name in ("onset_ticks", "duration_ticks", "pitch", "velocity")
-        ]
-        onset, duration, pitch, velocity = columns
-        part = np.repeat(np.arange(len(song.parts)), [len(p) for p in song.parts])
-        start, stop = cell_of(grid, onset), cell_of(grid, onset + duration)
+        )
+        part = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
+        ticks = np.concatenate([onset, onset + duration])
+        cell = cell_of(grid, ticks)
+        start, stop = cell[: len(onset)], cell[len(onset) :]
         notes, merged = _settle(grid, start, stop, part, pitch, velocity)
-        exact = (tick_of(grid, start) == onset) & (tick_of(grid, stop) == onset + duration)
-        frame = replace(song, parts=tuple(_without_notes(p) for p in song.parts))
-        return cls(frame=frame, grid=grid, notes=notes, moved=int((~exact).sum()), merged=merged)
+        odd = tick_of(grid, cell) != ticks
+        moved = int(np.count_nonzero(odd[: len(onset)] | odd[len(onset) :]))
+        return cls(frame=song.without_notes(), grid=grid, notes=notes, moved=moved, merged=merged)
 
     @classmethod
     def blank(
@@ -142,7 +145,7 @@ class Bars:
         paced = [i for i in range(len(start)) if i == 0 or qpm[i] != qpm[i - 1]]
         frame = Song(
             ticks_per_quarter=tpq,
-            parts=tuple(_without_notes(part) for part in parts),
+            parts=tuple(part.without_notes() for part in parts),
             tempo=Tempo(ticks=start[paced], us_per_quarter=np.round(60e6 / qpm[paced])),
             meter=Meter(
                 ticks=start[change],
@@ -218,7 +221,7 @@ def cells(grid: Grid, notes: Notes) -> Ints:
 
 def places(grid: Grid, cell: Ints) -> tuple[Ints, Ints]:
     """Bar and step of each cell, the inverse of `cells`. Two arrays of the shape given."""
-    bar = np.searchsorted(grid.base[:-1], cell, side="right") - 1
+    bar = grid.base[:-1].searchsorted(cell, side="right") - 1
     return bar, cell - grid.base[bar] + grid.lead[bar]
 
 
@@ -237,18 +240,18 @@ def _settle(
         return Notes.concatenate([]), 0
     start = np.minimum(start, grid.base[-1] - 1)
     duration = np.maximum(stop - start, 1)
-    keep, duration, merged = resolve_overlaps(start, duration, part * 128 + pitch)
-    bar, step = places(grid, start[keep])
-    notes = Notes.sorted(
+    line = part * 128 + pitch
+    keep, duration, merged = resolve_overlaps(start, duration, line)
+    # Cells come in the order of bar and step, so this is the order of notes.
+    order = np.argsort(start * (int(line.max()) + 1) + line, kind="stable")
+    order = order[keep[order]] if merged else order
+    bar, step = places(grid, start[order])
+    notes = Notes(
         bar=bar,
         step=step,
-        part=part[keep],
-        pitch=pitch[keep],
-        duration=duration[keep],
-        velocity=velocity[keep],
+        part=part[order],
+        pitch=pitch[order],
+        duration=duration[order],
+        velocity=velocity[order],
     )
     return notes, merged
-
-
-def _without_notes(part: Part) -> Part:
-    return Part.empty(part.name, part.program, part.is_drum)

@@ -7,6 +7,7 @@ the bar is right-aligned in its full meter. Cells are counted over unmasked ones
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -38,15 +39,25 @@ class Grid:
     def __len__(self) -> int:
         return len(self.steps)
 
-    @property
+    @cached_property
     def open_steps(self) -> Ints:
         """Unmasked cells of each bar `(N,)`."""
         return self.steps - self.lead
 
-    @property
+    @cached_property
     def base(self) -> Ints:
         """Unmasked cells before each bar, and at the end their total `(N + 1,)`."""
-        return np.concatenate([[0], np.cumsum(self.open_steps)])
+        base = np.zeros(len(self) + 1, np.int64)
+        np.cumsum(self.open_steps, out=base[1:])
+        return base
+
+    @cached_property
+    def ticks_per_cell(self) -> int:
+        """How long every cell is where all are whole ticks and none is cut short, else 0."""
+        length, odd = divmod(self.ticks_per_quarter, self.steps_per_quarter)
+        if odd or not len(self) or self.start_ticks[0] or (self.length_ticks % length).any():
+            return 0
+        return length
 
 
 def grid_of(song: Song, steps_per_quarter: int) -> Grid:
@@ -55,28 +66,34 @@ def grid_of(song: Song, steps_per_quarter: int) -> Grid:
     A single first bar shorter than the meter that follows is a pickup of that meter.
     """
     meter, end, tpq = song.meter, song.end_ticks, song.ticks_per_quarter
-    full = np.maximum(np.round(4 * tpq * meter.numerator / meter.denominator), 1).astype(np.int64)
-    until = np.append(meter.ticks[1:], max(end, int(meter.ticks[-1])))
-    until = np.minimum(until, end)
-    count = np.maximum(-(-(until - meter.ticks) // full), 0)
-    region = np.repeat(np.arange(len(full)), count)
-    nth = np.arange(len(region)) - np.repeat(np.cumsum(count) - count, count)
-    start = meter.ticks[region] + nth * full[region]
-    length = full[region].copy()
+    begins, numerators, denominators = (c.tolist() for c in vars(meter).values())
+    full, count = [], []
+    for begin, until, n, d in zip(
+        begins, [*begins[1:], end], numerators, denominators, strict=True
+    ):
+        full.append(max(round(4 * tpq * n / d), 1))
+        count.append(max(-(-(min(until, end) - begin) // full[-1]), 0))
+    start = np.concatenate(
+        [np.arange(b, b + n * f, f) for b, n, f in zip(begins, count, full, strict=True)]
+    )
     # A bar is cut short where the next meter begins; the last bar of all keeps its full length.
-    length[:-1] = np.diff(start) if len(start) else length[:-1]
-    meter_of = region.copy()
-    if len(region) > 1 and count[0] == 1 and length[0] < full[region[1]]:
-        meter_of[0] = region[1]
-    numerator, denominator = meter.numerator[meter_of], meter.denominator[meter_of]
+    length = np.repeat(full, count)
+    length[:-1] = start[1:] - start[:-1]
+    of_bar = {name: getattr(meter, name).repeat(count) for name in ("numerator", "denominator")}
+    is_pickup = np.zeros(len(start), bool)
+    if len(start) > 1 and count[0] == 1:
+        second = next(i for i in range(1, len(count)) if count[i])
+        is_pickup[0] = length[0] < full[second]
+        if is_pickup[0]:
+            for column in of_bar.values():
+                column[0] = column[1]
     return with_cells(
         steps_per_quarter,
-        numerator=numerator,
-        denominator=denominator,
+        **of_bar,
         start_ticks=start,
         length_ticks=length,
         ticks_per_quarter=tpq,
-        is_pickup=meter_of != region,
+        is_pickup=is_pickup,
     )
 
 
@@ -84,9 +101,12 @@ def with_cells(steps_per_quarter: int, *, is_pickup: NDArray[np.bool_], **known:
     """A grid from its bars' meters, lengths and places: how many cells, how many of them masked."""
     spq, tpq = steps_per_quarter, known["ticks_per_quarter"]
     sounding = np.maximum(-(-known["length_ticks"] * spq // tpq), 1)
-    full = np.ceil(4 * spq * known["numerator"] / known["denominator"]).astype(np.int64)
-    steps = np.where(is_pickup, np.maximum(full, sounding), sounding)
-    return Grid(steps_per_quarter=spq, steps=steps, lead=steps - sounding, **known)
+    steps, lead = sounding, np.zeros_like(sounding)
+    if is_pickup.any():
+        full = np.ceil(4 * spq * known["numerator"] / known["denominator"]).astype(np.int64)
+        steps = np.where(is_pickup, np.maximum(full, sounding), sounding)
+        lead = steps - sounding
+    return Grid(steps_per_quarter=spq, steps=steps, lead=lead, **known)
 
 
 def rescaled(grid: Grid, steps_per_quarter: int) -> Grid:
@@ -100,17 +120,21 @@ def cell_of(grid: Grid, tick: Ints) -> Ints:
     """The nearest cell of each tick (half a step rounds up), counted from the first bar."""
     if not len(grid):
         return np.zeros_like(tick)
-    bar = np.clip(np.searchsorted(grid.start_ticks, tick, side="right") - 1, 0, None)
+    if length := grid.ticks_per_cell:
+        return np.minimum(np.maximum((tick + length // 2) // length, 0), grid.base[-1])
+    bar = np.maximum(grid.start_ticks.searchsorted(tick, side="right") - 1, 0)
     spq, tpq = grid.steps_per_quarter, grid.ticks_per_quarter
     inside = (2 * (tick - grid.start_ticks[bar]) * spq + tpq) // (2 * tpq)
-    return grid.base[bar] + np.clip(inside, 0, grid.open_steps[bar])
+    return grid.base[bar] + np.minimum(np.maximum(inside, 0), grid.open_steps[bar])
 
 
 def tick_of(grid: Grid, cell: Ints) -> Ints:
     """The tick of each cell, the inverse of `cell_of`; a cell past the end is the end."""
     if not len(grid):
         return np.zeros_like(cell)
-    bar = np.clip(np.searchsorted(grid.base, cell, side="right") - 1, 0, len(grid) - 1)
+    if length := grid.ticks_per_cell:
+        return np.minimum(cell, grid.base[-1]) * length
+    bar = np.minimum(np.maximum(grid.base.searchsorted(cell, side="right") - 1, 0), len(grid) - 1)
     spq, tpq = grid.steps_per_quarter, grid.ticks_per_quarter
     inside = (2 * (cell - grid.base[bar]) * tpq + spq) // (2 * spq)
     return grid.start_ticks[bar] + np.minimum(inside, grid.length_ticks[bar])

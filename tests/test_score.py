@@ -407,6 +407,12 @@ def test_of_a_book_the_first_tune_is_read():
     )
 
 
+def test_fields_that_music21_stumbles_over_are_left_out():
+    reading = read("X:1\nM:3/4\nL:1/4\nQ:C=100\nQ:\nK:C\nCDE|FGA|\nM:4\nB3|c3|\n")
+    assert bars(reading.song) == [0, 3, 6, 9]
+    assert [warning.rpartition(": ")[2] for warning in reading.warnings] == ["Q:C=100", "Q:", "M:4"]
+
+
 def test_a_tune_without_bar_lines_has_the_bars_of_its_meter():
     song = read("X:1\nM:4/4\nL:1/4\nK:C\nCDEFGAB\n").song
     assert bars(song) == [0, 4]

@@ -77,12 +77,16 @@ def align(song: Song, *, as_written: bool = False) -> Alignment:
         return Alignment(song=song, original=song, fit=fit, choice=Choice.as_stated(1.0))
     moved = fit.warp.apply(song)
     if not fit.warp.is_identity:
-        moved = replace(moved, meter=_snapped(moved.meter, tpq))
+        moved = replace(moved, meter=_meter_of(_snapped(song.meter, fit, tpq), tpq))
     grid = grid_of(moved, CELLS_PER_QUARTER)
     hearing, first = _listen(notes, fit, tpq)
-    choice = choose(hearing, grid, first)
+    tidied = _tidied(moved.meter, tpq)
+    other = grid_of(replace(moved, meter=tidied), CELLS_PER_QUARTER) if tidied else None
+    choice = choose(hearing, grid, other, first)
     if choice.path is not None:
         moved = replace(moved, meter=_meter_of(_inferred(choice.path, first), tpq))
+    elif choice.source == "tidied" and tidied:
+        moved = replace(moved, meter=tidied)
     elif choice.shift:
         moved = replace(moved, meter=_meter_of(_shifted(grid, choice.shift), tpq))
     return Alignment(song=moved, original=song, fit=fit, choice=choice)
@@ -142,15 +146,21 @@ def _meter_of(events: list[tuple[int, int, int]], tpq: int) -> Meter:
 
     What comes before the first event is a pickup of its meter, whole bars after it.
     """
-    cell, numerator, denominator = events[0]
-    full = max(4 * CELLS_PER_QUARTER * numerator // denominator, 1)
-    events = [(cell % full, numerator, denominator), *(e for e in events[1:] if e[0] > cell % full)]
+    if len(events) > 1 and events[1][0] - events[0][0] <= _cells(events[0]) < _cells(events[1]):
+        events = events[1:]  # a pickup follows from the meter after it
+    first = events[0][0] % _cells(events[0])
+    events = [(first, *events[0][1:]), *(event for event in events[1:] if event[0] > first)]
     at = [round(cell * tpq / CELLS_PER_QUARTER) for cell, _, _ in events]
     meters = [event[1:] for event in events]
     if at[0]:
         at, meters = [0, *at], [meter_lasting(at[0], tpq), *meters]
     numerators, denominators = np.array(meters, np.int64).T
     return Meter(ticks=np.array(at), numerator=numerators, denominator=denominators)
+
+
+def _cells(event: tuple[int, int, int]) -> int:
+    """Cells of a bar from a change of meter."""
+    return max(4 * CELLS_PER_QUARTER * event[1] // event[2], 1)
 
 
 def _inferred(path: Path, first: int) -> list[tuple[int, int, int]]:
@@ -161,11 +171,36 @@ def _inferred(path: Path, first: int) -> list[tuple[int, int, int]]:
     return [(int(c), n, d) for c, (n, d) in zip(cells, pairs, strict=True)]
 
 
-def _snapped(meter: Meter, tpq: int) -> Meter:
-    """A meter map whose changes fall on cells."""
-    cells = np.floor(meter.ticks * (CELLS_PER_QUARTER / tpq) + 0.5)
-    ticks = np.round(cells * (tpq / CELLS_PER_QUARTER)).astype(np.int64)
-    return Meter(ticks=ticks, numerator=meter.numerator, denominator=meter.denominator)
+def _snapped(meter: Meter, fit: GridFit, tpq: int) -> list[tuple[int, int, int]]:
+    """The changes of a stated meter map on the nearest cells of the song's own time."""
+    at = fit.warp.forward(meter.ticks) * (CELLS_PER_QUARTER / tpq)
+    cells = np.floor(at + 0.5).astype(np.int64)
+    columns = (cells.tolist(), meter.numerator.tolist(), meter.denominator.tolist())
+    return list(zip(*columns, strict=True))
+
+
+def _tidied(meter: Meter, tpq: int) -> Meter | None:
+    """A meter map without changes within a bar: the same meter is left out, another one waits.
+
+    None if there are no such changes.
+    """
+    columns = (meter.ticks.tolist(), meter.numerator.tolist(), meter.denominator.tolist())
+    kept: list[list[int]] = []
+    for tick, numerator, denominator in zip(*columns, strict=True):
+        if kept:
+            begin, *before = kept[-1]
+            full = max(4 * tpq * before[0] // before[1], 1)
+            rest = -(tick - begin) % full
+            if rest and before == [numerator, denominator]:
+                continue
+            tick += rest
+            if tick == begin:
+                kept.pop()
+        kept.append([tick, numerator, denominator])
+    if len(kept) == len(columns[0]) and [k[0] for k in kept] == columns[0]:
+        return None
+    ticks, numerators, denominators = np.array(kept, np.int64).T
+    return Meter(ticks=ticks, numerator=numerators, denominator=denominators)
 
 
 def _shifted(grid: Grid, shift: int) -> list[tuple[int, int, int]]:
@@ -178,7 +213,7 @@ def _shifted(grid: Grid, shift: int) -> list[tuple[int, int, int]]:
     length, pairs = grid.length_ticks.tolist(), zip(grid.numerator, grid.denominator, strict=True)
     meters = [(int(n), int(d)) for n, d in pairs]
     events: list[tuple[int, int, int]] = []
-    i = int(grid.lead[0] > 0)  # a pickup follows from the meter after it
+    i = int(grid.lead[0] > 0)
     while i < len(meters):
         halves = i + 2 < len(meters) and length[i] + length[i + 1] == length[i + 2]
         meter = meters[i + 2] if halves else meters[i]

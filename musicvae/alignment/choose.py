@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from musicvae.alignment.features import CELLS_PER_QUARTER
 from musicvae.alignment.meters import LENGTHS, Hearing, Path, meter_index
@@ -19,6 +20,7 @@ from musicvae.song import Ints
 TRUST = 2.5  # nats a bar that believing the file may cost
 TRUST_SHIFTED = 1.5  # the same for believing its meters but not their place
 TRUST_LEVEL = 6.0  # the same where file and ear differ only in whether two bars are one
+TIDIER = 0.2  # nats a bar that a meter map must gain by leaving out what falls within a bar
 TIE = 4.0  # nats within which two shifts are as good as each other
 CLEAR = 0.9  # share of stated bar lines that, if heard, settles the matter at once
 SHORTEST = 6  # cells: no music is written in bars shorter than 3/8
@@ -68,32 +70,57 @@ class Stated:
         regular = (np.append(alike, False) | np.append(False, alike)) & (meters >= 0)
         return cls(lines=lines[regular], meters=meters[regular])
 
+    def within(self, hearing: Hearing) -> NDArray[np.bool_]:
+        """Which of the bar lines lie where something was heard. `(K,)`"""
+        return (self.lines >= 0) & (self.lines < len(hearing))
 
-def choose(hearing: Hearing, grid: Grid, first: int) -> Choice:
-    """Believe the file, believe it moved, or believe the ear."""
+
+def choose(hearing: Hearing, grid: Grid, tidied: Grid | None, first: int) -> Choice:
+    """Believe the file, believe it moved, or believe the ear.
+
+    `grid` has the bars that the file states; `tidied`, if it is not the same, those without the
+    changes of meter that fall within a bar. Hearing began at cell `first`.
+    """
     stated = Stated.of(grid, first)
-    inside = (stated.lines >= 0) & (stated.lines < len(hearing))
     absurd = _is_absurd(grid)
-    if inside.sum() > 1 and not absurd:
-        heard = float(np.mean(hearing.odds[stated.lines[inside]] > 0))
-        if heard >= CLEAR:
-            return Choice.as_stated(heard)
+    if not absurd and (heard := _share_heard(hearing, stated)) >= CLEAR:
+        return Choice.as_stated(heard)
     free = hearing.best()
     bars = len(free.lines)
-    if bars < 2 or not (absurd or inside.any()):
+    if bars < 2 or not (absurd or stated.within(hearing).any()):
         return Choice.as_stated(0.5, "too short to judge")
-    loss = (free.score - hearing.score(stated.lines, stated.meters)) / bars
-    limit = TRUST_LEVEL if _nested(stated.lines[inside], free.lines) else TRUST
-    if not absurd and loss < limit:
-        return Choice.as_stated(_sure(limit - loss))
+
+    def loss(score: float) -> float:
+        return (free.score - score) / bars
+
+    lost = loss(hearing.score(stated.lines, stated.meters))
+    if tidied is not None and not absurd:
+        better = Stated.of(tidied, first)
+        tidy_lost = loss(hearing.score(better.lines, better.meters))
+        if tidy_lost < lost - TIDIER and tidy_lost < _limit(better, better.lines, free, TRUST):
+            reason = "a change of meter within a bar is left out"
+            return Choice(source="tidied", confidence=_sure(lost), reason=reason)
+    limit = _limit(stated, stated.lines[stated.within(hearing)], free, TRUST)
+    if not absurd and lost < limit:
+        return Choice.as_stated(_sure(limit - lost))
     shift, score = _best_shift(hearing, stated)
-    limit = TRUST_LEVEL if _nested(stated.lines + shift, free.lines) else TRUST_SHIFTED
-    if not absurd and (free.score - score) / bars < limit:
+    if not absurd and loss(score) < _limit(stated, stated.lines + shift, free, TRUST_SHIFTED):
         late = f"{abs(shift) / CELLS_PER_QUARTER:g} quarters {'early' if shift > 0 else 'late'}"
         reason = f"the stated bar lines lie {late}"
-        return Choice(source="shifted", confidence=_sure(loss), reason=reason, shift=shift)
+        return Choice(source="shifted", confidence=_sure(lost), reason=reason, shift=shift)
     reason = "the music does not fit the stated meter"
-    return Choice(source="inferred", confidence=_sure(loss), reason=reason, path=free)
+    return Choice(source="inferred", confidence=_sure(lost), reason=reason, path=free)
+
+
+def _share_heard(hearing: Hearing, stated: Stated) -> float:
+    """The share of stated bar lines at which one begins rather than not; 0 if there are none."""
+    lines = stated.lines[stated.within(hearing)]
+    return float(np.mean(hearing.odds[lines] > 0)) if len(lines) > 1 else 0.0
+
+
+def _limit(stated: Stated, lines: Ints, free: Path, limit: float) -> float:
+    """How much may be lost by these bar lines."""
+    return TRUST_LEVEL if _nested(lines, free.lines) else limit
 
 
 def _is_absurd(grid: Grid) -> bool:

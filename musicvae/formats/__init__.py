@@ -1,1 +1,58 @@
-"""Floor 3: files <-> Song (MIDI, scores) and Song -> sound."""
+"""Floor 3: files -> Song, whatever they are called: MIDI, MusicXML, ABC, Humdrum; and audio.
+
+`examine` tells what bytes hold and what was odd about them; `read` opens a file for its song.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from musicvae.errors import ReadError
+from musicvae.formats import midi
+from musicvae.formats.kinds import describe, kind_of
+from musicvae.formats.limits import check_bytes
+from musicvae.formats.reading import Reading
+from musicvae.options import ReadOptions
+from musicvae.song import Song
+
+__all__ = ["Reading", "examine", "load", "read"]
+
+_AS_USUAL = ReadOptions()
+_GIVE = "give MIDI, MusicXML, ABC or Humdrum"
+
+
+def examine(
+    content: bytes, path: str | Path = "<bytes>", options: ReadOptions = _AS_USUAL
+) -> Reading:
+    """What the bytes of a file hold, told by the bytes alone; `path` is for error messages.
+
+    Raises `ReadError` with the reason if that is no music, or is damaged.
+    """
+    kind = kind_of(content)
+    if kind in ("midi", "rmid"):
+        return midi.examine(content, path, options)
+    if kind in ("musicxml", "mxl", "abc", "humdrum"):
+        from musicvae.formats import score
+
+        return score.examine(content, path, options)
+    what = describe(content)
+    reason = "empty file" if kind == "empty" else f"not a MIDI file or score{what and ': '}{what}"
+    raise ReadError(path, reason, _GIVE)
+
+
+def load(path: str | Path) -> bytes:
+    """The bytes of a file that may be read. Raises `ReadError` for none, a folder, a huge one."""
+    file = Path(path)
+    try:
+        if file.exists() and not file.is_file() and not file.is_dir():
+            raise ReadError(path, "not a regular file", "check the path")
+        check_bytes(file.stat().st_size, path)
+        return file.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise ReadError(path, reason, "check the path") from None
+
+
+def read(path: str | Path, options: ReadOptions = _AS_USUAL) -> Song:
+    """The song in a file. Raises `ReadError` with the reason if there is none."""
+    return examine(load(path), path, options).song

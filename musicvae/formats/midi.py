@@ -1,67 +1,58 @@
-"""Floor 3: standard MIDI files <-> Song. Read by symusic, written by mido.
+"""Floor 3: standard MIDI files <-> Song.
 
 What is read and written: part names, programs, drum channel, notes, tempo map, meter map, key
 signatures, and the length of the piece (kept as a marker, which survives every reader, as well
 as in the end-of-track events). Overlapping notes follow `song.resolve_overlaps`.
+
+Two readers give the same song: symusic, which is fast, for bytes that it is sure to read as they
+are meant, and our own (`events`, `pairs`), which says what is odd, for all others. Written by mido.
 """
 
 from __future__ import annotations
 
 import io
-import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from musicvae.errors import ReadError
 from musicvae.files import write_bytes
-from musicvae.song import Key, Meter, Part, Song, Tempo, resolve_overlaps
+from musicvae.formats.assembly import assemble
+from musicvae.formats.careful import by_events
+from musicvae.formats.chunks import chunks_of
+from musicvae.formats.fast import by_symusic
+from musicvae.formats.reading import Reading
+from musicvae.options import ReadOptions
+from musicvae.song import Part, Song
 
 if TYPE_CHECKING:
     import pretty_midi
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 DRUM_CHANNEL = 9
+_AS_USUAL = ReadOptions()
 _MELODIC = [c for c in range(16) if c != DRUM_CHANNEL]
 
 
-def read(path: str | Path) -> Song:
-    """Read a MIDI file whatever its name. Raises `ReadError` with the reason."""
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ReadError(path, reason, "check the path") from None
-    return from_bytes(content, path)
+def examine(
+    content: bytes, path: str | Path = "<bytes>", options: ReadOptions = _AS_USUAL
+) -> Reading:
+    """What the bytes of a MIDI file hold, of any format, RMID wrapped or not.
+
+    `path` is for error messages. Raises `ReadError` with the reason if it cannot be read.
+    """
+    chunks = chunks_of(content, path)
+    found = None if options.pedal else by_symusic(chunks, path)
+    if found is None:
+        found = by_events(chunks, path, pedal=options.pedal)
+    song = assemble(found, chunks.warnings, path)
+    kind = "rmid" if content[:4] == b"RIFF" else "midi"
+    return Reading(song=song, kind=kind, warnings=tuple(chunks.warnings))
 
 
 def from_bytes(content: bytes, path: str | Path = "<bytes>") -> Song:
-    """Parse the bytes of a MIDI file (RMID wrapped or not); `path` is for error messages."""
-    from symusic import Score
-
-    content = _unwrap(content)
-    _check_chunks(content, path)
-    try:
-        score = Score.from_midi(content)
-    except Exception as error:  # symusic raises bare RuntimeError for every kind of damage
-        raise ReadError(path, f"damaged MIDI ({error})", "export it again") from None
-    if score.ticks_per_quarter < 1:
-        raise ReadError(path, "no ticks per quarter (SMPTE or zero)", "export it again")
-    return Song(
-        ticks_per_quarter=int(score.ticks_per_quarter),
-        parts=tuple(_part(track) for track in score.tracks if len(track.notes)),
-        tempo=Tempo(
-            ticks=_times(score.tempos), us_per_quarter=np.maximum(_each(score.tempos, "mspq"), 1)
-        ),
-        meter=_meter(score.time_signatures),
-        key=Key(
-            ticks=_times(score.key_signatures),
-            fifths=_each(score.key_signatures, "key"),
-            minor=_each(score.key_signatures, "tonality"),
-        ),
-        end_ticks=int(score.end()),
-    )
+    """The song in the bytes of a MIDI file. Raises `ReadError`; see `examine`."""
+    return examine(content, path).song
 
 
 def write(song: Song, path: str | Path, *, note: str = "") -> Path:
@@ -94,75 +85,6 @@ def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> Song:
     buffer = io.BytesIO()
     midi.write(buffer)
     return from_bytes(buffer.getvalue(), "<PrettyMIDI>")
-
-
-# -- reading ------------------------------------------------------------------------------------
-
-
-def _unwrap(content: bytes) -> bytes:
-    """The MIDI file inside a RIFF/RMID container, or the content itself."""
-    if content[:4] == b"RIFF" and content[8:12] == b"RMID":
-        start = content.find(b"MThd")
-        return content[start:] if start > 0 else content
-    return content
-
-
-def _check_chunks(content: bytes, path: str | Path) -> None:
-    """Refuse what symusic would read in part without a word: no MIDI at all, or cut short."""
-    if content[:4] != b"MThd":
-        score = Path(path).suffix.lower() in (".mxl", ".musicxml", ".xml", ".abc", ".krn")
-        kind = (
-            "a score; this version reads MIDI alone"
-            if score
-            else "not a MIDI file (no MThd header)"
-        )
-        what = kind if content else "empty file"
-        raise ReadError(path, what, "give a .mid exported by a sequencer or notation program")
-    if len(content) < 14:
-        raise ReadError(path, "truncated in its header", "copy or export it again")
-    n_tracks = struct.unpack(">H", content[10:12])[0]
-    at, found = 8 + struct.unpack(">I", content[4:8])[0], 0
-    while at + 8 <= len(content) and found < n_tracks:
-        kind, size = struct.unpack(">4sI", content[at : at + 8])
-        at += 8 + size
-        found += kind == b"MTrk"
-        if at > len(content):
-            raise ReadError(path, f"truncated in track {found}", "copy or export it again")
-    if found < n_tracks:
-        reason = f"truncated: {found} of {n_tracks} tracks are there"
-        raise ReadError(path, reason, "copy or export it again")
-
-
-def _part(track: Any) -> Part:
-    notes = track.notes.numpy()
-    onset = np.maximum(notes["time"].astype(np.int64), 0)
-    duration = np.maximum(notes["duration"].astype(np.int64), 1)
-    pitch = np.clip(notes["pitch"].astype(np.int64), 0, 127)
-    keep, duration, _ = resolve_overlaps(onset, duration, pitch)
-    return Part(
-        name=track.name,
-        program=int(track.program),
-        is_drum=bool(track.is_drum),
-        onset_ticks=onset[keep],
-        duration_ticks=duration[keep],
-        pitch=pitch[keep],
-        velocity=notes["velocity"].astype(np.int64)[keep],
-    )
-
-
-def _times(entries: Any) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.maximum(_each(entries, "time"), 0)
-
-
-def _each(entries: Any, name: str) -> np.ndarray[Any, np.dtype[np.int64]]:
-    return np.array([getattr(entry, name) for entry in entries], dtype=np.int64)
-
-
-def _meter(entries: Any) -> Meter:
-    ticks, numerator = _times(entries), _each(entries, "numerator")
-    denominator = _each(entries, "denominator")
-    sane = (numerator > 0) & (denominator > 0) & (denominator <= 64)
-    return Meter(ticks=ticks[sane], numerator=numerator[sane], denominator=denominator[sane])
 
 
 # -- writing ------------------------------------------------------------------------------------

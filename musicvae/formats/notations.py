@@ -14,8 +14,12 @@ from musicvae.formats.sheet import Sheet, quietly
 
 _MOST_CHARACTERS = 4 << 20  # of one piece
 _TUNE = re.compile(r"(?m)^X:\s*\d*")
-_FIELD = re.compile(r"^\[?([A-Za-z]):\s*([^\]\n]*)\]?")
 _VOICE = re.compile(r"^\[V:\s*([^\]]*)\]\s*|^V:\s*(.*)$")
+_WELL_FORMED = {
+    "L": re.compile(r"\d+/\d+"),
+    "M": re.compile(r"none|C\|?|\(?\d+(\+\d+)*\)?/\d+"),
+    "Q": re.compile(r'("[^"]*")?\s*((\d+/\d+\s*)+=\s*)?(\d+(\.\d+)?)?\s*("[^"]*")?'),
+}
 _PROGRAM = re.compile(r"^%%MIDI\s+program\s+(?:\d+\s+)?(\d+)\s*$")
 
 
@@ -56,7 +60,11 @@ def abc_sheet(text: str, path: str | Path = "<ABC>", *, parts: bool = True) -> S
         said.append(f"{len(tunes)} tunes, the first one read; cut the book into files for the rest")
     tune = header + tunes[0] if tunes else header
     _check_length(tune, path)
-    tune, voices = _in_turn(tune) if parts else (tune, [])
+    voices: list[tuple[str, int | None]] = []
+    if parts:
+        tune, left_out = _well_formed(tune)
+        said += [f"field that music21 cannot read, left out: {line[:40]}" for line in left_out]
+        tune, voices = _in_turn(tune)
     with _bars_alone():
         handler = abcFormat.ABCFile().readstr(tune)
         score = abcFormat.translate.abcToStreamScore(handler)
@@ -74,6 +82,18 @@ def _cut(text: str) -> list[str]:
         line for line in text[: starts[0]].splitlines(True) if re.match(r"[A-Zm]:|%%", line)
     )
     return [head, *(text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True))]
+
+
+def _well_formed(tune: str) -> tuple[str, list[str]]:
+    """A tune without the lines for length, meter and tempo over which music21 would stumble."""
+    kept: list[str] = []
+    left_out: list[str] = []
+    for line in tune.splitlines(True):
+        rule = _WELL_FORMED.get(line[0]) if line[1:2] == ":" else None
+        value = line[2:].partition("%")[0].strip()
+        good = rule is None or (value and rule.fullmatch(value))
+        (kept if good else left_out).append(line)
+    return "".join(kept), [line.strip() for line in left_out]
 
 
 def _in_turn(tune: str) -> tuple[str, list[tuple[str, int | None]]]:

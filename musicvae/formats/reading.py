@@ -14,3 +14,8 @@ class Reading:
     song: Song
     kind: str
     warnings: tuple[str, ...] = ()
+
+
+def many(count: int, what: str) -> str:
+    """How many of what, as warnings say it: ``many(2, "note") == "2 notes"``."""
+    return f"{count:,} {what}" + ("" if count == 1 else "s")
