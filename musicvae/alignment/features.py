@@ -103,32 +103,32 @@ def _tone_rows(heard: Heard, T: int, out: Floats) -> None:
     out[13] = first.reshape(n_parts, T).sum(0) / n_parts
 
     stop = np.minimum(cell + np.maximum(np.rint(length).astype(np.int64), 1), T)
-    tone = pitch % 12
-    edges = np.bincount(cell * 12 + tone, minlength=(T + 1) * 12)
-    edges -= np.bincount(stop * 12 + tone, minlength=(T + 1) * 12)
-    chroma = edges.reshape(T + 1, 12)[:T].cumsum(0, dtype=np.float32)  # (T, 12) notes sounding
-    sounding = chroma.sum(1)
+    tone = pitch % 12 * (T + 1)
+    edges = np.bincount(tone + cell, minlength=12 * (T + 1))
+    edges -= np.bincount(tone + stop, minlength=12 * (T + 1))
+    chroma = edges.reshape(12, T + 1)[:, :T].cumsum(1, dtype=np.float32)  # notes sounding
+    sounding = chroma.sum(0)
     out[14] = np.log1p(sounding) / 2
     out[15] = sounding < 0.5
     out[16] = np.log1p(np.maximum(sounding - count, 0)) / 2  # held over from before
     reach = _SPANS[-1]
-    total = np.zeros((T + 2 * reach + 1, 12), np.float32)  # running sum, silence on both sides
-    np.cumsum(chroma, axis=0, out=total[reach + 1 : T + reach + 1])
-    total[T + reach + 1 :] = total[T + reach]
-    here = total[reach : T + reach]
-    ahead = total[reach + _SPANS[0] : T + reach + _SPANS[0]] - here
+    total = np.zeros((12, T + 2 * reach + 1), np.float32)  # running sum, silence on both sides
+    np.cumsum(chroma, axis=1, out=total[:, reach + 1 : T + reach + 1])
+    total[:, T + reach + 1 :] = total[:, T + reach, None]
+    here = total[:, reach : T + reach]
+    ahead = total[:, reach + _SPANS[0] : T + reach + _SPANS[0]] - here
     for row, span in enumerate(_SPANS, start=18):
-        before = here - total[reach - span : T + reach - span]
-        after = total[reach + span : T + reach + span] - here
+        before = here - total[:, reach - span : T + reach - span]
+        after = total[:, reach + span : T + reach + span] - here
         size = _dot(before, before) * _dot(after, after)
         out[row] = 1 - _dot(before, after) / np.maximum(np.sqrt(size), 1e-9)
-    ahead /= np.maximum(np.sqrt(_dot(ahead, ahead)), 1e-9)[:, None]
+    ahead /= np.maximum(np.sqrt(_dot(ahead, ahead)), 1e-9)
     for row, lag in enumerate(LAGS, start=18 + len(_SPANS)):
-        out[row, lag:] = _dot(ahead[lag:], ahead[: max(T - lag, 0)])
+        out[row, lag:] = _dot(ahead[:, lag:], ahead[:, : max(T - lag, 0)])
 
 
 def _dot(a: Floats, b: Floats) -> Floats:
-    return np.einsum("tp,tp->t", a, b)
+    return np.einsum("pt,pt->t", a, b)
 
 
 def _drum_rows(heard: Heard, out: Floats) -> None:
