@@ -62,7 +62,7 @@ class Alignment:
 
 
 def align(song: Song, *, as_written: bool = False) -> Alignment:
-    """Find the bar lines of a song; `as_written` takes those that its file states.
+    """Find the bar lines of a song; `as_written` takes its file at its word, grid and bars.
 
     The song's notes stay where they are in seconds. A performance without a grid is aligned as
     well as can be: whether to use it is for the caller to say, by `fit.gridded`.
@@ -73,7 +73,7 @@ def align(song: Song, *, as_written: bool = False) -> Alignment:
     tpq = song.ticks_per_quarter
     fit = fit_grid(notes.onset / tpq, tpq, drums_alone=bool(notes.is_drum.all()))
     if as_written:
-        fit = replace(fit, warp=_NO_GRID.warp)
+        fit = replace(fit, warp=_NO_GRID.warp, gridded=True)
         return Alignment(song=song, original=song, fit=fit, choice=Choice.as_stated(1.0))
     moved = fit.warp.apply(song)
     if not fit.warp.is_identity:
