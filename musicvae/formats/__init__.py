@@ -15,8 +15,10 @@ from musicvae.formats.reading import Reading
 from musicvae.options import ReadOptions
 from musicvae.song import Song
 
-__all__ = ["Reading", "examine", "load", "read"]
+__all__ = ["SUFFIXES", "Reading", "examine", "load", "read"]
 
+SUFFIXES = (*midi.SUFFIXES, ".musicxml", ".mxl", ".xml", ".abc", ".krn")
+"""What songs are called; only for choosing files of a folder, never for reading them."""
 _AS_USUAL = ReadOptions()
 _GIVE = "give MIDI, MusicXML, ABC or Humdrum"
 
@@ -32,9 +34,9 @@ def examine(
     if kind in ("midi", "rmid"):
         return midi.examine(content, path, options)
     if kind in ("musicxml", "mxl", "abc", "humdrum"):
-        from musicvae.formats import score
+        from musicvae.formats.score import examine as examine_score
 
-        return score.examine(content, path, options)
+        return examine_score(content, path, options)
     what = describe(content)
     reason = "empty file" if kind == "empty" else f"not a MIDI file or score{what and ': '}{what}"
     raise ReadError(path, reason, _GIVE)
