@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Ints = NDArray[np.int64]
 _T = TypeVar("_T")
+_NOTES = ("onset_ticks", "duration_ticks", "pitch", "velocity")
 MAX_TICKS_PER_QUARTER = 0x7FFF  # what a MIDI file can say
 
 
@@ -33,10 +34,9 @@ _NO_INTS = _freeze([])
 
 
 def trusted(kind: type[_T], **fields: Any) -> _T:
-    """An object of this module without its checks, for fields that are known to pass them.
+    """An object of this module unchecked; its arrays are frozen, int64, sorted and within range.
 
-    Every field has to be given: arrays frozen, int64, sorted, within range. Where songs are read
-    by the thousand, checking what a reader has just made sure of is most of the work.
+    All fields have to be given. Checking what a reader has just made sure of is most of the work.
     """
     made = object.__new__(kind)
     vars(made).update(fields)
@@ -72,8 +72,7 @@ class Part(_Arrays):
     velocity: Ints
 
     def __post_init__(self) -> None:
-        fields = ("onset_ticks", "duration_ticks", "pitch", "velocity")
-        columns = [np.asarray(getattr(self, f), dtype=np.int64).reshape(-1) for f in fields]
+        columns = [np.asarray(getattr(self, f), dtype=np.int64).reshape(-1) for f in _NOTES]
         if len({len(column) for column in columns}) != 1:
             raise ValueError("onset_ticks, duration_ticks, pitch and velocity differ in length")
         onset, duration, pitch, _ = columns
@@ -82,7 +81,7 @@ class Part(_Arrays):
         if len(pitch) and (pitch.min() < 0 or pitch.max() > 127):
             raise ValueError("pitches must be within 0..127")
         order = np.lexsort((duration, pitch, onset))
-        for field, column in zip(fields, columns, strict=True):
+        for field, column in zip(_NOTES, columns, strict=True):
             object.__setattr__(self, field, _freeze(column[order]))
         object.__setattr__(self, "velocity", _freeze(np.clip(self.velocity, 1, 127)))
 
@@ -92,16 +91,8 @@ class Part(_Arrays):
     @classmethod
     def empty(cls, name: str = "", program: int = 0, is_drum: bool = False) -> Part:
         """A part without notes."""
-        return trusted(
-            cls,
-            name=name,
-            program=program,
-            is_drum=is_drum,
-            onset_ticks=_NO_INTS,
-            duration_ticks=_NO_INTS,
-            pitch=_NO_INTS,
-            velocity=_NO_INTS,
-        )
+        none = dict.fromkeys(_NOTES, _NO_INTS)
+        return trusted(cls, name=name, program=program, is_drum=is_drum, **none)
 
     def with_notes(
         self,
@@ -111,14 +102,12 @@ class Part(_Arrays):
         velocity: ArrayLike,
     ) -> Part:
         """The same part with other notes."""
-        columns = (onset_ticks, duration_ticks, pitch, velocity)
-        onset, duration, pitches, velocities = (np.asarray(column) for column in columns)
         return replace(
             self,
-            onset_ticks=onset,
-            duration_ticks=duration,
-            pitch=pitches,
-            velocity=velocities,
+            onset_ticks=np.asarray(onset_ticks),
+            duration_ticks=np.asarray(duration_ticks),
+            pitch=np.asarray(pitch),
+            velocity=np.asarray(velocity),
         )
 
     def without_notes(self) -> Part:
@@ -127,8 +116,7 @@ class Part(_Arrays):
 
     def take(self, which: NDArray[Any]) -> Part:
         """The part with these of its notes only."""
-        names = ("onset_ticks", "duration_ticks", "pitch", "velocity")
-        return self.with_notes(*(getattr(self, name)[which] for name in names))
+        return self.with_notes(*(getattr(self, name)[which] for name in _NOTES))
 
     def with_others(self, other: Part) -> Part:
         """The part with the notes of another one added, which win where both sound one pitch."""
@@ -142,9 +130,8 @@ class Part(_Arrays):
             free[mine] = (at < 0) | (self.onset_ticks[mine] >= until)
         if not free.all():
             return self.take(free).with_others(other)
-        names = ("onset_ticks", "duration_ticks", "pitch", "velocity")
         onset, duration, pitches, velocity = (
-            np.concatenate([getattr(self, name), getattr(other, name)]) for name in names
+            np.concatenate([getattr(self, name), getattr(other, name)]) for name in _NOTES
         )
         keep, duration, _ = resolve_overlaps(onset, duration, pitches)
         return self.with_notes(onset[keep], duration[keep], pitches[keep], velocity[keep])
