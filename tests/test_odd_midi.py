@@ -157,7 +157,7 @@ def test_a_riff_container_with_more_in_it() -> None:
     after = b"DLS " + (4).to_bytes(4, "little") + b"\0\0\0\0"
     size = (4 + len(info + data + after)).to_bytes(4, "little")
     reading = formats.examine(b"RIFF" + size + b"RMID" + info + data + after)
-    assert (reading.kind, reading.song, reading.warnings) == ("rmid", chorale(), ())
+    assert (reading.kind, reading.song, reading.warnings) == ("MIDI in RIFF", chorale(), ())
 
 
 def test_what_stands_before_and_after_is_left_out_and_said() -> None:

@@ -90,9 +90,9 @@ def test_every_file_is_accounted_for(midi_folder: Path, tmp_path: Path) -> None:
     assert report.files == 15 == report.kept + len(report.skipped)
     assert {entry["path"]: entry["reason"] for entry in report.skipped} == {
         ".hidden": "empty file",
-        "README.md": "not a MIDI file (no MThd header)",
+        "README.md": "not a MIDI file or score",
         "broken.mid": "truncated in its header",
-        "notes.txt": "not a MIDI file (no MThd header)",
+        "notes.txt": "not a MIDI file or score",
         "silent.mid": "no notes",
     }
     assert report.reasons["empty file"] == 1

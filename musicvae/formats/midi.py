@@ -45,7 +45,7 @@ def examine(
     if found is None:
         found = by_events(chunks, path, pedal=options.pedal)
     song = assemble(found, chunks.warnings, path)
-    kind = "rmid" if content[:4] == b"RIFF" else "midi"
+    kind = "MIDI in RIFF" if content[:4] == b"RIFF" else "MIDI"
     return Reading(song=song, kind=kind, warnings=tuple(chunks.warnings))
 
 
