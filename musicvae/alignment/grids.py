@@ -56,7 +56,7 @@ def fit_grid(onset_quarters: Reals, ticks_per_quarter: int, *, drums_alone: bool
             drift, fit, ternary = found[k], found[k].tightness, k == TERNARY
     few = len(np.unique(np.round(onset_quarters * 16))) < _MIN_ONSETS
     short = few or onset_quarters[-1] - onset_quarters[0] < _MIN_QUARTERS
-    limit = LOOSE_DRIFT if drift else LOOSE_DRUMS if drums_alone else LOOSE
+    limit = LOOSE_DRUMS if drums_alone else LOOSE_DRIFT if drift else LOOSE
     if drift is None:
         offset = _steady_offset(onset_quarters, R, ternary)
         warp = _shift(offset, onset_quarters, ticks_per_quarter)
