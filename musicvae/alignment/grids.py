@@ -54,7 +54,7 @@ def fit_grid(onset_quarters: Reals, ticks_per_quarter: int, *, drums_alone: bool
         k = TERNARY if found[TERNARY].tightness > found[BINARY].tightness + 0.05 else BINARY
         if found[k].tightness > max(steady + 0.15, 0.6):
             drift, fit, ternary = found[k], found[k].tightness, k == TERNARY
-    few = len(np.unique(np.round(onset_quarters * 16))) < _MIN_ONSETS
+    few = 1 + np.count_nonzero(np.diff(np.round(onset_quarters * 16))) < _MIN_ONSETS
     short = few or onset_quarters[-1] - onset_quarters[0] < _MIN_QUARTERS
     limit = LOOSE_DRUMS if drums_alone else LOOSE_DRIFT if drift else LOOSE
     if drift is None:

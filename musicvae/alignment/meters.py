@@ -8,7 +8,7 @@ path is found exactly, by dynamic programming over (cell, meter).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,6 +114,7 @@ def _came(before: NDArray[np.float64], opening: NDArray[np.float64]) -> Ints:
     return came
 
 
+@lru_cache(maxsize=1024)
 def meter_index(numerator: int, denominator: int) -> int:
     """The place in `METERS` of this meter, else of the likeliest one that lasts as long, or -1."""
     name = f"{numerator}/{denominator}"
