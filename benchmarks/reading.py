@@ -7,10 +7,11 @@ temporary place. Readers take turns file by file, in one process condition (one 
 each ratio is the median over all files and rounds of two times measured one after the other; its
 quartiles stand beside. The pipeline reads, merges, aligns, judges roles, quantises, marks and makes
 the row that `musicvae prepare` stores, and the roll at four steps a quarter; pretty_midi's way
-makes the very same roll, which is asserted, under the bar lines that the file states. Files whose
-parts or bar lines the pipeline changes are left out, and so are those that pretty_midi reads
-otherwise; both are counted. `--muspy` is an interpreter that has muspy. `--workers` measures
-`prepare` with one and two workers, start-up left out by taking the difference of two folders.
+takes the bar lines that the file states and judges nothing. Only files of which both make the very
+same roll are timed: those whose parts or bar lines the pipeline puts right, and those that
+pretty_midi reads otherwise, are left out and counted; muspy's roll is one of its own. `--muspy` is
+an interpreter that has muspy. `--workers` measures `prepare` with one and two workers, start-up
+left out by taking the difference of two folders.
 """
 
 from __future__ import annotations
