@@ -195,21 +195,17 @@ class Bars:
         old, notes = self.grid, self.notes
         grid = rescaled(old, steps_per_quarter)
         start = cells(old, notes)
-        new_start, new_stop = (
-            rescale(old, grid, start),
-            rescale(old, grid, start + notes.duration),
-        )
-        moved = (rescale(grid, old, new_start) != start) | (
-            rescale(grid, old, new_stop) != start + notes.duration
-        )
-        settled, merged = _settle(
-            grid, new_start, new_stop, notes.part, notes.pitch, notes.velocity
-        )
+        cell = np.concatenate([start, start + notes.duration])
+        new = rescale(old, grid, cell)
+        odd = rescale(grid, old, new) != cell
+        moved = np.count_nonzero(odd[: len(start)] | odd[len(start) :])
+        columns = (notes.part, notes.pitch, notes.velocity)
+        settled, merged = _settle(grid, new[: len(start)], new[len(start) :], *columns)
         return replace(
             self,
             grid=grid,
             notes=settled,
-            moved=self.moved + int(moved.sum()),
+            moved=self.moved + int(moved),
             merged=self.merged + merged,
         )
 

@@ -144,8 +144,10 @@ def rescale(old: Grid, new: Grid, cell: Ints) -> Ints:
     """Cells of one grid as the nearest cells of another over the same bars."""
     if not len(old):
         return np.zeros_like(cell)
-    bar = np.clip(np.searchsorted(old.base, cell, side="right") - 1, 0, len(old) - 1)
     p, q = new.steps_per_quarter, old.steps_per_quarter
+    if np.array_equal(old.base * p, new.base * q):  # every bar line falls on cells of both
+        return np.minimum((2 * cell * p + q) // (2 * q), new.base[-1])
+    bar = np.clip(np.searchsorted(old.base, cell, side="right") - 1, 0, len(old) - 1)
     inside = (2 * (cell - old.base[bar]) * p + q) // (2 * q)
     return new.base[bar] + np.clip(inside, 0, new.open_steps[bar])
 
