@@ -173,7 +173,7 @@ def test_features_of_next_to_nothing() -> None:
             assert rows.shape == (n_cells, N_FEATURES)
             odds, meters = listen(rows, weights())
             assert odds.shape == (n_cells,)
-            assert meters.shape == (-(-n_cells // 4), len(METERS))
+            assert meters.shape == (-(-n_cells // 2), len(METERS))
             assert np.allclose(np.exp(meters).sum(1), 1, atol=1e-4)
 
 
@@ -181,7 +181,7 @@ def test_the_best_path_is_the_best_of_all() -> None:
     rng = np.random.default_rng(5)
     for T in (9, 14, 21):
         odds = rng.normal(0, 3, T).astype(np.float32)
-        logs = np.log(rng.dirichlet(np.ones(len(METERS)), -(-T // 4))).astype(np.float32)
+        logs = np.log(rng.dirichlet(np.ones(len(METERS)), -(-T // 2))).astype(np.float32)
         hearing = Hearing(odds, logs)
         best = hearing.best()
         assert best.score == pytest.approx(max(_every_path(hearing, T)))
@@ -210,7 +210,7 @@ def _every_path(hearing: Hearing, T: int) -> list[float]:
 
 def test_a_shift_scores_like_the_shifted() -> None:
     rng = np.random.default_rng(6)
-    logs = np.log(rng.dirichlet(np.ones(len(METERS)), 16)).astype(np.float32)
+    logs = np.log(rng.dirichlet(np.ones(len(METERS)), 32)).astype(np.float32)
     hearing = Hearing(rng.normal(size=64).astype(np.float32), logs)
     lines, meters = np.array([0, 16, 32, 48]), np.full(4, METERS.index("4/4"))
     shifts = np.array([-5, 0, 3, 16])

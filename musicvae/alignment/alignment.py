@@ -82,7 +82,10 @@ def align(song: Song, *, as_written: bool = False) -> Alignment:
     hearing, first = _listen(notes, fit, tpq)
     tidied = _tidied(moved.meter, tpq)
     other = grid_of(replace(moved, meter=tidied), CELLS_PER_QUARTER) if tidied else None
-    choice = choose(hearing, grid, other, first)
+    # What a file says that was told nothing.
+    weak = len(song.meter.ticks) == 1 and (grid.numerator[0], grid.denominator[0]) == (4, 4)
+    drums = bool(notes.is_drum.all())
+    choice = choose(hearing, grid, other, first, weak=weak, drums=drums)
     if choice.path is not None:
         moved = replace(moved, meter=_meter_of(_inferred(choice.path, first), tpq))
     elif choice.source == "tidied" and tidied:

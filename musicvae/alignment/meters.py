@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.alignment.features import CELLS_PER_QUARTER, Floats
-from musicvae.alignment.network import METERS
+from musicvae.alignment.network import HEARD_AT_ONCE, METERS
 from musicvae.song import Ints
 
 LENGTHS = np.array(
@@ -46,7 +46,7 @@ class Hearing:
         """What a bar of each meter beginning at each cell adds to its line's log-odds. `(T, M)`"""
         T, M = len(self), len(METERS)
         total = np.zeros((T + 1, M))
-        logs = np.repeat(self._meter_logs, CELLS_PER_QUARTER, axis=0)[:T]
+        logs = np.repeat(self._meter_logs, HEARD_AT_ONCE, axis=0)[:T]
         np.cumsum(logs, axis=0, out=total[1:])
         stop = np.minimum(np.arange(T)[:, None] + LENGTHS, T)
         return METER_WEIGHT * (total[stop, np.arange(M)] - total[:T])

@@ -1,0 +1,131 @@
+"""Fit how far stated bar lines are to be believed: the weights in `musicvae/alignment/choose.py`.
+
+    python scripts/calibrate_bar_lines.py --songs 150
+
+Validation songs (never the test split), whole and damaged as in `benchmarks/bar_lines.py`. For each
+the outcome of believing the file, of believing it shifted and of believing the ear is known; three
+logistic regressions learn which is right from what `choose.Case` sees. A whole song counts as much
+as several damaged ones, since files are mostly right, and a mistake counts by how much F1 it costs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from collections import defaultdict
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from sys import path as import_path
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+import_path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+from bar_lines import chosen, f1
+from known_bars import CORPORA, DAMAGES, Known, damaged
+
+from musicvae.alignment import choose
+from musicvae.alignment.alignment import Alignment, Attempt, attempt
+from musicvae.grid import grid_of
+
+WHOLE = 8.0  # damaged songs that a whole one counts for
+CERTAIN = 0.15  # weight of a song whatever is chosen, beside the F1 that a mistake costs
+
+
+@dataclass
+class Outcome:
+    """What was seen of one song, and the F1 of each choice: as stated, shifted, inferred."""
+
+    corpus: str
+    damage: str
+    stated: dict[str, float]
+    shifted: dict[str, float] | None
+    found: dict[str, float]
+    f1: tuple[float, float, float]
+
+
+def outcome(job: tuple[Known, str]) -> Outcome | None:
+    """One song with one damage."""
+    one, damage = job
+    rng = np.random.default_rng(zlib.crc32(f"{one.name} {damage}".encode()))
+    worse = damaged(one.song, damage, rng)
+    if worse is None:
+        return None
+    song, truths = worse
+    tried = attempt(song)
+    case, stated = tried.case, tried.stated
+    if choose.is_absurd(tried.grid) or len(case.free.lines) < 2 or not len(stated.lines):
+        return None
+    loss = case.loss(case.hearing.score(stated.lines, stated.meters))
+    shift, score = choose.best_shift(case.hearing, stated)
+    choices = (
+        choose.Choice.as_stated(1.0),
+        choose.Choice(source="shifted", confidence=1.0, reason="", shift=shift),
+        choose.Choice(source="inferred", confidence=1.0, reason="", path=case.free),
+    )
+    inside = stated.lines[stated.within(case.hearing)]
+    return Outcome(
+        corpus=one.corpus,
+        damage=damage,
+        stated=case.evidence(loss, inside),
+        shifted=case.evidence(case.loss(score), stated.lines + shift) if shift else None,
+        found=case.evidence_found(shifted=False),
+        f1=tuple(judged(tried, choice, truths) for choice in choices),  # type: ignore[arg-type]
+    )
+
+
+def judged(tried: Attempt, choice: choose.Choice, truths: list[np.ndarray]) -> float:
+    """F1 of the bar lines of one choice."""
+    aligned: Alignment = tried.as_chosen(choice)
+    grid, song = grid_of(aligned.song, 24), aligned.original
+    found = aligned.seconds(grid.start_ticks[int(len(grid) > 0 and grid.lead[0] > 0) :])
+    last = max(int(part.onset_ticks[-1]) for part in song.parts if len(part))
+    end = float(song.tempo.seconds(last, song.ticks_per_quarter)) + 1e-6
+    tolerance = 60 / float(song.tempo.qpm[0]) / 8
+    return max(f1(t[t <= end], found[found <= end], tolerance) for t in truths)
+
+
+def fitted(rows: list[dict[str, float]], right: list[bool], weight: list[float]) -> str:
+    """The weights of one regression, as they stand in the code."""
+    names = [name for name in rows[0] if name != "always"]
+    X = np.array([[row[name] for name in names] for row in rows])
+    model = LogisticRegression(C=3, max_iter=5000).fit(X, right, sample_weight=weight)
+    found = {"always": float(model.intercept_[0]), **dict(zip(names, model.coef_[0], strict=True))}
+    return "{" + ", ".join(f'"{name}": {value:.2f}' for name, value in found.items()) + "}"
+
+
+def main() -> None:
+    """Try all choices on all songs, fit, print."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--songs", type=int, default=150, help="at most so many of each corpus")
+    args = parser.parse_args()
+    songs = chosen("valid", args.songs, list(CORPORA))
+    jobs = [(one, damage) for one in songs for damage in DAMAGES]
+    with ProcessPoolExecutor() as pool:
+        outcomes = [o for o in pool.map(outcome, jobs, chunksize=8) if o]
+    rows: dict[str, list[dict[str, float]]] = defaultdict(list)
+    right: dict[str, list[bool]] = defaultdict(list)
+    weight: dict[str, list[float]] = defaultdict(list)
+
+    def add(kind: str, row: dict[str, float], is_right: bool, counts: float) -> None:
+        rows[kind].append(row)
+        right[kind].append(is_right)
+        weight[kind].append(counts)
+
+    for one in outcomes:
+        as_stated, shifted, inferred = one.f1
+        whole = one.damage == DAMAGES[0]
+        best = max(shifted, inferred)
+        counts = WHOLE * (abs(as_stated - best) + CERTAIN) if whole else abs(as_stated - best) + 0.05
+        add("STATED", one.stated, as_stated >= best - 0.02, counts)
+        if one.shifted:
+            add("SHIFTED", one.shifted, shifted >= inferred, abs(shifted - inferred) + 0.01)
+            add("FOUND", replace(one, found=one.found | {"shifted": 1.0}).found, shifted > 0.9, 1.0)
+        add("FOUND", one.found, inferred > 0.9, 1.0)
+    for kind in ("STATED", "SHIFTED", "FOUND"):
+        print(f"{kind} = {fitted(rows[kind], right[kind], weight[kind])}")
+
+
+if __name__ == "__main__":
+    main()
