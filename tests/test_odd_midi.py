@@ -390,6 +390,18 @@ def test_more_notes_than_any_piece_has(monkeypatch: pytest.MonkeyPatch) -> None:
             read(smf(track(events)))
 
 
+def test_more_changes_than_anyone_would_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_CHANGES", 99)
+    for events in (TEMPO * 101, TEMPO * 101 + hexed("00 f4")):
+        with pytest.raises(ReadError, match="more than 99 changes"):
+            read(smf(track(NOTE, events)))
+
+
+def test_bytes_that_are_no_events_at_all() -> None:
+    with pytest.raises(ReadError, match="data bytes above 127 all over"):
+        read(smf(track(hexed("00 90 ff ff") * 2000)))
+
+
 def test_files_that_are_too_large(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="9 MB, more than the 8 MB"):
         read(midi.to_bytes(chorale()) + bytes(9 << 20))

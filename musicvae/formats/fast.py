@@ -16,7 +16,7 @@ import numpy as np
 
 from musicvae.formats.assembly import Found
 from musicvae.formats.chunks import END_OF_TRACK, Chunks
-from musicvae.formats.limits import check_counts
+from musicvae.formats.limits import MAX_CHANGES, check_counts
 from musicvae.song import Ints
 
 _HEADER_BYTES = 14
@@ -24,9 +24,10 @@ _HEADER_BYTES = 14
 # event with a status. Shorter and odd: entries that are not whole, other system messages (but
 # before an event with a status such a byte is taken for part of a delta time).
 _TELLING = re.compile(
-    rb"\xff(?:\x2f\0|\x51\x03.{3}|\x58\x04.[\0-\x06]..|\x59\x02..|[\x2f\x51\x58\x59])"
-    rb"|\xf0[\0-\x7f]++\xf7(?=[\x80-\xff]{0,3}+[\0-\x7f][\x80-\xff])"
-    rb"|[\xf0-\xf6\xf8-\xfe](?![\0-\x7f][\x80-\xff])|\xf7",
+    rb"[\xf0-\xff](?:"
+    rb"(?<=\xff)(?:\x2f\0|\x51\x03.{3}|\x58\x04.[\0-\x06]..|\x59\x02..|[\x2f\x51\x58\x59])"
+    rb"|(?<=\xf0)[\0-\x7f]++\xf7(?=[\x80-\xff]{0,3}+[\0-\x7f][\x80-\xff])"
+    rb"|(?<=[\xf0-\xf6\xf8-\xfe])(?![\0-\x7f][\x80-\xff])|(?<=\xf7))",
     re.DOTALL,
 )
 _NONE = np.zeros(0, np.int64)
@@ -64,6 +65,8 @@ def by_symusic(chunks: Chunks, path: str | Path) -> Found | None:
         return None
     telling = _TELLING.findall(content)
     if telling.count(END_OF_TRACK) != len(chunks.tracks) or min(map(len, telling)) < 3:
+        return None
+    if len(telling) > MAX_CHANGES:
         return None
     if any(told[0] == 0xF0 and told[1] != len(told) - 2 for told in telling):
         return None
