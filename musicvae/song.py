@@ -10,53 +10,23 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from musicvae.maps import NO_INTS, Arrays, Ints, Key, Meter, Tempo, from_zero, frozen, trusted
+
 if TYPE_CHECKING:
     import pretty_midi
 
-Ints = NDArray[np.int64]
-_T = TypeVar("_T")
-_NOTES = ("onset_ticks", "duration_ticks", "pitch", "velocity")
+__all__ = ["Ints", "Key", "Meter", "Part", "Song", "Tempo", "resolve_overlaps", "trusted"]
+
 MAX_TICKS_PER_QUARTER = 0x7FFF  # what a MIDI file can say
 
 
-def _freeze(values: ArrayLike) -> Ints:
-    array = np.array(values, dtype=np.int64).reshape(-1)
-    array.setflags(write=False)
-    return array
-
-
-_NO_INTS = _freeze([])
-
-
-def trusted(kind: type[_T], **fields: Any) -> _T:
-    """An object of this module unchecked; its arrays are frozen, int64, sorted and within range.
-
-    All fields have to be given. Checking what a reader has just made sure of is most of the work.
-    """
-    made = object.__new__(kind)
-    vars(made).update(fields)
-    return made
-
-
-class _Arrays:
-    """Equality for dataclasses whose fields may be arrays."""
-
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        mine, theirs = vars(self), vars(other)
-        return all(np.array_equal(mine[name], theirs[name]) for name in mine)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Part(_Arrays):
+class Part(Arrays):
     """One line of a song.
 
     `onset_ticks`, `duration_ticks`, `pitch` (MIDI number) and `velocity` (1..127) are int64
@@ -72,7 +42,8 @@ class Part(_Arrays):
     velocity: Ints
 
     def __post_init__(self) -> None:
-        columns = [np.asarray(getattr(self, f), dtype=np.int64).reshape(-1) for f in _NOTES]
+        fields = ("onset_ticks", "duration_ticks", "pitch", "velocity")
+        columns = [np.asarray(getattr(self, f), dtype=np.int64).reshape(-1) for f in fields]
         if len({len(column) for column in columns}) != 1:
             raise ValueError("onset_ticks, duration_ticks, pitch and velocity differ in length")
         onset, duration, pitch, _ = columns
@@ -81,9 +52,9 @@ class Part(_Arrays):
         if len(pitch) and (pitch.min() < 0 or pitch.max() > 127):
             raise ValueError("pitches must be within 0..127")
         order = np.lexsort((duration, pitch, onset))
-        for field, column in zip(_NOTES, columns, strict=True):
-            object.__setattr__(self, field, _freeze(column[order]))
-        object.__setattr__(self, "velocity", _freeze(np.clip(self.velocity, 1, 127)))
+        for field, column in zip(fields, columns, strict=True):
+            object.__setattr__(self, field, frozen(column[order]))
+        object.__setattr__(self, "velocity", frozen(np.clip(self.velocity, 1, 127)))
 
     def __len__(self) -> int:
         return len(self.pitch)
@@ -91,8 +62,16 @@ class Part(_Arrays):
     @classmethod
     def empty(cls, name: str = "", program: int = 0, is_drum: bool = False) -> Part:
         """A part without notes."""
-        none = dict.fromkeys(_NOTES, _NO_INTS)
-        return trusted(cls, name=name, program=program, is_drum=is_drum, **none)
+        return trusted(
+            cls,
+            name=name,
+            program=program,
+            is_drum=is_drum,
+            onset_ticks=NO_INTS,
+            duration_ticks=NO_INTS,
+            pitch=NO_INTS,
+            velocity=NO_INTS,
+        )
 
     def with_notes(
         self,
@@ -102,12 +81,14 @@ class Part(_Arrays):
         velocity: ArrayLike,
     ) -> Part:
         """The same part with other notes."""
+        columns = (onset_ticks, duration_ticks, pitch, velocity)
+        onset, duration, pitches, velocities = (np.asarray(column) for column in columns)
         return replace(
             self,
-            onset_ticks=np.asarray(onset_ticks),
-            duration_ticks=np.asarray(duration_ticks),
-            pitch=np.asarray(pitch),
-            velocity=np.asarray(velocity),
+            onset_ticks=onset,
+            duration_ticks=duration,
+            pitch=pitches,
+            velocity=velocities,
         )
 
     def without_notes(self) -> Part:
@@ -116,7 +97,8 @@ class Part(_Arrays):
 
     def take(self, which: NDArray[Any]) -> Part:
         """The part with these of its notes only."""
-        return self.with_notes(*(getattr(self, name)[which] for name in _NOTES))
+        names = ("onset_ticks", "duration_ticks", "pitch", "velocity")
+        return self.with_notes(*(getattr(self, name)[which] for name in names))
 
     def with_others(self, other: Part) -> Part:
         """The part with the notes of another one added, which win where both sound one pitch."""
@@ -130,8 +112,9 @@ class Part(_Arrays):
             free[mine] = (at < 0) | (self.onset_ticks[mine] >= until)
         if not free.all():
             return self.take(free).with_others(other)
+        names = ("onset_ticks", "duration_ticks", "pitch", "velocity")
         onset, duration, pitches, velocity = (
-            np.concatenate([getattr(self, name), getattr(other, name)]) for name in _NOTES
+            np.concatenate([getattr(self, name), getattr(other, name)]) for name in names
         )
         keep, duration, _ = resolve_overlaps(onset, duration, pitches)
         return self.with_notes(onset[keep], duration[keep], pitches[keep], velocity[keep])
@@ -143,83 +126,7 @@ class Part(_Arrays):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Tempo(_Arrays):
-    """The tempo map: from `ticks[i]` on a quarter lasts `us_per_quarter[i]` microseconds."""
-
-    ticks: Ints
-    us_per_quarter: Ints
-
-    def __post_init__(self) -> None:
-        _freeze_map(self, "ticks", "us_per_quarter")
-
-    @classmethod
-    def constant(cls, qpm: float = 120.0) -> Tempo:
-        """One tempo throughout, in quarters a minute."""
-        return cls(ticks=_freeze([0]), us_per_quarter=_freeze([round(60e6 / qpm)]))
-
-    @property
-    def qpm(self) -> NDArray[np.float64]:
-        """Quarters a minute, one for each entry."""
-        return 60e6 / self.us_per_quarter
-
-    def seconds(self, ticks: ArrayLike, ticks_per_quarter: int) -> NDArray[np.float64]:
-        """Time in seconds of each tick. Shape as given."""
-        at = np.asarray(ticks, dtype=np.int64)
-        pace = self.us_per_quarter / 1e6 / ticks_per_quarter
-        starts = np.concatenate([[0.0], np.cumsum(np.diff(self.ticks) * pace[:-1])])
-        i = np.clip(np.searchsorted(self.ticks, at, side="right") - 1, 0, None)
-        return np.asarray(starts[i] + (at - self.ticks[i]) * pace[i])
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Meter(_Arrays):
-    """The meter map: from `ticks[i]` on bars are `numerator[i]`/`denominator[i]`."""
-
-    ticks: Ints
-    numerator: Ints
-    denominator: Ints
-
-    def __post_init__(self) -> None:
-        _freeze_map(self, "ticks", "numerator", "denominator")
-
-    @classmethod
-    def constant(cls, numerator: int = 4, denominator: int = 4) -> Meter:
-        """One meter throughout."""
-        return cls(
-            ticks=_freeze([0]), numerator=_freeze([numerator]), denominator=_freeze([denominator])
-        )
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Key(_Arrays):
-    """Key signatures: from `ticks[i]` on `fifths[i]` sharps (flats if negative), minor or not."""
-
-    ticks: Ints
-    fifths: Ints
-    minor: Ints
-
-    def __post_init__(self) -> None:
-        _freeze_map(self, "ticks", "fifths", "minor")
-
-    @classmethod
-    def none(cls) -> Key:
-        """No key signature."""
-        return cls(ticks=_freeze([]), fifths=_freeze([]), minor=_freeze([]))
-
-
-def _freeze_map(owner: Any, *names: str) -> None:
-    """Sort a map by tick; of several entries at one tick the last one counts."""
-    columns = [np.asarray(getattr(owner, name), dtype=np.int64).reshape(-1) for name in names]
-    order = np.argsort(columns[0], kind="stable")
-    ticks = columns[0][order]
-    last = np.append(np.diff(ticks) != 0, True)[: len(ticks)]
-    columns = [column[order][last] for column in columns]
-    for name, column in zip(names, columns, strict=True):
-        object.__setattr__(owner, name, _freeze(column))
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Song(_Arrays):
+class Song(Arrays):
     """One piece: parts, meter map, tempo map, key signatures and length, all in ticks."""
 
     ticks_per_quarter: int = 480
@@ -236,9 +143,9 @@ class Song(_Arrays):
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "end_ticks", max(int(self.end_ticks), last))
         if not len(self.tempo.ticks) or self.tempo.ticks[0] > 0:
-            object.__setattr__(self, "tempo", _from_zero(self.tempo, Tempo.constant()))
+            object.__setattr__(self, "tempo", from_zero(self.tempo, Tempo.constant()))
         if not len(self.meter.ticks) or self.meter.ticks[0] > 0:
-            object.__setattr__(self, "meter", _from_zero(self.meter, Meter.constant()))
+            object.__setattr__(self, "meter", from_zero(self.meter, Meter.constant()))
 
     @classmethod
     def new(
@@ -303,16 +210,6 @@ class Song(_Arrays):
         from musicvae.rolls import to_roll
 
         return to_roll(Bars.from_song(self).at(steps_per_quarter))
-
-
-def _from_zero(entries: Any, default: Any) -> Any:
-    """A map that starts at tick 0: the default holds until the first entry."""
-    return type(default)(
-        **{
-            name: np.concatenate([value, getattr(entries, name)])
-            for name, value in vars(default).items()
-        }
-    )
 
 
 def resolve_overlaps(

@@ -9,15 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strategies import songs
 
-from musicvae.alignment import align
 from musicvae.alignment.features import N_FEATURES, Heard, features
 from musicvae.alignment.grids import fit_grid
 from musicvae.alignment.meters import CHANGE, LENGTHS, Hearing
 from musicvae.alignment.network import METERS, listen, weights
 from musicvae.alignment.phase import resultants, track
 from musicvae.alignment.warp import Warp
-from musicvae.grid import grid_of
-from musicvae.song import Meter, Part, Song
+from musicvae.song import Song
 
 # -- warps ----------------------------------------------------------------------------------------
 

@@ -15,7 +15,7 @@ import musicvae
 ROOT = Path(musicvae.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("files", "song", "config", "options"),
+    ("files", "song", "maps", "config", "options"),
     ("grid", "bars", "keys", "alignment", "roles", "merging", "drums"),
     ("formats", "rolls", "windows", "parts"),
     ("corpora", "corruptions", "attributes", "metrics", "dynamics"),
@@ -31,6 +31,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Rooms of one floor that may know each other, and why.
 NEIGHBOURS = {
+    ("song", "maps"): "a song has a tempo, a meter and a key along its way",
     ("bars", "grid"): "bars are notes on a grid",
     ("alignment", "grid"): "which bars a meter map states, the grid knows",
     ("models", "dataset"): "a model takes the Batch that the dataset makes",

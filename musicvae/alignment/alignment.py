@@ -62,7 +62,7 @@ class Alignment:
 
 
 def align(song: Song, *, as_written: bool = False) -> Alignment:
-    """Find the bar lines of a song; `as_written` takes those that its file states.
+    """Find the bar lines of a song; `as_written` takes its file at its word, grid and bars.
 
     The song's notes stay where they are in seconds. A performance without a grid is aligned as
     well as can be: whether to use it is for the caller to say, by `fit.gridded`.
@@ -73,11 +73,11 @@ def align(song: Song, *, as_written: bool = False) -> Alignment:
     tpq = song.ticks_per_quarter
     fit = fit_grid(notes.onset / tpq, tpq, drums_alone=bool(notes.is_drum.all()))
     if as_written:
-        fit = replace(fit, warp=_NO_GRID.warp)
+        fit = replace(fit, warp=_NO_GRID.warp, gridded=True)
         return Alignment(song=song, original=song, fit=fit, choice=Choice.as_stated(1.0))
     moved = fit.warp.apply(song)
     if not fit.warp.is_identity:
-        moved = replace(moved, meter=_snapped(moved.meter, tpq))
+        moved = replace(moved, meter=_meter_of(_snapped(song.meter, fit, tpq), tpq))
     grid = grid_of(moved, CELLS_PER_QUARTER)
     hearing, first = _listen(notes, fit, tpq)
     tidied = _tidied(moved.meter, tpq)
@@ -146,15 +146,21 @@ def _meter_of(events: list[tuple[int, int, int]], tpq: int) -> Meter:
 
     What comes before the first event is a pickup of its meter, whole bars after it.
     """
-    cell, numerator, denominator = events[0]
-    full = max(4 * CELLS_PER_QUARTER * numerator // denominator, 1)
-    events = [(cell % full, numerator, denominator), *(e for e in events[1:] if e[0] > cell % full)]
+    if len(events) > 1 and events[1][0] - events[0][0] <= _cells(events[0]) < _cells(events[1]):
+        events = events[1:]  # a pickup follows from the meter after it
+    first = events[0][0] % _cells(events[0])
+    events = [(first, *events[0][1:]), *(event for event in events[1:] if event[0] > first)]
     at = [round(cell * tpq / CELLS_PER_QUARTER) for cell, _, _ in events]
     meters = [event[1:] for event in events]
     if at[0]:
         at, meters = [0, *at], [meter_lasting(at[0], tpq), *meters]
     numerators, denominators = np.array(meters, np.int64).T
     return Meter(ticks=np.array(at), numerator=numerators, denominator=denominators)
+
+
+def _cells(event: tuple[int, int, int]) -> int:
+    """Cells of a bar from a change of meter."""
+    return max(4 * CELLS_PER_QUARTER * event[1] // event[2], 1)
 
 
 def _inferred(path: Path, first: int) -> list[tuple[int, int, int]]:
@@ -165,11 +171,12 @@ def _inferred(path: Path, first: int) -> list[tuple[int, int, int]]:
     return [(int(c), n, d) for c, (n, d) in zip(cells, pairs, strict=True)]
 
 
-def _snapped(meter: Meter, tpq: int) -> Meter:
-    """A meter map whose changes fall on cells."""
-    cells = np.floor(meter.ticks * (CELLS_PER_QUARTER / tpq) + 0.5)
-    ticks = np.round(cells * (tpq / CELLS_PER_QUARTER)).astype(np.int64)
-    return Meter(ticks=ticks, numerator=meter.numerator, denominator=meter.denominator)
+def _snapped(meter: Meter, fit: GridFit, tpq: int) -> list[tuple[int, int, int]]:
+    """The changes of a stated meter map on the nearest cells of the song's own time."""
+    at = fit.warp.forward(meter.ticks) * (CELLS_PER_QUARTER / tpq)
+    cells = np.floor(at + 0.5).astype(np.int64)
+    columns = (cells.tolist(), meter.numerator.tolist(), meter.denominator.tolist())
+    return list(zip(*columns, strict=True))
 
 
 def _tidied(meter: Meter, tpq: int) -> Meter | None:
@@ -206,7 +213,7 @@ def _shifted(grid: Grid, shift: int) -> list[tuple[int, int, int]]:
     length, pairs = grid.length_ticks.tolist(), zip(grid.numerator, grid.denominator, strict=True)
     meters = [(int(n), int(d)) for n, d in pairs]
     events: list[tuple[int, int, int]] = []
-    i = int(grid.lead[0] > 0)  # a pickup follows from the meter after it
+    i = int(grid.lead[0] > 0)
     while i < len(meters):
         halves = i + 2 < len(meters) and length[i] + length[i + 1] == length[i + 2]
         meter = meters[i + 2] if halves else meters[i]

@@ -63,11 +63,13 @@ class Stated:
         """From a grid in the song's own time."""
         scale = CELLS_PER_QUARTER / grid.ticks_per_quarter
         lines = np.floor(grid.start_ticks * scale + 0.5).astype(np.int64) - first
-        codes, where = np.unique(grid.numerator * 1024 + grid.denominator, return_inverse=True)
-        index = np.array([meter_index(int(c) // 1024, int(c) % 1024) for c in codes])
-        meters = index[where.reshape(-1)]
+        pairs = zip(grid.numerator.tolist(), grid.denominator.tolist(), strict=True)
+        meters = np.array([meter_index(*pair) for pair in pairs], np.int64)
         alike = np.diff(grid.length_ticks) == 0
-        regular = (np.append(alike, False) | np.append(False, alike)) & (meters >= 0)
+        regular = np.zeros(len(grid), bool)
+        regular[1:] = alike
+        regular[:-1] |= alike
+        regular &= meters >= 0
         return cls(lines=lines[regular], meters=meters[regular])
 
     def within(self, hearing: Hearing) -> NDArray[np.bool_]:
@@ -126,7 +128,7 @@ def _limit(stated: Stated, lines: Ints, free: Path, limit: float) -> float:
 def _is_absurd(grid: Grid) -> bool:
     """Whether most bars are shorter than any that music is written in."""
     cells = grid.length_ticks * (CELLS_PER_QUARTER / grid.ticks_per_quarter)
-    return bool(np.mean(cells < SHORTEST) > 0.5)
+    return bool(np.count_nonzero(cells < SHORTEST) > 0.5 * len(cells))
 
 
 def _nested(stated: Ints, free: Ints) -> bool:

@@ -31,6 +31,7 @@ for _index, _pitches in enumerate(
 ):
     _DRUM_CLASS[list(_pitches)] = _index
 _N_DRUMS = 7
+_NO_PITCH = -999
 
 
 class Heard(NamedTuple):
@@ -59,12 +60,13 @@ def features(heard: Heard, n_cells: int) -> Floats:
     at = np.flatnonzero(every)
     out[0, at] = 1
     out[1] = np.log1p(every)
-    gap = np.log2(1 + np.diff(at, append=T)) / 5
+    gap = np.log2(1 + np.append(at[1:], T) - at) / 5
     out[2, at] = gap
     out[3, at[1:]] = gap[:-1]
-    loud = np.zeros(T, np.int64)
-    np.maximum.at(loud, heard.cell, heard.velocity)
-    out[4, at] = (loud[at] - heard.velocity.mean()) / 32 if len(at) else 0
+    if len(at):
+        loud = np.zeros(T, np.int64)
+        np.maximum.at(loud, heard.cell, heard.velocity)
+        out[4, at] = (loud[at] - heard.velocity.sum() / len(heard.velocity)) / 32
     out[17] = 1  # inside the piece: what lies around it is zero
     any_drum = bool(heard.is_drum.any())
     if any_drum:
@@ -82,18 +84,19 @@ def _tone_rows(heard: Heard, T: int, out: Floats) -> None:
     cell, length, pitch = heard.cell, heard.length, heard.pitch
     count = np.bincount(cell, minlength=T)
     at = np.flatnonzero(count)
-    low, high = np.full(T, 999), np.full(T, -1)
-    np.minimum.at(low, cell, pitch)
-    np.maximum.at(high, cell, pitch)
-    is_low, is_high = pitch == low[cell], pitch == high[cell]
+    outer = np.full((2, T), _NO_PITCH)  # the highest pitch; the lowest one, negative
+    np.maximum.at(outer[0], cell, pitch)
+    np.maximum.at(outer[1], cell, -pitch)
+    is_high, is_low = pitch == outer[0, cell], pitch == -outer[1, cell]
     longest = np.zeros((3, T))  # of all onsets, of the lowest, of the highest
     np.maximum.at(longest[0], cell, length)
     np.maximum.at(longest[1], cell[is_low], length[is_low])
     np.maximum.at(longest[2], cell[is_high], length[is_high])
     out[5:8, at] = np.log2(1 + longest[:, at]) / 5
-    bottom = low[at]
-    out[8, at] = np.minimum(bottom - _spread(low, np.minimum, 999)[at], 24) / 12
-    out[9, at] = np.minimum(_spread(high, np.maximum, -1)[at] - high[at], 24) / 12
+    edge = outer[:, at]
+    above, below = np.minimum(_around(outer)[:, at] - edge, 24) / 12
+    out[8, at], out[9, at] = below, above
+    bottom = -edge[1]
     step = np.abs(np.diff(bottom))
     out[10, at[1:]] = step == 0
     out[11, at[1:]] = (step == 5) | (step == 7)
@@ -103,32 +106,36 @@ def _tone_rows(heard: Heard, T: int, out: Floats) -> None:
     out[13] = first.reshape(n_parts, T).sum(0) / n_parts
 
     stop = np.minimum(cell + np.maximum(np.rint(length).astype(np.int64), 1), T)
-    tone = pitch % 12
-    edges = np.bincount(cell * 12 + tone, minlength=(T + 1) * 12)
-    edges -= np.bincount(stop * 12 + tone, minlength=(T + 1) * 12)
-    chroma = edges.reshape(T + 1, 12)[:T].cumsum(0, dtype=np.float32)  # (T, 12) notes sounding
-    sounding = chroma.sum(1)
+    tone = pitch % 12 * (T + 1)
+    edges = np.bincount(tone + cell, minlength=12 * (T + 1))
+    edges -= np.bincount(tone + stop, minlength=12 * (T + 1))
+    chroma = edges.reshape(12, T + 1)[:, :T].cumsum(1, dtype=np.float32)  # notes sounding
+    sounding = chroma.sum(0)
     out[14] = np.log1p(sounding) / 2
     out[15] = sounding < 0.5
     out[16] = np.log1p(np.maximum(sounding - count, 0)) / 2  # held over from before
     reach = _SPANS[-1]
-    total = np.zeros((T + 2 * reach + 1, 12), np.float32)  # running sum, silence on both sides
-    np.cumsum(chroma, axis=0, out=total[reach + 1 : T + reach + 1])
-    total[T + reach + 1 :] = total[T + reach]
-    here = total[reach : T + reach]
-    ahead = total[reach + _SPANS[0] : T + reach + _SPANS[0]] - here
-    for row, span in enumerate(_SPANS, start=18):
-        before = here - total[reach - span : T + reach - span]
-        after = total[reach + span : T + reach + span] - here
-        size = _dot(before, before) * _dot(after, after)
-        out[row] = 1 - _dot(before, after) / np.maximum(np.sqrt(size), 1e-9)
-    ahead /= np.maximum(np.sqrt(_dot(ahead, ahead)), 1e-9)[:, None]
+    total = np.zeros((12, T + 2 * reach + 1), np.float32)  # running sum, silence on both sides
+    np.cumsum(chroma, axis=1, out=total[:, reach + 1 : T + reach + 1])
+    total[:, T + reach + 1 :] = total[:, T + reach, None]
+    sounds = [_harmony(total, span) for span in _SPANS]
+    for row, (span, sound) in enumerate(zip(_SPANS, sounds, strict=True), start=18):
+        before, after = sound[:, reach - span : T + reach - span], sound[:, reach : T + reach]
+        out[row] = 1 - _dot(before, after)
+    ahead = sounds[0][:, reach : T + reach]
     for row, lag in enumerate(LAGS, start=18 + len(_SPANS)):
-        out[row, lag:] = _dot(ahead[lag:], ahead[: max(T - lag, 0)])
+        out[row, lag:] = _dot(ahead[:, lag:], ahead[:, : max(T - lag, 0)])
+
+
+def _harmony(total: Floats, span: int) -> Floats:
+    """Unit vectors of the pitch classes in so many cells from each one on, 0 in silence."""
+    sound = total[:, span:] - total[:, :-span]
+    sound /= np.maximum(np.sqrt(_dot(sound, sound)), 1e-9)
+    return sound
 
 
 def _dot(a: Floats, b: Floats) -> Floats:
-    return np.einsum("tp,tp->t", a, b)
+    return np.einsum("pt,pt->t", a, b)
 
 
 def _drum_rows(heard: Heard, out: Floats) -> None:
@@ -136,10 +143,11 @@ def _drum_rows(heard: Heard, out: Floats) -> None:
     np.maximum.at(out, (kind, heard.cell), (heard.velocity / 100).astype(np.float32))
 
 
-def _spread(values: Ints, extreme: np.ufunc, rest: int) -> Ints:
-    """The extreme of the cells from 8 before to 7 after each one."""
-    wide = np.full(len(values) + 15, rest)
-    wide[8 : len(values) + 8] = values
+def _around(values: Ints) -> Ints:
+    """The highest of the cells from 8 before to 7 after each one. Shape as given, `(n, T)`"""
+    n, T = values.shape
+    wide = np.full((n, T + 15), _NO_PITCH)
+    wide[:, 8 : T + 8] = values
     for width in (1, 2, 4, 8):
-        wide = extreme(wide[:-width], wide[width:])
+        wide = np.maximum(wide[:, :-width], wide[:, width:])
     return wide

@@ -14,6 +14,7 @@ LOOSE = 0.4  # tightness of a steady grid below which there is none
 LOOSE_DRUMS = 0.2  # the same for drums alone, which are played to a click or not at all
 LOOSE_DRIFT = 0.7  # tightness around a drifting grid below which there is none
 _MIN_ONSETS, _MIN_QUARTERS = 32, 16  # less than this is too little to judge
+_LONGEST_QUARTERS = 10_000  # a longer piece is not searched for a drift
 _NEGLIGIBLE = 1 / 80  # of a quarter: a smaller shift changes no cell
 _CELL = 0.25  # quarters
 
@@ -49,14 +50,14 @@ def fit_grid(onset_quarters: Reals, ticks_per_quarter: int, *, drums_alone: bool
     steady = max(at4, at12, strength[8])
     ternary = at12 > at4 + 0.05
     fit, drift = steady, None
-    if steady < STEADY and len(onset_quarters) > 1:
+    if steady < STEADY and 1 < onset_quarters[-1:].sum() < _LONGEST_QUARTERS:
         found = {k: track(onset_quarters, k) for k in (BINARY, TERNARY)}
         k = TERNARY if found[TERNARY].tightness > found[BINARY].tightness + 0.05 else BINARY
         if found[k].tightness > max(steady + 0.15, 0.6):
             drift, fit, ternary = found[k], found[k].tightness, k == TERNARY
-    few = len(np.unique(np.round(onset_quarters * 16))) < _MIN_ONSETS
+    few = 1 + np.count_nonzero(np.diff(np.round(onset_quarters * 16))) < _MIN_ONSETS
     short = few or onset_quarters[-1] - onset_quarters[0] < _MIN_QUARTERS
-    limit = LOOSE_DRIFT if drift else LOOSE_DRUMS if drums_alone else LOOSE
+    limit = LOOSE_DRUMS if drums_alone else LOOSE_DRIFT if drift else LOOSE
     if drift is None:
         offset = _steady_offset(onset_quarters, R, ternary)
         warp = _shift(offset, onset_quarters, ticks_per_quarter)

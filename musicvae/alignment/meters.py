@@ -8,7 +8,7 @@ path is found exactly, by dynamic programming over (cell, meter).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,20 +60,18 @@ class Hearing:
         gain = self.odds[:, None] + self.bar_scores
         pad = int(LENGTHS.max())
         best = np.full((T + pad, M), -np.inf)  # ends with the bar that begins at this cell
-        came = np.zeros((T, M), np.int64)  # the meter of the bar before, itself if none
+        flat = best.reshape(-1)
         column = np.arange(M)
-        opening = np.where(np.arange(T)[:, None] < LENGTHS, 0.0, -np.inf)
+        bar_ago = (np.arange(T)[:, None] + pad - LENGTHS) * M + column  # where the bar before ends
+        opening = np.where(np.arange(pad)[:, None] < LENGTHS, 0.0, -np.inf)
         for begin in range(0, T, _BLOCK):
-            rows = np.arange(begin, min(begin + _BLOCK, T))
-            before = best[rows[:, None] + pad - LENGTHS, column]  # (block, M), by meter before
-            any_meter = before.argmax(1)
-            other = before[np.arange(len(rows)), any_meter, None] - CHANGE
-            stay = before >= other
-            came[rows] = np.where(stay, column, any_meter[:, None])
-            on = np.where(stay, before, other)
-            first = opening[rows] > on
-            came[rows] = np.where(first, -1, came[rows])
-            best[rows + pad] = gain[rows] + np.where(first, opening[rows], on)
+            end = min(begin + _BLOCK, T)
+            before = flat[bar_ago[begin:end]]  # (block, M), by meter before
+            on = np.maximum(before, before.max(1, keepdims=True) - CHANGE)
+            if begin < pad:
+                on = np.maximum(on, opening[begin:end])
+            np.add(gain[begin:end], on, out=best[begin + pad : end + pad])
+        came = _came(flat[bar_ago], opening)
         # The last bar line lies less than one bar before the end.
         late = np.arange(T)[:, None] >= T - LENGTHS
         final = np.where(late, best[pad:], -np.inf)
@@ -103,6 +101,20 @@ class Hearing:
         return np.where(inside, each, 0).sum(0)
 
 
+def _came(before: NDArray[np.float64], opening: NDArray[np.float64]) -> Ints:
+    """By which meter each cell and meter is reached best, -1 if nothing comes before it. `(T, M)`
+
+    `before` `(T, M)` is the best there is up to this cell by a last bar of each meter.
+    """
+    any_meter = before.argmax(1)
+    other = before[np.arange(len(before)), any_meter, None] - CHANGE
+    came = np.where(before >= other, np.arange(before.shape[1]), any_meter[:, None])
+    on, first = np.maximum(before, other)[: len(opening)], opening[: len(before)]
+    came[: len(opening)][first > on] = -1
+    return came
+
+
+@lru_cache(maxsize=1024)
 def meter_index(numerator: int, denominator: int) -> int:
     """The place in `METERS` of this meter, else of the likeliest one that lasts as long, or -1."""
     name = f"{numerator}/{denominator}"

@@ -47,15 +47,17 @@ def listen(rows: Floats, net: Weights) -> tuple[Floats, Floats]:
     Q = -(-T // CELLS_PER_QUARTER)
     quarters = np.zeros((Q * CELLS_PER_QUARTER, n_features), np.float32)
     quarters[:T] = rows
-    h = quarters.reshape(Q, -1) @ net["in.w"]  # (Q, H)
-    h = np.maximum(h + net["in.b"], 0)
-    H = h.shape[1]
+    H, reach = net["in.b"].size, max(DILATIONS)
+    line = np.zeros((Q + 2 * reach, H), np.float32)  # with silence on both sides
+    h = line[reach : reach + Q]
+    wide, step = np.empty((Q, 3 * H), np.float32), np.empty((Q, H), np.float32)
+    np.maximum(quarters.reshape(Q, -1) @ net["in.w"] + net["in.b"], 0, out=h)
     for i, dilation in enumerate(DILATIONS):
-        wide = np.zeros((Q, 3 * H), np.float32)
-        wide[dilation:, :H] = h[: max(Q - dilation, 0)]
-        wide[:, H : 2 * H] = h
-        wide[: max(Q - dilation, 0), 2 * H :] = h[dilation:]
-        h += np.maximum(wide @ net[f"conv.{i}.w"] + net[f"conv.{i}.b"], 0)
+        before, after = reach - dilation, reach + dilation
+        np.concatenate([line[before : before + Q], h, line[after : after + Q]], axis=1, out=wide)
+        np.matmul(wide, net[f"conv.{i}.w"], out=step)
+        step += net[f"conv.{i}.b"]
+        h += np.maximum(step, 0, out=step)
         if i in CONTEXTS:
             name = f"context.{CONTEXTS.index(i)}"
             whole = np.concatenate([h.mean(0), (h * h).mean(0)])

@@ -27,16 +27,16 @@ def resultants(quarter: Reals) -> dict[int, complex]:
     """Mean phasor of onsets, in quarters, at 1, 2, 3, 4, 6, 8 and 12 a quarter."""
     if not len(quarter):
         return dict.fromkeys((1, 2, 3, 4, 6, 8, 12), 0j)
-    one = np.exp(2j * np.pi * quarter)
-    two = one * one
-    three, four = two * one, two * two
-    six = three * three
-    return {
-        k: complex(z.mean())
-        for k, z in (
-            (1, one), (2, two), (3, three), (4, four), (6, six), (8, four * four), (12, six * six)
-        )
-    }  # fmt: skip
+    z = np.empty((7, len(quarter)), np.complex128)
+    one, two, three, four, six, eight, twelve = z
+    np.exp(2j * np.pi * quarter, out=one)
+    np.multiply(one, one, out=two)
+    np.multiply(two, one, out=three)
+    np.multiply(two, two, out=four)
+    np.multiply(three, three, out=six)
+    np.multiply(four, four, out=eight)
+    np.multiply(six, six, out=twelve)
+    return dict(zip((1, 2, 3, 4, 6, 8, 12), z.mean(1).tolist(), strict=True))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

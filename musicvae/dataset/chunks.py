@@ -29,6 +29,7 @@ from musicvae.dataset.sandboxed import still_at_work
 from musicvae.dataset.tally import Tally
 from musicvae.dataset.walk import shown
 from musicvae.errors import ReadError
+from musicvae.formats import load
 from musicvae.options import ReadOptions
 
 Intake = Callable[[bytes, str, ReadOptions], StoredSong]
@@ -53,9 +54,9 @@ class Reader:
         still_at_work()
         path = shown(name)
         try:
-            content = Path(self.root, name).read_bytes()
-        except OSError as error:
-            return skipped_row(path, NO_DIGEST, _clean(error.strerror or str(error)).lower())
+            content = load(Path(self.root, name))
+        except ReadError as error:
+            return skipped_row(path, NO_DIGEST, _clean(error.reason))
         digest = hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
         if known := earlier(self.out, self.settings).row(digest):
             return known | {"path": path}

@@ -11,6 +11,7 @@ from typing import Any
 from musicvae.dataset import sandbox
 from musicvae.dataset.examine import Examined, examine
 from musicvae.errors import ReadError
+from musicvae.formats import load
 from musicvae.options import ReadOptions
 
 
@@ -35,9 +36,7 @@ def inspected(path: Path, options: ReadOptions) -> bytes:
 def inspect_file(path: Path, options: ReadOptions) -> dict[str, Any]:
     """What is seen in one file: `ok` and, where there is a song in it, all that was found."""
     try:
-        seen = examine(path.read_bytes(), path, options)
-    except OSError as error:
-        return {"ok": False, "reason": (error.strerror or str(error)).lower()}
+        seen = examine(load(path), path, options)
     except ReadError as error:
         return {"ok": False, "reason": error.reason, "hint": error.hint}
     declined = "" if options.ungridded else seen.alignment.fit.decline

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -14,6 +15,12 @@ from musicvae.dataset.rows import Row
 _KINDS = 500  # different reasons or warnings that are told apart
 _OTHERS = "others"
 _EXAMPLES = 3
+_NUMBER = re.compile(r"(?<![\w.])-?[0-9][0-9,]*(?:\.[0-9]+)?(?![\w/])")
+
+
+def alike(words: str) -> str:
+    """A reason or warning with its numbers left open, so that those of one kind count as one."""
+    return _NUMBER.sub("N", words)
 
 
 @dataclass(kw_only=True)
@@ -31,18 +38,20 @@ class Tally:
     merged: int = 0
     """Notes that fell onto another of their part and pitch."""
     reasons: Counter[str] = field(default_factory=Counter)
-    """Skipped files by reason."""
+    """Skipped files by reason, whatever the numbers in it."""
     parts: Counter[str] = field(default_factory=Counter)
     """Parts by role."""
     bars_by_reason: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
+    """Files by what was odd about them, whatever the numbers in it."""
     examples: dict[str, list[str]] = field(default_factory=dict)
     """The first few files of each reason."""
 
     def count(self, row: Row) -> None:
         """Add one file."""
         self.files += 1
-        if (reason := row["reason"]) is not None:
+        if row["reason"] is not None:
+            reason = alike(row["reason"])
             self.reasons[reason] += 1
             if len(some := self.examples.setdefault(reason, [])) < _EXAMPLES:
                 some.append(row["path"])
@@ -60,7 +69,7 @@ class Tally:
         facts = json.loads(row["facts"])
         self.parts.update(part["role"] for part in facts.get("parts", ()))
         self.bars_by_reason.update(facts.get("bars", {}))
-        self.warnings.update(facts.get("warnings", ()))
+        self.warnings.update({alike(warning) for warning in facts.get("warnings", ())})
 
     def add(self, other: Tally) -> None:
         """Add the sums over other files, which come after these."""

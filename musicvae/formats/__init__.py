@@ -17,8 +17,9 @@ from musicvae.song import Song
 
 __all__ = ["SUFFIXES", "Reading", "examine", "load", "read"]
 
-SUFFIXES = (*midi.SUFFIXES, ".musicxml", ".mxl", ".xml", ".abc", ".krn")
-"""What songs are called; only for choosing files of a folder, never for reading them."""
+SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".musicxml", ".mxl", ".xml", ".abc", ".krn")
+"""What songs are usually called; only to choose files of a folder, never to judge what they are."""
+
 _AS_USUAL = ReadOptions()
 _GIVE = "give MIDI, MusicXML, ABC or Humdrum"
 
@@ -34,9 +35,9 @@ def examine(
     if kind in ("midi", "rmid"):
         return midi.examine(content, path, options)
     if kind in ("musicxml", "mxl", "abc", "humdrum"):
-        from musicvae.formats.score import examine as examine_score
+        from musicvae.formats import score
 
-        return examine_score(content, path, options)
+        return score.examine(content, path, options)
     what = describe(content)
     reason = "empty file" if kind == "empty" else f"not a MIDI file or score{what and ': '}{what}"
     raise ReadError(path, reason, _GIVE)

@@ -28,7 +28,6 @@ from musicvae.song import Part, Song
 if TYPE_CHECKING:
     import pretty_midi
 
-SUFFIXES = (".mid", ".midi", ".kar", ".rmi")
 DRUM_CHANNEL = 9
 _AS_USUAL = ReadOptions()
 _MELODIC = [c for c in range(16) if c != DRUM_CHANNEL]

@@ -9,11 +9,15 @@ from musicvae.song import Song
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """A song as its file tells it; `kind` names the format, `warnings` are one line each."""
+    """A song as its file tells it; `kind` names the format, `warnings` are one line each.
+
+    `measured` says that its bars are those of a score, which no one needs to ask the music for.
+    """
 
     song: Song
     kind: str
     warnings: tuple[str, ...] = ()
+    measured: bool = False
 
 
 def many(count: int, what: str) -> str:

@@ -69,7 +69,7 @@ def examine(content: bytes, path: str | Path, options: ReadOptions) -> Reading:
         said.append(f"notes that overlap on one pitch, joined or cut: {laid.overlapping}")
     if laid.rounded:
         said.append("rhythms too fine for MIDI's ticks, rounded to 1/480 of a quarter")
-    return Reading(song=laid.song, kind=sheet.kind, warnings=tuple(said))
+    return Reading(song=laid.song, kind=sheet.kind, warnings=tuple(said), measured=True)
 
 
 def sheet_of(content: bytes, path: str | Path, *, merge: bool) -> Sheet:

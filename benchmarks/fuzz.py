@@ -1,0 +1,90 @@
+"""Many damaged files through `musicvae prepare`: every one must come to exactly one typed outcome.
+
+    python benchmarks/fuzz.py --files 20000 --seed 0
+
+Files are spoilt copies (bit flips, cuts, splices, swapped lengths, nasty events; see
+tests/mutations.py) of the MIDI in the data folder and of exported corpora, a share of them of
+scores. The run fails if the report does not account for every file, if a reader failed other than
+by saying what is wrong with a file, or if a process of readers grew without end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import resource
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from mutations import mutate
+
+from musicvae import corpora
+from musicvae.dataset import prepare
+
+DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+SCORES = 0.02  # share of files that are spoilt scores, which take music21 a thousand times longer
+LARGEST = 40_000  # bytes of a file to spoil
+
+
+def originals() -> tuple[list[bytes], list[bytes]]:
+    """MIDI files and scores to spoil."""
+    midi = [piece.midi for piece in corpora.pieces("chorales") if hasattr(piece, "midi")][:200]
+    midi += [p.read_bytes() for p in sorted(DATA.glob("bad-midi/**/*")) if p.is_file()]
+    midi += [p.read_bytes() for p in sorted(DATA.glob("freedoom/*.mid"))]
+    midi += [p.read_bytes() for p in sorted(DATA.glob("groove/**/*.mid"))[:100]]
+    scores = [p.read_bytes() for p in sorted(DATA.glob("lieder/**/*.mxl"))[:60]]
+    return [m for m in midi if len(m) <= LARGEST], [s for s in scores if len(s) <= LARGEST]
+
+
+def spoil(folder: Path, n: int, seed: int) -> None:
+    """Write `n` spoilt files."""
+    midi, scores = originals()
+    rng = np.random.default_rng(seed)
+    for i in range(n):
+        source = scores if scores and rng.random() < SCORES else midi
+        content = mutate(source[int(rng.integers(len(source)))], rng)
+        target = folder / f"{i // 1000:03d}" / f"{i:06d}.mid"
+        target.parent.mkdir(exist_ok=True)
+        target.write_bytes(content)
+
+
+def main() -> None:
+    """Spoil, prepare, count."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int)
+    args = parser.parse_args()
+    with tempfile.TemporaryDirectory() as place:
+        source, out = Path(place, "files"), Path(place, "out")
+        source.mkdir()
+        spoil(source, args.files, args.seed)
+        begin = time.perf_counter()
+        report = prepare(source, out, workers=args.workers)
+        took = time.perf_counter() - begin
+        skipped = json.loads((out / "report.json").read_text("utf-8"))["skipped"]
+    reasons = Counter(entry["reason"].split(":")[0].split("(")[0].strip() for entry in skipped)
+    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    print(f"{report.files:,} files: {report.kept:,} kept, {len(skipped):,} skipped, {took:.0f} s")
+    print(f"largest reader: {largest:.0f} MiB")
+    for reason, count in reasons.most_common(40):
+        print(f"{count:7,}  {reason}")
+    bad = [e for e in skipped if e["reason"].startswith("reader")]
+    for entry in bad[:20]:
+        print("!", entry["path"], entry["reason"])
+    late = [e for e in skipped if e["reason"].startswith(("took longer", "needs more"))]
+    for entry in late[:20]:
+        print("?", entry["path"], entry["reason"])
+    whole = report.files == args.files == report.kept + len(skipped)
+    print("every file has one outcome" if whole and not bad else "NOT every outcome is typed")
+    sys.exit(0 if whole and not bad else 1)
+
+
+if __name__ == "__main__":
+    main()
