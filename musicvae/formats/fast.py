@@ -30,6 +30,12 @@ _TELLING = re.compile(
     rb"|(?<=[\xf0-\xf6\xf8-\xfe])(?![\0-\x7f][\x80-\xff])|(?<=\xf7))",
     re.DOTALL,
 )
+_EXCLUSIVE = re.compile(rb"\xf0[\0-\x7f]++\xf7")
+# After the time of an event: type and size of a meta event, or a status.
+_NEXT = re.compile(
+    rb"[\x80-\xff]{0,3}+[\0-\x7f](?:\xff([\0-\x7f])([\0-\x7f])|([\x80-\xf0]))", re.DOTALL
+)
+_MOST_METAS = 64  # in a row, that are looked through for the next event with a status
 _NONE = np.zeros(0, np.int64)
 _ROW = np.dtype(
     {
@@ -68,7 +74,7 @@ def by_symusic(chunks: Chunks, path: str | Path) -> Found | None:
         return None
     if len(telling) > MAX_CHANGES:
         return None
-    if any(told[0] == 0xF0 and told[1] != len(told) - 2 for told in telling):
+    if any(told[0] == 0xF0 for told in telling) and not _exclusive_is_plain(content):
         return None
     pieces = [content[:_HEADER_BYTES]]
     for begin, end in chunks.tracks:
@@ -144,6 +150,22 @@ def _packs_as_rows() -> bool:
     if not isinstance(packed, bytes) or len(packed) != 4 + 2 * _ROW.itemsize:
         return False
     return np.frombuffer(packed[4:], _ROW).tolist() == values
+
+
+def _exclusive_is_plain(content: bytes) -> bool:
+    """Whether system exclusive messages end where they say, and no running status comes after."""
+    for message in _EXCLUSIVE.finditer(content):
+        if message[0][1] != len(message[0]) - 2:
+            return False
+        at = message.end()
+        for _ in range(_MOST_METAS):
+            event = _NEXT.match(content, at)
+            if not event or event[3] or event[1] == b"\x2f":
+                break
+            at = event.end() + event[2][0]
+        if not event or not (event[3] or event[1] == b"\x2f"):
+            return False
+    return True
 
 
 def _is_shuffled(entries: Sequence[tuple[int, ...]]) -> bool:
