@@ -74,6 +74,11 @@ def test_what_is_no_music_is_called_by_its_name(content: bytes, what: str) -> No
     assert what in str(caught.value)
 
 
+@pytest.mark.parametrize("piece", [b" \n", b"X:1\n", b"!!x\n", b"\n<", b"X: \t", b"<!--", b"**"])
+def test_text_without_an_end_is_told_at_once(piece: bytes) -> None:
+    assert kind_of(piece * (1 << 19)) == "unknown"
+
+
 def test_midi_after_other_bytes_is_looked_for_near_the_beginning() -> None:
     content = midi.to_bytes(chorale())
     assert kind_of(bytes(4000) + content) == "midi"

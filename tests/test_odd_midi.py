@@ -91,6 +91,7 @@ def test_the_fast_reader_knows_what_it_cannot_read() -> None:
     lost = (
         NOTE + hexed("00 90 40 40"),  # a note without an end
         NOTE + hexed("00 f0 05 7e 7f 09 01 f7 00 3c 40 00 3c 00"),  # running status after sysex
+        NOTE + hexed("00 f0 02 7e f7 00 ff 01 01 61 00 3c 40 00 3c 00"),  # and a text
         NOTE + hexed("00 f7 02 90 40 00 90 40 40 60 90 40 00"),  # an escape with data
         NOTE + hexed("00 ff 58 02 04 02"),  # a short time signature
         NOTE + hexed("00 ff 58 04 04 22 18 08"),  # a beat of 1/2^34
@@ -104,6 +105,7 @@ def test_the_fast_reader_knows_what_it_cannot_read() -> None:
         NOTE,
         NOTE + hexed("00 ff 51 03 05 f7 f0"),
         hexed("00 f0 05 7e 7f 09 01 f7 ") + NOTE,
+        hexed("00 f0 05 7e 7f 09 01 f7 00 ff 01 01 61") + NOTE,
         hexed("f0 00") + NOTE[1:],
     )
     for events in plain:
@@ -388,6 +390,18 @@ def test_more_notes_than_any_piece_has(monkeypatch: pytest.MonkeyPatch) -> None:
     for events in (NOTE * 100, NOTE * 100 + hexed("00 f4")):
         with pytest.raises(ReadError, match="100 notes, more than the 99"):
             read(smf(track(events)))
+
+
+def test_more_changes_than_anyone_would_write(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(limits, "MAX_CHANGES", 99)
+    for events in (TEMPO * 101, TEMPO * 101 + hexed("00 f4")):
+        with pytest.raises(ReadError, match="more than 99 changes"):
+            read(smf(track(NOTE, events)))
+
+
+def test_bytes_that_are_no_events_at_all() -> None:
+    with pytest.raises(ReadError, match="data bytes above 127 all over"):
+        read(smf(track(hexed("00 90 ff ff") * 2000)))
 
 
 def test_files_that_are_too_large(tmp_path: Path) -> None:

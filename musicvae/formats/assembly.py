@@ -20,7 +20,6 @@ from musicvae.song import Ints, Key, Meter, Part, Song, Tempo, resolve_overlaps,
 
 _MAX_DENOMINATOR = 64
 DEFAULT_TEMPO, DEFAULT_METER = (500_000,), (4, 4)  # until a file says otherwise
-_NONE = np.zeros(0, np.int64)
 _T = TypeVar("_T")
 
 
@@ -83,13 +82,13 @@ def _parts(found: Found, warnings: list[str]) -> tuple[tuple[Part, ...], int]:
         stop = onset + duration
         last = int(stop.max())
         part = np.repeat(np.arange(len(sizes)), sizes)
-        place = (part * (last + 1) + onset) * 128 + pitch
-        if not (place[1:] > place[:-1]).all():
+        in_turn = (stop[:-1] <= onset[1:]) | (part[1:] != part[:-1])
+        if not in_turn.all():
+            place = (part * (last + 1) + onset) * 128 + pitch
             order = np.argsort(place, kind="stable")
-            part, onset, duration, pitch, velocity, stop = (
-                column[order] for column in (part, onset, duration, pitch, velocity, stop)
+            part, onset, duration, pitch, velocity = (
+                column[order] for column in (part, onset, duration, pitch, velocity)
             )
-        if ((stop[:-1] > onset[1:]) & (part[1:] == part[:-1])).any():
             keep, duration, changed = resolve_overlaps(onset, duration, part * 128 + pitch)
             if changed:
                 told = f"{many(changed, 'overlapping note')} of one pitch cut short or left out"
@@ -151,7 +150,6 @@ def _entries(
 
 
 def _map(kind: type[_T], names: tuple[str, ...], entries: list[tuple[int, ...]]) -> _T:
-    columns = [np.array(column, np.int64) for column in zip(*entries, strict=True)]
-    for column in columns or [_NONE]:
-        column.setflags(write=False)
-    return trusted(kind, **dict(zip(names, columns or [_NONE] * len(names), strict=True)))
+    table = np.array(entries or np.zeros((0, len(names))), np.int64, order="F")
+    table.setflags(write=False)
+    return trusted(kind, **{name: table[:, i] for i, name in enumerate(names)})

@@ -17,6 +17,7 @@ import numpy as np
 
 from musicvae.errors import ReadError
 from musicvae.formats.chunks import Chunks
+from musicvae.formats.limits import check_changes
 from musicvae.formats.reading import many
 from musicvae.song import Ints
 
@@ -24,6 +25,8 @@ TRACK_NAME, LYRIC, MARKER, END, TEMPO, METER, KEY = 0x03, 0x05, 0x06, 0x2F, 0x51
 _KEPT = {TRACK_NAME, LYRIC, MARKER, TEMPO, METER, KEY}
 _DATA_BYTES = (2, 2, 2, 2, 1, 1, 2)  # of 0x8n, 0x9n, ... 0xEn
 _SYSTEM_DATA = {0xF1: 1, 0xF2: 2, 0xF3: 1}
+
+_MOST_DOUBTS = 1000  # in a track: then it is something else
 
 _TIME = rb"[\x80-\xff]{0,3}+[\x00-\x7f]"
 _EVENT = re.compile(
@@ -92,13 +95,13 @@ class _Walk:
     end: int = 0
     running: int = 0
     waited: int = 0
-    doubtful: bool = False
+    doubtful: int = 0
     ended: bool = False
 
     def track(self, at: int, end: int) -> None:
         """Walk the events from byte `at` to `end`."""
         before = len(self.begins)
-        self.end, self.running, self.waited, self.doubtful, self.ended = end, 0, 0, False, False
+        self.end, self.running, self.waited, self.doubtful, self.ended = end, 0, 0, 0, False
         while at < end and not self.ended:
             at = self._row(at) or self._single(at)
         if not self.ended:
@@ -154,7 +157,9 @@ class _Walk:
         data = content[at:stop]
         if max(data) >= 0x80:
             self._count("event", "{} with data bytes above 127, read as 127")
-            self.doubtful = True
+            self.doubtful += 1
+            if self.doubtful > _MOST_DOUBTS:
+                self._fail("data bytes above 127 all over")
         first, second = min(data[0], 127), min(data[-1], 127) if len(data) > 1 else 0
         self._wait()
         self.told[len(self.begins)] = (delta, status, first, second)
@@ -178,6 +183,7 @@ class _Walk:
         self.ended = kind == END
         if kind in _KEPT:
             data = self.content[at : at + size]
+            check_changes(len(self.metas), self.path)
             self.metas.append((len(self.sizes), len(self.begins) - 1, self.waited, kind, data))
         return at + size
 

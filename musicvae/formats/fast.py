@@ -16,7 +16,7 @@ import numpy as np
 
 from musicvae.formats.assembly import Found
 from musicvae.formats.chunks import END_OF_TRACK, Chunks
-from musicvae.formats.limits import check_counts
+from musicvae.formats.limits import MAX_CHANGES, check_counts
 from musicvae.song import Ints
 
 _HEADER_BYTES = 14
@@ -24,11 +24,18 @@ _HEADER_BYTES = 14
 # event with a status. Shorter and odd: entries that are not whole, other system messages (but
 # before an event with a status such a byte is taken for part of a delta time).
 _TELLING = re.compile(
-    rb"\xff(?:\x2f\0|\x51\x03.{3}|\x58\x04.[\0-\x06]..|\x59\x02..|[\x2f\x51\x58\x59])"
-    rb"|\xf0[\0-\x7f]++\xf7(?=[\x80-\xff]{0,3}+[\0-\x7f][\x80-\xff])"
-    rb"|[\xf0-\xf6\xf8-\xfe](?![\0-\x7f][\x80-\xff])|\xf7",
+    rb"[\xf0-\xff](?:"
+    rb"(?<=\xff)(?:\x2f\0|\x51\x03.{3}|\x58\x04.[\0-\x06]..|\x59\x02..|[\x2f\x51\x58\x59])"
+    rb"|(?<=\xf0)[\0-\x7f]++\xf7(?=[\x80-\xff]{0,3}+[\0-\x7f][\x80-\xff])"
+    rb"|(?<=[\xf0-\xf6\xf8-\xfe])(?![\0-\x7f][\x80-\xff])|(?<=\xf7))",
     re.DOTALL,
 )
+_EXCLUSIVE = re.compile(rb"\xf0[\0-\x7f]++\xf7")
+# After the time of an event: type and size of a meta event, or a status.
+_NEXT = re.compile(
+    rb"[\x80-\xff]{0,3}+[\0-\x7f](?:\xff([\0-\x7f])([\0-\x7f])|([\x80-\xf0]))", re.DOTALL
+)
+_MOST_METAS = 64  # in a row, that are looked through for the next event with a status
 _NONE = np.zeros(0, np.int64)
 _ROW = np.dtype(
     {
@@ -65,7 +72,9 @@ def by_symusic(chunks: Chunks, path: str | Path) -> Found | None:
     telling = _TELLING.findall(content)
     if telling.count(END_OF_TRACK) != len(chunks.tracks) or min(map(len, telling)) < 3:
         return None
-    if any(told[0] == 0xF0 and told[1] != len(told) - 2 for told in telling):
+    if len(telling) > MAX_CHANGES:
+        return None
+    if any(told[0] == 0xF0 for told in telling) and not _exclusive_is_plain(content):
         return None
     pieces = [content[:_HEADER_BYTES]]
     for begin, end in chunks.tracks:
@@ -141,6 +150,22 @@ def _packs_as_rows() -> bool:
     if not isinstance(packed, bytes) or len(packed) != 4 + 2 * _ROW.itemsize:
         return False
     return np.frombuffer(packed[4:], _ROW).tolist() == values
+
+
+def _exclusive_is_plain(content: bytes) -> bool:
+    """Whether system exclusive messages end where they say, and no running status comes after."""
+    for message in _EXCLUSIVE.finditer(content):
+        if message[0][1] != len(message[0]) - 2:
+            return False
+        at = message.end()
+        for _ in range(_MOST_METAS):
+            event = _NEXT.match(content, at)
+            if not event or event[3] or event[1] == b"\x2f":
+                break
+            at = event.end() + event[2][0]
+        if not event or not (event[3] or event[1] == b"\x2f"):
+            return False
+    return True
 
 
 def _is_shuffled(entries: Sequence[tuple[int, ...]]) -> bool:

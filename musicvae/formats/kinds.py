@@ -11,8 +11,7 @@ _JUNK = 4096  # what may stand before the MIDI itself: a MacBinary header, an HT
 _MIDI = re.compile(rb"MThd\0\0\0")
 _XML = re.compile(rb"\s*<(?:\?xml|!DOCTYPE|!--|score-)")
 _SCORE = re.compile(rb"<score-(?:partwise|timewise)\b")
-_ABC = re.compile(rb"^X:[ \t]*\d.*?^K:", re.MULTILINE | re.DOTALL)
-_HUMDRUM = re.compile(rb"(?:!![^\n]*\n|\s*\n)*\*\*[a-z]")
+_TUNE, _TUNE_KEY = re.compile(rb"^X:[ \t]*+\d", re.MULTILINE), re.compile(rb"^K:", re.MULTILINE)
 _OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), name)
     for pattern, name in (
@@ -42,9 +41,9 @@ def kind_of(content: bytes) -> str:
     if head is not None:
         if _XML.match(head):
             return "musicxml" if _SCORE.search(head) else "unknown"
-        if _HUMDRUM.match(head):
+        if _is_humdrum(head):
             return "humdrum"
-        if _ABC.search(head):
+        if (tune := _TUNE.search(head)) and _TUNE_KEY.search(head, tune.end()):
             return "abc"
     return "midi" if midi_start(content) >= 0 else "unknown"
 
@@ -65,6 +64,13 @@ def _as_text(head: bytes) -> bytes | None:
     if head[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return head[: len(head) // 2 * 2].decode("utf-16", "replace").encode()
     return None if b"\0" in head else head.removeprefix(b"\xef\xbb\xbf").replace(b"\r", b"\n")
+
+
+def _is_humdrum(head: bytes) -> bool:
+    """Whether the first line that is no comment names interpretations, such as ``**kern``."""
+    lines = (line for line in head.split(b"\n") if line.strip() and not line.startswith(b"!!"))
+    first = next(lines, b"")
+    return first.startswith(b"**") and first[2:3].isalpha()
 
 
 def _holds_a_score(content: bytes) -> bool:

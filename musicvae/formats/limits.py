@@ -18,6 +18,9 @@ MAX_NOTES = 1_000_000
 """A pianist playing ten notes a second needs a day for so many."""
 MAX_PARTS = 1_000
 """Tracks with notes in them, one more for each program. A full orchestra needs about forty."""
+MAX_CHANGES = 100_000
+"""Changes of tempo, meter and key, with names, lyrics and marks. A tempo map drawn by hand has some
+thousand."""
 MAX_QUARTERS = 100_000
 """Length of a piece: fourteen hours at 120 quarters a minute."""
 MAX_SILENCE_QUARTERS = 128
@@ -39,6 +42,13 @@ def check_counts(notes: int, parts: int, path: str | Path) -> None:
     if parts > MAX_PARTS:
         reason = f"{parts:,} parts, more than the {MAX_PARTS:,} that are read"
         raise ReadError(path, reason, "leave it out, or merge its tracks")
+
+
+def check_changes(changes: int, path: str | Path) -> None:
+    """Raises `ReadError` for more changes of tempo, meter and key than anyone would write."""
+    if changes > MAX_CHANGES:
+        reason = f"more than {MAX_CHANGES:,} changes of tempo, meter or key"
+        raise ReadError(path, reason, "leave it out, or export it again")
 
 
 def check_length(ticks: int, ticks_per_quarter: int, path: str | Path) -> None:
