@@ -14,7 +14,7 @@ import argparse
 import zlib
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from sys import path as import_path
 
@@ -26,7 +26,7 @@ from bar_lines import chosen, f1
 from known_bars import CORPORA, DAMAGES, Known, damaged
 
 from musicvae.alignment import choose
-from musicvae.alignment.alignment import Alignment, Attempt, attempt
+from musicvae.alignment.alignment import Attempt
 from musicvae.grid import grid_of
 
 WHOLE = 8.0  # damaged songs that a whole one counts for
@@ -53,23 +53,21 @@ def outcome(job: tuple[Known, str]) -> Outcome | None:
     if worse is None:
         return None
     song, truths = worse
-    tried = attempt(song)
-    case, stated = tried.case, tried.stated
-    if choose.is_absurd(tried.grid) or len(case.free.lines) < 2 or not len(stated.lines):
+    tried = Attempt.of(song)
+    case = tried.case
+    if case.absurd or case.too_short or not len(case.stated.lines):
         return None
-    loss = case.loss(case.hearing.score(stated.lines, stated.meters))
-    shift, score = choose.best_shift(case.hearing, stated)
+    shift, score = choose.best_shift(case)
     choices = (
         choose.Choice.as_stated(1.0),
         choose.Choice(source="shifted", confidence=1.0, reason="", shift=shift),
         choose.Choice(source="inferred", confidence=1.0, reason="", path=case.free),
     )
-    inside = stated.lines[stated.within(case.hearing)]
     return Outcome(
         corpus=one.corpus,
         damage=damage,
-        stated=case.evidence(loss, inside),
-        shifted=case.evidence(case.loss(score), stated.lines + shift) if shift else None,
+        stated=case.evidence_stated(case.stated),
+        shifted=case.evidence(case.stated.lines + shift, score) if shift else None,
         found=case.evidence_found(shifted=False),
         f1=tuple(judged(tried, choice, truths) for choice in choices),  # type: ignore[arg-type]
     )
@@ -77,7 +75,7 @@ def outcome(job: tuple[Known, str]) -> Outcome | None:
 
 def judged(tried: Attempt, choice: choose.Choice, truths: list[np.ndarray]) -> float:
     """F1 of the bar lines of one choice."""
-    aligned: Alignment = tried.as_chosen(choice)
+    aligned = tried.as_chosen(choice)
     grid, song = grid_of(aligned.song, 24), aligned.original
     found = aligned.seconds(grid.start_ticks[int(len(grid) > 0 and grid.lead[0] > 0) :])
     last = max(int(part.onset_ticks[-1]) for part in song.parts if len(part))
@@ -117,11 +115,13 @@ def main() -> None:
         as_stated, shifted, inferred = one.f1
         whole = one.damage == DAMAGES[0]
         best = max(shifted, inferred)
-        counts = WHOLE * (abs(as_stated - best) + CERTAIN) if whole else abs(as_stated - best) + 0.05
+        counts = (
+            WHOLE * (abs(as_stated - best) + CERTAIN) if whole else abs(as_stated - best) + 0.05
+        )
         add("STATED", one.stated, as_stated >= best - 0.02, counts)
         if one.shifted:
             add("SHIFTED", one.shifted, shifted >= inferred, abs(shifted - inferred) + 0.01)
-            add("FOUND", replace(one, found=one.found | {"shifted": 1.0}).found, shifted > 0.9, 1.0)
+            add("FOUND", one.found | {"shifted": 1.0}, shifted > 0.9, 1.0)
         add("FOUND", one.found, inferred > 0.9, 1.0)
     for kind in ("STATED", "SHIFTED", "FOUND"):
         print(f"{kind} = {fitted(rows[kind], right[kind], weight[kind])}")

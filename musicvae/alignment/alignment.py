@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.alignment.choose import Choice, choose
+from musicvae.alignment.choose import Case, Choice, Stated, choose, is_absurd
 from musicvae.alignment.features import CELLS_PER_QUARTER, Heard, features
 from musicvae.alignment.grids import GridFit, fit_grid
-from musicvae.alignment.meters import Hearing, Path
-from musicvae.alignment.network import METERS, listen, weights
-from musicvae.grid import Grid, grid_of, meter_lasting
+from musicvae.alignment.meters import Hearing
+from musicvae.alignment.network import listen, weights
+from musicvae.alignment.signatures import changes_of, meter_of, shifted, snapped, tidied
+from musicvae.grid import Grid, grid_of
 from musicvae.song import Ints, Meter, Part, Song
 
 _LONGEST = 64.0  # cells: a longer note says no more
@@ -75,24 +76,72 @@ def align(song: Song, *, as_written: bool = False) -> Alignment:
     if as_written:
         fit = replace(fit, warp=_NO_GRID.warp, gridded=True)
         return Alignment(song=song, original=song, fit=fit, choice=Choice.as_stated(1.0))
-    moved = fit.warp.apply(song)
-    if not fit.warp.is_identity:
-        moved = replace(moved, meter=_meter_of(_snapped(song.meter, fit, tpq), tpq))
-    grid = grid_of(moved, CELLS_PER_QUARTER)
-    hearing, first = _listen(notes, fit, tpq)
-    tidied = _tidied(moved.meter, tpq)
-    other = grid_of(replace(moved, meter=tidied), CELLS_PER_QUARTER) if tidied else None
-    # What a file says that was told nothing.
-    weak = len(song.meter.ticks) == 1 and (grid.numerator[0], grid.denominator[0]) == (4, 4)
-    drums = bool(notes.is_drum.all())
-    choice = choose(hearing, grid, other, first, weak=weak, drums=drums)
-    if choice.path is not None:
-        moved = replace(moved, meter=_meter_of(_inferred(choice.path, first), tpq))
-    elif choice.source == "tidied" and tidied:
-        moved = replace(moved, meter=tidied)
-    elif choice.shift:
-        moved = replace(moved, meter=_meter_of(_shifted(grid, choice.shift), tpq))
-    return Alignment(song=moved, original=song, fit=fit, choice=choice)
+    tried = Attempt.of(song, notes, fit)
+    return tried.as_chosen(choose(tried.case, tried.tidied_bars))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Attempt:
+    """A song on its grid, and what speaks for its bar lines, before any are chosen."""
+
+    song: Song
+    fit: GridFit
+    moved: Song
+    """The song in its own time, under the stated meters."""
+    grid: Grid
+    first: int
+    """The cell at which hearing begins."""
+    case: Case
+    tidied: Meter | None
+    """The stated meters without changes within a bar, if there are such changes."""
+
+    @classmethod
+    def of(cls, song: Song, notes: _Notes | None = None, fit: GridFit | None = None) -> Attempt:
+        """Put a song on its grid and listen to it."""
+        notes, tpq = notes or _Notes.of(song), song.ticks_per_quarter
+        drums = bool(notes.is_drum.all())
+        fit = fit or fit_grid(notes.onset / tpq, tpq, drums_alone=drums)
+        moved = fit.warp.apply(song)
+        if not fit.warp.is_identity:
+            moved = replace(moved, meter=meter_of(snapped(song.meter, fit, tpq), tpq))
+        grid = grid_of(moved, CELLS_PER_QUARTER)
+        hearing, first = _listen(notes, fit, tpq)
+        case = Case(
+            hearing=hearing,
+            stated=Stated.of(grid, first),
+            absurd=is_absurd(grid),
+            weak=len(song.meter.ticks) == 1 and (grid.numerator[0], grid.denominator[0]) == (4, 4),
+            drums=drums,
+        )
+        return cls(
+            song=song,
+            fit=fit,
+            moved=moved,
+            grid=grid,
+            first=first,
+            case=case,
+            tidied=tidied(moved.meter, tpq),
+        )
+
+    @property
+    def tidied_bars(self) -> Stated | None:
+        """The bars of the tidied meters."""
+        if self.tidied is None:
+            return None
+        grid = grid_of(replace(self.moved, meter=self.tidied), CELLS_PER_QUARTER)
+        return Stated.of(grid, self.first)
+
+    def as_chosen(self, choice: Choice) -> Alignment:
+        """The song under the bar lines that were chosen."""
+        tpq, meter = self.song.ticks_per_quarter, None
+        if choice.path is not None:
+            meter = meter_of(changes_of(choice.path, self.first), tpq)
+        elif choice.source == "tidied":
+            meter = self.tidied
+        elif choice.shift:
+            meter = meter_of(shifted(self.grid, choice.shift), tpq)
+        song = self.moved if meter is None else replace(self.moved, meter=meter)
+        return Alignment(song=song, original=self.song, fit=self.fit, choice=choice)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -142,85 +191,3 @@ def _listen(notes: _Notes, fit: GridFit, tpq: int) -> tuple[Hearing, int]:
         n_cells = _MOST_CELLS
         heard = heard.take(heard.cell < n_cells)
     return Hearing(*listen(features(heard, n_cells), weights())), first
-
-
-def _meter_of(events: list[tuple[int, int, int]], tpq: int) -> Meter:
-    """A meter map from events (cell, numerator, denominator), the first of them perhaps not at 0.
-
-    What comes before the first event is a pickup of its meter, whole bars after it.
-    """
-    if len(events) > 1 and events[1][0] - events[0][0] <= _cells(events[0]) < _cells(events[1]):
-        events = events[1:]  # a pickup follows from the meter after it
-    first = events[0][0] % _cells(events[0])
-    events = [(first, *events[0][1:]), *(event for event in events[1:] if event[0] > first)]
-    at = [round(cell * tpq / CELLS_PER_QUARTER) for cell, _, _ in events]
-    meters = [event[1:] for event in events]
-    if at[0]:
-        at, meters = [0, *at], [meter_lasting(at[0], tpq), *meters]
-    numerators, denominators = np.array(meters, np.int64).T
-    return Meter(ticks=np.array(at), numerator=numerators, denominator=denominators)
-
-
-def _cells(event: tuple[int, int, int]) -> int:
-    """Cells of a bar from a change of meter."""
-    return max(4 * CELLS_PER_QUARTER * event[1] // event[2], 1)
-
-
-def _inferred(path: Path, first: int) -> list[tuple[int, int, int]]:
-    """The changes of meter of a path."""
-    change = np.append(True, np.diff(path.meters) != 0)
-    cells, names = path.lines[change] + first, [METERS[m] for m in path.meters[change]]
-    pairs = [tuple(int(n) for n in name.split("/")) for name in names]
-    return [(int(c), n, d) for c, (n, d) in zip(cells, pairs, strict=True)]
-
-
-def _snapped(meter: Meter, fit: GridFit, tpq: int) -> list[tuple[int, int, int]]:
-    """The changes of a stated meter map on the nearest cells of the song's own time."""
-    at = fit.warp.forward(meter.ticks) * (CELLS_PER_QUARTER / tpq)
-    cells = np.floor(at + 0.5).astype(np.int64)
-    columns = (cells.tolist(), meter.numerator.tolist(), meter.denominator.tolist())
-    return list(zip(*columns, strict=True))
-
-
-def _tidied(meter: Meter, tpq: int) -> Meter | None:
-    """A meter map without changes within a bar: the same meter is left out, another one waits.
-
-    None if there are no such changes.
-    """
-    columns = (meter.ticks.tolist(), meter.numerator.tolist(), meter.denominator.tolist())
-    kept: list[list[int]] = []
-    for tick, numerator, denominator in zip(*columns, strict=True):
-        if kept:
-            begin, *before = kept[-1]
-            full = max(4 * tpq * before[0] // before[1], 1)
-            rest = -(tick - begin) % full
-            if rest and before == [numerator, denominator]:
-                continue
-            tick += rest
-            if tick == begin:
-                kept.pop()
-        kept.append([tick, numerator, denominator])
-    if len(kept) == len(columns[0]) and [k[0] for k in kept] == columns[0]:
-        return None
-    ticks, numerators, denominators = np.array(kept, np.int64).T
-    return Meter(ticks=ticks, numerator=numerators, denominator=denominators)
-
-
-def _shifted(grid: Grid, shift: int) -> list[tuple[int, int, int]]:
-    """The changes of meter of stated bars moved by so many cells, whole bars alone.
-
-    A bar that was cut in two at a repeat is whole again: where the cut belongs, no one knows now.
-    """
-    scale = CELLS_PER_QUARTER / grid.ticks_per_quarter
-    cells = np.floor(grid.start_ticks * scale + 0.5).astype(np.int64) + shift
-    length, pairs = grid.length_ticks.tolist(), zip(grid.numerator, grid.denominator, strict=True)
-    meters = [(int(n), int(d)) for n, d in pairs]
-    events: list[tuple[int, int, int]] = []
-    i = int(grid.lead[0] > 0)
-    while i < len(meters):
-        halves = i + 2 < len(meters) and length[i] + length[i + 1] == length[i + 2]
-        meter = meters[i + 2] if halves else meters[i]
-        if not events or events[-1][1:] != meter:
-            events.append((int(cells[i]), *meter))
-        i += 1 + halves
-    return events

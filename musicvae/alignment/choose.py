@@ -8,6 +8,7 @@ regression on songs whose bars are known, damaged as files are (`scripts/calibra
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,27 +91,48 @@ class Stated:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Case:
-    """The ear's best path against bar lines that are stated, as stated or shifted."""
+    """The ear against the bar lines that a file states."""
 
     hearing: Hearing
-    free: Path
+    stated: Stated
+    absurd: bool
+    """Most stated bars are shorter than any that music is written in."""
     weak: bool
     """The file says 4/4 and no more, which is also what it says that nobody told the meter."""
     drums: bool
     """There are no tones, which say most about bars."""
-    heard: float
 
-    def loss(self, score: float) -> float:
-        """Nats a bar that are lost by bar lines of this score."""
-        return max((self.free.score - score) / len(self.free.lines), 0.0)
+    @cached_property
+    def free(self) -> Path:
+        """The best bar lines, whatever the file says."""
+        return self.hearing.best()
 
-    def odds(self, weights: dict[str, float], loss: float, lines: Ints) -> float:
-        """Log-odds that bar lines with this loss are the right ones."""
+    @cached_property
+    def heard(self) -> float:
+        """The share of stated bar lines where one is heard rather than not."""
+        inside = self.stated.lines[self.stated.within(self.hearing)]
+        return float(np.mean(self.hearing.odds[inside] > 0)) if len(inside) > 1 else 0.0
+
+    @cached_property
+    def clear(self) -> float:
+        """How sure the ear is: mean log-odds of its bar lines."""
+        return float(self.hearing.odds[self.free.lines].mean())
+
+    @property
+    def too_short(self) -> bool:
+        """Whether there is nothing to compare."""
+        nothing = not self.stated.within(self.hearing).any() and not self.absurd
+        return nothing or len(self.free.lines) < 2
+
+    def evidence(self, lines: Ints, score: float) -> dict[str, float]:
+        """What speaks for and against bar lines with this score."""
+        bars = len(self.free.lines)
+        loss = max((self.free.score - score) / bars, 0.0)
         nested, capped = _nested(lines, self.free.lines), min(loss, _MOST_LOSS)
-        evidence = {
+        return {
             "always": 1.0,
             "loss": capped,
-            "total": np.log1p(loss * len(self.free.lines)),
+            "total": float(np.log1p(loss * bars)),
             "nested": nested,
             "nested loss": nested * capped,
             "weak": self.weak,
@@ -119,74 +141,58 @@ class Case:
             "clear": self.clear,
             "heard": self.heard,
         }
-        return sum(weight * float(evidence[name]) for name, weight in weights.items())
 
-    @property
-    def clear(self) -> float:
-        """How sure the ear is: mean log-odds of its bar lines."""
-        return float(self.hearing.odds[self.free.lines].mean())
+    def evidence_stated(self, stated: Stated) -> dict[str, float]:
+        """The evidence for bar lines as they are stated."""
+        score = self.hearing.score(stated.lines, stated.meters)
+        return self.evidence(stated.lines[stated.within(self.hearing)], score)
 
-    def found(self, *, shifted: bool) -> float:
-        """The probability that bar lines chosen against the file are right."""
-        evidence = {
-            "always": 1.0,
-            "clear": self.clear,
-            "bars": np.log(len(self.free.lines)),
-            "shifted": shifted,
-        }
-        return _sure(sum(weight * float(evidence[name]) for name, weight in FOUND.items()))
+    def evidence_found(self, *, shifted: bool) -> dict[str, float]:
+        """What speaks for bar lines that are chosen against the file."""
+        bars = float(np.log(len(self.free.lines)))
+        return {"always": 1.0, "clear": self.clear, "bars": bars, "shifted": shifted}
 
 
-def choose(
-    hearing: Hearing, grid: Grid, tidied: Grid | None, first: int, *, weak: bool, drums: bool
-) -> Choice:
+def choose(case: Case, tidied: Stated | None) -> Choice:
     """Believe the file, believe it moved, or believe the ear.
 
-    `grid` has the bars that the file states; `tidied`, if it is not the same, those without the
-    changes of meter that fall within a bar. Hearing began at cell `first`. For `weak` and `drums`
-    see `Case`.
+    `tidied` are the stated bars without the changes of meter that fall within a bar, if there are
+    such changes.
     """
-    stated = Stated.of(grid, first)
-    absurd, inside = _is_absurd(grid), stated.lines[stated.within(hearing)]
-    heard = float(np.mean(hearing.odds[inside] > 0)) if len(inside) > 1 else 0.0
-    if heard >= CLEAR and not absurd:
-        return Choice.as_stated(heard)
-    case = Case(hearing=hearing, free=hearing.best(), weak=weak, drums=drums, heard=heard)
-    if len(case.free.lines) < 2 or not (absurd or len(inside)):
+    if case.heard >= CLEAR and not case.absurd:
+        return Choice.as_stated(case.heard)
+    if case.too_short:
         return Choice.as_stated(0.5, "too short to judge")
-    believed = None if absurd else _believed(case, stated, inside, tidied, first)
+    believed = None if case.absurd else _believed(case, tidied)
     if believed is not None:
         return believed
+    sure = _sure(_odds(FOUND, case.evidence_found(shifted=False)))
     reason = "the music does not fit the stated meter"
-    sure = case.found(shifted=False)
     return Choice(source="inferred", confidence=sure, reason=reason, path=case.free)
 
 
-def _believed(
-    case: Case, stated: Stated, inside: Ints, tidied: Grid | None, first: int
-) -> Choice | None:
+def _believed(case: Case, tidied: Stated | None) -> Choice | None:
     """The stated bars in one form or another, if they are to be believed."""
-    loss = case.loss(case.hearing.score(stated.lines, stated.meters))
-    odds = case.odds(STATED, loss, inside)
+    seen = case.evidence_stated(case.stated)
+    odds = _odds(STATED, seen)
     if tidied is not None:
-        other = Stated.of(tidied, first)
-        tidy_loss = case.loss(case.hearing.score(other.lines, other.meters))
-        tidy_odds = case.odds(STATED, tidy_loss, other.lines[other.within(case.hearing)])
-        if tidy_loss < loss - TIDIER and tidy_odds > max(odds, 0.0):
+        seen_tidy = case.evidence_stated(tidied)
+        tidy_odds = _odds(STATED, seen_tidy)
+        if seen_tidy["loss"] < seen["loss"] - TIDIER and tidy_odds > max(odds, 0.0):
             reason = "a change of meter within a bar is left out"
             return Choice(source="tidied", confidence=_sure(tidy_odds), reason=reason)
     if odds > 0:
         return Choice.as_stated(_sure(odds))
-    shift, score = _best_shift(case.hearing, stated)
-    if not shift or case.odds(SHIFTED, case.loss(score), stated.lines + shift) <= 0:
+    shift, score = best_shift(case)
+    if not shift or _odds(SHIFTED, case.evidence(case.stated.lines + shift, score)) <= 0:
         return None
     late = f"{abs(shift) / CELLS_PER_QUARTER:g} quarters {'early' if shift > 0 else 'late'}"
-    sure = case.found(shifted=True)
+    sure = _sure(_odds(FOUND, case.evidence_found(shifted=True)))
     reason = f"the stated bar lines lie {late}"
     return Choice(source="shifted", confidence=sure, reason=reason, shift=shift)
 
 
-def _is_absurd(grid: Grid) -> bool:
+def is_absurd(grid: Grid) -> bool:
     """Whether most bars are shorter than any that music is written in."""
     cells = grid.length_ticks * (CELLS_PER_QUARTER / grid.ticks_per_quarter)
     return bool(np.mean(cells < SHORTEST) > 0.5)
@@ -202,8 +208,9 @@ def _nested(stated: Ints, free: Ints) -> bool:
     return len(np.intersect1d(stated, free)) >= 0.9 * few
 
 
-def _best_shift(hearing: Hearing, stated: Stated) -> tuple[int, float]:
+def best_shift(case: Case) -> tuple[int, float]:
     """The shift in cells that makes the most of the stated meters, and its score."""
+    hearing, stated = case.hearing, case.stated
     # Bars of the first meter go on before the first bar line, where a shift makes room for them.
     length = int(LENGTHS[stated.meters].max())
     lead = stated.lines[0] - np.arange(_FARTHEST, 0, -1) * LENGTHS[stated.meters[0]]
@@ -215,6 +222,10 @@ def _best_shift(hearing: Hearing, stated: Stated) -> tuple[int, float]:
     good = np.flatnonzero(scores > scores.max() - TIE)
     best = int(good[np.abs(shifts[good]).argmin()])
     return int(shifts[best]), float(scores[best])
+
+
+def _odds(weights: dict[str, float], evidence: dict[str, float]) -> float:
+    return sum(weight * float(evidence[name]) for name, weight in weights.items())
 
 
 def _sure(odds: float) -> float:
