@@ -6,11 +6,31 @@ The command line prints it and exits 1; from Python it is an ordinary exception.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
+
+def shown(name: str) -> str:
+    """A path as people and JSON can have it: bytes that are no text are written as escapes."""
+    try:
+        content = name.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:  # halves of characters, which names on Windows may have
+        content = name.encode("utf-8", "backslashreplace")
+    return content.decode("utf-8", "backslashreplace")
+
+
+def one_line(text: str) -> str:
+    """Text as one line for a terminal: what would break it, or steer it, is written as escapes."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), shown(text))
 
 
 class MusicVAEError(Exception):
     """Base of all errors that are about the user's input rather than about this code."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class FileError(MusicVAEError):

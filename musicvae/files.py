@@ -59,6 +59,14 @@ def writable_folder(path: str | Path) -> Path:
     return folder
 
 
+def is_folder(path: str | Path) -> bool:
+    """Whether a folder is there, as far as one may know."""
+    try:
+        return Path(path).is_dir()
+    except OSError:  # in a folder that may not be looked into
+        return False
+
+
 def next_free(folder: Path, stem: str, suffix: str) -> int:
     """The first number N for which neither `stem-N.suffix` nor a later one exists in `folder`."""
     pattern = re.compile(re.escape(stem) + r"-([0-9]+)" + re.escape(suffix))

@@ -1,7 +1,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -117,6 +120,59 @@ def test_info_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:
     refused(musicvae("info", tmp_path / "a.safetensors"), "damaged")
     (tmp_path / "a.safetensors").write_bytes(whole.replace(b'\\"latent\\"', b'\\"latnet\\"'))
     refused(musicvae("info", tmp_path / "a.safetensors"), "latnet.*did you mean 'latent'")
+
+
+# -- names and places -----------------------------------------------------------------------------
+
+
+def test_any_name_is_told_in_one_line(midi_folder: Path) -> None:
+    Path("odd").mkdir()
+    for name in (b"a\nb.mid", b"c\xff.mid", b"d\x1b[31m.mid"):
+        shutil.copy(midi_folder / "song0.mid", os.path.join(b"odd", name))  # noqa: PTH118
+    shown = [r"odd/a\nb.mid", r"odd/c\xff.mid", r"odd/d\x1b[31m.mid"]
+    result = musicvae("inspect", "odd")
+    assert [line.partition(": ")[0] for line in result.stdout.splitlines()] == shown
+    found = lines(musicvae("inspect", "odd", "--json"))
+    assert [entry["path"] for entry in found] == [
+        "odd/a\nb.mid",
+        r"odd/c\xff.mid",
+        "odd/d\x1b[31m.mid",
+    ]
+    assert all(entry["ok"] for entry in found)
+    assert musicvae("plot", "odd", "--out", "odd").stdout.splitlines() == [
+        name.replace(".mid", ".png") for name in shown
+    ]
+    refused(
+        musicvae("prepare", "none\nsuch", "--out", "x"), r"^musicvae: none\\nsuch: no such folder"
+    )
+
+
+def test_json_goes_through_any_pipe(midi_folder: Path) -> None:
+    (midi_folder / "song0.mid").rename(midi_folder / "Übung ♯1.mid")
+    result = musicvae("inspect", midi_folder / "Übung ♯1.mid", "--json")
+    assert result.stdout.isascii()
+    assert lines(result)[0]["path"].endswith("Übung ♯1.mid")
+
+
+def test_an_empty_folder_is_told() -> None:
+    Path("empty").mkdir()
+    refused(musicvae("inspect", "empty"), "empty: an empty folder; give files")
+    result = musicvae("inspect", "empty", "none.mid", "--json")
+    assert result.exit_code == 1
+    assert "empty: an empty folder" in result.stderr
+    assert [entry["reason"] for entry in lines(result)] == ["no such file or directory"]
+
+
+def test_what_cannot_be_printed_is_one_line(
+    midi_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object, err: bool = False, **__: object) -> None:
+        if not err:
+            raise OSError(28, "No space left on device")
+        print(*_, file=sys.stderr)
+
+    monkeypatch.setattr(click, "echo", full)
+    refused(musicvae("inspect", midi_folder), "output: No space left on device")
 
 
 # -- prepare --------------------------------------------------------------------------------------

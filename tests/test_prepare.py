@@ -13,6 +13,7 @@ import time
 from dataclasses import asdict, replace
 from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import hostile
 import numpy as np
@@ -31,6 +32,7 @@ from musicvae.dataset.preparing import Readers, fill
 from musicvae.dataset.rows import kept_row, pack, rows_of, skipped_row, song_of
 from musicvae.dataset.sandbox import Limits
 from musicvae.dataset.tally import Tally
+from musicvae.dataset.walk import files_under, look
 from musicvae.errors import DataError, WriteError
 from musicvae.options import ReadOptions
 from musicvae.song import Song
@@ -187,6 +189,26 @@ def test_files_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text on this system")
+def test_a_folder_that_may_not_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.mid", "locked/b.mid", "m.mid"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    scandir = os.scandir
+
+    def guarded(path: Any) -> Any:
+        if "locked" in os.fspath(path):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert list(files_under(tmp_path)) == ["a.mid", "locked", "m.mid"]
+    assert look(tmp_path).files == 3
+    with pytest.raises(DataError, match="locked: permission denied; give a folder that may be"):
+        look(tmp_path / "locked")
+
+
 def test_a_name_that_is_no_text_is_kept_and_told(tmp_path: Path) -> None:
     chorale().save(tmp_path / "midi" / "a.mid")
     shutil.copy(tmp_path / "midi" / "a.mid", os.fsencode(tmp_path / "midi") + b"/b\xff.mid")
@@ -360,6 +382,7 @@ def test_a_dataset_stays_whole_until_the_next_one_is(tmp_path: Path) -> None:
 KILLED = """
 import sys
 from pathlib import Path
+from typing import Any
 from musicvae.dataset import preparing
 preparing.FILES_PER_SHARD, preparing.FILES_PER_CHUNK = 16, 4
 preparing.prepare(sys.argv[1], sys.argv[2], workers=2)

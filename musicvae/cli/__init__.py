@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from io import TextIOWrapper
 
 import click
 
 from musicvae import __version__
-from musicvae.errors import MusicVAEError
+from musicvae.errors import MusicVAEError, shown
 
 # Threads that wait by spinning make a busy machine several times slower; set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -48,6 +49,10 @@ class _Commands(click.Group):
             formatter.write_dl(list(_COMMANDS.items()))
 
     def invoke(self, ctx: click.Context) -> object:
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, TextIOWrapper):
+                # A name in letters that the terminal does not have ends no command.
+                stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
         except MusicVAEError as error:
@@ -55,6 +60,10 @@ class _Commands(click.Group):
             sys.exit(1)
         except BrokenPipeError:
             sys.stderr.close()
+            sys.exit(1)
+        except OSError as error:  # a full disk under what is printed, and the like
+            where = shown(os.fsdecode(error.filename or "output"))
+            click.echo(f"musicvae: {where}: {error.strerror or error}", err=True)
             sys.exit(1)
 
 

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from musicvae.errors import WriteError
+from musicvae.errors import WriteError, one_line, shown
 from musicvae.files import next_free
 
 if TYPE_CHECKING:
     from rich.console import Console
 
 SCHEMA = 1
+INPUT = click.Path(path_type=Path, readable=False)
+"""A path to read. What cannot be read is told in one line like any other trouble with a file."""
 Advance = Callable[[int, int], None]
 
 
@@ -94,17 +96,21 @@ def progress_bar(description: str) -> Iterator[Advance]:
 
 
 def emit(as_json: bool, kind: str, *, path: str | Path, **fields: Any) -> None:
-    """Print one JSON line on stdout, if JSON was asked for: `schema`, `kind`, `path`, and more."""
+    """Print one JSON line on stdout, if JSON was asked for: `schema`, `kind`, `path`, and more.
+
+    It is ASCII, which every pipe and every locale lets through.
+    """
     if as_json:
-        finite = {k: v for k, v in fields.items() if not isinstance(v, float) or math.isfinite(v)}
-        line = {
-            "schema": SCHEMA,
-            "kind": kind,
-            "path": str(path),
-            **dict.fromkeys(fields),
-            **finite,
-        }
-        click.echo(json.dumps(line, ensure_ascii=False, allow_nan=False, default=str))
+        line = {"schema": SCHEMA, "kind": kind, "path": shown(str(path))}
+        for name, value in fields.items():
+            infinite = isinstance(value, float) and not math.isfinite(value)
+            line[name] = None if infinite else shown(value) if isinstance(value, str) else value
+        click.echo(json.dumps(line, allow_nan=False, default=str))
+
+
+def say(line: str) -> None:
+    """Print one line of a result on stdout, whatever names are in it."""
+    click.echo(one_line(line))
 
 
 def complain(error: Exception) -> None:

@@ -7,13 +7,15 @@ from typing import Any
 
 import click
 
-from musicvae.cli.common import columns, emit, json_option, progress_bar
+from musicvae.cli.common import INPUT, columns, complain, emit, json_option, progress_bar, say
 from musicvae.cli.reading import reading_options
+from musicvae.errors import DataError, one_line
+from musicvae.files import is_folder
 from musicvae.options import ReadOptions
 
 
 @click.command(name="inspect")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=INPUT)
 @reading_options
 @json_option
 @click.pass_context
@@ -36,16 +38,23 @@ def command(
             failed += not seen["ok"]
             emit(as_json, "inspected", path=path, **seen)
             if not as_json:
-                click.echo("\n".join(_told(path, seen, alone=len(files) == 1)))
+                for line in _told(path, seen, alone=len(files) == 1):
+                    say(line)
             advance(done, len(files))
     if failed == len(files):
         ctx.exit(1)
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:
+    """These files, and all that `prepare` would read in these folders, in its order."""
+    from musicvae.dataset.walk import files_under
+
     found: list[Path] = []
     for path in paths:
-        found += sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        inside = [path / name for name in files_under(path)] if is_folder(path) else [path]
+        if not inside:
+            complain(DataError(f"{path}: an empty folder; give files, or another folder"))
+        found += inside
     return found
 
 
@@ -73,7 +82,7 @@ def _told(path: Path, seen: dict[str, Any], *, alone: bool) -> list[str]:
     rows: list[tuple[str, ...]] = [("part", "program", "notes", "role", "why")]
     rows += [
         (
-            part["name"] or "-",
+            one_line(part["name"]) or "-",
             "drums" if part["is_drum"] else str(part["program"]),
             str(part["notes"]),
             part["role"],
@@ -81,6 +90,6 @@ def _told(path: Path, seen: dict[str, Any], *, alone: bool) -> list[str]:
         )
         for part in seen["parts"]
     ]
-    lines += ["  " + line for line in columns(rows).splitlines()]
+    lines += ["  " + line for line in columns(rows).split("\n")]
     lines += [f"  warning: {warning}" for warning in seen["warnings"]]
     return lines

@@ -6,16 +6,14 @@ from pathlib import Path
 
 import click
 
-from musicvae.cli.common import checkpoint_option, device_option, json_option
+from musicvae.cli.common import INPUT, checkpoint_option, device_option, json_option
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import Writer, audio_option, load_model, read_song
 from musicvae.options import ReadOptions
 
 
 @click.command(name="interpolate")
-@click.argument(
-    "paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="A B [C ...]"
-)
+@click.argument("paths", nargs=-1, required=True, type=INPUT, metavar="A B [C ...]")
 @click.option(
     "--steps",
     type=click.IntRange(min=2),

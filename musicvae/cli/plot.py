@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from musicvae.cli.common import (
+    INPUT,
     complain,
     emit,
     force_option,
@@ -14,13 +15,14 @@ from musicvae.cli.common import (
     json_option,
     named_path,
     progress_bar,
+    say,
 )
 from musicvae.cli.songs import songs_under
 from musicvae.errors import MusicVAEError
 
 
 @click.command(name="plot")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=INPUT)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -86,6 +88,6 @@ def command(
                 advance(done, len(songs))
             emit(as_json, "plot", path=target, source=str(path), notes=song.n_notes)
             if not as_json:
-                click.echo(f"{target}")
+                say(str(target))
     if failed:
         raise SystemExit(1)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.common import emit, json_option, progress_bar
+from musicvae.cli.common import INPUT, emit, json_option, progress_bar, say
 from musicvae.cli.reading import reading_options
+from musicvae.errors import one_line
 from musicvae.options import ReadOptions
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ _REASONS = 12  # shown of each kind; report.json has all
 
 
 @click.command(name="prepare")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=INPUT)
 @click.option(
     "--out", required=True, type=click.Path(path_type=Path), help="Folder for the shards."
 )
@@ -56,7 +57,7 @@ def _show(report: PrepareReport, out: Path) -> None:
     from rich.table import Table
 
     sums = report.tally
-    click.echo(
+    say(
         f"{out}: {sums.kept:,} of {sums.files:,} files kept, "
         f"{sums.bars:,} bars, {sums.windows:,} windows, {sums.notes:,} notes"
     )
@@ -89,4 +90,4 @@ def _most(counter: Counter[str]) -> list[tuple[str, int]]:
 
 
 def _some(paths: list[str], number: int) -> str:
-    return ", ".join(paths) + (", ..." if number > len(paths) else "")
+    return ", ".join(map(one_line, paths)) + (", ..." if number > len(paths) else "")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from musicvae.cli.common import (
+    INPUT,
     checkpoint_option,
     complain,
     console,
@@ -16,12 +17,12 @@ from musicvae.cli.common import (
 )
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import Writer, audio_option, load_model, read_song, songs_under
-from musicvae.errors import MusicVAEError
+from musicvae.errors import MusicVAEError, one_line
 from musicvae.options import ReadOptions
 
 
 @click.command(name="reconstruct")
-@click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("paths", nargs=-1, required=True, type=INPUT)
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -75,9 +76,8 @@ def command(
                 source=str(path),
             )
             if share:
-                console().print(
-                    f"{path}: {share:.0%} of its notes passed unchanged", soft_wrap=True
-                )
+                told = f"{path}: {share:.0%} of its notes passed unchanged"
+                console().print(one_line(told), soft_wrap=True)
         except MusicVAEError as error:
             failed += 1
             complain(error)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from musicvae.cli.common import console, emit, named_path
-from musicvae.errors import DataError
-from musicvae.files import next_free, writable_folder
+from musicvae.cli.common import console, emit, named_path, say
+from musicvae.errors import DataError, one_line
+from musicvae.files import is_folder, next_free, writable_folder
 
 if TYPE_CHECKING:
     from musicvae.model import MusicVAE
@@ -57,13 +57,15 @@ def read_song(path: Path, options: ReadOptions) -> Song:
 
 
 def songs_under(paths: Sequence[Path]) -> list[Path]:
-    """These files, and the files in these folders that are called like songs, in sorted order."""
+    """These files, and what is called like a song in these folders, in the order of paths."""
+    from musicvae.dataset.walk import files_under
     from musicvae.formats import SUFFIXES
 
     found: list[Path] = []
     for path in paths:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in SUFFIXES)
+        if is_folder(path):
+            names = (path / name for name in files_under(path))
+            inside = [file for file in names if file.suffix.lower() in SUFFIXES]
             if not inside:
                 raise DataError(
                     f"{path}: no MIDI file or score there; give a file or another folder"
@@ -99,7 +101,7 @@ class Writer:
         self._write(song, path, note, figures)
 
     def _write(self, song: Song, path: Path, note: str, figures: dict[str, Any]) -> None:
-        song.save(path, note=note)
+        song.save(path, note=one_line(note))
         told = {
             "notes": song.n_notes,
             "parts": len(song.parts),
@@ -114,4 +116,4 @@ class Writer:
             emit(True, "song", path=str(path), **told)
         else:
             bits = f", {figures['kl_bits']:.0f} bits" if "kl_bits" in figures else ""
-            click.echo(f"{path}: {song.n_notes} notes, {song.duration_s:.0f} s{bits}")
+            say(f"{path}: {song.n_notes} notes, {song.duration_s:.0f} s{bits}")

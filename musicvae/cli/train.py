@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.common import Finite, console, emit, json_option, progress_bar
+from musicvae.cli.common import INPUT, Finite, console, emit, json_option, progress_bar
 from musicvae.cli.reading import reading_options
 from musicvae.config import Preset, load_preset
 from musicvae.errors import DataError
@@ -23,7 +23,7 @@ _RUN = "MUSICVAE_RUN"
 
 
 @click.command(name="train")
-@click.argument("path", type=click.Path(path_type=Path))
+@click.argument("path", type=INPUT)
 @click.option(
     "--preset",
     "preset_name",

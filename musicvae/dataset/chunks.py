@@ -27,8 +27,7 @@ from musicvae.dataset.rows import (
 )
 from musicvae.dataset.sandboxed import still_at_work
 from musicvae.dataset.tally import Tally
-from musicvae.dataset.walk import shown
-from musicvae.errors import ReadError
+from musicvae.errors import ReadError, shown
 from musicvae.formats import load
 from musicvae.options import ReadOptions
 

@@ -137,7 +137,7 @@ def write_clusters(path: Path, clusters: Clusters) -> None:
     table = pa.table({"head": clusters.head.astype(np.uint32), "key": clusters.key})
     with (
         replacing(path) as aside,
-        pa.OSFile(str(aside), "wb") as sink,
+        pa.OSFile(os.fsencode(aside), "wb") as sink,
         pa.ipc.new_file(sink, table.schema) as writer,
     ):
         writer.write_table(table)
@@ -147,7 +147,7 @@ def read_clusters(path: Path) -> Clusters:
     """Clusters from the file that `write_clusters` made."""
     import pyarrow as pa
 
-    with pa.OSFile(str(path)) as source, pa.ipc.open_file(source) as reader:
+    with pa.OSFile(os.fsencode(path)) as source, pa.ipc.open_file(source) as reader:
         table = reader.read_all()
     head, key = (table.column(name).to_numpy() for name in ("head", "key"))
     return Clusters(head.astype(np.int64), key)
@@ -168,7 +168,7 @@ def open_shard(path: Path) -> Any:
     import pyarrow as pa
 
     try:
-        return pa.ipc.open_file(pa.memory_map(str(path)))
+        return pa.ipc.open_file(pa.memory_map(os.fsencode(path)))
     except (OSError, pa.ArrowInvalid):
         return None
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from musicvae.errors import DataError
+from musicvae.errors import DataError, shown
 
 _SUGGESTION = "put MIDI files there, or run: musicvae corpus export chorales {}"
 _NO_MUSIC = ("README.md", ".gitignore")
@@ -26,7 +26,8 @@ def files_under(root: str | Path, without: Path | None = None) -> Iterator[str]:
     """The path from `root` of every regular file under it, sorted as text, with slashes.
 
     `without` is a folder to leave out. Links to files count as files, links to folders are not
-    followed. Names are held for one folder at a time.
+    followed. A folder that may not be read is given in place of its files, so that reading it tells
+    why. Names are held for one folder at a time.
     """
     left_out = None if without is None else os.path.realpath(without)
     yield from _under(os.fspath(root), "", left_out)
@@ -34,10 +35,15 @@ def files_under(root: str | Path, without: Path | None = None) -> Iterator[str]:
 
 def look(root: Path, without: Path | None = None) -> Sight:
     """Count the files under `root`. Raises `DataError` with advice if there is nothing to read."""
-    if root.is_file():
-        raise DataError(f"{root}: is a file; give the folder that holds it")
-    if not root.is_dir():
-        raise DataError(f"{root}: no such folder; {_SUGGESTION.format(root)}")
+    try:
+        os.scandir(root).close()
+    except NotADirectoryError:
+        raise DataError(f"{root}: is a file; give the folder that holds it") from None
+    except FileNotFoundError:
+        raise DataError(f"{root}: no such folder; {_SUGGESTION.format(root)}") from None
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise DataError(f"{root}: {reason}; give a folder that may be read") from None
     files, empty, state = 0, True, hashlib.blake2b(digest_size=16)
     for name in files_under(root, without):
         files += 1
@@ -54,11 +60,6 @@ def nothing_in(root: Path, files: int, example: str) -> DataError:
     return DataError(f"{root}: no usable bar in {many} ({example}); {_SUGGESTION.format(root)}")
 
 
-def shown(name: str) -> str:
-    """A path as people and JSON can have it: bytes that are no text are written as escapes."""
-    return name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
 def _stamp(path: Path) -> str:
     try:
         found = path.stat()
@@ -72,7 +73,8 @@ def _under(root: str, inside: str, left_out: str | None) -> Iterator[str]:
         with os.scandir(f"{root}/{inside}") as entries:
             # With its slash a folder sorts where the paths of its files do.
             names = sorted(_name(entry) for entry in entries)
-    except OSError:  # a folder that may not be read
+    except OSError:  # a folder that may not be read stands for all that is in it
+        yield inside.removesuffix("/")
         return
     for name in filter(None, names):
         path = inside + name

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musicvae.errors import DataError
+from musicvae.errors import DataError, shown
 from musicvae.plots import style
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ def plot_curves(rows: Sequence[Mapping[str, Any]], path: str | Path, title: str 
             axes.set_ylabel(unit, color=style.GREY)
             axes.set_xlabel("minutes", color=style.GREY)
         figure.axes[0].set_ylim(0, 1)
-        heading = " ".join(title.split())
+        heading = shown(" ".join(title.split()))
         figure.text(0.06, 0.93, heading, size=12, parse_math=False, color=style.INK)
         return style.save(figure, path)
 

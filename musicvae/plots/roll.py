@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae.errors import shown
 from musicvae.formats.midi import key_name
 from musicvae.plots import style
 from musicvae.plots.layout import Layout, NoteTable, beats, laid_out, tempo_marks
@@ -96,7 +97,7 @@ def _draw_head(figure: Figure, song: Song, layout: Layout, title: str, height: f
         at = (x / _WIDTH, (height - y) / height)
         figure.text(*at, text, va="baseline", parse_math=False, **look)
 
-    heading = " ".join(title.split())
+    heading = shown(" ".join(title.split()))
     place(_LEFT, 0.38, heading, size=14, weight="bold", color=style.INK)
     place(_LEFT, 0.62, _subtitle(song, layout), size=9.5, color=style.GREY)
     if layout.legend:
