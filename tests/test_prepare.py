@@ -120,7 +120,7 @@ def test_every_file_is_accounted_for(midi_folder: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_prepared_is_what_was_read(midi_folder: Path, tmp_path: Path) -> None:
-    prepare(midi_folder, tmp_path / "out")
+    prepare(midi_folder, tmp_path / "out", options=ReadOptions(as_written=True))
     shards = Shards(tmp_path / "out")
     stored = list(shards)
     assert len(stored) == len(shards) == len(shards.clusters().head) == 10
@@ -379,6 +379,16 @@ def test_a_dataset_stays_whole_until_the_next_one_is(tmp_path: Path) -> None:
     assert len(list(out.glob("shard-*"))) == 3
 
 
+def test_what_a_killed_run_left_behind_goes(midi_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(midi_folder, out)
+    whole = files_in(out)
+    for name in (".index.json.abc.part", ".report.json.x.part", ".y.shard.part", "shard-9.arrow"):
+        (out / name).write_bytes(b"half")
+    prepare(midi_folder, out)
+    assert files_in(out) == whole
+
+
 KILLED = """
 import sys
 from pathlib import Path
@@ -466,8 +476,18 @@ def test_the_cache_is_used_again_and_notices_changes(midi_folder: Path) -> None:
 # -- the sums -------------------------------------------------------------------------------------
 
 
+def test_reasons_of_one_kind_count_as_one() -> None:
+    found = Tally()
+    for i, reason in enumerate(
+        ("3 of 18 tracks", "12 of 15 tracks", "a 3/4 bar", "tightness 0.31")
+    ):
+        found.count(skipped_row(str(i), bytes(16), reason))
+    assert found.reasons == {"N of N tracks": 2, "a 3/N bar": 1, "tightness N": 1}
+    assert found.examples["N of N tracks"] == ["0", "1"]
+
+
 def test_sums_over_parts_are_sums_over_all() -> None:
-    rows = [skipped_row(str(i), bytes(16), f"reason {i % 3}") for i in range(9)]
+    rows = [skipped_row(str(i), bytes(16), f"reason {'abc'[i % 3]}") for i in range(9)]
     for seed, song in enumerate((chorale(), band(), replace(chorale(seed=1), end_ticks=99_999))):
         bars = Bars.from_song(song)
         facts = {
@@ -489,8 +509,8 @@ def test_sums_over_parts_are_sums_over_all() -> None:
         joined.add(tally(rows[begin:end]))
     assert joined == whole
     assert (whole.files, whole.kept) == (12, 3)
-    assert whole.reasons == {f"reason {i}": 3 for i in range(3)}
-    assert whole.examples["reason 1"] == ["1", "4", "7"]
+    assert whole.reasons == {f"reason {x}": 3 for x in "abc"}
+    assert whole.examples["reason b"] == ["1", "4", "7"]
     assert whole.parts == {"bass": 11}
     assert whole.bars_by_reason["odd"] == 3
     assert whole.warnings == {"strange": 3}
@@ -498,7 +518,7 @@ def test_sums_over_parts_are_sums_over_all() -> None:
     many = Tally()
     for i in range(2000):
         one = Tally()
-        one.count(skipped_row(str(i), bytes(16), f"reason {i}"))
+        one.count(skipped_row(str(i), bytes(16), f"reason x{i}"))
         many.add(one)
     assert sum(many.reasons.values()) == 2000
     assert len(many.reasons) < 600 and len(many.examples) < 600
