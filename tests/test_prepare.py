@@ -120,7 +120,7 @@ def test_every_file_is_accounted_for(midi_folder: Path, tmp_path: Path) -> None:
 
 
 def test_what_is_prepared_is_what_was_read(midi_folder: Path, tmp_path: Path) -> None:
-    prepare(midi_folder, tmp_path / "out")
+    prepare(midi_folder, tmp_path / "out", options=ReadOptions(as_written=True))
     shards = Shards(tmp_path / "out")
     stored = list(shards)
     assert len(stored) == len(shards) == len(shards.clusters().head) == 10
@@ -467,7 +467,7 @@ def test_the_cache_is_used_again_and_notices_changes(midi_folder: Path) -> None:
 
 
 def test_sums_over_parts_are_sums_over_all() -> None:
-    rows = [skipped_row(str(i), bytes(16), f"reason {i % 3}") for i in range(9)]
+    rows = [skipped_row(str(i), bytes(16), f"reason {'abc'[i % 3]}, {i}") for i in range(9)]
     for seed, song in enumerate((chorale(), band(), replace(chorale(seed=1), end_ticks=99_999))):
         bars = Bars.from_song(song)
         facts = {
@@ -489,8 +489,8 @@ def test_sums_over_parts_are_sums_over_all() -> None:
         joined.add(tally(rows[begin:end]))
     assert joined == whole
     assert (whole.files, whole.kept) == (12, 3)
-    assert whole.reasons == {f"reason {i}": 3 for i in range(3)}
-    assert whole.examples["reason 1"] == ["1", "4", "7"]
+    assert whole.reasons == {f"reason {letter}, N": 3 for letter in "abc"}
+    assert whole.examples["reason b, N"] == ["1", "4", "7"]
     assert whole.parts == {"bass": 11}
     assert whole.bars_by_reason["odd"] == 3
     assert whole.warnings == {"strange": 3}
@@ -498,7 +498,7 @@ def test_sums_over_parts_are_sums_over_all() -> None:
     many = Tally()
     for i in range(2000):
         one = Tally()
-        one.count(skipped_row(str(i), bytes(16), f"reason {i}"))
+        one.count(skipped_row(str(i), bytes(16), f"kind{i}"))
         many.add(one)
     assert sum(many.reasons.values()) == 2000
-    assert len(many.reasons) < 600 and len(many.examples) < 600
+    assert 400 < len(many.reasons) < 600 and len(many.examples) < 600
