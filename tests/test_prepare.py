@@ -172,6 +172,12 @@ def test_nothing_usable_is_an_error_with_the_first_reason(tmp_path: Path) -> Non
         prepare(folder, folder)
 
 
+def test_what_is_prepared_is_not_prepared_again(midi_folder: Path, tmp_path: Path) -> None:
+    prepare(midi_folder, tmp_path / "out")
+    with pytest.raises(DataError, match="out: is prepared already; give the folder of the files"):
+        prepare(tmp_path / "out", tmp_path / "more")
+
+
 def test_the_result_may_lie_in_the_folder_itself(midi_folder: Path) -> None:
     out = midi_folder / "prepared"
     assert prepare(midi_folder, out).files == 10
