@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicvae.config import Preset, preset_from_dict
-from musicvae.errors import CheckpointError, ConfigError
+from musicvae.errors import CheckpointError, ConfigError, reason_of
 from musicvae.files import write_bytes
 
 if TYPE_CHECKING:
@@ -98,7 +98,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
             metadata = json.loads(file.read(size)).get("__metadata__") or {}
             header = json.loads(metadata["musicvae"]) if "musicvae" in metadata else None
     except OSError as error:
-        raise CheckpointError(path, (error.strerror or str(error)).lower(), _HINT) from None
+        raise CheckpointError(path, reason_of(error), _HINT) from None
     except (struct.error, ValueError, AttributeError, TypeError):
         raise CheckpointError(path, "not a safetensors file, or cut short", _HINT) from None
     if not isinstance(header, dict):

@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from musicvae.errors import ConfigError
+from musicvae.errors import ConfigError, reason_of
 
 KINDS = ("voice", "chords", "drums")
 OBJECTIVES = ("vae",)
@@ -194,9 +194,7 @@ def load_preset(name: str | Path) -> Preset:
     try:
         return preset_from_dict(tomllib.loads(path.read_text("utf-8")), str(path))
     except OSError as error:
-        raise ConfigError(
-            f"{path}: {(error.strerror or str(error)).lower()}; check the path"
-        ) from None
+        raise ConfigError(f"{path}: {reason_of(error)}; check the path") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path}: not valid TOML ({error}); mend it there") from None
 

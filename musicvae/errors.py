@@ -26,6 +26,11 @@ def one_line(text: str) -> str:
     return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), shown(text))
 
 
+def reason_of(error: OSError) -> str:
+    """What the system says went wrong, as the reason in a message."""
+    return (error.strerror or str(error)).lower()
+
+
 class MusicVAEError(Exception):
     """Base of all errors that are about the user's input rather than about this code."""
 

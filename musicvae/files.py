@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from musicvae.errors import WriteError
+from musicvae.errors import WriteError, reason_of
 
 
 @contextmanager
@@ -26,18 +26,23 @@ def replacing(path: str | Path) -> Iterator[Path]:
         )
         os.close(handle)
     except OSError as error:
-        raise WriteError(target, _reason(error), "choose another place with --out") from None
+        raise WriteError(target, reason_of(error), "choose another place with --out") from None
     aside = Path(name)
     try:
         yield aside
-        umask = os.umask(0)
-        os.umask(umask)
-        aside.chmod(0o666 & ~umask)
-        aside.replace(target)
+        put_in_place(aside, target)
     except OSError as error:
-        raise WriteError(target, _reason(error), "choose another place with --out") from None
+        raise WriteError(target, reason_of(error), "choose another place with --out") from None
     finally:
         aside.unlink(missing_ok=True)
+
+
+def put_in_place(aside: Path, target: Path) -> None:
+    """Rename a temporary file, which only its owner may read, to a file with the usual rights."""
+    umask = os.umask(0)
+    os.umask(umask)
+    aside.chmod(0o666 & ~umask)
+    aside.replace(target)
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:
@@ -55,7 +60,7 @@ def writable_folder(path: str | Path) -> Path:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".part"):
             pass
     except OSError as error:
-        raise WriteError(folder, _reason(error), "choose another folder with --out") from None
+        raise WriteError(folder, reason_of(error), "choose another folder with --out") from None
     return folder
 
 
@@ -73,10 +78,6 @@ def next_free(folder: Path, stem: str, suffix: str) -> int:
     names = (pattern.fullmatch(path.name) for path in folder.iterdir())
     taken = [int(name[1]) for name in names if name]
     return max(taken, default=0) + 1
-
-
-def _reason(error: OSError) -> str:
-    return (error.strerror or str(error)).lower()
 
 
 def cache_folder() -> Path:

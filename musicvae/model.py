@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from musicvae import checkpoints
-from musicvae.alignment import align
+from musicvae.alignment import Alignment, align
 from musicvae.bars import Bars, Notes, settled
 from musicvae.config import Preset
 from musicvae.dataset import Batch
@@ -68,12 +68,13 @@ class MusicVAE:
 
     # -- there and back -----------------------------------------------------------------------
 
-    def encode(self, song: Song) -> Encoding:
+    def encode(self, song: Song | Alignment) -> Encoding:
         """The posterior of every window of `song`, with what is needed to decode it again.
 
-        Windows follow the bar lines that `alignment.align` finds.
+        Windows follow the bar lines that `align` finds; give what it found to say what it should
+        believe, such as `align(song, measured=True)` of a score.
         """
-        preset, aligned = self.preset, align(song)
+        preset, aligned = self.preset, song if isinstance(song, Alignment) else align(song)
         song = aligned.song
         grid = Bars.from_song(replace(song, parts=())).at(preset.grid.steps_per_quarter)
         first, stop = window_bounds(len(grid), preset.grid.bars, preset.grid.bars)
@@ -131,7 +132,7 @@ class MusicVAE:
         song = put_back(song, encoding.untouched)
         return song if encoding.alignment is None else encoding.alignment.undo(song)
 
-    def reconstruct(self, song: Song) -> Song:
+    def reconstruct(self, song: Song | Alignment) -> Song:
         """`song` through the bottleneck and back, by the posterior mean."""
         return self.decode(self.encode(song))
 
@@ -189,7 +190,7 @@ class MusicVAE:
             songs.append(replace(source.bars, notes=loud).at(STORED_STEPS_PER_QUARTER).to_song())
         return songs
 
-    def interpolate(self, *songs: Song, steps: int = 7) -> list[Song]:
+    def interpolate(self, *songs: Song | Alignment, steps: int = 7) -> list[Song]:
         """`steps` songs on the way from the first song to the last, through those between.
 
         Songs may differ in length, tempo, meter, key and instruments. The first and the last are

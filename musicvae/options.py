@@ -18,4 +18,4 @@ class ReadOptions:
     ungridded: bool = False
     """Keep a performance that follows no grid (else it is declined with its reason)."""
     as_written: bool = False
-    """Take the bar lines that the file states without asking whether the notes agree."""
+    """Take grid and bar lines of the file as they are, without asking whether the notes agree."""

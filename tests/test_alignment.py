@@ -15,7 +15,7 @@ from musicvae.alignment.meters import CHANGE, LENGTHS, Hearing
 from musicvae.alignment.network import METERS, listen, weights
 from musicvae.alignment.phase import resultants, track
 from musicvae.alignment.warp import Warp
-from musicvae.song import Song
+from musicvae.song import Part, Song
 
 # -- warps ----------------------------------------------------------------------------------------
 
@@ -50,6 +50,16 @@ def test_a_warp_changes_no_second_between_notes(song: Song, warp: Warp) -> None:
             # Both count from their own beginning; a tick is rounded at each end.
             drift = (new - new[0]) - (old - old[0])
             assert np.abs(drift).max() <= 3 * slowest + 1e-4 * np.abs(old - old[0]).max()
+
+
+def test_no_bar_begins_for_a_tick_of_silence() -> None:
+    """An end that a warp leaves a tick past a bar line, where no note does."""
+    line = Part.empty().with_notes([9, 393], [300, 300], [60, 62], [80, 80])
+    song = Song.new([line], end_ticks=2 * 384 + 10, ticks_per_quarter=96)
+    assert Warp.shift(-9).apply(song).end_ticks == 2 * 384
+    assert Warp.shift(-2).apply(song).end_ticks == 2 * 384 + 8  # no hair, but silence
+    held = replace(song, parts=(line.with_notes([9], [2 * 384 + 1], [60], [80]),))
+    assert Warp.shift(-9).apply(held).end_ticks == 2 * 384 + 1
 
 
 def _later(song: Song, ticks: int) -> Song:

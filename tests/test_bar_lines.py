@@ -99,6 +99,19 @@ def test_as_written_believes_anything(chorales: list[Song]) -> None:
     assert aligned.choice.source == "stated"
 
 
+def test_as_written_is_no_reason_to_take_a_performance() -> None:
+    rng = np.random.default_rng(0)
+    onset = np.cumsum(rng.integers(60, 700, 200))
+    free = Song.new(
+        [Part.empty().with_notes(onset, onset * 0 + 50, onset % 12 + 60, onset * 0 + 70)]
+    )
+    assert align(free).fit.decline
+    assert align(free, as_written=True).fit.decline == align(free).fit.decline
+    score = align(free, measured=True)  # unlikely, but whoever wrote it meant it
+    assert score.song is free
+    assert not score.fit.decline
+
+
 def test_a_song_comes_back_into_its_file(chorales: list[Song]) -> None:
     for song in chorales[:3]:
         late = replace(moved(song, 137), meter=Meter.constant(1, 4))

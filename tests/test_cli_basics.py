@@ -172,7 +172,7 @@ def test_what_cannot_be_printed_is_one_line(
         print(*_, file=sys.stderr)
 
     monkeypatch.setattr(click, "echo", full)
-    refused(musicvae("inspect", midi_folder), "output: No space left on device")
+    refused(musicvae("inspect", midi_folder), "output: no space left on device")
 
 
 # -- prepare --------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ from music import band_song, chorale_song, corpus_folder, part_of
 from strategies import songs
 
 from musicvae import Bars, MusicVAE, Song
+from musicvae.alignment import align
 from musicvae.checkpoints import load, load_tensors, save_tensors
 from musicvae.cli import main
 from musicvae.config import load_preset
@@ -340,3 +341,22 @@ def test_nothing_half_written_stays_behind(here) -> None:
     left = [p for p in here.rglob("*") if p.name.endswith(".part")]
     assert left == []
     assert load(here / "checkpoints" / "tiny" / "model.safetensors").provenance["finished"]
+
+
+def test_bars_are_those_of_the_score_or_as_written_if_one_says_so(here, tmp_path) -> None:
+    """Bars of an eighth, which no file is believed to mean, though a score is."""
+    tune = "X:1\nT:x\nM:1/8\nL:1/8\nK:C\n" + "c|d|e|f|g|f|e|d|" * 6 + "\n"
+    (tmp_path / "tune.abc").write_text(tune)
+    Song.read(tmp_path / "tune.abc").save(tmp_path / "tune.mid")
+
+    def windows(name: str, *options: str) -> int:
+        out = str(tmp_path / "out")
+        result = run(
+            "reconstruct", str(tmp_path / name), "--out", out, "--force", "--json", *options
+        )
+        assert result.exit_code == 0, result.stderr
+        return json.loads(result.stdout)["windows"]
+
+    assert windows("tune.abc") == windows("tune.mid", "--as-written") == 24
+    assert windows("tune.mid") < 10
+    assert MusicVAE.load().encode(align(Song.read("hymn.mid"), as_written=True)).n_windows == 3

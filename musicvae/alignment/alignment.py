@@ -62,9 +62,10 @@ class Alignment:
         return self.fit.warp.undo(song, self.original)
 
 
-def align(song: Song, *, as_written: bool = False) -> Alignment:
+def align(song: Song, *, as_written: bool = False, measured: bool = False) -> Alignment:
     """Find the bar lines of a song; `as_written` takes its file at its word, grid and bars.
 
+    `measured` says that the bars are those of a score: they are right, and there is a grid.
     The song's notes stay where they are in seconds. A performance without a grid is aligned as
     well as can be: whether to use it is for the caller to say, by `fit.gridded`.
     """
@@ -73,8 +74,8 @@ def align(song: Song, *, as_written: bool = False) -> Alignment:
         return Alignment(song=song, original=song, fit=_NO_GRID, choice=Choice.as_stated(1.0))
     tpq = song.ticks_per_quarter
     fit = fit_grid(notes.onset / tpq, tpq, drums_alone=bool(notes.is_drum.all()))
-    if as_written:
-        fit = replace(fit, warp=_NO_GRID.warp, gridded=True)
+    if as_written or measured:
+        fit = replace(fit, warp=_NO_GRID.warp, gridded=fit.gridded or measured)
         return Alignment(song=song, original=song, fit=fit, choice=Choice.as_stated(1.0))
     tried = Attempt.of(song, notes, fit)
     return tried.as_chosen(choose(tried.case, tried.tidied_bars))

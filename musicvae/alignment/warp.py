@@ -60,7 +60,7 @@ class Warp:
                 fifths=song.key.fifths,
                 minor=song.key.minor,
             ),
-            end_ticks=max(round(float(self.forward(song.end_ticks))), 0),
+            end_ticks=_end(round(float(self.forward(song.end_ticks))), song.ticks_per_quarter),
         )
 
     def undo(self, song: Song, original: Song) -> Song:
@@ -71,7 +71,8 @@ class Warp:
         """
         parts = song.parts
         if not self.is_identity:
-            parts = tuple(map(self._back, parts, original.parts))
+            pairs = zip(parts, original.parts, strict=True)
+            parts = tuple(self._back(part, known) for part, known in pairs)
         return replace(original, parts=tuple(_cut(part, original.end_ticks) for part in parts))
 
     def _back(self, part: Part, known: Part) -> Part:
@@ -134,6 +135,13 @@ def _cut(part: Part, end: int) -> Part:
     inside = part.take(part.onset_ticks < end)
     length = np.minimum(inside.duration_ticks, end - inside.onset_ticks)
     return inside.with_notes(inside.onset_ticks, length, inside.pitch, inside.velocity)
+
+
+def _end(ticks: int, ticks_per_quarter: int) -> int:
+    """An end that lies less than half a stored cell past an eighth is on it: else the silence at
+    the end of many a song would reach a tick into one more bar."""
+    late = 2 * ticks % ticks_per_quarter // 2
+    return max(ticks - late if late <= ticks_per_quarter // 48 else ticks, 0)
 
 
 def _rounded(ticks: Reals) -> Ints:

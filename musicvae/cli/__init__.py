@@ -13,7 +13,7 @@ from io import TextIOWrapper
 import click
 
 from musicvae import __version__
-from musicvae.errors import MusicVAEError, shown
+from musicvae.errors import MusicVAEError, one_line, reason_of
 
 # Threads that wait by spinning make a busy machine several times slower; set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -62,8 +62,8 @@ class _Commands(click.Group):
             sys.stderr.close()
             sys.exit(1)
         except OSError as error:  # a full disk under what is printed, and the like
-            where = shown(os.fsdecode(error.filename or "output"))
-            click.echo(f"musicvae: {where}: {error.strerror or error}", err=True)
+            where = error.filename if isinstance(error.filename, str) else "output"
+            click.echo(f"musicvae: {one_line(where)}: {reason_of(error)}", err=True)
             sys.exit(1)
 
 

@@ -8,7 +8,7 @@ import click
 
 from musicvae.cli.common import INPUT, checkpoint_option, device_option, json_option
 from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Writer, audio_option, load_model, read_song
+from musicvae.cli.songs import Writer, audio_option, load_model, read_aligned
 from musicvae.options import ReadOptions
 
 
@@ -54,7 +54,7 @@ def command(
         raise click.UsageError("give at least two songs: musicvae interpolate a.mid b.mid")
     if steps < len(paths):
         raise click.UsageError(f"--steps {steps} is fewer than the {len(paths)} songs given")
-    songs = [read_song(path, options) for path in paths]
+    songs = [read_aligned(path, options) for path in paths]
     writer = Writer(
         out or Path(f"{paths[0].stem}-to-{paths[-1].stem}"), as_json=as_json, audio=audio
     )

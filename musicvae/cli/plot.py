@@ -17,8 +17,9 @@ from musicvae.cli.common import (
     progress_bar,
     say,
 )
-from musicvae.cli.songs import songs_under
+from musicvae.cli.songs import read_aligned, songs_under
 from musicvae.errors import MusicVAEError
+from musicvae.options import ReadOptions
 
 
 @click.command(name="plot")
@@ -60,8 +61,6 @@ def command(
       musicvae plot song.mid --out song.png
       musicvae plot songs/ --out pictures/ --format svg
     """
-    from musicvae import formats
-    from musicvae.alignment import align
     from musicvae.plots import plot_song
     from musicvae.plots.style import SUFFIXES
 
@@ -73,7 +72,7 @@ def command(
     with progress_bar("drawing") as advance:
         for done, path in enumerate(songs, start=1):
             try:
-                song = align(formats.read(path)).song
+                song = read_aligned(path, ReadOptions(ungridded=True)).song
                 if to_file:
                     target = named_path(out, force=force)
                 else:

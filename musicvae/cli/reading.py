@@ -27,8 +27,8 @@ def reading_options(command: Command) -> Command:
 
 
 def song_options(command: Command) -> Command:
-    """Those of `reading_options` that matter to a model, which knows parts and bars itself."""
-    return _with_flags(command, [f for f in _FLAGS if f[1] not in ("keep_tracks", "as_written")])
+    """Those of `reading_options` that matter to a model, which knows parts itself."""
+    return _with_flags(command, [flag for flag in _FLAGS if flag[1] != "keep_tracks"])
 
 
 def _with_flags(command: Command, flags: Sequence[tuple[str, str, str]]) -> Command:

@@ -16,7 +16,7 @@ from musicvae.cli.common import (
     json_option,
 )
 from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Writer, audio_option, load_model, read_song, songs_under
+from musicvae.cli.songs import Writer, audio_option, load_model, read_aligned, songs_under
 from musicvae.errors import MusicVAEError, one_line
 from musicvae.options import ReadOptions
 
@@ -60,10 +60,10 @@ def command(
     failed = 0
     for path in songs_under(paths):
         try:
-            song = read_song(path, options)
-            encoding = model.encode(song)
+            aligned = read_aligned(path, options)
+            encoding = model.encode(aligned)
             made = model.decode(encoding)
-            share = encoding.n_untouched / max(song.n_notes, 1)
+            share = encoding.n_untouched / max(aligned.song.n_notes, 1)
             writer.named(
                 made,
                 path.stem,

@@ -13,6 +13,7 @@ from musicvae.errors import DataError, one_line
 from musicvae.files import is_folder, next_free, writable_folder
 
 if TYPE_CHECKING:
+    from musicvae.alignment import Alignment
     from musicvae.model import MusicVAE
     from musicvae.options import ReadOptions
     from musicvae.song import Song
@@ -40,8 +41,8 @@ def load_model(checkpoint: str | None, device: str, seed: int | None = None) -> 
     return MusicVAE.load(path, device=device)
 
 
-def read_song(path: Path, options: ReadOptions) -> Song:
-    """The song of a file, whatever kind it is.
+def read_aligned(path: Path, options: ReadOptions) -> Alignment:
+    """The song of a file, whatever kind it is, with its bar lines where the music has them.
 
     Raises `ReadError` if it cannot be read, or is a performance without a grid and these are not
     allowed.
@@ -50,10 +51,11 @@ def read_song(path: Path, options: ReadOptions) -> Song:
     from musicvae.alignment import align
     from musicvae.errors import ReadError
 
-    song = formats.read(path, options)
-    if not options.ungridded and (reason := align(song).fit.decline):
+    reading = formats.examine(formats.load(path), path, options)
+    found = align(reading.song, as_written=options.as_written, measured=reading.measured)
+    if not options.ungridded and (reason := found.fit.decline):
         raise ReadError(path, reason, "take it all the same with --allow-ungridded")
-    return song
+    return found
 
 
 def songs_under(paths: Sequence[Path]) -> list[Path]:

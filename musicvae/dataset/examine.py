@@ -79,7 +79,7 @@ def examine(content: bytes, name: str | Path, options: ReadOptions) -> Examined:
     merge = None
     if options.merge:
         song, merge = merge_parts(song)
-    alignment = align(song, as_written=options.as_written or reading.measured)
+    alignment = align(song, as_written=options.as_written, measured=reading.measured)
     bars = Bars.from_song(alignment.song)
     if int(bars.grid.base[-1]) >= _MOST_CELLS:
         raise ReadError(name, "longer than any piece of music", "leave it out")

@@ -29,7 +29,7 @@ from musicvae.dataset.sandbox import Failure, Limits, run
 from musicvae.dataset.shards import ShardsWriter, is_prepared, write_clusters, write_index
 from musicvae.dataset.tally import Tally
 from musicvae.dataset.walk import files_under, look, nothing_in
-from musicvae.errors import WriteError
+from musicvae.errors import DataError, WriteError, reason_of
 from musicvae.files import cache_folder, writable_folder, write_bytes
 from musicvae.options import ReadOptions
 
@@ -128,6 +128,8 @@ def fill(
     progress: Progress | None = None,
 ) -> PrepareReport:
     """`prepare`, with any way of reading."""
+    if is_prepared(source):
+        raise DataError(f"{source}: is prepared already; give the folder of the files themselves")
     total = look(source, out).files
     target = writable_folder(out)
     if target.resolve() == source.resolve():
@@ -235,8 +237,7 @@ def _as_write_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise WriteError(target, reason, "choose another folder with --out") from None
+        raise WriteError(target, reason_of(error), "choose another folder with --out") from None
 
 
 def _cores() -> int:

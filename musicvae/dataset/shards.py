@@ -13,6 +13,7 @@ import json
 import os
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -22,7 +23,7 @@ from musicvae.dataset.fingerprints import Hashes
 from musicvae.dataset.intake import StoredSong
 from musicvae.dataset.rows import FORMAT, Row, rows_of, schema, song_of
 from musicvae.errors import DataError
-from musicvae.files import replacing, write_bytes
+from musicvae.files import put_in_place, replacing, write_bytes
 from musicvae.song import Ints
 
 _PART = ".shard.part"
@@ -82,10 +83,7 @@ class ShardsWriter:
         there = self._folder / name
         # The name says what is in it, so one that is whole is left alone: readers may have it open.
         if not there.exists() or there.stat().st_size != self._aside.stat().st_size:
-            umask = os.umask(0)
-            os.umask(umask)
-            self._aside.chmod(0o666 & ~umask)
-            self._aside.replace(there)
+            put_in_place(self._aside, there)
         self._aside.unlink(missing_ok=True)
         self._names.append(name)
         self._aside = None
@@ -188,7 +186,8 @@ def write_index(folder: Path, index: dict[str, Any]) -> None:
     named = set(index["shards"])
     for path in (*shards_in(folder), *folder.glob(".*.part")):
         if path.name not in named:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):  # Windows keeps what another process has mapped
+                path.unlink()
 
 
 def is_prepared(folder: str | Path) -> bool:

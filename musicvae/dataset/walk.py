@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from musicvae.errors import DataError, shown
+from musicvae.errors import DataError, reason_of, shown
 
 _SUGGESTION = "put MIDI files there, or run: musicvae corpus export chorales {}"
 _NO_MUSIC = ("README.md", ".gitignore")
@@ -42,8 +42,7 @@ def look(root: Path, without: Path | None = None) -> Sight:
     except FileNotFoundError:
         raise DataError(f"{root}: no such folder; {_SUGGESTION.format(root)}") from None
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise DataError(f"{root}: {reason}; give a folder that may be read") from None
+        raise DataError(f"{root}: {reason_of(error)}; give a folder that may be read") from None
     files, empty, state = 0, True, hashlib.blake2b(digest_size=16)
     for name in files_under(root, without):
         files += 1

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.errors import ReadError, WriteError
+from musicvae.errors import ReadError, WriteError, reason_of
 from musicvae.files import replacing
 from musicvae.formats import midi
 from musicvae.song import Song
@@ -94,8 +94,7 @@ def _soundfont(path: str | Path | None) -> tuple[bytes, Path]:
     try:
         return _content(place, place.stat().st_mtime_ns), place
     except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        raise ReadError(place, f"SoundFont: {reason}", "name an SF2 file") from None
+        raise ReadError(place, f"SoundFont: {reason_of(error)}", "name an SF2 file") from None
 
 
 @lru_cache(maxsize=1)
