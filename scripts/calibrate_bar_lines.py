@@ -29,7 +29,7 @@ from musicvae.alignment import choose
 from musicvae.alignment.alignment import Attempt
 from musicvae.grid import grid_of
 
-WHOLE = 30.0  # damaged songs that a whole one counts for
+WHOLE = 20.0  # damaged songs that a whole one counts for
 CERTAIN = 0.15  # weight of a song whatever is chosen, beside the F1 that a mistake costs
 
 
