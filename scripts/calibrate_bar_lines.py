@@ -29,7 +29,7 @@ from musicvae.alignment import choose
 from musicvae.alignment.alignment import Attempt
 from musicvae.grid import grid_of
 
-WHOLE = 8.0  # damaged songs that a whole one counts for
+WHOLE = 30.0  # damaged songs that a whole one counts for
 CERTAIN = 0.15  # weight of a song whatever is chosen, beside the F1 that a mistake costs
 
 
@@ -97,6 +97,7 @@ def main() -> None:
     """Try all choices on all songs, fit, print."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--songs", type=int, default=150, help="at most so many of each corpus")
+    parser.add_argument("--whole", type=float, default=WHOLE, help="what a whole song counts for")
     args = parser.parse_args()
     songs = chosen("valid", args.songs, list(CORPORA))
     jobs = [(one, damage) for one in songs for damage in DAMAGES]
@@ -116,7 +117,9 @@ def main() -> None:
         whole = one.damage == DAMAGES[0]
         best = max(shifted, inferred)
         counts = (
-            WHOLE * (abs(as_stated - best) + CERTAIN) if whole else abs(as_stated - best) + 0.05
+            args.whole * (abs(as_stated - best) + CERTAIN)
+            if whole
+            else abs(as_stated - best) + 0.05
         )
         add("STATED", one.stated, as_stated >= best - 0.02, counts)
         if one.shifted:

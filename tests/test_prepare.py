@@ -385,6 +385,16 @@ def test_a_dataset_stays_whole_until_the_next_one_is(tmp_path: Path) -> None:
     assert len(list(out.glob("shard-*"))) == 3
 
 
+def test_what_a_killed_run_left_behind_goes(midi_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(midi_folder, out)
+    whole = files_in(out)
+    for name in (".index.json.abc.part", ".report.json.x.part", ".y.shard.part", "shard-9.arrow"):
+        (out / name).write_bytes(b"half")
+    prepare(midi_folder, out)
+    assert files_in(out) == whole
+
+
 KILLED = """
 import sys
 from pathlib import Path
@@ -470,6 +480,16 @@ def test_the_cache_is_used_again_and_notices_changes(midi_folder: Path) -> None:
 
 
 # -- the sums -------------------------------------------------------------------------------------
+
+
+def test_reasons_of_one_kind_count_as_one() -> None:
+    found = Tally()
+    for i, reason in enumerate(
+        ("3 of 18 tracks", "12 of 15 tracks", "a 3/4 bar", "tightness 0.31")
+    ):
+        found.count(skipped_row(str(i), bytes(16), reason))
+    assert found.reasons == {"N of N tracks": 2, "a 3/N bar": 1, "tightness N": 1}
+    assert found.examples["N of N tracks"] == ["0", "1"]
 
 
 def test_sums_over_parts_are_sums_over_all() -> None:

@@ -113,6 +113,8 @@ class Attempt:
             absurd=is_absurd(grid),
             weak=len(song.meter.ticks) == 1 and (grid.numerator[0], grid.denominator[0]) == (4, 4),
             drums=drums,
+            late=not fit.warp.is_identity,
+            changes=len(song.meter.ticks) - 1,
         )
         return cls(
             song=song,

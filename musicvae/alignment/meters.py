@@ -20,8 +20,8 @@ from musicvae.song import Ints
 LENGTHS = np.array(
     [4 * CELLS_PER_QUARTER * int(m.split("/")[0]) // int(m.split("/")[1]) for m in METERS]
 )
-CHANGE = 6.0  # nats that a change of meter costs
-METER_WEIGHT = 0.1  # of a cell's meter log-probability beside a bar line's log-odds
+CHANGE = 5.0  # nats that a change of meter costs
+METER_WEIGHT = 0.04  # of a cell's meter log-probability beside a bar line's log-odds
 _BLOCK = int(LENGTHS.min())  # cells that cannot depend on one another
 
 

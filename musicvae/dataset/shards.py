@@ -177,11 +177,14 @@ def shards_in(folder: Path) -> list[Path]:
 
 
 def write_index(folder: Path, index: dict[str, Any]) -> None:
-    """Write what makes a folder a dataset, last of all; then remove shards that do not count."""
+    """Write what makes a folder a dataset, last of all; then remove what does not count.
+
+    That is shards that no index names, and files that were being written when a run was killed.
+    """
     content = json.dumps({"format": FORMAT, **index}, indent=1, sort_keys=True)
     write_bytes(folder / "index.json", (content + "\n").encode())
     named = set(index["shards"])
-    for path in (*shards_in(folder), *folder.glob(f".*{_PART}")):
+    for path in (*shards_in(folder), *folder.glob(".*.part")):
         if path.name not in named:
             with suppress(OSError):  # Windows keeps what another process has mapped
                 path.unlink()
