@@ -120,6 +120,24 @@ def test_a_song_comes_back_into_its_file(chorales: list[Song]) -> None:
         assert aligned.undo(aligned.song) == late
 
 
+@pytest.mark.parametrize("drifts", [False, True])
+def test_a_first_note_ahead_of_the_beat_is_no_pickup(drifts: bool) -> None:
+    """Played to a click, a little late but for the first stroke, which begins the file."""
+    beat = np.arange(64) * 240
+    late = 40 + beat // 100 if drifts else 40
+    onset = beat + np.where(beat > 0, late, 0)
+    kit = Part.empty(is_drum=True).with_notes(
+        onset, onset * 0 + 20, np.where(np.arange(64) % 4, 42, 36), onset * 0 + 80
+    )
+    aligned = align(Song.new([kit]))
+    assert aligned.fit.drifts == drifts
+    assert aligned.undo(aligned.song) == Song.new([kit])
+    grid = grid_of(aligned.song, 24)
+    assert (len(grid), grid.lead[0]) == (8, 0)
+    assert np.abs(aligned.song.parts[0].onset_ticks - beat).max() <= 10
+    assert aligned.offset_s == pytest.approx(0.0 if drifts else 40 / 960, abs=0.005)
+
+
 def test_silence_and_single_notes_are_left_alone() -> None:
     one = Part.empty().with_notes([480], [120], [60], [80])
     for song in (Song.new(end_ticks=960), Song.new([one]), Song.new([one], meter=(1, 8))):

@@ -45,10 +45,10 @@ class Alignment:
 
     @property
     def offset_s(self) -> float:
-        """How late the grid begins in the file, in seconds."""
-        tempo, tpq = self.original.tempo, self.original.ticks_per_quarter
-        pace = float(tempo.us_per_quarter[0]) / 1e6
-        return pace * float(self.fit.warp.backward(0)) / tpq
+        """How late the grid lies in the file, in seconds; where it drifts, how late it begins."""
+        tempo, tpq, warp = self.original.tempo, self.original.ticks_per_quarter, self.fit.warp
+        late = (warp.file_ticks - warp.song_ticks)[0 if self.fit.drifts else -1]
+        return float(tempo.us_per_quarter[0]) / 1e6 * float(late) / tpq
 
     def seconds(self, song_ticks: Ints) -> NDArray[np.float64]:
         """Time in the file of ticks of `song`; before its beginning, negative."""

@@ -101,10 +101,20 @@ def _chosen(quarter: Reals, offset: float) -> float:
 def _shift(offset: float, quarter: Reals, tpq: int) -> Warp:
     if abs(offset) < _NEGLIGIBLE:
         return Warp.shift(0)
-    # Later by the rest of a cell where there is no room to move earlier.
-    if quarter[0] - offset < -_NEGLIGIBLE:
-        offset -= _CELL
-    return Warp.shift(-round(offset * tpq))
+    earlier = round(offset * tpq)
+    if _is_early(quarter, offset):
+        at = np.array([0.0, _CELL * tpq])
+        return Warp(file_ticks=at, song_ticks=at - [0, earlier])
+    return Warp.shift(-earlier)
+
+
+def _is_early(quarter: Reals, offset: float) -> bool:
+    """Whether the file begins with a note that is ahead of the grid, less than half a cell.
+
+    It is meant to be at the grid's zero. There is no room to move earlier, and a cell later it
+    would be a pickup: the time up to the first notes that are in time is squeezed instead.
+    """
+    return bool(quarter[0] - offset < -_NEGLIGIBLE)
 
 
 def _moving(drift: Drift, quarter: Reals, tpq: int, ternary: bool) -> Warp:
@@ -112,9 +122,9 @@ def _moving(drift: Drift, quarter: Reals, tpq: int, ternary: bool) -> Warp:
     if ternary:
         offset = offset + _chosen(quarter - np.interp(quarter, _middles(offset), offset), 0.0)
     offset = offset - _CELL * np.round(offset[0] / _CELL)
-    if quarter[0] - offset[0] < -_NEGLIGIBLE:
-        offset = offset - _CELL
     at = _middles(offset)
+    if _is_early(quarter, float(offset[0])):
+        at, offset = np.append(0.0, at), np.append(0.0, offset)
     return Warp(file_ticks=at * tpq, song_ticks=(at - offset) * tpq)
 
 

@@ -138,9 +138,9 @@ def _cut(part: Part, end: int) -> Part:
 
 
 def _end(ticks: int, ticks_per_quarter: int) -> int:
-    """An end that lies less than half a stored cell past an eighth is on it: else the silence at
+    """An end that lies less than half a stored cell past a sixteenth is on it: else the silence at
     the end of many a song would reach a tick into one more bar."""
-    late = 2 * ticks % ticks_per_quarter // 2
+    late = 4 * ticks % ticks_per_quarter // 4
     return max(ticks - late if late <= ticks_per_quarter // 48 else ticks, 0)
 
 
