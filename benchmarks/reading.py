@@ -267,7 +267,8 @@ def main(
             corpora.export(name, Path(place, name))
             folders = (*folders, str(Path(place, name)))
         for folder in folders:
-            paths = sorted(p for p in Path(folder).rglob("*") if p.suffix.lower() in midi.SUFFIXES)
+            found = (p for p in Path(folder).rglob("*") if p.suffix.lower() in (".mid", ".midi"))
+            paths = sorted(found)
             print(f"== {Path(folder).name}: {len(paths)} files")
             every = max(len(paths) // (2 * files), 1)
             chosen = comparable(paths[::every], files)
