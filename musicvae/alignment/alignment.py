@@ -115,6 +115,7 @@ class Attempt:
             drums=drums,
             late=not fit.warp.is_identity,
             changes=len(song.meter.ticks) - 1,
+            onsets=int(np.count_nonzero(np.diff(notes.onset))) + 1,
         )
         return cls(
             song=song,

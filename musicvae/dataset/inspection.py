@@ -14,11 +14,17 @@ from musicvae.errors import ReadError
 from musicvae.formats import load
 from musicvae.options import ReadOptions
 
+_FEW = 16  # files that are not worth a second process
+
 
 def inspect_files(
-    paths: Sequence[Path], options: ReadOptions, *, workers: int = 1
+    paths: Sequence[Path], options: ReadOptions, *, workers: int | None = None
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """What is seen in each file, in order, read in a process that may die without harm."""
+    """What is seen in each file, in order, read in processes that may die without harm.
+
+    `workers` are one a core for a folder, one alone for a few files, if not given.
+    """
+    workers = workers or (sandbox.cores() if len(paths) > _FEW else 1)
     answers = sandbox.run(partial(inspected, options=options), paths, workers=workers)
     for path, answer in zip(paths, answers, strict=True):
         if isinstance(answer, bytes):

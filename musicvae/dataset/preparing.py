@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from contextlib import closing, contextmanager
@@ -25,7 +24,7 @@ from musicvae.dataset.duplicates import Finder
 from musicvae.dataset.intake import READER
 from musicvae.dataset.report import PrepareReport, write_report
 from musicvae.dataset.rows import FORMAT, Row, rows_of
-from musicvae.dataset.sandbox import Failure, Limits, run
+from musicvae.dataset.sandbox import Failure, Limits, cores, run
 from musicvae.dataset.shards import ShardsWriter, is_prepared, write_clusters, write_index
 from musicvae.dataset.tally import Tally
 from musicvae.dataset.walk import files_under, look, nothing_in
@@ -135,7 +134,7 @@ def fill(
     if target.resolve() == source.resolve():
         raise WriteError(target, "is the folder that is read", "choose another one with --out")
     with _alone_in(target):
-        return _fill(source, target, readers, workers or _cores(), total, progress)
+        return _fill(source, target, readers, workers or cores(), total, progress)
 
 
 def _fill(
@@ -207,7 +206,7 @@ def prepare_cached(
         with _alone_in(target, wait=True):
             if not _is_of(target, state):
                 total = look(folder).files
-                _fill(folder, target, readers, workers or _cores(), total, progress)
+                _fill(folder, target, readers, workers or cores(), total, progress)
                 write_bytes(target / _STATE, state.encode())
     return target
 
@@ -238,9 +237,3 @@ def _as_write_errors(target: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise WriteError(target, reason_of(error), "choose another folder with --out") from None
-
-
-def _cores() -> int:
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

@@ -8,6 +8,7 @@ children that import nothing of the caller's script, so scripts and notebooks ne
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -238,3 +239,10 @@ class _Worker:
         process.stdout.close()
         self.process = None
         return code
+
+
+def cores() -> int:
+    """Processors that this process may use: as many workers are of use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
