@@ -22,15 +22,6 @@ LENGTHS = np.array(
 )
 CHANGE = 5.0  # nats that a change of meter costs
 METER_WEIGHT = 0.04  # of a cell's meter log-probability beside a bar line's log-odds
-_USUAL = np.array(
-    [
-        *(0.15, 0.17, 0.45, 0.1, 0.02, 0.02, 0.015, 0.05),
-        *(0.005, 0.005, 0.004, 0.003, 0.002, 0.002, 0.001, 0.001),
-    ]
-)
-"""How usual each of `METERS` is, roughly, in all the music there is: the network was taught on
-songs in rare meters more often than they come."""
-_USUAL_WEIGHT = 0.4  # of its logarithm, for each four quarters of a bar
 _BLOCK = int(LENGTHS.min())  # cells that cannot depend on one another
 
 
@@ -58,8 +49,7 @@ class Hearing:
         logs = np.repeat(self._meter_logs, HEARD_AT_ONCE, axis=0)[:T]
         np.cumsum(logs, axis=0, out=total[1:])
         stop = np.minimum(np.arange(T)[:, None] + LENGTHS, T)
-        usual = _USUAL_WEIGHT * np.log(_USUAL) * LENGTHS / (4 * CELLS_PER_QUARTER)
-        return METER_WEIGHT * (total[stop, np.arange(M)] - total[:T]) + usual
+        return METER_WEIGHT * (total[stop, np.arange(M)] - total[:T])
 
     def __len__(self) -> int:
         return len(self.odds)
