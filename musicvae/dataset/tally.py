@@ -15,7 +15,7 @@ from musicvae.dataset.rows import Row
 _KINDS = 500  # different reasons or warnings that are told apart
 _OTHERS = "others"
 _EXAMPLES = 3
-_NUMBER = re.compile(r"(?<![\w.])-?[0-9][0-9,]*(?:\.[0-9]+)?(?![\w/])")
+_NUMBER = re.compile(r"(?<![\w.])-?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?![\w/])")
 
 
 def alike(words: str) -> str:
