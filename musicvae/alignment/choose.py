@@ -217,9 +217,11 @@ def _believed(case: Case, tidied: Stated | None) -> Choice | None:
         if seen_tidy["loss"] < seen["loss"] - TIDIER and tidy_odds > max(odds, 0.0):
             reason = "a change of meter within a bar is left out"
             return Choice(source="tidied", confidence=_sure(tidy_odds), reason=reason)
-    # Whether two bars are one no one can hear: a meter that someone wrote decides it.
-    if odds > 0 or (seen["nested"] and not case.weak):
-        return Choice.as_stated(_sure(abs(odds)))
+    if odds > 0:
+        return Choice.as_stated(_sure(odds))
+    if seen["nested"] and not case.weak:
+        # Whether two bars are one no one can hear: a meter that someone wrote decides it.
+        return Choice.as_stated(_sure(_odds(FOUND, case.evidence_found(shifted=False))))
     shift, score = best_shift(case)
     if not shift or _odds(SHIFTED, case.evidence(case.stated.lines + shift, score)) <= 0:
         return None
