@@ -12,6 +12,7 @@ from itertools import count
 import hostile
 import pytest
 
+from musicvae.dataset import sandbox
 from musicvae.dataset.sandbox import Failure, Limits, run
 from musicvae.errors import DataError
 
@@ -100,6 +101,13 @@ def _nowhere(job: str) -> bytes:
 _nowhere.__module__ = "hostile"
 _nowhere.__qualname__ = "first_parts.nothing_here"
 hostile.first_parts.nothing_here = _nowhere  # type: ignore[attr-defined]  # here, not in a sandbox
+
+
+def test_what_never_gets_ready_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_BOOT", "import time; time.sleep(60)")
+    monkeypatch.setattr(sandbox, "_START_S", 0.2)
+    with pytest.raises(DataError, match=r"cannot start: .*-9"):
+        list(run(hostile.act, ["a"], limits=LIMITS))
 
 
 def test_processes_that_read_load_nothing_heavy() -> None:

@@ -30,6 +30,7 @@ _BOOT = (
 )
 _AHEAD = 4  # jobs a worker that may be begun before the oldest one is done
 _LOOK_S = 0.05  # how often to look for processes that take too long
+_START_S = 120.0  # a process that is not ready by then never will be
 _GRACE_S = 2.0  # time to end for a process that has nothing left to say
 Todo = PriorityQueue[tuple[int, int, Any]]
 """Number of a job, of a piece of it, and the job with whether it can be divided."""
@@ -216,11 +217,15 @@ class _Worker:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)
         assert self.process.stdin is not None and self.process.stdout is not None
+        patience_s, self.patience_s = self.patience_s, _START_S
         try:
+            self.since = time.monotonic()
             send(self.process.stdin, b"s", self.setup)
             receive(self.process.stdout)
         except (EOFError, OSError):
             raise RuntimeError(f"it ended with code {self.process.wait()}") from None
+        finally:
+            self.patience_s = patience_s
         return self.process
 
     def _discard(self) -> int:
