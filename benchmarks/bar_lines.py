@@ -20,9 +20,9 @@ from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from known_bars import CORPORA, DAMAGES, Known, damaged, known
+from known_bars import CORPORA, DAMAGES, Known, known, spoilt
 
-from musicvae.alignment import align
+from musicvae.alignment import Alignment, align
 from musicvae.grid import grid_of
 from musicvae.song import Song
 
@@ -42,33 +42,36 @@ def f1(truth: np.ndarray, found: np.ndarray, tolerance_s: float) -> float:
     return 2 * hits / max(len(truth) + len(found), 1)
 
 
-def found_lines(song: Song) -> tuple[np.ndarray, str]:
-    """Bar lines in seconds of the file, the beginning of a pickup left out, and where from."""
-    aligned = align(song)
+def found_lines(aligned: Alignment) -> np.ndarray:
+    """Where bars begin, in seconds of the file, the beginning of a pickup left out."""
     grid = grid_of(aligned.song, 24)
-    start = grid.start_ticks[int(len(grid) > 0 and grid.lead[0] > 0) :]
-    source = aligned.choice.source if aligned.fit.gridded else "declined"
-    return aligned.seconds(start), source
+    return aligned.seconds(grid.start_ticks[int(len(grid) > 0 and grid.lead[0] > 0) :])
 
 
-def judged(job: tuple[Known, str]) -> tuple[str, str, float, float, str, str] | None:
-    """Corpus, damage, F1, F1 forgiving two bars for one, source and name."""
-    one, damage = job
-    rng = np.random.default_rng(zlib.crc32(f"{one.name} {damage}".encode()))
-    worse = damaged(one.song, damage, rng)
-    if worse is None:
-        return None
-    song, truths = worse
+def scores(song: Song, found: np.ndarray, truths: list[np.ndarray]) -> tuple[float, float]:
+    """F1 against the best of several truths, and the same where two bars for one are forgiven."""
     last = max(int(part.onset_ticks[-1]) for part in song.parts if len(part))
     end = float(song.tempo.seconds(last, song.ticks_per_quarter)) + 1e-6
-    found, source = found_lines(song)
     tolerance = 60 / float(song.tempo.qpm[0]) / 8
     found = found[found <= end]
     truths = [truth[truth <= end] for truth in truths]
     score = max(f1(truth, found, tolerance) for truth in truths)
     level = [f1(t, f, tolerance) for t in truths for f in (found[::2], found[1::2])]
     level += [f1(t[k::2], found, tolerance) for t in truths for k in (0, 1)]
-    return one.corpus, damage, score, max(score, *level), source, one.name
+    return score, max(score, *level)
+
+
+def judged(job: tuple[Known, str]) -> tuple[str, str, float, float, str, str] | None:
+    """Corpus, damage, F1, F1 forgiving two bars for one, source and name."""
+    one, damage = job
+    worse = spoilt(one, damage)
+    if worse is None:
+        return None
+    song, truths = worse
+    aligned = align(song)
+    source = aligned.choice.source if aligned.fit.gridded else "declined"
+    score, lenient = scores(song, found_lines(aligned), truths)
+    return one.corpus, damage, score, lenient, source, one.name
 
 
 def freed(song: Song, rubato: float, jitter_s: float, rng: np.random.Generator) -> Song:

@@ -11,7 +11,6 @@ as several damaged ones, since files are mostly right, and a mistake counts by h
 from __future__ import annotations
 
 import argparse
-import zlib
 from collections import defaultdict
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -22,16 +21,13 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 import_path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-from bar_lines import chosen, f1
-from known_bars import CORPORA, DAMAGES, Known, damaged
+from bar_lines import chosen, found_lines, scores
+from known_bars import CORPORA, DAMAGES, Known, spoilt
 
 from musicvae.alignment import choose
 from musicvae.alignment.alignment import Attempt
-from musicvae.grid import grid_of
 
 WHOLE = 26.0  # damaged songs that a whole one counts for
-SELDOM = {"another meter": 0.3, "contradictory signature": 0.3, "signature within a bar": 0.5}
-"""What a song with a damage counts for that files suffer less often than having no signature."""
 CERTAIN = 0.15  # weight of a song whatever is chosen, beside the F1 that a mistake costs
 
 
@@ -50,8 +46,7 @@ class Outcome:
 def outcome(job: tuple[Known, str]) -> Outcome | None:
     """One song with one damage."""
     one, damage = job
-    rng = np.random.default_rng(zlib.crc32(f"{one.name} {damage}".encode()))
-    worse = damaged(one.song, damage, rng)
+    worse = spoilt(one, damage)
     if worse is None:
         return None
     song, truths = worse
@@ -65,25 +60,15 @@ def outcome(job: tuple[Known, str]) -> Outcome | None:
         choose.Choice(source="shifted", confidence=1.0, reason="", shift=shift),
         choose.Choice(source="inferred", confidence=1.0, reason="", path=case.free),
     )
+    f1 = [scores(song, found_lines(tried.as_chosen(c)), truths)[0] for c in choices]
     return Outcome(
         corpus=one.corpus,
         damage=damage,
         stated=case.evidence_stated(case.stated),
         shifted=case.evidence(case.stated.lines + shift, score) if shift else None,
         found=case.evidence_found(shifted=False),
-        f1=tuple(judged(tried, choice, truths) for choice in choices),  # type: ignore[arg-type]
+        f1=(f1[0], f1[1], f1[2]),
     )
-
-
-def judged(tried: Attempt, choice: choose.Choice, truths: list[np.ndarray]) -> float:
-    """F1 of the bar lines of one choice."""
-    aligned = tried.as_chosen(choice)
-    grid, song = grid_of(aligned.song, 24), aligned.original
-    found = aligned.seconds(grid.start_ticks[int(len(grid) > 0 and grid.lead[0] > 0) :])
-    last = max(int(part.onset_ticks[-1]) for part in song.parts if len(part))
-    end = float(song.tempo.seconds(last, song.ticks_per_quarter)) + 1e-6
-    tolerance = 60 / float(song.tempo.qpm[0]) / 8
-    return max(f1(t[t <= end], found[found <= end], tolerance) for t in truths)
 
 
 def fitted(rows: list[dict[str, float]], right: list[bool], weight: list[float]) -> str:

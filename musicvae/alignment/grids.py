@@ -24,14 +24,13 @@ class GridFit:
     """What grid was found; `warp` takes the file's ticks onto it.
 
     `steps_per_quarter` is 4 or, where triplets or swing are tighter, 12; `tightness` of onsets at
-    4 and at 12 steps a quarter, without regard to drift; `offset_quarters` of the grid's zero.
+    4 and at 12 steps a quarter, without regard to drift.
     """
 
     steps_per_quarter: int
     tightness: dict[int, float]
     fit: float
     """Tightness around the grid that was chosen."""
-    offset_quarters: float
     drifts: bool
     gridded: bool
     warp: Warp
@@ -62,13 +61,11 @@ def fit_grid(onset_quarters: Reals, ticks_per_quarter: int, *, drums_alone: bool
         offset = _steady_offset(onset_quarters, R, ternary)
         warp = _shift(offset, onset_quarters, ticks_per_quarter)
     else:
-        offset = float(drift.offset[0])
         warp = _moving(drift, onset_quarters, ticks_per_quarter, ternary)
     return GridFit(
         steps_per_quarter=12 if ternary else 4,
         tightness={4: at4, 12: at12},
         fit=fit,
-        offset_quarters=offset,
         drifts=drift is not None,
         gridded=bool(short or fit >= limit),
         warp=warp,

@@ -17,7 +17,6 @@ from musicvae.formats.marks import tempo_in_words
 from musicvae.formats.percussion import integer
 
 _IN_NOTE = frozenset(("chord", "pitch", "rest", "duration", "tie"))
-_IN_KEY = frozenset(("fifths", "mode"))
 _BEATS = re.compile(r"\s*\d+(\s*\+\s*\d+)*\s*")
 _BEAT_TYPES = frozenset(("1", "2", "4", "8", "16", "32", "64", "128"))
 _BEAT_UNITS = frozenset(("long", "breve", "whole", "half", "quarter", "eighth", "16th", "32nd"))
