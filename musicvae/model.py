@@ -22,7 +22,7 @@ from musicvae.errors import CheckpointError, ConfigError, DataError
 from musicvae.frames import blank_bars, chosen_key, chosen_meter, chosen_tempo
 from musicvae.grid import STORED_STEPS_PER_QUARTER
 from musicvae.latent import Encoding, Latents, between
-from musicvae.models import VAE, PathPrior, pick_device
+from musicvae.models import VAE, FlowPrior, PathFrame, pick_device, prior_of
 from musicvae.models.vae import with_notes
 from musicvae.parts import Group, one_at_a_time, out_of_slots, put_back, set_aside
 from musicvae.song import Ints, Song
@@ -50,10 +50,9 @@ class MusicVAE:
             raise CheckpointError(checkpoint.path or "checkpoint", reason, "train anew") from None
         self.device = torch.device(pick_device(device))
         self.vae.to(self.device).eval()
-        fitted = {n: t.float().numpy() for n, t in checkpoint.under("prior").items()}
         try:
-            self.prior = PathPrior(**fitted) if fitted else None
-        except TypeError:
+            self.prior = prior_of(checkpoint.under("prior"), self.device)
+        except (TypeError, RuntimeError):
             reason = "its prior is of another kind"
             raise CheckpointError(checkpoint.path or "checkpoint", reason, "train anew") from None
         content = checkpoint.path.read_bytes() if checkpoint.path else b""
@@ -179,17 +178,35 @@ class MusicVAE:
             frame = blank_bars(preset, bars, chosen, pace, tonic)
             group = Group(notes=Notes.concatenate([]), owner=every_slot)
             sources.append(Source(bars=frame, group=group, key=tonic, active=everywhere))
-        n_windows = -(-bars // preset.grid.bars)
-        keys = np.array([source.key for source in sources])
-        z = self._paths(keys, n_windows, preset.meter_id(*chosen), temperature, rng)
+        z = self.draw(sources, temperature=temperature, rng=rng)
         if settle is None:
-            settle = 2 if self.provenance.get("held_out", {}).get("f1", 0.0) >= 0.5 else 0
+            needed = not isinstance(self.prior, FlowPrior)
+            able = self.provenance.get("held_out", {}).get("f1", 0.0) >= 0.5
+            settle = 2 if needed and able else 0
         songs = []
         levels = np.full((bars, len(preset.parts)), _SAMPLED_LEVEL)
         for source, notes in zip(sources, self._notes(sources, z, settle=settle), strict=True):
             loud = self._played(source.bars, notes, levels)
             songs.append(replace(source.bars, notes=loud).at(STORED_STEPS_PER_QUARTER).to_song())
         return songs
+
+    def draw(
+        self, sources: Sequence[Source], *, temperature: float = 1.0, rng: np.random.Generator
+    ) -> Latents:
+        """Paths `(sources, W, Z)` from the prior for songs that have these bars, parts and keys.
+
+        Only the frames of `sources` are read, not their notes; all must be equally long.
+        """
+        size, n = self.preset.grid.bars, len(sources)
+        first, _ = window_bounds(len(sources[0].bars), size, size)
+        which, begin = np.repeat(np.arange(n), len(first)), np.tile(first, n)
+        batch = WindowCutter(sources, self.preset).batch(which, begin)
+        lengths = np.array([len(source.bars) for source in sources])
+        frame = PathFrame.of(batch, begin, lengths[which]).reshape(n, len(first))
+        if self.prior is None:
+            drawn = rng.standard_normal((n, len(first), self.vae.Z), dtype=np.float32)
+            return drawn * np.float32(temperature)
+        return self.prior.sample(frame, temperature=temperature, rng=rng)
 
     def interpolate(self, *songs: Song | Alignment, steps: int = 7) -> list[Song]:
         """`steps` songs on the way from the first song to the last, through those between.
@@ -293,15 +310,6 @@ class MusicVAE:
 
     def _on_device(self, batch: Batch) -> Batch:
         return Batch(*(tensor.to(self.device) for tensor in batch))
-
-    def _paths(
-        self, keys: Ints, W: int, meter_id: int, temperature: float, rng: np.random.Generator
-    ) -> Latents:
-        if self.prior is None:
-            drawn = rng.standard_normal((len(keys), W, self.vae.Z)).astype(np.float32)
-            return drawn * np.float32(temperature)
-        meters = np.full(W, meter_id)
-        return self.prior.sample(len(keys), meters, keys=keys, temperature=temperature, rng=rng)
 
 
 def _spans(bars: Bars, first: Ints, stop: Ints) -> Ints:

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 
 from musicvae.dataset import Batch, Windows
 from musicvae.metrics import note_f1, windows_perfect
-from musicvae.models import VAE, Path, PathPrior
+from musicvae.models import VAE
 from musicvae.models.objectives import NATS_PER_BIT, active_units, deterministic_noise
-from musicvae.models.prior import FIRST, LAST, MIDDLE
 from musicvae.models.vae import frame_of
 
 _BATCH = 256
@@ -74,37 +73,3 @@ def free_running(
         "kl_bits": kl / max(n, 1) / NATS_PER_BIT,
         "active_units": float(active_units(torch.cat(mus))),
     }
-
-
-@torch.no_grad()
-def fit_prior(vae: VAE, windows: Windows, *, limit: int = 20_000) -> PathPrior:
-    """The path prior of these songs under this model, from the first `limit` whole windows.
-
-    `windows` must hop one bar: a song gives as many paths as its windows have bars, so that both
-    its beginning and its end are seen at their places.
-    """
-    device, size = next(vae.parameters()).device, windows.preset.grid.bars
-    length = windows.cutter.lengths[windows.source]
-    whole = np.flatnonzero(windows.first + size <= length)[:limit]
-    if not len(whole):  # only songs shorter than a window
-        whole = np.arange(len(windows))[:limit]
-    source, first = windows.source[whole], windows.first[whole]
-    order = np.lexsort((first, first % size, source))
-    whole, source, first = whole[order], source[order], first[order]
-    mus, sigmas = [], []
-    for begin in range(0, len(whole), _BATCH):
-        batch = windows.batch(whole[begin : begin + _BATCH])
-        posterior = vae.encode(Batch(*(tensor.to(device) for tensor in batch)))
-        mus.append(posterior.mu.cpu().numpy())
-        sigmas.append(posterior.sigma.cpu().numpy())
-    place = np.where(first == 0, FIRST, MIDDLE)
-    place = np.where((first + size >= length[whole]) & (first > 0), LAST, place)
-    # A path goes on while the next window is the next one of the same source.
-    cuts = np.flatnonzero((np.diff(source) != 0) | (np.diff(first) != size)) + 1
-    meter, key = windows.meter_of(whole), windows.cutter.key[source]
-    columns = (np.concatenate(mus), np.concatenate(sigmas), meter, place, key)
-    paths = [
-        Path(mu=mu, sigma=sigma, meter=meter, place=at, key=int(key[0]))
-        for mu, sigma, meter, at, key in zip(*(np.split(c, cuts) for c in columns), strict=True)
-    ]
-    return PathPrior.fit(paths, len(windows.preset.meters) + 1)
