@@ -30,7 +30,7 @@ from musicvae.models.layers import (
     run,
 )
 
-_TOUCH_WIDTH = (0.5, 0.5)  # of velocity and microtiming around what is decoded, in spreads
+_TOUCH_WIDTH = (2.0, 1.5)  # of velocity and microtiming around what is decoded, in spreads
 _NEVER = -1e4  # log-odds of what cannot be
 
 
