@@ -93,7 +93,7 @@ class RollDecoder(Trunk):
         cost = cost * self.able(batch, packing)[..., None, None]
         onset, sustain = cost.sum((1, 2, 4)).unbind(1)
         none = torch.zeros_like(onset)
-        return NoteLoss(onset=onset, pitch=none, duration=sustain, direct=none)
+        return NoteLoss(onset=onset, pitch=none, duration=sustain, touch=none, direct=none)
 
     @torch.no_grad()
     def decode(
