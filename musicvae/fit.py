@@ -106,12 +106,14 @@ def best(candidates: Iterable[Candidate], rated: Callable[[Candidate], Fit]) -> 
 def most_wanted(presets: Sequence[Preset], songs: Iterable[Bars]) -> tuple[Preset, float]:
     """The preset that is the best one for most songs, and for which share of them."""
     votes: Counter[int] = Counter()
+    n_songs = 0
     for song in songs:
         rated = [fit(preset, song) for preset in presets]
         nth = best(range(len(presets)), rated.__getitem__)
         votes[nth] += rated[nth].share > 0
-    ((nth, n),) = votes.most_common(1)
-    return presets[nth], n / max(votes.total(), 1)
+        n_songs += 1
+    nth, n = max(votes.items(), key=lambda vote: vote[1], default=(0, 0))
+    return presets[nth], n / max(n_songs, 1)
 
 
 def _closed(grid: Grid, preset: Preset) -> NDArray[np.bool_]:
