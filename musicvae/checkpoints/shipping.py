@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
-from musicvae.checkpoints.files import MODEL_FILE, Checkpoint, load, save
+from musicvae.checkpoints.files import MODEL_FILE, Checkpoint, load, packed, save
 from musicvae.config import Preset
 from musicvae.errors import CheckpointError
 
@@ -52,7 +52,7 @@ def ship(
     kept = load(path)
     if not kept.provenance.get("finished"):
         raise CheckpointError(path, "the run has not come to its end", "go on with --resume")
-    tensors = {name: halved(tensor) for name, tensor in kept.tensors.items()}
+    tensors = dict(packed(name, halved(tensor)) for name, tensor in kept.tensors.items())
     size = {name: t.numel() * t.element_size() for name, t in tensors.items()}
     if sum(size.values()) >= LARGEST_BYTES:
         groups = {name.partition(".")[0]: 0 for name in size}
