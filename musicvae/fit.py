@@ -21,6 +21,7 @@ from musicvae.parts import Group, into_slots
 
 Candidate = TypeVar("Candidate")
 _SAME_SHARE = 0.02  # shares of notes that are not told apart
+_SAME_REGISTER = 6  # semitones
 _NEARLY = 0.95  # of the notes: what more than these ask for does not count
 
 
@@ -37,6 +38,8 @@ class Fit:
     chords."""
     idle: float
     """Slots without a part, over all passes."""
+    apart: float
+    """Semitones from where a slot usually plays to where its part does."""
     bits_a_bar: float
     """What the preset's latent says of a bar: more is more faithful."""
     bars: int
@@ -44,9 +47,12 @@ class Fit:
 
     @property
     def order(self) -> tuple[float, ...]:
-        """Greater is better: notes kept, then passes, parts unbent, slots used, bits, context."""
+        """Greater is better: notes kept, then passes, parts unbent, slots used, register, bits,
+        context.
+        """
         kept = round(self.share / _SAME_SHARE)
-        worse = (-round(n, 1) for n in (self.passes, self.bent, self.idle))
+        far = round(self.apart / _SAME_REGISTER)
+        worse = (-round(n, 1) for n in (self.passes, self.bent, self.idle, far))
         return (kept, *worse, self.bits_a_bar, self.bars, self.share)
 
     def suits_like(self, best: Fit) -> bool:
@@ -76,6 +82,7 @@ def fit(preset: Preset, song: Bars) -> Fit:
         bent=int((np.bincount(owners[owners >= 0]) > 1).sum())
         + sum(_lines(bars.grid, group, preset) for group in groups),
         idle=int((owners < 0).sum()),
+        apart=_apart(groups, preset),
         bits_a_bar=preset.training.kl_target_bits / preset.grid.bars,
         bars=preset.grid.bars,
     )
@@ -93,6 +100,7 @@ def fit_all(preset: Preset, songs: Sequence[Bars]) -> Fit:
         passes=mean("passes"),
         bent=mean("bent"),
         idle=mean("idle"),
+        apart=mean("apart"),
         bits_a_bar=preset.training.kl_target_bits / preset.grid.bars,
         bars=preset.grid.bars,
     )
@@ -127,6 +135,17 @@ def _most(groups: list[Group], total: int) -> list[Group]:
     fullest = sorted(groups, key=lambda group: -len(group.notes))
     before = np.cumsum([0, *(len(group.notes) for group in fullest)])[:-1]
     return [group for group, n in zip(fullest, before, strict=True) if n < _NEARLY * total]
+
+
+def _apart(groups: list[Group], preset: Preset) -> float:
+    """Semitones between slots and what is in them, on average over slots in use."""
+    found = [
+        abs(float(group.notes.pitch[mine].mean()) - part.center)
+        for group in groups
+        for slot, part in enumerate(preset.parts)
+        if part.kind != "drums" and (mine := group.notes.part == slot).any()
+    ]
+    return sum(found) / max(len(found), 1)
 
 
 def _lines(grid: Grid, group: Group, preset: Preset) -> int:
