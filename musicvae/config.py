@@ -6,7 +6,6 @@ the defaults below, then the preset's file, then `--set section.key=value`.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -14,7 +13,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from musicvae.errors import ConfigError, reason_of
+from musicvae.errors import ConfigError, nearest, reason_of
 
 KINDS = ("voice", "chords", "drums")
 OBJECTIVES = ("ae", "dae", "vae")
@@ -240,7 +239,7 @@ def load_preset(name: str | Path) -> Preset:
     if path.suffix != ".toml":
         known = ", ".join(preset_names())
         raise ConfigError(
-            f"no preset named {name!r}{_nearest(str(name), preset_names())}; there are: {known}"
+            f"no preset named {name!r}{nearest(str(name), preset_names())}; there are: {known}"
         )
     try:
         return preset_from_dict(tomllib.loads(path.read_text("utf-8")), str(path))
@@ -262,7 +261,7 @@ def _build(cls: type, data: Any, source: str, at: str) -> Any:
     hints, known = get_type_hints(cls), [f.name for f in fields(cls)]
     for key in data:
         if key not in known:
-            raise ConfigError(f"{source}: unknown key {_dotted(at, key)!r}{_nearest(key, known)}")
+            raise ConfigError(f"{source}: unknown key {_dotted(at, key)!r}{nearest(key, known)}")
     values = {key: _value(hints[key], item, source, _dotted(at, key)) for key, item in data.items()}
     try:
         return cls(**values)
@@ -299,20 +298,15 @@ def _assign(data: dict[str, Any], setting: str) -> None:
     target: Any = data
     for section in sections:
         if not isinstance(target, dict) or not isinstance(target.get(section), dict):
-            raise ConfigError(f"--set {setting}: no section {section!r}{_nearest(section, data)}")
+            raise ConfigError(f"--set {setting}: no section {section!r}{nearest(section, data)}")
         target = target[section]
     if last not in target:
-        raise ConfigError(f"--set {setting}: unknown key {path!r}{_nearest(last, target)}")
+        raise ConfigError(f"--set {setting}: unknown key {path!r}{nearest(last, target)}")
     target[last] = value
 
 
 def _dotted(at: str, key: str) -> str:
     return f"{at}.{key}" if at else key
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 def _need(condition: bool, name: str, wanted: str) -> None:
