@@ -28,7 +28,7 @@ def batches(windows: Windows, limit: int, device: torch.device) -> Iterator[Batc
 
 
 def rows_of(batch: Batch) -> NDArray[np.int64]:
-    """A batch's notes as rows `(window, bar, position, part, pitch, duration, velocity)`."""
+    """A batch's notes as rows `(M, 8)`, as `VAE.decode` gives them."""
     notes, count = batch.notes.cpu(), batch.n_notes.cpu()
     real = torch.arange(notes.shape[1]) < count[:, None]
     window = real.nonzero()[:, :1]
@@ -58,7 +58,7 @@ def free_running(
             (sampled, vae.decode(z, frame).numpy()),
             (actual, rows_of(batch)),
         ):
-            rows.append(found + np.array([n, 0, 0, 0, 0, 0, 0]))
+            rows.append(found + np.eye(1, found.shape[1], dtype=np.int64) * n)
         loss += float(vae.loss(batch, z).total.sum())
         kl += float(posterior.kl().sum())
         mus.append(posterior.mu.cpu())
