@@ -10,13 +10,13 @@ from music import band_song, chorale_song
 from musicvae.bars import Bars
 from musicvae.config import Preset, load_preset, preset_from_dict
 from musicvae.dataset import Batch
+from musicvae.dataset.tables import rows_of
 from musicvae.dataset.windows import WindowCutter, sources_of
 from musicvae.metrics import note_f1
 from musicvae.models import VAE, Path, PathPrior
 from musicvae.models.layers import Packing, Places
 from musicvae.models.objectives import BetaControl, active_units, deterministic_noise, elbo
 from musicvae.models.vae import frame_of, with_notes
-from musicvae.training.checks import rows_of
 
 VARIANTS = [
     ("cells", "bar"),

@@ -139,6 +139,10 @@ class CellDecoder(nn.Module):
         chosen, duration = self.choose(onset, feature, slice(None), temperature, generator)
         return self._rows(chosen, duration, packing)
 
+    def teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
+        """The likeliest notes, as rows: those of `decode`, since this decoder hears no notes."""
+        return self.decode(z, batch, 0.0, torch.Generator())
+
     def choose(
         self,
         onset: Tensor,

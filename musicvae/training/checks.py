@@ -2,78 +2,117 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from musicvae.dataset import Batch, Windows
-from musicvae.metrics import note_f1, windows_perfect
+from musicvae.dataset.tables import table_of
+from musicvae.metrics import judged, note_f1
 from musicvae.models import VAE, Path, PathPrior
+from musicvae.models.decoder import NoteLoss
 from musicvae.models.objectives import NATS_PER_BIT, active_units, deterministic_noise
 from musicvae.models.prior import FIRST, LAST, MIDDLE
 from musicvae.models.vae import frame_of
+from musicvae.song import Ints
+from musicvae.tables import WINDOW, Table
 
 _BATCH = 256
 
 
-def batches(windows: Windows, limit: int, device: torch.device) -> Iterator[Batch]:
-    """Up to `limit` windows, spread evenly over the split."""
-    n = min(limit, len(windows))
-    index = np.linspace(0, len(windows) - 1, n).astype(np.int64)
-    for begin in range(0, n, _BATCH):
-        whole = windows.batch(index[begin : begin + _BATCH])
-        yield Batch(*(tensor.to(device) for tensor in whole))
+def spread(windows: Windows, limit: int) -> Ints:
+    """Indices of up to `limit` windows, spread evenly over the split."""
+    return np.linspace(0, len(windows) - 1, min(limit, len(windows))).astype(np.int64)
 
 
-def rows_of(batch: Batch) -> NDArray[np.int64]:
-    """A batch's notes as rows `(window, bar, position, part, pitch, duration, velocity)`."""
-    notes, count = batch.notes.cpu(), batch.n_notes.cpu()
-    real = torch.arange(notes.shape[1]) < count[:, None]
-    window = real.nonzero()[:, :1]
-    return torch.cat([window, notes[real]], 1).numpy()
+def batch_of(windows: Windows, index: Ints, device: torch.device) -> Batch:
+    """The windows at `index` on a device."""
+    return Batch(*(tensor.to(device) for tensor in windows.batch(index)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reconstruction:
+    """Windows as they are and as a model gives them back, and what that costs."""
+
+    truth: Table
+    mean: Table
+    """Decoded greedily from the posterior mean, free-running."""
+    drawn: Table
+    """The same from one `z` drawn from the posterior."""
+    mu: Tensor  # (W, Z)
+    kl: Tensor  # (W,) nats
+    nats: dict[str, Tensor]
+    """Negative log-likelihood given the drawn `z`, by what is told, each `(W,)`."""
+
+    @property
+    def loss(self) -> float:
+        """Mean negative log-likelihood of a window given the drawn `z`, in nats."""
+        return float(sum(each.mean() for each in self.nats.values()))
+
+    @property
+    def kl_bits(self) -> float:
+        """Mean KL of a window."""
+        return float(self.kl.mean()) / NATS_PER_BIT
 
 
 @torch.no_grad()
+def reconstructed(vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0) -> Reconstruction:
+    """Up to `limit` windows through the bottleneck and back, all on the CPU."""
+    device = next(vae.parameters()).device
+    index = spread(windows, limit)
+    rows: dict[str, list[Ints]] = {"mean": [], "drawn": []}
+    mus, kls, losses = [], [], []
+    for nth, begin in enumerate(range(0, len(index), _BATCH)):
+        batch = batch_of(windows, index[begin : begin + _BATCH], device)
+        posterior, frame = vae.encode(batch), frame_of(batch)
+        noise = deterministic_noise(seed, nth, tuple(posterior.mu.shape)).to(device)
+        z = posterior.sample(noise)
+        for name, latents in (("mean", posterior.mu), ("drawn", z)):
+            rows[name].append(numbered(vae.decode(latents, frame).numpy(), begin))
+        losses.append(told(vae.loss(batch, z)))
+        kls.append(posterior.kl().sum(1).cpu())
+        mus.append(posterior.mu.cpu())
+    truth = table_of(windows, index)
+    return Reconstruction(
+        truth=truth,
+        mean=truth.with_rows(np.concatenate(rows["mean"])),
+        drawn=truth.with_rows(np.concatenate(rows["drawn"])),
+        mu=torch.cat(mus),
+        kl=torch.cat(kls),
+        nats={name: torch.cat([each[name] for each in losses]) for name in losses[0]},
+    )
+
+
 def free_running(
     vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0
 ) -> dict[str, float]:
     """Reconstruction of held-out windows, decoded greedily from the mean and from a sampled `z`.
 
-    Keys: `f1` (onset and pitch, in the right part), `f1_any_part`, `f1_duration`, `f1_sampled`,
-    `perfect` (share of windows without an error), `loss` (nats), `kl_bits`, `active_units`.
+    Keys: those of `metrics.judged` that apply, of the mean; `f1_sampled`, `loss` (nats),
+    `kl_bits`, `active_units`.
     """
-    device = next(vae.parameters()).device
-    predicted: list[NDArray[np.int64]] = []
-    sampled: list[NDArray[np.int64]] = []
-    actual: list[NDArray[np.int64]] = []
-    mus, loss, kl, n = [], 0.0, 0.0, 0
-    for nth, batch in enumerate(batches(windows, limit, device)):
-        posterior, frame = vae.encode(batch), frame_of(batch)
-        noise = deterministic_noise(seed, nth, tuple(posterior.mu.shape)).to(device)
-        z = posterior.sample(noise)
-        for rows, found in (
-            (predicted, vae.decode(posterior.mu, frame).numpy()),
-            (sampled, vae.decode(z, frame).numpy()),
-            (actual, rows_of(batch)),
-        ):
-            rows.append(found + np.array([n, 0, 0, 0, 0, 0, 0]))
-        loss += float(vae.loss(batch, z).total.sum())
-        kl += float(posterior.kl().sum())
-        mus.append(posterior.mu.cpu())
-        n += len(batch.notes)
-    by_mean, by_draw, truth = (np.concatenate(rows) for rows in (predicted, sampled, actual))
-    return {
-        "f1": note_f1(by_mean, truth).f1,
-        "f1_any_part": note_f1(by_mean, truth, parts=False).f1,
-        "f1_duration": note_f1(by_mean, truth, durations=True).f1,
-        "f1_sampled": note_f1(by_draw, truth).f1,
-        "perfect": windows_perfect(by_mean, truth, n),
-        "loss": loss / max(n, 1),
-        "kl_bits": kl / max(n, 1) / NATS_PER_BIT,
-        "active_units": float(active_units(torch.cat(mus))),
+    found = reconstructed(vae, windows, limit=limit, seed=seed)
+    scores = judged(found.mean, found.truth)
+    return {name: score for name, score in scores.items() if score is not None} | {
+        "f1_sampled": note_f1(found.drawn.rows, found.truth.rows).f1,
+        "loss": found.loss,
+        "kl_bits": found.kl_bits,
+        "active_units": float(active_units(found.mu)),
     }
+
+
+def told(loss: NoteLoss) -> dict[str, Tensor]:
+    """The nats of each kind of thing that a decoder tells, on the CPU. Each `(B,)`"""
+    return {name: nats.cpu() for name, nats in loss._asdict().items() if name != "direct"}
+
+
+def numbered(rows: Ints, begin: int) -> Ints:
+    """Rows of a batch whose first window is number `begin`."""
+    rows = rows.copy()
+    rows[:, WINDOW] += begin
+    return rows
 
 
 @torch.no_grad()
@@ -93,8 +132,7 @@ def fit_prior(vae: VAE, windows: Windows, *, limit: int = 20_000) -> PathPrior:
     whole, source, first = whole[order], source[order], first[order]
     mus, sigmas = [], []
     for begin in range(0, len(whole), _BATCH):
-        batch = windows.batch(whole[begin : begin + _BATCH])
-        posterior = vae.encode(Batch(*(tensor.to(device) for tensor in batch)))
+        posterior = vae.encode(batch_of(windows, whole[begin : begin + _BATCH], device))
         mus.append(posterior.mu.cpu().numpy())
         sigmas.append(posterior.sigma.cpu().numpy())
     place = np.where(first == 0, FIRST, MIDDLE)
