@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from musicvae.dataset import Shards, Windows, prepare_cached
+from musicvae.evaluate.comparison import Comparison, compared
 from musicvae.evaluate.likelihood import likelihood, teacher_forced
+from musicvae.evaluate.sets import Sets
 from musicvae.metrics import hold_accuracy, judged
 from musicvae.model import MusicVAE
 from musicvae.models.decoder import CellDecoder
@@ -36,10 +38,12 @@ class Evaluation:
     reconstruction: dict[str, dict[str, float | None]]
     """Scores by what was judged: `mean`, `drawn`, `teacher_forced`, `hold`."""
     likelihood: dict[str, Any]
+    comparison: Comparison
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON."""
-        return {field.name: getattr(self, field.name) for field in fields(self)}
+        plain = {field.name: getattr(self, field.name) for field in fields(self)}
+        return plain | {"comparison": self.comparison.to_dict()}
 
 
 def evaluate(
@@ -48,6 +52,7 @@ def evaluate(
     *,
     split: str = "test",
     limit: int = 1024,
+    n: int = 1024,
     draws: int = DRAWS,
     seed: int | None = None,
     options: ReadOptions | None = None,
@@ -60,6 +65,8 @@ def evaluate(
         folder: songs, or shards; divided as they were for the training of this model.
         split: `test` or `valid`, songs that it did not learn from; `all` of a foreign folder.
         limit: how many windows to give back at most, spread evenly over the songs.
+        n: how many windows to sample, and to compare with as many real ones; fewer if the split has
+            fewer.
         draws: of the importance-weighted bound.
         seed: of everything drawn; drawn itself if not given.
         options: how files are read.
@@ -86,6 +93,9 @@ def evaluate(
     scores["hold"] = {"step_accuracy": hold_accuracy(truth)}
     say("weighing them")
     weighed = likelihood(model.vae, windows, index, truth.n_cells, draws=draws, seed=seed)
+    say(f"sampling {min(n, len(windows))} windows, and comparing")
+    learned = _learned(shards, model, windows)
+    sets = Sets.of(model, windows, spread(windows, n), learned, seed=seed)
     return Evaluation(
         checkpoint=str(model.path),
         hash=model.hash,
@@ -97,4 +107,12 @@ def evaluate(
         windows=len(index),
         reconstruction=scores,
         likelihood=weighed,
+        comparison=compared(sets, windows, learned, seed=seed),
     )
+
+
+def _learned(shards: Shards, model: MusicVAE, windows: Windows) -> Windows:
+    """All windows, at every bar, of the songs that the model learned from; of a folder judged as a
+    whole, those that a training would learn from.
+    """
+    return Windows(shards, model.preset, split="train", seed=model.preset.training.seed)
