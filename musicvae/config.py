@@ -90,6 +90,10 @@ class ModelConfig:
     """`cells`: every cell of the bar at once; `list`: notes one after another."""
     hidden: int = 192
     """Hidden size of the list decoder's recurrence."""
+    velocity: bool = False
+    """Whether velocities go through the latent; else notes are played by rule."""
+    microtiming: bool = False
+    """Whether how notes are played against the grid goes through the latent; else it is lost."""
     direct_weight: float = 0.5
     """How much what the latents alone say of the notes counts beside the list decoder's loss."""
     dropout: float = 0.0

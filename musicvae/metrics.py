@@ -104,10 +104,13 @@ def repeated(table: Table) -> NDArray[np.bool_]:
 
 
 class DrumErrors(NamedTuple):
-    """How far hits that were found are off on average; None where it is not known."""
+    """How far hits that were found are off on average.
+
+    None where there is nothing to know: no velocities made, all true hits exactly on the grid.
+    """
 
     velocity: float | None
-    """As a share of the range."""
+    """As a share of the range, 127."""
     timing_ms: float | None
 
 
@@ -122,11 +125,18 @@ def drum_errors(predicted: Table, actual: Table) -> DrumErrors:
     velocity = timing = None
     if one[:, VELOCITY].any():
         velocity = float(np.abs(one[:, VELOCITY] - other[:, VELOCITY]).mean()) / VELOCITY_RANGE
-    if min(one.shape[1], other.shape[1]) > TIMING:
+    if other[:, TIMING].any():
         ticks = np.abs(one[:, TIMING] - other[:, TIMING])
-        qpm = actual.qpm[other[:, WINDOW]]
-        timing = float((ticks / (_PER_MS * qpm)).mean())
+        timing = float((ticks / (_PER_MS * actual.qpm[other[:, WINDOW]])).mean())
     return DrumErrors(velocity, timing)
+
+
+def flat(actual: Table) -> Table:
+    """The same notes all as loud as the mean, and all on the grid: how much touch there is."""
+    rows = actual.rows.copy()
+    rows[:, VELOCITY] = round(float(rows[:, VELOCITY].mean())) if len(rows) else 0
+    rows[:, TIMING] = 0
+    return actual.with_rows(rows)
 
 
 def judged(predicted: Table, actual: Table) -> dict[str, float | None]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from musicvae import checkpoints
 from musicvae.alignment import Alignment, align
@@ -127,7 +128,7 @@ class MusicVAE:
             replace(source.group, notes=notes) for source, notes in zip(sources, found, strict=True)
         ]
         made = settled(bars.grid, out_of_slots(tuple(groups), none))
-        made = replace(made, velocity=played(bars.grid, made, encoding.levels))
+        made = self._played(bars, made, encoding.levels)
         song = replace(bars, notes=made).at(STORED_STEPS_PER_QUARTER).to_song()
         song = put_back(song, encoding.untouched)
         return song if encoding.alignment is None else encoding.alignment.undo(song)
@@ -185,7 +186,7 @@ class MusicVAE:
         songs = []
         levels = np.full((bars, len(preset.parts)), _SAMPLED_LEVEL)
         for source, notes in zip(sources, self._notes(sources, z, settle=settle), strict=True):
-            loud = replace(notes, velocity=played(source.bars.grid, notes, levels))
+            loud = self._played(source.bars, notes, levels)
             songs.append(replace(source.bars, notes=loud).at(STORED_STEPS_PER_QUARTER).to_song())
         return songs
 
@@ -282,7 +283,7 @@ class MusicVAE:
         settle: int = 0,
     ) -> Ints:
         """Rows of notes of windows `(W,)` of the cutter's sources from latents `(W, Z)`."""
-        pieces = [np.zeros((0, 7), np.int64)]
+        pieces = [np.zeros((0, 8), np.int64)]
         for i in range(0, len(source), _BATCH):
             chunk = slice(i, i + _BATCH)
             frame = frame_of(self._on_device(cutter.batch(source[chunk], first[chunk])))
@@ -291,13 +292,13 @@ class MusicVAE:
                 heard = with_notes(frame, self.vae.decode(latents, frame))
                 latents = self.vae.encode(heard).mu
             rows = self.vae.decode(latents, frame, temperature, seed).numpy()
-            pieces.append(rows + np.array([i, 0, 0, 0, 0, 0, 0]))
+            pieces.append(rows + np.eye(1, 8, dtype=np.int64) * i)
         return np.concatenate(pieces)
 
     def _joined(self, source: Source, rows: Ints, nth: Ints, first: Ints, stop: Ints) -> Notes:
         """One source's decoded rows as notes over its whole length, in its own key."""
         drums = np.array([part.kind == "drums" for part in self.preset.parts])
-        window, bar, position, slot, pitch, duration, velocity = rows.T
+        window, bar, position, slot, pitch, duration, velocity, timing = rows.T
         found = WindowNotes.sorted(
             window=nth[window],
             bar=bar,
@@ -306,11 +307,18 @@ class MusicVAE:
             pitch=np.clip(pitch + np.where(drums[slot], 0, source.key), 0, 127),
             duration=duration,
             velocity=velocity,
+            timing=timing,
         )
         low, high = (np.array([getattr(p, b) for p in self.preset.parts]) for b in ("low", "high"))
         found = found.take((found.pitch >= low[found.part]) & (found.pitch <= high[found.part]))
         notes, _ = join(found, source.bars.grid, first, stop)
         return one_at_a_time(source.bars.grid, notes, self.preset.parts)
+
+    def _played(self, bars: Bars, notes: Notes, levels: NDArray[np.float64]) -> Notes:
+        """Notes with velocities: the model's own, or by rule around levels `(N, parts)`."""
+        if self.preset.model.velocity:
+            return notes
+        return replace(notes, velocity=played(bars.grid, notes, levels))
 
     def _on_device(self, batch: Batch) -> Batch:
         return Batch(*(tensor.to(self.device) for tensor in batch))

@@ -18,7 +18,7 @@ from musicvae.song import Ints
 from musicvae.windows import CARRY
 
 WINDOW, BAR, POSITION, PART, PITCH, DURATION, VELOCITY, TIMING = range(8)
-"""Columns of rows of notes; `TIMING`, in 960ths of a quarter, is not in all of them."""
+"""Columns of rows of notes. Velocity is 0 where it is not known, timing in 960ths of a quarter."""
 NO_EVENT, NOTE_OFF = 0, 1
 """States of a cell of a `voice`; from 2 on, onsets of pitch `state - 2`."""
 
@@ -27,7 +27,7 @@ _BY_WINDOW = ("steps", "lead", "meter", "present", "song", "qpm")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Table:
-    """Notes of W windows of N bars. `rows`: `(M, 7)` or more columns, int64, see above.
+    """Notes of W windows of N bars. `rows`: `(M, 8)` int64, columns as above.
 
     A position is 0 for a carry-in and `1 + step` for an onset, a duration counts open cells.
     """

@@ -13,7 +13,7 @@ _CHUNK = 4096
 
 
 def rows_of(batch: Batch) -> Ints:
-    """A batch's notes as rows `(window, bar, position, part, pitch, duration, velocity, ...)`."""
+    """A batch's notes as rows `(M, 8)`, as `VAE.decode` gives them."""
     notes, count = batch.notes.cpu(), batch.n_notes.cpu()
     real = torch.arange(notes.shape[1]) < count[:, None]
     window = real.nonzero()[:, :1]

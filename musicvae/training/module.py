@@ -61,15 +61,16 @@ class TrainingModule(pl.LightningModule):
         noise = deterministic_noise(self.preset.training.seed, self.plan.step, shape)
         terms, _ = elbo(self.vae, batch, noise[rank::world].to(self.device))
         loss = terms.loss(self.control.beta, self.preset.model.direct_weight)
-        means = torch.stack([*(each.mean() for each in terms.notes[:3]), terms.kl.mean()]).detach()
+        means = torch.stack([*(each.mean() for each in terms.notes[:4]), terms.kl.mean()]).detach()
         if world > 1:
             gathered = self.all_gather(means)
             means = torch.as_tensor(gathered).mean(0)
-        onset, pitch, duration, kl = means.tolist()
+        onset, pitch, duration, touch, kl = means.tolist()
         kl_bits = kl / NATS_PER_BIT
         if math.isfinite(kl_bits):
             self.control.update(kl_bits)
-        self._note(onset=onset, pitch=pitch, duration=duration, kl_bits=kl_bits)
+        total = onset + pitch + duration + touch
+        self._note(onset=onset, pitch=pitch, duration=duration, loss=total, kl_bits=kl_bits)
         return loss
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -105,7 +106,6 @@ class TrainingModule(pl.LightningModule):
 
     def _note(self, **values: float) -> None:
         """Running means for the progress bar and the log."""
-        values["loss"] = values["onset"] + values["pitch"] + values["duration"]
         for name, value in values.items():
             before = self.latest.get(name, value)
             self.latest[name] = value if not math.isfinite(before) else 0.95 * before + 0.05 * value
