@@ -109,9 +109,9 @@ class DrumErrors(NamedTuple):
     None where there is nothing to know: no velocities made, all true hits exactly on the grid.
     """
 
-    velocity: float | None
+    velocity_error: float | None
     """As a share of the range, 127."""
-    timing_ms: float | None
+    timing_error_ms: float | None
 
 
 def drum_errors(predicted: Table, actual: Table) -> DrumErrors:
@@ -158,8 +158,8 @@ def judged(predicted: Table, actual: Table) -> dict[str, float | None]:
         "f1_velocity": note_f1(a, b, velocities=True).f1 if loud else None,
         "repeats": repeats_kept(predicted, actual),
         "perfect": windows_perfect(a, b, len(actual)),
-        "velocity_error": drums.velocity,
-        "timing_error_ms": drums.timing_ms,
+        "velocity_error": drums.velocity_error,
+        "timing_error_ms": drums.timing_error_ms,
     }
 
 

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from musicvae.dataset import Windows
-from musicvae.dataset.tables import table_of
 from musicvae.evaluate.sets import Sets
 from musicvae.statistics.classifier import told_apart
 from musicvae.statistics.features import Floats, features
@@ -17,6 +16,7 @@ from musicvae.statistics.neighbours import Library
 from musicvae.statistics.oddities import empty, stuck
 from musicvae.statistics.overlap import distances_alike, histogram_kl, overlapping_area
 from musicvae.tables import VELOCITY, Table
+from musicvae.training.tables import table_of
 
 COPY_F1 = 0.95
 """From this similarity to a training window on, a window counts as copied."""

@@ -12,9 +12,8 @@ from musicvae.dataset import Shards, Windows, prepare_cached
 from musicvae.evaluate.comparison import Comparison, compared
 from musicvae.evaluate.likelihood import likelihood, teacher_forced
 from musicvae.evaluate.sets import Sets
-from musicvae.metrics import hold_accuracy, judged
+from musicvae.metrics import drum_errors, flat, hold_accuracy, judged
 from musicvae.model import MusicVAE
-from musicvae.models.decoder import CellDecoder
 from musicvae.options import ReadOptions
 from musicvae.training.checks import reconstructed, spread
 
@@ -36,7 +35,9 @@ class Evaluation:
     windows: int
     """Windows that were given back."""
     reconstruction: dict[str, dict[str, float | None]]
-    """Scores by what was judged: `mean`, `drawn`, `teacher_forced`, `hold`."""
+    """Scores by what was judged: `mean`, `sampled`, `teacher_forced`; of models that repair also
+    `noisy` and `denoised`; beside them `hold`, always holding on, and `flat`, hits without touch.
+    """
     likelihood: dict[str, Any]
     comparison: Comparison
 
@@ -85,12 +86,12 @@ def evaluate(
     say(f"giving back {len(index)} of {len(windows)} windows of {len(windows.songs)} songs")
     found = reconstructed(model.vae, windows, limit=limit, seed=seed)
     truth = found.truth
-    scores = {"mean": judged(found.mean, truth), "drawn": judged(found.drawn, truth)}
-    forced = found.mean
-    if type(model.vae.decoder) is not CellDecoder:
-        forced = teacher_forced(model.vae, windows, index, truth)
-    scores["teacher_forced"] = judged(forced, truth)
+    tables = {"mean": found.mean, **found.others}
+    tables["teacher_forced"] = teacher_forced(model.vae, windows, index, truth)
+    scores = {name: judged(table, truth) for name, table in tables.items()}
     scores["hold"] = {"step_accuracy": hold_accuracy(truth)}
+    if truth.is_drums.any():
+        scores["flat"] = drum_errors(flat(truth), truth)._asdict()
     say("weighing them")
     weighed = likelihood(model.vae, windows, index, truth.n_cells, draws=draws, seed=seed)
     say(f"sampling {min(n, len(windows))} windows, and comparing")

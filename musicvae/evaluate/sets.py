@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicvae.dataset import Windows
-from musicvae.dataset.tables import table_of
 from musicvae.model import MusicVAE
 from musicvae.song import Ints
 from musicvae.statistics.baselines import random_notes, shuffled_bars, unigram_bars
 from musicvae.tables import Table
+from musicvae.training.tables import table_of
 
 
 def sample_windows(

@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 
 from musicvae.dataset import Batch, Windows
-from musicvae.dataset.tables import table_of
 from musicvae.metrics import judged, note_f1
 from musicvae.models import VAE, Path, PathPrior
 from musicvae.models.decoder import NoteLoss
 from musicvae.models.objectives import NATS_PER_BIT, active_units, deterministic_noise
 from musicvae.models.prior import FIRST, LAST, MIDDLE
-from musicvae.models.vae import frame_of
+from musicvae.models.vae import frame_of, rows_of
 from musicvae.song import Ints
 from musicvae.tables import WINDOW, Table
+from musicvae.training.noise import corrupted
+from musicvae.training.tables import table_of
 
 _BATCH = 256
 
@@ -39,49 +40,52 @@ class Reconstruction:
     truth: Table
     mean: Table
     """Decoded greedily from the posterior mean, free-running."""
-    drawn: Table
-    """The same from one `z` drawn from the posterior."""
+    others: dict[str, Table]
+    """`sampled`: from one `z` drawn from the posterior, where there is one. Of a model that learns
+    to repair, `noisy`: what it hears when notes are corrupted, and `denoised`, what it makes of it.
+    """
     mu: Tensor  # (W, Z)
-    kl: Tensor  # (W,) nats
-    nats: dict[str, Tensor]
-    """Negative log-likelihood given the drawn `z`, by what is told, each `(W,)`."""
-
-    @property
-    def loss(self) -> float:
-        """Mean negative log-likelihood of a window given the drawn `z`, in nats."""
-        return float(sum(each.mean() for each in self.nats.values()))
-
-    @property
-    def kl_bits(self) -> float:
-        """Mean KL of a window."""
-        return float(self.kl.mean()) / NATS_PER_BIT
+    kl_bits: float | None
+    """Mean of a window; none where a window has a code instead of a posterior."""
+    loss: float
+    """Mean negative log-likelihood of a window in nats, given what training would give it."""
 
 
 @torch.no_grad()
 def reconstructed(vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0) -> Reconstruction:
     """Up to `limit` windows through the bottleneck and back, all on the CPU."""
-    device = next(vae.parameters()).device
+    device, training = next(vae.parameters()).device, vae.preset.training
     index = spread(windows, limit)
-    rows: dict[str, list[Ints]] = {"mean": [], "drawn": []}
-    mus, kls, losses = [], [], []
+    found: dict[str, list[Ints]] = {}
+    mus, loss, kl = [], 0.0, 0.0
     for nth, begin in enumerate(range(0, len(index), _BATCH)):
         batch = batch_of(windows, index[begin : begin + _BATCH], device)
         posterior, frame = vae.encode(batch), frame_of(batch)
         noise = deterministic_noise(seed, nth, tuple(posterior.mu.shape)).to(device)
         z = posterior.sample(noise)
-        for name, latents in (("mean", posterior.mu), ("drawn", z)):
-            rows[name].append(numbered(vae.decode(latents, frame).numpy(), begin))
-        losses.append(told(vae.loss(batch, z)))
-        kls.append(posterior.kl().sum(1).cpu())
+        rows = {"mean": vae.decode(posterior.mu, frame).numpy()}
+        if not training.deterministic:
+            rows["sampled"] = vae.decode(z, frame).numpy()
+        if training.noise != "none":
+            heard = corrupted(batch, vae.preset, np.random.default_rng((seed, nth)))
+            damaged = vae.encode(heard)
+            rows |= {"noisy": rows_of(heard), "denoised": vae.decode(damaged.mu, frame).numpy()}
+            z = damaged.sample(noise)
+        for name, these in rows.items():
+            found.setdefault(name, []).append(numbered(these, begin))
+        loss += float(vae.loss(batch, z).total.sum())
+        kl += float(posterior.kl().sum())
         mus.append(posterior.mu.cpu())
     truth = table_of(windows, index)
+    tables = {name: truth.with_rows(np.concatenate(rows)) for name, rows in found.items()}
+    n = max(len(index), 1)
     return Reconstruction(
         truth=truth,
-        mean=truth.with_rows(np.concatenate(rows["mean"])),
-        drawn=truth.with_rows(np.concatenate(rows["drawn"])),
+        mean=tables.pop("mean"),
+        others=tables,
         mu=torch.cat(mus),
-        kl=torch.cat(kls),
-        nats={name: torch.cat([each[name] for each in losses]) for name in losses[0]},
+        kl_bits=None if training.deterministic else kl / n / NATS_PER_BIT,
+        loss=loss / n,
     )
 
 
@@ -90,17 +94,21 @@ def free_running(
 ) -> dict[str, float]:
     """Reconstruction of held-out windows, decoded greedily from the mean and from a sampled `z`.
 
-    Keys: those of `metrics.judged` that apply, of the mean; `f1_sampled`, `loss` (nats),
-    `kl_bits`, `active_units`.
+    Keys: those of `metrics.judged` that apply, of the mean; `loss` (nats, of what the objective
+    hears), `active_units`, `f1_sampled` and `kl_bits`. Without noise in the latent (`ae`, `dae`)
+    there is nothing to sample and bits are not defined: the last two are absent. With a corruption
+    of the input there are also `f1_noisy`, the corrupted notes against the clean ones, and
+    `f1_denoised`, what is made of them.
     """
     found = reconstructed(vae, windows, limit=limit, seed=seed)
-    scores = judged(found.mean, found.truth)
-    return {name: score for name, score in scores.items() if score is not None} | {
-        "f1_sampled": note_f1(found.drawn.rows, found.truth.rows).f1,
-        "loss": found.loss,
-        "kl_bits": found.kl_bits,
-        "active_units": float(active_units(found.mu)),
-    }
+    every = judged(found.mean, found.truth)
+    scores = {name: score for name, score in every.items() if score is not None}
+    scores |= {"loss": found.loss, "active_units": float(active_units(found.mu))}
+    for name, table in found.others.items():
+        scores[f"f1_{name}"] = note_f1(table.rows, found.truth.rows).f1
+    if found.kl_bits is not None:
+        scores["kl_bits"] = found.kl_bits
+    return scores
 
 
 def told(loss: NoteLoss) -> dict[str, Tensor]:

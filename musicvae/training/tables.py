@@ -1,23 +1,15 @@
-"""Floor 5: windows of a folder as a table of notes on the CPU."""
+"""Floor 7: windows of a folder as a table of notes on the CPU."""
 
 from __future__ import annotations
 
 import numpy as np
-import torch
 
-from musicvae.dataset.windows import Batch, Windows
+from musicvae.dataset import Windows
+from musicvae.models.vae import rows_of
 from musicvae.song import Ints
 from musicvae.tables import Table
 
 _CHUNK = 4096
-
-
-def rows_of(batch: Batch) -> Ints:
-    """A batch's notes as rows `(M, 8)`, as `VAE.decode` gives them."""
-    notes, count = batch.notes.cpu(), batch.n_notes.cpu()
-    real = torch.arange(notes.shape[1]) < count[:, None]
-    window = real.nonzero()[:, :1]
-    return torch.cat([window, notes[real]], 1).numpy()
 
 
 def table_of(windows: Windows, index: Ints) -> Table:
