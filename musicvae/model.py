@@ -22,7 +22,7 @@ from musicvae.frames import blank_bars, chosen_key, chosen_meter, chosen_tempo
 from musicvae.grid import STORED_STEPS_PER_QUARTER
 from musicvae.latent import Encoding, Latents, between
 from musicvae.models import VAE, PathPrior, pick_device
-from musicvae.models.vae import with_notes
+from musicvae.models.vae import frame_of, with_notes
 from musicvae.parts import Group, one_at_a_time, out_of_slots, put_back, set_aside
 from musicvae.song import Ints, Song
 from musicvae.windows import WindowNotes, join, window_bounds
@@ -179,15 +179,30 @@ class MusicVAE:
             sources.append(Source(bars=frame, group=group, key=tonic, active=everywhere))
         n_windows = -(-bars // preset.grid.bars)
         keys = np.array([source.key for source in sources])
-        z = self._paths(keys, n_windows, preset.meter_id(*chosen), temperature, rng)
-        if settle is None:
-            settle = 2 if self.provenance.get("held_out", {}).get("f1", 0.0) >= 0.5 else 0
+        z = self.paths(keys, np.full(n_windows, preset.meter_id(*chosen)), temperature, rng)
+        settle = self.settle if settle is None else settle
         songs = []
         levels = np.full((bars, len(preset.parts)), _SAMPLED_LEVEL)
         for source, notes in zip(sources, self._notes(sources, z, settle=settle), strict=True):
             loud = self._played(source.bars, notes, levels)
             songs.append(replace(source.bars, notes=loud).at(STORED_STEPS_PER_QUARTER).to_song())
         return songs
+
+    @property
+    def settle(self) -> int:
+        """How often drawn latents are decoded and encoded again; see `sample`."""
+        return 2 if self.provenance.get("held_out", {}).get("f1", 0.0) >= 0.5 else 0
+
+    def paths(
+        self, keys: Ints, meters: Ints, temperature: float, rng: np.random.Generator
+    ) -> Latents:
+        """Latents of a new song for each of these keys `(n,)`, its windows of these meters `(W,)`
+        of the preset's vocabulary: `(n, W, Z)`.
+        """
+        if self.prior is None:
+            drawn = rng.standard_normal((len(keys), len(meters), self.vae.Z)).astype(np.float32)
+            return drawn * np.float32(temperature)
+        return self.prior.sample(len(keys), meters, keys=keys, temperature=temperature, rng=rng)
 
     def interpolate(self, *songs: Song | Alignment, steps: int = 7) -> list[Song]:
         """`steps` songs on the way from the first song to the last, through those between.
@@ -229,7 +244,6 @@ class MusicVAE:
             sigmas.append(posterior.sigma.float().cpu().numpy())
         return np.concatenate(mus), np.concatenate(sigmas)
 
-    @torch.no_grad()
     def _notes(
         self,
         sources: Sequence[Source],
@@ -247,22 +261,37 @@ class MusicVAE:
         cutter = WindowCutter(sources, preset)
         which = np.repeat(np.arange(len(sources)), [int(f.sum()) for f in fits])
         nth = np.concatenate([np.flatnonzero(f) for f in fits])
-        first = nth * preset.grid.bars
+        rows = self.decoded(
+            cutter, which, nth * preset.grid.bars, z[which, nth], temperature, seed, settle
+        )
+        return [
+            self._joined(source, rows[which[rows[:, 0]] == s], nth, *bounds[s])
+            for s, source in enumerate(sources)
+        ]
+
+    @torch.no_grad()
+    def decoded(
+        self,
+        cutter: WindowCutter,
+        source: Ints,
+        first: Ints,
+        z: Latents,
+        temperature: float = 0.0,
+        seed: int = 0,
+        settle: int = 0,
+    ) -> Ints:
+        """Rows of notes of windows `(W,)` of the cutter's sources from latents `(W, Z)`."""
         pieces = [np.zeros((0, 8), np.int64)]
-        for i in range(0, len(which), _BATCH):
+        for i in range(0, len(source), _BATCH):
             chunk = slice(i, i + _BATCH)
-            frame = self._on_device(cutter.batch(which[chunk], first[chunk]))
-            latents = torch.from_numpy(z[which[chunk], nth[chunk]]).to(self.device)
+            frame = frame_of(self._on_device(cutter.batch(source[chunk], first[chunk])))
+            latents = torch.from_numpy(z[chunk]).to(self.device)
             for _ in range(settle):
                 heard = with_notes(frame, self.vae.decode(latents, frame))
                 latents = self.vae.encode(heard).mu
             rows = self.vae.decode(latents, frame, temperature, seed).numpy()
             pieces.append(rows + np.eye(1, 8, dtype=np.int64) * i)
-        rows = np.concatenate(pieces)
-        return [
-            self._joined(source, rows[which[rows[:, 0]] == s], nth, *bounds[s])
-            for s, source in enumerate(sources)
-        ]
+        return np.concatenate(pieces)
 
     def _joined(self, source: Source, rows: Ints, nth: Ints, first: Ints, stop: Ints) -> Notes:
         """One source's decoded rows as notes over its whole length, in its own key."""
@@ -291,15 +320,6 @@ class MusicVAE:
 
     def _on_device(self, batch: Batch) -> Batch:
         return Batch(*(tensor.to(self.device) for tensor in batch))
-
-    def _paths(
-        self, keys: Ints, W: int, meter_id: int, temperature: float, rng: np.random.Generator
-    ) -> Latents:
-        if self.prior is None:
-            drawn = rng.standard_normal((len(keys), W, self.vae.Z)).astype(np.float32)
-            return drawn * np.float32(temperature)
-        meters = np.full(W, meter_id)
-        return self.prior.sample(len(keys), meters, keys=keys, temperature=temperature, rng=rng)
 
 
 def _spans(bars: Bars, first: Ints, stop: Ints) -> Ints:

@@ -15,9 +15,8 @@ from musicvae.metrics import note_f1
 from musicvae.models import VAE, Path, PathPrior
 from musicvae.models.layers import Packing, Places
 from musicvae.models.objectives import BetaControl, active_units, deterministic_noise, objective
-from musicvae.models.vae import frame_of, with_notes
+from musicvae.models.vae import frame_of, rows_of, with_notes
 from musicvae.song import Song
-from musicvae.training.checks import rows_of
 
 VARIANTS = [
     ("cells", "bar"),

@@ -23,9 +23,8 @@ from musicvae.config import load_preset
 from musicvae.errors import CheckpointError
 from musicvae.metrics import note_f1
 from musicvae.models import VAE
-from musicvae.models.vae import frame_of
+from musicvae.models.vae import frame_of, rows_of
 from musicvae.training import fine_tuning, train
-from musicvae.training.checks import rows_of
 
 ROOT = Path(__file__).parent.parent
 ORIGIN = Origin(data="made up hymns", licence="CC0", credits="nobody", machine="two cores")

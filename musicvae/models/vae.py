@@ -86,6 +86,14 @@ class VAE(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         return self.decoder.decode(self._slices(z), frame, temperature, generator)
 
+    def teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
+        """Notes as rows like those of `decode`, the likeliest of each cell given the true notes
+        before it; for a decoder that does not hear its notes the same as `decode`.
+        """
+        if isinstance(self.decoder, ListDecoder):
+            return self.decoder.teacher_forced(self._slices(z), batch)
+        return self.decode(z, batch)
+
     def _slices(self, z: Tensor) -> Tensor:
         return z.reshape(len(z), self.encoder.slices, self.preset.model.latent)
 
