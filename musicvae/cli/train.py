@@ -44,15 +44,15 @@ _RUN = "MUSICVAE_RUN"
     help="Go on with the run of --name, or the newest; --minutes and --steps make it longer.",
 )
 @click.option(
+    "--objective",
+    type=click.Choice(OBJECTIVES),
+    help="Autoencoder, denoising or variational; the preset's if not given.",
+)
+@click.option(
     "--from",
     "origin",
     metavar="CHECKPOINT|scratch",
     help="Go on from a trained model, with its preset; or from no model, however few the songs.",
-)
-@click.option(
-    "--objective",
-    type=click.Choice(OBJECTIVES),
-    help="Autoencoder, denoising or variational; the preset's if not given.",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="A.B=C", help="Change one value of the preset."
@@ -79,8 +79,8 @@ def command(
     minutes: float | None,
     steps: int | None,
     resume: bool,
-    origin: str | None,
     objective: str | None,
+    origin: str | None,
     settings: tuple[str, ...],
     seed: int | None,
     device: str,
