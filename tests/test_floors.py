@@ -18,7 +18,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("files", "song", "maps", "config", "options"),
     ("grid", "bars", "keys", "alignment", "roles", "merging", "drums"),
     ("formats", "rolls", "windows", "parts"),
-    ("corpora", "corruptions", "attributes", "metrics", "dynamics"),
+    ("corpora", "corruptions", "attributes", "metrics", "dynamics", "fit"),
     ("dataset", "models"),
     ("checkpoints", "latent", "frames"),
     ("training",),
