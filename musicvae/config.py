@@ -6,7 +6,6 @@ the defaults below, then the preset's file, then `--set section.key=value`.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
@@ -14,12 +13,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
-from musicvae.errors import ConfigError, reason_of
+from musicvae.errors import ConfigError, nearest, reason_of
 
 KINDS = ("voice", "chords", "drums")
-OBJECTIVES = ("vae",)
+OBJECTIVES = ("ae", "dae", "vae")
+LOSSES = ("cross-entropy", "squared")
+CORRUPTIONS = ("wrong", "dropped", "added", "jitter", "cut", "masked", "transcription")
 SLICES = ("bar", "quarter")
-DECODERS = ("cells", "list")
+DECODERS = ("cells", "list", "roll")
 PRIORS = ("flow", "gaussian")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
@@ -88,7 +89,10 @@ class ModelConfig:
     rank: int = 32
     """Size of the feature from which pitch logits of a cell are made."""
     decoder: str = "cells"
-    """`cells`: every cell of the bar at once; `list`: notes one after another."""
+    """`cells`: every cell of the bar at once; `list`: notes one after another; `roll`: the piano
+    roll itself, at once."""
+    loss: str = "cross-entropy"
+    """What the decoder pays for notes: `cross-entropy`; `squared`, on the roll of `roll` alone."""
     hidden: int = 192
     """Hidden size of the list decoder's recurrence."""
     velocity: bool = False
@@ -101,6 +105,18 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _need(self.decoder in DECODERS, "model.decoder", "one of " + ", ".join(DECODERS))
+        _need(self.loss in LOSSES, "model.loss", "one of " + ", ".join(LOSSES))
+        _need(
+            self.loss != "squared" or self.decoder == "roll",
+            "model.loss",
+            f"cross-entropy with model.decoder={self.decoder}: squared error is defined on a roll, "
+            "so set model.decoder=roll for it",
+        )
+        _need(
+            self.decoder != "roll" or not (self.velocity or self.microtiming),
+            "model.velocity and model.microtiming",
+            "false with model.decoder=roll, whose planes tell when notes sound and nothing else",
+        )
         _need(self.slices in SLICES, "model.slices", "one of " + ", ".join(SLICES))
         _need(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
         for name in ("latent", "width", "blocks", "rank", "hidden"):
@@ -140,6 +156,12 @@ class TrainingConfig:
     """How a model learns."""
 
     objective: str = "vae"
+    """What is minimised, see `models.objectives`: `ae`, `dae` (its input corrupted) or `vae`."""
+    corruption: str = "auto"
+    """What is done to the notes that the encoder hears, see `corruptions`; `none`, or `auto`:
+    `transcription` for `dae`, nothing for the others."""
+    corruption_amount: float = 0.3
+    """How much of it, 0 to 1."""
     minutes: float = 10.0
     """Wall-clock budget when neither `--minutes` nor `--steps` is given."""
     batch: int = 128
@@ -160,6 +182,19 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _need(self.objective in OBJECTIVES, "training.objective", "one of " + ", ".join(OBJECTIVES))
+        kinds = ("auto", "none", *CORRUPTIONS)
+        _need(self.corruption in kinds, "training.corruption", "one of " + ", ".join(kinds))
+        _need(0 <= self.corruption_amount <= 1, "training.corruption_amount", "0 to 1")
+        _need(
+            self.objective != "dae" or self.corruption != "none",
+            "training.corruption",
+            "a kind of noise where the objective is dae; without any, choose ae",
+        )
+        _need(
+            self.objective != "ae" or self.corruption in ("auto", "none"),
+            "training.corruption",
+            "none where the objective is ae; with one, choose dae",
+        )
         _need(self.batch >= 1, "training.batch", "at least 1")
         _need(self.minutes > 0, "training.minutes", "more than 0")
         _need(self.learning_rate > 0, "training.learning_rate", "more than 0")
@@ -167,6 +202,17 @@ class TrainingConfig:
         _need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
         _need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
         _need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
+
+    @property
+    def noise(self) -> str:
+        """The corruption of what the encoder hears, `none` without."""
+        usual = "transcription" if self.objective == "dae" else "none"
+        return usual if self.corruption == "auto" else self.corruption
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether a window has one code instead of a posterior: it then carries no bits."""
+        return self.objective in ("ae", "dae")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +268,7 @@ def load_preset(name: str | Path) -> Preset:
     if path.suffix != ".toml":
         known = ", ".join(preset_names())
         raise ConfigError(
-            f"no preset named {name!r}{_nearest(str(name), preset_names())}; there are: {known}"
+            f"no preset named {name!r}{nearest(str(name), preset_names())}; there are: {known}"
         )
     try:
         return preset_from_dict(tomllib.loads(path.read_text("utf-8")), str(path))
@@ -244,7 +290,7 @@ def _build(cls: type, data: Any, source: str, at: str) -> Any:
     hints, known = get_type_hints(cls), [f.name for f in fields(cls)]
     for key in data:
         if key not in known:
-            raise ConfigError(f"{source}: unknown key {_dotted(at, key)!r}{_nearest(key, known)}")
+            raise ConfigError(f"{source}: unknown key {_dotted(at, key)!r}{nearest(key, known)}")
     values = {key: _value(hints[key], item, source, _dotted(at, key)) for key, item in data.items()}
     try:
         return cls(**values)
@@ -281,20 +327,15 @@ def _assign(data: dict[str, Any], setting: str) -> None:
     target: Any = data
     for section in sections:
         if not isinstance(target, dict) or not isinstance(target.get(section), dict):
-            raise ConfigError(f"--set {setting}: no section {section!r}{_nearest(section, data)}")
+            raise ConfigError(f"--set {setting}: no section {section!r}{nearest(section, data)}")
         target = target[section]
     if last not in target:
-        raise ConfigError(f"--set {setting}: unknown key {path!r}{_nearest(last, target)}")
+        raise ConfigError(f"--set {setting}: unknown key {path!r}{nearest(last, target)}")
     target[last] = value
 
 
 def _dotted(at: str, key: str) -> str:
     return f"{at}.{key}" if at else key
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 def _need(condition: bool, name: str, wanted: str) -> None:

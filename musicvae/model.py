@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -19,11 +18,11 @@ from musicvae.dataset import Batch
 from musicvae.dataset.windows import Source, WindowCutter, fitting, sources_of
 from musicvae.dynamics import bar_levels, played
 from musicvae.errors import CheckpointError, ConfigError, DataError
-from musicvae.frames import blank_bars, chosen_key, chosen_meter, chosen_tempo
+from musicvae.frames import blank_bars, chosen_keys, chosen_meter, chosen_tempos, songs_of
 from musicvae.grid import STORED_STEPS_PER_QUARTER
 from musicvae.latent import Encoding, Latents, between
 from musicvae.models import VAE, FlowPrior, PathFrame, pick_device, prior_of
-from musicvae.models.vae import with_notes
+from musicvae.models.vae import frame_of, with_notes
 from musicvae.parts import Group, one_at_a_time, out_of_slots, put_back, set_aside
 from musicvae.song import Ints, Song
 from musicvae.windows import WindowNotes, join, window_bounds
@@ -55,8 +54,7 @@ class MusicVAE:
         except (TypeError, RuntimeError):
             reason = "its prior is of another kind"
             raise CheckpointError(checkpoint.path or "checkpoint", reason, "train anew") from None
-        content = checkpoint.path.read_bytes() if checkpoint.path else b""
-        self.hash = hashlib.blake2b(content, digest_size=6).hexdigest()
+        self.hash = checkpoints.hash_of(checkpoint.path) if checkpoint.path else "unsaved"
 
     @classmethod
     def load(cls, name: str | Path | None = None, *, device: str = "auto") -> MusicVAE:
@@ -122,11 +120,12 @@ class MusicVAE:
             Source(bars=bars, group=Group(notes=none, owner=owner), key=encoding.key, active=active)
             for owner, active in zip(encoding.owners, encoding.active, strict=True)
         ]
-        found = self._notes(sources, path, temperature, seed)
-        groups = [
-            replace(source.group, notes=notes) for source, notes in zip(sources, found, strict=True)
-        ]
-        made = settled(bars.grid, out_of_slots(tuple(groups), none))
+        if sources:
+            found = self._notes(sources, path, temperature, seed)
+            whole = Group(notes=found, owner=np.concatenate(encoding.owners))
+            made = settled(bars.grid, out_of_slots((whole,), none))
+        else:
+            made = none
         made = self._played(bars, made, encoding.levels)
         song = replace(bars, notes=made).at(STORED_STEPS_PER_QUARTER).to_song()
         song = put_back(song, encoding.untouched)
@@ -160,52 +159,53 @@ class MusicVAE:
             key: semitones above C of the major scale used, -6..5; drawn if not given.
             meter: such as `3/4`; the training songs' most frequent one if not given.
             settle: how often drawn latents are decoded and encoded again before they are used,
-                a few steps of the walk of Bengio et al. (2013) from the prior towards the data. Two
-                if not given; none where the model gives back less than half of a song's notes,
-                since such a model walks towards one and the same song.
+                a few steps of the walk of Bengio et al. (2013) from the prior towards the data. If
+                not given, none with a learnt prior and two with a linear one; none where the model
+                gives back less than half of a song's notes, since such a model walks towards one
+                and the same song.
             seed: the same seed gives the same songs.
         """
         if n < 1 or bars < 1:
             raise ConfigError("sample needs at least one song of at least one bar")
         rng, preset = np.random.default_rng(seed), self.preset
         chosen = chosen_meter(preset, self.provenance, meter)
-        every_slot = np.arange(len(preset.parts))
-        everywhere = np.ones((bars, len(preset.parts)), bool)
-        sources = []
-        for _ in range(n):
-            tonic = chosen_key(self.provenance, key, rng)
-            pace = chosen_tempo(preset, self.provenance, qpm, rng)
-            frame = blank_bars(preset, bars, chosen, pace, tonic)
-            group = Group(notes=Notes.concatenate([]), owner=every_slot)
-            sources.append(Source(bars=frame, group=group, key=tonic, active=everywhere))
-        z = self.draw(sources, temperature=temperature, rng=rng)
-        if settle is None:
-            needed = not isinstance(self.prior, FlowPrior)
-            able = self.provenance.get("held_out", {}).get("f1", 0.0) >= 0.5
-            settle = 2 if needed and able else 0
-        songs = []
-        levels = np.full((bars, len(preset.parts)), _SAMPLED_LEVEL)
-        for source, notes in zip(sources, self._notes(sources, z, settle=settle), strict=True):
-            loud = self._played(source.bars, notes, levels)
-            songs.append(replace(source.bars, notes=loud).at(STORED_STEPS_PER_QUARTER).to_song())
-        return songs
+        keys = chosen_keys(self.provenance, key, n, rng)
+        paces = chosen_tempos(preset, self.provenance, qpm, n, rng)
+        blank, R = blank_bars(preset, bars, chosen), len(preset.parts)
+        group = Group(notes=Notes.concatenate([]), owner=np.arange(R))
+        everywhere = np.ones((bars, R), bool)
+        sources = [
+            Source(bars=blank, group=group, key=key, active=everywhere) for key in keys.tolist()
+        ]
+        z = self.paths(WindowCutter(sources, preset), np.arange(n), temperature, rng)
+        settle = self.settle if settle is None else settle
+        notes = self._notes(sources, z, settle=settle)
+        levels = np.full((bars, n * R), _SAMPLED_LEVEL)
+        loud = self._played(blank, notes, levels, notes.part // R)
+        return songs_of(replace(blank, notes=loud), paces, keys)
 
-    def draw(
-        self, sources: Sequence[Source], *, temperature: float = 1.0, rng: np.random.Generator
+    @property
+    def settle(self) -> int:
+        """How often drawn latents are decoded and encoded again; see `sample`."""
+        if isinstance(self.prior, FlowPrior):
+            return 0
+        return 2 if self.provenance.get("held_out", {}).get("f1", 0.0) >= 0.5 else 0
+
+    def paths(
+        self, cutter: WindowCutter, sources: Ints, temperature: float, rng: np.random.Generator
     ) -> Latents:
-        """Paths `(sources, W, Z)` from the prior for songs that have these bars, parts and keys.
-
-        Only the frames of `sources` are read, not their notes; all must be equally long.
+        """Latents of new songs `(n, W, Z)` with the bars, keys and parts of these sources `(n,)`
+        of the cutter, which are equally long. Their notes are not looked at.
         """
-        size, n = self.preset.grid.bars, len(sources)
-        first, _ = window_bounds(len(sources[0].bars), size, size)
-        which, begin = np.repeat(np.arange(n), len(first)), np.tile(first, n)
-        batch = WindowCutter(sources, self.preset).batch(which, begin)
-        lengths = np.array([len(source.bars) for source in sources])
-        frame = PathFrame.of(batch, begin, lengths[which]).reshape(n, len(first))
+        lengths, size = cutter.lengths[sources], self.preset.grid.bars
+        first, _ = window_bounds(int(lengths.max(initial=0)), size, size)
+        n, W = len(sources), len(first)
         if self.prior is None:
-            drawn = rng.standard_normal((n, len(first), self.vae.Z), dtype=np.float32)
+            drawn = rng.standard_normal((n, W, self.vae.Z), dtype=np.float32)
             return drawn * np.float32(temperature)
+        begin = np.tile(first, n)
+        batch = cutter.batch(np.repeat(sources, W), begin)
+        frame = PathFrame.of(batch, begin, np.repeat(lengths, W)).reshape(n, W)
         return self.prior.sample(frame, temperature=temperature, rng=rng)
 
     def interpolate(self, *songs: Song | Alignment, steps: int = 7) -> list[Song]:
@@ -248,7 +248,6 @@ class MusicVAE:
             sigmas.append(posterior.sigma.float().cpu().numpy())
         return np.concatenate(mus), np.concatenate(sigmas)
 
-    @torch.no_grad()
     def _notes(
         self,
         sources: Sequence[Source],
@@ -256,57 +255,66 @@ class MusicVAE:
         temperature: float = 0.0,
         seed: int = 0,
         settle: int = 0,
-    ) -> list[Notes]:
-        """Notes of each source, by slot, from its path: `z` is `(sources, W, Z)`."""
-        if not sources:
-            return []
-        preset, bars = self.preset, [source.bars for source in sources]
-        bounds = [window_bounds(len(b), preset.grid.bars, preset.grid.bars) for b in bars]
-        fits = [fitting(b.grid, *bound, preset) for b, bound in zip(bars, bounds, strict=True)]
+    ) -> Notes:
+        """Notes of sources over the same bars, each in its own key, from paths `(sources, W, Z)`.
+
+        `part` counts the slots of the first source, then those of the second, and so on.
+        """
+        preset, bars, S = self.preset, sources[0].bars, len(sources)
+        first, stop = window_bounds(len(bars), preset.grid.bars, preset.grid.bars)
+        fits = np.flatnonzero(fitting(bars.grid, first, stop, preset))
+        source, nth = np.repeat(np.arange(S), len(fits)), np.tile(fits, S)
         cutter = WindowCutter(sources, preset)
-        which = np.repeat(np.arange(len(sources)), [int(f.sum()) for f in fits])
-        nth = np.concatenate([np.flatnonzero(f) for f in fits])
-        first = nth * preset.grid.bars
+        rows = self.decoded(cutter, source, first[nth], z[source, nth], temperature, seed, settle)
+        drums = np.array([part.kind == "drums" for part in preset.parts])
+        low, high = (np.array([getattr(p, b) for p in preset.parts]) for b in ("low", "high"))
+        window, bar, position, slot, pitch, duration, velocity, timing = rows.T
+        pitch = np.clip(pitch + np.where(drums[slot], 0, cutter.key[source[window]]), 0, 127)
+        found = WindowNotes(
+            window=nth[window],
+            bar=bar,
+            position=position,
+            part=source[window] * len(preset.parts) + slot,
+            pitch=pitch,
+            duration=duration,
+            velocity=velocity,
+            timing=timing,
+        )
+        found = found.take((pitch >= low[slot]) & (pitch <= high[slot]))
+        notes, _ = join(found, bars.grid, first, stop)
+        return one_at_a_time(bars.grid, notes, preset.parts * S)
+
+    @torch.no_grad()
+    def decoded(
+        self,
+        cutter: WindowCutter,
+        source: Ints,
+        first: Ints,
+        z: Latents,
+        temperature: float = 0.0,
+        seed: int = 0,
+        settle: int = 0,
+    ) -> Ints:
+        """Rows of notes of windows `(W,)` of the cutter's sources from latents `(W, Z)`."""
         pieces = [np.zeros((0, 8), np.int64)]
-        for i in range(0, len(which), _BATCH):
+        for i in range(0, len(source), _BATCH):
             chunk = slice(i, i + _BATCH)
-            frame = self._on_device(cutter.batch(which[chunk], first[chunk]))
-            latents = torch.from_numpy(z[which[chunk], nth[chunk]]).to(self.device)
+            frame = frame_of(self._on_device(cutter.batch(source[chunk], first[chunk])))
+            latents = torch.from_numpy(z[chunk]).to(self.device)
             for _ in range(settle):
                 heard = with_notes(frame, self.vae.decode(latents, frame))
                 latents = self.vae.encode(heard).mu
             rows = self.vae.decode(latents, frame, temperature, seed).numpy()
             pieces.append(rows + np.eye(1, 8, dtype=np.int64) * i)
-        rows = np.concatenate(pieces)
-        return [
-            self._joined(source, rows[which[rows[:, 0]] == s], nth, *bounds[s])
-            for s, source in enumerate(sources)
-        ]
+        return np.concatenate(pieces)
 
-    def _joined(self, source: Source, rows: Ints, nth: Ints, first: Ints, stop: Ints) -> Notes:
-        """One source's decoded rows as notes over its whole length, in its own key."""
-        drums = np.array([part.kind == "drums" for part in self.preset.parts])
-        window, bar, position, slot, pitch, duration, velocity, timing = rows.T
-        found = WindowNotes.sorted(
-            window=nth[window],
-            bar=bar,
-            position=position,
-            part=slot,
-            pitch=np.clip(pitch + np.where(drums[slot], 0, source.key), 0, 127),
-            duration=duration,
-            velocity=velocity,
-            timing=timing,
-        )
-        low, high = (np.array([getattr(p, b) for p in self.preset.parts]) for b in ("low", "high"))
-        found = found.take((found.pitch >= low[found.part]) & (found.pitch <= high[found.part]))
-        notes, _ = join(found, source.bars.grid, first, stop)
-        return one_at_a_time(source.bars.grid, notes, self.preset.parts)
-
-    def _played(self, bars: Bars, notes: Notes, levels: NDArray[np.float64]) -> Notes:
+    def _played(
+        self, bars: Bars, notes: Notes, levels: NDArray[np.float64], song: Ints | None = None
+    ) -> Notes:
         """Notes with velocities: the model's own, or by rule around levels `(N, parts)`."""
         if self.preset.model.velocity:
             return notes
-        return replace(notes, velocity=played(bars.grid, notes, levels))
+        return replace(notes, velocity=played(bars.grid, notes, levels, song))
 
     def _on_device(self, batch: Batch) -> Batch:
         return Batch(*(tensor.to(self.device) for tensor in batch))

@@ -17,8 +17,8 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     ("files", "song", "maps", "config", "options"),
     ("grid", "bars", "keys", "alignment", "roles", "merging", "drums"),
-    ("formats", "rolls", "windows", "parts"),
-    ("corpora", "corruptions", "attributes", "metrics", "dynamics"),
+    ("formats", "rolls", "windows", "parts", "tables"),
+    ("corpora", "corruptions", "attributes", "metrics", "dynamics", "fit", "statistics"),
     ("dataset", "models"),
     ("checkpoints", "latent", "frames"),
     ("training",),
@@ -34,6 +34,7 @@ NEIGHBOURS = {
     ("song", "maps"): "a song has a tempo, a meter and a key along its way",
     ("bars", "grid"): "bars are notes on a grid",
     ("alignment", "grid"): "which bars a meter map states, the grid knows",
+    ("tables", "windows"): "a position says whether a note is carried in",
     ("models", "dataset"): "a model takes the Batch that the dataset makes",
 }
 # Deferred imports that reach up: conveniences of a lower floor.

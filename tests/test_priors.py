@@ -145,7 +145,9 @@ def test_encoded_paths_follow_their_songs(trained) -> None:
     goes_on = path[1:] == path[:-1]
     assert (np.diff(first)[goes_on] == preset.grid.bars).all()
     assert len(paths.starts) - 1 == preset.grid.bars * len(windows.sources)
-    assert (paths.frame.real.sum(-1).numpy() == np.minimum(2, paths.frame.bars - first)).all()
+    assert (
+        paths.frame.real.sum(-1).numpy() == np.minimum(2, paths.frame.bars.numpy() - first)
+    ).all()
     stretch = Stretches(paths, 3).draw(50, np.random.default_rng(0))
     inside = stretch.frame.real.any(-1)  # (B, W)
     assert stretch.z.shape == (50, 3, paths.mu.shape[1]) and not inside.all() and inside[:, 0].all()

@@ -22,15 +22,13 @@ from musicvae.models.layers import (
     TIMING_SPREAD,
     VELOCITY_MEAN,
     VELOCITY_SPREAD,
-    Block,
-    Conditions,
-    Layout,
     Packing,
     Places,
-    run,
+    Trunk,
 )
 
-_TOUCH_WIDTH = (0.5, 0.5)  # of velocity and microtiming around what is decoded, in spreads
+_RARE = -4.0  # log-odds that a pitch is in a chord, to begin with
+_TOUCH_WIDTH = (1.5, 1.5)  # of velocity and microtiming around what is decoded, in spreads
 _NEVER = -1e4  # log-odds of what cannot be
 
 
@@ -51,21 +49,14 @@ class NoteLoss(NamedTuple):
         return self.onset + self.pitch + self.duration + self.touch
 
 
-class CellDecoder(nn.Module):
+class CellDecoder(Trunk):
     """`z` `(B, slices, latent)` and the bars of a batch -> notes."""
 
     def __init__(self, preset: Preset) -> None:
-        super().__init__()
-        config, self.layout = preset.model, Layout.of(preset)
-        lay, width = self.layout, config.width
+        super().__init__(preset)
+        config, lay = preset.model, self.layout
+        width = config.width
         self.rank = config.rank
-        self.slices = lay.bars if config.slices == "bar" else lay.Q
-        self.enter = nn.Linear(config.latent, width * (lay.Q // self.slices))
-        self.conditions = Conditions(lay, len(preset.meters), width)
-        self.blocks = nn.ModuleList(
-            Block(width, config.kernel, config.dropout) for _ in range(config.blocks)
-        )
-        self.norm = nn.LayerNorm(width)
         self.cell = nn.Linear(width, lay.steps * lay.parts * config.rank)
         self.carried = nn.Linear(width, lay.parts * config.rank)
         self.onset = nn.Linear(width, lay.steps * lay.parts)
@@ -83,14 +74,9 @@ class CellDecoder(nn.Module):
         self.single: Tensor
         single = torch.tensor([part.kind == "voice" for part in preset.parts])
         self.register_buffer("single", single, persistent=False)
+        with torch.no_grad():  # few of all pitches start at once
+            self.pitch_bias[~single] = _RARE
         self.all_single = bool(single.all())
-
-    def states(self, z: Tensor, batch: Batch, packing: Packing) -> Tensor:
-        """What the latents say of each open quarter. `(B, L, width)`"""
-        x = self.enter(z).reshape(len(z), self.layout.Q, -1)  # (B, slices, ...) -> (B, Q, width)
-        x = packing.pack(x + self.conditions(batch))
-        states: Tensor = self.norm(run(self.blocks, x, packing.real))
-        return states
 
     def features(self, x: Tensor, batch: Batch, packing: Packing) -> tuple[Tensor, Tensor]:
         """Log-odds of onsets `(B, 1 + L*steps, R)` and cell features, the same with `rank` last.
@@ -100,10 +86,7 @@ class CellDecoder(nn.Module):
         lay, B, rows = self.layout, len(x), x.shape[1] * self.layout.steps
         cell = self.cell(x).reshape(B, rows, lay.parts, self.rank)
         carried = self.carried(x[:, 0]).reshape(B, 1, lay.parts, self.rank)
-        # Nothing starts past a bar's end, or where a part is silent.
-        able = lay.open_steps(batch)[..., None] & lay.sounding(batch)[:, :, None]
-        able = packing.pack(able.flatten(2)).bool().reshape(B, rows, lay.parts)
-        able = torch.cat([batch.present[:, :1], able], 1)
+        able = torch.cat([batch.present[:, :1], self.able(batch, packing)], 1)
         onset = self.onset(x).reshape(B, rows, lay.parts)
         onset = torch.cat([self.carry_onset(x[:, 0])[:, None], onset], 1)
         onset = onset.masked_fill(~able, _NEVER)
@@ -175,8 +158,13 @@ class CellDecoder(nn.Module):
         """Notes as rows `(M, 8)`; see `VAE.decode`."""
         packing = Packing.of(frame, self.layout)
         onset, feature = self.features(self.states(z, frame, packing), frame, packing)
-        chosen, duration = self.choose(onset, feature, slice(None), temperature, generator)
-        return self._rows(chosen, duration, feature, packing)
+        starts = draw_bernoulli(onset.float().cpu(), temperature, generator)
+        window, row, part = starts.nonzero(as_tuple=True)
+        of_cell = feature[window, row, part]  # most cells are silent: only these are looked at
+        chosen, duration = self.sounds(of_cell, part, temperature, generator)
+        cell, pitch = chosen.nonzero(as_tuple=True)
+        at = (window[cell], row[cell], part[cell], pitch)
+        return self._told(*at, duration[cell], of_cell[cell], packing)
 
     def choose(
         self,
@@ -189,8 +177,19 @@ class CellDecoder(nn.Module):
         """From log-odds `(...)` and features `(..., rank)` of cells of `parts`: which pitches start
         there `(..., P)`, and for how long `(...)`. On the CPU.
         """
-        logits = (self.pitch(feature) + self.pitch_bias[parts]).float().cpu()
         starts = draw_bernoulli(onset.float().cpu(), temperature, generator)
+        chosen, duration = self.sounds(feature, parts, temperature, generator)
+        return chosen & starts[..., None], duration
+
+    def sounds(
+        self,
+        feature: Tensor,
+        parts: int | slice | Tensor,
+        temperature: float,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """`choose` where it is known that something starts."""
+        logits = (self.pitch(feature) + self.pitch_bias[parts]).float().cpu()
         chosen = F.one_hot(draw(logits, temperature, generator), self.layout.pitches).bool()
         if not self.all_single:
             single = self.single[parts].cpu()
@@ -198,13 +197,26 @@ class CellDecoder(nn.Module):
             likeliest = chosen & ~any_of.any(-1, keepdim=True)
             chosen = torch.where(single[..., None], chosen, any_of | likeliest)
         duration = 1 + draw(self.duration(feature).float().cpu(), temperature, generator)
-        return chosen & starts[..., None], duration
+        return chosen, duration
 
     def _rows(self, chosen: Tensor, duration: Tensor, feature: Tensor, packing: Packing) -> Tensor:
         """Notes as rows from chosen cells `(B, 1 + L*steps, R)` and their features."""
-        lay = self.layout
         window, row, part, pitch = chosen.nonzero(as_tuple=True)
-        length = duration[window, row, part]
+        at = (window, row, part, pitch)
+        return self._told(*at, duration[at[:3]], feature[at[:3]], packing)
+
+    def _told(
+        self,
+        window: Tensor,
+        row: Tensor,
+        part: Tensor,
+        pitch: Tensor,
+        length: Tensor,
+        feature: Tensor,
+        packing: Packing,
+    ) -> Tensor:
+        """Notes as rows from where they stand `(M,)` and their cells' features `(M, rank)`."""
+        lay = self.layout
         packed = (row - 1).clamp(min=0)
         quarter = packing.index.cpu()[window, packed // lay.steps]
         bar = torch.where(row == 0, 0, quarter // lay.quarters)
@@ -212,8 +224,8 @@ class CellDecoder(nn.Module):
         position = torch.where(row == 0, 0, 1 + step)
         velocity = timing = torch.zeros_like(bar)
         if self.touched:
-            of_note = feature[window, row, part].float()
-            touch = self.touches(of_note, (part * lay.pitches + pitch).to(feature.device)).cpu()
+            line = (part * lay.pitches + pitch).to(feature.device)
+            touch = self.touches(feature.float(), line).cpu()
             played = touch * torch.tensor([VELOCITY_SPREAD, TIMING_SPREAD])
             loud, late = played.round().long().unbind(-1)
             velocity = (loud + int(VELOCITY_MEAN)).clamp(1, 127) if self.told[0] else velocity

@@ -17,6 +17,7 @@ from musicvae.dataset import Batch
 
 VELOCITY_MEAN, VELOCITY_SPREAD = 72.0, 16.0  # MIDI velocity
 TIMING_SPREAD = 36.0  # 960ths of a quarter
+_ROUND = 64
 
 
 @dataclass(frozen=True)
@@ -89,6 +90,10 @@ class Packing:
         real = torch.arange(length, device=open_.device) < count[:, None]
         return cls(index, real, (open_.cumsum(1) - 1).clamp(min=0))
 
+    def cpu(self) -> Packing:
+        """The same on the CPU."""
+        return Packing(self.index.cpu(), self.real.cpu(), self.place.cpu())
+
     def pack(self, x: Tensor) -> Tensor:
         """`(B, Q, F)` -> `(B, L, F)`, padding zero."""
         packed = x.gather(1, self.index[..., None].expand(-1, -1, x.shape[-1]))
@@ -138,10 +143,45 @@ def run(blocks: nn.ModuleList, x: Tensor, real: Tensor) -> Tensor:
     Padding costs nothing: the quarters of all windows are laid end to end, and one window's first
     quarter is no neighbour of the last one of the window before.
     """
-    line, window = x[real], real.nonzero()[:, 0]  # (n, width), (n,)
+    n = int(real.sum())
+    spare = -n % _ROUND  # few different lengths: kernels are made, and kept, for each
+    line = F.pad(x[real], (0, 0, 0, spare))  # (n, width)
+    window = F.pad(real.nonzero()[:, 0], (0, spare), value=-1)  # (n,)
     for block in blocks:
         line = block(line, window)
-    return torch.zeros_like(x).masked_scatter(real[..., None], line.to(x.dtype))
+    return torch.zeros_like(x).masked_scatter(real[..., None], line[:n].to(x.dtype))
+
+
+class Trunk(nn.Module):
+    """What decoders begin with: latent slices and conditions through blocks over quarters."""
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__()
+        config, self.layout = preset.model, Layout.of(preset)
+        lay, width = self.layout, config.width
+        self.slices = lay.bars if config.slices == "bar" else lay.Q
+        self.enter = nn.Linear(config.latent, width * (lay.Q // self.slices))
+        self.conditions = Conditions(lay, len(preset.meters), width)
+        self.blocks = nn.ModuleList(
+            Block(width, config.kernel, config.dropout) for _ in range(config.blocks)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def states(self, z: Tensor, batch: Batch, packing: Packing) -> Tensor:
+        """What the latents say of each open quarter. `(B, L, width)`"""
+        x = self.enter(z).reshape(len(z), self.layout.Q, -1)  # (B, slices, ...) -> (B, Q, width)
+        x = packing.pack(x + self.conditions(batch))
+        states: Tensor = self.norm(run(self.blocks, x, packing.real))
+        return states
+
+    def able(self, batch: Batch, packing: Packing) -> Tensor:
+        """Where a note may start: not past a bar's end, nor where a part is silent.
+
+        `(B, L*steps, R)` bool.
+        """
+        lay = self.layout
+        able = lay.open_steps(batch)[..., None] & lay.sounding(batch)[:, :, None]
+        return packing.pack(able.flatten(2)).bool().reshape(len(able), -1, lay.parts)
 
 
 class Block(nn.Module):
