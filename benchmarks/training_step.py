@@ -22,7 +22,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from musicvae.config import load_preset
 from musicvae.dataset import Windows
 from musicvae.models import VAE
-from musicvae.models.objectives import deterministic_noise, elbo
+from musicvae.models.objectives import deterministic_noise, objective
 from musicvae.models.vae import n_parameters
 from musicvae.training.data import Steps
 
@@ -63,7 +63,7 @@ def main(folder: str, name: str, settings: tuple[str, ...]) -> None:
 
     def step(half: bool) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            loss = elbo(vae, batch, noise)[0].loss(0.3, preset.model.direct_weight)
+            loss = objective(vae, batch, noise)[0].loss(0.3, preset.model.direct_weight)
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), preset.training.gradient_clip)
         optimizer.step()

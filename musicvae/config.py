@@ -17,9 +17,11 @@ from typing import Any, get_args, get_type_hints
 from musicvae.errors import ConfigError, reason_of
 
 KINDS = ("voice", "chords", "drums")
-OBJECTIVES = ("vae",)
+OBJECTIVES = ("ae", "dae", "vae")
+LOSSES = ("cross-entropy", "squared")
+CORRUPTIONS = ("wrong", "dropped", "added", "jitter", "cut", "masked", "transcription")
 SLICES = ("bar", "quarter")
-DECODERS = ("cells", "list")
+DECODERS = ("cells", "list", "roll")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
 
@@ -87,7 +89,10 @@ class ModelConfig:
     rank: int = 32
     """Size of the feature from which pitch logits of a cell are made."""
     decoder: str = "cells"
-    """`cells`: every cell of the bar at once; `list`: notes one after another."""
+    """`cells`: every cell of the bar at once; `list`: notes one after another; `roll`: the piano
+    roll itself, at once."""
+    loss: str = "cross-entropy"
+    """What the decoder pays for notes: `cross-entropy`; `squared`, on the roll of `roll` alone."""
     hidden: int = 192
     """Hidden size of the list decoder's recurrence."""
     direct_weight: float = 0.5
@@ -96,6 +101,13 @@ class ModelConfig:
 
     def __post_init__(self) -> None:
         _need(self.decoder in DECODERS, "model.decoder", "one of " + ", ".join(DECODERS))
+        _need(self.loss in LOSSES, "model.loss", "one of " + ", ".join(LOSSES))
+        _need(
+            self.loss != "squared" or self.decoder == "roll",
+            "model.loss",
+            f"cross-entropy with model.decoder={self.decoder}: squared error is defined on a roll, "
+            "so set model.decoder=roll for it",
+        )
         _need(self.slices in SLICES, "model.slices", "one of " + ", ".join(SLICES))
         _need(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
         for name in ("latent", "width", "blocks", "rank", "hidden"):
@@ -108,6 +120,12 @@ class TrainingConfig:
     """How a model learns."""
 
     objective: str = "vae"
+    """What is minimised, see `models.objectives`: `ae`, `dae` (its input corrupted) or `vae`."""
+    corruption: str = "auto"
+    """What is done to the notes that the encoder hears, see `corruptions`; `none`, or `auto`:
+    `transcription` for `dae`, nothing for the others."""
+    corruption_amount: float = 0.3
+    """How much of it, 0 to 1."""
     minutes: float = 10.0
     """Wall-clock budget when neither `--minutes` nor `--steps` is given."""
     batch: int = 128
@@ -128,6 +146,19 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         _need(self.objective in OBJECTIVES, "training.objective", "one of " + ", ".join(OBJECTIVES))
+        kinds = ("auto", "none", *CORRUPTIONS)
+        _need(self.corruption in kinds, "training.corruption", "one of " + ", ".join(kinds))
+        _need(0 <= self.corruption_amount <= 1, "training.corruption_amount", "0 to 1")
+        _need(
+            self.objective != "dae" or self.corruption != "none",
+            "training.corruption",
+            "a kind of noise where the objective is dae; without any, choose ae",
+        )
+        _need(
+            self.objective != "ae" or self.corruption in ("auto", "none"),
+            "training.corruption",
+            "none where the objective is ae; with one, choose dae",
+        )
         _need(self.batch >= 1, "training.batch", "at least 1")
         _need(self.minutes > 0, "training.minutes", "more than 0")
         _need(self.learning_rate > 0, "training.learning_rate", "more than 0")
@@ -135,6 +166,17 @@ class TrainingConfig:
         _need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
         _need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
         _need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
+
+    @property
+    def noise(self) -> str:
+        """The corruption of what the encoder hears, `none` without."""
+        usual = "transcription" if self.objective == "dae" else "none"
+        return usual if self.corruption == "auto" else self.corruption
+
+    @property
+    def deterministic(self) -> bool:
+        """Whether a window has one code instead of a posterior: it then carries no bits."""
+        return self.objective in ("ae", "dae")
 
 
 @dataclass(frozen=True, kw_only=True)

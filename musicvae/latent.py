@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -79,7 +80,11 @@ class Encoding:
 
     @property
     def kl_bits(self) -> float:
-        """What the latents carry, summed over windows and groups."""
+        """What the latents carry, summed over windows and groups; `nan` where they are points, as
+        those of an autoencoder without noise, for which bits are not defined.
+        """
+        if not self.sigma.all():
+            return math.nan
         variance = self.sigma.astype(np.float64) ** 2
         nats = 0.5 * (self.mu.astype(np.float64) ** 2 + variance - 1 - np.log(variance))
         return float(nats.sum() / np.log(2))

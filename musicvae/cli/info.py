@@ -10,7 +10,7 @@ import click
 
 from musicvae.checkpoints import find, read_header
 from musicvae.cli.common import columns, emit, json_option
-from musicvae.config import Preset, preset_from_dict
+from musicvae.config import Preset, TrainingConfig, preset_from_dict
 from musicvae.errors import CheckpointError, ConfigError
 
 
@@ -71,8 +71,15 @@ def _preset_rows(preset: Preset) -> list[tuple[str, str]]:
         ("preset", f"{preset.name}: {preset.description}" if preset.description else preset.name),
         ("window", f"{grid.bars} bars, {grid.steps_per_quarter} steps a quarter"),
         ("parts", ", ".join(f"{part.name} ({part.kind})" for part in preset.parts)),
-        ("objective", f"{preset.training.objective}, {preset.training.kl_target_bits:g} bits"),
+        ("objective", _objective(preset.training)),
     ]
+
+
+def _objective(training: TrainingConfig) -> str:
+    words = training.objective
+    if training.noise != "none":
+        words += f", {training.noise} notes {training.corruption_amount:g}"
+    return words if training.deterministic else f"{words}, {training.kl_target_bits:g} bits"
 
 
 def _provenance_rows(provenance: dict[str, Any]) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -117,5 +118,6 @@ class Writer:
         if self.as_json:
             emit(True, "song", path=str(path), **told)
         else:
-            bits = f", {figures['kl_bits']:.0f} bits" if "kl_bits" in figures else ""
+            kl_bits = figures.get("kl_bits", math.nan)
+            bits = "" if math.isnan(kl_bits) else f", {kl_bits:.0f} bits"
             say(f"{path}: {song.n_notes} notes, {song.duration_s:.0f} s{bits}")

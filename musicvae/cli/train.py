@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ import click
 
 from musicvae.cli.common import INPUT, Finite, console, emit, json_option, progress_bar
 from musicvae.cli.reading import reading_options
-from musicvae.config import Preset, load_preset
+from musicvae.config import OBJECTIVES, Preset, load_preset
 from musicvae.errors import DataError
 from musicvae.options import ReadOptions
 
@@ -44,6 +45,11 @@ _RUN = "MUSICVAE_RUN"
     help="Go on with the run of --name, or the newest; --minutes and --steps make it longer.",
 )
 @click.option(
+    "--objective",
+    type=click.Choice(OBJECTIVES),
+    help="Autoencoder, denoising or variational; the preset's if not given.",
+)
+@click.option(
     "--set", "settings", multiple=True, metavar="A.B=C", help="Change one value of the preset."
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of split, weights and noise.")
@@ -68,6 +74,7 @@ def command(
     minutes: float | None,
     steps: int | None,
     resume: bool,
+    objective: str | None,
     settings: tuple[str, ...],
     seed: int | None,
     device: str,
@@ -89,6 +96,8 @@ def command(
     """
     if minutes is not None and steps is not None:
         raise click.UsageError("give --minutes or --steps, not both")
+    if objective is not None:
+        settings = (f"training.objective={objective}", *settings)
     if resume and (preset_name or settings or seed is not None):
         raise click.UsageError("a resumed run keeps its preset, settings and seed; leave them out")
     from musicvae.checkpoints import find_run
@@ -128,14 +137,14 @@ def command(
             on_check=live.check,
             say=live.say,
         )
-    f1, bits = result.metrics.get("valid_f1", 0.0), result.metrics.get("valid_kl_bits", 0.0)
+    f1 = result.metrics.get("valid_f1", 0.0)
     state = (
         f"stopped at step {result.steps:,} of {result.total_steps:,}"
         if result.interrupted
         else "done"
     )
     console().print(
-        f"{state}: held-out F1 {f1:.3f} at {bits:.0f} bits; the best model is {result.model}"
+        f"{state}: held-out F1 {f1:.3f}{_further(result.metrics)}; the best model is {result.model}"
     )
     if result.interrupted:
         console().print(f"go on with: musicvae train {path} --name {folder.name} --resume")
@@ -169,6 +178,17 @@ def _resumed_preset(folder: Path) -> Preset:
     from musicvae.config import preset_from_dict
 
     return preset_from_dict(read_header(folder / STATE_FILE)["preset"], str(folder))
+
+
+def _further(metrics: Mapping[str, float]) -> str:
+    """What stands beside F1: of corrupted notes before and after, and the bits if there are any."""
+    words = ""
+    if "valid_f1_denoised" in metrics:
+        noisy, mended = metrics["valid_f1_noisy"], metrics["valid_f1_denoised"]
+        words += f", {noisy:.3f} corrupted and {mended:.3f} mended"
+    if "valid_kl_bits" in metrics:
+        words += f" at {metrics['valid_kl_bits']:3.0f} bits"
+    return words
 
 
 class _Live:
@@ -239,7 +259,9 @@ class _Live:
         plan, latest = module.plan, module.latest  # type: ignore[attr-defined]
         if self.progress.disable:
             return
-        figures = f"loss {latest['loss']:.1f}  F1 {self.f1:.3f}  KL {latest['kl_bits']:.0f} bits"
+        figures = f"loss {latest['loss']:.1f}  F1 {self.f1:.3f}"
+        if "kl_bits" in latest:
+            figures += f"  KL {latest['kl_bits']:.0f} bits"
         minutes, seconds = divmod(round(plan.left_s), 60)
         self.progress.update(
             self.task,
@@ -254,7 +276,7 @@ class _Live:
         self.f1 = row["valid_f1"]
         line = (
             f"step {row['step']:>7,.0f}  {row['minutes']:5.1f} min  loss {row['valid_loss']:6.1f}  "
-            f"F1 {row['valid_f1']:.3f}  KL {row['valid_kl_bits']:4.0f} bits  "
+            f"F1 {row['valid_f1']:.3f}{_further(row)}  "
             f"{row['valid_active_units']:.0f} active units"
         )
         console().print(line)

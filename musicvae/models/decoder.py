@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from musicvae.config import Preset
 from musicvae.dataset import Batch
-from musicvae.models.layers import Block, Conditions, Layout, Packing, Places, run
+from musicvae.models.layers import Packing, Places, Trunk
 
 _NEVER = -1e4  # log-odds of what cannot be
 
@@ -36,21 +36,14 @@ class NoteLoss(NamedTuple):
         return self.onset + self.pitch + self.duration
 
 
-class CellDecoder(nn.Module):
+class CellDecoder(Trunk):
     """`z` `(B, slices, latent)` and the bars of a batch -> notes."""
 
     def __init__(self, preset: Preset) -> None:
-        super().__init__()
-        config, self.layout = preset.model, Layout.of(preset)
-        lay, width = self.layout, config.width
+        super().__init__(preset)
+        config, lay = preset.model, self.layout
+        width = config.width
         self.rank = config.rank
-        self.slices = lay.bars if config.slices == "bar" else lay.Q
-        self.enter = nn.Linear(config.latent, width * (lay.Q // self.slices))
-        self.conditions = Conditions(lay, len(preset.meters), width)
-        self.blocks = nn.ModuleList(
-            Block(width, config.kernel, config.dropout) for _ in range(config.blocks)
-        )
-        self.norm = nn.LayerNorm(width)
         self.cell = nn.Linear(width, lay.steps * lay.parts * config.rank)
         self.carried = nn.Linear(width, lay.parts * config.rank)
         self.onset = nn.Linear(width, lay.steps * lay.parts)
@@ -63,13 +56,6 @@ class CellDecoder(nn.Module):
         self.register_buffer("single", single, persistent=False)
         self.all_single = bool(single.all())
 
-    def states(self, z: Tensor, batch: Batch, packing: Packing) -> Tensor:
-        """What the latents say of each open quarter. `(B, L, width)`"""
-        x = self.enter(z).reshape(len(z), self.layout.Q, -1)  # (B, slices, ...) -> (B, Q, width)
-        x = packing.pack(x + self.conditions(batch))
-        states: Tensor = self.norm(run(self.blocks, x, packing.real))
-        return states
-
     def features(self, x: Tensor, batch: Batch, packing: Packing) -> tuple[Tensor, Tensor]:
         """Log-odds of onsets `(B, 1 + L*steps, R)` and cell features, the same with `rank` last.
 
@@ -78,10 +64,7 @@ class CellDecoder(nn.Module):
         lay, B, rows = self.layout, len(x), x.shape[1] * self.layout.steps
         cell = self.cell(x).reshape(B, rows, lay.parts, self.rank)
         carried = self.carried(x[:, 0]).reshape(B, 1, lay.parts, self.rank)
-        # Nothing starts past a bar's end, or where a part is silent.
-        able = lay.open_steps(batch)[..., None] & lay.sounding(batch)[:, :, None]
-        able = packing.pack(able.flatten(2)).bool().reshape(B, rows, lay.parts)
-        able = torch.cat([batch.present[:, :1], able], 1)
+        able = torch.cat([batch.present[:, :1], self.able(batch, packing)], 1)
         onset = self.onset(x).reshape(B, rows, lay.parts)
         onset = torch.cat([self.carry_onset(x[:, 0])[:, None], onset], 1)
         onset = onset.masked_fill(~able, _NEVER)

@@ -86,6 +86,10 @@ class Packing:
         real = torch.arange(length, device=open_.device) < count[:, None]
         return cls(index, real, (open_.cumsum(1) - 1).clamp(min=0))
 
+    def cpu(self) -> Packing:
+        """The same on the CPU."""
+        return Packing(self.index.cpu(), self.real.cpu(), self.place.cpu())
+
     def pack(self, x: Tensor) -> Tensor:
         """`(B, Q, F)` -> `(B, L, F)`, padding zero."""
         packed = x.gather(1, self.index[..., None].expand(-1, -1, x.shape[-1]))
@@ -135,6 +139,38 @@ def run(blocks: nn.ModuleList, x: Tensor, real: Tensor) -> Tensor:
     for block in blocks:
         line = block(line, window)
     return torch.zeros_like(x).masked_scatter(real[..., None], line.to(x.dtype))
+
+
+class Trunk(nn.Module):
+    """What decoders begin with: latent slices and conditions through blocks over quarters."""
+
+    def __init__(self, preset: Preset) -> None:
+        super().__init__()
+        config, self.layout = preset.model, Layout.of(preset)
+        lay, width = self.layout, config.width
+        self.slices = lay.bars if config.slices == "bar" else lay.Q
+        self.enter = nn.Linear(config.latent, width * (lay.Q // self.slices))
+        self.conditions = Conditions(lay, len(preset.meters), width)
+        self.blocks = nn.ModuleList(
+            Block(width, config.kernel, config.dropout) for _ in range(config.blocks)
+        )
+        self.norm = nn.LayerNorm(width)
+
+    def states(self, z: Tensor, batch: Batch, packing: Packing) -> Tensor:
+        """What the latents say of each open quarter. `(B, L, width)`"""
+        x = self.enter(z).reshape(len(z), self.layout.Q, -1)  # (B, slices, ...) -> (B, Q, width)
+        x = packing.pack(x + self.conditions(batch))
+        states: Tensor = self.norm(run(self.blocks, x, packing.real))
+        return states
+
+    def able(self, batch: Batch, packing: Packing) -> Tensor:
+        """Where a note may start: not past a bar's end, nor where a part is silent.
+
+        `(B, L*steps, R)` bool.
+        """
+        lay = self.layout
+        able = lay.open_steps(batch)[..., None] & lay.sounding(batch)[:, :, None]
+        return packing.pack(able.flatten(2)).bool().reshape(len(able), -1, lay.parts)
 
 
 class Block(nn.Module):

@@ -1,4 +1,17 @@
-"""Floor 5: what training minimises, and how the KL is kept at a chosen number of bits."""
+"""Floor 5: what training minimises, and how the KL is kept at a chosen number of bits.
+
+With `x` the notes of a window, `c(x)` a corruption of them, `f` the encoder's mean and `s` its
+deviations, and `-log p(x | z)` what the decoder pays for the notes, as cross-entropy in nats or, on
+a roll, as squared error `||x - x'||^2`:
+
+- `ae`: ``L = -log p(x | f(x))``. No noise, no KL: `z` is a point, and bits are not defined.
+- `dae`: ``L = -log p(x | f(c(x)))``: hear the corrupted notes, give back the clean ones
+  (Vincent et al. 2008).
+- `vae`: ``L = -log p(x | z) + beta KL(N(f(x), s(x)^2) || N(0, I))`` with
+  ``z = f(x) + s(x) * noise``: the negative ELBO at beta 1 (Kingma and Welling 2013), else the
+  objective of Higgins et al. (2017). With a corruption, `f` and `s` are of `c(x)`: the denoising
+  VAE of Im et al. (2017).
+"""
 
 from __future__ import annotations
 
@@ -17,27 +30,33 @@ _ACTIVE_VARIANCE = 0.01
 
 
 @dataclass(frozen=True)
-class Elbo:
-    """The two terms of the evidence lower bound on a batch, in nats a window."""
+class Terms:
+    """The two terms of an objective on a batch, in nats a window."""
 
     notes: NoteLoss
-    kl: Tensor  # (B,)
+    kl: Tensor  # (B,), 0 where the code is a point
 
     def loss(self, beta: float, direct_weight: float = 0.0) -> Tensor:
-        """``-log p(x | z) + beta * KL(q(z | x) || N(0, I))``, mean over windows.
+        """``-log p(x | z) + beta * KL``, mean over windows.
 
-        With beta 1 this is the negative ELBO of Kingma and Welling (2013); with another beta the
-        objective of Higgins et al. (2017). `direct_weight` counts what the latents alone say of
-        the notes once more, so that a decoder that hears its own notes does not ignore them.
+        `direct_weight` counts what the latents alone say of the notes once more, so that a decoder
+        that hears its own notes does not ignore them.
         """
         return (self.notes.total + direct_weight * self.notes.direct + beta * self.kl).mean()
 
 
-def elbo(vae: VAE, batch: Batch, noise: Tensor) -> tuple[Elbo, Posterior]:
-    """Encode, draw `z` with this standard normal `noise` `(B, Z)`, and weigh the notes under it."""
-    posterior = vae.encode(batch)
+def objective(
+    vae: VAE, batch: Batch, noise: Tensor, heard: Batch | None = None
+) -> tuple[Terms, Posterior]:
+    """The terms of `training.objective`; the three differ in what is heard and how `z` is made.
+
+    Encodes `heard`, the windows of `batch` with corrupted notes, or `batch` itself if not given;
+    draws `z` with the standard normal `noise` `(B, Z)`, which a deterministic code ignores; and
+    weighs the notes of `batch` under it.
+    """
+    posterior = vae.encode(batch if heard is None else heard)
     notes = vae.loss(batch, posterior.sample(noise))
-    return Elbo(notes, posterior.kl().sum(1)), posterior
+    return Terms(notes, posterior.kl().sum(1)), posterior
 
 
 @dataclass

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from musicvae.config import Preset
@@ -13,10 +15,21 @@ from musicvae.models.decoder import CellDecoder, NoteLoss
 from musicvae.models.encoder import Encoder
 from musicvae.models.layers import Layout
 from musicvae.models.lists import ListDecoder
+from musicvae.models.roll_decoder import RollDecoder
+
+
+_DECODERS: dict[str, type[CellDecoder] | type[RollDecoder]] = {
+    "cells": CellDecoder,
+    "list": ListDecoder,
+    "roll": RollDecoder,
+}
 
 
 class Posterior(NamedTuple):
-    """A diagonal Gaussian over the latents of windows. `mu`, `sigma`: `(B, Z)`."""
+    """A diagonal Gaussian over the latents of windows. `mu`, `sigma`: `(B, Z)`.
+
+    Of an autoencoder without noise a point: `sigma` is 0.
+    """
 
     mu: Tensor
     sigma: Tensor
@@ -26,9 +39,13 @@ class Posterior(NamedTuple):
         return self.mu + self.sigma * noise
 
     def kl(self) -> Tensor:
-        """KL to the standard normal in nats, for each dimension. `(B, Z)`"""
-        variance = self.sigma**2
-        return 0.5 * (self.mu**2 + variance - 1 - variance.log())
+        """KL to the standard normal in nats, for each dimension. `(B, Z)`
+
+        A point has none that is finite: it counts nothing, and 0 stands there.
+        """
+        variance, point = self.sigma**2, self.sigma == 0
+        kl = 0.5 * (self.mu**2 + variance - 1 - variance.masked_fill(point, 1.0).log())
+        return kl.masked_fill(point, 0.0)
 
 
 class VAE(nn.Module):
@@ -42,8 +59,7 @@ class VAE(nn.Module):
         self.preset = preset
         self.layout = Layout.of(preset)
         self.encoder = Encoder(preset)
-        decoder = {"cells": CellDecoder, "list": ListDecoder}[preset.model.decoder]
-        self.decoder: CellDecoder = decoder(preset)
+        self.decoder = _DECODERS[preset.model.decoder](preset)
 
     @property
     def Z(self) -> int:  # noqa: N802 -- a shape letter
@@ -51,8 +67,10 @@ class VAE(nn.Module):
         return self.encoder.slices * self.preset.model.latent
 
     def encode(self, batch: Batch) -> Posterior:
-        """The posterior of each window."""
+        """The posterior of each window; of `ae` and `dae` the point that stands for it."""
         mu, logvar = self.encoder(batch)
+        if self.preset.training.deterministic:
+            return Posterior(mu.flatten(1), torch.zeros_like(mu).flatten(1))
         return Posterior(mu.flatten(1), (0.5 * logvar).exp().flatten(1))
 
     def loss(self, batch: Batch, z: Tensor) -> NoteLoss:
@@ -80,6 +98,14 @@ def n_parameters(model: nn.Module) -> int:
 def frame_of(batch: Batch) -> Batch:
     """The windows without their notes: what a decoder may know."""
     return batch._replace(notes=batch.notes[:, :0], n_notes=torch.zeros_like(batch.n_notes))
+
+
+def rows_of(batch: Batch) -> NDArray[np.int64]:
+    """A batch's notes as rows `(M, 7)`, as `VAE.decode` gives them; `with_notes` is the inverse."""
+    notes, count = batch.notes.cpu(), batch.n_notes.cpu()
+    real = torch.arange(notes.shape[1]) < count[:, None]
+    window = real.nonzero()[:, :1]
+    return torch.cat([window, notes[real]], 1).numpy()
 
 
 def with_notes(frame: Batch, rows: Tensor) -> Batch:

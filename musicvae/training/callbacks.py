@@ -22,6 +22,7 @@ from musicvae.checkpoints import (
     save,
     save_tensors,
 )
+from musicvae.config import TrainingConfig
 from musicvae.dataset import Windows
 from musicvae.files import write_bytes
 from musicvae.models import VAE
@@ -74,7 +75,7 @@ class Keeper(pl.Callback):
 
     def check(self, module: TrainingModule) -> None:
         """Validate, keep the model if it is the best so far, and save the state."""
-        plan = module.plan
+        plan, training = module.plan, module.preset.training
         scores = free_running(module.averaged, self.held_out)
         if not math.isfinite(scores["loss"]):
             self._diverged(module.trainer)
@@ -83,17 +84,17 @@ class Keeper(pl.Callback):
             "step": float(plan.step),
             "minutes": plan.elapsed_s / 60,
             **{f"train_{name}": value for name, value in module.latest.items()},
-            "beta": module.control.beta,
+            **({} if training.deterministic else {"beta": module.control.beta}),
             **{f"valid_{name}": value for name, value in scores.items()},
         }
         self.rows.append(row)
         if module.logger is not None:
             module.logger.log_metrics(row, step=plan.step)
-        self.warner.look(self.rows, module.preset.training.kl_target_bits)
+        self.warner.look(self.rows, training.kl_target_bits)
         plan.checked()
         _agree(module)
         if module.global_rank == 0:
-            merit = _merit(row, module.preset.training.kl_target_bits)
+            merit = _merit(row, training)
             if merit >= self.best or not (self.folder / MODEL_FILE).exists():
                 self.best, self.kept = merit, row
                 self.keep_model(module, scores)
@@ -161,10 +162,11 @@ class Warner:
         """Judge the latest validation against those before it."""
         row = rows[-1]
         best = min(r["valid_loss"] for r in rows)
-        if row["valid_kl_bits"] < 0.05 * target_bits and row["beta"] > 0.01 and len(rows) > 2:
+        bits = row.get("valid_kl_bits", math.inf)  # absent where the code is a point
+        if bits < 0.05 * target_bits and row["beta"] > 0.01 and len(rows) > 2:
             self._once(
                 "collapse",
-                f"posterior collapse: the latent carries {row['valid_kl_bits']:.1f} bits of the "
+                f"posterior collapse: the latent carries {bits:.1f} bits of the "
                 f"{target_bits:.0f} asked for; the decoder ignores it. Stop, and try a higher "
                 "--set training.kl_target_bits or a lower learning rate",
             )
@@ -217,9 +219,14 @@ class Interruptible(pl.Callback):
             signal.signal(signal.SIGINT, self._before)
 
 
-def _merit(row: dict[str, float], target_bits: float) -> float:
-    """F1, less one while the latent still carries more bits than it was asked to."""
-    return row["valid_f1"] - (row["valid_kl_bits"] > 1.15 * target_bits)
+def _merit(row: dict[str, float], training: TrainingConfig) -> float:
+    """F1, less one while the latent still carries more bits than it was asked to.
+
+    Of `dae` the F1 from corrupted notes, which is what it is there for.
+    """
+    if training.deterministic:
+        return row["valid_f1_denoised" if training.objective == "dae" else "valid_f1"]
+    return row["valid_f1"] - (row["valid_kl_bits"] > 1.15 * training.kl_target_bits)
 
 
 def _agree(module: TrainingModule) -> None:

@@ -13,7 +13,8 @@ from musicvae.metrics import note_f1, windows_perfect
 from musicvae.models import VAE, Path, PathPrior
 from musicvae.models.objectives import NATS_PER_BIT, active_units, deterministic_noise
 from musicvae.models.prior import FIRST, LAST, MIDDLE
-from musicvae.models.vae import frame_of
+from musicvae.models.vae import frame_of, rows_of
+from musicvae.training.noise import corrupted
 
 _BATCH = 256
 
@@ -27,14 +28,6 @@ def batches(windows: Windows, limit: int, device: torch.device) -> Iterator[Batc
         yield Batch(*(tensor.to(device) for tensor in whole))
 
 
-def rows_of(batch: Batch) -> NDArray[np.int64]:
-    """A batch's notes as rows `(window, bar, position, part, pitch, duration, velocity)`."""
-    notes, count = batch.notes.cpu(), batch.n_notes.cpu()
-    real = torch.arange(notes.shape[1]) < count[:, None]
-    window = real.nonzero()[:, :1]
-    return torch.cat([window, notes[real]], 1).numpy()
-
-
 @torch.no_grad()
 def free_running(
     vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0
@@ -42,38 +35,51 @@ def free_running(
     """Reconstruction of held-out windows, decoded greedily from the mean and from a sampled `z`.
 
     Keys: `f1` (onset and pitch, in the right part), `f1_any_part`, `f1_duration`, `f1_sampled`,
-    `perfect` (share of windows without an error), `loss` (nats), `kl_bits`, `active_units`.
+    `perfect` (share of windows without an error), `loss` (nats, of what the objective hears),
+    `kl_bits`, `active_units`. Without noise in the latent (`ae`, `dae`) there is nothing to sample
+    and bits are not defined: `f1_sampled` and `kl_bits` are absent. With a corruption of the input
+    there are also `f1_noisy`, the corrupted notes against the clean ones, and `f1_denoised`, what
+    is made of them.
     """
+    training = vae.preset.training
     device = next(vae.parameters()).device
-    predicted: list[NDArray[np.int64]] = []
-    sampled: list[NDArray[np.int64]] = []
-    actual: list[NDArray[np.int64]] = []
+    found: dict[str, list[NDArray[np.int64]]] = {}
     mus, loss, kl, n = [], 0.0, 0.0, 0
     for nth, batch in enumerate(batches(windows, limit, device)):
         posterior, frame = vae.encode(batch), frame_of(batch)
         noise = deterministic_noise(seed, nth, tuple(posterior.mu.shape)).to(device)
         z = posterior.sample(noise)
-        for rows, found in (
-            (predicted, vae.decode(posterior.mu, frame).numpy()),
-            (sampled, vae.decode(z, frame).numpy()),
-            (actual, rows_of(batch)),
-        ):
-            rows.append(found + np.array([n, 0, 0, 0, 0, 0, 0]))
+        rows = {"clean": rows_of(batch), "mean": vae.decode(posterior.mu, frame).numpy()}
+        if not training.deterministic:
+            rows["sampled"] = vae.decode(z, frame).numpy()
+        if training.noise != "none":
+            heard = corrupted(batch, vae.preset, np.random.default_rng((seed, nth)))
+            damaged = vae.encode(heard)
+            rows |= {"noisy": rows_of(heard), "denoised": vae.decode(damaged.mu, frame).numpy()}
+            z = damaged.sample(noise)
+        for name, these in rows.items():
+            these[:, 0] += n
+            found.setdefault(name, []).append(these)
         loss += float(vae.loss(batch, z).total.sum())
         kl += float(posterior.kl().sum())
         mus.append(posterior.mu.cpu())
         n += len(batch.notes)
-    by_mean, by_draw, truth = (np.concatenate(rows) for rows in (predicted, sampled, actual))
-    return {
+    whole = {name: np.concatenate(rows) for name, rows in found.items()}
+    by_mean, truth = whole["mean"], whole["clean"]
+    scores = {
         "f1": note_f1(by_mean, truth).f1,
         "f1_any_part": note_f1(by_mean, truth, parts=False).f1,
         "f1_duration": note_f1(by_mean, truth, durations=True).f1,
-        "f1_sampled": note_f1(by_draw, truth).f1,
         "perfect": windows_perfect(by_mean, truth, n),
         "loss": loss / max(n, 1),
-        "kl_bits": kl / max(n, 1) / NATS_PER_BIT,
         "active_units": float(active_units(torch.cat(mus))),
     }
+    for name in ("sampled", "noisy", "denoised"):
+        if name in whole:
+            scores[f"f1_{name}"] = note_f1(whole[name], truth).f1
+    if not training.deterministic:
+        scores["kl_bits"] = kl / max(n, 1) / NATS_PER_BIT
+    return scores
 
 
 @torch.no_grad()

@@ -7,6 +7,7 @@ needs no state of a sampler, and every rank of a distributed run takes its rows 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
@@ -16,11 +17,20 @@ from torch.utils.data import DataLoader, IterableDataset
 from musicvae.dataset import Batch, Windows
 from musicvae.errors import DataError
 from musicvae.song import Ints
+from musicvae.training.noise import corrupted
 
 _JITTER = np.array([-7, -5, -2, -1, 1, 2, 5, 7])
 
 
-class Steps(IterableDataset[Batch]):
+class Lesson(NamedTuple):
+    """What one step learns from."""
+
+    batch: Batch
+    heard: Batch | None
+    """The same windows with corrupted notes, where the encoder hears such ones."""
+
+
+class Steps(IterableDataset[Lesson]):
     """An endless row of training batches, from `start` on."""
 
     def __init__(
@@ -49,6 +59,20 @@ class Steps(IterableDataset[Batch]):
 
     def at(self, step: int) -> Batch:
         """This rank's rows of batch number `step`."""
+        return self._batch(step, slice(self.rank, None, self.world))
+
+    def lesson(self, step: int) -> Lesson:
+        """The same, with what the encoder hears of it if that is something else."""
+        preset = self.windows.preset
+        if preset.training.noise == "none":
+            return Lesson(self.at(step), None)
+        # The noise is drawn for all ranks' rows, so that it does not matter how many there are.
+        whole = self._batch(step, slice(None))
+        heard = corrupted(whole, preset, np.random.default_rng((self.seed, step, 2)))
+        mine = slice(self.rank, None, self.world)
+        return Lesson(*(Batch(*(tensor[mine] for tensor in each)) for each in (whole, heard)))
+
+    def _batch(self, step: int, mine: slice) -> Batch:
         epoch, nth = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             rng = np.random.default_rng((self.seed, epoch))
@@ -57,7 +81,6 @@ class Steps(IterableDataset[Batch]):
         moved = rng.random(self.size) < self.key_jitter
         shift = np.where(moved, rng.choice(_JITTER, self.size), 0)
         index = self._order[nth * self.size : (nth + 1) * self.size]
-        mine = slice(self.rank, None, self.world)
         return self.windows.batch(index[mine], shift[mine], self._dropped(index, rng)[mine])
 
     def _dropped(self, index: Ints, rng: np.random.Generator) -> NDArray[np.bool_]:
@@ -69,10 +92,10 @@ class Steps(IterableDataset[Batch]):
         dropped[np.arange(len(index)), keeper] = False
         return dropped & some[:, None]
 
-    def __iter__(self) -> Iterator[Batch]:
+    def __iter__(self) -> Iterator[Lesson]:
         step = self.start
         while True:
-            yield self.at(step)
+            yield self.lesson(step)
             step += 1
 
 
@@ -83,7 +106,7 @@ class WindowsModule(pl.LightningDataModule):
         super().__init__()
         self.windows, self.start = windows, start
 
-    def train_dataloader(self) -> DataLoader[Batch]:
+    def train_dataloader(self) -> DataLoader[Lesson]:
         """Whole batches, made in this process: cutting them takes a few milliseconds."""
         training = self.windows.preset.training
         trainer = self.trainer

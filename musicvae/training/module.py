@@ -11,14 +11,14 @@ import torch
 from torch import Tensor
 
 from musicvae.config import Preset
-from musicvae.dataset import Batch
 from musicvae.models import VAE
-from musicvae.models.objectives import NATS_PER_BIT, BetaControl, deterministic_noise, elbo
+from musicvae.models.objectives import NATS_PER_BIT, BetaControl, deterministic_noise, objective
+from musicvae.training.data import Lesson
 from musicvae.training.plan import Plan
 
 
 class TrainingModule(pl.LightningModule):
-    """Trains a `VAE` by the ELBO with a steered KL, and keeps a running average of its weights."""
+    """Trains a `VAE` by its preset's objective, and keeps a running average of its weights."""
 
     def __init__(self, preset: Preset, plan: Plan) -> None:
         super().__init__()
@@ -45,7 +45,7 @@ class TrainingModule(pl.LightningModule):
         _load_moments(optimizer, self.restored)
         return optimizer
 
-    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+    def on_train_batch_start(self, batch: Lesson, batch_idx: int) -> None:
         """Set the learning rate, and make dropout a function of the step."""
         training = self.preset.training
         rate = self.plan.learning_rate(training.learning_rate, training.warmup_steps)
@@ -54,22 +54,25 @@ class TrainingModule(pl.LightningModule):
         torch.manual_seed(training.seed * 1_000_003 + self.plan.step)
         self.latest["learning_rate"] = rate
 
-    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+    def training_step(self, lesson: Lesson, batch_idx: int) -> Tensor:
         """One batch: the loss in nats a window."""
+        batch, heard = lesson
         world, rank = self.trainer.world_size, self.trainer.global_rank
         shape = (len(batch.notes) * world, self.vae.Z)
         noise = deterministic_noise(self.preset.training.seed, self.plan.step, shape)
-        terms, _ = elbo(self.vae, batch, noise[rank::world].to(self.device))
+        terms, _ = objective(self.vae, batch, noise[rank::world].to(self.device), heard)
         loss = terms.loss(self.control.beta, self.preset.model.direct_weight)
         means = torch.stack([*(each.mean() for each in terms.notes[:3]), terms.kl.mean()]).detach()
         if world > 1:
             gathered = self.all_gather(means)
             means = torch.as_tensor(gathered).mean(0)
         onset, pitch, duration, kl = means.tolist()
-        kl_bits = kl / NATS_PER_BIT
-        if math.isfinite(kl_bits):
-            self.control.update(kl_bits)
-        self._note(onset=onset, pitch=pitch, duration=duration, kl_bits=kl_bits)
+        self._note(onset=onset, pitch=pitch, duration=duration, loss=onset + pitch + duration)
+        if not self.preset.training.deterministic:
+            kl_bits = kl / NATS_PER_BIT
+            if math.isfinite(kl_bits):
+                self.control.update(kl_bits)
+            self._note(kl_bits=kl_bits)
         return loss
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
@@ -105,7 +108,6 @@ class TrainingModule(pl.LightningModule):
 
     def _note(self, **values: float) -> None:
         """Running means for the progress bar and the log."""
-        values["loss"] = values["onset"] + values["pitch"] + values["duration"]
         for name, value in values.items():
             before = self.latest.get(name, value)
             self.latest[name] = value if not math.isfinite(before) else 0.95 * before + 0.05 * value

@@ -26,7 +26,7 @@ from musicvae.dataset.report import skipped_in
 from musicvae.errors import CheckpointError, DataError, TrainingError
 from musicvae.files import writable_folder, write_bytes
 from musicvae.models import pick_device
-from musicvae.models.objectives import deterministic_noise, elbo
+from musicvae.models.objectives import deterministic_noise, objective
 from musicvae.models.vae import n_parameters
 from musicvae.training.callbacks import Interruptible, Keeper
 from musicvae.training.data import Steps, WindowsModule
@@ -253,7 +253,7 @@ def _pace(module: TrainingModule, windows: Windows, device: str, precision: str)
         batch = Batch(*(tensor.to(where) for tensor in steps.at(i)))
         noise = deterministic_noise(0, i, (len(batch.notes), vae.Z)).to(where)
         with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
-            loss = elbo(vae, batch, noise)[0].loss(1.0, 1.0)
+            loss = objective(vae, batch, noise)[0].loss(1.0, 1.0)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
