@@ -20,7 +20,7 @@ KINDS = ("voice", "chords", "drums")
 OBJECTIVES = ("ae", "dae", "vae")
 LOSSES = ("cross-entropy", "squared")
 CORRUPTIONS = ("wrong", "dropped", "added", "jitter", "cut", "masked", "transcription")
-SLICES = ("bar", "quarter")
+SLICES = ("bar", "quarter", "window")
 DECODERS = ("cells", "list", "roll")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
@@ -79,13 +79,15 @@ class ModelConfig:
     latent: int = 64
     """Dimensions of one slice of the latent; Z is their sum over the window."""
     slices: str = "bar"
-    """What one slice of the latent describes: each `bar` of the window, or each `quarter`."""
+    """What one slice of the latent describes: a `bar`, a `quarter`, or the whole `window`."""
     width: int = 256
     """Channels of the residual blocks."""
     blocks: int = 3
     """Residual blocks in the encoder, and as many in the decoder."""
     kernel: int = 3
     """Quarters that one convolution sees."""
+    attention: int = 0
+    """Heads of attention over a window's quarters, on both sides; 0 for none."""
     rank: int = 32
     """Size of the feature from which pitch logits of a cell are made."""
     decoder: str = "cells"
@@ -113,6 +115,9 @@ class ModelConfig:
         for name in ("latent", "width", "blocks", "rank", "hidden"):
             _need(getattr(self, name) >= 1, f"model.{name}", "at least 1")
         _need(self.kernel % 2 == 1, "model.kernel", "odd")
+        heads = self.attention
+        _need(heads >= 0, "model.attention", "0 or more")
+        _need(not heads or self.width % heads == 0, "model.attention", "a divisor of model.width")
 
 
 @dataclass(frozen=True, kw_only=True)
