@@ -21,7 +21,9 @@ OBJECTIVES = ("ae", "dae", "vae")
 LOSSES = ("cross-entropy", "squared")
 CORRUPTIONS = ("wrong", "dropped", "added", "jitter", "cut", "masked", "transcription")
 SLICES = ("bar", "quarter", "window")
-DECODERS = ("cells", "list", "roll")
+ENCODERS = ("linear", "recurrent")
+DECODERS = ("cells", "list", "flat", "roll")
+KL_CONTROLS = ("target", "beta", "free_bits")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
 
@@ -90,18 +92,22 @@ class ModelConfig:
     """Heads of attention over a window's quarters, on both sides; 0 for none."""
     rank: int = 32
     """Size of the feature from which pitch logits of a cell are made."""
+    encoder: str = "linear"
+    """`linear`: a linear map of each quarter's roll, then convolutions over quarters; `recurrent`:
+    convolutions inside the bar, then a recurrence over quarters, `blocks` layers of it."""
     decoder: str = "cells"
-    """`cells`: every cell of the bar at once; `list`: notes one after another; `roll`: the piano
-    roll itself, at once."""
+    """`cells`: every cell of the bar at once; `list`: notes one after another; `flat`: one
+    recurrence over steps; `roll`: the piano roll itself, at once."""
     loss: str = "cross-entropy"
     """What the decoder pays for notes: `cross-entropy`; `squared`, on the roll of `roll` alone."""
     hidden: int = 192
-    """Hidden size of the list decoder's recurrence."""
+    """Hidden size of the recurrence in the list and flat decoders."""
     direct_weight: float = 0.5
     """How much what the latents alone say of the notes counts beside the list decoder's loss."""
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
+        _need(self.encoder in ENCODERS, "model.encoder", "one of " + ", ".join(ENCODERS))
         _need(self.decoder in DECODERS, "model.decoder", "one of " + ", ".join(DECODERS))
         _need(self.loss in LOSSES, "model.loss", "one of " + ", ".join(LOSSES))
         _need(
@@ -141,6 +147,20 @@ class TrainingConfig:
     gradient_clip: float = 1.0
     kl_target_bits: float = 100.0
     """KL of a window towards which beta is steered."""
+    kl_control: str = "target"
+    """How the KL is weighed: `target`: by a beta that is steered to `kl_target_bits`; `beta`: by
+    `beta`; `free_bits`: by `beta` too, but a window's first `free_bits` cost nothing."""
+    beta: float = 1.0
+    """Weight of the KL where it is not steered; 1 is the ELBO."""
+    beta_warmup_steps: int = 0
+    """Steps in which that weight grows from 0."""
+    free_bits: float = 0.0
+    """KL of a window that costs nothing, where `kl_control` is `free_bits`."""
+    hearing_dropout: float = 0.0
+    """Share of notes that a decoder which hears notes (`list`, `flat`) does not hear, in training
+    alone. For notes hidden from the encoder see `corruption`."""
+    scheduled_sampling: float = 0.0
+    """Share of steps at which the `flat` decoder hears what it would have played itself."""
     average: float = 0.995
     """Decay of the running average of weights that is validated and kept."""
     key_jitter: float = 0.3
@@ -168,6 +188,29 @@ class TrainingConfig:
         _need(self.minutes > 0, "training.minutes", "more than 0")
         _need(self.learning_rate > 0, "training.learning_rate", "more than 0")
         _need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
+        _need(
+            self.kl_control in KL_CONTROLS,
+            "training.kl_control",
+            "one of " + ", ".join(KL_CONTROLS),
+        )
+        _need(self.beta > 0, "training.beta", "more than 0")
+        _need(self.beta_warmup_steps >= 0, "training.beta_warmup_steps", "0 or more")
+        fixed = self.kl_control != "target"
+        for name, usual in (("beta", 1.0), ("beta_warmup_steps", 0)):
+            _need(
+                fixed or getattr(self, name) == usual,
+                f"training.{name}",
+                f"{usual:g} while beta is steered to kl_target_bits; to fix it set "
+                "training.kl_control=beta",
+            )
+        free = self.kl_control == "free_bits"
+        _need(
+            self.free_bits > 0 if free else self.free_bits == 0,
+            "training.free_bits",
+            f"{'more than 0' if free else '0'} with training.kl_control={self.kl_control}",
+        )
+        _need(0 <= self.hearing_dropout < 1, "training.hearing_dropout", "0 to below 1")
+        _need(0 <= self.scheduled_sampling <= 1, "training.scheduled_sampling", "0 to 1")
         _need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
         _need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
         _need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
@@ -177,6 +220,14 @@ class TrainingConfig:
         """The corruption of what the encoder hears, `none` without."""
         usual = "transcription" if self.objective == "dae" else "none"
         return usual if self.corruption == "auto" else self.corruption
+
+    @property
+    def asked_bits(self) -> float:
+        """KL of a window that is asked for; 0 where nothing is, and it is whatever comes."""
+        if self.deterministic:
+            return 0.0
+        bits = {"target": self.kl_target_bits, "free_bits": self.free_bits, "beta": 0.0}
+        return bits[self.kl_control]
 
     @property
     def deterministic(self) -> bool:
@@ -203,6 +254,17 @@ class Preset:
         _need(len(self.parts) > 0, "parts", "at least one [[parts]]")
         names = [part.name for part in self.parts]
         _need(len(set(names)) == len(names), "parts.name", "different for each part")
+        deaf, decoder = self.model.decoder not in ("list", "flat"), self.model.decoder
+        _need(
+            not (deaf and self.training.hearing_dropout),
+            "training.hearing_dropout",
+            f"0 with model.decoder={decoder}, which hears no notes; use list or flat",
+        )
+        _need(
+            not self.training.scheduled_sampling or decoder == "flat",
+            "training.scheduled_sampling",
+            f"0 with model.decoder={decoder}; it is for the flat one",
+        )
 
     def meter_id(self, numerator: int, denominator: int) -> int:
         """Index of a meter in the vocabulary, 0 for any other."""

@@ -13,8 +13,9 @@ from musicvae.dataset import Batch
 from musicvae.dataset.windows import WindowCutter, sources_of
 from musicvae.metrics import note_f1
 from musicvae.models import VAE, Path, PathPrior
+from musicvae.models.kl import BetaControl
 from musicvae.models.layers import Packing, Places
-from musicvae.models.objectives import BetaControl, active_units, deterministic_noise, objective
+from musicvae.models.objectives import active_units, deterministic_noise, objective
 from musicvae.models.vae import frame_of, with_notes
 from musicvae.training.checks import rows_of
 

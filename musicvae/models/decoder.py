@@ -18,7 +18,7 @@ from musicvae.config import Preset
 from musicvae.dataset import Batch
 from musicvae.models.layers import Packing, Places, Trunk
 
-_NEVER = -1e4  # log-odds of what cannot be
+NEVER = -1e4  # log-odds of what cannot be
 
 
 class NoteLoss(NamedTuple):
@@ -67,7 +67,7 @@ class CellDecoder(Trunk):
         able = torch.cat([batch.present[:, :1], self.able(batch, packing)], 1)
         onset = self.onset(x).reshape(B, rows, lay.parts)
         onset = torch.cat([self.carry_onset(x[:, 0])[:, None], onset], 1)
-        onset = onset.masked_fill(~able, _NEVER)
+        onset = onset.masked_fill(~able, NEVER)
         return onset, torch.cat([carried, cell], 1)
 
     def _row(self, at: Places, packing: Packing) -> Tensor:

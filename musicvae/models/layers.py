@@ -6,7 +6,7 @@ cells, one for each of its steps and each part. Quarters past a bar's end are cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -132,6 +132,11 @@ class Places:
             pitch=(pitch - layout.lowest).clamp(0, layout.pitches - 1),
             duration=duration.clamp(1, layout.longest),
         )
+
+    def thinned(self, share: float) -> Places:
+        """The same with about this share of the notes left out, drawn by torch's generator."""
+        kept = torch.rand(self.real.shape, device=self.real.device) >= share
+        return replace(self, real=self.real & kept) if share else self
 
 
 def run(blocks: nn.ModuleList, x: Tensor, real: Tensor) -> Tensor:
