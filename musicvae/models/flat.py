@@ -97,7 +97,7 @@ class FlatDecoder(CellDecoder):
         drive, state = self._drive(z, batch, packing)
         before = F.pad(heard.sum(2)[:, :-1], (0, 0, 1, 0))  # (B, 1 + L*steps, hidden)
         said, _ = self.recurrence(drive + before, state)
-        so_far = heard.cumsum(2) - heard  # the parts before, in the same step
+        so_far = F.pad(heard[:, :, :-1].cumsum(2), (0, 0, 1, 0))  # the parts before, in its step
         hidden = F.silu(self.say(said)[:, :, None] + so_far + self.of_part)
         told = self.tell(hidden)  # (B, 1 + L*steps, R, rank + 1)
         onset = told[..., -1].masked_fill(~self._able(batch, packing), NEVER)
