@@ -4,6 +4,8 @@
 steps. The stored grid is 24 steps a quarter, on which 32nds and triplets are exact; `Bars.at`
 goes to a preset's own grid and back.
 
+How a note is played against the grid is kept beside its cell: `timing`, in 960ths of a quarter.
+
 Cells. A bar has `steps` cells, as many as its meter says. In a pickup the first `lead` cells are
 masked: the bar is right-aligned in its full meter. Durations count unmasked cells only, across
 bar lines, so a note tied over a bar line is simply longer than what is left of its bar.
@@ -30,6 +32,8 @@ from musicvae.grid import (
 )
 from musicvae.song import Ints, Key, Meter, Part, Song, Tempo, resolve_overlaps
 
+TIMING_PER_QUARTER = 960
+"""The unit of `Notes.timing`: half a millisecond at 120 quarters a minute."""
 _NO_INTS = np.zeros(0, np.int64)
 
 
@@ -57,7 +61,10 @@ class NoteColumns:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Notes(NoteColumns):
-    """Notes on a grid, sorted by (bar, step, part, pitch); all arrays `(M,)` int64."""
+    """Notes on a grid, sorted by (bar, step, part, pitch); all arrays `(M,)` int64.
+
+    `timing` is microtiming: how much later than its cell a note begins, in 960ths of a quarter.
+    """
 
     bar: Ints
     step: Ints
@@ -65,6 +72,7 @@ class Notes(NoteColumns):
     pitch: Ints
     duration: Ints
     velocity: Ints
+    timing: Ints
 
     ORDER: ClassVar[tuple[str, ...]] = ("bar", "step", "part", "pitch")
 
@@ -105,8 +113,9 @@ class Bars:
         ticks = np.concatenate([onset, onset + duration])
         cell = cell_of(grid, ticks)
         start, stop = cell[: len(onset)], cell[len(onset) :]
-        notes, merged = _settle(grid, start, stop, part, pitch, velocity)
         odd = tick_of(grid, cell) != ticks
+        timing = _timing(onset - tick_of(grid, start), song.ticks_per_quarter)
+        notes, merged = _settle(grid, start, stop, part, pitch, velocity, timing)
         moved = int(np.count_nonzero(odd[: len(onset)] | odd[len(onset) :]))
         return cls(frame=song.without_notes(), grid=grid, notes=notes, moved=moved, merged=merged)
 
@@ -168,7 +177,7 @@ class Bars:
         return cls(frame=frame, grid=grid, notes=Notes.concatenate([]))
 
     def to_song(self) -> Song:
-        """The song again: every note at its cell's tick, everything else as it was.
+        """The song again: every note at its cell's tick and `timing`, everything else as it was.
 
         The song keeps its length: notes are cut at its end, and those after it left out.
         """
@@ -177,15 +186,22 @@ class Bars:
         notes = self.notes
         notes = notes.take(tick_of(grid, cells(grid, notes)) <= end + half_cell)
         start = cells(grid, notes)
-        onset = np.minimum(tick_of(grid, start), max(end - 1, 0))
+        late = np.round(notes.timing * (grid.ticks_per_quarter / TIMING_PER_QUARTER))
+        onset = tick_of(grid, start) + late.astype(np.int64)
+        onset = np.clip(onset, 0, max(end - 1, 0))
         stop = np.minimum(tick_of(grid, start + notes.duration), end)
+        length = np.maximum(stop - onset, 1)
         parts = []
         for index, part in enumerate(self.frame.parts):
-            mine = notes.part == index
-            length = np.maximum(stop[mine] - onset[mine], 1)
-            parts.append(
-                part.with_notes(onset[mine], length, notes.pitch[mine], notes.velocity[mine])
-            )
+            mine = np.flatnonzero(notes.part == index)
+            if late.any():  # a note may begin before the one ahead of it ends
+                mine = mine[np.lexsort((notes.pitch[mine], onset[mine]))]
+                keep, length[mine], _ = resolve_overlaps(
+                    onset[mine], length[mine], notes.pitch[mine]
+                )
+                mine = mine[keep]
+            columns = (onset, length, notes.pitch, notes.velocity)
+            parts.append(part.with_notes(*(column[mine] for column in columns)))
         return replace(self.frame, parts=tuple(parts))
 
     def at(self, steps_per_quarter: int) -> Bars:
@@ -199,7 +215,8 @@ class Bars:
         new = rescale(old, grid, cell)
         odd = rescale(grid, old, new) != cell
         moved = np.count_nonzero(odd[: len(start)] | odd[len(start) :])
-        columns = (notes.part, notes.pitch, notes.velocity)
+        timing = notes.timing + _place(old, start) - _place(grid, new[: len(start)])
+        columns = (notes.part, notes.pitch, notes.velocity, timing)
         settled, merged = _settle(grid, new[: len(start)], new[len(start) :], *columns)
         return replace(
             self,
@@ -224,12 +241,33 @@ def places(grid: Grid, cell: Ints) -> tuple[Ints, Ints]:
 def settled(grid: Grid, notes: Notes) -> Notes:
     """Notes of which none of a part overlap on one pitch; see `song.resolve_overlaps`."""
     start = cells(grid, notes)
-    columns = (notes.part, notes.pitch, notes.velocity)
+    columns = (notes.part, notes.pitch, notes.velocity, notes.timing)
     return _settle(grid, start, start + notes.duration, *columns)[0]
 
 
+def _timing(ticks: Ints, ticks_per_quarter: int) -> Ints:
+    """Ticks as 960ths of a quarter, the nearest. `(M,)`"""
+    tpq = ticks_per_quarter
+    return (2 * ticks * TIMING_PER_QUARTER + tpq) // (2 * tpq)
+
+
+def _place(grid: Grid, cell: Ints) -> Ints:
+    """Where each cell is in its song, in 960ths of a quarter. `(M,)`"""
+    if not len(grid):
+        return np.zeros_like(cell)
+    bar = np.minimum(grid.base.searchsorted(cell, side="right") - 1, len(grid) - 1)
+    inside = (cell - grid.base[bar]) * (TIMING_PER_QUARTER // grid.steps_per_quarter)
+    return grid.start_ticks[bar] * TIMING_PER_QUARTER // grid.ticks_per_quarter + inside
+
+
 def _settle(
-    grid: Grid, start: Ints, stop: Ints, part: Ints, pitch: Ints, velocity: Ints
+    grid: Grid,
+    start: Ints,
+    stop: Ints,
+    part: Ints,
+    pitch: Ints,
+    velocity: Ints,
+    timing: Ints,
 ) -> tuple[Notes, int]:
     """Notes from cells: at least one cell long, none beginning past the end, none overlapping."""
     if not len(grid) or not len(start):
@@ -249,5 +287,6 @@ def _settle(
         pitch=pitch[order],
         duration=duration[order],
         velocity=velocity[order],
+        timing=timing[order],
     )
     return notes, merged

@@ -102,6 +102,10 @@ class ModelConfig:
     """What the decoder pays for notes: `cross-entropy`; `squared`, on the roll of `roll` alone."""
     hidden: int = 192
     """Hidden size of the recurrence in the list and flat decoders."""
+    velocity: bool = False
+    """Whether velocities go through the latent; else notes are played by rule."""
+    microtiming: bool = False
+    """Whether how notes are played against the grid goes through the latent; else it is lost."""
     direct_weight: float = 0.5
     """How much what the latents alone say of the notes counts beside the list decoder's loss."""
     dropout: float = 0.0
@@ -115,6 +119,11 @@ class ModelConfig:
             "model.loss",
             f"cross-entropy with model.decoder={self.decoder}: squared error is defined on a roll, "
             "so set model.decoder=roll for it",
+        )
+        _need(
+            self.decoder != "roll" or not (self.velocity or self.microtiming),
+            "model.velocity and model.microtiming",
+            "false with model.decoder=roll, whose planes tell when notes sound and nothing else",
         )
         _need(self.slices in SLICES, "model.slices", "one of " + ", ".join(SLICES))
         _need(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")

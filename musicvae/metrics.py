@@ -23,7 +23,8 @@ class F1(NamedTuple):
 def note_f1(predicted: Rows, actual: Rows, *, parts: bool = True, durations: bool = False) -> F1:
     """Onset-and-pitch F1 over all notes of all windows (micro average).
 
-    `predicted`, `actual`: `(M, 7)` rows `(window, bar, position, part, pitch, duration, velocity)`.
+    `predicted`, `actual`: `(M, 8)` rows `(window, bar, position, part, pitch, duration, velocity,
+    timing)`.
     Carry-ins have no onset and do not count. `parts`: a note must be in the right part;
     `durations`: it must also last as long. Two empty sides score 1.
     """
@@ -47,7 +48,7 @@ def windows_perfect(predicted: Rows, actual: Rows, n_windows: int) -> float:
 
 def _keys(rows: Rows, parts: bool, durations: bool, unique: bool = True) -> NDArray[np.int64]:
     rows = rows[rows[:, 2] != CARRY]
-    window, bar, position, part, pitch, duration, _ = rows.T
+    window, bar, position, part, pitch, duration = rows.T[:6]
     key = (window * 64 + bar) * 4096 + position
     key = (key * 64 + (part if parts else 0)) * 128 + pitch
     if durations:

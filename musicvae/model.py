@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from musicvae import checkpoints
 from musicvae.alignment import Alignment, align
@@ -127,7 +128,7 @@ class MusicVAE:
             replace(source.group, notes=notes) for source, notes in zip(sources, found, strict=True)
         ]
         made = settled(bars.grid, out_of_slots(tuple(groups), none))
-        made = replace(made, velocity=played(bars.grid, made, encoding.levels))
+        made = self._played(bars, made, encoding.levels)
         song = replace(bars, notes=made).at(STORED_STEPS_PER_QUARTER).to_song()
         song = put_back(song, encoding.untouched)
         return song if encoding.alignment is None else encoding.alignment.undo(song)
@@ -186,7 +187,7 @@ class MusicVAE:
         songs = []
         levels = np.full((bars, len(preset.parts)), _SAMPLED_LEVEL)
         for source, notes in zip(sources, self._notes(sources, z, settle=settle), strict=True):
-            loud = replace(notes, velocity=played(source.bars.grid, notes, levels))
+            loud = self._played(source.bars, notes, levels)
             songs.append(replace(source.bars, notes=loud).at(STORED_STEPS_PER_QUARTER).to_song())
         return songs
 
@@ -249,7 +250,7 @@ class MusicVAE:
         which = np.repeat(np.arange(len(sources)), [int(f.sum()) for f in fits])
         nth = np.concatenate([np.flatnonzero(f) for f in fits])
         first = nth * preset.grid.bars
-        pieces = [np.zeros((0, 7), np.int64)]
+        pieces = [np.zeros((0, 8), np.int64)]
         for i in range(0, len(which), _BATCH):
             chunk = slice(i, i + _BATCH)
             frame = self._on_device(cutter.batch(which[chunk], first[chunk]))
@@ -258,7 +259,7 @@ class MusicVAE:
                 heard = with_notes(frame, self.vae.decode(latents, frame))
                 latents = self.vae.encode(heard).mu
             rows = self.vae.decode(latents, frame, temperature, seed).numpy()
-            pieces.append(rows + np.array([i, 0, 0, 0, 0, 0, 0]))
+            pieces.append(rows + np.eye(1, 8, dtype=np.int64) * i)
         rows = np.concatenate(pieces)
         return [
             self._joined(source, rows[which[rows[:, 0]] == s], nth, *bounds[s])
@@ -268,7 +269,7 @@ class MusicVAE:
     def _joined(self, source: Source, rows: Ints, nth: Ints, first: Ints, stop: Ints) -> Notes:
         """One source's decoded rows as notes over its whole length, in its own key."""
         drums = np.array([part.kind == "drums" for part in self.preset.parts])
-        window, bar, position, slot, pitch, duration, velocity = rows.T
+        window, bar, position, slot, pitch, duration, velocity, timing = rows.T
         found = WindowNotes.sorted(
             window=nth[window],
             bar=bar,
@@ -277,11 +278,18 @@ class MusicVAE:
             pitch=np.clip(pitch + np.where(drums[slot], 0, source.key), 0, 127),
             duration=duration,
             velocity=velocity,
+            timing=timing,
         )
         low, high = (np.array([getattr(p, b) for p in self.preset.parts]) for b in ("low", "high"))
         found = found.take((found.pitch >= low[found.part]) & (found.pitch <= high[found.part]))
         notes, _ = join(found, source.bars.grid, first, stop)
         return one_at_a_time(source.bars.grid, notes, self.preset.parts)
+
+    def _played(self, bars: Bars, notes: Notes, levels: NDArray[np.float64]) -> Notes:
+        """Notes with velocities: the model's own, or by rule around levels `(N, parts)`."""
+        if self.preset.model.velocity:
+            return notes
+        return replace(notes, velocity=played(bars.grid, notes, levels))
 
     def _on_device(self, batch: Batch) -> Batch:
         return Batch(*(tensor.to(self.device) for tensor in batch))

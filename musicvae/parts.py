@@ -4,9 +4,10 @@ A preset has a fixed row of slots (one melody, four voices, ...). Any song fits 
 
 - a part that plays several notes at once is split into lanes of one note at a time, where the
   preset's slots are single voices;
-- lanes go to slots by register, high to low;
+- lanes with chords go to slots for chords, then lanes go to slots by register, high to low;
 - more lanes than slots go through in groups, each group a pass of its own through the model;
-- drums are told in nine classes (`drums.fold`), each by the pitch that stands for it;
+- drums are told in nine classes (`drums.fold`), each by the pitch that stands for it; a hit lasts
+  one cell;
 - what a preset cannot represent (drums without a drum slot or without a class, pitches outside its
   range) stays `untouched` and comes back as it was.
 """
@@ -73,11 +74,18 @@ class Slotted:
     doubled: int
 
 
+_CHORDAL = 0.1  # share of notes that begin while another sounds, above which a lane is chords
+
+
 def into_slots(bars: Bars, slots: tuple[Slot, ...]) -> Slotted:
     """Spread the parts of `bars` over `slots`; the inverse is `out_of_slots`."""
     drum_part = np.array([part.is_drum for part in bars.frame.parts], bool)
     is_drum = drum_part[bars.notes.part] if len(bars.notes) else np.zeros(0, bool)
-    notes = replace(bars.notes, pitch=_told(bars.notes.pitch, is_drum))
+    notes = replace(
+        bars.notes,
+        pitch=_told(bars.notes.pitch, is_drum),
+        duration=np.where(is_drum, 1, bars.notes.duration),
+    )
     groups: list[Group] = []
     untouched = np.ones(len(notes), bool)
     for drums in (False, True):
@@ -89,8 +97,8 @@ def into_slots(bars: Bars, slots: tuple[Slot, ...]) -> Slotted:
         fits = (is_drum == drums) & (notes.pitch >= low) & (notes.pitch <= high)
         lanes = _lanes(bars, np.flatnonzero(fits), all(slots[i].kind == "voice" for i in available))
         untouched[fits] = False
-        for row, chunk in enumerate(_chunks(lanes, len(available))):
-            group = _grouped(notes, chunk, slots, available)
+        for row, choice in enumerate(_passes(bars, lanes, slots, available)):
+            group = _grouped(notes, choice, len(slots))
             if drums:
                 group = replace(group, notes=settled(bars.grid, group.notes))
             # Drums share the pass of the first melodic group, where there is one.
@@ -215,23 +223,68 @@ def _voices(bars: Bars, which: Ints) -> list[Ints]:
     return [which[lane_of == lane] for lane in range(len(free_at))]
 
 
-def _chunks(lanes: list[Ints], size: int) -> list[list[Ints]]:
-    return [lanes[i : i + size] for i in range(0, len(lanes), size)]
+def _passes(
+    bars: Bars, lanes: list[Ints], slots: tuple[Slot, ...], available: list[int]
+) -> list[dict[int, Ints]]:
+    """For each pass through the model the lane of each slot that has one."""
+    voices = [i for i in available if slots[i].kind == "voice"]
+    others = [i for i in available if slots[i].kind != "voice"]
+    register = [float(bars.notes.pitch[lane].mean()) for lane in lanes]
+    if voices and others:
+        return _mixed(bars, lanes, register, slots, voices, others)
+    size, found = len(available), []
+    for i in range(0, len(lanes), size):
+        at = register[i : i + size]
+
+        def misfit(choice: tuple[int, ...], at: list[float] = at) -> float:
+            return sum(abs(slots[s].center - pitch) for s, pitch in zip(choice, at, strict=True))
+
+        # The slots nearest in register that keep the order from high to low.
+        chosen = min(combinations(available, len(at)), key=misfit)
+        found.append(dict(zip(chosen, lanes[i : i + size], strict=True)))
+    return found
 
 
-def _grouped(
-    notes: Notes, lanes: list[Ints], slots: tuple[Slot, ...], available: list[int]
-) -> Group:
-    """Give each lane the slot nearest in register, keeping their order from high to low."""
-    register = [float(notes.pitch[lane].mean()) for lane in lanes]
+def _mixed(
+    bars: Bars,
+    lanes: list[Ints],
+    register: list[float],
+    slots: tuple[Slot, ...],
+    voices: list[int],
+    others: list[int],
+) -> list[dict[int, Ints]]:
+    """Passes where there are slots of both kinds: chords go to chordal slots alone, single lines
+    to voices first, each slot taking what is nearest to it in register.
+    """
+    thick = [i for i, lane in enumerate(lanes) if _is_chordal(bars, lane)]
+    thin = [i for i in range(len(lanes)) if i not in thick]
+    found: list[dict[int, Ints]] = []
+    while thick or thin:
+        took: dict[int, Ints] = {}
+        for places, left in ((others, thick), (voices, thin), (others, thin)):
+            for slot in places:
+                if left and slot not in took:
+                    away = [abs(register[i] - slots[slot].center) for i in left]
+                    nearest = left.pop(away.index(min(away)))
+                    took[slot] = lanes[nearest]
+        found.append(took)
+    return found
 
-    def misfit(choice: tuple[int, ...]) -> float:
-        return sum(abs(slots[i].center - at) for i, at in zip(choice, register, strict=True))
 
-    chosen = min(combinations(available, len(lanes)), key=misfit)
-    owner = np.full(len(slots), -1, np.int64)
+def _is_chordal(bars: Bars, lane: Ints) -> bool:
+    """Whether a lane holds notes that sound together, if only now and then."""
+    start = cells(bars.grid, bars.notes)[lane]
+    stop = start + bars.notes.duration[lane]
+    order = np.argsort(start, kind="stable")
+    over = start[order][1:] < np.maximum.accumulate(stop[order])[:-1]
+    return bool(over.mean() > _CHORDAL) if len(over) else False
+
+
+def _grouped(notes: Notes, choice: dict[int, Ints], n_slots: int) -> Group:
+    """The lanes of one pass in their slots."""
+    owner = np.full(n_slots, -1, np.int64)
     slot_of = np.full(len(notes), -1, np.int64)
-    for slot, lane in zip(chosen, lanes, strict=True):
+    for slot, lane in choice.items():
         owner[slot], slot_of[lane] = notes.part[lane[0]], slot
     mine = slot_of >= 0
     placed = replace(notes.take(mine), part=slot_of[mine])

@@ -1,7 +1,8 @@
 """Floor 3: bars <-> piano rolls, both directions exact on the grid.
 
 A roll is `(bars N, parts R, planes C, steps T, pitches P)` uint8. Plane 0 is 1 where a note
-starts, plane 1 is 1 where it goes on sounding, plane 2 holds the velocity at the onset: with
+starts, plane 1 is 1 where it goes on sounding, plane 2 holds the velocity at the onset, plane 3
+the microtiming there, 128 for a note right on its cell (`Notes.timing`, exact to 127/960): with
 onset and sustain apart, repeated notes survive. Cells past a bar's end, or before a pickup, are 0.
 """
 
@@ -13,8 +14,9 @@ from numpy.typing import NDArray
 from musicvae.bars import Bars, Notes, cells, places
 from musicvae.grid import Grid
 
-ONSET, SUSTAIN, VELOCITY = 0, 1, 2
-PLANES = ("onset", "sustain", "velocity")
+ONSET, SUSTAIN, VELOCITY, TIMING = 0, 1, 2, 3
+PLANES = ("onset", "sustain", "velocity", "timing")
+_ON_TIME = 128
 
 
 def to_roll(bars: Bars, *, steps: int | None = None) -> NDArray[np.uint8]:
@@ -38,6 +40,8 @@ def to_roll(bars: Bars, *, steps: int | None = None) -> NDArray[np.uint8]:
     on = notes.take(notes.step < T)
     roll[on.bar, on.part, ONSET, on.step, on.pitch] = 1
     roll[on.bar, on.part, VELOCITY, on.step, on.pitch] = on.velocity
+    timing = np.clip(on.timing, 1 - _ON_TIME, _ON_TIME - 1) + _ON_TIME
+    roll[on.bar, on.part, TIMING, on.step, on.pitch] = timing
     return roll
 
 
@@ -58,9 +62,16 @@ def from_roll(roll: NDArray[np.uint8], grid: Grid) -> tuple[Notes, int]:
     duration = next_break[cell + 1, part, pitch] - cell
     bar, step = places(grid, cell)
     velocity = line[cell, part, VELOCITY, pitch]
+    timing = line[cell, part, TIMING, pitch].astype(np.int64) - _ON_TIME
     orphan = held & ~np.concatenate([np.zeros((1, *held.shape[1:]), bool), (on | held)[:-1]])
     notes = Notes.sorted(
-        bar=bar, step=step, part=part, pitch=pitch, duration=duration, velocity=velocity
+        bar=bar,
+        step=step,
+        part=part,
+        pitch=pitch,
+        duration=duration,
+        velocity=velocity,
+        timing=timing,
     )
     return notes, int(orphan.sum())
 

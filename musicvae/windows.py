@@ -1,9 +1,9 @@
 """Floor 3: bars <-> windows of notes. `cut` and its inverse `join`.
 
 A window is a run of bars that one latent describes. Inside a window a note stands once, at its
-onset: bar, position, part, pitch, duration, velocity. Position 0 is a carry-in, a note that was
-already sounding when the window began; position `1 + step` is an onset. A note that outlasts the
-window is cut there, and comes back as a carry-in of the next one.
+onset: bar, position, part, pitch, duration, velocity, timing. Position 0 is a carry-in, a note that
+was already sounding when the window began; position `1 + step` is an onset. A note that outlasts
+the window is cut there, and comes back as a carry-in of the next one.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ class WindowNotes(NoteColumns):
     pitch: Ints
     duration: Ints
     velocity: Ints
+    timing: Ints
 
     ORDER: ClassVar[tuple[str, ...]] = ("window", "bar", "position", "part", "pitch")
 
@@ -92,6 +93,7 @@ class Cutter:
             pitch=notes.pitch[which],
             duration=end - start,
             velocity=notes.velocity[which],
+            timing=np.where(is_carry, 0, notes.timing[which]),
         )
 
 
@@ -134,6 +136,7 @@ def join(windows: WindowNotes, grid: Grid, first: Ints, stop: Ints) -> tuple[Not
         pitch=windows.pitch[source],
         duration=duration[keep],
         velocity=windows.velocity[source],
+        timing=windows.timing[source],
     )
     return notes, int((~sounds).sum())
 

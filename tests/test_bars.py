@@ -70,6 +70,27 @@ def test_what_comes_off_a_grid_stays_on_it(song: Song, steps: int) -> None:
     assert again.to_song() == quantised
 
 
+@given(songs(), st.lists(st.integers(-9, 9), min_size=64, max_size=64))
+def test_how_notes_are_played_is_kept_beside_their_cells(song: Song, late: list[int]) -> None:
+    """Onsets off the grid come back to within half a 960th of a quarter."""
+    tpq = 960
+    quarters = [(i * tpq + 40 + late[i % 64], 200, 60, 64) for i in range(8)]
+    played = Song(
+        ticks_per_quarter=tpq,
+        parts=(part_of(quarters, 1),),
+        tempo=song.tempo.constant(),
+        meter=Meter(ticks=[0], numerator=[4], denominator=[4]),
+        key=Key.none(),
+        end_ticks=8 * tpq,
+    )
+    for steps in (24, 4):
+        bars = Bars.from_song(played).at(steps)
+        cell = 1 if steps == 24 else 0
+        assert bars.notes.step.tolist() == [i % 4 * steps + cell for i in range(8)]
+        again = bars.to_song()
+        assert again.parts[0].onset_ticks.tolist() == played.parts[0].onset_ticks.tolist()
+
+
 @given(songs(), st.integers(-12, 12))
 def test_transposition_commutes(song: Song, semitones: int) -> None:
     moved = replace(song, parts=tuple(replace(p, pitch=p.pitch + semitones) for p in song.parts))

@@ -204,7 +204,7 @@ def test_from_python_it_is_the_same(here) -> None:
     assert first == model.reconstruct(song) and last == model.reconstruct(Song.read("band.mid"))
     assert model.sample(2, bars=4, seed=5) == model.sample(2, bars=4, seed=5)
     assert len(song.to_pretty_midi().instruments) == 4
-    assert song.to_roll().shape == (6, 4, 3, 12, 128)
+    assert song.to_roll().shape == (6, 4, 4, 12, 128)
 
 
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))

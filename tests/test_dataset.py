@@ -99,7 +99,7 @@ def test_key_and_notes_give_the_song_back() -> None:
     seen = [
         (int(pitch + key), int(velocity))
         for row, count, key in zip(batch.notes, batch.n_notes, batch.key, strict=True)
-        for _, position, _, pitch, _, velocity in row[:count]
+        for _, position, _, pitch, _, velocity, _ in row[:count]
         if position > 0
     ]
     notes = zip(bars.notes.pitch.tolist(), bars.notes.velocity.tolist(), strict=True)

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from music import band_song, chorale_song
+from music import band_song, chorale_song, part_of
 
 from musicvae.bars import Bars
 from musicvae.config import Preset, load_preset, preset_from_dict
@@ -18,6 +18,7 @@ from musicvae.models.kl import BetaControl
 from musicvae.models.layers import Packing, Places
 from musicvae.models.objectives import active_units, deterministic_noise, objective
 from musicvae.models.vae import frame_of, with_notes
+from musicvae.song import Song
 from musicvae.training.checks import rows_of
 
 VARIANTS = [
@@ -89,7 +90,7 @@ def test_noise_in_masked_cells_changes_nothing(vae: VAE, batch: Batch) -> None:
     """Rows past a window's last note, and latents of bars that are not there, are never read."""
     noisy = batch.notes.clone()
     padding = torch.arange(noisy.shape[1]) >= batch.n_notes[:, None]
-    noisy[padding] = torch.tensor([1, 3, 1, 61, 2, 77])
+    noisy[padding] = torch.tensor([1, 3, 1, 61, 2, 77, 9])
     assert padding.any()
     loud = batch._replace(notes=noisy)
     assert torch.equal(vae.encode(batch).mu, vae.encode(loud).mu)
@@ -115,7 +116,7 @@ def test_decoded_notes_lie_within_the_bars_and_parts_that_exist(vae: VAE, batch:
     some[:, 1, 2] = False
     absent = batch._replace(present=batch.present & some)
     rows = vae.decode(torch.randn(len(batch.notes), vae.Z) * 3, frame_of(absent), 1.0, 3)
-    window, bar, position, part, pitch, duration, _ = rows.T
+    window, bar, position, part, pitch, duration = rows.T[:6]
     assert len(rows) and (part != 1).all() and ((part != 2) | (bar != 1)).all()
     assert ((part == 2) & (bar == 0)).any()
     assert (position <= batch.steps[window, bar]).all()
@@ -168,6 +169,7 @@ def test_decoding_is_what_teacher_forcing_would_choose(batch: Batch) -> None:
                     0.0,
                     torch.Generator(),
                 ),
+                feature,
                 packing,
             )
         for window in range(len(z)):
@@ -280,3 +282,36 @@ def test_chords_and_drums_are_learned_by_heart_too(decoder: str) -> None:
     assert note_f1(rows, rows_of(batch)).f1 > 0.9
     at_once = {(w, b, p) for w, b, p, part, *_ in rows.tolist() if part == 1}
     assert sum(part == 1 for _, _, _, part, *_ in rows.tolist()) > len(at_once)  # real chords
+
+
+@pytest.mark.parametrize(
+    "variant",
+    [("cells",), ("list",), ("flat",), ("cells", "bar", "model.encoder=recurrent")],
+    ids=" ".join,
+)
+def test_velocity_and_microtiming_are_learned_by_heart(variant: tuple[str, ...]) -> None:
+    """A drum pattern with accents that drags: what was played comes back, not the grid alone."""
+    data = tiny(*variant).to_dict()
+    data["parts"] = [{"name": "kit", "kind": "drums", "low": 21, "high": 108}]
+    data["model"] |= {"velocity": True, "microtiming": True}
+    preset = preset_from_dict(data, "test")
+    hits = [(q * 120, 120, (36, 38, 42)[q % 3], 40 + 10 * (q % 7)) for q in range(64)]
+    kit = part_of(hits, is_drum=True)
+    late = 7 * (np.arange(len(kit)) % 5)
+    song = Song.new([replace(kit, onset_ticks=kit.onset_ticks + late)], end_ticks=64 * 120)
+    batch = batch_of(preset, song)
+    rows, actual = by_heart(preset, batch, 300), rows_of(batch)
+    assert note_f1(rows, actual).f1 > 0.95
+    key = {tuple(row[:5]): row[6:] for row in actual.tolist()}
+    both = [(row[6:], key[tuple(row[:5])]) for row in rows.tolist() if tuple(row[:5]) in key]
+    wrong = np.abs(np.array([np.subtract(*pair) for pair in both])).mean(0)
+    spread = np.array(list(key.values())).std(0)
+    assert (wrong < 0.35 * spread).all() and spread.min() > 10
+
+
+def test_models_without_velocity_say_nothing_of_it(vae: VAE, batch: Batch) -> None:
+    rows = vae.decode(torch.randn(len(batch.notes), vae.Z), frame_of(batch))
+    assert rows.shape[1] == 8 and not rows[:, 6:].any()
+    other = batch._replace(notes=batch.notes.clone())
+    other.notes[..., 5:] += 3
+    assert torch.equal(vae.encode(batch).mu, vae.encode(other).mu)

@@ -150,3 +150,26 @@ def test_what_slots_cannot_be_told_is_set_aside_and_put_back() -> None:
     assert [part.pitch.tolist() for part in kept.parts] == [[35, 22]]
     assert [part.pitch.tolist() for part in aside] == [[72]]
     assert put_back(kept, aside) == song
+
+
+def test_chords_and_single_lines_find_slots_of_their_kind() -> None:
+    """A piano that lies above the voice still goes to the slot for chords."""
+    slots = (
+        PartConfig(name="Voice", center=69.0),
+        PartConfig(name="Piano", kind="chords", center=60.0),
+    )
+    chords = [(q * 24, 24, pitch, 64) for q in range(8) for pitch in (76, 79, 84)]
+    voice = [(q * 24, 24, 62 + q % 3, 64) for q in range(8)]
+    for order in (1, -1):
+        parts = [part_of(chords, 20, name="P"), part_of(voice, 20, name="V")][::order]
+        bars = Bars.from_song(Song.new(parts)).at(4)
+        (group,) = into_slots(bars, slots).groups
+        assert [bars.frame.parts[i].name for i in group.owner] == ["V", "P"]
+        assert same_notes(out_of_slots((group,), Notes.concatenate([])), bars.notes)
+    two = Bars.from_song(Song.new([part_of(chords, 20), part_of(chords, 20)])).at(4)
+    assert [g.owner.tolist() for g in into_slots(two, slots).groups] == [[-1, 0], [-1, 1]]
+    lines = Bars.from_song(Song.new([part_of(voice, 20)] * 3)).at(4)
+    assert [(g.owner >= 0).tolist() for g in into_slots(lines, slots).groups] == [
+        [True, True],
+        [True, False],
+    ]

@@ -36,7 +36,8 @@ def by_hand(bars: Bars, first: list[int], stop: list[int]) -> list[Row]:
             position = CARRY if carried else int(notes.step[i]) + 1
             length = min(off, high) - max(on, low)
             rest = (int(notes.part[i]), int(notes.pitch[i]), length, int(notes.velocity[i]))
-            found.append((w, bar, position, *rest))
+            late = 0 if carried else int(notes.timing[i])
+            found.append((w, bar, position, *rest, late))
     return sorted(found)
 
 
@@ -118,7 +119,14 @@ def test_a_carry_in_extends_only_its_own_line(change: dict[str, int]) -> None:
 def test_what_a_model_invents_past_its_bars_is_left_out() -> None:
     bars = held(24)
     first, stop = window_bounds(len(bars), 2, 2)
-    one = {"window": [2], "part": [0], "pitch": [60], "duration": [1], "velocity": [64]}
+    one = {
+        "window": [2],
+        "part": [0],
+        "pitch": [60],
+        "duration": [1],
+        "velocity": [64],
+        "timing": [0],
+    }
     for bar, position in ((2, 1), (7, 1), (0, 97)):
         made = WindowNotes.sorted(**one, bar=[bar], position=[position])
         assert len(join(made, bars.grid, first, stop)[0]) == 0

@@ -15,7 +15,7 @@ from musicvae.dataset.fingerprints import Hashes, Marks, marks
 from musicvae.errors import ReadError
 from musicvae.options import ReadOptions
 
-READER = 3
+READER = 4
 """To be raised whenever the same bytes and options give something else: older rows are then not
 taken over."""
 

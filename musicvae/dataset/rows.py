@@ -20,7 +20,7 @@ from musicvae.dataset.intake import StoredSong
 from musicvae.grid import Grid
 from musicvae.song import Key, Meter, Part, Song, Tempo
 
-FORMAT = 3
+FORMAT = 4
 DIGEST_BYTES = 16
 NO_DIGEST = bytes(DIGEST_BYTES)
 Row = dict[str, Any]
@@ -30,7 +30,7 @@ an array for each column of bars and notes."""
 
 _NOTES = {
     "bar": "int32", "step": "int32", "part": "uint16", "pitch": "uint8", "duration": "int32",
-    "velocity": "uint8",
+    "velocity": "uint8", "timing": "int16",
 }  # fmt: skip
 _BARS = {
     "steps": "int32", "lead": "int32", "numerator": "int32", "denominator": "int32",

@@ -31,17 +31,18 @@ from musicvae.parts import Group, into_slots
 from musicvae.song import Ints
 from musicvae.windows import Cutter, padded, window_bounds
 
-NOTE_FIELDS = ("bar", "position", "part", "pitch", "duration", "velocity")
+NOTE_FIELDS = ("bar", "position", "part", "pitch", "duration", "velocity", "timing")
 
 
 class Batch(NamedTuple):
     """Windows as tensors, int64 unless said otherwise. K is the most notes of a window here.
 
-    A note is `(bar, position, part, pitch, duration, velocity)`: position 0 is a carry-in,
-    `1 + step` an onset; pitch is normalised by `key`; duration counts cells.
+    A note is `(bar, position, part, pitch, duration, velocity, timing)`: position 0 is a carry-in,
+    `1 + step` an onset; pitch is normalised by `key`; duration counts cells; timing is in 960ths
+    of a quarter.
     """
 
-    notes: Tensor  # (B, K, 6), rows past n_notes are 0
+    notes: Tensor  # (B, K, 7), rows past n_notes are 0
     n_notes: Tensor  # (B,)
     steps: Tensor  # (B, N) cells of each bar, 0 past the song's end
     lead: Tensor  # (B, N) masked cells at the beginning of a pickup
@@ -172,8 +173,8 @@ class WindowCutter:
         pitch = found.pitch - np.where(melodic, key[found.window], 0)
         column, count, _ = padded(found.window, B)
         notes = np.zeros((B, int(count.max(initial=1)), len(NOTE_FIELDS)), np.int64)
-        values = (found.bar, found.position, found.part, pitch, found.duration, found.velocity)
-        notes[found.window, column] = np.stack(values, axis=1)
+        values = {name: getattr(found, name) for name in NOTE_FIELDS} | {"pitch": pitch}
+        notes[found.window, column] = np.stack(list(values.values()), axis=1)
         bar = at[:, None] + np.arange(size)
         real = bar < stop[:, None]
         bar = np.minimum(bar, len(self._grid) - 1)

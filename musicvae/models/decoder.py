@@ -3,11 +3,13 @@
 A note is emitted once, at its onset, as pitch and duration; sustain is derived. Of each cell
 (step, part) the decoder gives the log-odds that a note starts there and a feature from which pitch
 and duration follow. A `voice` has one pitch a cell (softmax); `chords` and `drums` may have any
-(one Bernoulli a pitch). Carry-ins have a cell of their own before the window's first step.
+(one Bernoulli a pitch). Velocity and microtiming follow from the same feature, in presets that have
+them. Carry-ins have a cell of their own before the window's first step.
 """
 
 from __future__ import annotations
 
+import math
 from typing import NamedTuple
 
 import torch
@@ -16,8 +18,16 @@ from torch.nn import functional as F
 
 from musicvae.config import Preset
 from musicvae.dataset import Batch
-from musicvae.models.layers import Packing, Places, Trunk
+from musicvae.models.layers import (
+    TIMING_SPREAD,
+    VELOCITY_MEAN,
+    VELOCITY_SPREAD,
+    Packing,
+    Places,
+    Trunk,
+)
 
+_TOUCH_WIDTH = (0.5, 0.5)  # of velocity and microtiming around what is decoded, in spreads
 NEVER = -1e4  # log-odds of what cannot be
 
 
@@ -27,13 +37,15 @@ class NoteLoss(NamedTuple):
     onset: Tensor
     pitch: Tensor
     duration: Tensor
+    touch: Tensor
+    """Velocity and microtiming; 0 where the preset has neither."""
     direct: Tensor
     """What the cells alone, without hearing the notes before, would cost; 0 where that is all."""
 
     @property
     def total(self) -> Tensor:
         """Their sum, the reconstruction term of the ELBO."""
-        return self.onset + self.pitch + self.duration
+        return self.onset + self.pitch + self.duration + self.touch
 
 
 class CellDecoder(Trunk):
@@ -51,6 +63,13 @@ class CellDecoder(Trunk):
         self.pitch = nn.Linear(config.rank, lay.pitches, bias=False)
         self.pitch_bias = nn.Parameter(torch.zeros(lay.parts, lay.pitches))
         self.duration = nn.Linear(config.rank, lay.longest)
+        self.touched = config.velocity or config.microtiming
+        if self.touched:
+            self.touch = nn.Embedding(lay.parts * lay.pitches, 2 * (config.rank + 1))
+            nn.init.normal_(self.touch.weight, std=0.05)
+            self.told: Tensor
+            told = torch.tensor([config.velocity, config.microtiming]).float()
+            self.register_buffer("told", told, persistent=False)
         self.single: Tensor
         single = torch.tensor([part.kind == "voice" for part in preset.parts])
         self.register_buffer("single", single, persistent=False)
@@ -100,7 +119,24 @@ class CellDecoder(Trunk):
             pitch_total = pitch_total + self._chord_loss(feature, starts, place, at)
         duration_total = (duration_loss * at.real).sum(1)
         none = torch.zeros_like(pitch_total)
-        return NoteLoss(onset_loss.sum((1, 2)), pitch_total, duration_total, none)
+        touch = self._touch_loss(of_note, at) if self.touched else none
+        return NoteLoss(onset_loss.sum((1, 2)), pitch_total, duration_total, touch, none)
+
+    def _touch_loss(self, of_note: Tensor, at: Places) -> Tensor:
+        """Velocity and microtiming as Gaussians of a fixed width around what is decoded. `(B,)`"""
+        wrong = (self.touches(of_note, at.part * self.layout.pitches + at.pitch) - at.touch).float()
+        width = torch.tensor(_TOUCH_WIDTH, device=wrong.device)
+        spread = torch.tensor([VELOCITY_SPREAD, TIMING_SPREAD], device=wrong.device)
+        nats = 0.5 * (wrong / width) ** 2 + (width * spread * math.sqrt(2 * math.pi)).log()
+        nats = nats * self.told * (at.real & ~at.carry)[..., None]
+        return nats.sum((1, 2))
+
+    def touches(self, feature: Tensor, line: Tensor) -> Tensor:
+        """Velocity and microtiming, in spreads, of pitches in cells: `(..., rank)`, `(...)` to
+        `(..., 2)`. `line` counts parts and pitches.
+        """
+        table = self.touch(line).unflatten(-1, (2, -1))
+        return (table[..., :-1] * feature[..., None, :]).sum(-1) + table[..., -1]
 
     def _chord_loss(self, feature: Tensor, starts: Tensor, place: Tensor, at: Places) -> Tensor:
         """One Bernoulli a pitch in each cell of a chordal part where anything starts. `(B,)`"""
@@ -116,11 +152,11 @@ class CellDecoder(Trunk):
     def decode(
         self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
     ) -> Tensor:
-        """Notes as rows `(M, 7)`; see `VAE.decode`."""
+        """Notes as rows `(M, 8)`; see `VAE.decode`."""
         packing = Packing.of(frame, self.layout)
         onset, feature = self.features(self.states(z, frame, packing), frame, packing)
         chosen, duration = self.choose(onset, feature, slice(None), temperature, generator)
-        return self._rows(chosen, duration, packing)
+        return self._rows(chosen, duration, feature, packing)
 
     def choose(
         self,
@@ -144,8 +180,8 @@ class CellDecoder(Trunk):
         duration = 1 + draw(self.duration(feature).float().cpu(), temperature, generator)
         return chosen & starts[..., None], duration
 
-    def _rows(self, chosen: Tensor, duration: Tensor, packing: Packing) -> Tensor:
-        """Notes as rows from chosen cells `(B, 1 + L*steps, R)`."""
+    def _rows(self, chosen: Tensor, duration: Tensor, feature: Tensor, packing: Packing) -> Tensor:
+        """Notes as rows from chosen cells `(B, 1 + L*steps, R)` and their features."""
         lay = self.layout
         window, row, part, pitch = chosen.nonzero(as_tuple=True)
         length = duration[window, row, part]
@@ -154,7 +190,15 @@ class CellDecoder(Trunk):
         bar = torch.where(row == 0, 0, quarter // lay.quarters)
         step = quarter % lay.quarters * lay.steps + packed % lay.steps
         position = torch.where(row == 0, 0, 1 + step)
-        rows = (window, bar, position, part, pitch + lay.lowest, length, torch.zeros_like(bar))
+        velocity = timing = torch.zeros_like(bar)
+        if self.touched:
+            of_note = feature[window, row, part].float()
+            touch = self.touches(of_note, (part * lay.pitches + pitch).to(feature.device)).cpu()
+            played = touch * torch.tensor([VELOCITY_SPREAD, TIMING_SPREAD])
+            loud, late = played.round().long().unbind(-1)
+            velocity = (loud + int(VELOCITY_MEAN)).clamp(1, 127) if self.told[0] else velocity
+            timing = torch.where(row > 0, late, 0) if self.told[1] else timing
+        rows = (window, bar, position, part, pitch + lay.lowest, length, velocity, timing)
         return torch.stack(rows, 1)
 
 

@@ -1,7 +1,8 @@
 """Floor 5: the encoder. Notes -> mean and log-variance of a latent slice for each bar or quarter.
 
 The cells of a quarter are embedded all at once, by one linear map of its onset roll, a second of
-what is still sounding as it begins, and a third of the durations; written as sums of embeddings,
+what is still sounding as it begins, and a third of the durations (where the preset has them, of
+velocities and microtiming too); written as sums of embeddings,
 so that the roll is never built. Residual convolutions over quarters follow. The weights are the
 same for every quarter, which is what lets a few thousand windows teach them.
 """
@@ -27,6 +28,13 @@ class Encoder(nn.Module):
         self.onset = nn.Embedding((cells + lay.parts) * lay.pitches, width)
         self.duration = nn.Embedding(lay.longest + 1, width)
         self.sounding = nn.Embedding(lay.parts * lay.pitches, width)
+        self.touched = config.velocity or config.microtiming
+        self.told: Tensor
+        told = torch.tensor([config.velocity, config.microtiming])
+        self.register_buffer("told", told, persistent=False)
+        if self.touched:
+            self.touch = nn.Embedding((cells + lay.parts) * lay.pitches, 2 * width)
+            nn.init.normal_(self.touch.weight, std=0.1)
         for table in (self.onset, self.duration, self.sounding):
             nn.init.normal_(table.weight, std=0.3)
         self.conditions = Conditions(lay, len(preset.meters), width)
@@ -45,7 +53,11 @@ class Encoder(nn.Module):
         quarter, step = at.cell // lay.steps, at.cell % lay.steps
         line = at.part * lay.pitches + at.pitch
         step = torch.where(at.carry, lay.steps, step)  # carry-ins have rows of their own
-        note = self.onset(step * lay.parts * lay.pitches + line) + self.duration(at.duration)
+        row = step * lay.parts * lay.pitches + line
+        note = self.onset(row) + self.duration(at.duration)
+        if self.touched:
+            touch = at.touch * (self.told & ~at.carry[..., None])
+            note = note + (touch[..., None] * self.touch(row).unflatten(-1, (2, -1))).sum(-2)
         x = note.new_zeros(B, lay.Q, note.shape[-1])
         where = quarter[..., None].expand_as(note)
         x = x.scatter_add(1, where, note * at.real[..., None])

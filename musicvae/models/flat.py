@@ -55,7 +55,7 @@ class FlatDecoder(CellDecoder):
         heard = self._played(at, self._row(at, packing), packing)
         onset, feature = self._cells(z, batch, heard, packing)
         chosen, duration = self.choose(onset, feature, slice(None), 0.0, torch.Generator())
-        return self._rows(chosen, duration, packing)
+        return self._rows(chosen, duration, feature, packing)
 
     def _played(self, at: Places, row: Tensor, packing: Packing) -> Tensor:
         """What the notes of each cell sound like to later ones. `(B, 1 + L*steps, R, hidden)`"""
@@ -116,6 +116,7 @@ class FlatDecoder(CellDecoder):
         able = self._able(frame, packing)  # (B, 1 + L*steps, R)
         chosen = torch.zeros(*able.shape, lay.pitches, dtype=torch.bool)
         duration = torch.ones(able.shape, dtype=torch.long)
+        shapes = drive.new_zeros(*able.shape, self.rank)
         table = self.heard.weight.view(lay.parts, lay.pitches, -1)
         heard = torch.zeros_like(drive[:, 0])
         for row in range(able.shape[1]):
@@ -124,9 +125,10 @@ class FlatDecoder(CellDecoder):
             for part in range(lay.parts):
                 told = self.tell(F.silu(said + heard + self.of_part[part]))
                 odds = told[:, -1].masked_fill(~able[:, row, part], NEVER)
-                found = self.choose(odds, told[:, :-1], part, temperature, generator)
+                shape = shapes[:, row, part] = told[:, :-1]
+                found = self.choose(odds, shape, part, temperature, generator)
                 chosen[:, row, part], duration[:, row, part] = found
                 new, length = (each.to(z.device) for each in found)
                 n = new.sum(1, keepdim=True)
                 heard = heard + new.to(table.dtype) @ table[part] + n * self.heard_duration(length)
-        return self._rows(chosen, duration, packing)
+        return self._rows(chosen, duration, shapes, packing)

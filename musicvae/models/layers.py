@@ -16,6 +16,9 @@ from musicvae.config import ModelConfig, Preset
 from musicvae.dataset import Batch
 from musicvae.models.attention import Attention
 
+VELOCITY_MEAN, VELOCITY_SPREAD = 72.0, 16.0  # MIDI velocity
+TIMING_SPREAD = 36.0  # 960ths of a quarter
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -117,11 +120,12 @@ class Places:
     part: Tensor
     pitch: Tensor  # 0 .. P-1
     duration: Tensor  # 1 .. longest
+    touch: Tensor  # (B, K, 2) float: velocity and timing, each in spreads from its middle
 
     @classmethod
     def of(cls, batch: Batch, layout: Layout) -> Places:
         """Read a batch's notes. Pitches outside the layout are moved to its edge."""
-        bar, position, part, pitch, duration, _ = batch.notes.unbind(-1)
+        bar, position, part, pitch, duration, velocity, timing = batch.notes.unbind(-1)
         index = torch.arange(batch.notes.shape[1], device=batch.notes.device)
         step = torch.where(position > 0, position - 1, batch.lead[:, :1])
         return cls(
@@ -131,6 +135,9 @@ class Places:
             part=part,
             pitch=(pitch - layout.lowest).clamp(0, layout.pitches - 1),
             duration=duration.clamp(1, layout.longest),
+            touch=torch.stack(
+                [(velocity - VELOCITY_MEAN) / VELOCITY_SPREAD, timing / TIMING_SPREAD], -1
+            ),
         )
 
     def thinned(self, share: float) -> Places:

@@ -97,7 +97,7 @@ class ListDecoder(CellDecoder):
     def decode(
         self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
     ) -> Tensor:
-        """Notes as rows `(M, 7)`, made cell after cell; windows side by side."""
+        """Notes as rows `(M, 8)`, made cell after cell; windows side by side."""
         lay, packing = self.layout, Packing.of(frame, self.layout)
         x = self.states(z, frame, packing)
         onset, feature = self.features(x, frame, packing)
@@ -106,6 +106,7 @@ class ListDecoder(CellDecoder):
         until = torch.zeros(B, lay.parts, lay.pitches, dtype=torch.long, device=z.device)
         chosen = torch.zeros(*onset.shape, lay.pitches, dtype=torch.bool)
         duration = torch.ones(onset.shape, dtype=torch.long)
+        shapes = feature.clone()
         single = self.single.tolist()
         rows = self.heard.weight.view(lay.steps + 1, lay.parts, lay.pitches, -1)
 
@@ -143,8 +144,8 @@ class ListDecoder(CellDecoder):
                 row = 1 + q * lay.steps + step
                 change = self.correct(F.silu(context + heard + self.of_cell[cell]))
                 odds = onset[:, row, part] + change[:, -1]
-                shape = feature[:, row, part] + change[:, :-1]
+                shape = shapes[:, row, part] = feature[:, row, part] + change[:, :-1]
                 found = self.choose(odds, shape, part, temperature, generator)
                 chosen[:, row, part], duration[:, row, part] = found
                 heard = heard + hear(step, part, row, first[:, q] + step)
-        return self._rows(chosen, duration, packing)
+        return self._rows(chosen, duration, shapes, packing)

@@ -1,6 +1,7 @@
 """Floor 5: the recurrent encoder, an alternative to the linear one.
 
-Each step is the sum of embeddings of what starts and what sounds on in it. Convolutions inside the
+Each step is the sum of embeddings of what starts in it, how it is played if the preset has that,
+and what sounds on. Convolutions inside the
 bar, the second with a stride of a quarter; then a recurrence in both directions over the window's
 quarters (Schuster and Paliwal 1997; Cho et al. 2014).
 """
@@ -27,6 +28,13 @@ class RecurrentEncoder(nn.Module):
         self.onset = nn.Embedding(lay.parts * lay.pitches, width)
         self.sounding = nn.Embedding(lay.parts * lay.pitches, width)
         self.duration = nn.Embedding(lay.longest + 1, width)
+        self.told: Tensor
+        told = torch.tensor([config.velocity, config.microtiming])
+        self.register_buffer("told", told, persistent=False)
+        self.touched = bool(told.any())
+        if self.touched:
+            self.touch = nn.Embedding(lay.parts * lay.pitches, 2 * width)
+            nn.init.normal_(self.touch.weight, std=0.1)
         for table in (self.onset, self.sounding, self.duration):
             nn.init.normal_(table.weight, std=0.3)
         self.near = nn.Conv1d(width, width, config.kernel, padding=config.kernel // 2)
@@ -63,7 +71,11 @@ class RecurrentEncoder(nn.Module):
         lay, at = self.layout, Places.of(batch, self.layout)
         line = at.part * lay.pitches + at.pitch
         starts = at.real & ~at.carry
-        note = (self.onset(line) + self.duration(at.duration)) * starts[..., None]
+        note = self.onset(line) + self.duration(at.duration)
+        if self.touched:
+            table = self.touch(line).unflatten(-1, (2, -1))  # (B, K, 2, width)
+            note = note + ((at.touch * self.told)[..., None] * table).sum(-2)
+        note = note * starts[..., None]
         cells = lay.line(batch)  # (B, N * T)
         x = note.new_zeros(*cells.shape, note.shape[-1])
         x = x.scatter_add(1, at.cell[..., None].expand_as(note), note)

@@ -93,17 +93,30 @@ class RollDecoder(Trunk):
         cost = cost * self.able(batch, packing)[..., None, None]
         onset, sustain = cost.sum((1, 2, 4)).unbind(1)
         none = torch.zeros_like(onset)
-        return NoteLoss(onset=onset, pitch=none, duration=sustain, direct=none)
+        return NoteLoss(onset=onset, pitch=none, duration=sustain, touch=none, direct=none)
 
     @torch.no_grad()
     def decode(
         self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
     ) -> Tensor:
-        """Notes as rows; see `VAE.decode`. A sustained run without an onset is no note, except
-        from the window's first cell on, where it is a carry-in.
+        """Notes as rows; see `VAE.decode`."""
+        packing = Packing.of(frame, self.layout)
+        return self.notes(self.planes(z, frame, packing), frame, packing, temperature, generator)
+
+    def notes(
+        self,
+        said: Tensor,
+        frame: Batch,
+        packing: Packing,
+        temperature: float,
+        generator: torch.Generator,
+    ) -> Tensor:
+        """Planes as `planes` gives them -> notes as rows, the inverse of `target` at temperature 0.
+
+        A sustained run without an onset is no note, except from the window's first cell on, where
+        it is a carry-in.
         """
-        lay, packing = self.layout, Packing.of(frame, self.layout)
-        said = self.planes(z, frame, packing)
+        lay = self.layout
         if self.squared:
             said = said.clamp(1e-4, 1 - 1e-4).logit()
         able = self.able(frame, packing)[..., None, None]
@@ -113,7 +126,7 @@ class RollDecoder(Trunk):
         best = F.one_hot(said[:, :, :, 0].argmax(-1).cpu(), lay.pitches).bool()
         onset = onset & (best | ~single)
         # What sounds on from before the window counts as an onset while the runs are measured.
-        B, steps, lead = len(z), frame.steps.cpu().numpy(), frame.lead.cpu().numpy()
+        B, steps, lead = len(said), frame.steps.cpu().numpy(), frame.lead.cpu().numpy()
         window, first = torch.arange(B), torch.from_numpy(lead[:, 0] % lay.steps)
         begins = onset[window, first]  # (B, R, P)
         carried = held[window, first] & ~begins & ~(single & begins.any(-1, keepdim=True))

@@ -87,8 +87,9 @@ class VAE(nn.Module):
     def decode(self, z: Tensor, frame: Batch, temperature: float = 0.0, seed: int = 0) -> Tensor:
         """Notes of windows from their latents `(B, Z)`, within the bars and parts of `frame`.
 
-        At temperature 0 the likeliest notes. Returns `(M, 7)` int64 rows `(window, bar, position,
-        part, pitch, duration, velocity)`; pitches are normalised, velocity is 0 (unknown).
+        At temperature 0 the likeliest notes. Returns `(M, 8)` int64 rows `(window, bar, position,
+        part, pitch, duration, velocity, timing)`; pitches are normalised. Velocity is 0 (unknown)
+        and timing 0 unless the preset models them.
         """
         generator = torch.Generator().manual_seed(seed)
         return self.decoder.decode(self._slices(z), frame, temperature, generator)
@@ -108,7 +109,7 @@ def frame_of(batch: Batch) -> Batch:
 
 
 def rows_of(batch: Batch) -> NDArray[np.int64]:
-    """A batch's notes as rows `(M, 7)`, as `VAE.decode` gives them; `with_notes` is the inverse."""
+    """A batch's notes as rows `(M, 8)`, as `VAE.decode` gives them; `with_notes` is the inverse."""
     notes, count = batch.notes.cpu(), batch.n_notes.cpu()
     real = torch.arange(notes.shape[1]) < count[:, None]
     window = real.nonzero()[:, :1]
@@ -116,11 +117,13 @@ def rows_of(batch: Batch) -> NDArray[np.int64]:
 
 
 def with_notes(frame: Batch, rows: Tensor) -> Batch:
-    """The windows of `frame` with these notes, rows `(M, 7)` as `VAE.decode` gives them."""
+    """The windows of `frame` with these notes, rows `(M, 8)` as `VAE.decode` gives them."""
     B, device = len(frame.steps), frame.steps.device
     rows = rows[rows[:, 0].argsort(stable=True)].to(device)
     count = torch.bincount(rows[:, 0], minlength=B)
     column = torch.arange(len(rows), device=device) - (count.cumsum(0) - count)[rows[:, 0]]
-    notes = torch.zeros(B, max(int(count.max()), 1), 6, dtype=torch.long, device=device)
+    notes = torch.zeros(
+        B, max(int(count.max()), 1), rows.shape[1] - 1, dtype=torch.long, device=device
+    )
     notes[rows[:, 0], column] = rows[:, 1:]
     return frame._replace(notes=notes, n_notes=count)

@@ -64,12 +64,13 @@ class TrainingModule(pl.LightningModule):
         terms, _ = objective(self.vae, batch, noise[rank::world].to(self.device), heard)
         direct, free = self.preset.model.direct_weight, self.preset.training.free_bits
         loss = terms.loss(self.control.beta, direct, free)
-        means = torch.stack([*(each.mean() for each in terms.notes[:3]), terms.kl.mean()]).detach()
+        means = torch.stack([*(each.mean() for each in terms.notes[:4]), terms.kl.mean()]).detach()
         if world > 1:
             gathered = self.all_gather(means)
             means = torch.as_tensor(gathered).mean(0)
-        onset, pitch, duration, kl = means.tolist()
-        self._note(onset=onset, pitch=pitch, duration=duration, loss=onset + pitch + duration)
+        onset, pitch, duration, touch, kl = means.tolist()
+        total = onset + pitch + duration + touch
+        self._note(onset=onset, pitch=pitch, duration=duration, loss=total)
         if not self.preset.training.deterministic:
             kl_bits = kl / NATS_PER_BIT
             if math.isfinite(kl_bits):
