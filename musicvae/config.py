@@ -6,15 +6,15 @@ the defaults below, then the preset's file, then `--set section.key=value`.
 
 from __future__ import annotations
 
-import difflib
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-from musicvae.errors import ConfigError, reason_of
+from musicvae.errors import ConfigError, nearest, reason_of
+from musicvae.strict import assign, build, need
 
 KINDS = ("voice", "chords", "drums")
 OBJECTIVES = ("ae", "dae", "vae")
@@ -38,14 +38,14 @@ class GridConfig:
     """Cells of the longest bar that fits: 24 is 3/2 or 12/8 at four a quarter."""
 
     def __post_init__(self) -> None:
-        _need(
+        need(
             self.steps_per_quarter in (1, 2, 3, 4, 6, 8, 12, 24),
             "grid.steps_per_quarter",
             "a divisor of 24",
         )
-        _need(1 <= self.bars <= 16, "grid.bars", "1 to 16")
-        _need(self.max_steps >= self.steps_per_quarter, "grid.max_steps", "at least a quarter")
-        _need(
+        need(1 <= self.bars <= 16, "grid.bars", "1 to 16")
+        need(self.max_steps >= self.steps_per_quarter, "grid.max_steps", "at least a quarter")
+        need(
             self.max_steps % self.steps_per_quarter == 0,
             "grid.max_steps",
             "a whole number of quarters",
@@ -69,9 +69,9 @@ class PartConfig:
     """Highest MIDI pitch that goes through the model."""
 
     def __post_init__(self) -> None:
-        _need(self.kind in KINDS, "parts.kind", "one of " + ", ".join(KINDS))
-        _need(0 <= self.program <= 127, "parts.program", "0 to 127")
-        _need(0 <= self.low <= self.high <= 127, "parts.low/high", "a range within 0..127")
+        need(self.kind in KINDS, "parts.kind", "one of " + ", ".join(KINDS))
+        need(0 <= self.program <= 127, "parts.program", "0 to 127")
+        need(0 <= self.low <= self.high <= 127, "parts.low/high", "a range within 0..127")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,28 +111,28 @@ class ModelConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _need(self.encoder in ENCODERS, "model.encoder", "one of " + ", ".join(ENCODERS))
-        _need(self.decoder in DECODERS, "model.decoder", "one of " + ", ".join(DECODERS))
-        _need(self.loss in LOSSES, "model.loss", "one of " + ", ".join(LOSSES))
-        _need(
+        need(self.encoder in ENCODERS, "model.encoder", "one of " + ", ".join(ENCODERS))
+        need(self.decoder in DECODERS, "model.decoder", "one of " + ", ".join(DECODERS))
+        need(self.loss in LOSSES, "model.loss", "one of " + ", ".join(LOSSES))
+        need(
             self.loss != "squared" or self.decoder == "roll",
             "model.loss",
             f"cross-entropy with model.decoder={self.decoder}: squared error is defined on a roll, "
             "so set model.decoder=roll for it",
         )
-        _need(
+        need(
             self.decoder != "roll" or not (self.velocity or self.microtiming),
             "model.velocity and model.microtiming",
             "false with model.decoder=roll, whose planes tell when notes sound and nothing else",
         )
-        _need(self.slices in SLICES, "model.slices", "one of " + ", ".join(SLICES))
-        _need(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
+        need(self.slices in SLICES, "model.slices", "one of " + ", ".join(SLICES))
+        need(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
         for name in ("latent", "width", "blocks", "rank", "hidden"):
-            _need(getattr(self, name) >= 1, f"model.{name}", "at least 1")
-        _need(self.kernel % 2 == 1, "model.kernel", "odd")
+            need(getattr(self, name) >= 1, f"model.{name}", "at least 1")
+        need(self.kernel % 2 == 1, "model.kernel", "odd")
         heads = self.attention
-        _need(heads >= 0, "model.attention", "0 or more")
-        _need(not heads or self.width % heads == 0, "model.attention", "a divisor of model.width")
+        need(heads >= 0, "model.attention", "0 or more")
+        need(not heads or self.width % heads == 0, "model.attention", "a divisor of model.width")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -179,50 +179,50 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _need(self.objective in OBJECTIVES, "training.objective", "one of " + ", ".join(OBJECTIVES))
+        need(self.objective in OBJECTIVES, "training.objective", "one of " + ", ".join(OBJECTIVES))
         kinds = ("auto", "none", *CORRUPTIONS)
-        _need(self.corruption in kinds, "training.corruption", "one of " + ", ".join(kinds))
-        _need(0 <= self.corruption_amount <= 1, "training.corruption_amount", "0 to 1")
-        _need(
+        need(self.corruption in kinds, "training.corruption", "one of " + ", ".join(kinds))
+        need(0 <= self.corruption_amount <= 1, "training.corruption_amount", "0 to 1")
+        need(
             self.objective != "dae" or self.corruption != "none",
             "training.corruption",
             "a kind of noise where the objective is dae; without any, choose ae",
         )
-        _need(
+        need(
             self.objective != "ae" or self.corruption in ("auto", "none"),
             "training.corruption",
             "none where the objective is ae; with one, choose dae",
         )
-        _need(self.batch >= 1, "training.batch", "at least 1")
-        _need(self.minutes > 0, "training.minutes", "more than 0")
-        _need(self.learning_rate > 0, "training.learning_rate", "more than 0")
-        _need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
-        _need(
+        need(self.batch >= 1, "training.batch", "at least 1")
+        need(self.minutes > 0, "training.minutes", "more than 0")
+        need(self.learning_rate > 0, "training.learning_rate", "more than 0")
+        need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
+        need(
             self.kl_control in KL_CONTROLS,
             "training.kl_control",
             "one of " + ", ".join(KL_CONTROLS),
         )
-        _need(self.beta > 0, "training.beta", "more than 0")
-        _need(self.beta_warmup_steps >= 0, "training.beta_warmup_steps", "0 or more")
+        need(self.beta > 0, "training.beta", "more than 0")
+        need(self.beta_warmup_steps >= 0, "training.beta_warmup_steps", "0 or more")
         fixed = self.kl_control != "target"
         for name, usual in (("beta", 1.0), ("beta_warmup_steps", 0)):
-            _need(
+            need(
                 fixed or getattr(self, name) == usual,
                 f"training.{name}",
                 f"{usual:g} while beta is steered to kl_target_bits; to fix it set "
                 "training.kl_control=beta",
             )
         free = self.kl_control == "free_bits"
-        _need(
+        need(
             self.free_bits > 0 if free else self.free_bits == 0,
             "training.free_bits",
             f"{'more than 0' if free else '0'} with training.kl_control={self.kl_control}",
         )
-        _need(0 <= self.hearing_dropout < 1, "training.hearing_dropout", "0 to below 1")
-        _need(0 <= self.scheduled_sampling <= 1, "training.scheduled_sampling", "0 to 1")
-        _need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
-        _need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
-        _need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
+        need(0 <= self.hearing_dropout < 1, "training.hearing_dropout", "0 to below 1")
+        need(0 <= self.scheduled_sampling <= 1, "training.scheduled_sampling", "0 to 1")
+        need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
+        need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
+        need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
 
     @property
     def noise(self) -> str:
@@ -260,16 +260,16 @@ class Preset:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        _need(len(self.parts) > 0, "parts", "at least one [[parts]]")
+        need(len(self.parts) > 0, "parts", "at least one [[parts]]")
         names = [part.name for part in self.parts]
-        _need(len(set(names)) == len(names), "parts.name", "different for each part")
+        need(len(set(names)) == len(names), "parts.name", "different for each part")
         deaf, decoder = self.model.decoder not in ("list", "flat"), self.model.decoder
-        _need(
+        need(
             not (deaf and self.training.hearing_dropout),
             "training.hearing_dropout",
             f"0 with model.decoder={decoder}, which hears no notes; use list or flat",
         )
-        _need(
+        need(
             not self.training.scheduled_sampling or decoder == "flat",
             "training.scheduled_sampling",
             f"0 with model.decoder={decoder}; it is for the flat one",
@@ -288,7 +288,7 @@ class Preset:
         """This preset with `section.key=value` assignments. Raises `ConfigError`."""
         data = self.to_dict()
         for setting in settings:
-            _assign(data, setting)
+            assign(data, setting)
         return preset_from_dict(data, "--set")
 
 
@@ -307,7 +307,7 @@ def load_preset(name: str | Path) -> Preset:
     if path.suffix != ".toml":
         known = ", ".join(preset_names())
         raise ConfigError(
-            f"no preset named {name!r}{_nearest(str(name), preset_names())}; there are: {known}"
+            f"no preset named {name!r}{nearest(str(name), preset_names())}; there are: {known}"
         )
     try:
         return preset_from_dict(tomllib.loads(path.read_text("utf-8")), str(path))
@@ -319,69 +319,5 @@ def load_preset(name: str | Path) -> Preset:
 
 def preset_from_dict(data: Mapping[str, Any], source: str) -> Preset:
     """A preset from plain data; unknown keys are errors that name the nearest known one."""
-    built: Preset = _build(Preset, data, source, "")
+    built: Preset = build(Preset, data, source, "")
     return built
-
-
-def _build(cls: type, data: Any, source: str, at: str) -> Any:
-    if not isinstance(data, Mapping):
-        raise ConfigError(f"{source}: {at or 'preset'} must be a table; write [{at}]")
-    hints, known = get_type_hints(cls), [f.name for f in fields(cls)]
-    for key in data:
-        if key not in known:
-            raise ConfigError(f"{source}: unknown key {_dotted(at, key)!r}{_nearest(key, known)}")
-    values = {key: _value(hints[key], item, source, _dotted(at, key)) for key, item in data.items()}
-    try:
-        return cls(**values)
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from None
-    except TypeError:
-        missing = [f for f in ("name", "parts") if f in known and f not in data]
-        raise ConfigError(f"{source}: {at or 'preset'} needs {' and '.join(missing)}") from None
-
-
-def _value(kind: Any, item: Any, source: str, at: str) -> Any:
-    if hasattr(kind, "__dataclass_fields__"):
-        return _build(kind, item, source, at)
-    if getattr(kind, "__origin__", None) is tuple:
-        if not isinstance(item, (list, tuple)):
-            raise ConfigError(f"{source}: {at} must be a list")
-        return tuple(_value(get_args(kind)[0], each, source, at) for each in item)
-    if kind is float and isinstance(item, int) and not isinstance(item, bool):
-        return float(item)
-    if not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
-        raise ConfigError(f"{source}: {at} must be {kind.__name__}, not {item!r}")
-    return item
-
-
-def _assign(data: dict[str, Any], setting: str) -> None:
-    path, equals, text = setting.partition("=")
-    if not equals:
-        raise ConfigError(f"--set {setting}: write it as section.key=value")
-    try:
-        value = tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *sections, last = path.strip().split(".")
-    target: Any = data
-    for section in sections:
-        if not isinstance(target, dict) or not isinstance(target.get(section), dict):
-            raise ConfigError(f"--set {setting}: no section {section!r}{_nearest(section, data)}")
-        target = target[section]
-    if last not in target:
-        raise ConfigError(f"--set {setting}: unknown key {path!r}{_nearest(last, target)}")
-    target[last] = value
-
-
-def _dotted(at: str, key: str) -> str:
-    return f"{at}.{key}" if at else key
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f" (did you mean {found[0]!r}?)" if found else ""
-
-
-def _need(condition: bool, name: str, wanted: str) -> None:
-    if not condition:
-        raise ConfigError(f"{name} must be {wanted}")

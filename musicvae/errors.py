@@ -6,7 +6,9 @@ The command line prints it and exits 1; from Python it is an ordinary exception.
 
 from __future__ import annotations
 
+import difflib
 import re
+from collections.abc import Iterable
 from pathlib import Path
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
@@ -29,6 +31,12 @@ def one_line(text: str) -> str:
 def reason_of(error: OSError) -> str:
     """What the system says went wrong, as the reason in a message."""
     return (error.strerror or str(error)).lower()
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """What to add to a message about an unknown name: the known one that is meant, if any."""
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 class MusicVAEError(Exception):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -56,8 +55,7 @@ class MusicVAE:
         except TypeError:
             reason = "its prior is of another kind"
             raise CheckpointError(checkpoint.path or "checkpoint", reason, "train anew") from None
-        content = checkpoint.path.read_bytes() if checkpoint.path else b""
-        self.hash = hashlib.blake2b(content, digest_size=6).hexdigest()
+        self.hash = checkpoints.hash_of(checkpoint.path) if checkpoint.path else "unsaved"
 
     @classmethod
     def load(cls, name: str | Path | None = None, *, device: str = "auto") -> MusicVAE:

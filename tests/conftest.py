@@ -29,6 +29,14 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     monkeypatch.setenv("MUSICVAE_CACHE", str(tmp_path_factory.mktemp("cache")))
 
 
+@pytest.fixture(autouse=True)
+def shipped(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where this test's shipped models lie: none are there, whatever ships with the package."""
+    folder = tmp_path_factory.mktemp("shipped")
+    monkeypatch.setattr("musicvae.checkpoints.finding.shipped_folder", lambda: folder)
+    return folder
+
+
 @pytest.fixture
 def shared_data() -> Path:
     """Real files beside the repository; tests that want them skip where there are none."""

@@ -81,6 +81,16 @@ def test_presets_are_listed() -> None:
     assert entries[0]["grid"]["bars"] == load_preset(preset_names()[0]).grid.bars
 
 
+def test_presets_name_their_weights(shipped: Path) -> None:
+    checkpoint(shipped / "given.safetensors")
+    weights = {entry["name"]: entry["weights"] for entry in lines(musicvae("presets", "--json"))}
+    assert weights.pop("tiny") == ["given"] and set(map(tuple, weights.values())) == {()}
+    head, *rows = musicvae("presets").stdout.splitlines()
+    at = head.index("WEIGHTS")
+    shown = {row.split()[0]: row[at:].split()[0] for row in rows}
+    assert shown.pop("tiny") == "given" and set(shown.values()) == {"-"}
+
+
 # -- info -----------------------------------------------------------------------------------------
 
 
@@ -104,11 +114,39 @@ def test_info_says_what_a_checkpoint_is(tmp_path: Path) -> None:
         assert words in told
 
 
-def test_info_finds_runs_by_name_and_the_newest_without_one() -> None:
+def test_info_finds_runs_by_name_and_shipped_models() -> None:
     path = checkpoint(Path("checkpoints/mine/model.safetensors"), finished=True)
-    for arguments in (["mine"], []):
-        (entry,) = lines(musicvae("info", *arguments, "--json"))
-        assert entry["path"] == str(path)
+    (entry,) = lines(musicvae("info", "mine", "--json"))
+    assert entry["path"] == str(path)
+
+
+def test_info_alone_lists_what_there_is(shipped: Path) -> None:
+    assert musicvae("info").stdout.startswith("no model is shipped, and there is no finished run")
+    checkpoint(shipped / "given.safetensors", data="folk tunes")
+    checkpoint(Path("checkpoints/half/model.safetensors"))
+    path = checkpoint(Path("checkpoints/mine/model.safetensors"), finished=True, minutes=2.5)
+    found = lines(musicvae("info", "--json"))
+    assert [(entry["name"], entry["shipped"]) for entry in found] == [
+        ("given", True),
+        ("mine", False),
+    ]
+    assert found[1]["path"] == str(path) and found[0]["provenance"]["data"] == "folk tunes"
+    head, given, mine = (re.split(r"  +", row) for row in musicvae("info").stdout.splitlines())
+    assert head[:3] == ["NAME", "WHOSE", "PRESET"]
+    assert given[:3] == ["given", "shipped", "tiny"] and given[-1] == "folk tunes"
+    assert mine[:3] == ["mine", "run", "tiny"] and {"0.810", "2.5", "chorales"} <= set(mine)
+
+
+def test_info_shows_what_a_card_holds(shipped: Path) -> None:
+    known = {"data": "folk tunes", "licence": "public domain", "minutes": 3.25, "beta": 0.0712}
+    known |= {"figures": {"f1": 0.9512}, "from": {"name": "melody-2bar", "hash": "00ff"}}
+    checkpoint(shipped / "given.safetensors", **known)
+    told = [re.split(r"  +", row) for row in musicvae("info", "given").stdout.splitlines()]
+    rows = {row[0]: row[1] for row in told}
+    assert rows["data"] == "folk tunes" and rows["licence"] == "public domain"
+    assert rows["minutes"] == "3.25" and rows["goes on from"] == "melody-2bar (00ff)"
+    assert rows["evaluated: f1"] == "0.9512" and rows["held out: f1"] == "0.81"
+    assert "beta" not in rows
 
 
 def test_info_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:

@@ -66,17 +66,17 @@ def test_train_needs_no_option_and_states_its_plan(tmp_path, monkeypatch) -> Non
     result = run("train", "data/midi/", "--steps", "2", "--set", "model.width=32")
     assert result.exit_code == 0, result.stderr
     for words in (
-        "preset chorale-2bar, because most songs here have several parts",
+        "preset chorale-4bar, which suits 100% of the songs best",
         "files    7: 6 read, 1 left out",
         "readme.txt: not a MIDI file",
         "songs    5 to learn from, 1 held out",
         "million parameters, on cpu in ",
         "windows a second",
-        "the best model is checkpoints/chorale-2bar/model.safetensors",
+        "the best model is checkpoints/chorale-4bar/model.safetensors",
     ):
         assert words in result.stderr
     again = run("train", "data/midi/", "--steps", "1", "--set", "model.width=32")
-    assert "checkpoints/chorale-2bar-2/model.safetensors" in again.stderr
+    assert "checkpoints/chorale-4bar-2/model.safetensors" in again.stderr
 
 
 def test_a_folder_of_melodies_gets_the_melody_preset(tmp_path, monkeypatch) -> None:
@@ -85,7 +85,7 @@ def test_a_folder_of_melodies_gets_the_melody_preset(tmp_path, monkeypatch) -> N
         song = chorale_song(bars=4, seed=i)
         Song.new(song.parts[:1], end_ticks=song.end_ticks).save(tmp_path / "tunes" / f"{i}.mid")
     result = run("train", "tunes", "--steps", "1", "--set", "model.width=32", "--name", "mine")
-    assert "preset melody-2bar, because most songs here have one part" in result.stderr
+    assert "preset melody-2bar, which suits 100% of the songs best" in result.stderr
     assert (tmp_path / "checkpoints" / "mine" / "model.safetensors").exists()
 
 

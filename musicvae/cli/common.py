@@ -60,7 +60,8 @@ device_option = click.option(
 checkpoint_option = click.option(
     "--checkpoint",
     metavar="NAME|PATH",
-    help="A run under checkpoints/, a shipped model or a file; the newest run if not given.",
+    help="A run under checkpoints/, a shipped model or a file. If not given, the newest run; for "
+    "songs the newest run that they fit, else the shipped model that they fit best.",
 )
 
 

@@ -1,4 +1,4 @@
-"""`musicvae info`: what a checkpoint is."""
+"""`musicvae info`: what a checkpoint is, or which ones there are."""
 
 from __future__ import annotations
 
@@ -8,10 +8,22 @@ from typing import Any
 
 import click
 
-from musicvae.checkpoints import find, read_header
+from musicvae.checkpoints import (
+    find,
+    finished_runs,
+    name_of,
+    preset_of,
+    read_header,
+    shipped_checkpoints,
+)
+from musicvae.checkpoints.shipping import flat_figures
 from musicvae.cli.common import columns, emit, json_option
-from musicvae.config import Preset, TrainingConfig, preset_from_dict
-from musicvae.errors import CheckpointError, ConfigError
+from musicvae.config import Preset, TrainingConfig
+from musicvae.errors import CheckpointError, one_line
+
+# What people read first; numbers that only a program needs are for --json.
+_FIRST = ("data", "source", "licence", "credits", "songs", "windows", "minutes", "machine", "steps")
+_HIDDEN = ("beta", "finished")
 
 
 @click.command(name="info")
@@ -20,15 +32,19 @@ from musicvae.errors import CheckpointError, ConfigError
 def command(checkpoint: str | None, as_json: bool) -> None:
     """Tell what CHECKPOINT is: its preset, what it learned from, how well, how large.
 
-    A name under checkpoints/, the name of a shipped model, or a path; without one, the newest run.
+    A name under checkpoints/, the name of a shipped model, or a path; without one, which shipped
+    models and which finished runs of yours there are.
+
+    \b
+    Example:
+      musicvae info
     """
+    if checkpoint is None:
+        _list(as_json)
+        return
     path = find(checkpoint)
     header = read_header(path)
-    try:
-        preset = preset_from_dict(header["preset"], str(path))
-    except (KeyError, ConfigError) as error:
-        reason = "carries no preset" if isinstance(error, KeyError) else str(error)
-        raise CheckpointError(path, reason, "use the version that wrote it") from None
+    preset = preset_of(header, path)
     provenance: dict[str, Any] = header.get("provenance", {})
     parameters = _parameters(path)
     n_bytes = path.stat().st_size
@@ -48,6 +64,37 @@ def command(checkpoint: str | None, as_json: bool) -> None:
         extra = [f"{name} {n:,}" for name, n in parameters.items() if name != "model"]
         rows = [("checkpoint", str(path)), ("size", ", ".join([size, *extra]))]
         click.echo(columns([*rows, *_preset_rows(preset), *_provenance_rows(provenance)]))
+
+
+def _list(as_json: bool) -> None:
+    """Each shipped model and each finished run, the newest run first."""
+    rows: list[tuple[str, ...]] = []
+    for path in (*shipped_checkpoints(), *finished_runs()):
+        header = read_header(path)
+        preset, known = preset_of(header, path), header.get("provenance", {})
+        held_out = known.get("held_out", {})
+        whose = "run" if path in finished_runs() else "shipped"
+        emit(
+            as_json,
+            "checkpoint",
+            path=path,
+            name=name_of(path),
+            shipped=whose == "shipped",
+            preset=preset.to_dict(),
+            provenance=known,
+        )
+        parts = ", ".join(part.name for part in preset.parts)
+        f1, bits = held_out.get("f1", math.nan), held_out.get("kl_bits", math.nan)
+        figures = (f"{f1:.3f}", f"{bits:.0f}", f"{known.get('minutes', math.nan):g}")
+        data = str(known.get("data") or known.get("source", ""))
+        rows.append((name_of(path), whose, preset.name, parts, *figures, one_line(data)))
+    if as_json:
+        return
+    if not rows:
+        click.echo("no model is shipped, and there is no finished run under checkpoints/")
+        return
+    head = ("NAME", "WHOSE", "PRESET", "PARTS", "F1", "KL BITS", "MINUTES", "LEARNED FROM")
+    click.echo(columns([head, *rows]))
 
 
 def _parameters(path: Path) -> dict[str, int]:
@@ -84,11 +131,18 @@ def _objective(training: TrainingConfig) -> str:
 
 def _provenance_rows(provenance: dict[str, Any]) -> list[tuple[str, str]]:
     """What is known of the training; long lists (histograms) are for --json."""
-    rows = []
-    for name, value in provenance.items():
-        if isinstance(value, (str, int, float)):
-            rows.append((name.replace("_", " "), f"{value}"))
-    held_out = provenance.get("held_out", {})
-    if isinstance(held_out, dict):
-        rows += [(f"held out {name.replace('_', ' ')}", f"{v}") for name, v in held_out.items()]
+    plain = {
+        name: str(value)
+        for name, value in provenance.items()
+        if isinstance(value, (str, int, float)) and name not in _HIDDEN
+    }
+    names = [name for name in _FIRST if name in plain] + [n for n in plain if n not in _FIRST]
+    rows = [(name.replace("_", " "), one_line(plain[name])) for name in names]
+    if origin := provenance.get("from"):
+        rows.append(("goes on from", one_line(f"{origin.get('name')} ({origin.get('hash')})")))
+    for title, key in (("evaluated", "figures"), ("held out", "held_out")):
+        rows += [
+            (f"{title}: {name}", f"{value:.4g}")
+            for name, value in flat_figures(provenance.get(key, {}))
+        ]
     return rows

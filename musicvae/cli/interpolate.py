@@ -58,7 +58,7 @@ def command(
     writer = Writer(
         out or Path(f"{paths[0].stem}-to-{paths[-1].stem}"), as_json=as_json, audio=audio
     )
-    model = load_model(checkpoint, device)
+    model = load_model(checkpoint, device, songs=songs)
     for song in model.interpolate(*songs, steps=steps):
         names = " ".join(path.name for path in paths)
         writer.numbered(song, "step", note=f"musicvae interpolate {names} checkpoint {model.hash}")

@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 import click
 
+from musicvae.checkpoints import preset_of, read_header, shipped_checkpoints
 from musicvae.cli.common import columns, emit, json_option
 from musicvae.config import load_preset, preset_names
 
@@ -13,14 +14,22 @@ from musicvae.config import load_preset, preset_names
 @click.command(name="presets")
 @json_option
 def command(as_json: bool) -> None:
-    """The presets to train with, by --preset NAME. A TOML file of your own works as well."""
-    rows: list[tuple[str, ...]] = [("NAME", "BARS", "PARTS", "KL BITS", "MINUTES", "WHAT")]
+    """The presets to train with, by --preset NAME. A TOML file of your own works as well.
+
+    WEIGHTS names the trained model of a preset that came with the package, for --checkpoint.
+    """
+    rows: list[tuple[str, ...]] = [
+        ("NAME", "BARS", "PARTS", "KL BITS", "MINUTES", "WEIGHTS", "WHAT")
+    ]
+    weights: dict[str, list[str]] = {}
+    for path in shipped_checkpoints():
+        weights.setdefault(preset_of(read_header(path), path).name, []).append(path.stem)
     for name in preset_names():
-        preset = load_preset(name)
-        emit(as_json, "preset", path=f"presets/{name}.toml", **asdict(preset))
+        preset, shipped = load_preset(name), weights.get(name, [])
+        emit(as_json, "preset", path=f"presets/{name}.toml", weights=shipped, **asdict(preset))
         parts = ", ".join(part.name for part in preset.parts)
         bits, minutes = preset.training.kl_target_bits, preset.training.minutes
         figures = (str(preset.grid.bars), parts, f"{bits:g}", f"{minutes:g}")
-        rows.append((name, *figures, preset.description))
+        rows.append((name, *figures, ", ".join(shipped) or "-", preset.description))
     if not as_json:
         click.echo(columns(rows))

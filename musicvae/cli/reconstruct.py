@@ -16,7 +16,7 @@ from musicvae.cli.common import (
     json_option,
 )
 from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Writer, audio_option, load_model, read_aligned, songs_under
+from musicvae.cli.songs import Models, Writer, audio_option, read_aligned, songs_under
 from musicvae.errors import MusicVAEError, one_line
 from musicvae.options import ReadOptions
 
@@ -49,18 +49,19 @@ def command(
     """Send songs (files or folders) through the bottleneck and back, one file each in --out.
 
     Length, tempo, meter and programs are kept. What the model cannot represent passes unchanged;
-    its share is reported.
+    its share is reported. Without --checkpoint each song goes through the model that suits it.
 
     \b
     Example:
       musicvae reconstruct song.mid --out reconstructed/
     """
     writer = Writer(out, as_json=as_json, audio=audio)
-    model = load_model(checkpoint, device)
+    models = Models(checkpoint, device)
     failed = 0
     for path in songs_under(paths):
         try:
             aligned = read_aligned(path, options)
+            model = models.suiting(aligned)
             encoding = model.encode(aligned)
             made = model.decode(encoding)
             share = encoding.n_untouched / max(aligned.song.n_notes, 1)

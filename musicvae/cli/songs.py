@@ -24,22 +24,51 @@ audio_option = click.option(
 )
 
 
-def load_model(checkpoint: str | None, device: str, seed: int | None = None) -> MusicVAE:
-    """The model asked for; stderr says which one it is, and why where it was not named."""
-    from musicvae.checkpoints import find
+def load_model(
+    checkpoint: str | None, device: str, seed: int | None = None, songs: Sequence[Alignment] = ()
+) -> MusicVAE:
+    """The model asked for, or the one that suits the songs; stderr says which one, and why."""
     from musicvae.model import MusicVAE
 
-    path = find(checkpoint)
-    why = (
-        ""
-        if checkpoint
-        else " (the newest run)"
-        if path.name == "model.safetensors"
-        else " (shipped)"
-    )
-    told = "" if seed is None else f", seed {seed}"
-    console().print(f"using {path}{why}{told}")
+    path, why = _chosen(checkpoint, songs)
+    _tell(path, why, "" if seed is None else f", seed {seed}")
     return MusicVAE.load(path, device=device)
+
+
+class Models:
+    """The model asked for, or for each song the one that suits it; loaded once, told when new."""
+
+    def __init__(self, checkpoint: str | None, device: str) -> None:
+        self.checkpoint, self.device = checkpoint, device
+        self._loaded: dict[Path, MusicVAE] = {}
+        self._latest = _chosen(checkpoint, ())[0]  # none at all is an error before any song is read
+
+    def suiting(self, song: Alignment) -> MusicVAE:
+        """The model for a song."""
+        from musicvae.model import MusicVAE
+
+        path, why = _chosen(self.checkpoint, (song,))
+        if not self._loaded or path != self._latest:
+            _tell(path, why)
+        if path not in self._loaded:
+            self._loaded[path] = MusicVAE.load(path, device=self.device)
+        self._latest = path
+        return self._loaded[path]
+
+
+def _chosen(checkpoint: str | None, songs: Sequence[Alignment]) -> tuple[Path, str]:
+    """The checkpoint to use, and why if it was not named."""
+    from musicvae.bars import Bars
+    from musicvae.checkpoints import choose, find
+
+    if checkpoint is not None:
+        return find(checkpoint), ""
+    choice = choose([Bars.from_song(each.song) for each in songs])
+    return choice.path, choice.why
+
+
+def _tell(path: Path, why: str, more: str = "") -> None:
+    console().print(one_line(f"using {path}" + (f" ({why})" if why else "") + more))
 
 
 def read_aligned(path: Path, options: ReadOptions) -> Alignment:

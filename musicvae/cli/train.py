@@ -12,12 +12,11 @@ import click
 from musicvae.cli.common import INPUT, Finite, console, emit, json_option, progress_bar
 from musicvae.cli.reading import reading_options
 from musicvae.config import OBJECTIVES, Preset, load_preset
-from musicvae.errors import DataError
 from musicvae.options import ReadOptions
 
 if TYPE_CHECKING:
-    from musicvae.dataset import Shards
     from musicvae.training.run import Announcement
+    from musicvae.training.starting import Start
 
 
 _RUN = "MUSICVAE_RUN"
@@ -50,6 +49,12 @@ _RUN = "MUSICVAE_RUN"
     help="Autoencoder, denoising or variational; the preset's if not given.",
 )
 @click.option(
+    "--from",
+    "origin",
+    metavar="CHECKPOINT|scratch",
+    help="Go on from a trained model, with its preset; or from no model, however few the songs.",
+)
+@click.option(
     "--set", "settings", multiple=True, metavar="A.B=C", help="Change one value of the preset."
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of split, weights and noise.")
@@ -75,6 +80,7 @@ def command(
     steps: int | None,
     resume: bool,
     objective: str | None,
+    origin: str | None,
     settings: tuple[str, ...],
     seed: int | None,
     device: str,
@@ -86,20 +92,24 @@ def command(
     """Learn from the MIDI under PATH; write checkpoints/NAME/.
 
     States its plan first, then shows the loss, the F1 of free-running reconstructions of held-out
-    songs, the KL in bits, and the time left. Ctrl-C keeps the best model; --resume goes on.
+    songs, the KL in bits, and the time left. Ctrl-C keeps the best model; --resume goes on. With
+    fewer than 500 windows to learn from, it goes on from the nearest shipped model.
 
     \b
     Examples:
       musicvae train data/midi/
       musicvae train data/midi/ --minutes 30 --name mine
       musicvae train data/midi/ --name mine --resume
+      musicvae train my-songs/ --from melody-2bar
     """
     if minutes is not None and steps is not None:
         raise click.UsageError("give --minutes or --steps, not both")
     if objective is not None:
         settings = (f"training.objective={objective}", *settings)
-    if resume and (preset_name or settings or seed is not None):
-        raise click.UsageError("a resumed run keeps its preset, settings and seed; leave them out")
+    if resume and (preset_name or settings or origin or seed is not None):
+        raise click.UsageError(
+            "a resumed run keeps its preset, settings, seed and beginning; leave them out"
+        )
     from musicvae.checkpoints import find_run
     from musicvae.dataset import Shards, prepare_cached
 
@@ -107,17 +117,24 @@ def command(
         raise click.UsageError(f"--name {name!r}: give a plain name, no path")
     asked = load_preset(preset_name) if preset_name else None
     folder = find_run(name) if resume else None
+    if seed is not None:
+        settings = (*settings, f"training.seed={seed}")
+    start = _start_from(origin, asked, settings) if origin and origin != "scratch" else None
     with progress_bar("reading") as reading:
         prepared = prepare_cached(path, options=options, progress=reading)
     from musicvae.training import train
+    from musicvae.training.starting import start_for
 
+    weights = None
     if folder is not None:
         preset = _resumed_preset(folder)
     else:
-        preset = asked or _chosen(Shards(prepared))
-        if seed is not None:
-            settings = (*settings, f"training.seed={seed}")
-        preset = preset.with_settings(settings)
+        if start is None:
+            scratch = origin == "scratch"
+            start = start_for(Shards(prepared), asked, settings, scratch=scratch)
+            for line in start.told:
+                console().print(line)
+        preset, weights = start.preset, start.weights
         folder = Path("checkpoints") / _run_name(name, preset.name)
     live = _Live(as_json)
     with live:
@@ -128,6 +145,7 @@ def command(
             minutes=minutes,
             steps=steps,
             resume=resume,
+            weights=weights,
             device=device,
             devices=devices,
             precision=precision,
@@ -151,16 +169,16 @@ def command(
     emit(as_json, "trained", path=str(result.model), steps=result.steps, metrics=result.metrics)
 
 
-def _chosen(shards: Shards) -> Preset:
-    """The preset that suits what a folder holds; says which, and why."""
-    voices = [sum(not part.is_drum for part in song.bars.frame.parts) for song in shards]
-    if not any(voices):
-        raise DataError("these songs hold drums alone, and no shipped preset learns drums yet")
-    single = sum(v == 1 for v in voices) > len(voices) / 2
-    chosen = "melody-2bar" if single else "chorale-2bar"
-    why = "most songs here have one part" if single else "most songs here have several parts"
-    console().print(f"preset {chosen}, because {why}; choose another with --preset")
-    return load_preset(chosen)
+def _start_from(origin: str, asked: Preset | None, settings: tuple[str, ...]) -> Start:
+    """The beginning that --from asks for."""
+    from musicvae.checkpoints import find
+    from musicvae.training.starting import start_from
+
+    start = start_from(find(origin), settings)
+    if asked is not None and asked.name != start.preset.name:
+        told = f"--from {origin} is of preset {start.preset.name}, not {asked.name}"
+        raise click.UsageError(f"{told}; leave out --preset")
+    return start
 
 
 def _run_name(name: str | None, preset: str) -> str:

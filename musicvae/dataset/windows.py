@@ -32,10 +32,12 @@ from musicvae.song import Ints
 from musicvae.windows import Cutter, padded, window_bounds
 
 NOTE_FIELDS = ("bar", "position", "part", "pitch", "duration", "velocity", "timing")
+_ROUND = 8
 
 
 class Batch(NamedTuple):
-    """Windows as tensors, int64 unless said otherwise. K is the most notes of a window here.
+    """Windows as tensors, int64 unless said otherwise. K is the most notes of a window here,
+    rounded up.
 
     A note is `(bar, position, part, pitch, duration, velocity, timing)`: position 0 is a carry-in,
     `1 + step` an onset; pitch is normalised by `key`; duration counts cells; timing is in 960ths
@@ -82,8 +84,9 @@ def sources_of(bars: Bars, preset: Preset, path: str = "") -> tuple[list[Source]
     melodic = [g.notes.take(~drums[g.notes.part]) for g in slotted.groups]
     every = Notes.concatenate(melodic)
     key = diatonic_key(every.pitch, every.duration)
+    silent = replace(bars, notes=Notes.concatenate([]))
     found = [
-        Source(bars=bars, group=group, key=key, active=_active(bars.grid, group), path=path)
+        Source(bars=silent, group=group, key=key, active=_active(bars.grid, group), path=path)
         for group in slotted.groups
     ]
     return found, slotted.untouched
@@ -172,7 +175,8 @@ class WindowCutter:
         melodic = ~self._drums[found.part]
         pitch = found.pitch - np.where(melodic, key[found.window], 0)
         column, count, _ = padded(found.window, B)
-        notes = np.zeros((B, int(count.max(initial=1)), len(NOTE_FIELDS)), np.int64)
+        K = -(-int(count.max(initial=1)) // _ROUND) * _ROUND  # few different shapes
+        notes = np.zeros((B, K, len(NOTE_FIELDS)), np.int64)
         values = {name: getattr(found, name) for name in NOTE_FIELDS} | {"pitch": pitch}
         notes[found.window, column] = np.stack(list(values.values()), axis=1)
         bar = at[:, None] + np.arange(size)
@@ -222,11 +226,13 @@ class Windows(Dataset[Batch]):
         if split not in (*SPLITS, "all"):
             raise ConfigError(f"split {split!r}: use one of {', '.join(SPLITS)} or all")
         place = split_songs(shards.clusters(), seed)
-        chosen = [s for s, where in zip(shards, place, strict=True) if split in (where, "all")]
-        self.songs = [song.path for song in chosen]
+        self.songs: list[str] = []
         self.sources: list[Source] = []
         self.n_untouched = 0
-        for song in chosen:
+        for song, where in zip(shards, place, strict=True):
+            if split not in (where, "all"):
+                continue
+            self.songs.append(song.path)
             found, untouched = sources_of(song.bars, self.preset, song.path)
             self.sources.extend(found)
             self.n_untouched += len(untouched)

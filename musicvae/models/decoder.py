@@ -27,7 +27,8 @@ from musicvae.models.layers import (
     Trunk,
 )
 
-_TOUCH_WIDTH = (0.5, 0.5)  # of velocity and microtiming around what is decoded, in spreads
+_RARE = -4.0  # log-odds that a pitch is in a chord, to begin with
+_TOUCH_WIDTH = (1.5, 1.5)  # of velocity and microtiming around what is decoded, in spreads
 NEVER = -1e4  # log-odds of what cannot be
 
 
@@ -73,6 +74,8 @@ class CellDecoder(Trunk):
         self.single: Tensor
         single = torch.tensor([part.kind == "voice" for part in preset.parts])
         self.register_buffer("single", single, persistent=False)
+        with torch.no_grad():  # few of all pitches start at once
+            self.pitch_bias[~single] = _RARE
         self.all_single = bool(single.all())
 
     def features(self, x: Tensor, batch: Batch, packing: Packing) -> tuple[Tensor, Tensor]:

@@ -35,8 +35,8 @@ class Path:
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PathPrior:
     """`mean` `(meters, 3, Z)`; `by_key` `(Z,)`, how means move with each semitone of the key;
-    `step` A `(Z, Z)`; `factor` `(3, Z, Z)`, square roots of the covariances of a path's first
-    deviation, of the noise within, and of the noise of its end.
+    `step` A `(Z, Z)`; `factor` `(3, Z, Z)`, lower triangular square roots of the covariances of a
+    path's first deviation, of the noise within, and of the noise of its end.
     """
 
     mean: Floats
@@ -150,6 +150,9 @@ def _slope(paths: Sequence[Path], mean: NDArray[np.float64]) -> NDArray[np.float
 
 
 def _factor(covariance: NDArray[np.float64]) -> Floats:
-    """A square root of a covariance that rounding may have left slightly indefinite."""
+    """A lower triangular square root of a covariance that rounding may have left slightly
+    indefinite."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
-    return (vectors * np.sqrt(np.maximum(values, 0))).astype(np.float32)
+    root = vectors * np.sqrt(np.maximum(values, 0))
+    upper: NDArray[np.float64] = np.asarray(np.linalg.qr(root.T, mode="r"))
+    return np.tril(upper.T).astype(np.float32)

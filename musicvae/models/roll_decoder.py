@@ -131,7 +131,8 @@ class RollDecoder(Trunk):
         begins = onset[window, first]  # (B, R, P)
         carried = held[window, first] & ~begins & ~(single & begins.any(-1, keepdim=True))
         onset[window, first] = begins | carried
-        planes = torch.stack([onset, held, torch.zeros_like(held)], 3)
+        silent = [torch.zeros_like(held)] * (len(PLANES) - 2)
+        planes = torch.stack([onset, held, *silent], 3)
         packed = planes.reshape(B, packing.index.shape[1], -1).to(torch.uint8)
         roll = packing.cpu().unpack(packed)  # (B, Q, steps * R * C * P)
         shape = (B * lay.bars, lay.max_steps, lay.parts, len(PLANES), lay.pitches)

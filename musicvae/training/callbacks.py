@@ -129,6 +129,7 @@ class Keeper(pl.Callback):
             **self.provenance,
             "steps": module.plan.step,
             "minutes": round(module.plan.elapsed_s / 60, 2),
+            "beta": round(module.control.beta, 5),
             "held_out": {name: round(value, 4) for name, value in scores.items()},
             "finished": False,
         }

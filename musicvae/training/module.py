@@ -10,7 +10,9 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from musicvae.checkpoints import Checkpoint
 from musicvae.config import Preset
+from musicvae.errors import CheckpointError
 from musicvae.models import VAE
 from musicvae.models.kl import control_of
 from musicvae.models.objectives import NATS_PER_BIT, deterministic_noise, objective
@@ -108,6 +110,22 @@ class TrainingModule(pl.LightningModule):
                 {n[cut:]: t for n, t in tensors.items() if n.startswith(name + ".")}
             )
         self.restored = {n[8:]: t for n, t in tensors.items() if n.startswith("moments.")}
+
+    def begin_from(self, checkpoint: Checkpoint) -> None:
+        """Take up the weights of a trained model, and the beta it had come to.
+
+        Raises `CheckpointError` if they are those of another network.
+        """
+        try:
+            for part in (self.vae, self.averaged):
+                part.load_state_dict(checkpoint.under("model"))
+        except RuntimeError:
+            raise CheckpointError(
+                checkpoint.path or "checkpoint",
+                f"its weights do not fit preset {self.preset.name} as it is set",
+                "leave out --set of model, grid and parts",
+            ) from None
+        self.control.beta = checkpoint.provenance.get("beta", self.control.beta)
 
     def _note(self, **values: float) -> None:
         """Running means for the progress bar and the log."""

@@ -18,7 +18,16 @@ import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
 
-from musicvae.checkpoints import MODEL_FILE, STATE_FILE, is_finished, load_tensors
+from musicvae.checkpoints import (
+    MODEL_FILE,
+    STATE_FILE,
+    find,
+    hash_of,
+    is_finished,
+    load,
+    load_tensors,
+    name_of,
+)
 from musicvae.config import Preset, load_preset, preset_from_dict
 from musicvae.dataset import Batch, Shards, Windows, prepare_cached
 from musicvae.dataset.preparing import Progress
@@ -81,6 +90,7 @@ def train(
     minutes: float | None = None,
     steps: int | None = None,
     resume: bool = False,
+    weights: str | Path | None = None,
     device: str = "auto",
     devices: int = 1,
     precision: str = "auto",
@@ -101,6 +111,8 @@ def train(
         minutes, steps: the length of the run; `preset.training.minutes` if neither is given.
         resume: go on where the run in `folder` stopped; `minutes` are then added to those spent,
             `steps` are the new total.
+        weights: begin from those of this checkpoint (a name or a path), whose network `preset` must
+            have; `training.fine_tuning` makes a preset of it that is right for that.
         device: `auto`, `cpu`, `cuda` or `mps`; `devices` of them, by DDP if more than one.
         precision: as Lightning names it, `32-true` or `bf16-mixed`; `auto` is the latter where the
             processor computes in it. A resumed run goes on in its own.
@@ -135,6 +147,8 @@ def train(
     pl.seed_everything(seed, workers=False, verbose=False)
     plan = Plan(total_steps=1)
     module = TrainingModule(preset, plan)
+    if weights is not None and not state:
+        module.begin_from(load(find(weights)))
     pace = _pace(module, windows, device, precision)
     if state:
         module.restore(tensors)
@@ -170,6 +184,10 @@ def train(
         on_plan(announcement)
 
     origin = provenance(windows, source_name or Path(source).name, precision)
+    if weights is not None:
+        origin["from"] = {"name": name_of(find(weights)), "hash": hash_of(find(weights))}
+    if state and "from" in state["provenance"]:
+        origin["from"] = state["provenance"]["from"]
     if state and state["provenance"]["songs"] != origin["songs"]:
         before, now = state["provenance"]["songs"], origin["songs"]
         say(f"the songs have changed since this run began: {before:,} then, {now:,} now")
