@@ -33,13 +33,46 @@ from musicvae.training.module import TrainingModule
 from musicvae.training.plan import Plan
 from musicvae.training.run import _precision, _quiet
 
+_WINDOW = ["model.slices=window", "model.latent=128"]
+_FLAT = ["model.decoder=flat", *_WINDOW]
+_LIST = ["model.decoder=list", "model.hidden=128"]
+_WARM = "training.beta_warmup_steps=200"
+_FREE = ["training.kl_control=free_bits", "training.free_bits=58", "training.beta=0.5", _WARM]
 GROUPS: dict[str, dict[str, list[str]]] = {
-    "default": {"default": []},
+    "default": {"as it is": []},
+    "encoder": {
+        "linear encoder": [],
+        "recurrent encoder": ["model.encoder=recurrent", "model.blocks=1"],
+    },
+    "decoder": {
+        "decoder cells": ["model.decoder=cells"],
+        "decoder list": _LIST,
+        "decoder flat": _FLAT,
+        "decoder roll": ["model.decoder=roll"],
+    },
+    "slices": {
+        "a latent of 64 a bar": [],
+        "16 a quarter": ["model.slices=quarter", "model.latent=16"],
+        "one of 128": _WINDOW,
+    },
+    "kl": {
+        "KL steered": [],
+        "beta .2, warm-up 200": ["training.kl_control=beta", "training.beta=0.2", _WARM],
+        "58 free bits, beta .5, warm-up 200": _FREE,
+    },
+    "hidden": {
+        "list": _LIST,
+        "list, deaf to .2": [*_LIST, "training.hearing_dropout=0.2"],
+        "flat": _FLAT,
+        "flat, scheduled sampling .3": [*_FLAT, "training.scheduled_sampling=0.3"],
+        "encoder deaf to .1": ["training.corruption=dropped", "training.corruption_amount=0.1"],
+    },
     "latent": {f"latent {n}": [f"model.latent={n}"] for n in (16, 32, 64, 128)},
-    "width": {f"width {n}": [f"model.width={n}"] for n in (128, 192, 256, 384)},
+    "width": {f"width {n}": [f"model.width={n}"] for n in (96, 128, 192, 256, 384)},
     "blocks": {f"blocks {n}": [f"model.blocks={n}"] for n in (1, 2, 3, 4)},
     "kernel": {f"kernel {n}": [f"model.kernel={n}"] for n in (3, 5)},
-    "dropout": {f"dropout {n}": [f"model.dropout={n}"] for n in (0.0, 0.1, 0.2)},
+    "attention": {f"attention, heads {n}": [f"model.attention={n}"] for n in (0, 4)},
+    "dropout": {f"dropout {n}": [f"model.dropout={n}"] for n in (0.0, 0.1)},
     "rate": {f"rate {n}": [f"training.learning_rate={n}"] for n in (2e-3, 4e-3, 8e-3)},
     "batch": {f"batch {n}": [f"training.batch={n}"] for n in (64, 128, 256)},
     "decay": {f"decay {n}": [f"training.weight_decay={n}"] for n in (0.0, 0.01, 0.1)},

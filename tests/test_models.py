@@ -286,7 +286,12 @@ def test_chords_and_drums_are_learned_by_heart_too(decoder: str) -> None:
 
 @pytest.mark.parametrize(
     "variant",
-    [("cells",), ("list",), ("flat",), ("cells", "bar", "model.encoder=recurrent")],
+    [
+        ("cells",),
+        ("list",),
+        ("flat", "bar", "model.hidden=64"),
+        ("cells", "bar", "model.encoder=recurrent"),
+    ],
     ids=" ".join,
 )
 def test_velocity_and_microtiming_are_learned_by_heart(variant: tuple[str, ...]) -> None:
