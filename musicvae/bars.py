@@ -30,7 +30,7 @@ from musicvae.grid import (
     tick_of,
     with_cells,
 )
-from musicvae.song import Ints, Key, Meter, Part, Song, Tempo, resolve_overlaps
+from musicvae.song import Ints, Key, Meter, Part, Song, Tempo, resolve_overlaps, with_tables
 
 TIMING_PER_QUARTER = 960
 """The unit of `Notes.timing`: half a millisecond at 120 quarters a minute."""
@@ -191,18 +191,13 @@ class Bars:
         onset = np.clip(onset, 0, max(end - 1, 0))
         stop = np.minimum(tick_of(grid, start + notes.duration), end)
         length = np.maximum(stop - onset, 1)
-        parts = []
-        for index, part in enumerate(self.frame.parts):
-            mine = np.flatnonzero(notes.part == index)
-            if late.any():  # a note may begin before the one ahead of it ends
-                mine = mine[np.lexsort((notes.pitch[mine], onset[mine]))]
-                keep, length[mine], _ = resolve_overlaps(
-                    onset[mine], length[mine], notes.pitch[mine]
-                )
-                mine = mine[keep]
-            columns = (onset, length, notes.pitch, notes.velocity)
-            parts.append(part.with_notes(*(column[mine] for column in columns)))
-        return replace(self.frame, parts=tuple(parts))
+        part, pitch, velocity = notes.part, notes.pitch, notes.velocity
+        if late.any():  # a note may begin before the one ahead of it ends
+            keep, length, _ = resolve_overlaps(onset, length, part * 128 + pitch)
+            columns = (part, onset, length, pitch, velocity)
+            part, onset, length, pitch, velocity = (column[keep] for column in columns)
+        parts = with_tables(self.frame.parts, part, onset, length, pitch, velocity)
+        return replace(self.frame, parts=parts)
 
     def at(self, steps_per_quarter: int) -> Bars:
         """The same bars on another grid. To a multiple of this grid and back loses nothing."""

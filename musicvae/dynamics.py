@@ -18,8 +18,11 @@ from musicvae.song import Ints
 _PHRASE_BARS = 4
 
 
-def accents(grid: Grid, notes: Notes) -> Ints:
-    """How much louder than its surroundings each note is, in MIDI velocity. `(M,)`"""
+def accents(grid: Grid, notes: Notes, song: Ints | None = None) -> Ints:
+    """How much louder than its surroundings each note is, in MIDI velocity. `(M,)`
+
+    Notes of several songs over the same bars may come together: `song` `(M,)` tells them apart.
+    """
     quarter = Fraction(grid.steps_per_quarter)
     step, bar = notes.step, notes.bar
     numerator, denominator = grid.numerator[bar], grid.denominator[bar]
@@ -30,7 +33,7 @@ def accents(grid: Grid, notes: Notes) -> Ints:
     strength = np.where(step == 0, 9, np.where(middle & on_beat, 5, np.where(on_beat, 2, -5)))
     phrase = (bar % _PHRASE_BARS + step / np.maximum(grid.steps[bar], 1)) / _PHRASE_BARS
     swell = np.round(6 * np.sin(np.pi * phrase)) - 3
-    return (strength + swell + 3 * _is_top(notes)).astype(np.int64)
+    return (strength + swell + 3 * _is_top(notes, song)).astype(np.int64)
 
 
 def bar_levels(n_bars: int, n_parts: int, notes: Notes) -> NDArray[np.float64]:
@@ -43,18 +46,20 @@ def bar_levels(n_bars: int, n_parts: int, notes: Notes) -> NDArray[np.float64]:
     return np.where(count > 0, total / np.maximum(count, 1), overall)
 
 
-def played(grid: Grid, notes: Notes, levels: NDArray[np.float64]) -> Ints:
-    """Velocities around the level of each bar and part, with accents. `(M,)`, 1..127."""
+def played(grid: Grid, notes: Notes, levels: NDArray[np.float64], song: Ints | None = None) -> Ints:
+    """Velocities around the level of each bar and part `(N, parts)`, with `accents`. `(M,)`"""
     if not len(notes):
         return notes.velocity
-    accent = accents(grid, notes)
+    accent = accents(grid, notes, song)
     level = levels[np.minimum(notes.bar, len(levels) - 1), notes.part]
     return np.clip(np.round(level + accent), 1, 127).astype(np.int64)
 
 
-def _is_top(notes: Notes) -> NDArray[np.bool_]:
+def _is_top(notes: Notes, song: Ints | None) -> NDArray[np.bool_]:
     """Whether a note is the highest of those that start with it."""
     place = notes.bar * 4096 + notes.step
+    if song is not None:
+        place = place + song * (1 + int(place.max(initial=0)))
     order = np.lexsort((notes.pitch, place))
     highest = np.append(np.diff(place[order]) != 0, True)[: len(order)]
     top = np.zeros(len(notes), bool)

@@ -6,7 +6,8 @@ What the user does not ask for is drawn from what was usual in the songs a model
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -14,26 +15,55 @@ import numpy as np
 from musicvae.bars import Bars
 from musicvae.config import Preset
 from musicvae.errors import ConfigError
-from musicvae.song import Key, Part
+from musicvae.grid import STORED_STEPS_PER_QUARTER
+from musicvae.song import Ints, Key, Part, Song, Tempo, trusted
 
 TICKS_PER_QUARTER = 480
 
 
-def blank_bars(preset: Preset, n_bars: int, meter: tuple[int, int], qpm: float, tonic: int) -> Bars:
-    """`n_bars` empty bars for the preset's parts, in one meter, tempo and key."""
+def blank_bars(preset: Preset, n_bars: int, meter: tuple[int, int]) -> Bars:
+    """`n_bars` empty bars for the preset's parts, in one meter, at its usual tempo."""
     numerator, denominator = meter
     length = 4 * TICKS_PER_QUARTER * numerator // denominator
-    fifths = (tonic * 7 + 6) % 12 - 6
     return Bars.blank(
         tuple(Part.empty(p.name, p.program, p.kind == "drums") for p in preset.parts),
         numerator=np.full(n_bars, numerator),
         denominator=np.full(n_bars, denominator),
         length_ticks=np.full(n_bars, length),
-        qpm=np.full(n_bars, qpm),
+        qpm=np.full(n_bars, preset.default_qpm),
         ticks_per_quarter=TICKS_PER_QUARTER,
         steps_per_quarter=preset.grid.steps_per_quarter,
-        key=Key(ticks=np.array([0]), fifths=np.array([fifths]), minor=np.array([0])),
     )
+
+
+def songs_of(bars: Bars, qpm: Sequence[float], keys: Ints) -> list[Song]:
+    """Songs over the same bars, each in a tempo and a key of its own, made all at once.
+
+    The parts of `bars.notes` are those of the first song, then those of the second, and so on:
+    as many as `bars.frame` has, for each of `qpm` and `keys` (semitones above C).
+    """
+    frame, R = bars.frame, len(bars.frame.parts)
+    all_parts = trusted(Song, **{**vars(frame), "parts": frame.parts * len(keys)})
+    whole = replace(bars, frame=all_parts).at(STORED_STEPS_PER_QUARTER).to_song()
+    tempos = {pace: Tempo.constant(pace) for pace in set(qpm)}
+    signatures = {tonic: _signature(tonic) for tonic in set(keys.tolist())}
+    return [
+        trusted(
+            Song,
+            **{
+                **vars(frame),
+                "parts": whole.parts[i * R : (i + 1) * R],
+                "tempo": tempos[pace],
+                "key": signatures[tonic],
+            },
+        )
+        for i, (pace, tonic) in enumerate(zip(qpm, keys.tolist(), strict=True))
+    ]
+
+
+def _signature(tonic: int) -> Key:
+    fifths = (tonic * 7 + 6) % 12 - 6
+    return Key(ticks=np.array([0]), fifths=np.array([fifths]), minor=np.array([0]))
 
 
 def chosen_meter(
@@ -52,20 +82,27 @@ def chosen_meter(
     return numerator, denominator
 
 
-def chosen_key(provenance: Mapping[str, Any], key: int | None, rng: np.random.Generator) -> int:
-    """The key asked for in semitones above C, -6..5, else one drawn from the training songs'."""
+def chosen_keys(
+    provenance: Mapping[str, Any], key: int | None, n: int, rng: np.random.Generator
+) -> Ints:
+    """The key asked for in semitones above C, -6..5, else drawn from the training songs'. `(n,)`"""
     if key is not None:
-        return key
+        return np.full(n, key)
     usual: dict[str, int] = provenance.get("keys", {"0": 1})
     counts = np.array(list(usual.values()), float)
-    return int(rng.choice([int(k) for k in usual], p=counts / counts.sum()))
+    return rng.choice([int(k) for k in usual], n, p=counts / counts.sum())
 
 
-def chosen_tempo(
-    preset: Preset, provenance: Mapping[str, Any], qpm: float | None, rng: np.random.Generator
-) -> float:
-    """The tempo asked for in quarters a minute, else one from the middle half of the usual."""
+def chosen_tempos(
+    preset: Preset,
+    provenance: Mapping[str, Any],
+    qpm: float | None,
+    n: int,
+    rng: np.random.Generator,
+) -> list[float]:
+    """The tempo asked for in quarters a minute, else from the middle half of the usual. `(n,)`"""
     if qpm is not None:
-        return qpm
+        return [qpm] * n
     low, _, high = provenance.get("qpm", [preset.default_qpm] * 3)
-    return float(round(rng.uniform(low, high)))
+    drawn: list[float] = np.round(rng.uniform(low, high, n)).tolist()
+    return drawn

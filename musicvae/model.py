@@ -18,7 +18,7 @@ from musicvae.dataset import Batch
 from musicvae.dataset.windows import Source, WindowCutter, fitting, sources_of
 from musicvae.dynamics import bar_levels, played
 from musicvae.errors import CheckpointError, ConfigError, DataError
-from musicvae.frames import blank_bars, chosen_key, chosen_meter, chosen_tempo
+from musicvae.frames import blank_bars, chosen_keys, chosen_meter, chosen_tempos, songs_of
 from musicvae.grid import STORED_STEPS_PER_QUARTER
 from musicvae.latent import Encoding, Latents, between
 from musicvae.models import VAE, PathPrior, pick_device
@@ -121,11 +121,12 @@ class MusicVAE:
             Source(bars=bars, group=Group(notes=none, owner=owner), key=encoding.key, active=active)
             for owner, active in zip(encoding.owners, encoding.active, strict=True)
         ]
-        found = self._notes(sources, path, temperature, seed)
-        groups = [
-            replace(source.group, notes=notes) for source, notes in zip(sources, found, strict=True)
-        ]
-        made = settled(bars.grid, out_of_slots(tuple(groups), none))
+        if sources:
+            found = self._notes(sources, path, temperature, seed)
+            whole = Group(notes=found, owner=np.concatenate(encoding.owners))
+            made = settled(bars.grid, out_of_slots((whole,), none))
+        else:
+            made = none
         made = self._played(bars, made, encoding.levels)
         song = replace(bars, notes=made).at(STORED_STEPS_PER_QUARTER).to_song()
         song = put_back(song, encoding.untouched)
@@ -168,25 +169,21 @@ class MusicVAE:
             raise ConfigError("sample needs at least one song of at least one bar")
         rng, preset = np.random.default_rng(seed), self.preset
         chosen = chosen_meter(preset, self.provenance, meter)
-        every_slot = np.arange(len(preset.parts))
-        everywhere = np.ones((bars, len(preset.parts)), bool)
-        sources = []
-        for _ in range(n):
-            tonic = chosen_key(self.provenance, key, rng)
-            pace = chosen_tempo(preset, self.provenance, qpm, rng)
-            frame = blank_bars(preset, bars, chosen, pace, tonic)
-            group = Group(notes=Notes.concatenate([]), owner=every_slot)
-            sources.append(Source(bars=frame, group=group, key=tonic, active=everywhere))
+        keys = chosen_keys(self.provenance, key, n, rng)
+        paces = chosen_tempos(preset, self.provenance, qpm, n, rng)
+        blank, R = blank_bars(preset, bars, chosen), len(preset.parts)
+        group = Group(notes=Notes.concatenate([]), owner=np.arange(R))
+        everywhere = np.ones((bars, R), bool)
+        sources = [
+            Source(bars=blank, group=group, key=key, active=everywhere) for key in keys.tolist()
+        ]
         n_windows = -(-bars // preset.grid.bars)
-        keys = np.array([source.key for source in sources])
         z = self.paths(keys, np.full(n_windows, preset.meter_id(*chosen)), temperature, rng)
         settle = self.settle if settle is None else settle
-        songs = []
-        levels = np.full((bars, len(preset.parts)), _SAMPLED_LEVEL)
-        for source, notes in zip(sources, self._notes(sources, z, settle=settle), strict=True):
-            loud = self._played(source.bars, notes, levels)
-            songs.append(replace(source.bars, notes=loud).at(STORED_STEPS_PER_QUARTER).to_song())
-        return songs
+        notes = self._notes(sources, z, settle=settle)
+        levels = np.full((bars, n * R), _SAMPLED_LEVEL)
+        loud = self._played(blank, notes, levels, notes.part // R)
+        return songs_of(replace(blank, notes=loud), paces, keys)
 
     @property
     def settle(self) -> int:
@@ -251,23 +248,34 @@ class MusicVAE:
         temperature: float = 0.0,
         seed: int = 0,
         settle: int = 0,
-    ) -> list[Notes]:
-        """Notes of each source, by slot, from its path: `z` is `(sources, W, Z)`."""
-        if not sources:
-            return []
-        preset, bars = self.preset, [source.bars for source in sources]
-        bounds = [window_bounds(len(b), preset.grid.bars, preset.grid.bars) for b in bars]
-        fits = [fitting(b.grid, *bound, preset) for b, bound in zip(bars, bounds, strict=True)]
+    ) -> Notes:
+        """Notes of sources over the same bars, each in its own key, from paths `(sources, W, Z)`.
+
+        `part` counts the slots of the first source, then those of the second, and so on.
+        """
+        preset, bars, S = self.preset, sources[0].bars, len(sources)
+        first, stop = window_bounds(len(bars), preset.grid.bars, preset.grid.bars)
+        fits = np.flatnonzero(fitting(bars.grid, first, stop, preset))
+        source, nth = np.repeat(np.arange(S), len(fits)), np.tile(fits, S)
         cutter = WindowCutter(sources, preset)
-        which = np.repeat(np.arange(len(sources)), [int(f.sum()) for f in fits])
-        nth = np.concatenate([np.flatnonzero(f) for f in fits])
-        rows = self.decoded(
-            cutter, which, nth * preset.grid.bars, z[which, nth], temperature, seed, settle
+        rows = self.decoded(cutter, source, first[nth], z[source, nth], temperature, seed, settle)
+        drums = np.array([part.kind == "drums" for part in preset.parts])
+        low, high = (np.array([getattr(p, b) for p in preset.parts]) for b in ("low", "high"))
+        window, bar, position, slot, pitch, duration, velocity, timing = rows.T
+        pitch = np.clip(pitch + np.where(drums[slot], 0, cutter.key[source[window]]), 0, 127)
+        found = WindowNotes(
+            window=nth[window],
+            bar=bar,
+            position=position,
+            part=source[window] * len(preset.parts) + slot,
+            pitch=pitch,
+            duration=duration,
+            velocity=velocity,
+            timing=timing,
         )
-        return [
-            self._joined(source, rows[which[rows[:, 0]] == s], nth, *bounds[s])
-            for s, source in enumerate(sources)
-        ]
+        found = found.take((pitch >= low[slot]) & (pitch <= high[slot]))
+        notes, _ = join(found, bars.grid, first, stop)
+        return one_at_a_time(bars.grid, notes, preset.parts * S)
 
     @torch.no_grad()
     def decoded(
@@ -293,30 +301,13 @@ class MusicVAE:
             pieces.append(rows + np.eye(1, 8, dtype=np.int64) * i)
         return np.concatenate(pieces)
 
-    def _joined(self, source: Source, rows: Ints, nth: Ints, first: Ints, stop: Ints) -> Notes:
-        """One source's decoded rows as notes over its whole length, in its own key."""
-        drums = np.array([part.kind == "drums" for part in self.preset.parts])
-        window, bar, position, slot, pitch, duration, velocity, timing = rows.T
-        found = WindowNotes.sorted(
-            window=nth[window],
-            bar=bar,
-            position=position,
-            part=slot,
-            pitch=np.clip(pitch + np.where(drums[slot], 0, source.key), 0, 127),
-            duration=duration,
-            velocity=velocity,
-            timing=timing,
-        )
-        low, high = (np.array([getattr(p, b) for p in self.preset.parts]) for b in ("low", "high"))
-        found = found.take((found.pitch >= low[found.part]) & (found.pitch <= high[found.part]))
-        notes, _ = join(found, source.bars.grid, first, stop)
-        return one_at_a_time(source.bars.grid, notes, self.preset.parts)
-
-    def _played(self, bars: Bars, notes: Notes, levels: NDArray[np.float64]) -> Notes:
+    def _played(
+        self, bars: Bars, notes: Notes, levels: NDArray[np.float64], song: Ints | None = None
+    ) -> Notes:
         """Notes with velocities: the model's own, or by rule around levels `(N, parts)`."""
         if self.preset.model.velocity:
             return notes
-        return replace(notes, velocity=played(bars.grid, notes, levels))
+        return replace(notes, velocity=played(bars.grid, notes, levels, song))
 
     def _on_device(self, batch: Batch) -> Batch:
         return Batch(*(tensor.to(self.device) for tensor in batch))

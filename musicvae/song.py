@@ -7,7 +7,7 @@ throughout; `ticks_per_quarter` says how long a tick is, and `Tempo` how fast th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,9 +20,20 @@ from musicvae.maps import NO_INTS, Arrays, Ints, Key, Meter, Tempo, from_zero, f
 if TYPE_CHECKING:
     import pretty_midi
 
-__all__ = ["Ints", "Key", "Meter", "Part", "Song", "Tempo", "resolve_overlaps", "trusted"]
+__all__ = [
+    "Ints",
+    "Key",
+    "Meter",
+    "Part",
+    "Song",
+    "Tempo",
+    "resolve_overlaps",
+    "trusted",
+    "with_tables",
+]
 
 MAX_TICKS_PER_QUARTER = 0x7FFF  # what a MIDI file can say
+_COLUMNS = ("onset_ticks", "duration_ticks", "pitch", "velocity")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -42,19 +53,14 @@ class Part(Arrays):
     velocity: Ints
 
     def __post_init__(self) -> None:
-        fields = ("onset_ticks", "duration_ticks", "pitch", "velocity")
-        columns = [np.asarray(getattr(self, f), dtype=np.int64).reshape(-1) for f in fields]
+        columns = [np.asarray(getattr(self, f), dtype=np.int64).reshape(-1) for f in _COLUMNS]
         if len({len(column) for column in columns}) != 1:
             raise ValueError("onset_ticks, duration_ticks, pitch and velocity differ in length")
         onset, duration, pitch, _ = columns
-        if len(onset) and (onset.min() < 0 or duration.min() < 1):
-            raise ValueError("onsets must be >= 0 and durations >= 1 tick")
-        if len(pitch) and (pitch.min() < 0 or pitch.max() > 127):
-            raise ValueError("pitches must be within 0..127")
-        order = np.lexsort((duration, pitch, onset))
-        for field, column in zip(fields, columns, strict=True):
-            object.__setattr__(self, field, frozen(column[order]))
-        object.__setattr__(self, "velocity", frozen(np.clip(self.velocity, 1, 127)))
+        for field, column in zip(
+            _COLUMNS, _ordered((duration, pitch, onset), columns), strict=True
+        ):
+            object.__setattr__(self, field, column)
 
     def __len__(self) -> int:
         return len(self.pitch)
@@ -97,8 +103,7 @@ class Part(Arrays):
 
     def take(self, which: NDArray[Any]) -> Part:
         """The part with these of its notes only."""
-        names = ("onset_ticks", "duration_ticks", "pitch", "velocity")
-        return self.with_notes(*(getattr(self, name)[which] for name in names))
+        return self.with_notes(*(getattr(self, name)[which] for name in _COLUMNS))
 
     def with_others(self, other: Part) -> Part:
         """The part with the notes of another one added, which win where both sound one pitch."""
@@ -112,9 +117,8 @@ class Part(Arrays):
             free[mine] = (at < 0) | (self.onset_ticks[mine] >= until)
         if not free.all():
             return self.take(free).with_others(other)
-        names = ("onset_ticks", "duration_ticks", "pitch", "velocity")
         onset, duration, pitches, velocity = (
-            np.concatenate([getattr(self, name), getattr(other, name)]) for name in names
+            np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS
         )
         keep, duration, _ = resolve_overlaps(onset, duration, pitches)
         return self.with_notes(onset[keep], duration[keep], pitches[keep], velocity[keep])
@@ -210,6 +214,38 @@ class Song(Arrays):
         from musicvae.rolls import to_roll
 
         return to_roll(Bars.from_song(self).at(steps_per_quarter))
+
+
+def _ordered(keys: tuple[Ints, ...], columns: Sequence[Ints]) -> list[Ints]:
+    """The columns of notes in the order of `keys`, the last one first; checked and frozen."""
+    onset, duration, pitch, velocity = columns
+    if len(onset) and (onset.min() < 0 or duration.min() < 1):
+        raise ValueError("onsets must be >= 0 and durations >= 1 tick")
+    if len(pitch) and (pitch.min() < 0 or pitch.max() > 127):
+        raise ValueError("pitches must be within 0..127")
+    order = np.lexsort(keys)
+    columns = (onset, duration, pitch, np.clip(velocity, 1, 127))
+    return [frozen(column[order]) for column in columns]
+
+
+def with_tables(parts: Sequence[Part], index: Ints, *columns: Ints) -> tuple[Part, ...]:
+    """Parts with the notes of one table, all made at once: note `i` is of part `index[i]`.
+
+    `columns` are onsets, durations, pitches and velocities, as in `Part`.
+    """
+    onset, duration, pitch, _ = columns
+    whole = _ordered((duration, pitch, onset, index), columns)
+    stop = np.cumsum(np.bincount(index, minlength=len(parts))).tolist()
+    return tuple(
+        trusted(
+            Part,
+            name=part.name,
+            program=part.program,
+            is_drum=part.is_drum,
+            **{name: column[a:b] for name, column in zip(_COLUMNS, whole, strict=True)},
+        )
+        for part, a, b in zip(parts, [0, *stop], stop, strict=False)
+    )
 
 
 def resolve_overlaps(

@@ -120,11 +120,12 @@ class WindowCutter:
         self._grid = Grid(
             steps_per_quarter=preset.grid.steps_per_quarter,
             ticks_per_quarter=1,
-            **{name: _flat([getattr(grid, name) for grid in grids]) for name in names},
+            **{name: _end_to_end(grids, name) for name in names},
         )
         notes = [
             replace(source.group.notes, bar=source.group.notes.bar + offset)
             for source, offset in zip(sources, self.offsets[:-1], strict=True)
+            if len(source.group.notes)
         ]
         self._cutter = Cutter(self._grid, Notes.concatenate(notes))
         none = np.zeros((0, len(preset.parts)), bool)
@@ -285,6 +286,13 @@ class Windows(Dataset[Batch]):
         """Songs, bars, windows and notes of this split, for people to read."""
         notes = sum(len(source.group.notes) for source in self.sources)
         return Counter(songs=len(self.songs), bars=self.n_bars, windows=len(self), notes=notes)
+
+
+def _end_to_end(grids: Sequence[Grid], name: str) -> Ints:
+    """A column of many grids; new songs have one and the same."""
+    if grids and all(grid is grids[0] for grid in grids):
+        return np.tile(getattr(grids[0], name), len(grids))
+    return _flat([getattr(grid, name) for grid in grids])
 
 
 def _flat(arrays: Sequence[NDArray[np.int64]]) -> Ints:

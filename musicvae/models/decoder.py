@@ -27,8 +27,9 @@ from musicvae.models.layers import (
     Trunk,
 )
 
-_TOUCH_WIDTH = (2.0, 1.5)  # of velocity and microtiming around what is decoded, in spreads
-_NEVER = -1e4  # log-odds of what cannot be
+_RARE = -4.0  # log-odds that a pitch is in a chord, to begin with
+_TOUCH_WIDTH = (1.5, 1.5)  # of velocity and microtiming around what is decoded, in spreads
+NEVER = -1e4  # log-odds of what cannot be
 
 
 class NoteLoss(NamedTuple):
@@ -73,6 +74,8 @@ class CellDecoder(Trunk):
         self.single: Tensor
         single = torch.tensor([part.kind == "voice" for part in preset.parts])
         self.register_buffer("single", single, persistent=False)
+        with torch.no_grad():  # few of all pitches start at once
+            self.pitch_bias[~single] = _RARE
         self.all_single = bool(single.all())
 
     def features(self, x: Tensor, batch: Batch, packing: Packing) -> tuple[Tensor, Tensor]:
@@ -86,7 +89,7 @@ class CellDecoder(Trunk):
         able = torch.cat([batch.present[:, :1], self.able(batch, packing)], 1)
         onset = self.onset(x).reshape(B, rows, lay.parts)
         onset = torch.cat([self.carry_onset(x[:, 0])[:, None], onset], 1)
-        onset = onset.masked_fill(~able, _NEVER)
+        onset = onset.masked_fill(~able, NEVER)
         return onset, torch.cat([carried, cell], 1)
 
     def _row(self, at: Places, packing: Packing) -> Tensor:
@@ -155,8 +158,13 @@ class CellDecoder(Trunk):
         """Notes as rows `(M, 8)`; see `VAE.decode`."""
         packing = Packing.of(frame, self.layout)
         onset, feature = self.features(self.states(z, frame, packing), frame, packing)
-        chosen, duration = self.choose(onset, feature, slice(None), temperature, generator)
-        return self._rows(chosen, duration, feature, packing)
+        starts = draw_bernoulli(onset.float().cpu(), temperature, generator)
+        window, row, part = starts.nonzero(as_tuple=True)
+        of_cell = feature[window, row, part]  # most cells are silent: only these are looked at
+        chosen, duration = self.sounds(of_cell, part, temperature, generator)
+        cell, pitch = chosen.nonzero(as_tuple=True)
+        at = (window[cell], row[cell], part[cell], pitch)
+        return self._told(*at, duration[cell], of_cell[cell], packing)
 
     def choose(
         self,
@@ -169,8 +177,19 @@ class CellDecoder(Trunk):
         """From log-odds `(...)` and features `(..., rank)` of cells of `parts`: which pitches start
         there `(..., P)`, and for how long `(...)`. On the CPU.
         """
-        logits = (self.pitch(feature) + self.pitch_bias[parts]).float().cpu()
         starts = draw_bernoulli(onset.float().cpu(), temperature, generator)
+        chosen, duration = self.sounds(feature, parts, temperature, generator)
+        return chosen & starts[..., None], duration
+
+    def sounds(
+        self,
+        feature: Tensor,
+        parts: int | slice | Tensor,
+        temperature: float,
+        generator: torch.Generator,
+    ) -> tuple[Tensor, Tensor]:
+        """`choose` where it is known that something starts."""
+        logits = (self.pitch(feature) + self.pitch_bias[parts]).float().cpu()
         chosen = F.one_hot(draw(logits, temperature, generator), self.layout.pitches).bool()
         if not self.all_single:
             single = self.single[parts].cpu()
@@ -178,13 +197,26 @@ class CellDecoder(Trunk):
             likeliest = chosen & ~any_of.any(-1, keepdim=True)
             chosen = torch.where(single[..., None], chosen, any_of | likeliest)
         duration = 1 + draw(self.duration(feature).float().cpu(), temperature, generator)
-        return chosen & starts[..., None], duration
+        return chosen, duration
 
     def _rows(self, chosen: Tensor, duration: Tensor, feature: Tensor, packing: Packing) -> Tensor:
         """Notes as rows from chosen cells `(B, 1 + L*steps, R)` and their features."""
-        lay = self.layout
         window, row, part, pitch = chosen.nonzero(as_tuple=True)
-        length = duration[window, row, part]
+        at = (window, row, part, pitch)
+        return self._told(*at, duration[at[:3]], feature[at[:3]], packing)
+
+    def _told(
+        self,
+        window: Tensor,
+        row: Tensor,
+        part: Tensor,
+        pitch: Tensor,
+        length: Tensor,
+        feature: Tensor,
+        packing: Packing,
+    ) -> Tensor:
+        """Notes as rows from where they stand `(M,)` and their cells' features `(M, rank)`."""
+        lay = self.layout
         packed = (row - 1).clamp(min=0)
         quarter = packing.index.cpu()[window, packed // lay.steps]
         bar = torch.where(row == 0, 0, quarter // lay.quarters)
@@ -192,8 +224,8 @@ class CellDecoder(Trunk):
         position = torch.where(row == 0, 0, 1 + step)
         velocity = timing = torch.zeros_like(bar)
         if self.touched:
-            of_note = feature[window, row, part].float()
-            touch = self.touches(of_note, (part * lay.pitches + pitch).to(feature.device)).cpu()
+            line = (part * lay.pitches + pitch).to(feature.device)
+            touch = self.touches(feature.float(), line).cpu()
             played = touch * torch.tensor([VELOCITY_SPREAD, TIMING_SPREAD])
             loud, late = played.round().long().unbind(-1)
             velocity = (loud + int(VELOCITY_MEAN)).clamp(1, 127) if self.told[0] else velocity
