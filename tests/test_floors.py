@@ -15,7 +15,7 @@ import musicvae
 ROOT = Path(musicvae.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("files", "song", "maps", "config", "options"),
+    ("files", "song", "maps", "config", "strict", "options"),
     ("grid", "bars", "keys", "alignment", "roles", "merging", "drums"),
     ("formats", "rolls", "windows", "parts", "tables"),
     ("corpora", "corruptions", "attributes", "metrics", "dynamics", "fit", "statistics"),
@@ -25,13 +25,14 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("model",),
     ("evaluate", "plots"),
     ("report",),
-    ("cli",),
+    ("cli", "__main__"),
 )
 FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Rooms of one floor that may know each other, and why.
 NEIGHBOURS = {
     ("song", "maps"): "a song has a tempo, a meter and a key along its way",
+    ("config", "strict"): "presets are loaded strictly",
     ("bars", "grid"): "bars are notes on a grid",
     ("alignment", "grid"): "which bars a meter map states, the grid knows",
     ("tables", "windows"): "a position says whether a note is carried in",

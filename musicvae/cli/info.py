@@ -127,7 +127,7 @@ def _objective(training: TrainingConfig) -> str:
     words = training.objective
     if training.noise != "none":
         words += f", {training.noise} notes {training.corruption_amount:g}"
-    return words if training.deterministic else f"{words}, {training.kl_target_bits:g} bits"
+    return f"{words}, {training.asked_bits:g} bits" if training.asked_bits else words
 
 
 def _provenance_rows(provenance: dict[str, Any]) -> list[tuple[str, str]]:

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 
 from musicvae.dataset import Windows
+from musicvae.dataset.windows import fitting
 from musicvae.evaluate.sets import Sets
 from musicvae.statistics.classifier import told_apart
 from musicvae.statistics.features import Floats, features
 from musicvae.statistics.neighbours import Library
 from musicvae.statistics.oddities import empty, stuck
 from musicvae.statistics.overlap import distances_alike, histogram_kl, overlapping_area
-from musicvae.tables import VELOCITY, Table
+from musicvae.tables import VELOCITY, WINDOW, Table
 from musicvae.training.tables import table_of
+from musicvae.windows import window_bounds
 
-COPY_F1 = 0.95
-"""From this similarity to a training window on, a window counts as copied."""
+COPY_F1, COPY_NOTES = 0.95, 4
+"""From this similarity to a training window on, and this many notes, a window is a copy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -109,16 +111,31 @@ def _oddities(
         shares = {"empty": float(empty(table).mean()), "stuck": float(stuck(table).mean())}
         if name != "train":  # which is in the library
             f1 = library.nearest(table).f1
+            long = np.bincount(table.rows[table.onsets, WINDOW], minlength=len(table)) >= COPY_NOTES
             shares |= {
-                "copied": float((f1 >= COPY_F1).mean()),
-                "identical": float((f1 == 1).mean()),
+                "copied": float(((f1 >= COPY_F1) & long).mean()),
+                "identical": float(((f1 == 1) & long).mean()),
                 "nearest": float(f1.mean()),
             }
         found[name] = shares
-    # Windows without a note are not among those that are given back.
-    silent = held_out.left_out["without a note"]
-    found["test"]["empty"] = silent / max(len(held_out) + silent, 1)
+    found["test"]["empty"] = _silent(held_out)
     return found
+
+
+def _silent(windows: Windows) -> float:
+    """The share of windows without an onset, which `Windows` leaves out, in the songs themselves.
+
+    Of a song that takes several passes only the first counts: others hold what is left over.
+    """
+    size = windows.preset.grid.bars
+    paths = [source.path for source in windows.sources]
+    first = np.array([s == 0 or path != paths[s - 1] for s, path in enumerate(paths)])
+    fits = [
+        int(fitting(s.bars.grid, *window_bounds(len(s.bars), size, size), windows.preset).sum())
+        for s in windows.sources
+    ]
+    every, there = np.array(fits), np.bincount(windows.source, minlength=len(paths))
+    return float(1 - there[first].sum() / max(every[first].sum(), 1))
 
 
 def _varies(*columns: Floats) -> bool:

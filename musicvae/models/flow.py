@@ -1,7 +1,8 @@
 """Floor 5: a learnt prior over paths of latents: a rectified flow over bars.
 
-The latent of a window is cut into one token a bar, and a small transformer over the bars of several
-windows learns the velocity that carries normal noise to latents of real songs in a straight line:
+The latent of a window is cut into one token a bar (it is one token if it has one slice for all its
+bars), and a small transformer over the bars of several windows learns the velocity that carries
+normal noise to latents of real songs in a straight line:
 `x(t) = (1 - t) noise + t z`, `v(x, t) = E[z - noise | x(t)]` (Lipman et al. 2023; Liu et al. 2023).
 It is told meter, place and key of every bar and which parts sound there. Bars may be known already,
 so that a long path is drawn piece by piece, each hearing the one before.
@@ -36,7 +37,7 @@ class FlowPrior(nn.Module):
 
     Args:
         latent: dimensions of a bar.
-        bars: bars of a window.
+        bars: bars of a window, or 1 if one slice of the latent describes all of them.
         meters, parts: sizes of the preset's vocabulary of meters, and of its slots.
         width, layers: of the transformer.
         context: bars that it sees at once, a whole number of windows.
@@ -85,16 +86,17 @@ class FlowPrior(nn.Module):
     @classmethod
     def of(cls, preset: Preset) -> FlowPrior:
         """A new one, as a preset says."""
-        size, config = preset.grid.bars, preset.prior
+        config = preset.prior
+        bars = 1 if preset.model.slices == "window" else preset.grid.bars
         slices = Layout.of(preset).quarters if preset.model.slices == "quarter" else 1
         return cls(
             latent=preset.model.latent * slices,
-            bars=size,
+            bars=bars,
             meters=len(preset.meters) + 1,
             parts=len(preset.parts),
             width=config.width,
             layers=config.layers,
-            context=max(_CONTEXT // size, 2) * size,
+            context=max(_CONTEXT // preset.grid.bars, 2) * bars,
             steps=config.solver_steps,
         )
 
@@ -127,6 +129,7 @@ class FlowPrior(nn.Module):
 
         `frame` is `(B, W)`, T the bars of its windows.
         """
+        frame = frame.parted(len(self.shift))
         size = frame.size
         bar = (frame.first[..., None] + torch.arange(size)).flatten(1)  # (B, T)
         left = (frame.bars.repeat_interleave(size, 1) - 1 - bar).clamp(0, _END - 1)
@@ -171,14 +174,15 @@ class FlowPrior(nn.Module):
 
         `z`, `noise`: `(B, W, Z)`, `t` `(B,)`, `known_windows` `(B, W)` bool, `frame` `(B, W)`.
         """
-        size = frame.size
+        size = len(self.shift)
         z, noise = self._bars(z), self._bars(noise, standard=True)
         known = known_windows.repeat_interleave(size, 1)[..., None]  # (B, T, 1)
         at = t[:, None, None]
         x = torch.where(known, z, (1 - at) * noise + at * z)
         told, seen = self.told_of(frame)
         off = (self(x, t, known, told, seen) - (z - noise)) * (at**2 + (1 - at) ** 2).sqrt()
-        drawn = frame.real.flatten(1).to(z.device) & ~known[..., 0]
+        real = frame.parted(size).real.flatten(1).to(z.device)
+        drawn = real & ~known[..., 0]
         return ((off**2).mean(-1) * drawn).sum() / drawn.sum().clamp(min=1)
 
     @torch.no_grad()
@@ -200,7 +204,7 @@ class FlowPrior(nn.Module):
 
     def _path(self, noise: Tensor, frame: PathFrame) -> Tensor:
         """Songs from their noise, piece by piece where they are longer than the context."""
-        size, W = frame.size, noise.shape[1]
+        size, W = len(self.shift), noise.shape[1]
         path = self._bars(noise, standard=True)  # (B, W * N, latent)
         at_once, done = self.context // size, 0
         while done < W:
@@ -214,7 +218,7 @@ class FlowPrior(nn.Module):
 
     def _solve(self, x: Tensor, known_windows: Tensor, frame: PathFrame) -> Tensor:
         """From noise to latents in equal steps of Euler."""
-        known = known_windows.repeat_interleave(frame.size, 1)[..., None].to(x.device)
+        known = known_windows.repeat_interleave(len(self.shift), 1)[..., None].to(x.device)
         told, seen = self.told_of(frame)
         steps = int(self.steps)
         for step in range(steps):

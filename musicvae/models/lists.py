@@ -25,6 +25,7 @@ class ListDecoder(CellDecoder):
         super().__init__(preset)
         lay, hidden = self.layout, preset.model.hidden
         cells = lay.steps * lay.parts
+        self.deaf = preset.training.hearing_dropout
         self.heard = nn.Embedding((cells + lay.parts) * lay.pitches, hidden)
         self.heard_duration = nn.Embedding(lay.longest + 1, hidden)
         self.held = nn.Embedding(lay.parts * lay.pitches, hidden)
@@ -72,6 +73,7 @@ class ListDecoder(CellDecoder):
     def _corrections(self, x: Tensor, batch: Batch, at: Places, packing: Packing) -> Tensor:
         """What hearing the notes before changes in each cell. `(B, L*steps, R, rank + 1)`"""
         lay, (B, L, _) = self.layout, x.shape
+        at = at.thinned(self.deaf) if self.training else at
         cells = lay.steps * lay.parts
         quarter, step = at.cell // lay.steps, at.cell % lay.steps
         line = at.part * lay.pitches + at.pitch

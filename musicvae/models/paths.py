@@ -57,6 +57,16 @@ class PathFrame:
         names = [f.name for f in fields(PathFrame)]
         return PathFrame(**{n: torch.cat([getattr(f, n) for f in frames]) for n in names})
 
+    def parted(self, size: int) -> PathFrame:
+        """The same windows as `size` bars each: as they are, or all their bars as one."""
+        if size == self.size:
+            return self
+        columns = {f.name: getattr(self, f.name) for f in fields(self)}
+        columns |= {name: columns[name][..., :1] for name in ("meter", "lead")}
+        columns["real"] = self.real.any(-1, keepdim=True)
+        columns["present"] = self.present.any(-2, keepdim=True)
+        return PathFrame(**columns)
+
     @property
     def size(self) -> int:
         """Bars of a window."""

@@ -13,14 +13,22 @@ from musicvae.config import Preset
 from musicvae.dataset import Batch
 from musicvae.models.decoder import CellDecoder, NoteLoss
 from musicvae.models.encoder import Encoder
+from musicvae.models.flat import FlatDecoder
 from musicvae.models.layers import Layout
 from musicvae.models.lists import ListDecoder
+from musicvae.models.recurrent import RecurrentEncoder
 from musicvae.models.roll_decoder import RollDecoder
 
 _DECODERS: dict[str, type[CellDecoder] | type[RollDecoder]] = {
     "cells": CellDecoder,
     "list": ListDecoder,
+    "flat": FlatDecoder,
     "roll": RollDecoder,
+}
+
+_ENCODERS: dict[str, type[Encoder] | type[RecurrentEncoder]] = {
+    "linear": Encoder,
+    "recurrent": RecurrentEncoder,
 }
 
 
@@ -48,7 +56,7 @@ class Posterior(NamedTuple):
 
 
 class VAE(nn.Module):
-    """A VAE on windows of bars. `Z = slices * latent`: a slice for each bar (or each quarter).
+    """A VAE on windows of bars. `Z = slices * latent`: a slice for each bar (or quarter, or one).
 
     Dimensions of bars that a window does not have are exactly 0 with sigma 1, at no cost.
     """
@@ -57,7 +65,7 @@ class VAE(nn.Module):
         super().__init__()
         self.preset = preset
         self.layout = Layout.of(preset)
-        self.encoder = Encoder(preset)
+        self.encoder = _ENCODERS[preset.model.encoder](preset)
         self.decoder = _DECODERS[preset.model.decoder](preset)
 
     @property

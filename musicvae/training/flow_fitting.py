@@ -82,7 +82,7 @@ def fit_flow(
     rng = np.random.default_rng((preset.training.seed, 2))
     flow = FlowPrior.of(preset).to(device).requires_grad_(False)
     standardise(flow, paths)
-    stretches = Stretches(paths, flow.context // preset.grid.bars)
+    stretches = Stretches(paths, flow.context // len(flow.shift))
     learning = copy.deepcopy(flow).requires_grad_(True)
     optimizer = torch.optim.AdamW(
         learning.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
@@ -110,7 +110,7 @@ def fit_flow(
 
 def standardise(flow: FlowPrior, paths: Paths) -> None:
     """Set the mean and the spread of latents of each bar of a window."""
-    real = paths.frame.real.numpy()[..., None]  # (M, N, 1)
+    real = paths.frame.parted(len(flow.shift)).real.numpy()[..., None]  # (M, N, 1)
     n = np.maximum(real.sum(0), 1)
     mu, sigma = (each.reshape(*real.shape[:2], -1) for each in (paths.mu, paths.sigma))
     mean = (mu * real).sum(0, dtype=np.float64) / n
