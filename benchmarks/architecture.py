@@ -191,7 +191,12 @@ def table(rows: dict[str, list[dict[str, float]]]) -> str:
 @click.option("--preset", "preset_name", default="melody-2bar", show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="A.B=C", help="For all variants.")
 @click.option("--bits", type=float, help="KL bits asked for; the preset's if not given.")
-@click.option("--seconds", default=60.0, show_default=True, help="Length of a training, in seconds of one thread.")
+@click.option(
+    "--seconds",
+    default=60.0,
+    show_default=True,
+    help="Length of a training, in seconds of one thread.",
+)
 @click.option("--group", "groups", multiple=True, type=click.Choice(sorted(GROUPS)))
 @click.option("--variant", "variants", multiple=True, metavar="'NAME: A.B=C ...'")
 @click.option("--seed", "seeds", multiple=True, type=int, default=(0,))
