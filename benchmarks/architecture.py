@@ -4,8 +4,9 @@
         --group width --group blocks [--seed 0 --seed 1] [--log runs.jsonl]
 
 Each run is a training as `musicvae train` does it, by the same module, batches, schedule and
-steering of the KL; its length is given in seconds of this process's own time, one thread, so that
-what else the machine does changes nothing. Prints a table in Markdown, means over seeds. With
+steering of the KL. Its length is given in seconds of one undisturbed thread: as many steps as fit
+in at the pace of its quicker steps, in this process's own time, so that what else the machine does
+changes little. Prints a table in Markdown, means over seeds. With
 `--log` each run is written down as it ends, and runs that stand there already are not run again.
 `--variant "name: section.key=value ..."` adds variants to those of the groups.
 """
@@ -93,21 +94,25 @@ COLUMNS = {
 
 
 class Budget(pl.Callback):
-    """Ends a training after so much time of this process; the schedule ends with it."""
+    """Ends a training after as many steps as fit into `seconds` at the pace of quick steps."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
-        self.began = 0.0
+        self.taken: list[float] = []
+        self.last = 0.0
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
-        self.began = time.process_time()
+        self.last = time.process_time()
 
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        used, plan = time.process_time() - self.began, module.plan
-        plan.total_steps = max(plan.step + 1, round(plan.step * self.seconds / used))
-        trainer.should_stop = used >= self.seconds
+        now, plan = time.process_time(), module.plan
+        self.taken.append(now - self.last)
+        self.last = now
+        pace = sorted(self.taken)[len(self.taken) // 10]
+        plan.total_steps = max(plan.step, round(self.seconds / pace))
+        trainer.should_stop = plan.step >= plan.total_steps
 
 
 class Data:
@@ -186,7 +191,12 @@ def table(rows: dict[str, list[dict[str, float]]]) -> str:
 @click.option("--preset", "preset_name", default="melody-2bar", show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="A.B=C", help="For all variants.")
 @click.option("--bits", type=float, help="KL bits asked for; the preset's if not given.")
-@click.option("--seconds", default=60.0, show_default=True, help="Processor time of a training.")
+@click.option(
+    "--seconds",
+    default=60.0,
+    show_default=True,
+    help="Length of a training, in seconds of one thread.",
+)
 @click.option("--group", "groups", multiple=True, type=click.Choice(sorted(GROUPS)))
 @click.option("--variant", "variants", multiple=True, metavar="'NAME: A.B=C ...'")
 @click.option("--seed", "seeds", multiple=True, type=int, default=(0,))

@@ -114,6 +114,8 @@ class Table:
         stop = np.minimum(self.start + self.rows[:, DURATION], self.end[window])
         voice = np.array([kind == "voice" for kind in self.kinds])[part]
         which = np.flatnonzero(voice)
+        if not len(which):
+            return np.maximum(stop, self.start + 1)
         order = which[np.lexsort((self.start[which], part[which], window[which]))]
         line, begin = (window * len(self.kinds) + part)[order], self.start[order]
         new = np.append(True, (np.diff(line) != 0) | (np.diff(begin) != 0))[: len(order)]
