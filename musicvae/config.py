@@ -8,19 +8,22 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
 from musicvae.errors import ConfigError, nearest, reason_of
+from musicvae.strict import assign, build, need
 
 KINDS = ("voice", "chords", "drums")
 OBJECTIVES = ("ae", "dae", "vae")
 LOSSES = ("cross-entropy", "squared")
 CORRUPTIONS = ("wrong", "dropped", "added", "jitter", "cut", "masked", "transcription")
-SLICES = ("bar", "quarter")
-DECODERS = ("cells", "list", "roll")
+SLICES = ("bar", "quarter", "window")
+ENCODERS = ("linear", "recurrent")
+DECODERS = ("cells", "list", "flat", "roll")
+KL_CONTROLS = ("target", "beta", "free_bits")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
 
@@ -35,14 +38,14 @@ class GridConfig:
     """Cells of the longest bar that fits: 24 is 3/2 or 12/8 at four a quarter."""
 
     def __post_init__(self) -> None:
-        _need(
+        need(
             self.steps_per_quarter in (1, 2, 3, 4, 6, 8, 12, 24),
             "grid.steps_per_quarter",
             "a divisor of 24",
         )
-        _need(1 <= self.bars <= 16, "grid.bars", "1 to 16")
-        _need(self.max_steps >= self.steps_per_quarter, "grid.max_steps", "at least a quarter")
-        _need(
+        need(1 <= self.bars <= 16, "grid.bars", "1 to 16")
+        need(self.max_steps >= self.steps_per_quarter, "grid.max_steps", "at least a quarter")
+        need(
             self.max_steps % self.steps_per_quarter == 0,
             "grid.max_steps",
             "a whole number of quarters",
@@ -66,9 +69,9 @@ class PartConfig:
     """Highest MIDI pitch that goes through the model."""
 
     def __post_init__(self) -> None:
-        _need(self.kind in KINDS, "parts.kind", "one of " + ", ".join(KINDS))
-        _need(0 <= self.program <= 127, "parts.program", "0 to 127")
-        _need(0 <= self.low <= self.high <= 127, "parts.low/high", "a range within 0..127")
+        need(self.kind in KINDS, "parts.kind", "one of " + ", ".join(KINDS))
+        need(0 <= self.program <= 127, "parts.program", "0 to 127")
+        need(0 <= self.low <= self.high <= 127, "parts.low/high", "a range within 0..127")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,22 +81,27 @@ class ModelConfig:
     latent: int = 64
     """Dimensions of one slice of the latent; Z is their sum over the window."""
     slices: str = "bar"
-    """What one slice of the latent describes: each `bar` of the window, or each `quarter`."""
+    """What one slice of the latent describes: a `bar`, a `quarter`, or the whole `window`."""
     width: int = 256
     """Channels of the residual blocks."""
     blocks: int = 3
     """Residual blocks in the encoder, and as many in the decoder."""
     kernel: int = 3
     """Quarters that one convolution sees."""
+    attention: int = 0
+    """Heads of attention over a window's quarters, on both sides; 0 for none."""
     rank: int = 32
     """Size of the feature from which pitch logits of a cell are made."""
+    encoder: str = "linear"
+    """`linear`: a linear map of each quarter's roll, then convolutions over quarters; `recurrent`:
+    convolutions inside the bar, then a recurrence over quarters, `blocks` layers of it."""
     decoder: str = "cells"
-    """`cells`: every cell of the bar at once; `list`: notes one after another; `roll`: the piano
-    roll itself, at once."""
+    """`cells`: every cell of the bar at once; `list`: notes one after another; `flat`: one
+    recurrence over steps; `roll`: the piano roll itself, at once."""
     loss: str = "cross-entropy"
     """What the decoder pays for notes: `cross-entropy`; `squared`, on the roll of `roll` alone."""
     hidden: int = 192
-    """Hidden size of the list decoder's recurrence."""
+    """Hidden size of the recurrence in the list and flat decoders."""
     velocity: bool = False
     """Whether velocities go through the latent; else notes are played by rule."""
     microtiming: bool = False
@@ -103,24 +111,28 @@ class ModelConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        _need(self.decoder in DECODERS, "model.decoder", "one of " + ", ".join(DECODERS))
-        _need(self.loss in LOSSES, "model.loss", "one of " + ", ".join(LOSSES))
-        _need(
+        need(self.encoder in ENCODERS, "model.encoder", "one of " + ", ".join(ENCODERS))
+        need(self.decoder in DECODERS, "model.decoder", "one of " + ", ".join(DECODERS))
+        need(self.loss in LOSSES, "model.loss", "one of " + ", ".join(LOSSES))
+        need(
             self.loss != "squared" or self.decoder == "roll",
             "model.loss",
             f"cross-entropy with model.decoder={self.decoder}: squared error is defined on a roll, "
             "so set model.decoder=roll for it",
         )
-        _need(
+        need(
             self.decoder != "roll" or not (self.velocity or self.microtiming),
             "model.velocity and model.microtiming",
             "false with model.decoder=roll, whose planes tell when notes sound and nothing else",
         )
-        _need(self.slices in SLICES, "model.slices", "one of " + ", ".join(SLICES))
-        _need(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
+        need(self.slices in SLICES, "model.slices", "one of " + ", ".join(SLICES))
+        need(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
         for name in ("latent", "width", "blocks", "rank", "hidden"):
-            _need(getattr(self, name) >= 1, f"model.{name}", "at least 1")
-        _need(self.kernel % 2 == 1, "model.kernel", "odd")
+            need(getattr(self, name) >= 1, f"model.{name}", "at least 1")
+        need(self.kernel % 2 == 1, "model.kernel", "odd")
+        heads = self.attention
+        need(heads >= 0, "model.attention", "0 or more")
+        need(not heads or self.width % heads == 0, "model.attention", "a divisor of model.width")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +156,20 @@ class TrainingConfig:
     gradient_clip: float = 1.0
     kl_target_bits: float = 100.0
     """KL of a window towards which beta is steered."""
+    kl_control: str = "target"
+    """How the KL is weighed: `target`: by a beta that is steered to `kl_target_bits`; `beta`: by
+    `beta`; `free_bits`: by `beta` too, but a window's first `free_bits` cost nothing."""
+    beta: float = 1.0
+    """Weight of the KL where it is not steered; 1 is the ELBO."""
+    beta_warmup_steps: int = 0
+    """Steps in which that weight grows from 0."""
+    free_bits: float = 0.0
+    """KL of a window that costs nothing, where `kl_control` is `free_bits`."""
+    hearing_dropout: float = 0.0
+    """Share of notes that a decoder which hears notes (`list`, `flat`) does not hear, in training
+    alone. For notes hidden from the encoder see `corruption`."""
+    scheduled_sampling: float = 0.0
+    """Share of steps at which the `flat` decoder hears what it would have played itself."""
     average: float = 0.995
     """Decay of the running average of weights that is validated and kept."""
     key_jitter: float = 0.3
@@ -153,33 +179,64 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        _need(self.objective in OBJECTIVES, "training.objective", "one of " + ", ".join(OBJECTIVES))
+        need(self.objective in OBJECTIVES, "training.objective", "one of " + ", ".join(OBJECTIVES))
         kinds = ("auto", "none", *CORRUPTIONS)
-        _need(self.corruption in kinds, "training.corruption", "one of " + ", ".join(kinds))
-        _need(0 <= self.corruption_amount <= 1, "training.corruption_amount", "0 to 1")
-        _need(
+        need(self.corruption in kinds, "training.corruption", "one of " + ", ".join(kinds))
+        need(0 <= self.corruption_amount <= 1, "training.corruption_amount", "0 to 1")
+        need(
             self.objective != "dae" or self.corruption != "none",
             "training.corruption",
             "a kind of noise where the objective is dae; without any, choose ae",
         )
-        _need(
+        need(
             self.objective != "ae" or self.corruption in ("auto", "none"),
             "training.corruption",
             "none where the objective is ae; with one, choose dae",
         )
-        _need(self.batch >= 1, "training.batch", "at least 1")
-        _need(self.minutes > 0, "training.minutes", "more than 0")
-        _need(self.learning_rate > 0, "training.learning_rate", "more than 0")
-        _need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
-        _need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
-        _need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
-        _need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
+        need(self.batch >= 1, "training.batch", "at least 1")
+        need(self.minutes > 0, "training.minutes", "more than 0")
+        need(self.learning_rate > 0, "training.learning_rate", "more than 0")
+        need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
+        need(
+            self.kl_control in KL_CONTROLS,
+            "training.kl_control",
+            "one of " + ", ".join(KL_CONTROLS),
+        )
+        need(self.beta > 0, "training.beta", "more than 0")
+        need(self.beta_warmup_steps >= 0, "training.beta_warmup_steps", "0 or more")
+        fixed = self.kl_control != "target"
+        for name, usual in (("beta", 1.0), ("beta_warmup_steps", 0)):
+            need(
+                fixed or getattr(self, name) == usual,
+                f"training.{name}",
+                f"{usual:g} while beta is steered to kl_target_bits; to fix it set "
+                "training.kl_control=beta",
+            )
+        free = self.kl_control == "free_bits"
+        need(
+            self.free_bits > 0 if free else self.free_bits == 0,
+            "training.free_bits",
+            f"{'more than 0' if free else '0'} with training.kl_control={self.kl_control}",
+        )
+        need(0 <= self.hearing_dropout < 1, "training.hearing_dropout", "0 to below 1")
+        need(0 <= self.scheduled_sampling <= 1, "training.scheduled_sampling", "0 to 1")
+        need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
+        need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
+        need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
 
     @property
     def noise(self) -> str:
         """The corruption of what the encoder hears, `none` without."""
         usual = "transcription" if self.objective == "dae" else "none"
         return usual if self.corruption == "auto" else self.corruption
+
+    @property
+    def asked_bits(self) -> float:
+        """KL of a window that is asked for; 0 where nothing is, and it is whatever comes."""
+        if self.deterministic:
+            return 0.0
+        bits = {"target": self.kl_target_bits, "free_bits": self.free_bits, "beta": 0.0}
+        return bits[self.kl_control]
 
     @property
     def deterministic(self) -> bool:
@@ -203,9 +260,20 @@ class Preset:
     training: TrainingConfig = field(default_factory=TrainingConfig)
 
     def __post_init__(self) -> None:
-        _need(len(self.parts) > 0, "parts", "at least one [[parts]]")
+        need(len(self.parts) > 0, "parts", "at least one [[parts]]")
         names = [part.name for part in self.parts]
-        _need(len(set(names)) == len(names), "parts.name", "different for each part")
+        need(len(set(names)) == len(names), "parts.name", "different for each part")
+        deaf, decoder = self.model.decoder not in ("list", "flat"), self.model.decoder
+        need(
+            not (deaf and self.training.hearing_dropout),
+            "training.hearing_dropout",
+            f"0 with model.decoder={decoder}, which hears no notes; use list or flat",
+        )
+        need(
+            not self.training.scheduled_sampling or decoder == "flat",
+            "training.scheduled_sampling",
+            f"0 with model.decoder={decoder}; it is for the flat one",
+        )
 
     def meter_id(self, numerator: int, denominator: int) -> int:
         """Index of a meter in the vocabulary, 0 for any other."""
@@ -220,7 +288,7 @@ class Preset:
         """This preset with `section.key=value` assignments. Raises `ConfigError`."""
         data = self.to_dict()
         for setting in settings:
-            _assign(data, setting)
+            assign(data, setting)
         return preset_from_dict(data, "--set")
 
 
@@ -251,64 +319,5 @@ def load_preset(name: str | Path) -> Preset:
 
 def preset_from_dict(data: Mapping[str, Any], source: str) -> Preset:
     """A preset from plain data; unknown keys are errors that name the nearest known one."""
-    built: Preset = _build(Preset, data, source, "")
+    built: Preset = build(Preset, data, source, "")
     return built
-
-
-def _build(cls: type, data: Any, source: str, at: str) -> Any:
-    if not isinstance(data, Mapping):
-        raise ConfigError(f"{source}: {at or 'preset'} must be a table; write [{at}]")
-    hints, known = get_type_hints(cls), [f.name for f in fields(cls)]
-    for key in data:
-        if key not in known:
-            raise ConfigError(f"{source}: unknown key {_dotted(at, key)!r}{nearest(key, known)}")
-    values = {key: _value(hints[key], item, source, _dotted(at, key)) for key, item in data.items()}
-    try:
-        return cls(**values)
-    except ConfigError as error:
-        raise ConfigError(f"{source}: {error}") from None
-    except TypeError:
-        missing = [f for f in ("name", "parts") if f in known and f not in data]
-        raise ConfigError(f"{source}: {at or 'preset'} needs {' and '.join(missing)}") from None
-
-
-def _value(kind: Any, item: Any, source: str, at: str) -> Any:
-    if hasattr(kind, "__dataclass_fields__"):
-        return _build(kind, item, source, at)
-    if getattr(kind, "__origin__", None) is tuple:
-        if not isinstance(item, (list, tuple)):
-            raise ConfigError(f"{source}: {at} must be a list")
-        return tuple(_value(get_args(kind)[0], each, source, at) for each in item)
-    if kind is float and isinstance(item, int) and not isinstance(item, bool):
-        return float(item)
-    if not isinstance(item, kind) or (kind is int and isinstance(item, bool)):
-        raise ConfigError(f"{source}: {at} must be {kind.__name__}, not {item!r}")
-    return item
-
-
-def _assign(data: dict[str, Any], setting: str) -> None:
-    path, equals, text = setting.partition("=")
-    if not equals:
-        raise ConfigError(f"--set {setting}: write it as section.key=value")
-    try:
-        value = tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
-        value = text
-    *sections, last = path.strip().split(".")
-    target: Any = data
-    for section in sections:
-        if not isinstance(target, dict) or not isinstance(target.get(section), dict):
-            raise ConfigError(f"--set {setting}: no section {section!r}{nearest(section, data)}")
-        target = target[section]
-    if last not in target:
-        raise ConfigError(f"--set {setting}: unknown key {path!r}{nearest(last, target)}")
-    target[last] = value
-
-
-def _dotted(at: str, key: str) -> str:
-    return f"{at}.{key}" if at else key
-
-
-def _need(condition: bool, name: str, wanted: str) -> None:
-    if not condition:
-        raise ConfigError(f"{name} must be {wanted}")

@@ -46,9 +46,7 @@ def bar_levels(n_bars: int, n_parts: int, notes: Notes) -> NDArray[np.float64]:
     return np.where(count > 0, total / np.maximum(count, 1), overall)
 
 
-def played(
-    grid: Grid, notes: Notes, levels: NDArray[np.float64], song: Ints | None = None
-) -> Ints:
+def played(grid: Grid, notes: Notes, levels: NDArray[np.float64], song: Ints | None = None) -> Ints:
     """Velocities around the level of each bar and part `(N, parts)`, with `accents`. `(M,)`"""
     if not len(notes):
         return notes.velocity

@@ -1,4 +1,4 @@
-"""Floor 4: scores on arrays of notes."""
+"""Floor 4: how well notes were given back: scores of a table of notes against the true one."""
 
 from __future__ import annotations
 
@@ -7,9 +7,14 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae.song import Ints
+from musicvae.tables import BAR, DURATION, PART, PITCH, POSITION, TIMING, VELOCITY, WINDOW, Table
 from musicvae.windows import CARRY
 
 Rows = NDArray[np.int64]
+VELOCITY_RANGE = 127
+_LOUD_ENOUGH = 0.1  # how far a velocity may be off, as a share of its range
+_PER_MS = 960 / 60_000  # 960ths of a quarter in a millisecond, at one quarter a minute
 
 
 class F1(NamedTuple):
@@ -20,37 +25,151 @@ class F1(NamedTuple):
     f1: float
 
 
-def note_f1(predicted: Rows, actual: Rows, *, parts: bool = True, durations: bool = False) -> F1:
+def note_f1(
+    predicted: Rows,
+    actual: Rows,
+    *,
+    parts: bool = True,
+    durations: bool = False,
+    velocities: bool = False,
+) -> F1:
     """Onset-and-pitch F1 over all notes of all windows (micro average).
 
-    `predicted`, `actual`: `(M, 8)` rows `(window, bar, position, part, pitch, duration, velocity,
-    timing)`.
-    Carry-ins have no onset and do not count. `parts`: a note must be in the right part;
-    `durations`: it must also last as long. Two empty sides score 1.
+    `predicted`, `actual`: rows of notes as in `tables.Table`. Carry-ins have no onset and do not
+    count. `parts`: a note must be in the right part; `durations`: it must also last as long;
+    `velocities`: it must also be as loud within a tenth of the range. Two empty sides score 1.
     """
     a, b = (_keys(rows, parts, durations) for rows in (predicted, actual))
-    if not len(a) and not len(b):
+    n_a, n_b = len(np.unique(a)), len(np.unique(b))
+    if not n_a and not n_b:
         return F1(1.0, 1.0, 1.0)
-    hits = len(np.intersect1d(a, b, assume_unique=False))
-    precision, recall = hits / max(len(a), 1), hits / max(len(b), 1)
-    return F1(precision, recall, 2 * hits / (len(a) + len(b)))
+    found, i, j = np.intersect1d(a, b, return_indices=True)
+    hits = len(found)
+    if velocities:
+        one, other = _onsets(predicted)[i, VELOCITY], _onsets(actual)[j, VELOCITY]
+        hits = int((np.abs(one - other) <= _LOUD_ENOUGH * VELOCITY_RANGE).sum())
+    return F1(hits / max(n_a, 1), hits / max(n_b, 1), 2 * hits / (n_a + n_b))
 
 
 def windows_perfect(predicted: Rows, actual: Rows, n_windows: int) -> float:
     """Share of windows whose notes (onset, part, pitch, duration) are all right and no others."""
-    a, b = (_keys(rows, True, True, unique=False) for rows in (predicted, actual))
-    windows = (predicted[predicted[:, 2] != CARRY, 0], actual[actual[:, 2] != CARRY, 0])
+    a, b = (_keys(rows, True, True) for rows in (predicted, actual))
     wrong = np.zeros(n_windows, bool)
-    wrong[windows[0][~np.isin(a, b)]] = True
-    wrong[windows[1][~np.isin(b, a)]] = True
+    wrong[_onsets(predicted)[~np.isin(a, b), WINDOW]] = True
+    wrong[_onsets(actual)[~np.isin(b, a), WINDOW]] = True
     return float(1 - wrong.mean()) if n_windows else 1.0
 
 
-def _keys(rows: Rows, parts: bool, durations: bool, unique: bool = True) -> NDArray[np.int64]:
-    rows = rows[rows[:, 2] != CARRY]
-    window, bar, position, part, pitch, duration = rows.T[:6]
-    key = (window * 64 + bar) * 4096 + position
-    key = (key * 64 + (part if parts else 0)) * 128 + pitch
-    if durations:
-        key = key * 1024 + np.minimum(duration, 1023)
-    return np.unique(key) if unique else key
+def step_accuracy(predicted: Table, actual: Table) -> float:
+    """Share of cells of which each part does exactly what it should; see `Table.states`.
+
+    Cells outside bars are left out, and parts in bars where they are told to be silent.
+    """
+    able = actual.able
+    same = (predicted.states == actual.states)[able]
+    return float(same.mean()) if len(same) else 1.0
+
+
+def hold_accuracy(actual: Table) -> float:
+    """The exact-step accuracy of always holding on: the share of cells without an event.
+
+    What any model must beat, since most cells of music hold what the one before had.
+    """
+    events = actual.events[actual.able]
+    return float(1 - events.mean()) if len(events) else 1.0
+
+
+def repeats_kept(predicted: Table, actual: Table) -> float | None:
+    """Of the notes that repeat a pitch of the onset before them in their part, the share that come
+    back as onsets. None where nothing repeats. Drums, which do nothing else, are left out.
+    """
+    which = repeated(actual) & ~actual.is_drums[actual.rows[:, PART]]
+    if not which.any():
+        return None
+    wanted, there = _keys(actual.rows[which], True, False), _keys(predicted.rows, True, False)
+    return float(np.isin(wanted, there).mean())
+
+
+def repeated(table: Table) -> NDArray[np.bool_]:
+    """Which onsets have a pitch that the onset (or carry-in) before in their part had. `(M,)`"""
+    rows = table.rows
+    line = rows[:, WINDOW] * len(table.kinds) + rows[:, PART]
+    # Each line's onsets in time, numbered; a note repeats if its pitch is in the one before.
+    time = np.where(table.onsets, table.start + 1, table.start)
+    moment, nth = np.unique(line * (table.n_cells + 2) + time, return_inverse=True)
+    of_line = moment // (table.n_cells + 2)
+    follows = np.append(False, np.diff(of_line) == 0)[: len(moment)]
+    sung = nth * 128 + rows[:, PITCH]
+    return np.asarray(table.onsets & follows[nth] & np.isin(sung - 128, sung))
+
+
+class DrumErrors(NamedTuple):
+    """How far hits that were found are off on average.
+
+    None where there is nothing to know: no velocities made, all true hits exactly on the grid.
+    """
+
+    velocity_error: float | None
+    """As a share of the range, 127."""
+    timing_error_ms: float | None
+
+
+def drum_errors(predicted: Table, actual: Table) -> DrumErrors:
+    """Mean absolute errors of velocity and of timing over drum hits that both tables have."""
+    one, other = (t.rows[t.onsets & t.is_drums[t.rows[:, PART]]] for t in (predicted, actual))
+    keys = [_keys(side, True, False) for side in (one, other)]
+    _, i, j = np.intersect1d(keys[0], keys[1], return_indices=True)
+    one, other = one[i], other[j]
+    if not len(one):
+        return DrumErrors(None, None)
+    velocity = timing = None
+    if one[:, VELOCITY].any():
+        velocity = float(np.abs(one[:, VELOCITY] - other[:, VELOCITY]).mean()) / VELOCITY_RANGE
+    if other[:, TIMING].any():
+        ticks = np.abs(one[:, TIMING] - other[:, TIMING])
+        timing = float((ticks / (_PER_MS * actual.qpm[other[:, WINDOW]])).mean())
+    return DrumErrors(velocity, timing)
+
+
+def flat(actual: Table) -> Table:
+    """The same notes all as loud as the mean, and all on the grid: how much touch there is."""
+    rows = actual.rows.copy()
+    rows[:, VELOCITY] = round(float(rows[:, VELOCITY].mean())) if len(rows) else 0
+    rows[:, TIMING] = 0
+    return actual.with_rows(rows)
+
+
+def judged(predicted: Table, actual: Table) -> dict[str, float | None]:
+    """All scores of a table against the true one over the same windows, by name.
+
+    `step_accuracy`; `f1` of onset, pitch and part, `f1_any_part`, `f1_duration`, `f1_velocity`;
+    `repeats` (see `repeats_kept`), `perfect` windows; of drums `velocity_error` as a share of its
+    range and `timing_error_ms`. None where a score does not apply: `f1_velocity` of what has no
+    velocities, errors of drums where there are none.
+    """
+    a, b = predicted.rows, actual.rows
+    loud = bool(a[:, VELOCITY].any())
+    drums = drum_errors(predicted, actual)
+    return {
+        "step_accuracy": step_accuracy(predicted, actual),
+        "f1": note_f1(a, b).f1,
+        "f1_any_part": note_f1(a, b, parts=False).f1,
+        "f1_duration": note_f1(a, b, durations=True).f1,
+        "f1_velocity": note_f1(a, b, velocities=True).f1 if loud else None,
+        "repeats": repeats_kept(predicted, actual),
+        "perfect": windows_perfect(a, b, len(actual)),
+        "velocity_error": drums.velocity_error,
+        "timing_error_ms": drums.timing_error_ms,
+    }
+
+
+def _onsets(rows: Rows) -> Rows:
+    return rows[rows[:, POSITION] != CARRY]
+
+
+def _keys(rows: Rows, parts: bool, durations: bool) -> Ints:
+    """One number for each onset: where it is and which pitch, as far as these count."""
+    rows = _onsets(rows)
+    key = (rows[:, WINDOW] * 64 + rows[:, BAR]) * 4096 + rows[:, POSITION]
+    key = (key * 64 + (rows[:, PART] if parts else 0)) * 128 + rows[:, PITCH]
+    return key * 1024 + np.minimum(rows[:, DURATION], 1023) if durations else key

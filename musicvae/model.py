@@ -178,13 +178,28 @@ class MusicVAE:
             Source(bars=blank, group=group, key=key, active=everywhere) for key in keys.tolist()
         ]
         n_windows = -(-bars // preset.grid.bars)
-        z = self._paths(keys, n_windows, preset.meter_id(*chosen), temperature, rng)
-        if settle is None:
-            settle = 2 if self.provenance.get("held_out", {}).get("f1", 0.0) >= 0.5 else 0
+        z = self.paths(keys, np.full(n_windows, preset.meter_id(*chosen)), temperature, rng)
+        settle = self.settle if settle is None else settle
         notes = self._notes(sources, z, settle=settle)
         levels = np.full((bars, n * R), _SAMPLED_LEVEL)
         loud = self._played(blank, notes, levels, notes.part // R)
         return songs_of(replace(blank, notes=loud), paces, keys)
+
+    @property
+    def settle(self) -> int:
+        """How often drawn latents are decoded and encoded again; see `sample`."""
+        return 2 if self.provenance.get("held_out", {}).get("f1", 0.0) >= 0.5 else 0
+
+    def paths(
+        self, keys: Ints, meters: Ints, temperature: float, rng: np.random.Generator
+    ) -> Latents:
+        """Latents of a new song for each of these keys `(n,)`, its windows of these meters `(W,)`
+        of the preset's vocabulary: `(n, W, Z)`.
+        """
+        if self.prior is None:
+            drawn = rng.standard_normal((len(keys), len(meters), self.vae.Z)).astype(np.float32)
+            return drawn * np.float32(temperature)
+        return self.prior.sample(len(keys), meters, keys=keys, temperature=temperature, rng=rng)
 
     def interpolate(self, *songs: Song | Alignment, steps: int = 7) -> list[Song]:
         """`steps` songs on the way from the first song to the last, through those between.
@@ -296,15 +311,6 @@ class MusicVAE:
 
     def _on_device(self, batch: Batch) -> Batch:
         return Batch(*(tensor.to(self.device) for tensor in batch))
-
-    def _paths(
-        self, keys: Ints, W: int, meter_id: int, temperature: float, rng: np.random.Generator
-    ) -> Latents:
-        if self.prior is None:
-            drawn = rng.standard_normal((len(keys), W, self.vae.Z)).astype(np.float32)
-            return drawn * np.float32(temperature)
-        meters = np.full(W, meter_id)
-        return self.prior.sample(len(keys), meters, keys=keys, temperature=temperature, rng=rng)
 
 
 def _spans(bars: Bars, first: Ints, stop: Ints) -> Ints:

@@ -20,7 +20,17 @@ from musicvae.maps import NO_INTS, Arrays, Ints, Key, Meter, Tempo, from_zero, f
 if TYPE_CHECKING:
     import pretty_midi
 
-__all__ = ["Ints", "Key", "Meter", "Part", "Song", "Tempo", "resolve_overlaps", "trusted", "with_tables"]
+__all__ = [
+    "Ints",
+    "Key",
+    "Meter",
+    "Part",
+    "Song",
+    "Tempo",
+    "resolve_overlaps",
+    "trusted",
+    "with_tables",
+]
 
 MAX_TICKS_PER_QUARTER = 0x7FFF  # what a MIDI file can say
 _COLUMNS = ("onset_ticks", "duration_ticks", "pitch", "velocity")
@@ -47,7 +57,9 @@ class Part(Arrays):
         if len({len(column) for column in columns}) != 1:
             raise ValueError("onset_ticks, duration_ticks, pitch and velocity differ in length")
         onset, duration, pitch, _ = columns
-        for field, column in zip(_COLUMNS, _ordered((duration, pitch, onset), columns), strict=True):
+        for field, column in zip(
+            _COLUMNS, _ordered((duration, pitch, onset), columns), strict=True
+        ):
             object.__setattr__(self, field, column)
 
     def __len__(self) -> int:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,6 +22,7 @@ from musicvae.errors import MusicVAEError
 
 PRETRAINED = Path(__file__).parent.parent / "checkpoints" / "pretrained"
 _TOLERANCE = 1e-3
+_BY_FEATURE = ("means", "overlap", "kl", "distance_overlap", "distance_kl")
 
 
 @click.command()
@@ -66,9 +68,18 @@ def main(
 
 
 def read_figures(path: Path) -> dict[str, float]:
-    """The numbers in JSON Lines that `musicvae evaluate --json` printed."""
+    """The numbers in JSON Lines that `musicvae evaluate --json` printed, tables by feature left
+    out."""
     lines = [json.loads(line) for line in path.read_text("utf-8").splitlines() if line.strip()]
-    return {what: n for line in lines for what, n in flat_figures(line) if what != "schema"}
+    return {what: n for line in lines for what, n in flat_figures(_summary(line))}
+
+
+def _summary(found: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: _summary(value) if isinstance(value, dict) else value
+        for name, value in found.items()
+        if name not in ("schema", "seed") and not (isinstance(value, dict) and name in _BY_FEATURE)
+    }
 
 
 def compare(run: Path, target: Path, folder: Path) -> None:

@@ -15,10 +15,10 @@ import musicvae
 ROOT = Path(musicvae.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("files", "song", "maps", "config", "options"),
+    ("files", "song", "maps", "config", "strict", "options"),
     ("grid", "bars", "keys", "alignment", "roles", "merging", "drums"),
-    ("formats", "rolls", "windows", "parts"),
-    ("corpora", "corruptions", "attributes", "metrics", "dynamics", "fit"),
+    ("formats", "rolls", "windows", "parts", "tables"),
+    ("corpora", "corruptions", "attributes", "metrics", "dynamics", "fit", "statistics"),
     ("dataset", "models"),
     ("checkpoints", "latent", "frames"),
     ("training",),
@@ -32,8 +32,10 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 # Rooms of one floor that may know each other, and why.
 NEIGHBOURS = {
     ("song", "maps"): "a song has a tempo, a meter and a key along its way",
+    ("config", "strict"): "presets are loaded strictly",
     ("bars", "grid"): "bars are notes on a grid",
     ("alignment", "grid"): "which bars a meter map states, the grid knows",
+    ("tables", "windows"): "a position says whether a note is carried in",
     ("models", "dataset"): "a model takes the Batch that the dataset makes",
 }
 # Deferred imports that reach up: conveniences of a lower floor.

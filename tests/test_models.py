@@ -13,11 +13,12 @@ from musicvae.dataset import Batch
 from musicvae.dataset.windows import WindowCutter, sources_of
 from musicvae.metrics import note_f1
 from musicvae.models import VAE, Path, PathPrior
+from musicvae.models.attention import Attention
+from musicvae.models.kl import BetaControl
 from musicvae.models.layers import Packing, Places
-from musicvae.models.objectives import BetaControl, active_units, deterministic_noise, objective
-from musicvae.models.vae import frame_of, with_notes
+from musicvae.models.objectives import active_units, deterministic_noise, objective
+from musicvae.models.vae import frame_of, rows_of, with_notes
 from musicvae.song import Song
-from musicvae.training.checks import rows_of
 
 VARIANTS = [
     ("cells", "bar"),
@@ -26,11 +27,17 @@ VARIANTS = [
     ("list", "quarter"),
     ("roll", "bar"),
     ("roll", "quarter"),
+    ("flat", "bar"),
+    ("flat", "window"),
+    ("cells", "window", "model.encoder=recurrent"),
+    ("list", "bar", "model.encoder=recurrent", "model.kernel=1"),
+    ("cells", "bar", "model.attention=4"),
 ]
 
 
-def tiny(decoder: str = "cells", slices: str = "bar") -> Preset:
-    return load_preset("tiny").with_settings([f"model.decoder={decoder}", f"model.slices={slices}"])
+def tiny(decoder: str = "cells", slices: str = "bar", *settings: str) -> Preset:
+    chosen = [f"model.decoder={decoder}", f"model.slices={slices}", *settings]
+    return load_preset("tiny").with_settings(chosen)
 
 
 def batch_of(preset: Preset, *songs) -> Batch:
@@ -49,7 +56,17 @@ def vae(request) -> VAE:
     if model.preset.model.decoder == "roll":  # a new roll is silent; here it must have notes
         torch.nn.init.normal_(model.decoder.out.weight, std=0.3)
         torch.nn.init.zeros_(model.decoder.out.bias)
+    for attention in (m for m in model.modules() if isinstance(m, Attention)):
+        torch.nn.init.normal_(attention.out.weight, std=0.3)
+        torch.nn.init.normal_(attention.distance)
     return model
+
+
+def closed_dimensions(vae: VAE, batch: Batch) -> torch.Tensor:
+    """Dimensions of the latent that belong to bars which are not there. `(B, Z)`"""
+    if vae.encoder.slices == 1:
+        return torch.zeros(len(batch.steps), vae.Z, dtype=torch.bool)
+    return (batch.steps == 0).repeat_interleave(vae.Z // batch.steps.shape[1], 1)
 
 
 @pytest.fixture
@@ -78,8 +95,8 @@ def test_noise_in_masked_cells_changes_nothing(vae: VAE, batch: Batch) -> None:
     assert torch.equal(vae.encode(batch).mu, vae.encode(loud).mu)
     z = torch.randn(len(batch.notes), vae.Z)
     assert torch.equal(vae.loss(batch, z).total, vae.loss(loud, z).total)
-    closed = (batch.steps == 0).repeat_interleave(vae.Z // batch.steps.shape[1], 1)
-    assert closed.any()
+    closed = closed_dimensions(vae, batch)
+    assert (batch.steps == 0).any() and (closed.any() or vae.encoder.slices == 1)
     other = torch.where(closed, z + 5.0, z)
     assert torch.equal(vae.decode(z, frame_of(batch)), vae.decode(other, frame_of(batch)))
     assert not torch.equal(vae.decode(z, frame_of(batch)), vae.decode(z + 5.0, frame_of(batch)))
@@ -88,7 +105,7 @@ def test_noise_in_masked_cells_changes_nothing(vae: VAE, batch: Batch) -> None:
 def test_absent_bars_cost_nothing_and_kl_is_never_negative(vae: VAE, batch: Batch) -> None:
     kl = vae.encode(batch).kl()
     assert (kl >= 0).all()
-    closed = (batch.steps == 0).repeat_interleave(vae.Z // batch.steps.shape[1], 1)
+    closed = closed_dimensions(vae, batch)
     assert (kl[closed] == 0).all() and kl[~closed].mean() > 0.01
 
 
@@ -174,10 +191,21 @@ def by_heart(preset: Preset, batch: Batch, steps: int) -> np.ndarray:
     return vae.eval().decode(vae.encode(batch).mu, frame_of(batch)).numpy()
 
 
-@pytest.mark.parametrize("decoder", ["cells", "list", "roll"])
-def test_a_model_learns_a_handful_of_windows_by_heart(decoder: str) -> None:
+@pytest.mark.parametrize(
+    "variant",
+    [
+        ("cells",),
+        ("list", "bar", "training.hearing_dropout=0.2"),
+        ("roll",),
+        ("flat", "window", "model.latent=32", "training.scheduled_sampling=0.2"),
+        ("cells", "quarter", "model.encoder=recurrent"),
+        ("cells", "window", "model.latent=32", "model.attention=4"),
+    ],
+    ids=" ".join,
+)
+def test_a_model_learns_a_handful_of_windows_by_heart(variant: tuple[str, ...]) -> None:
     """The whole way: encode, draw, weigh, step. Free-running decoding then gives the notes back."""
-    preset = tiny(decoder)
+    preset = tiny(*variant)
     batch = batch_of(preset, chorale_song(bars=6))
     assert note_f1(by_heart(preset, batch, 150), rows_of(batch)).f1 > 0.9
 
@@ -234,7 +262,7 @@ def test_songs_of_any_instrumentation_become_batches() -> None:
     assert batch.present.any((1, 2)).all() and (batch.n_notes > 0).all()
 
 
-@pytest.mark.parametrize("decoder", ["cells", "list", "roll"])
+@pytest.mark.parametrize("decoder", ["cells", "list", "roll", "flat"])
 def test_chords_and_drums_are_learned_by_heart_too(decoder: str) -> None:
     """Slots of every kind in one model: a voice, chords of many notes in a cell, a drum kit."""
     data = tiny(decoder).to_dict()
@@ -255,10 +283,19 @@ def test_chords_and_drums_are_learned_by_heart_too(decoder: str) -> None:
     assert sum(part == 1 for _, _, _, part, *_ in rows.tolist()) > len(at_once)  # real chords
 
 
-@pytest.mark.parametrize("decoder", ["cells", "list"])
-def test_velocity_and_microtiming_are_learned_by_heart(decoder: str) -> None:
+@pytest.mark.parametrize(
+    "variant",
+    [
+        ("cells",),
+        ("list",),
+        ("flat", "bar", "model.hidden=64"),
+        ("cells", "bar", "model.encoder=recurrent"),
+    ],
+    ids=" ".join,
+)
+def test_velocity_and_microtiming_are_learned_by_heart(variant: tuple[str, ...]) -> None:
     """A drum pattern with accents that drags: what was played comes back, not the grid alone."""
-    data = tiny(decoder).to_dict()
+    data = tiny(*variant).to_dict()
     data["parts"] = [{"name": "kit", "kind": "drums", "low": 21, "high": 108}]
     data["model"] |= {"velocity": True, "microtiming": True}
     preset = preset_from_dict(data, "test")

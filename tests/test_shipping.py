@@ -23,9 +23,8 @@ from musicvae.config import load_preset
 from musicvae.errors import CheckpointError
 from musicvae.metrics import note_f1
 from musicvae.models import VAE
-from musicvae.models.vae import frame_of
+from musicvae.models.vae import frame_of, rows_of
 from musicvae.training import fine_tuning, train
-from musicvae.training.checks import rows_of
 
 ROOT = Path(__file__).parent.parent
 ORIGIN = Origin(data="made up hymns", licence="CC0", credits="nobody", machine="two cores")
@@ -175,7 +174,8 @@ def test_figures_are_the_numbers_with_their_names() -> None:
 
 def test_the_script_writes_both_files_and_checks_them(place: Path, tmp_path: Path) -> None:
     (tmp_path / "figures.json").write_text(
-        '{"schema": 1, "kind": "evaluation", "path": "x", "reconstruction": {"f1": 0.9}}\n'
+        '{"schema": 1, "kind": "evaluation", "path": "x", "reconstruction": {"f1": 0.9}, '
+        '"comparison": {"overlap": {"samples": {"pitch": 0.8}}}}\n'
     )
     words = ["checkpoints/mine", "hymns", "--data-name", "made up hymns", "--licence", "CC0"]
     words += ["--figures", str(tmp_path / "figures.json"), "--check", "midi"]

@@ -26,6 +26,7 @@ _COMMANDS = {
     "sample": "new songs",
     "interpolate": "songs between songs",
     "reconstruct": "songs through the bottleneck and back",
+    "evaluate": "how good a model is, on songs it has not seen",
     "plot": "a song's piano roll as a picture",
     "info": "what a checkpoint is",
     "presets": "the shipped presets",

@@ -84,8 +84,9 @@ def _list(as_json: bool) -> None:
             provenance=known,
         )
         parts = ", ".join(part.name for part in preset.parts)
-        f1, bits = held_out.get("f1", math.nan), held_out.get("kl_bits", math.nan)
-        figures = (f"{f1:.3f}", f"{bits:.0f}", f"{known.get('minutes', math.nan):g}")
+        f1 = held_out.get("f1", math.nan)
+        bits = f"{held_out['kl_bits']:.0f}" if "kl_bits" in held_out else "none"
+        figures = (f"{f1:.3f}", bits, f"{known.get('minutes', math.nan):g}")
         data = str(known.get("data") or known.get("source", ""))
         rows.append((name_of(path), whose, preset.name, parts, *figures, one_line(data)))
     if as_json:
@@ -126,7 +127,7 @@ def _objective(training: TrainingConfig) -> str:
     words = training.objective
     if training.noise != "none":
         words += f", {training.noise} notes {training.corruption_amount:g}"
-    return words if training.deterministic else f"{words}, {training.kl_target_bits:g} bits"
+    return f"{words}, {training.asked_bits:g} bits" if training.asked_bits else words
 
 
 def _provenance_rows(provenance: dict[str, Any]) -> list[tuple[str, str]]:

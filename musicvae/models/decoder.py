@@ -29,7 +29,7 @@ from musicvae.models.layers import (
 
 _RARE = -4.0  # log-odds that a pitch is in a chord, to begin with
 _TOUCH_WIDTH = (1.5, 1.5)  # of velocity and microtiming around what is decoded, in spreads
-_NEVER = -1e4  # log-odds of what cannot be
+NEVER = -1e4  # log-odds of what cannot be
 
 
 class NoteLoss(NamedTuple):
@@ -89,7 +89,7 @@ class CellDecoder(Trunk):
         able = torch.cat([batch.present[:, :1], self.able(batch, packing)], 1)
         onset = self.onset(x).reshape(B, rows, lay.parts)
         onset = torch.cat([self.carry_onset(x[:, 0])[:, None], onset], 1)
-        onset = onset.masked_fill(~able, _NEVER)
+        onset = onset.masked_fill(~able, NEVER)
         return onset, torch.cat([carried, cell], 1)
 
     def _row(self, at: Places, packing: Packing) -> Tensor:

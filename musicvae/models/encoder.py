@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from musicvae.config import Preset
 from musicvae.dataset import Batch
-from musicvae.models.layers import Block, Conditions, Layout, Packing, Places, run
+from musicvae.models.layers import Conditions, Layout, Packing, Places, blocks_of, run
 
 
 class Encoder(nn.Module):
@@ -38,11 +38,9 @@ class Encoder(nn.Module):
         for table in (self.onset, self.duration, self.sounding):
             nn.init.normal_(table.weight, std=0.3)
         self.conditions = Conditions(lay, len(preset.meters), width)
-        self.blocks = nn.ModuleList(
-            Block(width, config.kernel, config.dropout) for _ in range(config.blocks)
-        )
+        self.blocks = blocks_of(config, lay)
         self.norm = nn.LayerNorm(width)
-        self.slices = lay.bars if config.slices == "bar" else lay.Q
+        self.slices = lay.slices(config)
         self.out = nn.Linear(width * (lay.Q // self.slices), 2 * config.latent)
         nn.init.normal_(self.out.weight, std=0.02)
         with torch.no_grad():

@@ -6,14 +6,15 @@ cells, one for each of its steps and each part. Quarters past a bar's end are cl
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicvae.config import Preset
+from musicvae.config import ModelConfig, Preset
 from musicvae.dataset import Batch
+from musicvae.models.attention import Attention
 
 VELOCITY_MEAN, VELOCITY_SPREAD = 72.0, 16.0  # MIDI velocity
 TIMING_SPREAD = 36.0  # 960ths of a quarter
@@ -42,6 +43,10 @@ class Layout:
     def Q(self) -> int:  # noqa: N802 -- a shape letter
         """Quarters of a window."""
         return self.bars * self.quarters
+
+    def slices(self, config: ModelConfig) -> int:
+        """Slices of a window's latent."""
+        return {"bar": self.bars, "quarter": self.Q, "window": 1}[config.slices]
 
     @property
     def max_steps(self) -> int:
@@ -136,6 +141,11 @@ class Places:
             ),
         )
 
+    def thinned(self, share: float) -> Places:
+        """The same with about this share of the notes left out, drawn by torch's generator."""
+        kept = torch.rand(self.real.shape, device=self.real.device) >= share
+        return replace(self, real=self.real & kept) if share else self
+
 
 def run(blocks: nn.ModuleList, x: Tensor, real: Tensor) -> Tensor:
     """Blocks one after the other over packed quarters, padding kept at zero. `(B, L, width)`
@@ -156,12 +166,10 @@ class Trunk(nn.Module):
         super().__init__()
         config, self.layout = preset.model, Layout.of(preset)
         lay, width = self.layout, config.width
-        self.slices = lay.bars if config.slices == "bar" else lay.Q
+        self.slices = lay.slices(config)
         self.enter = nn.Linear(config.latent, width * (lay.Q // self.slices))
         self.conditions = Conditions(lay, len(preset.meters), width)
-        self.blocks = nn.ModuleList(
-            Block(width, config.kernel, config.dropout) for _ in range(config.blocks)
-        )
+        self.blocks = blocks_of(config, lay)
         self.norm = nn.LayerNorm(width)
 
     def states(self, z: Tensor, batch: Batch, packing: Packing) -> Tensor:
@@ -215,6 +223,16 @@ def _around(window: Tensor, reach: int) -> Tensor:
     inside = (other >= 0) & (other < n) & (row < n)
     here, there = window[row.clamp(max=n - 1)], window[other.clamp(0, n - 1)]
     return torch.where(inside & (here == there), other, n)
+
+
+def blocks_of(config: ModelConfig, layout: Layout) -> nn.ModuleList:
+    """The blocks of one side, with attention after the first one where the preset has it."""
+    blocks: list[nn.Module] = [
+        Block(config.width, config.kernel, config.dropout) for _ in range(config.blocks)
+    ]
+    if config.attention:
+        blocks.insert(1, Attention(config.width, config.attention, layout.Q))
+    return nn.ModuleList(blocks)
 
 
 class Conditions(nn.Module):

@@ -25,6 +25,7 @@ class ListDecoder(CellDecoder):
         super().__init__(preset)
         lay, hidden = self.layout, preset.model.hidden
         cells = lay.steps * lay.parts
+        self.deaf = preset.training.hearing_dropout
         self.heard = nn.Embedding((cells + lay.parts) * lay.pitches, hidden)
         self.heard_duration = nn.Embedding(lay.longest + 1, hidden)
         self.held = nn.Embedding(lay.parts * lay.pitches, hidden)
@@ -43,17 +44,36 @@ class ListDecoder(CellDecoder):
     def loss(self, z: Tensor, batch: Batch) -> NoteLoss:
         """Negative log-likelihood of a batch's notes, each given those before it."""
         at, packing = Places.of(batch, self.layout), Packing.of(batch, self.layout)
-        x, row = self.states(z, batch, packing), self._row(at, packing)
+        row = self._row(at, packing)
+        alone, heard = self._both(z, batch, at, packing)
+        direct = self.weigh(*alone, at, row)
+        return self.weigh(*heard, at, row)._replace(direct=direct.total)
+
+    @torch.no_grad()
+    def teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
+        """The likeliest notes of each cell when the true ones before it were heard."""
+        packing = Packing.of(batch, self.layout)
+        _, heard = self._both(z, batch, Places.of(batch, self.layout), packing)
+        chosen, duration = self.choose(*heard, slice(None), 0.0, torch.Generator())
+        return self._rows(chosen, duration, heard[1], packing)
+
+    def _both(
+        self, z: Tensor, batch: Batch, at: Places, packing: Packing
+    ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+        """Log-odds and features as `features` gives them: of the cells alone, and corrected by
+        what each hears of the true notes before it.
+        """
+        x = self.states(z, batch, packing)
         onset, feature = self.features(x, batch, packing)
-        direct = self.weigh(onset, feature, at, row)
         correction = self._corrections(x, batch, at, packing)  # (B, L*steps, R, rank + 1)
         correction = F.pad(correction, (0, 0, 0, 0, 1, 0))  # carry-ins hear nothing
-        heard = self.weigh(onset + correction[..., -1], feature + correction[..., :-1], at, row)
-        return heard._replace(direct=direct.total)
+        heard = (onset + correction[..., -1], feature + correction[..., :-1])
+        return (onset, feature), heard
 
     def _corrections(self, x: Tensor, batch: Batch, at: Places, packing: Packing) -> Tensor:
         """What hearing the notes before changes in each cell. `(B, L*steps, R, rank + 1)`"""
         lay, (B, L, _) = self.layout, x.shape
+        at = at.thinned(self.deaf) if self.training else at
         cells = lay.steps * lay.parts
         quarter, step = at.cell // lay.steps, at.cell % lay.steps
         line = at.part * lay.pitches + at.pitch

@@ -1,4 +1,4 @@
-"""Floor 5: what training minimises, and how the KL is kept at a chosen number of bits.
+"""Floor 5: what training minimises; `models.kl` says how beta comes about.
 
 With `x` the notes of a window, `c(x)` a corruption of them, `f` the encoder's mean and `s` its
 deviations, and `-log p(x | z)` what the decoder pays for the notes, as cross-entropy in nats or, on
@@ -36,13 +36,16 @@ class Terms:
     notes: NoteLoss
     kl: Tensor  # (B,), 0 where the code is a point
 
-    def loss(self, beta: float, direct_weight: float = 0.0) -> Tensor:
-        """``-log p(x | z) + beta * KL``, mean over windows.
+    def loss(self, beta: float, direct_weight: float = 0.0, free_bits: float = 0.0) -> Tensor:
+        """``-log p(x | z) + beta * max(KL - free, 0)``, mean over windows.
+
+        `free_bits` are for a whole window, as in the reference, not for each dimension.
 
         `direct_weight` counts what the latents alone say of the notes once more, so that a decoder
         that hears its own notes does not ignore them.
         """
-        return (self.notes.total + direct_weight * self.notes.direct + beta * self.kl).mean()
+        kl = (self.kl - free_bits * NATS_PER_BIT).clamp(min=0) if free_bits else self.kl
+        return (self.notes.total + direct_weight * self.notes.direct + beta * kl).mean()
 
 
 def objective(
@@ -57,30 +60,6 @@ def objective(
     posterior = vae.encode(batch if heard is None else heard)
     notes = vae.loss(batch, posterior.sample(noise))
     return Terms(notes, posterior.kl().sum(1)), posterior
-
-
-@dataclass
-class BetaControl:
-    """Steers beta so that the KL of a window stays near a target in bits.
-
-    Small multiplicative steps towards the target, in proportion to how far a running mean of the
-    KL is from it. Two numbers of state, kept in the checkpoint.
-    """
-
-    target_bits: float
-    beta: float = 0.03
-    mean_bits: float = -1.0  # below 0: nothing seen yet
-    rate: float = 0.02
-    lowest: float = 1e-3
-    highest: float = 4.0
-
-    def update(self, kl_bits: float) -> None:
-        """Take note of a step's mean KL."""
-        seen = self.mean_bits >= 0
-        self.mean_bits = 0.9 * self.mean_bits + 0.1 * kl_bits if seen else kl_bits
-        error = 3 * (self.mean_bits - self.target_bits) / self.target_bits
-        factor = math.exp(self.rate * max(-1.0, min(1.0, error)))
-        self.beta = max(self.lowest, min(self.highest, self.beta * factor))
 
 
 def active_units(mu: Tensor) -> int:

@@ -13,14 +13,22 @@ from musicvae.config import Preset
 from musicvae.dataset import Batch
 from musicvae.models.decoder import CellDecoder, NoteLoss
 from musicvae.models.encoder import Encoder
+from musicvae.models.flat import FlatDecoder
 from musicvae.models.layers import Layout
 from musicvae.models.lists import ListDecoder
+from musicvae.models.recurrent import RecurrentEncoder
 from musicvae.models.roll_decoder import RollDecoder
 
 _DECODERS: dict[str, type[CellDecoder] | type[RollDecoder]] = {
     "cells": CellDecoder,
     "list": ListDecoder,
+    "flat": FlatDecoder,
     "roll": RollDecoder,
+}
+
+_ENCODERS: dict[str, type[Encoder] | type[RecurrentEncoder]] = {
+    "linear": Encoder,
+    "recurrent": RecurrentEncoder,
 }
 
 
@@ -48,7 +56,7 @@ class Posterior(NamedTuple):
 
 
 class VAE(nn.Module):
-    """A VAE on windows of bars. `Z = slices * latent`: a slice for each bar (or each quarter).
+    """A VAE on windows of bars. `Z = slices * latent`: a slice for each bar (or quarter, or one).
 
     Dimensions of bars that a window does not have are exactly 0 with sigma 1, at no cost.
     """
@@ -57,7 +65,7 @@ class VAE(nn.Module):
         super().__init__()
         self.preset = preset
         self.layout = Layout.of(preset)
-        self.encoder = Encoder(preset)
+        self.encoder = _ENCODERS[preset.model.encoder](preset)
         self.decoder = _DECODERS[preset.model.decoder](preset)
 
     @property
@@ -85,6 +93,14 @@ class VAE(nn.Module):
         """
         generator = torch.Generator().manual_seed(seed)
         return self.decoder.decode(self._slices(z), frame, temperature, generator)
+
+    def teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
+        """Notes as rows like those of `decode`, the likeliest of each cell given the true notes
+        before it; for a decoder that does not hear its notes the same as `decode`.
+        """
+        if isinstance(self.decoder, ListDecoder):
+            return self.decoder.teacher_forced(self._slices(z), batch)
+        return self.decode(z, batch)
 
     def _slices(self, z: Tensor) -> Tensor:
         return z.reshape(len(z), self.encoder.slices, self.preset.model.latent)

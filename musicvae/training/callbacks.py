@@ -90,7 +90,7 @@ class Keeper(pl.Callback):
         self.rows.append(row)
         if module.logger is not None:
             module.logger.log_metrics(row, step=plan.step)
-        self.warner.look(self.rows, training.kl_target_bits)
+        self.warner.look(self.rows, training.asked_bits)
         plan.checked()
         _agree(module)
         if module.global_rank == 0:
@@ -160,16 +160,17 @@ class Warner:
         self.said: set[str] = set()
 
     def look(self, rows: list[dict[str, float]], target_bits: float) -> None:
-        """Judge the latest validation against those before it."""
+        """Judge the latest validation against those before it; `target_bits` 0: none is set."""
         row = rows[-1]
         best = min(r["valid_loss"] for r in rows)
         bits = row.get("valid_kl_bits", math.inf)  # absent where the code is a point
-        if bits < 0.05 * target_bits and row["beta"] > 0.01 and len(rows) > 2:
+        if bits < max(1.0, 0.05 * target_bits) and row["beta"] > 0.01 and len(rows) > 2:
+            asked = f" of the {target_bits:.0f} asked for" if target_bits else ""
+            other = "a higher --set training.kl_target_bits" if target_bits else "a lower beta"
             self._once(
                 "collapse",
-                f"posterior collapse: the latent carries {bits:.1f} bits of the "
-                f"{target_bits:.0f} asked for; the decoder ignores it. Stop, and try a higher "
-                "--set training.kl_target_bits or a lower learning rate",
+                f"posterior collapse: the latent carries {bits:.1f} bits{asked}; the decoder "
+                f"ignores it. Stop, and try {other} or a lower learning rate",
             )
         gap = (
             row["valid_loss"] > 1.1 * best and row["train_loss"] < rows[-2]["train_loss"]
@@ -227,7 +228,8 @@ def _merit(row: dict[str, float], training: TrainingConfig) -> float:
     """
     if training.deterministic:
         return row["valid_f1_denoised" if training.objective == "dae" else "valid_f1"]
-    return row["valid_f1"] - (row["valid_kl_bits"] > 1.15 * training.kl_target_bits)
+    steered = training.kl_control == "target"
+    return row["valid_f1"] - (steered and row["valid_kl_bits"] > 1.15 * training.kl_target_bits)
 
 
 def _agree(module: TrainingModule) -> None:

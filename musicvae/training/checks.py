@@ -2,54 +2,68 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
+from torch import Tensor
 
 from musicvae.dataset import Batch, Windows
-from musicvae.metrics import note_f1, windows_perfect
+from musicvae.metrics import judged, note_f1
 from musicvae.models import VAE, Path, PathPrior
+from musicvae.models.decoder import NoteLoss
 from musicvae.models.objectives import NATS_PER_BIT, active_units, deterministic_noise
 from musicvae.models.prior import FIRST, LAST, MIDDLE
 from musicvae.models.vae import frame_of, rows_of
+from musicvae.song import Ints
+from musicvae.tables import WINDOW, Table
 from musicvae.training.noise import corrupted
+from musicvae.training.tables import table_of
 
 _BATCH = 256
 
 
-def batches(windows: Windows, limit: int, device: torch.device) -> Iterator[Batch]:
-    """Up to `limit` windows, spread evenly over the split."""
-    n = min(limit, len(windows))
-    index = np.linspace(0, len(windows) - 1, n).astype(np.int64)
-    for begin in range(0, n, _BATCH):
-        whole = windows.batch(index[begin : begin + _BATCH])
-        yield Batch(*(tensor.to(device) for tensor in whole))
+def spread(windows: Windows, limit: int) -> Ints:
+    """Indices of up to `limit` windows, spread evenly over the split."""
+    return np.linspace(0, len(windows) - 1, min(limit, len(windows))).astype(np.int64)
+
+
+def batch_of(windows: Windows, index: Ints, device: torch.device) -> Batch:
+    """The windows at `index` on a device."""
+    return Batch(*(tensor.to(device) for tensor in windows.batch(index)))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reconstruction:
+    """Windows as they are and as a model gives them back, and what that costs."""
+
+    truth: Table
+    mean: Table
+    """Decoded greedily from the posterior mean, free-running."""
+    others: dict[str, Table]
+    """`sampled`: from one `z` drawn from the posterior, where there is one. Of a model that learns
+    to repair, `noisy`: what it hears when notes are corrupted, and `denoised`, what it makes of it.
+    """
+    mu: Tensor  # (W, Z)
+    kl_bits: float | None
+    """Mean of a window; none where a window has a code instead of a posterior."""
+    loss: float
+    """Mean negative log-likelihood of a window in nats, given what training would give it."""
 
 
 @torch.no_grad()
-def free_running(
-    vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0
-) -> dict[str, float]:
-    """Reconstruction of held-out windows, decoded greedily from the mean and from a sampled `z`.
-
-    Keys: `f1` (onset and pitch, in the right part), `f1_any_part`, `f1_duration`, `f1_sampled`,
-    `perfect` (share of windows without an error), `loss` (nats, of what the objective hears),
-    `kl_bits`, `active_units`. Without noise in the latent (`ae`, `dae`) there is nothing to sample
-    and bits are not defined: `f1_sampled` and `kl_bits` are absent. With a corruption of the input
-    there are also `f1_noisy`, the corrupted notes against the clean ones, and `f1_denoised`, what
-    is made of them.
-    """
-    training = vae.preset.training
-    device = next(vae.parameters()).device
-    found: dict[str, list[NDArray[np.int64]]] = {}
-    mus, loss, kl, n = [], 0.0, 0.0, 0
-    for nth, batch in enumerate(batches(windows, limit, device)):
+def reconstructed(vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0) -> Reconstruction:
+    """Up to `limit` windows through the bottleneck and back, all on the CPU."""
+    device, training = next(vae.parameters()).device, vae.preset.training
+    index = spread(windows, limit)
+    found: dict[str, list[Ints]] = {}
+    mus, loss, kl = [], 0.0, 0.0
+    for nth, begin in enumerate(range(0, len(index), _BATCH)):
+        batch = batch_of(windows, index[begin : begin + _BATCH], device)
         posterior, frame = vae.encode(batch), frame_of(batch)
         noise = deterministic_noise(seed, nth, tuple(posterior.mu.shape)).to(device)
         z = posterior.sample(noise)
-        rows = {"clean": rows_of(batch), "mean": vae.decode(posterior.mu, frame).numpy()}
+        rows = {"mean": vae.decode(posterior.mu, frame).numpy()}
         if not training.deterministic:
             rows["sampled"] = vae.decode(z, frame).numpy()
         if training.noise != "none":
@@ -58,28 +72,55 @@ def free_running(
             rows |= {"noisy": rows_of(heard), "denoised": vae.decode(damaged.mu, frame).numpy()}
             z = damaged.sample(noise)
         for name, these in rows.items():
-            these[:, 0] += n
-            found.setdefault(name, []).append(these)
+            found.setdefault(name, []).append(numbered(these, begin))
         loss += float(vae.loss(batch, z).total.sum())
         kl += float(posterior.kl().sum())
         mus.append(posterior.mu.cpu())
-        n += len(batch.notes)
-    whole = {name: np.concatenate(rows) for name, rows in found.items()}
-    by_mean, truth = whole["mean"], whole["clean"]
-    scores = {
-        "f1": note_f1(by_mean, truth).f1,
-        "f1_any_part": note_f1(by_mean, truth, parts=False).f1,
-        "f1_duration": note_f1(by_mean, truth, durations=True).f1,
-        "perfect": windows_perfect(by_mean, truth, n),
-        "loss": loss / max(n, 1),
-        "active_units": float(active_units(torch.cat(mus))),
-    }
-    for name in ("sampled", "noisy", "denoised"):
-        if name in whole:
-            scores[f"f1_{name}"] = note_f1(whole[name], truth).f1
-    if not training.deterministic:
-        scores["kl_bits"] = kl / max(n, 1) / NATS_PER_BIT
+    truth = table_of(windows, index)
+    tables = {name: truth.with_rows(np.concatenate(rows)) for name, rows in found.items()}
+    n = max(len(index), 1)
+    return Reconstruction(
+        truth=truth,
+        mean=tables.pop("mean"),
+        others=tables,
+        mu=torch.cat(mus),
+        kl_bits=None if training.deterministic else kl / n / NATS_PER_BIT,
+        loss=loss / n,
+    )
+
+
+def free_running(
+    vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0
+) -> dict[str, float]:
+    """Reconstruction of held-out windows, decoded greedily from the mean and from a sampled `z`.
+
+    Keys: those of `metrics.judged` that apply, of the mean; `loss` (nats, of what the objective
+    hears), `active_units`, `f1_sampled` and `kl_bits`. Without noise in the latent (`ae`, `dae`)
+    there is nothing to sample and bits are not defined: the last two are absent. With a corruption
+    of the input there are also `f1_noisy`, the corrupted notes against the clean ones, and
+    `f1_denoised`, what is made of them.
+    """
+    found = reconstructed(vae, windows, limit=limit, seed=seed)
+    every = judged(found.mean, found.truth)
+    scores = {name: score for name, score in every.items() if score is not None}
+    scores |= {"loss": found.loss, "active_units": float(active_units(found.mu))}
+    for name, table in found.others.items():
+        scores[f"f1_{name}"] = note_f1(table.rows, found.truth.rows).f1
+    if found.kl_bits is not None:
+        scores["kl_bits"] = found.kl_bits
     return scores
+
+
+def told(loss: NoteLoss) -> dict[str, Tensor]:
+    """The nats of each kind of thing that a decoder tells, on the CPU. Each `(B,)`"""
+    return {name: nats.cpu() for name, nats in loss._asdict().items() if name != "direct"}
+
+
+def numbered(rows: Ints, begin: int) -> Ints:
+    """Rows of a batch whose first window is number `begin`."""
+    rows = rows.copy()
+    rows[:, WINDOW] += begin
+    return rows
 
 
 @torch.no_grad()
@@ -99,8 +140,7 @@ def fit_prior(vae: VAE, windows: Windows, *, limit: int = 20_000) -> PathPrior:
     whole, source, first = whole[order], source[order], first[order]
     mus, sigmas = [], []
     for begin in range(0, len(whole), _BATCH):
-        batch = windows.batch(whole[begin : begin + _BATCH])
-        posterior = vae.encode(Batch(*(tensor.to(device) for tensor in batch)))
+        posterior = vae.encode(batch_of(windows, whole[begin : begin + _BATCH], device))
         mus.append(posterior.mu.cpu().numpy())
         sigmas.append(posterior.sigma.cpu().numpy())
     place = np.where(first == 0, FIRST, MIDDLE)

@@ -14,7 +14,8 @@ from musicvae.checkpoints import Checkpoint
 from musicvae.config import Preset
 from musicvae.errors import CheckpointError
 from musicvae.models import VAE
-from musicvae.models.objectives import NATS_PER_BIT, BetaControl, deterministic_noise, objective
+from musicvae.models.kl import control_of
+from musicvae.models.objectives import NATS_PER_BIT, deterministic_noise, objective
 from musicvae.training.data import Lesson
 from musicvae.training.plan import Plan
 
@@ -27,7 +28,7 @@ class TrainingModule(pl.LightningModule):
         self.preset, self.plan = preset, plan
         self.vae = VAE(preset)
         self.averaged = copy.deepcopy(self.vae).requires_grad_(False).eval()
-        self.control = BetaControl(target_bits=preset.training.kl_target_bits)
+        self.control = control_of(preset.training)
         self.latest: dict[str, float] = {}
         self.restored: dict[str, Tensor] = {}
 
@@ -63,7 +64,8 @@ class TrainingModule(pl.LightningModule):
         shape = (len(batch.notes) * world, self.vae.Z)
         noise = deterministic_noise(self.preset.training.seed, self.plan.step, shape)
         terms, _ = objective(self.vae, batch, noise[rank::world].to(self.device), heard)
-        loss = terms.loss(self.control.beta, self.preset.model.direct_weight)
+        direct, free = self.preset.model.direct_weight, self.preset.training.free_bits
+        loss = terms.loss(self.control.beta, direct, free)
         means = torch.stack([*(each.mean() for each in terms.notes[:4]), terms.kl.mean()]).detach()
         if world > 1:
             gathered = self.all_gather(means)
