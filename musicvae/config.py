@@ -24,6 +24,7 @@ SLICES = ("bar", "quarter", "window")
 ENCODERS = ("linear", "recurrent")
 DECODERS = ("cells", "list", "flat", "roll")
 KL_CONTROLS = ("target", "beta", "free_bits")
+PRIORS = ("flow", "gaussian")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
 
@@ -133,6 +134,33 @@ class ModelConfig:
         heads = self.attention
         need(heads >= 0, "model.attention", "0 or more")
         need(not heads or self.width % heads == 0, "model.attention", "a divisor of model.width")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorConfig:
+    """Where new songs come from: the prior over paths of latents, fitted when training is done."""
+
+    kind: str = "flow"
+    """`flow`: a rectified flow, learnt; `gaussian`: linear, in closed form."""
+    steps: int = 3000
+    """Training steps of a flow, but no more than the model itself was given."""
+    minutes: float = 3.0
+    """Most minutes that it takes; at most a tenth of those that the run is given."""
+    batch: int = 64
+    """Stretches of song a step."""
+    learning_rate: float = 2e-3
+    width: int = 128
+    layers: int = 3
+    solver_steps: int = 8
+    """Steps from noise to latents."""
+
+    def __post_init__(self) -> None:
+        need(self.kind in PRIORS, "prior.kind", "one of " + ", ".join(PRIORS))
+        need(self.minutes > 0, "prior.minutes", "more than 0")
+        need(self.learning_rate > 0, "prior.learning_rate", "more than 0")
+        for name in ("steps", "batch", "layers", "solver_steps"):
+            need(getattr(self, name) >= 1, f"prior.{name}", "at least 1")
+        need(self.width >= 32 and self.width % 32 == 0, "prior.width", "a multiple of 32")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -258,6 +286,7 @@ class Preset:
     """Tempo of sampled songs, in quarters a minute."""
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
 
     def __post_init__(self) -> None:
         need(len(self.parts) > 0, "parts", "at least one [[parts]]")

@@ -210,16 +210,6 @@ class Block(nn.Module):
         return out
 
 
-def blocks_of(config: ModelConfig, layout: Layout) -> nn.ModuleList:
-    """The blocks of one side, with attention after the first one where the preset has it."""
-    blocks: list[nn.Module] = [
-        Block(config.width, config.kernel, config.dropout) for _ in range(config.blocks)
-    ]
-    if config.attention:
-        blocks.insert(1, Attention(config.width, config.attention, layout.Q))
-    return nn.ModuleList(blocks)
-
-
 def _around(window: Tensor, reach: int) -> Tensor:
     """For each row of `window` `(n,)` the rows up to `reach` away in the same window, else `n`.
 
@@ -233,6 +223,16 @@ def _around(window: Tensor, reach: int) -> Tensor:
     inside = (other >= 0) & (other < n) & (row < n)
     here, there = window[row.clamp(max=n - 1)], window[other.clamp(0, n - 1)]
     return torch.where(inside & (here == there), other, n)
+
+
+def blocks_of(config: ModelConfig, layout: Layout) -> nn.ModuleList:
+    """The blocks of one side, with attention after the first one where the preset has it."""
+    blocks: list[nn.Module] = [
+        Block(config.width, config.kernel, config.dropout) for _ in range(config.blocks)
+    ]
+    if config.attention:
+        blocks.insert(1, Attention(config.width, config.attention, layout.Q))
+    return nn.ModuleList(blocks)
 
 
 class Conditions(nn.Module):
