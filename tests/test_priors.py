@@ -148,9 +148,9 @@ def test_encoded_paths_follow_their_songs(trained) -> None:
     assert (
         paths.frame.real.sum(-1).numpy() == np.minimum(2, paths.frame.bars.numpy() - first)
     ).all()
-    stretch = Stretches(paths, 3).draw(50, np.random.default_rng(0))
+    stretch = Stretches(paths, 5).draw(50, np.random.default_rng(0))
     inside = stretch.frame.real.any(-1)  # (B, W)
-    assert stretch.z.shape == (50, 3, paths.mu.shape[1]) and not inside.all() and inside[:, 0].all()
+    assert stretch.z.shape == (50, 5, paths.mu.shape[1]) and not inside.all() and inside[:, 0].all()
     gaps = stretch.frame.first.diff(dim=1)[inside[:, 1:]]
     assert (gaps == preset.grid.bars).all()
 
