@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from musicvae.config import ModelConfig, Preset
 from musicvae.dataset import Batch
-from musicvae.models.attention import Attention
 
 VELOCITY_MEAN, VELOCITY_SPREAD = 72.0, 16.0  # MIDI velocity
 TIMING_SPREAD = 36.0  # 960ths of a quarter
@@ -153,13 +152,10 @@ def run(blocks: nn.ModuleList, x: Tensor, real: Tensor) -> Tensor:
     Padding costs nothing: the quarters of all windows are laid end to end, and one window's first
     quarter is no neighbour of the last one of the window before.
     """
-    n = int(real.sum())
-    spare = -n % _ROUND  # few different lengths: kernels are made, and kept, for each
-    line = F.pad(x[real], (0, 0, 0, spare))  # (n, width)
-    window = F.pad(real.nonzero()[:, 0], (0, spare), value=-1)  # (n,)
+    line, window = x[real], real.nonzero()[:, 0]  # (n, width), (n,)
     for block in blocks:
         line = block(line, window)
-    return torch.zeros_like(x).masked_scatter(real[..., None], line[:n].to(x.dtype))
+    return torch.zeros_like(x).masked_scatter(real[..., None], line.to(x.dtype))
 
 
 class Trunk(nn.Module):
@@ -172,7 +168,7 @@ class Trunk(nn.Module):
         self.slices = lay.slices(config)
         self.enter = nn.Linear(config.latent, width * (lay.Q // self.slices))
         self.conditions = Conditions(lay, len(preset.meters), width)
-        self.blocks = blocks_of(config, lay)
+        self.blocks = blocks_of(config)
         self.norm = nn.LayerNorm(width)
 
     def states(self, z: Tensor, batch: Batch, packing: Packing) -> Tensor:
@@ -206,26 +202,33 @@ class Block(nn.Module):
 
     def forward(self, x: Tensor, window: Tensor) -> Tensor:
         """`x` `(n, width)`, `window` `(n,)` to which window each belongs; the same shape."""
-        y = self.norm(x)
-        around = []
-        for offset in range(-self.reach, self.reach + 1):
-            mine = window.roll(-offset) == window
-            mine[: max(-offset, 0)] = False  # roll wraps around
-            mine[len(mine) - max(offset, 0) :] = False
-            around.append(y.roll(-offset, 0) * mine[:, None])
-        y = F.silu(self.mix(torch.cat(around, -1)))  # (n, kernel * width) -> (n, width)
-        out: Tensor = x + self.dropout(self.out(y))
+        n, index = len(x), _around(window, self.reach)
+        y = F.pad(self.norm(x), (0, 0, 0, 1)).index_select(0, index.flatten())
+        y = F.silu(self.mix(y.view(len(index), -1)))  # (n, kernel * width) -> (n, width)
+        out: Tensor = x + self.dropout(self.out(y)[:n])
         return out
 
 
-def blocks_of(config: ModelConfig, layout: Layout) -> nn.ModuleList:
-    """The blocks of one side, with attention after the first one where the preset has it."""
-    blocks: list[nn.Module] = [
+def _around(window: Tensor, reach: int) -> Tensor:
+    """For each row of `window` `(n,)` the rows up to `reach` away in the same window, else `n`.
+
+    `(m, 2 * reach + 1)`, m being n rounded up: kernels are made, and kept, for each length that
+    comes, so there should be few.
+    """
+    n = len(window)
+    m = n + -n % _ROUND
+    row = torch.arange(m, device=window.device)[:, None]
+    other = row + torch.arange(-reach, reach + 1, device=window.device)
+    inside = (other >= 0) & (other < n) & (row < n)
+    here, there = window[row.clamp(max=n - 1)], window[other.clamp(0, n - 1)]
+    return torch.where(inside & (here == there), other, n)
+
+
+def blocks_of(config: ModelConfig) -> nn.ModuleList:
+    """The blocks of one side."""
+    return nn.ModuleList(
         Block(config.width, config.kernel, config.dropout) for _ in range(config.blocks)
-    ]
-    if config.attention:
-        blocks.insert(1, Attention(config.width, config.attention, layout.Q))
-    return nn.ModuleList(blocks)
+    )
 
 
 class Conditions(nn.Module):
