@@ -41,14 +41,14 @@ class Stretches:
         shape = (*at.shape, paths.mu.shape[1])
         # Half of the times uniform, half in the middle, where most is to be learned.
         middle = 1 / (1 + np.exp(-rng.standard_normal(B)))
-        t = np.where(rng.random(B) < 0.5, middle, rng.random(B)).astype(np.float32)
+        t = np.where(rng.random(B) < 0.5, middle, rng.random(B)).clip(max=0.999)
         known = np.where(rng.random(B) < _ALONE, 0, rng.integers(0, W, B))
         return Stretch(
             mu=torch.from_numpy(paths.mu[at]),
             sigma=torch.from_numpy(paths.sigma[at]),
             eps=torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)),
             noise=torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)),
-            t=torch.from_numpy(t),
+            t=torch.from_numpy(t.astype(np.float32)),
             known=torch.from_numpy(np.arange(W) < known[:, None]),
             frame=frame,
         )
