@@ -232,23 +232,12 @@ def test_fine_tuning_is_slow_and_short_and_stays_so() -> None:
     assert replace(once, training=preset.training) == preset
 
 
-def test_fine_tuning_keeps_the_beta_that_the_weights_are_used_to() -> None:
-    preset = load_preset("melody-2bar")
-    held = fine_tuning(preset, 0.2).training
-    assert (held.kl_control, held.beta, held.kl_target_bits) == (
-        "beta", 0.2, preset.training.kl_target_bits
-    )  # fmt: skip
-    assert fine_tuning(fine_tuning(preset, 0.2), 0.3).training == held
-    assert fine_tuning(preset).training.kl_control == "target"
-
-
 def test_train_from_a_named_model(here: Path) -> None:
     words = ("train", "midi", "--from", "mine", "--steps", 1)
     result = succeeds(*words, "--name", "named")
     made = load("checkpoints/named/model.safetensors")
-    beta = load("checkpoints/mine/model.safetensors").provenance["beta"]
-    assert made.preset == fine_tuning(load_preset("tiny"), beta)
-    assert made.provenance["from"]["name"] == "mine" and made.provenance["beta"] == beta
+    assert made.preset == fine_tuning(load_preset("tiny"))
+    assert made.provenance["from"]["name"] == "mine"
     assert "preset" not in result.stderr.splitlines()[0]
     succeeds(*words, "--name", "same", "--preset", "tiny")
     assert "--from mine is of preset tiny, not melody-2bar" in refused(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -192,7 +194,7 @@ def test_random_notes_are_as_many_and_where_they_may_be() -> None:
     present = frames.present.copy()
     present[:, 1, 0] = False
     on = frames.rows[(frames.rows[:, 3] == 1) | (frames.rows[:, 1] == 0)]
-    frames = Table(**{**vars(frames), "present": present}).with_rows(on)
+    frames = replace(frames, present=present, rows=on)
     made = random_notes(frames, frames)
     count = [np.bincount(t.rows[:, 0] * 2 + t.rows[:, 3], minlength=40) for t in (frames, made)]
     assert np.array_equal(*count)
@@ -204,7 +206,7 @@ def test_random_notes_are_as_many_and_where_they_may_be() -> None:
 
 def test_bars_are_shuffled_within_their_song_and_drawn_from_anywhere() -> None:
     songs = melodies(10)
-    songs = Table(**{**vars(songs), "song": np.arange(10) // 5})
+    songs = replace(songs, song=np.arange(10) // 5)
 
     def bars(of: Table) -> list[tuple[int, ...]]:
         found = []
@@ -223,7 +225,7 @@ def test_bars_are_shuffled_within_their_song_and_drawn_from_anywhere() -> None:
 def test_bars_of_another_meter_are_never_drawn() -> None:
     songs = melodies(6)
     meter = np.where(np.arange(6)[:, None] < 3, 1, 2) * np.ones((6, 2), np.int64)
-    songs = Table(**{**vars(songs), "meter": meter})
+    songs = replace(songs, meter=meter)
     made = unigram_bars(songs, songs.take(np.arange(3)))
     assert set(made.rows[:, 0].tolist()) == {0, 1, 2}
 

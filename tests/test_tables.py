@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -84,11 +86,11 @@ def test_hits_have_no_length() -> None:
 
 def test_cells_that_are_not_there_and_parts_that_are_silent_do_not_count() -> None:
     true = table([(0, 0, 3, 0, 60, 2)], kinds=("voice", "voice"))
-    pickup = Table(**{**vars(true), "lead": np.array([[2, 0]]), "steps": np.array([[4, 0]])})
+    pickup = replace(true, lead=np.array([[2, 0]]), steps=np.array([[4, 0]]))
     assert pickup.n_cells == 2 and pickup.states.shape == (2, 2)
     silent = true.present.copy()
     silent[:, :, 1] = False
-    told = Table(**{**vars(pickup), "present": silent})
+    told = replace(pickup, present=silent)
     assert step_accuracy(told.with_rows(true.rows[:0]), told) == 1 / 2
 
 

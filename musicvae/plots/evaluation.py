@@ -4,7 +4,6 @@ in songs that it has not seen, in those it learned from, and in its samples.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,10 +126,10 @@ def _draw_scores(axes: Axes, scores: Mapping[str, Mapping[str, float | None]]) -
     )
 
 
-def _draw_sets(axes: Axes, values: Mapping[str, float], title: str, named: bool) -> None:
+def _draw_sets(axes: Axes, values: Mapping[str, float | None], title: str, named: bool) -> None:
     for nth, (name, _, colour) in enumerate(_SETS):
         value = values[name]
-        if math.isfinite(value):
+        if value is not None:
             axes.barh(nth, value, 0.66, color=colour)
             axes.text(value + 0.015, nth, _short(value), size=7.5, va="center", color=style.INK)
     axes.set_ylim(len(_SETS) - 0.5, -0.5)
@@ -197,7 +196,7 @@ def _dressed(axes: Axes, title: str) -> None:
     axes.tick_params(colors=style.GREY, labelsize=7.5, length=2.5)
 
 
-def _short(value: float) -> str:
+def _short(value: float | None) -> str:
     """`.95`, `1.0`: two places, without the nought that says nothing."""
-    places = f"{value:.2f}".removeprefix("0") if math.isfinite(value) else ""
+    places = "" if value is None else f"{value:.2f}".removeprefix("0")
     return places.replace("1.00", "1.0")

@@ -35,6 +35,7 @@ from musicvae.dataset.report import skipped_in
 from musicvae.errors import CheckpointError, DataError, TrainingError
 from musicvae.files import writable_folder, write_bytes
 from musicvae.models import pick_device
+from musicvae.models.devices import bf16_pays
 from musicvae.models.objectives import deterministic_noise, objective
 from musicvae.models.vae import n_parameters
 from musicvae.training.callbacks import Interruptible, Keeper
@@ -158,7 +159,10 @@ def train(
         module.latest = dict(state["latest"])
     else:
         plan.begin(
-            pace, minutes=preset.training.minutes if minutes is None else minutes, steps=steps
+            pace,
+            minutes=preset.training.minutes if minutes is None else minutes,
+            steps=steps,
+            prior_minutes=preset.prior.minutes if preset.prior.kind == "flow" else 0.0,
         )
     announcement = Announcement(
         counts={
@@ -280,14 +284,10 @@ def _pace(module: TrainingModule, windows: Windows, device: str, precision: str)
 
 
 def _precision(precision: str, device: str) -> str:
-    """bf16 pays on GPUs, and on processors with instructions for it; elsewhere it is slower."""
+    """What was asked for; else bf16 where it pays."""
     if precision != "auto":
         return precision
-    if pick_device(device) == "cpu":
-        probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-        able = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
-        return "bf16-mixed" if able else "32-true"
-    return "bf16-mixed" if pick_device(device) == "cuda" else "32-true"
+    return "bf16-mixed" if bf16_pays(pick_device(device)) else "32-true"
 
 
 @contextmanager

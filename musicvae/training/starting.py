@@ -32,9 +32,7 @@ class Start:
 
 def start_from(checkpoint: Path, settings: Iterable[str] = ()) -> Start:
     """Begin from a checkpoint's weights, with its preset. Raises `CheckpointError`."""
-    header = read_header(checkpoint)
-    beta = header.get("provenance", {}).get("beta")
-    preset = fine_tuning(preset_of(header, checkpoint), beta).with_settings(settings)
+    preset = fine_tuning(preset_of(read_header(checkpoint), checkpoint)).with_settings(settings)
     return Start(preset=preset, weights=checkpoint)
 
 
@@ -83,19 +81,14 @@ def start_for(
     return replace(found, told=tuple(told))
 
 
-def fine_tuning(preset: Preset, beta: float | None = None) -> Preset:
-    """A preset as a run takes it that begins from trained weights: slower, shorter, and with the
-    `beta` that their training had come to, if it is known. Steered on, it would leave what the
-    weights are used to until the new songs cost as many bits as the old ones did.
-    """
+def fine_tuning(preset: Preset) -> Preset:
+    """A preset as a run takes it that begins from trained weights: slower and shorter."""
     training = replace(
         preset.training,
         learning_rate=min(preset.training.learning_rate, _RATE),
         warmup_steps=min(preset.training.warmup_steps, _WARMUP_STEPS),
         minutes=min(preset.training.minutes, _MINUTES),
     )
-    if beta and training.kl_control == "target":
-        training = replace(training, kl_control="beta", beta=beta)
     return replace(preset, training=training)
 
 
