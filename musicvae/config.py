@@ -24,6 +24,7 @@ SLICES = ("bar", "quarter", "window")
 ENCODERS = ("linear", "recurrent")
 DECODERS = ("cells", "list", "flat", "roll")
 KL_CONTROLS = ("target", "beta", "free_bits")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
 
@@ -149,7 +150,9 @@ class TrainingConfig:
     minutes: float = 10.0
     """Wall-clock budget when neither `--minutes` nor `--steps` is given."""
     batch: int = 128
-    """Windows a step."""
+    """Windows that are learned from at once."""
+    accumulate: int = 1
+    """Such batches a step: the gradient of one so many times as large, in the memory of one."""
     learning_rate: float = 4e-3
     warmup_steps: int = 100
     weight_decay: float = 0.01
@@ -194,6 +197,7 @@ class TrainingConfig:
             "none where the objective is ae; with one, choose dae",
         )
         need(self.batch >= 1, "training.batch", "at least 1")
+        need(self.accumulate >= 1, "training.accumulate", "at least 1")
         need(self.minutes > 0, "training.minutes", "more than 0")
         need(self.learning_rate > 0, "training.learning_rate", "more than 0")
         need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
