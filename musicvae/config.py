@@ -24,6 +24,7 @@ SLICES = ("bar", "quarter", "window")
 ENCODERS = ("linear", "recurrent")
 DECODERS = ("cells", "list", "flat", "roll")
 KL_CONTROLS = ("target", "beta", "free_bits")
+PRIORS = ("flow", "gaussian")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
@@ -89,8 +90,6 @@ class ModelConfig:
     """Residual blocks in the encoder, and as many in the decoder."""
     kernel: int = 3
     """Quarters that one convolution sees."""
-    attention: int = 0
-    """Heads of attention over a window's quarters, on both sides; 0 for none."""
     rank: int = 32
     """Size of the feature from which pitch logits of a cell are made."""
     encoder: str = "linear"
@@ -131,9 +130,33 @@ class ModelConfig:
         for name in ("latent", "width", "blocks", "rank", "hidden"):
             need(getattr(self, name) >= 1, f"model.{name}", "at least 1")
         need(self.kernel % 2 == 1, "model.kernel", "odd")
-        heads = self.attention
-        need(heads >= 0, "model.attention", "0 or more")
-        need(not heads or self.width % heads == 0, "model.attention", "a divisor of model.width")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorConfig:
+    """Where new songs come from: the prior over paths of latents, fitted when training is done."""
+
+    kind: str = "flow"
+    """`flow`: a rectified flow, learnt; `gaussian`: linear, in closed form."""
+    steps: int = 3000
+    """Training steps of a flow, but no more than the model itself was given."""
+    minutes: float = 3.0
+    """Most minutes that it takes; at most a tenth of those that the run is given."""
+    batch: int = 64
+    """Stretches of song a step."""
+    learning_rate: float = 2e-3
+    width: int = 128
+    layers: int = 3
+    solver_steps: int = 8
+    """Steps from noise to latents."""
+
+    def __post_init__(self) -> None:
+        need(self.kind in PRIORS, "prior.kind", "one of " + ", ".join(PRIORS))
+        need(self.minutes > 0, "prior.minutes", "more than 0")
+        need(self.learning_rate > 0, "prior.learning_rate", "more than 0")
+        for name in ("steps", "batch", "layers", "solver_steps"):
+            need(getattr(self, name) >= 1, f"prior.{name}", "at least 1")
+        need(self.width >= 32 and self.width % 32 == 0, "prior.width", "a multiple of 32")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,11 +224,8 @@ class TrainingConfig:
         need(self.minutes > 0, "training.minutes", "more than 0")
         need(self.learning_rate > 0, "training.learning_rate", "more than 0")
         need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
-        need(
-            self.kl_control in KL_CONTROLS,
-            "training.kl_control",
-            "one of " + ", ".join(KL_CONTROLS),
-        )
+        controls = ", ".join(KL_CONTROLS)
+        need(self.kl_control in KL_CONTROLS, "training.kl_control", f"one of {controls}")
         need(self.beta > 0, "training.beta", "more than 0")
         need(self.beta_warmup_steps >= 0, "training.beta_warmup_steps", "0 or more")
         fixed = self.kl_control != "target"
@@ -262,6 +282,7 @@ class Preset:
     """Tempo of sampled songs, in quarters a minute."""
     model: ModelConfig = field(default_factory=ModelConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
+    prior: PriorConfig = field(default_factory=PriorConfig)
 
     def __post_init__(self) -> None:
         need(len(self.parts) > 0, "parts", "at least one [[parts]]")

@@ -21,7 +21,7 @@ from musicvae.errors import CheckpointError, ConfigError, DataError
 from musicvae.frames import blank_bars, chosen_keys, chosen_meter, chosen_tempos, songs_of
 from musicvae.grid import STORED_STEPS_PER_QUARTER
 from musicvae.latent import Encoding, Latents, between
-from musicvae.models import VAE, PathPrior, pick_device
+from musicvae.models import VAE, FlowPrior, PathFrame, pick_device, prior_of
 from musicvae.models.vae import frame_of, with_notes
 from musicvae.parts import Group, one_at_a_time, out_of_slots, put_back, set_aside
 from musicvae.song import Ints, Song
@@ -49,10 +49,9 @@ class MusicVAE:
             raise CheckpointError(checkpoint.path or "checkpoint", reason, "train anew") from None
         self.device = torch.device(pick_device(device))
         self.vae.to(self.device).eval()
-        fitted = {n: t.float().numpy() for n, t in checkpoint.under("prior").items()}
         try:
-            self.prior = PathPrior(**fitted) if fitted else None
-        except TypeError:
+            self.prior = prior_of(checkpoint.under("prior"), self.device)
+        except (TypeError, RuntimeError):
             reason = "its prior is of another kind"
             raise CheckpointError(checkpoint.path or "checkpoint", reason, "train anew") from None
         self.hash = checkpoints.hash_of(checkpoint.path) if checkpoint.path else "unsaved"
@@ -160,8 +159,9 @@ class MusicVAE:
             key: semitones above C of the major scale used, -6..5; drawn if not given.
             meter: such as `3/4`; the training songs' most frequent one if not given.
             settle: how often drawn latents are decoded and encoded again before they are used,
-                a few steps of the walk of Bengio et al. (2013) from the prior towards the data. Two
-                if not given; none where the model gives back less than half of a song's notes,
+                a few steps of the walk of Bengio et al. (2013) from the prior towards the data. If
+                not given, two with a linear prior; with a learnt one none for a single part, one
+                for several; none where the model gives back less than half of a song's notes,
                 since such a model walks towards one and the same song.
             seed: the same seed gives the same songs.
         """
@@ -177,8 +177,7 @@ class MusicVAE:
         sources = [
             Source(bars=blank, group=group, key=key, active=everywhere) for key in keys.tolist()
         ]
-        n_windows = -(-bars // preset.grid.bars)
-        z = self.paths(keys, np.full(n_windows, preset.meter_id(*chosen)), temperature, rng)
+        z = self.paths(WindowCutter(sources, preset), np.arange(n), temperature, rng)
         settle = self.settle if settle is None else settle
         notes = self._notes(sources, z, settle=settle)
         levels = np.full((bars, n * R), _SAMPLED_LEVEL)
@@ -188,18 +187,28 @@ class MusicVAE:
     @property
     def settle(self) -> int:
         """How often drawn latents are decoded and encoded again; see `sample`."""
-        return 2 if self.provenance.get("held_out", {}).get("f1", 0.0) >= 0.5 else 0
+        if self.provenance.get("held_out", {}).get("f1", 0.0) < 0.5:
+            return 0
+        if isinstance(self.prior, FlowPrior):  # voices leap less after one step of the walk
+            return int(len(self.preset.parts) > 1)
+        return 2
 
     def paths(
-        self, keys: Ints, meters: Ints, temperature: float, rng: np.random.Generator
+        self, cutter: WindowCutter, sources: Ints, temperature: float, rng: np.random.Generator
     ) -> Latents:
-        """Latents of a new song for each of these keys `(n,)`, its windows of these meters `(W,)`
-        of the preset's vocabulary: `(n, W, Z)`.
+        """Latents of new songs `(n, W, Z)` with the bars, keys and parts of these sources `(n,)`
+        of the cutter, which are equally long. Their notes are not looked at.
         """
+        lengths, size = cutter.lengths[sources], self.preset.grid.bars
+        first, _ = window_bounds(int(lengths.max(initial=0)), size, size)
+        n, W = len(sources), len(first)
         if self.prior is None:
-            drawn = rng.standard_normal((len(keys), len(meters), self.vae.Z)).astype(np.float32)
+            drawn = rng.standard_normal((n, W, self.vae.Z), dtype=np.float32)
             return drawn * np.float32(temperature)
-        return self.prior.sample(len(keys), meters, keys=keys, temperature=temperature, rng=rng)
+        begin = np.tile(first, n)
+        batch = cutter.batch(np.repeat(sources, W), begin)
+        frame = PathFrame.of(batch, begin, np.repeat(lengths, W)).reshape(n, W)
+        return self.prior.sample(frame, temperature=temperature, rng=rng)
 
     def interpolate(self, *songs: Song | Alignment, steps: int = 7) -> list[Song]:
         """`steps` songs on the way from the first song to the last, through those between.

@@ -120,7 +120,7 @@ class Table:
         line, begin = (window * len(self.kinds) + part)[order], self.start[order]
         new = np.append(True, (np.diff(line) != 0) | (np.diff(begin) != 0))[: len(order)]
         head = np.flatnonzero(new)  # of notes that begin together the last one counts
-        last = np.append(head[1:], len(order)) - 1
+        last = np.append(head[1:], len(order))[: len(head)] - 1
         until = stop[order[last]]
         goes_on = np.flatnonzero(np.diff(line[head]) == 0)
         until[goes_on] = np.minimum(until[goes_on], begin[head[goes_on + 1]])

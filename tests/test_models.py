@@ -12,8 +12,7 @@ from musicvae.config import Preset, load_preset, preset_from_dict
 from musicvae.dataset import Batch
 from musicvae.dataset.windows import WindowCutter, sources_of
 from musicvae.metrics import note_f1
-from musicvae.models import VAE, Path, PathPrior
-from musicvae.models.attention import Attention
+from musicvae.models import VAE
 from musicvae.models.kl import BetaControl
 from musicvae.models.layers import Packing, Places
 from musicvae.models.objectives import active_units, deterministic_noise, objective
@@ -31,7 +30,6 @@ VARIANTS = [
     ("flat", "window"),
     ("cells", "window", "model.encoder=recurrent"),
     ("list", "bar", "model.encoder=recurrent", "model.kernel=1"),
-    ("cells", "bar", "model.attention=4"),
 ]
 
 
@@ -56,9 +54,6 @@ def vae(request) -> VAE:
     if model.preset.model.decoder == "roll":  # a new roll is silent; here it must have notes
         torch.nn.init.normal_(model.decoder.out.weight, std=0.3)
         torch.nn.init.zeros_(model.decoder.out.bias)
-    for attention in (m for m in model.modules() if isinstance(m, Attention)):
-        torch.nn.init.normal_(attention.out.weight, std=0.3)
-        torch.nn.init.normal_(attention.distance)
     return model
 
 
@@ -199,7 +194,7 @@ def by_heart(preset: Preset, batch: Batch, steps: int) -> np.ndarray:
         ("roll",),
         ("flat", "window", "model.latent=32", "training.scheduled_sampling=0.2"),
         ("cells", "quarter", "model.encoder=recurrent"),
-        ("cells", "window", "model.latent=32", "model.attention=4"),
+        ("cells", "window", "model.latent=32"),
     ],
     ids=" ".join,
 )
@@ -229,31 +224,6 @@ def test_active_units_counts_dimensions_that_vary() -> None:
     mu = torch.zeros(50, 4)
     mu[:, 1] = torch.linspace(-1, 1, 50)
     assert active_units(mu) == 1 and active_units(mu[:1]) == 0
-
-
-def test_path_prior_recovers_a_known_autoregression() -> None:
-    rng = np.random.default_rng(0)
-    step = np.array([[0.8, 0.1], [0.0, 0.5]])
-    paths = []
-    for _ in range(300):
-        path = np.zeros((12, 2), np.float32)
-        for w in range(1, 12):
-            path[w] = step @ path[w - 1] + 0.3 * rng.standard_normal(2)
-        place = np.array([0] + [1] * 10 + [2])
-        sigma, meter = np.full_like(path, 1e-3), np.zeros(12, np.int64)
-        key = int(rng.integers(-6, 6))
-        mu = (path + key * np.array([0.4, -0.2])).astype(np.float32)
-        paths.append(Path(mu=mu, sigma=sigma, meter=meter, place=place, key=key))
-    prior = PathPrior.fit(paths, 1)
-    # The ridge of 0.05 shrinks the slower direction; the noise must come out as it was.
-    np.testing.assert_allclose(prior.step, step, atol=0.2)
-    np.testing.assert_allclose(prior.by_key, [0.4, -0.2], atol=0.03)
-    np.testing.assert_allclose(prior.factor[1] @ prior.factor[1].T, 0.09 * np.eye(2), atol=0.02)
-    again = PathPrior(**prior.tensors())
-    drawn = [
-        p.sample(4, np.zeros(5, np.int64), rng=np.random.default_rng(1)) for p in (prior, again)
-    ]
-    assert drawn[0].shape == (4, 5, 2) and np.array_equal(*drawn)
 
 
 def test_songs_of_any_instrumentation_become_batches() -> None:

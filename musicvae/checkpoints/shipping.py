@@ -140,8 +140,9 @@ def _window(preset: Preset) -> str:
 
 
 def _latent(preset: Preset) -> str:
-    model, asked = preset.model, preset.training.kl_target_bits
-    return f"{model.latent} numbers for each {model.slices}; {asked:g} bits a window asked for"
+    model, asked = preset.model, preset.training.asked_bits
+    words = f"{model.latent} numbers for each {model.slices}"
+    return f"{words}; {asked:g} bits a window asked for" if asked else words
 
 
 def _amount(known: Mapping[str, Any]) -> str:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from musicvae.dataset import Shards, Windows, prepare_cached
+from musicvae.dataset.split import split as split_songs
+from musicvae.errors import DataError
 from musicvae.evaluate.comparison import Comparison, compared
 from musicvae.evaluate.likelihood import likelihood, teacher_forced
 from musicvae.evaluate.sets import Sets
 from musicvae.metrics import drum_errors, flat, hold_accuracy, judged
 from musicvae.model import MusicVAE
 from musicvae.options import ReadOptions
+from musicvae.song import Ints
 from musicvae.training.checks import reconstructed, spread
 
 Say = Callable[[str], None]
@@ -42,9 +48,16 @@ class Evaluation:
     comparison: Comparison
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON."""
+        """Plain data, for JSON; None for what is not known."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        return plain | {"comparison": self.comparison.to_dict()}
+        return _known(plain | {"comparison": self.comparison.to_dict()})
+
+
+def _known(value: Any) -> Any:
+    """Plain data with None for numbers that are none."""
+    if isinstance(value, dict):
+        return {name: _known(each) for name, each in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def evaluate(
@@ -81,6 +94,7 @@ def evaluate(
     shards = (
         folder if isinstance(folder, Shards) else Shards(prepare_cached(folder, options=options))
     )
+    _checked(shards, split, preset.training.seed)
     windows = Windows(shards, preset, split=split, hop=preset.grid.bars, seed=preset.training.seed)
     index = spread(windows, limit)
     say(f"giving back {len(index)} of {len(windows)} windows of {len(windows.songs)} songs")
@@ -94,9 +108,11 @@ def evaluate(
         scores["flat"] = drum_errors(flat(truth), truth)._asdict()
     say("weighing them")
     weighed = likelihood(model.vae, windows, index, truth.n_cells, draws=draws, seed=seed)
-    say(f"sampling {min(n, len(windows))} windows, and comparing")
-    learned = _learned(shards, model, windows)
-    sets = Sets.of(model, windows, spread(windows, n), learned, seed=seed)
+    learned = Windows(shards, preset, split="train", seed=preset.training.seed)
+    others = _others(windows, learned)
+    which = others[np.linspace(0, len(others) - 1, min(n, len(others))).astype(np.int64)]
+    say(f"sampling {len(which)} windows, and comparing")
+    sets = Sets.of(model, windows, which, learned, seed=seed)
     return Evaluation(
         checkpoint=str(model.path),
         hash=model.hash,
@@ -112,8 +128,23 @@ def evaluate(
     )
 
 
-def _learned(shards: Shards, model: MusicVAE, windows: Windows) -> Windows:
-    """All windows, at every bar, of the songs that the model learned from; of a folder judged as a
-    whole, those that a training would learn from.
+def _checked(shards: Shards, split: str, seed: int) -> None:
+    """Raise `DataError` where a split has no song."""
+    places = split_songs(shards.clusters(), seed)
+    if split != "all" and split not in places:
+        reason = f"none of its {len(places)} songs is held out as {split}, they are too few"
+        raise DataError(f"{shards.folder}: {reason}; judge --split all")
+
+
+def _others(windows: Windows, learned: Windows) -> Ints:
+    """Indices of the windows of songs that are not in `learned`, as all are of a held-out split.
+
+    Of a folder judged as a whole these are the songs that a training would hold out.
     """
-    return Windows(shards, model.preset, split="train", seed=model.preset.training.seed)
+    known = set(learned.songs)
+    of_source = np.array([source.path not in known for source in windows.sources])
+    others = np.flatnonzero(of_source[windows.source])
+    if not len(others):
+        reason = "its songs are all alike or too few to compare samples with"
+        raise DataError(f"the {windows.split} split: {reason}; give a folder of more songs")
+    return others

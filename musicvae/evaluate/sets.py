@@ -29,10 +29,12 @@ def sample_windows(
     cutter = windows.cutter
     source, nth = windows.source[index], windows.first[index] // size
     z = np.zeros((len(index), model.vae.Z), np.float32)
-    for s in np.unique(source).tolist():
-        meters = cutter.meter[cutter.offsets[s] : cutter.offsets[s + 1] : size]
-        path = model.paths(cutter.key[s : s + 1], meters, temperature, rng)
-        z[source == s] = path[0, nth[source == s]]
+    songs = np.unique(source)
+    for length in np.unique(cutter.lengths[songs]).tolist():
+        equal = songs[cutter.lengths[songs] == length]
+        paths = model.paths(cutter, equal, temperature, rng)
+        mine = np.isin(source, equal)
+        z[mine] = paths[np.searchsorted(equal, source[mine]), nth[mine]]
     rows = model.decoded(cutter, source, windows.first[index], z, settle=model.settle)
     low, high = (np.array([getattr(p, b) for p in model.preset.parts]) for b in ("low", "high"))
     drums = np.array([part.kind == "drums" for part in model.preset.parts])

@@ -1,7 +1,18 @@
 """Floor 5: encoders, decoders, the VAE, objectives, the path prior. No input or output here."""
 
 from musicvae.models.devices import pick_device
-from musicvae.models.prior import Path, PathPrior
+from musicvae.models.flow import FlowPrior, prior_of
+from musicvae.models.paths import PathFrame, Paths
+from musicvae.models.prior import PathPrior
 from musicvae.models.vae import VAE, Posterior
 
-__all__ = ["VAE", "Path", "PathPrior", "Posterior", "pick_device"]
+__all__ = [
+    "VAE",
+    "FlowPrior",
+    "PathFrame",
+    "PathPrior",
+    "Paths",
+    "Posterior",
+    "pick_device",
+    "prior_of",
+]

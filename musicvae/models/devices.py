@@ -9,6 +9,14 @@ from musicvae.errors import ConfigError
 from musicvae.models.layers import Block
 
 
+def bf16_pays(device: str) -> bool:
+    """Whether bf16 is faster there: on GPUs, and on processors with instructions for it."""
+    if device != "cpu":
+        return device == "cuda"
+    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
+    return any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
+
+
 def pick_device(name: str = "auto") -> str:
     """`cpu`, `cuda` or `mps`: the one named, or the best there is for `auto`.
 
@@ -39,11 +47,7 @@ def pick_precision(name: str, device: str) -> str:
         )
     if name != "auto":
         return name
-    if where == "cuda":
-        return "bf16-mixed" if torch.cuda.is_bf16_supported() else "16-mixed"
-    probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
-    able = any(getattr(torch.cpu, probe, lambda: False)() for probe in probes)
-    return "bf16-mixed" if able and where == "cpu" else "32-true"
+    return "bf16-mixed" if bf16_pays(where) else "32-true"
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

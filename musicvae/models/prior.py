@@ -9,27 +9,17 @@ fitted on frozen encodings, so adding it to a checkpoint changes nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from musicvae.models.paths import Floats, PathFrame, Paths
+from musicvae.song import Ints
+
 FIRST, MIDDLE, LAST = 0, 1, 2
 _SHRINK = 20.0  # windows that a mean must have before it counts as much as the one it refines
 _RIDGE = 0.05
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Path:
-    """The posteriors of consecutive windows of one song."""
-
-    mu: Floats  # (W, Z)
-    sigma: Floats  # (W, Z)
-    meter: NDArray[np.int64]  # (W,)
-    place: NDArray[np.int64]  # (W,) FIRST, MIDDLE or LAST
-    key: int  # semitones taken off its pitches
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -45,69 +35,53 @@ class PathPrior:
     factor: Floats
 
     @classmethod
-    def fit(
-        cls, paths: Sequence[Path], n_meters: int, *, seed: int = 0, draws: int = 4
-    ) -> PathPrior:
-        """Fit to posteriors. Several draws from each are used, so that the prior covers what the
-        decoder has learned from, not only the means.
+    def fit(cls, paths: Paths, n_meters: int, *, seed: int = 0, draws: int = 4) -> PathPrior:
+        """Fit to posteriors of whole windows. Several draws from each are used, so that the prior
+        covers what the decoder has learned from, not only the means.
         """
+        whole = paths.frame.real.all(-1).numpy()
+        whole = whole if whole.any() else np.ones_like(whole)  # only songs shorter than a window
+        mu, sigma, path = paths.mu[whole], paths.sigma[whole], paths.path[whole]
+        frame = paths.frame[whole]
+        meter, place, key = frame.meter[:, 0].numpy(), _places(frame), frame.key.numpy()
         rng = np.random.default_rng(seed)
-        mean = _means(paths, n_meters)
-        by_key = _slope(paths, mean)
-        deviations, before, after, ends = [], [], [], []
-        for path in paths:
-            for _ in range(draws):
-                z = path.mu + path.sigma * rng.standard_normal(path.mu.shape)
-                d = z - mean[path.meter, path.place] - path.key * by_key
-                deviations.append(d)
-                before.append(d[:-1])
-                after.append(d[1:])
-                ends.append(path.place[1:] == LAST)
-        every, x, y = (np.concatenate(each) for each in (deviations, before, after))
-        begins = np.concatenate(
-            [np.repeat(p.place[None] == FIRST, draws, 0).ravel() for p in paths]
-        )
-        total = _covariance(every)
-        if len(x):
-            Z = x.shape[1]
-            step = np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(Z), x.T @ y).T
+        mean = _means(mu, meter, place, n_meters)
+        from_mean = mu - mean[meter, place]
+        by_key = _slope(from_mean, key)
+        centred = from_mean - key[:, None] * by_key
+        drawn = [centred + sigma * rng.standard_normal(mu.shape) for _ in range(draws)]
+        begins, total = place == FIRST, _covariance(np.concatenate(drawn))
+        goes_on = np.flatnonzero(path[1:] == path[:-1])
+        if len(goes_on):
+            x, y = (np.concatenate([d[goes_on + k] for d in drawn]) for k in (0, 1))
+            step = np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1]), x.T @ y).T
             rest = y - x @ step.T
             noise = _covariance(rest)
-            last = _covariance(rest[np.concatenate(ends)], noise)
+            last = _covariance(rest[np.tile(place[goes_on + 1] == LAST, draws)], noise)
         else:
             step, noise, last = np.zeros_like(total), total, total
-        factors = (_factor(each) for each in (_covariance(every[begins], total), noise, last))
+        first = _covariance(np.concatenate([d[begins] for d in drawn]), total)
         return cls(
             mean=mean.astype(np.float32),
             by_key=by_key.astype(np.float32),
             step=step.astype(np.float32),
-            factor=np.stack(list(factors)),
+            factor=np.stack([_factor(each) for each in (first, noise, last)]),
         )
 
     def sample(
-        self,
-        n: int,
-        meters: NDArray[np.int64],
-        *,
-        keys: NDArray[np.int64] | None = None,
-        temperature: float = 1.0,
-        rng: np.random.Generator,
+        self, frame: PathFrame, *, temperature: float = 1.0, rng: np.random.Generator
     ) -> Floats:
-        """`n` paths over windows of these meters `(W,)`, first to last, for songs that will be
-        moved to these `keys` `(n,)`, all 0 if not given. Returns `(n, W, Z)`.
-        """
-        W, Z = len(meters), self.step.shape[0]
-        place = np.full(W, MIDDLE)
-        place[-1:] = LAST
-        place[:1] = FIRST
-        path = np.zeros((n, W, Z), np.float32)
+        """Paths `(n, W, Z)` for songs of this frame `(n, W)`."""
+        meter, place, key = frame.meter[..., 0].numpy(), _places(frame), frame.key.numpy()
+        n, W = meter.shape
+        path = np.zeros((n, W, self.step.shape[0]), np.float32)
         for w in range(W):
-            noise = rng.standard_normal((n, Z)).astype(np.float32) * np.float32(temperature)
-            path[:, w] = noise @ self.factor[place[w]].T
+            noise = rng.standard_normal(path[:, w].shape).astype(np.float32)
+            factor = self.factor[place[:, w]]  # (n, Z, Z)
+            path[:, w] = (factor @ noise[..., None])[..., 0] * np.float32(temperature)
             if w:
                 path[:, w] += path[:, w - 1] @ self.step.T
-        moved = np.zeros(n) if keys is None else keys
-        centre = self.mean[meters, place] + moved[:, None, None] * self.by_key
+        centre = self.mean[meter, place] + key[..., None] * self.by_key
         return np.asarray(path + centre, np.float32)
 
     def tensors(self) -> dict[str, Floats]:
@@ -126,11 +100,15 @@ def _covariance(
     return (found + weight * towards) / (len(rows) + weight)
 
 
-def _means(paths: Sequence[Path], n_meters: int) -> NDArray[np.float64]:
+def _places(frame: PathFrame) -> Ints:
+    """Whether windows are the first, a middle or the last one of their songs. Any shape."""
+    first, stop = frame.first.numpy(), frame.first.numpy() + frame.size
+    last = np.where(stop >= frame.bars.numpy(), LAST, MIDDLE)
+    return np.where(first == 0, FIRST, last)
+
+
+def _means(mu: Floats, meter: Ints, place: Ints, n_meters: int) -> NDArray[np.float64]:
     """Means by meter and place, each drawn towards the coarser mean it refines. `(M, 3, Z)`"""
-    mu = np.concatenate([path.mu for path in paths])
-    meter = np.concatenate([path.meter for path in paths])
-    place = np.concatenate([path.place for path in paths])
     overall = mu.mean(0, dtype=np.float64)
     mean = np.zeros((n_meters, 3, mu.shape[-1]))
     for m in range(n_meters):
@@ -142,11 +120,9 @@ def _means(paths: Sequence[Path], n_meters: int) -> NDArray[np.float64]:
     return mean
 
 
-def _slope(paths: Sequence[Path], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+def _slope(from_mean: NDArray[np.float64], key: Ints) -> NDArray[np.float64]:
     """How the mean moves with the key, by least squares, drawn towards not at all. `(Z,)`"""
-    up = sum(p.key * (p.mu - mean[p.meter, p.place]).sum(0, dtype=np.float64) for p in paths)
-    weight = sum(p.key**2 * len(p.mu) for p in paths)
-    return np.asarray(up / (weight + 10 * _SHRINK), np.float64) * np.ones(mean.shape[-1])
+    return (key @ from_mean) / (float((key**2).sum()) + 10 * _SHRINK)
 
 
 def _factor(covariance: NDArray[np.float64]) -> Floats:

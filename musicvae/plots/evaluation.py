@@ -4,7 +4,6 @@ in songs that it has not seen, in those it learned from, and in its samples.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +13,7 @@ from numpy.typing import NDArray
 
 from musicvae.errors import shown
 from musicvae.plots import style
-from musicvae.statistics.overlap import density
+from musicvae.statistics.overlap import bandwidth, density
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -114,15 +113,23 @@ def _draw_scores(axes: Axes, scores: Mapping[str, Mapping[str, float | None]]) -
     axes.set_ylim(0, 1.1)
     _dressed(axes, "Windows given back")
     axes.legend(
-        frameon=False, fontsize=7.5, labelcolor=style.INK, ncols=3, loc="upper left",
-        bbox_to_anchor=(0.28, 1.2), columnspacing=1.0, handlelength=1.2,
-    )  # fmt: skip
+        frameon=False,
+        fontsize=7,
+        labelcolor=style.INK,
+        ncols=3,
+        loc="lower left",
+        bbox_to_anchor=(0.37, 0.985),
+        columnspacing=0.8,
+        handlelength=1.1,
+        handletextpad=0.5,
+        borderaxespad=0,
+    )
 
 
-def _draw_sets(axes: Axes, values: Mapping[str, float], title: str, named: bool) -> None:
+def _draw_sets(axes: Axes, values: Mapping[str, float | None], title: str, named: bool) -> None:
     for nth, (name, _, colour) in enumerate(_SETS):
         value = values[name]
-        if math.isfinite(value):
+        if value is not None:
             axes.barh(nth, value, 0.66, color=colour)
             axes.text(value + 0.015, nth, _short(value), size=7.5, va="center", color=style.INK)
     axes.set_ylim(len(_SETS) - 0.5, -0.5)
@@ -136,13 +143,13 @@ def _draw_sets(axes: Axes, values: Mapping[str, float], title: str, named: bool)
 def _draw_feature(axes: Axes, name: str, values: Values, compared: Mapping[str, Any]) -> None:
     there = {each: v[np.isfinite(v)] for each, v in values.items()}
     every = np.concatenate([there[each] for each in ("test", "train", "samples")])
-    low, high = np.quantile(every, (0.002, 0.998)) if len(every) else (0.0, 1.0)
+    low, high = (float(q) for q in np.quantile(every, (0.002, 0.998)))
     margin = 0.08 * (high - low) + 1e-6
     low, high = low - margin, high + margin
     for each, colour in (("test", None), ("train", _TRAIN), ("samples", _SAMPLES)):
         if not len(there[each]):
             continue
-        heights = density(there[each], low, high)
+        heights = density(there[each], low, high, bandwidth(there[each]))
         x = np.linspace(low, high, len(heights))
         if colour is None:
             axes.fill_between(x, heights, color=style.OCTAVE_LINE, lw=0)
@@ -153,9 +160,9 @@ def _draw_feature(axes: Axes, name: str, values: Values, compared: Mapping[str, 
     axes.set_yticks([])
     _dressed(axes, name.replace("_", " "))
     axes.spines["left"].set_visible(False)
-    shares = [_short(compared["overlap"][each][name]) for each in ("samples", "train")]
-    for x, word, colour in zip((0.86, 1.0), shares, (_SAMPLES, _TRAIN), strict=True):
-        axes.text(x, 1.06, word, transform=axes.transAxes, size=8, ha="right", color=colour)
+    for right, each, colour in ((0.86, "samples", _SAMPLES), (1.0, "train", _TRAIN)):
+        share = _short(compared["overlap"][each][name])
+        axes.text(right, 1.06, share, transform=axes.transAxes, size=8, ha="right", color=colour)
 
 
 def _legend(figure: Any, height: float) -> None:
@@ -166,9 +173,7 @@ def _legend(figure: Any, height: float) -> None:
         handles=[
             Patch(facecolor=style.OCTAVE_LINE, label="held-out songs"),
             Line2D([], [], color=_TRAIN, lw=1.6, label="training songs"),
-            Line2D(
-                [], [], color=_SAMPLES, lw=1.6, label="samples; beside each name, their overlap"
-            ),
+            Line2D([], [], color=_SAMPLES, lw=1.6, label="samples; at the right, overlaps"),
         ],
         loc="upper left",
         bbox_to_anchor=(0.4 / _WIDTH, 1 - (_HEAD + _BARS - 0.28) / height),
@@ -190,8 +195,7 @@ def _dressed(axes: Axes, title: str) -> None:
     axes.tick_params(colors=style.GREY, labelsize=7.5, length=2.5)
 
 
-def _short(value: float) -> str:
+def _short(value: float | None) -> str:
     """`.95`, `1.0`: two places, without the nought that says nothing."""
-    return (
-        "" if not math.isfinite(value) else f"{value:.2f}".removeprefix("0").replace("1.00", "1.0")
-    )
+    places = "" if value is None else f"{value:.2f}".removeprefix("0")
+    return places.replace("1.00", "1.0")

@@ -100,7 +100,8 @@ def _tokens(notes: _Notes) -> tuple[Ints, Ints]:
     at, pitch = (notes.window * 2**16 + notes.place)[pitched], notes.pitch[pitched]
     new = np.append(True, np.diff(at) != 0)[: len(at)]
     nth = np.cumsum(new) - 1
-    top = pitch[np.append(np.flatnonzero(new)[1:], len(at)) - 1]  # the highest note comes last
+    last = np.append(np.flatnonzero(new)[1:], len(at))[: int(new.sum())] - 1
+    top = pitch[last]  # notes are sorted, the highest comes last
     follows = np.append(False, np.diff(at[new] >> 16) == 0)[: len(top)]
     before = np.where(follows, np.roll(top, 1), top)
     step = 512 + notes.pitch

@@ -26,11 +26,12 @@ from musicvae.config import TrainingConfig
 from musicvae.dataset import Windows
 from musicvae.files import write_bytes
 from musicvae.models import VAE
-from musicvae.training.checks import fit_prior, free_running
+from musicvae.training.checks import free_running
 from musicvae.training.module import TrainingModule
+from musicvae.training.plan import Plan
+from musicvae.training.priors import fit_prior, prior_tensors, quick_prior
 
 Say = Callable[[str], None]
-_QUICK_PRIOR = 2000  # windows that the prior of an unfinished run is fitted to
 
 
 class Keeper(pl.Callback):
@@ -99,7 +100,7 @@ class Keeper(pl.Callback):
                 self.best, self.kept = merit, row
                 self.keep_model(module, scores)
             if plan.done:
-                self.finish()
+                self.finish(plan)
             self.save_state(module)
         self.on_check(row)
 
@@ -111,18 +112,22 @@ class Keeper(pl.Callback):
         """Stop; nothing is saved any more, so the best model and the last good state stay."""
         self.diverged = trainer.should_stop = True
 
-    def finish(self) -> None:
+    def finish(self, plan: Plan) -> None:
         """Make the best model the result of a finished run, with a prior fitted to all songs."""
         kept = load(self.folder / MODEL_FILE)
         vae = VAE(kept.preset)
         vae.load_state_dict(kept.under("model"))
-        tensors = kept.tensors | prior_tensors(fit_prior(vae.eval(), self.windows))
+        steps = min(kept.preset.prior.steps, plan.total_steps)
+        seconds = math.inf if plan.prior_s is None else plan.prior_s
+        prior = fit_prior(vae.eval(), self.windows, steps=steps, seconds=seconds)
+        tensors = {n: t for n, t in kept.tensors.items() if not n.startswith("prior.")}
+        tensors |= prior_tensors(prior)
         provenance = kept.provenance | {"finished": True}
         save(replace(kept, tensors=tensors, provenance=provenance), self.folder / MODEL_FILE)
 
     def keep_model(self, module: TrainingModule, scores: dict[str, float]) -> None:
         """Write the averaged weights, with a path prior fitted to them, as the run's model."""
-        prior = fit_prior(module.averaged, self.windows, limit=_QUICK_PRIOR)
+        prior = quick_prior(module.averaged, self.windows)
         tensors = {f"model.{n}": t for n, t in module.averaged.state_dict().items()}
         tensors |= prior_tensors(prior)
         provenance = {
@@ -237,13 +242,6 @@ def _agree(module: TrainingModule) -> None:
     plan, strategy = module.plan, module.trainer.strategy
     if module.trainer.world_size > 1:
         plan.total_steps, plan.next_check = strategy.broadcast((plan.total_steps, plan.next_check))
-
-
-def prior_tensors(prior: Any) -> dict[str, Any]:
-    """A path prior's tensors as a checkpoint names them."""
-    import torch
-
-    return {f"prior.{name}": torch.from_numpy(t) for name, t in prior.tensors().items()}
 
 
 def _csv(rows: list[dict[str, float]]) -> str:

@@ -10,10 +10,9 @@ from torch import Tensor
 
 from musicvae.dataset import Batch, Windows
 from musicvae.metrics import judged, note_f1
-from musicvae.models import VAE, Path, PathPrior
+from musicvae.models import VAE
 from musicvae.models.decoder import NoteLoss
 from musicvae.models.objectives import NATS_PER_BIT, active_units, deterministic_noise
-from musicvae.models.prior import FIRST, LAST, MIDDLE
 from musicvae.models.vae import frame_of, rows_of
 from musicvae.song import Ints
 from musicvae.tables import WINDOW, Table
@@ -121,36 +120,3 @@ def numbered(rows: Ints, begin: int) -> Ints:
     rows = rows.copy()
     rows[:, WINDOW] += begin
     return rows
-
-
-@torch.no_grad()
-def fit_prior(vae: VAE, windows: Windows, *, limit: int = 20_000) -> PathPrior:
-    """The path prior of these songs under this model, from the first `limit` whole windows.
-
-    `windows` must hop one bar: a song gives as many paths as its windows have bars, so that both
-    its beginning and its end are seen at their places.
-    """
-    device, size = next(vae.parameters()).device, windows.preset.grid.bars
-    length = windows.cutter.lengths[windows.source]
-    whole = np.flatnonzero(windows.first + size <= length)[:limit]
-    if not len(whole):  # only songs shorter than a window
-        whole = np.arange(len(windows))[:limit]
-    source, first = windows.source[whole], windows.first[whole]
-    order = np.lexsort((first, first % size, source))
-    whole, source, first = whole[order], source[order], first[order]
-    mus, sigmas = [], []
-    for begin in range(0, len(whole), _BATCH):
-        posterior = vae.encode(batch_of(windows, whole[begin : begin + _BATCH], device))
-        mus.append(posterior.mu.cpu().numpy())
-        sigmas.append(posterior.sigma.cpu().numpy())
-    place = np.where(first == 0, FIRST, MIDDLE)
-    place = np.where((first + size >= length[whole]) & (first > 0), LAST, place)
-    # A path goes on while the next window is the next one of the same source.
-    cuts = np.flatnonzero((np.diff(source) != 0) | (np.diff(first) != size)) + 1
-    meter, key = windows.meter_of(whole), windows.cutter.key[source]
-    columns = (np.concatenate(mus), np.concatenate(sigmas), meter, place, key)
-    paths = [
-        Path(mu=mu, sigma=sigma, meter=meter, place=at, key=int(key[0]))
-        for mu, sigma, meter, at, key in zip(*(np.split(c, cuts) for c in columns), strict=True)
-    ]
-    return PathPrior.fit(paths, len(windows.preset.meters) + 1)

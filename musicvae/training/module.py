@@ -141,7 +141,8 @@ class TrainingModule(pl.LightningModule):
                 f"its weights do not fit preset {self.preset.name} as it is set",
                 "leave out --set of model, grid and parts",
             ) from None
-        self.control.beta = checkpoint.provenance.get("beta", self.control.beta)
+        if self.preset.training.kl_control == "target":
+            self.control.beta = checkpoint.provenance.get("beta", self.control.beta)
 
     def _note(self, **values: float) -> None:
         """Running means for the progress bar and the log."""

@@ -7,6 +7,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
+_PRIOR_SHARE = 0.1
 CHECKS = 20  # validations in a run
 
 
@@ -23,13 +24,21 @@ class Plan:
     step: int = 0
     spent_s: float = 0.0
     """Time used by the sessions before this one."""
+    prior_s: float | None = None
+    """Most time that fitting the prior may take after the last step."""
     started: float = field(default_factory=time.monotonic)
     next_check: int = 0
 
-    def begin(self, pace_s: float, *, minutes: float, steps: int | None) -> None:
-        """Plan a new run: `steps`, or as many as fit into `minutes` at `pace_s` a step."""
+    def begin(
+        self, pace_s: float, *, minutes: float, steps: int | None, prior_minutes: float = 0.0
+    ) -> None:
+        """Plan a new run: `steps`, or as many as fit into `minutes` at `pace_s` a step.
+
+        Of the minutes a tenth, but no more than `prior_minutes`, is kept for the prior.
+        """
         if steps is None:
-            self.budget_s = 60 * minutes
+            self.prior_s = 60 * min(_PRIOR_SHARE * minutes, prior_minutes)
+            self.budget_s = 60 * minutes - self.prior_s
             self.total_steps = max(1, int(self.budget_s / pace_s))
         else:
             self.total_steps = steps
@@ -39,9 +48,9 @@ class Plan:
         """Go on with a plan that `saved` gave, perhaps for longer than it said."""
         self.step, self.total_steps = saved["step"], saved["total_steps"]
         self.budget_s, self.spent_s = saved["budget_s"], saved["spent_s"]
-        self.next_check = saved["next_check"]
+        self.next_check, self.prior_s = saved["next_check"], saved["prior_s"]
         if steps is not None:
-            self.total_steps, self.budget_s = max(steps, self.step), None
+            self.total_steps, self.budget_s, self.prior_s = max(steps, self.step), None, None
             self.next_check = self._next_check()
         elif minutes is not None:
             pace = self.spent_s / max(self.step, 1)
@@ -56,6 +65,7 @@ class Plan:
             "total_steps": self.total_steps,
             "budget_s": self.budget_s,
             "spent_s": self.elapsed_s,
+            "prior_s": self.prior_s,
             "next_check": self.next_check,
         }
 

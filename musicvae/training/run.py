@@ -165,7 +165,10 @@ def train(
         module.latest = dict(state["latest"])
     else:
         plan.begin(
-            pace, minutes=preset.training.minutes if minutes is None else minutes, steps=steps
+            pace,
+            minutes=preset.training.minutes if minutes is None else minutes,
+            steps=steps,
+            prior_minutes=preset.prior.minutes if preset.prior.kind == "flow" else 0.0,
         )
     batch = preset.training.batch * preset.training.accumulate
     announcement = Announcement(

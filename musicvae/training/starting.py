@@ -82,17 +82,14 @@ def start_for(
 
 
 def fine_tuning(preset: Preset) -> Preset:
-    """A preset as a run takes it that begins from trained weights: slower, shorter."""
-    training = preset.training
-    return replace(
-        preset,
-        training=replace(
-            training,
-            learning_rate=min(training.learning_rate, _RATE),
-            warmup_steps=min(training.warmup_steps, _WARMUP_STEPS),
-            minutes=min(training.minutes, _MINUTES),
-        ),
+    """A preset as a run takes it that begins from trained weights: slower and shorter."""
+    training = replace(
+        preset.training,
+        learning_rate=min(preset.training.learning_rate, _RATE),
+        warmup_steps=min(preset.training.warmup_steps, _WARMUP_STEPS),
+        minutes=min(preset.training.minutes, _MINUTES),
     )
+    return replace(preset, training=training)
 
 
 def some_songs(shards: Shards) -> list[Bars]:

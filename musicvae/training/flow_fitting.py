@@ -1,0 +1,114 @@
+"""Floor 7: how a flow over paths of latents is learned."""
+
+from __future__ import annotations
+
+import copy
+import math
+import time
+
+import numpy as np
+import torch
+
+from musicvae.config import Preset
+from musicvae.models import FlowPrior, Paths
+from musicvae.models.devices import bf16_pays
+from musicvae.models.flow import Stretch
+
+_AVERAGE = 0.999  # decay of the running average of weights, which is what is kept
+_WARMUP = 50
+_ALONE = 0.5  # share of stretches of which nothing is known
+
+
+class Stretches:
+    """Random stretches of paths, `W` windows each; latents are drawn anew each time."""
+
+    def __init__(self, paths: Paths, W: int) -> None:
+        self.paths, self.W = paths, W
+        starts, length = paths.starts, np.diff(paths.starts)
+        self.start, self.stop = (np.repeat(bound, length) for bound in (starts[:-1], starts[1:]))
+
+    def draw(self, B: int, rng: np.random.Generator) -> Stretch:
+        """`B` stretches: every window is as likely to be in one, and beginnings are as they are."""
+        paths, W = self.paths, self.W
+        some = rng.integers(0, len(paths), B)
+        latest = np.maximum(self.stop[some] - W, self.start[some])
+        begin = np.clip(some - rng.integers(0, W, B), self.start[some], latest)
+        at = begin[:, None] + np.arange(W)
+        inside = at < self.stop[some, None]
+        at = np.minimum(at, len(paths) - 1)
+        frame = paths.frame[torch.from_numpy(at)]
+        frame.real.logical_and_(torch.from_numpy(inside)[..., None])
+        shape = (*at.shape, paths.mu.shape[1])
+        # Half of the times uniform, half in the middle, where most is to be learned.
+        middle = 1 / (1 + np.exp(-rng.standard_normal(B)))
+        t = np.where(rng.random(B) < 0.5, middle, rng.random(B)).clip(max=0.999)
+        known = np.where(rng.random(B) < _ALONE, 0, rng.integers(0, W, B))
+        return Stretch(
+            mu=torch.from_numpy(paths.mu[at]),
+            sigma=torch.from_numpy(paths.sigma[at]),
+            eps=torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)),
+            noise=torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)),
+            t=torch.from_numpy(t.astype(np.float32)),
+            known=torch.from_numpy(np.arange(W) < known[:, None]),
+            frame=frame,
+        )
+
+
+def fit_flow(
+    paths: Paths,
+    preset: Preset,
+    *,
+    steps: int,
+    seconds: float = math.inf,
+    device: torch.device | str = "cpu",
+) -> tuple[FlowPrior, list[float]]:
+    """A flow that learned these songs for so many steps or seconds, whichever was over first.
+
+    Also the loss of every step. Without a limit of time all depends on the preset's seed alone.
+    """
+    config, device = preset.prior, torch.device(device)
+    torch.manual_seed(preset.training.seed)
+    rng = np.random.default_rng((preset.training.seed, 2))
+    flow = FlowPrior.of(preset).to(device).requires_grad_(False)
+    standardise(flow, paths)
+    stretches = Stretches(paths, flow.context // len(flow.shift))
+    learning = copy.deepcopy(flow).requires_grad_(True)
+    optimizer = torch.optim.AdamW(
+        learning.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+    )
+    losses: list[float] = []
+    began = time.monotonic()
+    for step in range(steps):
+        done = max(step / steps, (time.monotonic() - began) / seconds)
+        if done >= 1:
+            break
+        rate = config.learning_rate * min(1.0, (step + 1) / _WARMUP)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * done))
+        stretch = stretches.draw(config.batch, rng)
+        with torch.autocast(device.type, torch.bfloat16, enabled=bf16_pays(device.type)):
+            loss = learning.loss(stretch)
+        loss.backward()  # type: ignore[no-untyped-call]
+        torch.nn.utils.clip_grad_norm_(learning.parameters(), 1.0)
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(loss.item())
+        _average(flow, learning, min(_AVERAGE, (1 + step) / (10 + step)))
+    return flow.eval(), losses
+
+
+def standardise(flow: FlowPrior, paths: Paths) -> None:
+    """Set the mean and the spread of latents of each bar of a window."""
+    real = paths.frame.parted(len(flow.shift)).real.numpy()[..., None]  # (M, N, 1)
+    n = np.maximum(real.sum(0), 1)
+    mu, sigma = (each.reshape(*real.shape[:2], -1) for each in (paths.mu, paths.sigma))
+    mean = (mu * real).sum(0, dtype=np.float64) / n
+    variance = (((mu - mean) ** 2 + sigma**2) * real).sum(0) / n
+    flow.shift.copy_(torch.from_numpy(mean))
+    flow.scale.copy_(torch.from_numpy(np.sqrt(variance + 1e-6)))
+
+
+@torch.no_grad()
+def _average(kept: FlowPrior, learning: FlowPrior, decay: float) -> None:
+    for a, b in zip(kept.parameters(), learning.parameters(), strict=True):
+        a.lerp_(b, 1 - decay)

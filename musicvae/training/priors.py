@@ -1,0 +1,99 @@
+"""Floor 7: songs as paths of posteriors, and the prior over paths that is fitted to them."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from musicvae.checkpoints import load, save
+from musicvae.config import PriorConfig
+from musicvae.dataset import Batch, Windows
+from musicvae.models import VAE, FlowPrior, PathFrame, PathPrior, Paths
+from musicvae.training.flow_fitting import fit_flow
+
+_BATCH = 256
+
+
+@torch.no_grad()
+def encoded(vae: VAE, windows: Windows, *, limit: int | None = None) -> Paths:
+    """The posteriors of these songs under this model, those of the first `limit` windows.
+
+    `windows` must hop one bar: a song gives as many paths as its windows have bars, each from
+    another bar on. A path ends where a window is left out, as one without notes is.
+    """
+    device, size = next(vae.parameters()).device, windows.preset.grid.bars
+    chosen = np.arange(len(windows))[:limit]
+    source, first = windows.source[chosen], windows.first[chosen]
+    order = np.lexsort((first, first % size, source))
+    chosen, source, first = chosen[order], source[order], first[order]
+    mus, sigmas, frames = [], [], []
+    for begin in range(0, len(chosen), _BATCH):
+        part = slice(begin, begin + _BATCH)
+        batch = windows.batch(chosen[part])
+        posterior = vae.encode(Batch(*(tensor.to(device) for tensor in batch)))
+        mus.append(posterior.mu.float().cpu().numpy())
+        sigmas.append(posterior.sigma.float().cpu().numpy())
+        frames.append(PathFrame.of(batch, first[part], windows.cutter.lengths[source[part]]))
+    new = (np.diff(source, prepend=-1) != 0) | (np.diff(first, prepend=0) != size)
+    return Paths(
+        mu=np.concatenate(mus),
+        sigma=np.concatenate(sigmas),
+        frame=PathFrame.concatenate(frames),
+        path=np.cumsum(new) - 1,
+    )
+
+
+def fit_prior(
+    vae: VAE, windows: Windows, *, steps: int | None = None, seconds: float = math.inf
+) -> PathPrior | FlowPrior:
+    """The prior over paths that the preset asks for, fitted to all of these songs.
+
+    A flow learns for `steps`, the preset's if not given, and for no longer than `seconds`.
+    """
+    began = time.monotonic()
+    preset, paths = windows.preset, encoded(vae, windows)
+    if preset.prior.kind == "gaussian":
+        return PathPrior.fit(paths, len(preset.meters) + 1)
+    device, most = next(vae.parameters()).device, steps or preset.prior.steps
+    left = max(seconds - (time.monotonic() - began), 1.0)
+    return fit_flow(paths, preset, steps=most, seconds=left, device=device)[0]
+
+
+def quick_prior(vae: VAE, windows: Windows, *, limit: int = 2000) -> PathPrior:
+    """What an unfinished run has: the linear-Gaussian prior of the first `limit` windows."""
+    paths = encoded(vae, windows, limit=limit)
+    return PathPrior.fit(paths, len(windows.preset.meters) + 1)
+
+
+def prior_tensors(prior: PathPrior | FlowPrior) -> dict[str, Tensor]:
+    """A prior's tensors as a checkpoint names them."""
+    return {f"prior.{name}": torch.from_numpy(t) for name, t in prior.tensors().items()}
+
+
+def replace_prior(
+    checkpoint: str | Path,
+    folder: str | Path,
+    change: Callable[[PriorConfig], PriorConfig] = lambda config: config,
+    *,
+    out: str | Path | None = None,
+) -> Path:
+    """Fit a prior anew for a checkpoint on the training songs of `folder`; the rest stays.
+
+    `change` makes the section `[prior]` of its preset. Writes `out`, or the checkpoint itself.
+    """
+    found = load(checkpoint)
+    preset = replace(found.preset, prior=change(found.preset.prior))
+    vae = VAE(preset)
+    vae.load_state_dict(found.under("model"))
+    windows = Windows(folder, preset, split="train", seed=preset.training.seed)
+    prior = fit_prior(vae.eval(), windows, seconds=60 * preset.prior.minutes)
+    kept = {name: t for name, t in found.tensors.items() if not name.startswith("prior.")}
+    new = replace(found, preset=preset, tensors=kept | prior_tensors(prior))
+    return save(new, out or checkpoint)
