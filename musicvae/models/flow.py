@@ -22,6 +22,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from musicvae.config import Preset
+from musicvae.models.devices import autocast, pick_precision
 from musicvae.models.layers import Layout
 from musicvae.models.paths import Floats, PathFrame
 from musicvae.models.prior import PathPrior
@@ -30,7 +31,7 @@ _BEGIN, _PHRASE, _END = 32, 8, 16  # bars from the beginning that are told apart
 _TIMES = 32
 _HEAD = 32
 _CONTEXT = 16  # bars seen at once, or two windows where those are longer
-_CHUNK = 128  # songs drawn at once
+_CHUNK = 2048  # bars that are drawn at once
 
 
 class Stretch(NamedTuple):
@@ -219,10 +220,12 @@ class FlowPrior(nn.Module):
         n, W = frame.key.shape
         T, D = self.shift.shape
         noise = rng.standard_normal((n, W, T * D), dtype=np.float32) * np.float32(temperature)
-        drawn = [
-            self._path(torch.from_numpy(noise[i : i + _CHUNK]), frame[i : i + _CHUNK])
-            for i in range(0, n, _CHUNK)
-        ]
+        chunk = max(1, _CHUNK // max(min(W * T, self.context), 1))
+        with autocast(self.shift.device, pick_precision("auto", self.shift.device.type)):
+            drawn = [
+                self._path(torch.from_numpy(noise[i : i + chunk]), frame[i : i + chunk])
+                for i in range(0, n, chunk)
+            ]
         return torch.cat(drawn).cpu().numpy() if drawn else noise
 
     def _path(self, noise: Tensor, frame: PathFrame) -> Tensor:
