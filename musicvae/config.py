@@ -25,6 +25,7 @@ ENCODERS = ("linear", "recurrent")
 DECODERS = ("cells", "list", "flat", "roll")
 KL_CONTROLS = ("target", "beta", "free_bits")
 PRIORS = ("flow", "gaussian")
+PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
 
@@ -172,7 +173,9 @@ class TrainingConfig:
     minutes: float = 10.0
     """Wall-clock budget when neither `--minutes` nor `--steps` is given."""
     batch: int = 128
-    """Windows a step."""
+    """Windows that are learned from at once."""
+    accumulate: int = 1
+    """Such batches a step: the gradient of one so many times as large, in the memory of one."""
     learning_rate: float = 4e-3
     warmup_steps: int = 100
     weight_decay: float = 0.01
@@ -217,6 +220,7 @@ class TrainingConfig:
             "none where the objective is ae; with one, choose dae",
         )
         need(self.batch >= 1, "training.batch", "at least 1")
+        need(self.accumulate >= 1, "training.accumulate", "at least 1")
         need(self.minutes > 0, "training.minutes", "more than 0")
         need(self.learning_rate > 0, "training.learning_rate", "more than 0")
         need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")

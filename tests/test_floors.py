@@ -15,7 +15,7 @@ import musicvae
 ROOT = Path(musicvae.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("files", "song", "maps", "config", "strict", "options"),
+    ("files", "song", "maps", "config", "strict", "options", "processes"),
     ("grid", "bars", "keys", "alignment", "roles", "merging", "drums"),
     ("formats", "rolls", "windows", "parts", "tables"),
     ("corpora", "corruptions", "attributes", "metrics", "dynamics", "fit", "statistics"),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import os
 import random
 import signal
@@ -11,7 +10,6 @@ import subprocess
 import sys
 import time
 
-import numpy as np
 import pytest
 import torch
 from music import chorale_song, corpus_folder
@@ -233,42 +231,6 @@ def test_killed_at_random_moments_and_resumed(folder, tmp_path) -> None:
                 load_tensors(run / name)
     assert kills >= 2
     assert equal(tmp_path / "whole" / STATE_FILE, run / STATE_FILE)
-
-
-DDP = """
-import json, sys
-from musicvae.config import load_preset
-from musicvae.training import train
-losses = []
-def note(module):
-    if module.global_rank == 0:
-        losses.append(module.control.mean_bits)
-if __name__ == "__main__":
-    train(sys.argv[1], load_preset("tiny"), sys.argv[2], steps=12, device="cpu",
-          precision="32-true", devices=int(sys.argv[3]), on_step=note)
-    if losses:
-        print(json.dumps(losses), flush=True)
-"""
-
-
-@pytest.mark.slow
-def test_two_processes_learn_what_one_does(folder, tmp_path) -> None:
-    """Two gloo processes, half the batch each, against one: the same losses within 1e-4."""
-    script = tmp_path / "ddp.py"
-    script.write_text(DDP)
-    curves = []
-    for devices in (1, 2):
-        command = [
-            sys.executable,
-            str(script),
-            str(folder),
-            str(tmp_path / f"d{devices}"),
-            str(devices),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
-        lines = [line for line in done.stdout.splitlines() if line.startswith("[")]
-        curves.append(json.loads(lines[0]))
-    np.testing.assert_allclose(curves[0], curves[1], rtol=1e-4)
 
 
 def test_time_left_shrinks() -> None:

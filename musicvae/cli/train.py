@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,15 +10,13 @@ import click
 
 from musicvae.cli.common import INPUT, Finite, console, emit, json_option, progress_bar
 from musicvae.cli.reading import reading_options
-from musicvae.config import OBJECTIVES, Preset, load_preset
+from musicvae.config import OBJECTIVES, PRECISIONS, Preset, load_preset
 from musicvae.options import ReadOptions
+from musicvae.processes import agreed, rank
 
 if TYPE_CHECKING:
     from musicvae.training.run import Announcement
     from musicvae.training.starting import Start
-
-
-_RUN = "MUSICVAE_RUN"
 
 
 @click.command(name="train")
@@ -66,10 +63,12 @@ _RUN = "MUSICVAE_RUN"
 )
 @click.option(
     "--precision",
-    type=click.Choice(["auto", "32-true", "bf16-mixed"]),
+    type=click.Choice(["auto", *PRECISIONS]),
     default="auto",
     show_default=True,
+    help="Of the arithmetic: in bf16 where the device computes in it, unless asked otherwise.",
 )
+@click.option("--compile", "compiled", is_flag=True, help="Let torch.compile make the network.")
 @reading_options
 @json_option
 def command(
@@ -86,6 +85,7 @@ def command(
     device: str,
     devices: int,
     precision: str,
+    compiled: bool,
     options: ReadOptions,
     as_json: bool,
 ) -> None:
@@ -102,6 +102,8 @@ def command(
       musicvae train data/midi/ --name mine --resume
       musicvae train my-songs/ --from melody-2bar
     """
+    if rank():  # of a distributed run only the first process talks
+        as_json, console().quiet = False, True
     if minutes is not None and steps is not None:
         raise click.UsageError("give --minutes or --steps, not both")
     if objective is not None:
@@ -149,6 +151,7 @@ def command(
             device=device,
             devices=devices,
             precision=precision,
+            compiled=compiled,
             source_name=path.name,
             on_plan=live.plan,
             on_step=live.step,
@@ -182,13 +185,10 @@ def _start_from(origin: str, asked: Preset | None, settings: tuple[str, ...]) ->
 
 
 def _run_name(name: str | None, preset: str) -> str:
-    """The run's name; the processes of a distributed run learn it from the one that began it."""
+    """The run's name, the same for all processes of a distributed run."""
     from musicvae.checkpoints import free_run_name
 
-    if "LOCAL_RANK" in os.environ and _RUN in os.environ:
-        return os.environ[_RUN]
-    os.environ[_RUN] = free_run_name(name or preset, named=name is not None)
-    return os.environ[_RUN]
+    return agreed(lambda: free_run_name(name or preset, named=name is not None))
 
 
 def _resumed_preset(folder: Path) -> Preset:

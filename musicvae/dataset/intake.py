@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from musicvae.bars import Bars
-from musicvae.dataset.examine import examine
 from musicvae.dataset.fingerprints import Hashes, Marks, marks
 from musicvae.errors import ReadError
 from musicvae.options import ReadOptions
@@ -45,6 +44,8 @@ def intake(content: bytes, name: str, options: ReadOptions) -> StoredSong:
 
     `name` is the file's path as people know it; what kind of file it is, `content` says.
     """
+    from musicvae.dataset.examine import examine  # songs are stored and known without reading
+
     seen = examine(content, name, options)
     if not options.ungridded and (reason := seen.alignment.fit.decline):
         raise ReadError(name, reason, "keep it with --allow-ungridded")

@@ -20,7 +20,6 @@ from torch.utils.data import Dataset
 
 from musicvae.bars import Bars, Notes, cells
 from musicvae.config import Preset, load_preset
-from musicvae.dataset.preparing import prepare_cached
 from musicvae.dataset.shards import Shards
 from musicvae.dataset.split import SPLITS
 from musicvae.dataset.split import split as split_songs
@@ -221,7 +220,7 @@ class Windows(Dataset[Batch]):
         hop: int = 1,
         seed: int = 0,
     ) -> None:
-        shards = folder if isinstance(folder, Shards) else Shards(prepare_cached(folder))
+        shards = folder if isinstance(folder, Shards) else _prepared(folder)
         self.preset = load_preset(preset) if isinstance(preset, str) else preset
         self.split = split
         if split not in (*SPLITS, "all"):
@@ -286,6 +285,12 @@ class Windows(Dataset[Batch]):
         """Songs, bars, windows and notes of this split, for people to read."""
         notes = sum(len(source.group.notes) for source in self.sources)
         return Counter(songs=len(self.songs), bars=self.n_bars, windows=len(self), notes=notes)
+
+
+def _prepared(folder: str | Path) -> Shards:
+    from musicvae.dataset.preparing import prepare_cached  # what makes songs need not load
+
+    return Shards(prepare_cached(folder))
 
 
 def _end_to_end(grids: Sequence[Grid], name: str) -> Ints:

@@ -70,6 +70,6 @@ class Encoder(nn.Module):
         packing = Packing.of(batch, lay)
         x = run(self.blocks, packing.pack(x + self.conditions(batch)), packing.real)
         x = packing.unpack(self.norm(x)).reshape(B, self.slices, -1)
-        mu, logvar = self.out(x).chunk(2, -1)
+        mu, logvar = self.out(x).float().chunk(2, -1)  # the KL is counted in float32
         open_ = lay.open_steps(batch).reshape(B, self.slices, -1).any(-1, keepdim=True)
         return mu * open_, logvar.clamp(-9, 1) * open_

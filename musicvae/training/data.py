@@ -1,7 +1,8 @@
 """Floor 7: training batches as a function of seed and step, and nothing else.
 
 Because batch number `step` can be made without the ones before it, going on after an interruption
-needs no state of a sampler, and every rank of a distributed run takes its rows of the same batch.
+needs no state of a sampler. A batch is dealt out in pieces of equal size: to the ranks of a
+distributed run, and on each to the micro-batches whose gradients are summed.
 """
 
 from __future__ import annotations
@@ -30,8 +31,18 @@ class Lesson(NamedTuple):
     """The same windows with corrupted notes, where the encoder hears such ones."""
 
 
+def piece_of(micro: int, rank: int, world: int) -> int:
+    """Which piece of a batch a rank learns from in its micro-batch `micro`: row `piece` and every
+    so many rows after it as there are pieces.
+    """
+    return micro * world + rank
+
+
 class Steps(IterableDataset[Lesson]):
-    """An endless row of training batches, from `start` on."""
+    """An endless row of training batches, from `start` on, each in `accumulate` micro-batches.
+
+    `batch` windows are one micro-batch of all `world` ranks together.
+    """
 
     def __init__(
         self,
@@ -44,11 +55,13 @@ class Steps(IterableDataset[Lesson]):
         start: int = 0,
         rank: int = 0,
         world: int = 1,
+        accumulate: int = 1,
     ) -> None:
         self.windows = windows
-        self.size = min(batch, len(windows)) // world * world
+        self.accumulate, self.pieces = accumulate, world * accumulate
+        self.size = min(batch * accumulate, len(windows)) // self.pieces * self.pieces
         if not self.size:
-            raise DataError(f"{len(windows)} windows are too few for {world} processes")
+            raise DataError(f"{len(windows)} windows are too few to share out among {self.pieces}")
         self.per_epoch = max(1, len(windows) // self.size)
         self.seed, self.key_jitter, self.start = seed, key_jitter, start
         self.part_dropout = part_dropout
@@ -57,19 +70,22 @@ class Steps(IterableDataset[Lesson]):
         self._epoch = -1
         self._order = np.zeros(0, np.int64)
 
-    def at(self, step: int) -> Batch:
-        """This rank's rows of batch number `step`."""
-        return self._batch(step, slice(self.rank, None, self.world))
+    def at(self, step: int, micro: int = 0) -> Batch:
+        """This rank's rows of micro-batch `micro` of batch number `step`."""
+        return self._batch(step, self._mine(micro))
 
-    def lesson(self, step: int) -> Lesson:
+    def _mine(self, micro: int) -> slice:
+        return slice(piece_of(micro, self.rank, self.world), None, self.pieces)
+
+    def lesson(self, step: int, micro: int = 0) -> Lesson:
         """The same, with what the encoder hears of it if that is something else."""
         preset = self.windows.preset
         if preset.training.noise == "none":
-            return Lesson(self.at(step), None)
-        # The noise is drawn for all ranks' rows, so that it does not matter how many there are.
+            return Lesson(self.at(step, micro), None)
+        # The noise is drawn for all rows, so that it does not matter how they are dealt out.
         whole = self._batch(step, slice(None))
         heard = corrupted(whole, preset, np.random.default_rng((self.seed, step, 2)))
-        mine = slice(self.rank, None, self.world)
+        mine = self._mine(micro)
         return Lesson(*(Batch(*(tensor[mine] for tensor in each)) for each in (whole, heard)))
 
     def _batch(self, step: int, mine: slice) -> Batch:
@@ -95,7 +111,8 @@ class Steps(IterableDataset[Lesson]):
     def __iter__(self) -> Iterator[Lesson]:
         step = self.start
         while True:
-            yield self.lesson(step)
+            for micro in range(self.accumulate):
+                yield self.lesson(step, micro)
             step += 1
 
 
@@ -119,5 +136,6 @@ class WindowsModule(pl.LightningDataModule):
             start=self.start,
             rank=trainer.global_rank if trainer else 0,
             world=trainer.world_size if trainer else 1,
+            accumulate=training.accumulate,
         )
         return DataLoader(steps, batch_size=None, num_workers=0)

@@ -16,7 +16,7 @@ from musicvae.errors import CheckpointError
 from musicvae.models import VAE
 from musicvae.models.kl import control_of
 from musicvae.models.objectives import NATS_PER_BIT, deterministic_noise, objective
-from musicvae.training.data import Lesson
+from musicvae.training.data import Lesson, piece_of
 from musicvae.training.plan import Plan
 
 
@@ -31,6 +31,8 @@ class TrainingModule(pl.LightningModule):
         self.control = control_of(preset.training)
         self.latest: dict[str, float] = {}
         self.restored: dict[str, Tensor] = {}
+        self.micro: list[Tensor] = []
+        """Mean losses of the micro-batches of this step so far."""
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """AdamW; only matrices decay."""
@@ -54,22 +56,37 @@ class TrainingModule(pl.LightningModule):
         rate = self.plan.learning_rate(training.learning_rate, training.warmup_steps)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
-        torch.manual_seed(training.seed * 1_000_003 + self.plan.step)
+        piece = self._piece(batch_idx)
+        torch.manual_seed(training.seed * 1_000_003 + self.plan.step + piece * 2**40)
         self.latest["learning_rate"] = rate
 
     def training_step(self, lesson: Lesson, batch_idx: int) -> Tensor:
-        """One batch: the loss in nats a window."""
+        """One micro-batch: the loss in nats a window. What is steered by it waits for the last."""
         batch, heard = lesson
-        world, rank = self.trainer.world_size, self.trainer.global_rank
-        shape = (len(batch.notes) * world, self.vae.Z)
+        world, accumulate = self.trainer.world_size, self.preset.training.accumulate
+        pieces = world * accumulate
+        shape = (len(batch.notes) * pieces, self.vae.Z)
         noise = deterministic_noise(self.preset.training.seed, self.plan.step, shape)
-        terms, _ = objective(self.vae, batch, noise[rank::world].to(self.device), heard)
+        mine = noise[self._piece(batch_idx) :: pieces].to(self.device)
+        terms, _ = objective(self.vae, batch, mine, heard)
         direct, free = self.preset.model.direct_weight, self.preset.training.free_bits
         loss = terms.loss(self.control.beta, direct, free)
         means = torch.stack([*(each.mean() for each in terms.notes[:4]), terms.kl.mean()]).detach()
-        if world > 1:
-            gathered = self.all_gather(means)
-            means = torch.as_tensor(gathered).mean(0)
+        self.micro = [*self.micro, means] if batch_idx % accumulate else [means]
+        if len(self.micro) == accumulate:
+            means = torch.stack(self.micro).mean(0)
+            if world > 1:
+                means = torch.as_tensor(self.all_gather(means)).mean(0)
+            self._learned(means)
+        return loss
+
+    def _piece(self, batch_idx: int) -> int:
+        """Which piece of the step's batch this is."""
+        micro = batch_idx % self.preset.training.accumulate
+        return piece_of(micro, self.trainer.global_rank, self.trainer.world_size)
+
+    def _learned(self, means: Tensor) -> None:
+        """Take note of a step's mean losses, and steer beta by its KL."""
         onset, pitch, duration, touch, kl = means.tolist()
         total = onset + pitch + duration + touch
         self._note(onset=onset, pitch=pitch, duration=duration, loss=total)
@@ -78,7 +95,6 @@ class TrainingModule(pl.LightningModule):
             if math.isfinite(kl_bits):
                 self.control.update(kl_bits)
             self._note(kl_bits=kl_bits)
-        return loss
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
         """Step, then move the averaged weights a little towards the new ones."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import copy
 import json
 import logging
-import os
 import time
 import warnings
 from collections.abc import Callable, Iterator
@@ -35,9 +34,10 @@ from musicvae.dataset.report import skipped_in
 from musicvae.errors import CheckpointError, DataError, TrainingError
 from musicvae.files import writable_folder, write_bytes
 from musicvae.models import pick_device
-from musicvae.models.devices import bf16_pays
+from musicvae.models.devices import autocast, compile_blocks, pick_precision
 from musicvae.models.objectives import deterministic_noise, objective
 from musicvae.models.vae import n_parameters
+from musicvae.processes import nothing_left, processes_and_nodes, rank
 from musicvae.training.callbacks import Interruptible, Keeper
 from musicvae.training.data import Steps, WindowsModule
 from musicvae.training.module import TrainingModule
@@ -95,6 +95,7 @@ def train(
     device: str = "auto",
     devices: int = 1,
     precision: str = "auto",
+    compiled: bool = False,
     source_name: str = "",
     on_prepare: Progress | None = None,
     on_plan: Callable[[Announcement], None] | None = None,
@@ -114,9 +115,12 @@ def train(
             `steps` are the new total.
         weights: begin from those of this checkpoint (a name or a path), whose network `preset` must
             have; `training.fine_tuning` makes a preset of it that is right for that.
-        device: `auto`, `cpu`, `cuda` or `mps`; `devices` of them, by DDP if more than one.
-        precision: as Lightning names it, `32-true` or `bf16-mixed`; `auto` is the latter where the
-            processor computes in it. A resumed run goes on in its own.
+        device: `auto`, `cpu`, `cuda` or `mps`; `devices` of them, by DDP if more than one. Begun by
+            torchrun, as many as it started processes.
+        precision: as Lightning names it, `32-true`, `bf16-mixed` or, on CUDA, `16-mixed`; `auto` is
+            bf16 where the device computes in it, and in a resumed run what it had.
+        compiled: let torch.compile make the network's blocks; without a C++ compiler the run goes
+            on as usual.
         source_name: what the checkpoint calls the data; the folder's name if not given.
         on_prepare, on_plan, on_step, on_check, say: told of progress, the plan, every step, every
             validation, and trouble in words.
@@ -124,7 +128,7 @@ def train(
     Raises `DataError` without usable songs, `CheckpointError` when a run cannot be resumed or
     would be overwritten, `WriteError` when `folder` cannot be written.
     """
-    if int(os.environ.get("LOCAL_RANK", "0")):  # one process of a distributed run does the talking
+    if rank():  # one process of a distributed run does the talking
         on_plan = on_step = on_check = say = None
     say = say or (lambda words: None)
     preset = load_preset(preset) if isinstance(preset, str) else preset
@@ -138,7 +142,9 @@ def train(
         raise CheckpointError(
             target, "holds a run already", "choose --name, or go on with --resume"
         )
-    precision = state.get("provenance", {}).get("precision") or _precision(precision, device)
+    if precision == "auto":
+        precision = state.get("provenance", {}).get("precision", precision)
+    precision = pick_precision(precision, device)
     shards = Shards(prepare_cached(source, progress=on_prepare))
     writable_folder(target)
     seed = preset.training.seed
@@ -164,6 +170,7 @@ def train(
             steps=steps,
             prior_minutes=preset.prior.minutes if preset.prior.kind == "flow" else 0.0,
         )
+    batch = preset.training.batch * preset.training.accumulate
     announcement = Announcement(
         counts={
             "train": dict(windows.counts()),
@@ -175,9 +182,9 @@ def train(
         untouched_notes=windows.n_untouched,
         parameters=n_parameters(module.vae),
         device=pick_device(device),
-        windows_per_s=Steps(windows, batch=preset.training.batch, seed=0, key_jitter=0).size / pace,
+        windows_per_s=min(batch, len(windows)) / pace,
         total_steps=plan.total_steps,
-        epochs=plan.total_steps * preset.training.batch / max(len(windows), 1),
+        epochs=plan.total_steps * batch / max(len(windows), 1),
         folder=target,
         resumed_at=plan.step,
         preset=preset.name,
@@ -198,19 +205,24 @@ def train(
     keeper = Keeper(target, held_out, windows, origin, say, on_check or (lambda row: None))
     if state:
         keeper.best, keeper.kept, keeper.rows = state["best"], state["kept"], state["rows"]
-    else:
+    elif not rank():
         write_bytes(target / "preset.json", json.dumps(preset.to_dict(), indent=1).encode())
     stopper = Interruptible()
     callbacks: list[pl.Callback] = [keeper, stopper]
     if on_step:
         callbacks.append(_Told(on_step))
+    if compiled and (trouble := compile_blocks(module.vae, pick_device(device))):
+        say(f"torch.compile does not work here ({trouble}); going on without it")
     plan.started = time.monotonic()
     if not plan.done:
-        with _quiet():
+        here, nodes = processes_and_nodes(devices)
+        with _quiet(), nothing_left():
             trainer = pl.Trainer(
                 accelerator=pick_device(device),
-                devices=devices,
-                strategy="ddp" if devices > 1 else "auto",
+                devices=here,
+                num_nodes=nodes,
+                strategy="ddp" if here * nodes > 1 else "auto",
+                accumulate_grad_batches=preset.training.accumulate,
                 precision=precision,  # type: ignore[arg-type]
                 max_epochs=1,
                 gradient_clip_val=preset.training.gradient_clip,
@@ -274,20 +286,13 @@ def _pace(module: TrainingModule, windows: Windows, device: str, precision: str)
         began = time.monotonic()
         batch = Batch(*(tensor.to(where) for tensor in steps.at(i)))
         noise = deterministic_noise(0, i, (len(batch.notes), vae.Z)).to(where)
-        with torch.autocast(where.type, torch.bfloat16, enabled=precision == "bf16-mixed"):
+        with autocast(where, precision):
             loss = objective(vae, batch, noise)[0].loss(1.0, 1.0)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
         taken.append(time.monotonic() - began)
-    return min(taken)
-
-
-def _precision(precision: str, device: str) -> str:
-    """What was asked for; else bf16 where it pays."""
-    if precision != "auto":
-        return precision
-    return "bf16-mixed" if bf16_pays(pick_device(device)) else "32-true"
+    return min(taken) * training.accumulate
 
 
 @contextmanager
