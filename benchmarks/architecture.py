@@ -72,7 +72,6 @@ GROUPS: dict[str, dict[str, list[str]]] = {
     "width": {f"width {n}": [f"model.width={n}"] for n in (96, 128, 192, 256, 384)},
     "blocks": {f"blocks {n}": [f"model.blocks={n}"] for n in (1, 2, 3, 4)},
     "kernel": {f"kernel {n}": [f"model.kernel={n}"] for n in (3, 5)},
-    "attention": {f"attention, heads {n}": [f"model.attention={n}"] for n in (0, 4)},
     "dropout": {f"dropout {n}": [f"model.dropout={n}"] for n in (0.0, 0.1)},
     "rate": {f"rate {n}": [f"training.learning_rate={n}"] for n in (2e-3, 4e-3, 8e-3)},
     "batch": {f"batch {n}": [f"training.batch={n}"] for n in (64, 128, 256)},

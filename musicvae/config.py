@@ -89,8 +89,6 @@ class ModelConfig:
     """Residual blocks in the encoder, and as many in the decoder."""
     kernel: int = 3
     """Quarters that one convolution sees."""
-    attention: int = 0
-    """Heads of attention over a window's quarters, on both sides; 0 for none."""
     rank: int = 32
     """Size of the feature from which pitch logits of a cell are made."""
     encoder: str = "linear"
@@ -131,9 +129,6 @@ class ModelConfig:
         for name in ("latent", "width", "blocks", "rank", "hidden"):
             need(getattr(self, name) >= 1, f"model.{name}", "at least 1")
         need(self.kernel % 2 == 1, "model.kernel", "odd")
-        heads = self.attention
-        need(heads >= 0, "model.attention", "0 or more")
-        need(not heads or self.width % heads == 0, "model.attention", "a divisor of model.width")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,11 +220,8 @@ class TrainingConfig:
         need(self.minutes > 0, "training.minutes", "more than 0")
         need(self.learning_rate > 0, "training.learning_rate", "more than 0")
         need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
-        need(
-            self.kl_control in KL_CONTROLS,
-            "training.kl_control",
-            "one of " + ", ".join(KL_CONTROLS),
-        )
+        controls = ", ".join(KL_CONTROLS)
+        need(self.kl_control in KL_CONTROLS, "training.kl_control", f"one of {controls}")
         need(self.beta > 0, "training.beta", "more than 0")
         need(self.beta_warmup_steps >= 0, "training.beta_warmup_steps", "0 or more")
         fixed = self.kl_control != "target"

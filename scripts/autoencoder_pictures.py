@@ -50,7 +50,7 @@ def draw_rolls(
     shown = [rows[np.isin(rows[:, 0], windows)] for rows in panels.values()]
     pitch = np.concatenate(shown)[:, 4]
     low, high = pitch.min() - 1.5, pitch.max() + 1.5
-    size = (2.6 * len(windows), (0.6 + 0.045 * float(high - low)) * len(panels))
+    size = (2.3 * len(windows), (0.5 + 0.022 * float(high - low)) * len(panels))
     with style.drawing():
         figure = Figure(figsize=size, facecolor="white", layout="constrained")
         axes = figure.subplots(len(panels), len(windows), sharex=True, sharey=True, squeeze=False)

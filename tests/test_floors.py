@@ -36,6 +36,7 @@ NEIGHBOURS = {
     ("bars", "grid"): "bars are notes on a grid",
     ("alignment", "grid"): "which bars a meter map states, the grid knows",
     ("tables", "windows"): "a position says whether a note is carried in",
+    ("__main__", "cli"): "`python -m musicvae` is the command line",
     ("models", "dataset"): "a model takes the Batch that the dataset makes",
 }
 # Deferred imports that reach up: conveniences of a lower floor.

@@ -13,7 +13,6 @@ from musicvae.dataset import Batch
 from musicvae.dataset.windows import WindowCutter, sources_of
 from musicvae.metrics import note_f1
 from musicvae.models import VAE
-from musicvae.models.attention import Attention
 from musicvae.models.kl import BetaControl
 from musicvae.models.layers import Packing, Places
 from musicvae.models.objectives import active_units, deterministic_noise, objective
@@ -31,7 +30,6 @@ VARIANTS = [
     ("flat", "window"),
     ("cells", "window", "model.encoder=recurrent"),
     ("list", "bar", "model.encoder=recurrent", "model.kernel=1"),
-    ("cells", "bar", "model.attention=4"),
 ]
 
 
@@ -56,9 +54,6 @@ def vae(request) -> VAE:
     if model.preset.model.decoder == "roll":  # a new roll is silent; here it must have notes
         torch.nn.init.normal_(model.decoder.out.weight, std=0.3)
         torch.nn.init.zeros_(model.decoder.out.bias)
-    for attention in (m for m in model.modules() if isinstance(m, Attention)):
-        torch.nn.init.normal_(attention.out.weight, std=0.3)
-        torch.nn.init.normal_(attention.distance)
     return model
 
 
@@ -199,7 +194,7 @@ def by_heart(preset: Preset, batch: Batch, steps: int) -> np.ndarray:
         ("roll",),
         ("flat", "window", "model.latent=32", "training.scheduled_sampling=0.2"),
         ("cells", "quarter", "model.encoder=recurrent"),
-        ("cells", "window", "model.latent=32", "model.attention=4"),
+        ("cells", "window", "model.latent=32"),
     ],
     ids=" ".join,
 )

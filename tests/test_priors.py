@@ -150,7 +150,8 @@ def test_encoded_paths_follow_their_songs(trained) -> None:
     ).all()
     stretch = Stretches(paths, 5).draw(50, np.random.default_rng(0))
     inside = stretch.frame.real.any(-1)  # (B, W)
-    assert stretch.z.shape == (50, 5, paths.mu.shape[1]) and not inside.all() and inside[:, 0].all()
+    assert stretch.mu.shape == (50, 5, paths.mu.shape[1])
+    assert inside[:, 0].all() and not inside.all()
     gaps = stretch.frame.first.diff(dim=1)[inside[:, 1:]]
     assert (gaps == preset.grid.bars).all()
 

@@ -85,22 +85,6 @@ def test_one_slice_of_the_window_has_the_size_of_the_latent() -> None:
         assert 16 * n == VAE(tiny("cells", slices)).Z
 
 
-def test_attention_carries_over_any_distance_but_never_to_another_window() -> None:
-    torch.manual_seed(0)
-    vae = VAE(tiny("cells", "bar", "grid.bars=4", "model.attention=4")).eval()
-    batch = batch_of(vae.preset, chorale_song(bars=4), chorale_song(bars=4, seed=1))
-    first = vae.encoder.blocks[1]
-    torch.nn.init.normal_(first.out.weight, std=0.5)
-    changed = batch.notes.clone()
-    last = (batch.notes[0, :, 0] == 3) & (torch.arange(batch.notes.shape[1]) < batch.n_notes[0])
-    assert last.any()
-    changed[0, last, 3] += 2
-    before, after = vae.encode(batch).mu, vae.encode(batch._replace(notes=changed)).mu
-    of_first_bar = slice(0, 16)
-    assert not torch.equal(before[0, of_first_bar], after[0, of_first_bar])
-    assert torch.equal(before[1:], after[1:])
-
-
 def test_a_fixed_beta_grows_to_its_value_and_stays() -> None:
     training = load_preset("tiny").with_settings(
         ["training.kl_control=beta", "training.beta=0.4", "training.beta_warmup_steps=4"]
@@ -145,7 +129,6 @@ def test_free_bits_of_a_window_cost_nothing() -> None:
             ["training.scheduled_sampling=0.1", "model.decoder=list"],
             r"scheduled_sampling must be 0 with model.decoder=list",
         ),
-        (["model.attention=5"], r"attention must be a divisor of model.width"),
         (["model.encoder=linar"], r"model.encoder must be one of linear, recurrent"),
     ],
 )
@@ -159,7 +142,7 @@ def test_options_that_do_not_go_together_are_told(settings: list[str], message: 
     [
         ["model.decoder=flat", "training.scheduled_sampling=0.3", "training.kl_control=beta"],
         ["model.encoder=recurrent", "training.kl_control=free_bits", "training.free_bits=20"],
-        ["model.slices=window", "model.attention=2"],
+        ["model.slices=window"],
     ],
     ids=" ".join,
 )

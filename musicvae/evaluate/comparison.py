@@ -44,6 +44,8 @@ class Comparison:
     """By set, the mean of `overlap` over features."""
     overlap_of_real: float
     """The samples' mean overlap as a share of that of training windows."""
+    mean_overlap_shared: dict[str, float]
+    """The same with one bandwidth for both densities, see `statistics.overlap`."""
     auc: dict[str, float]
     """By set, how well a classifier tells it from the held-out windows: .5 not at all, 1 always."""
     oddities: dict[str, dict[str, float]]
@@ -84,6 +86,12 @@ def compared(sets: Sets, held_out: Windows, learned: Windows, *, seed: int = 0) 
         distance_overlap={n: {f: pair[0] for f, pair in d.items()} for n, d in distances.items()},
         distance_kl={n: {f: pair[1] for f, pair in d.items()} for n, d in distances.items()},
         mean_overlap=mean_overlap,
+        mean_overlap_shared={
+            name: float(
+                np.mean([overlapping_area(real[f], found[name][f], shared=True) for f in used])
+            )
+            for name in others
+        },
         overlap_of_real=mean_overlap["samples"] / mean_overlap["train"],
         auc={name: _auc(sets, found, name, used, seed) for name in others},
         oddities=_oddities(tables, held_out, learned),

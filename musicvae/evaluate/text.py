@@ -77,11 +77,12 @@ def _comparison(found: Evaluation) -> Iterable[list[Row]]:
     sets = ("test", "train", "samples", "random", "unigram", "shuffled")
     shares = ("empty", "stuck", "copied", "nearest")
     yield [
-        (f"{compared.windows} windows each", "overlap", "AUC", *shares),
+        (f"{compared.windows} windows each", "overlap", "one width", "AUC", *shares),
         *(
             (
                 _NAMES[name],
                 _number(compared.mean_overlap.get(name)),
+                _number(compared.mean_overlap_shared.get(name)),
                 _number(compared.auc.get(name)),
                 *(_number(compared.oddities[name].get(share)) for share in shares),
             )

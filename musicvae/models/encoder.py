@@ -38,7 +38,7 @@ class Encoder(nn.Module):
         for table in (self.onset, self.duration, self.sounding):
             nn.init.normal_(table.weight, std=0.3)
         self.conditions = Conditions(lay, len(preset.meters), width)
-        self.blocks = blocks_of(config, lay)
+        self.blocks = blocks_of(config)
         self.norm = nn.LayerNorm(width)
         self.slices = lay.slices(config)
         self.out = nn.Linear(width * (lay.Q // self.slices), 2 * config.latent)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -30,6 +31,18 @@ _TIMES = 32
 _HEAD = 32
 _CONTEXT = 16  # bars seen at once, or two windows where those are longer
 _CHUNK = 128  # songs drawn at once
+
+
+class Stretch(NamedTuple):
+    """Stretches of songs to learn from: posteriors, two draws of noise, times, and what is told."""
+
+    mu: Tensor  # (B, W, Z)
+    sigma: Tensor  # (B, W, Z)
+    eps: Tensor  # (B, W, Z) of the posterior: z = mu + sigma * eps
+    noise: Tensor  # (B, W, Z) that the flow begins with
+    t: Tensor  # (B,)
+    known: Tensor  # (B, W) bool: windows that are given
+    frame: PathFrame  # (B, W)
 
 
 class FlowPrior(nn.Module):
@@ -167,21 +180,31 @@ class FlowPrior(nn.Module):
         rest: Tensor = self.leave(F.layer_norm(h, h.shape[-1:]))
         return (2 * at - 1) / size**2 * x + rest.float() / size
 
-    def loss(
-        self, z: Tensor, noise: Tensor, t: Tensor, known_windows: Tensor, frame: PathFrame
-    ) -> Tensor:
+    def loss(self, stretch: Stretch) -> Tensor:
         """Squared error of the velocity at unit size, mean over the bars that are to be drawn.
 
-        `z`, `noise`: `(B, W, Z)`, `t` `(B,)`, `known_windows` `(B, W)` bool, `frame` `(B, W)`.
+        What is learned is the mean velocity of all `z` that the posterior of a window may have
+        given, `E[z - noise | x(t), mu, sigma]`: the same mean as `z - noise`, but less variance.
         """
-        size = len(self.shift)
-        z, noise = self._bars(z), self._bars(noise, standard=True)
-        known = known_windows.repeat_interleave(size, 1)[..., None]  # (B, T, 1)
-        at = t[:, None, None]
-        x = torch.where(known, z, (1 - at) * noise + at * z)
-        told, seen = self.told_of(frame)
-        off = (self(x, t, known, told, seen) - (z - noise)) * (at**2 + (1 - at) ** 2).sqrt()
-        real = frame.parted(size).real.flatten(1).to(z.device)
+        shape = (*stretch.mu.shape[:2], *self.shift.shape)
+        size, device = len(self.shift), self.shift.device
+        mu, sigma, eps, noise = (
+            each.to(device).reshape(shape)
+            for each in (stretch.mu, stretch.sigma, stretch.eps, stretch.noise)
+        )
+        mu, sigma = (mu - self.shift) / self.scale, sigma / self.scale
+        z = mu + sigma * eps
+        t = stretch.t.to(device)
+        at = t[:, None, None, None]
+        x = (1 - at) * noise + at * z
+        wanted = (mu - x) * (1 - at) + sigma**2 * at * x
+        wanted = wanted / ((1 - at) ** 2 + sigma**2 * at**2)
+        known = stretch.known.to(device).repeat_interleave(size, 1)[..., None]  # (B, T, 1)
+        x, z, wanted = (each.flatten(1, 2) for each in (x, z, wanted))
+        told, seen = self.told_of(stretch.frame)
+        off = self(torch.where(known, z, x), t, known, told, seen) - wanted
+        off = off * (at[..., 0] ** 2 + (1 - at[..., 0]) ** 2).sqrt()
+        real = stretch.frame.parted(size).real.flatten(1).to(device)
         drawn = real & ~known[..., 0]
         return ((off**2).mean(-1) * drawn).sum() / drawn.sum().clamp(min=1)
 
@@ -205,7 +228,7 @@ class FlowPrior(nn.Module):
     def _path(self, noise: Tensor, frame: PathFrame) -> Tensor:
         """Songs from their noise, piece by piece where they are longer than the context."""
         size, W = len(self.shift), noise.shape[1]
-        path = self._bars(noise, standard=True)  # (B, W * N, latent)
+        path = noise.to(self.shift.device).reshape(len(noise), W * size, -1)  # (B, T, latent)
         at_once, done = self.context // size, 0
         while done < W:
             stop = min(W, max(done + (at_once + 1) // 2, at_once))
@@ -216,20 +239,15 @@ class FlowPrior(nn.Module):
             done = stop
         return (path.reshape(len(noise), W, *self.shift.shape) * self.scale + self.shift).flatten(2)
 
-    def _solve(self, x: Tensor, known_windows: Tensor, frame: PathFrame) -> Tensor:
-        """From noise to latents in equal steps of Euler."""
-        known = known_windows.repeat_interleave(len(self.shift), 1)[..., None].to(x.device)
+    def _solve(self, x: Tensor, known: Tensor, frame: PathFrame) -> Tensor:
+        """From noise to latents in equal steps of Euler; windows that are `known` `(B, W)` stay."""
+        known = known.repeat_interleave(len(self.shift), 1)[..., None].to(x.device)
         told, seen = self.told_of(frame)
         steps = int(self.steps)
         for step in range(steps):
             t = torch.full((1,), step / steps, device=x.device)
             x = torch.where(known, x, x + self(x, t, known, told, seen) / steps)
         return x
-
-    def _bars(self, z: Tensor, *, standard: bool = False) -> Tensor:
-        """Windows `(B, W, Z)` as bars `(B, W * N, latent)`, standardised unless they are."""
-        bars = z.to(self.shift.device).reshape(*z.shape[:2], *self.shift.shape)
-        return (bars if standard else (bars - self.shift) / self.scale).flatten(1, 2)
 
 
 def prior_of(

@@ -14,7 +14,6 @@ from torch.nn import functional as F
 
 from musicvae.config import ModelConfig, Preset
 from musicvae.dataset import Batch
-from musicvae.models.attention import Attention
 
 VELOCITY_MEAN, VELOCITY_SPREAD = 72.0, 16.0  # MIDI velocity
 TIMING_SPREAD = 36.0  # 960ths of a quarter
@@ -169,7 +168,7 @@ class Trunk(nn.Module):
         self.slices = lay.slices(config)
         self.enter = nn.Linear(config.latent, width * (lay.Q // self.slices))
         self.conditions = Conditions(lay, len(preset.meters), width)
-        self.blocks = blocks_of(config, lay)
+        self.blocks = blocks_of(config)
         self.norm = nn.LayerNorm(width)
 
     def states(self, z: Tensor, batch: Batch, packing: Packing) -> Tensor:
@@ -225,14 +224,11 @@ def _around(window: Tensor, reach: int) -> Tensor:
     return torch.where(inside & (here == there), other, n)
 
 
-def blocks_of(config: ModelConfig, layout: Layout) -> nn.ModuleList:
-    """The blocks of one side, with attention after the first one where the preset has it."""
-    blocks: list[nn.Module] = [
+def blocks_of(config: ModelConfig) -> nn.ModuleList:
+    """The blocks of one side."""
+    return nn.ModuleList(
         Block(config.width, config.kernel, config.dropout) for _ in range(config.blocks)
-    ]
-    if config.attention:
-        blocks.insert(1, Attention(config.width, config.attention, layout.Q))
-    return nn.ModuleList(blocks)
+    )
 
 
 class Conditions(nn.Module):

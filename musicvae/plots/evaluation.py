@@ -118,7 +118,7 @@ def _draw_scores(axes: Axes, scores: Mapping[str, Mapping[str, float | None]]) -
         labelcolor=style.INK,
         ncols=3,
         loc="lower left",
-        bbox_to_anchor=(0.34, 0.985),
+        bbox_to_anchor=(0.37, 0.985),
         columnspacing=0.8,
         handlelength=1.1,
         handletextpad=0.5,
@@ -144,13 +144,12 @@ def _draw_feature(axes: Axes, name: str, values: Values, compared: Mapping[str, 
     there = {each: v[np.isfinite(v)] for each, v in values.items()}
     every = np.concatenate([there[each] for each in ("test", "train", "samples")])
     low, high = (float(q) for q in np.quantile(every, (0.002, 0.998)))
-    width = float(np.mean([bandwidth(there[each]) for each in ("test", "train")]))
     margin = 0.08 * (high - low) + 1e-6
     low, high = low - margin, high + margin
     for each, colour in (("test", None), ("train", _TRAIN), ("samples", _SAMPLES)):
         if not len(there[each]):
             continue
-        heights = density(there[each], low, high, width)
+        heights = density(there[each], low, high, bandwidth(there[each]))
         x = np.linspace(low, high, len(heights))
         if colour is None:
             axes.fill_between(x, heights, color=style.OCTAVE_LINE, lw=0)

@@ -15,21 +15,23 @@ _BINS = 20
 _MOST = 600  # of a set, whose distances to one another are looked at
 
 
-def overlapping_area(a: Floats, b: Floats) -> float:
+def overlapping_area(a: Floats, b: Floats, *, shared: bool = False) -> float:
     """The area under both densities, 0 (never alike) to 1 (the same). Each `(n,)`.
 
-    Densities are Gaussian kernel estimates with one bandwidth for both, the mean of what Scott
-    (1992) gives for each: where both hold one value often, as windows all in the scale do, it is in
-    common however the rest is spread.
+    Densities are Gaussian kernel estimates, each with its own bandwidth after Scott (1992), as in
+    the paper. Of a value that both hold often, as windows all in the scale do, that makes peaks of
+    different widths, which count as different; with `shared` both have the mean bandwidth.
     """
     here, there = a[np.isfinite(a)], b[np.isfinite(b)]
     share = len(here) / max(len(a), 1), len(there) / max(len(b), 1)
     missing = min(1 - share[0], 1 - share[1])
     if not len(here) or not len(there):
         return float(missing)
-    width = (bandwidth(here) + bandwidth(there)) / 2
     low, high = _range(here, there)
-    one, other = (share[i] * density(v, low, high, width) for i, v in enumerate((here, there)))
+    widths = [bandwidth(here), bandwidth(there)]
+    if shared:
+        widths = [sum(widths) / 2] * 2
+    one, other = (share[i] * density(v, low, high, widths[i]) for i, v in enumerate((here, there)))
     return float(np.minimum(one, other).sum() + missing)
 
 
@@ -71,8 +73,7 @@ def _some(values: Floats) -> Floats:
 
 def _density_kl(a: Floats, b: Floats) -> float:
     low, high = _range(a, b)
-    width = (bandwidth(a) + bandwidth(b)) / 2
-    p, q = (density(values, low, high, width) + 1e-9 for values in (a, b))
+    p, q = (density(values, low, high, bandwidth(values)) + 1e-9 for values in (a, b))
     return float((p / p.sum() * np.log(p / p.sum() / (q / q.sum()))).sum())
 
 

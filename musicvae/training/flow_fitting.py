@@ -5,29 +5,18 @@ from __future__ import annotations
 import copy
 import math
 import time
-from typing import NamedTuple
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from musicvae.config import Preset
-from musicvae.models import FlowPrior, PathFrame, Paths
+from musicvae.models import FlowPrior, Paths
 from musicvae.models.devices import bf16_pays
+from musicvae.models.flow import Stretch
 
 _AVERAGE = 0.999  # decay of the running average of weights, which is what is kept
 _WARMUP = 50
 _ALONE = 0.5  # share of stretches of which nothing is known
-
-
-class Stretch(NamedTuple):
-    """Stretches of songs to learn from, as `FlowPrior.loss` takes them."""
-
-    z: Tensor  # (B, W, Z)
-    noise: Tensor  # (B, W, Z)
-    t: Tensor  # (B,)
-    known_windows: Tensor  # (B, W) bool
-    frame: PathFrame  # (B, W)
 
 
 class Stretches:
@@ -50,17 +39,17 @@ class Stretches:
         frame = paths.frame[torch.from_numpy(at)]
         frame.real.logical_and_(torch.from_numpy(inside)[..., None])
         shape = (*at.shape, paths.mu.shape[1])
-        z = paths.mu[at] + paths.sigma[at] * rng.standard_normal(shape, dtype=np.float32)
-        noise = rng.standard_normal(shape, dtype=np.float32)
         # Half of the times uniform, half in the middle, where most is to be learned.
         middle = 1 / (1 + np.exp(-rng.standard_normal(B)))
-        t = np.where(rng.random(B) < 0.5, middle, rng.random(B)).astype(np.float32)
+        t = np.where(rng.random(B) < 0.5, middle, rng.random(B)).clip(max=0.999)
         known = np.where(rng.random(B) < _ALONE, 0, rng.integers(0, W, B))
         return Stretch(
-            z=torch.from_numpy(z),
-            noise=torch.from_numpy(noise),
-            t=torch.from_numpy(t),
-            known_windows=torch.from_numpy(np.arange(W) < known[:, None]),
+            mu=torch.from_numpy(paths.mu[at]),
+            sigma=torch.from_numpy(paths.sigma[at]),
+            eps=torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)),
+            noise=torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)),
+            t=torch.from_numpy(t.astype(np.float32)),
+            known=torch.from_numpy(np.arange(W) < known[:, None]),
             frame=frame,
         )
 
@@ -98,7 +87,7 @@ def fit_flow(
             group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * done))
         stretch = stretches.draw(config.batch, rng)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16_pays(device.type)):
-            loss = learning.loss(*stretch)
+            loss = learning.loss(stretch)
         loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(learning.parameters(), 1.0)
         optimizer.step()
