@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import math
 import struct
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from musicvae.checkpoints.packing import unpacked
 from musicvae.config import Preset, preset_from_dict
 from musicvae.errors import CheckpointError, ConfigError, reason_of
 from musicvae.files import write_bytes
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 FORMAT = 1
 MODEL_FILE, STATE_FILE = "model.safetensors", "resume.safetensors"
 HINT = "train one with: musicvae train data/midi/"
-_LOWER = ".lower"
 _MAX_HEADER_BYTES = 100_000_000
 
 
@@ -60,10 +59,9 @@ def load(path: str | Path) -> Checkpoint:
     Raises `CheckpointError` if missing, damaged or of another format.
     """
     tensors, header = load_tensors(path)
-    whole = {n: t.float() if t.is_floating_point() else t for n, t in tensors.items()}
     return Checkpoint(
         preset=preset_of(header, path),
-        tensors=dict(unpacked(name, tensor) for name, tensor in whole.items()),
+        tensors=unpacked(tensors),
         provenance=header.get("provenance", {}),
         path=Path(path),
     )
@@ -88,34 +86,6 @@ def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return load_file(path), header
     except (SafetensorError, OSError) as error:
         raise CheckpointError(path, f"damaged ({error})", HINT) from None
-
-
-def packed(name: str, tensor: Tensor) -> tuple[str, Tensor]:
-    """A name and tensor to store: of lower triangular matrices `(..., Z, Z)` only what is not 0,
-    as `(..., Z * (Z + 1) / 2)` under a name that says so. The inverse is `unpacked`.
-    """
-    square = tensor.ndim > 1 and tensor.shape[-1] == tensor.shape[-2] > 1
-    if not square or not bool((tensor.triu(1) == 0).all()):
-        return name, tensor
-    row, column = _lower(tensor.shape[-1])
-    return name + _LOWER, tensor[..., row, column]
-
-
-def unpacked(name: str, tensor: Tensor) -> tuple[str, Tensor]:
-    """The name and tensor that `packed` was given."""
-    if not name.endswith(_LOWER):
-        return name, tensor
-    size = math.isqrt(2 * tensor.shape[-1])
-    whole = tensor.new_zeros(*tensor.shape[:-1], size, size)
-    row, column = _lower(size)
-    whole[..., row, column] = tensor
-    return name.removesuffix(_LOWER), whole
-
-
-def _lower(size: int) -> Tensor:
-    import torch
-
-    return torch.tril_indices(size, size)
 
 
 def read_header(path: str | Path) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Floor 6: a finished run -> a checkpoint that ships, with its card.
 
-What ships is one file in half precision: the averaged weights and the path prior, with preset and
+What ships is one small file (`packing`): the averaged weights and the path prior, with preset and
 provenance in the header. `load` gives float32 back.
 """
 
@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from musicvae.checkpoints.files import MODEL_FILE, Checkpoint, load, packed, save
+from musicvae.checkpoints.files import MODEL_FILE, Checkpoint, load, save
+from musicvae.checkpoints.packing import n_bytes, packed, unpacked
 from musicvae.config import Preset
 from musicvae.errors import CheckpointError
 
-if TYPE_CHECKING:
-    from torch import Tensor
-
 LARGEST_BYTES = 8_000_000
-_EXACT = 1e-3  # of a tensor's greatest number: how far its halves may be off
+_HEADER_BYTES = 100_000  # at most, left for preset, provenance and names
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +37,7 @@ class Origin:
 def ship(
     run: str | Path, target: str | Path, origin: Origin, figures: Mapping[str, float] | None = None
 ) -> Checkpoint:
-    """Write the model of a finished run to `target` in half precision, with nothing of its place.
+    """Write the model of a finished run to `target`, packed small, with nothing of its place.
 
     Args:
         run: the folder of a run, or its model.
@@ -52,19 +50,10 @@ def ship(
     kept = load(path)
     if not kept.provenance.get("finished"):
         raise CheckpointError(path, "the run has not come to its end", "go on with --resume")
-    tensors = dict(packed(name, halved(tensor)) for name, tensor in kept.tensors.items())
-    size = {name: t.numel() * t.element_size() for name, t in tensors.items()}
-    if sum(size.values()) >= LARGEST_BYTES:
-        groups = {name.partition(".")[0]: 0 for name in size}
-        for name, n_bytes in size.items():
-            groups[name.partition(".")[0]] += n_bytes
-        told = ", ".join(f"{group} {n / 1e6:.1f} MB" for group, n in sorted(groups.items()))
-        limit = f"{LARGEST_BYTES / 1e6:g} MB may ship"
-        raise CheckpointError(
-            path,
-            f"too large: {told} where {limit}",
-            "train it with a smaller model.width or latent",
-        )
+    tensors = packed(kept.tensors, LARGEST_BYTES - _HEADER_BYTES)
+    if (size := n_bytes(tensors)) >= LARGEST_BYTES - _HEADER_BYTES:
+        reason = f"too large: {size / 1e6:.1f} MB where {LARGEST_BYTES / 1e6:g} MB may ship"
+        raise CheckpointError(path, reason, "train it with a smaller model.width or latent")
     known = {name: value for name, value in vars(origin).items() if value}
     provenance = {
         **{name: value for name, value in kept.provenance.items() if name != "source"},
@@ -75,15 +64,6 @@ def ship(
         provenance["figures"] = dict(figures)
     shipped = replace(kept, tensors=tensors, provenance=_without_paths(provenance))
     return replace(shipped, path=save(shipped, target))
-
-
-def halved(tensor: Tensor) -> Tensor:
-    """A tensor in half precision, unless that would lose it: too large for it, or all too small."""
-    if not tensor.is_floating_point():
-        return tensor
-    half = tensor.half()
-    off, most = (half.float() - tensor).abs(), tensor.abs()
-    return half if bool(off.max() <= _EXACT * most.max()) else tensor
 
 
 def flat_figures(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
@@ -99,15 +79,18 @@ def flat_figures(found: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 def card(checkpoint: Checkpoint, name: str) -> str:
     """What people should know of a shipped checkpoint, as Markdown."""
     preset, known = checkpoint.preset, checkpoint.provenance
-    n_bytes = checkpoint.path.stat().st_size if checkpoint.path else 0
-    n_model = sum(t.numel() for t in checkpoint.under("model").values())
+    size = checkpoint.path.stat().st_size if checkpoint.path else 0
+    whole = replace(checkpoint, tensors=unpacked(checkpoint.tensors))
+    n_model = sum(t.numel() for t in whole.under("model").values())
+    lean = sum(t.numel() for n, t in checkpoint.tensors.items() if n.endswith(".bytes"))
+    kept_in = "half precision" + (f", {lean:,} numbers in a byte" if lean else "")
     on = f" on {known['machine']}" if "machine" in known else ""
     rows = [
         ("what", preset.description or _parts(preset)),
         ("parts", _parts(preset)),
         ("window", _window(preset)),
         ("latent", _latent(preset)),
-        ("size", f"{n_model:,} weights, {n_bytes / 1e6:.1f} MB with the prior, half precision"),
+        ("size", f"{n_model:,} weights, {size / 1e6:.1f} MB with the prior, {kept_in}"),
         ("learned from", f"{known.get('data', '?')}: {_amount(known)}"),
         ("licence of the music", known.get("licence", "?")),
         ("credits", known.get("credits", "")),

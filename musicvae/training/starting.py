@@ -18,7 +18,7 @@ from musicvae.fit import most_wanted
 FEW_WINDOWS = 500
 """With fewer windows to learn from than these, trained weights are a better beginning than none."""
 _SOME_SONGS = 64  # of a folder, evenly spread, that are asked what suits them
-_RATE, _WARMUP_STEPS, _MINUTES = 5e-4, 20, 2.0
+_RATE, _WARMUP_STEPS, _MINUTES = 2e-4, 20, 2.0  # docs/experiments.md
 
 
 @dataclass(frozen=True, kw_only=True)
