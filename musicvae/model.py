@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -121,7 +120,8 @@ class MusicVAE:
             for owner, active in zip(encoding.owners, encoding.active, strict=True)
         ]
         if sources:
-            found = self._notes(sources, path, temperature, seed)
+            cutter = WindowCutter(sources, self.preset)
+            found = self._notes(cutter, bars, path, temperature, seed)
             whole = Group(notes=found, owner=np.concatenate(encoding.owners))
             made = settled(bars.grid, out_of_slots((whole,), none))
         else:
@@ -177,9 +177,10 @@ class MusicVAE:
         sources = [
             Source(bars=blank, group=group, key=key, active=everywhere) for key in keys.tolist()
         ]
-        z = self.paths(WindowCutter(sources, preset), np.arange(n), temperature, rng)
+        cutter = WindowCutter(sources, preset)
+        z = self.paths(cutter, np.arange(n), temperature, rng)
         settle = self.settle if settle is None else settle
-        notes = self._notes(sources, z, settle=settle)
+        notes = self._notes(cutter, blank, z, settle=settle)
         levels = np.full((bars, n * R), _SAMPLED_LEVEL)
         loud = self._played(blank, notes, levels, notes.part // R)
         return songs_of(replace(blank, notes=loud), paces, keys)
@@ -252,21 +253,22 @@ class MusicVAE:
 
     def _notes(
         self,
-        sources: Sequence[Source],
+        cutter: WindowCutter,
+        bars: Bars,
         z: Latents,
         temperature: float = 0.0,
         seed: int = 0,
         settle: int = 0,
     ) -> Notes:
-        """Notes of sources over the same bars, each in its own key, from paths `(sources, W, Z)`.
+        """Notes of the cutter's sources, all over these bars and each in its own key, from paths
+        `(sources, W, Z)`.
 
         `part` counts the slots of the first source, then those of the second, and so on.
         """
-        preset, bars, S = self.preset, sources[0].bars, len(sources)
+        preset, S = self.preset, len(cutter.lengths)
         first, stop = window_bounds(len(bars), preset.grid.bars, preset.grid.bars)
         fits = np.flatnonzero(fitting(bars.grid, first, stop, preset))
         source, nth = np.repeat(np.arange(S), len(fits)), np.tile(fits, S)
-        cutter = WindowCutter(sources, preset)
         rows = self.decoded(cutter, source, first[nth], z[source, nth], temperature, seed, settle)
         drums = np.array([part.kind == "drums" for part in preset.parts])
         low, high = (np.array([getattr(p, b) for p in preset.parts]) for b in ("low", "high"))
