@@ -46,13 +46,13 @@ def _told(choose: Callable[[], str]) -> str:
     """`agreed` through the store that torchrun keeps for its processes."""
     from datetime import timedelta
 
-    from torch import distributed
+    from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     wait = timedelta(seconds=_WAIT_S)
-    store = distributed.PrefixStore(
+    store = PrefixStore(
         f"musicvae/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}",
-        distributed.TCPStore(address, port, is_master=False, timeout=wait),
+        TCPStore(address, port, is_master=False, timeout=wait),
     )
     if not rank():
         store.set(_RUN, choose())
