@@ -160,8 +160,8 @@ class MusicVAE:
             meter: such as `3/4`; the training songs' most frequent one if not given.
             settle: how often drawn latents are decoded and encoded again before they are used,
                 a few steps of the walk of Bengio et al. (2013) from the prior towards the data. If
-                not given, two with a linear prior; with a learnt one none for a single part, one
-                for several; none where the model gives back less than half of a song's notes,
+                not given, two with a linear prior; with a learnt one none for short windows of a
+                single part, else one; none where the model gives back less than half of a song's notes,
                 since such a model walks towards one and the same song.
             seed: the same seed gives the same songs.
         """
@@ -190,8 +190,8 @@ class MusicVAE:
         """How often drawn latents are decoded and encoded again; see `sample`."""
         if self.provenance.get("held_out", {}).get("f1", 0.0) < 0.5:
             return 0
-        if isinstance(self.prior, FlowPrior):  # voices leap less after one step of the walk
-            return int(len(self.preset.parts) > 1)
+        if isinstance(self.prior, FlowPrior):  # melodies leap less after one step of the walk
+            return int(len(self.preset.parts) > 1 or self.preset.grid.bars > 2)
         return 2
 
     def paths(
