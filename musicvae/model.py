@@ -161,8 +161,8 @@ class MusicVAE:
             settle: how often drawn latents are decoded and encoded again before they are used,
                 a few steps of the walk of Bengio et al. (2013) from the prior towards the data. If
                 not given, two with a linear prior; with a learnt one none for short windows of a
-                single part, else one; none where the model gives back less than half of a song's notes,
-                since such a model walks towards one and the same song.
+                single part, else one; none where the model gives back less than half of a song's
+                notes, since such a model walks towards one and the same song.
             seed: the same seed gives the same songs.
         """
         if n < 1 or bars < 1:
