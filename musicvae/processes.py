@@ -50,10 +50,9 @@ def _told(choose: Callable[[], str]) -> str:
 
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     wait = timedelta(seconds=_WAIT_S)
-    store = distributed.PrefixStore(
-        f"musicvae/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}",
-        distributed.TCPStore(address, port, is_master=False, timeout=wait),
-    )
+    kept = distributed.TCPStore(address, port, is_master=False, timeout=wait)  # type: ignore[attr-defined]
+    begun = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
+    store = distributed.PrefixStore(f"musicvae/{begun}", kept)  # type: ignore[attr-defined]
     if not rank():
         store.set(_RUN, choose())
     return str(store.get(_RUN).decode())
