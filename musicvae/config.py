@@ -147,7 +147,7 @@ class PriorConfig:
     learning_rate: float = 2e-3
     width: int = 128
     layers: int = 3
-    solver_steps: int = 5
+    solver_steps: int = 4
     """Steps from noise to latents."""
 
     def __post_init__(self) -> None:

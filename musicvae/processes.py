@@ -46,13 +46,14 @@ def _told(choose: Callable[[], str]) -> str:
     """`agreed` through the store that torchrun keeps for its processes."""
     from datetime import timedelta
 
-    from torch import distributed
+    from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
     wait = timedelta(seconds=_WAIT_S)
-    kept = distributed.TCPStore(address, port, is_master=False, timeout=wait)  # type: ignore[attr-defined]
-    begun = os.environ.get("TORCHELASTIC_RESTART_COUNT", "0")
-    store = distributed.PrefixStore(f"musicvae/{begun}", kept)  # type: ignore[attr-defined]
+    store = PrefixStore(
+        f"musicvae/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}",
+        TCPStore(address, port, is_master=False, timeout=wait),
+    )
     if not rank():
         store.set(_RUN, choose())
     return str(store.get(_RUN).decode())
