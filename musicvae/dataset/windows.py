@@ -7,7 +7,7 @@ batch path. `Windows` knows nothing of our trainer: use it with any `torch.utils
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -20,6 +20,7 @@ from torch.utils.data import Dataset
 
 from musicvae.bars import Bars, Notes, cells
 from musicvae.config import Preset, load_preset
+from musicvae.dataset.intake import StoredSong
 from musicvae.dataset.shards import Shards
 from musicvae.dataset.split import SPLITS
 from musicvae.dataset.split import split as split_songs
@@ -32,6 +33,7 @@ from musicvae.windows import Cutter, padded, window_bounds
 
 NOTE_FIELDS = ("bar", "position", "part", "pitch", "duration", "velocity", "timing")
 _ROUND = 8
+_AT_ONCE = 256  # sources whose notes are laid end to end together
 
 
 class Batch(NamedTuple):
@@ -108,34 +110,48 @@ def _active(grid: Grid, group: Group) -> NDArray[np.bool_]:
 
 
 class WindowCutter:
-    """Batches of windows from any number of sources laid end to end."""
+    """Batches of windows from any number of sources laid end to end.
 
-    def __init__(self, sources: Sequence[Source], preset: Preset) -> None:
+    `sources` are taken one after the other and, but for their grids, not kept.
+    """
+
+    def __init__(self, sources: Iterable[Source], preset: Preset) -> None:
         self.preset = preset
-        self.lengths = np.array([len(source.bars) for source in sources], np.int64)
+        none = np.zeros((0, len(preset.parts)), bool)
+        grids, active, keys, chunks, notes = list[Grid](), [none], list[int](), list[Notes](), []
+        offset = 0
+        for source in sources:
+            mine = source.group.notes
+            if len(mine):
+                notes.append(replace(mine, bar=mine.bar + offset))
+            if len(notes) == _AT_ONCE:
+                chunks, notes = [*chunks, _compact(notes)], []
+            grids.append(source.bars.grid)
+            active.append(source.active)
+            keys.append(source.key)
+            offset += len(source.bars)
+        self.lengths = np.array([len(grid) for grid in grids], np.int64)
         self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
         names = ("steps", "lead", "numerator", "denominator", "start_ticks", "length_ticks")
-        grids = [source.bars.grid for source in sources]
         self._grid = Grid(
             steps_per_quarter=preset.grid.steps_per_quarter,
             ticks_per_quarter=1,
             **{name: _end_to_end(grids, name) for name in names},
         )
-        notes = [
-            replace(source.group.notes, bar=source.group.notes.bar + offset)
-            for source, offset in zip(sources, self.offsets[:-1], strict=True)
-            if len(source.group.notes)
-        ]
-        self._cutter = Cutter(self._grid, Notes.concatenate(notes))
-        none = np.zeros((0, len(preset.parts)), bool)
-        self._active = np.concatenate([none, *(source.active for source in sources)])
-        self.key = np.array([source.key for source in sources], np.int64)
+        self._cutter = Cutter(self._grid, _compact([*chunks, *notes]))
+        self._active = np.concatenate(active)
+        self.key = np.array(keys, np.int64)
         self._drums = np.array([part.kind == "drums" for part in preset.parts])
         pairs, index = np.unique(
             np.stack([self._grid.numerator, self._grid.denominator]), axis=1, return_inverse=True
         )
         meters = [preset.meter_id(int(n), int(d)) for n, d in pairs.T]
         self.meter = np.array(meters, np.int64)[index.reshape(-1)]
+
+    @property
+    def n_notes(self) -> int:
+        """Notes of all sources."""
+        return len(self._cutter.notes)
 
     def windows(self, hop: int) -> tuple[Ints, Ints, dict[str, int]]:
         """Source and first bar of every usable window, and how many were left out, by reason."""
@@ -228,20 +244,15 @@ class Windows(Dataset[Batch]):
         place = split_songs(shards.clusters(), seed)
         self.songs: list[str] = []
         self.sources: list[Source] = []
+        """Where windows are cut from; their notes are in the cutter alone."""
         self.n_untouched = 0
-        for song, where in zip(shards, place, strict=True):
-            if split not in (where, "all"):
-                continue
-            self.songs.append(song.path)
-            found, untouched = sources_of(song.bars, self.preset, song.path)
-            self.sources.extend(found)
-            self.n_untouched += len(untouched)
+        chosen = (s for s, where in zip(shards, place, strict=True) if split in (where, "all"))
+        self.cutter = WindowCutter(self._sources_of(chosen), self.preset)
         if not self.sources:
             raise DataError(
                 f"no song of the {split} split fits preset {self.preset.name}: it cannot represent "
                 f"any of {self.n_untouched:,} notes (drums, or out of its range)"
             )
-        self.cutter = WindowCutter(self.sources, self.preset)
         self.source, self.first, self.left_out = self.cutter.windows(hop)
         if not len(self.first):
             reasons = ", ".join(f"{n} {why}" for why, n in self.left_out.items() if n)
@@ -250,6 +261,17 @@ class Windows(Dataset[Batch]):
                 f"({reasons}); choose another preset"
             )
         self.n_bars = int(sum({s.path: len(s.bars) for s in self.sources}.values()))
+
+    def _sources_of(self, songs: Iterable[StoredSong]) -> Iterator[Source]:
+        """The sources of songs, taken note of on the way without their notes."""
+        none = Notes.concatenate([])
+        for song in songs:
+            self.songs.append(song.path)
+            found, untouched = sources_of(song.bars, self.preset, song.path)
+            self.n_untouched += len(untouched)
+            for source in found:
+                self.sources.append(replace(source, group=replace(source.group, notes=none)))
+                yield source
 
     def __len__(self) -> int:
         return len(self.first)
@@ -283,14 +305,20 @@ class Windows(Dataset[Batch]):
 
     def counts(self) -> Counter[str]:
         """Songs, bars, windows and notes of this split, for people to read."""
-        notes = sum(len(source.group.notes) for source in self.sources)
-        return Counter(songs=len(self.songs), bars=self.n_bars, windows=len(self), notes=notes)
+        counted = {"songs": len(self.songs), "bars": self.n_bars, "windows": len(self)}
+        return Counter(counted, notes=self.cutter.n_notes)
 
 
 def _prepared(folder: str | Path) -> Shards:
     from musicvae.dataset.preparing import prepare_cached  # what makes songs need not load
 
     return Shards(prepare_cached(folder))
+
+
+def _compact(many: list[Notes]) -> Notes:
+    """Notes one after the other, in half of the memory."""
+    columns = vars(Notes.concatenate(many))
+    return Notes(**{name: column.astype(np.int32) for name, column in columns.items()})
 
 
 def _end_to_end(grids: Sequence[Grid], name: str) -> Ints:

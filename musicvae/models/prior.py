@@ -41,7 +41,8 @@ class PathPrior:
         """
         whole = paths.frame.real.all(-1).numpy()
         whole = whole if whole.any() else np.ones_like(whole)  # only songs shorter than a window
-        mu, sigma, path = paths.mu[whole], paths.sigma[whole], paths.path[whole]
+        mu, sigma = (each[whole].astype(np.float32) for each in (paths.mu, paths.sigma))
+        path = paths.path[whole]
         frame = paths.frame[whole]
         meter, place, key = frame.meter[:, 0].numpy(), _places(frame), frame.key.numpy()
         rng = np.random.default_rng(seed)

@@ -16,6 +16,7 @@ from musicvae.models.flow import Stretch
 
 _AVERAGE = 0.999  # decay of the running average of weights, which is what is kept
 _WARMUP = 50
+_AT_ONCE = 4096  # windows whose latents are summed together
 _ALONE = 0.5  # share of stretches of which nothing is known
 
 
@@ -44,8 +45,8 @@ class Stretches:
         t = np.where(rng.random(B) < 0.5, middle, rng.random(B)).clip(max=0.999)
         known = np.where(rng.random(B) < _ALONE, 0, rng.integers(0, W, B))
         return Stretch(
-            mu=torch.from_numpy(paths.mu[at]),
-            sigma=torch.from_numpy(paths.sigma[at]),
+            mu=torch.from_numpy(paths.mu[at].astype(np.float32)),
+            sigma=torch.from_numpy(paths.sigma[at].astype(np.float32)),
             eps=torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)),
             noise=torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)),
             t=torch.from_numpy(t.astype(np.float32)),
@@ -101,9 +102,17 @@ def standardise(flow: FlowPrior, paths: Paths) -> None:
     """Set the mean and the spread of latents of each bar of a window."""
     real = paths.frame.parted(len(flow.shift)).real.numpy()[..., None]  # (M, N, 1)
     n = np.maximum(real.sum(0), 1)
-    mu, sigma = (each.reshape(*real.shape[:2], -1) for each in (paths.mu, paths.sigma))
-    mean = (mu * real).sum(0, dtype=np.float64) / n
-    variance = (((mu - mean) ** 2 + sigma**2) * real).sum(0) / n
+    first, second = np.zeros((2, *flow.shift.shape))
+    for begin in range(0, len(real), _AT_ONCE):
+        part = slice(begin, begin + _AT_ONCE)
+        mu, sigma = (
+            each[part].reshape(*real[part].shape[:2], -1).astype(np.float64)
+            for each in (paths.mu, paths.sigma)
+        )
+        first += (mu * real[part]).sum(0)
+        second += ((mu**2 + sigma**2) * real[part]).sum(0)
+    mean = first / n
+    variance = np.maximum(second / n - mean**2, 0)
     flow.shift.copy_(torch.from_numpy(mean))
     flow.scale.copy_(torch.from_numpy(np.sqrt(variance + 1e-6)))
 

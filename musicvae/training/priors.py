@@ -18,7 +18,7 @@ from musicvae.dataset import Batch, Windows
 from musicvae.models import VAE, FlowPrior, PathFrame, PathPrior, Paths
 from musicvae.training.flow_fitting import fit_flow
 
-_BATCH = 256
+_BATCH = 64
 
 
 @torch.no_grad()
@@ -33,18 +33,18 @@ def encoded(vae: VAE, windows: Windows, *, limit: int | None = None) -> Paths:
     source, first = windows.source[chosen], windows.first[chosen]
     order = np.lexsort((first, first % size, source))
     chosen, source, first = chosen[order], source[order], first[order]
-    mus, sigmas, frames = [], [], []
+    shape = (len(chosen), vae.Z)
+    mu, sigma, frames = np.zeros(shape, np.float16), np.zeros(shape, np.float16), []
     for begin in range(0, len(chosen), _BATCH):
         part = slice(begin, begin + _BATCH)
         batch = windows.batch(chosen[part])
         posterior = vae.encode(Batch(*(tensor.to(device) for tensor in batch)))
-        mus.append(posterior.mu.float().cpu().numpy())
-        sigmas.append(posterior.sigma.float().cpu().numpy())
+        mu[part], sigma[part] = posterior.mu.float().cpu(), posterior.sigma.float().cpu()
         frames.append(PathFrame.of(batch, first[part], windows.cutter.lengths[source[part]]))
     new = (np.diff(source, prepend=-1) != 0) | (np.diff(first, prepend=0) != size)
     return Paths(
-        mu=np.concatenate(mus),
-        sigma=np.concatenate(sigmas),
+        mu=mu,
+        sigma=sigma,
         frame=PathFrame.concatenate(frames),
         path=np.cumsum(new) - 1,
     )
