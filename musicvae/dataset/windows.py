@@ -306,7 +306,7 @@ class Windows(Dataset[Batch]):
     def counts(self) -> Counter[str]:
         """Songs, bars, windows and notes of this split, for people to read."""
         counted = {"songs": len(self.songs), "bars": self.n_bars, "windows": len(self)}
-        return Counter(counted, notes=self.cutter.n_notes)
+        return Counter(counted | {"notes": self.cutter.n_notes})
 
 
 def _prepared(folder: str | Path) -> Shards:

@@ -27,6 +27,7 @@ from musicvae.models.layers import (
     Trunk,
 )
 
+_CHORD = 16  # most notes that start at once
 _RARE = -4.0  # log-odds that a pitch is in a chord, to begin with
 _TOUCH_WIDTH = (1.5, 1.5)  # of velocity and microtiming around what is decoded, in spreads
 NEVER = -1e4  # log-odds of what cannot be
@@ -193,9 +194,8 @@ class CellDecoder(Trunk):
         chosen = F.one_hot(draw(logits, temperature, generator), self.layout.pitches).bool()
         if not self.all_single:
             single = self.single[parts].cpu()
-            any_of = draw_bernoulli(logits, temperature, generator)
-            likeliest = chosen & ~any_of.any(-1, keepdim=True)
-            chosen = torch.where(single[..., None], chosen, any_of | likeliest)
+            chord = draw_chord(logits, temperature, generator)
+            chosen = torch.where(single[..., None], chosen, chord)
         duration = 1 + draw(self.duration(feature).float().cpu(), temperature, generator)
         return chosen, duration
 
@@ -244,6 +244,22 @@ def draw_bernoulli(logits: Tensor, temperature: float, generator: torch.Generato
         return logits > 0
     uniform = torch.rand(logits.shape, generator=generator)
     return uniform < torch.sigmoid(logits / temperature)
+
+
+def draw_chord(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """Which pitches of a cell start `(..., P)`, at least one and at most 16: the likeliest, as many
+    as are expected, or drawn.
+
+    Taking all that are likelier than not would thin out chords wherever the latents are unsure.
+    """
+    if temperature <= 0:
+        n = torch.sigmoid(logits).sum(-1).round()
+    else:
+        drawn = draw_bernoulli(logits, temperature, generator)
+        n, logits = drawn.sum(-1), torch.where(drawn, logits + 1e3, logits)
+    most = logits.topk(min(_CHORD, logits.shape[-1]), -1).values
+    last = most.gather(-1, n.long().clamp(1, most.shape[-1])[..., None] - 1)
+    return logits >= last
 
 
 def draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:

@@ -77,8 +77,8 @@ class PathFrame:
 class Paths:
     """Posteriors of the windows of many songs, one path after the other."""
 
-    mu: Floats  # (M, Z)
-    sigma: Floats  # (M, Z)
+    mu: NDArray[np.floating[Any]]  # (M, Z)
+    sigma: NDArray[np.floating[Any]]  # (M, Z)
     frame: PathFrame  # (M,)
     path: Ints  # (M,) which path each window belongs to; sorted
 
