@@ -443,7 +443,8 @@ def test_killed_at_twenty_moments_it_gives_the_same_bytes(tmp_path: Path) -> Non
 def test_ctrl_c_ends_the_readers_as_well(tmp_path: Path) -> None:
     folder = chorales(tmp_path / "midi", 2)
     (folder / "003.mid").write_text("do sleep:1000")
-    code = (
+    code = (  # what a shell starts in the background ignores the signal, and so do its children
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "import hostile; from pathlib import Path; from musicvae.options import ReadOptions; "
         "from musicvae.dataset.preparing import Readers, fill; "
         f"fill(Path({str(folder)!r}), Path({str(tmp_path / 'out')!r}), "
