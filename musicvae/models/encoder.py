@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from musicvae.config import Preset
 from musicvae.dataset import Batch
-from musicvae.models.layers import Conditions, Layout, Packing, Places, blocks_of, run
+from musicvae.models.layers import Conditions, Layout, Packing, Places, blocks_of, run, summed
 
 
 class Encoder(nn.Module):
@@ -49,24 +49,29 @@ class Encoder(nn.Module):
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Encode windows."""
         lay, at = self.layout, Places.of(batch, self.layout)
-        B = len(batch.notes)
+        B, there = len(batch.notes), at.real  # (B, K)
         quarter, step = at.cell // lay.steps, at.cell % lay.steps
         line = at.part * lay.pitches + at.pitch
         step = torch.where(at.carry, lay.steps, step)  # carry-ins have rows of their own
-        row = step * lay.parts * lay.pitches + line
-        note = self.onset(row) + self.duration(at.duration)
+        row = (step * lay.parts * lay.pitches + line)[there]  # (M,)
+        place = torch.arange(B, device=row.device)[:, None] * lay.Q
+        bag = (place + quarter)[there]
+        x = summed(self.onset.weight, row, bag, B * lay.Q)
+        x = x + summed(self.duration.weight, at.duration[there], bag, B * lay.Q)
         if self.touched:
-            touch = at.touch * (self.told & ~at.carry[..., None])
-            note = note + (touch[..., None] * self.touch(row).unflatten(-1, (2, -1))).sum(-2)
-        x = note.new_zeros(B, lay.Q, note.shape[-1])
-        where = quarter[..., None].expand_as(note)
-        x = x.scatter_add(1, where, note * at.real[..., None])
-        # What sounds on as each quarter begins: (B, Q, K) @ (B, K, width).
+            touch = (at.touch * (self.told & ~at.carry[..., None]))[there].flatten()  # (2 * M,)
+            both = (2 * row[:, None] + torch.arange(2, device=row.device)).flatten()
+            table = self.touch.weight.view(-1, x.shape[-1])
+            x = x + summed(table, both, bag.repeat_interleave(2), B * lay.Q, touch)
+        # What sounds on as each quarter begins.
         cells = lay.line(batch)
         begin = cells.gather(1, at.cell)
         first = cells[:, :: lay.steps, None]  # (B, Q, 1)
-        on = (begin[:, None] < first) & (first < (begin + at.duration)[:, None]) & at.real[:, None]
-        x = x + on.to(note.dtype) @ self.sounding(line)
+        on = (begin[:, None] < first) & (first < (begin + at.duration)[:, None]) & there[:, None]
+        window, quarter, note = on.nonzero(as_tuple=True)
+        bag = window * lay.Q + quarter
+        x = x + summed(self.sounding.weight, line[window, note], bag, B * lay.Q)
+        x = x.view(B, lay.Q, -1)
         packing = Packing.of(batch, lay)
         x = run(self.blocks, packing.pack(x + self.conditions(batch)), packing.real)
         x = packing.unpack(self.norm(x)).reshape(B, self.slices, -1)

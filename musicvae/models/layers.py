@@ -146,6 +146,25 @@ class Places:
         return replace(self, real=self.real & kept) if share else self
 
 
+def rounded(n: int) -> int:
+    """`n` rounded up, so that few lengths come: kernels are made, and kept, for each."""
+    return -(-n // _ROUND) * _ROUND
+
+
+def summed(
+    weight: Tensor, row: Tensor, bag: Tensor, n_bags: int, share: Tensor | None = None
+) -> Tensor:
+    """Sums of rows of a table `(rows, width)`: the i-th is of those `row` `(M,)` whose `bag` is i,
+    each times its `share`. `(n_bags, width)`
+
+    The same as adding up embeddings, which are never there one by one.
+    """
+    order = bag.argsort(stable=True)
+    begin = torch.searchsorted(bag[order], torch.arange(n_bags, device=bag.device))
+    shares = None if share is None else share[order].to(weight.dtype)
+    return F.embedding_bag(row[order], weight, begin, mode="sum", per_sample_weights=shares)
+
+
 def run(blocks: nn.ModuleList, x: Tensor, real: Tensor) -> Tensor:
     """Blocks one after the other over packed quarters, padding kept at zero. `(B, L, width)`
 
@@ -212,11 +231,10 @@ class Block(nn.Module):
 def _around(window: Tensor, reach: int) -> Tensor:
     """For each row of `window` `(n,)` the rows up to `reach` away in the same window, else `n`.
 
-    `(m, 2 * reach + 1)`, m being n rounded up: kernels are made, and kept, for each length that
-    comes, so there should be few.
+    `(m, 2 * reach + 1)`, m being n rounded up.
     """
     n = len(window)
-    m = n + -n % _ROUND
+    m = rounded(n)
     row = torch.arange(m, device=window.device)[:, None]
     other = row + torch.arange(-reach, reach + 1, device=window.device)
     inside = (other >= 0) & (other < n) & (row < n)

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from musicvae.config import Preset
 from musicvae.dataset import Batch
 from musicvae.models.decoder import CellDecoder, NoteLoss
-from musicvae.models.layers import Packing, Places
+from musicvae.models.layers import Packing, Places, rounded, summed
 
 
 class ListDecoder(CellDecoder):
@@ -74,27 +74,37 @@ class ListDecoder(CellDecoder):
         """What hearing the notes before changes in each cell. `(B, L*steps, R, rank + 1)`"""
         lay, (B, L, _) = self.layout, x.shape
         at = at.thinned(self.deaf) if self.training else at
-        cells = lay.steps * lay.parts
+        cells, there, real = lay.steps * lay.parts, at.real, packing.real
         quarter, step = at.cell // lay.steps, at.cell % lay.steps
         line = at.part * lay.pitches + at.pitch
-        step = torch.where(at.carry, lay.steps, step)
-        note = self.heard(step * lay.parts * lay.pitches + line) + self.heard_duration(at.duration)
-        note = note * at.real[..., None]  # (B, K, hidden)
-        # One row for the carry-ins, then one a cell of each packed quarter.
-        packed = packing.place.gather(1, quarter) * cells + step * lay.parts + at.part
-        place = torch.where(at.carry, 0, 1 + packed) * at.real
-        played = note.new_zeros(B, 1 + L * cells, note.shape[-1])
-        played = played.scatter_add(1, place[..., None].expand_as(note), note)
-        carried, played = played[:, 0], played[:, 1:].reshape(B, L, cells, -1)
+        row = (torch.where(at.carry, lay.steps, step) * lay.parts * lay.pitches + line)[there]
+        length = at.duration[there]  # (M,)
+        # One place for each window's carry-ins, then one for each cell of the n open quarters.
+        nth = (real.flatten().cumsum(0) - 1).view_as(real)  # (B, L), 0 .. n-1
+        begun = nth.gather(1, packing.place.gather(1, quarter)) * cells + step * lay.parts + at.part
+        window = torch.arange(B, device=x.device)[:, None]
+        place = torch.where(at.carry, window, B + begun)[there]
+        n = int(real.sum())
+        n_places = B + rounded(n) * cells
+        played = summed(self.heard.weight, row, place, n_places)
+        played = played + summed(self.heard_duration.weight, length, place, n_places)
+        carried, played = played[:B], played[B:].view(-1, cells, played.shape[-1])
         so_far = self.before @ played  # the sum over the cells before each, as a matrix product
-        memory = self._memories(torch.cat([carried[:, None], played.sum(2)[:, :-1]], 1))
+        each = torch.zeros(B, L, played.shape[-1], dtype=played.dtype, device=x.device)
+        each = each.masked_scatter(real[..., None], played[:n].sum(1))
+        memory = self._memories(torch.cat([carried[:, None], each[:, :-1]], 1))
         begin, first = self._line(batch, at, packing)
-        on = (begin[:, None] < first) & (first < (begin + at.duration)[:, None]) & at.real[:, None]
-        held = on.to(note.dtype) @ self.held(line)  # (B, L, hidden)
-        context = self.from_memory(memory) + held + self.from_state(x)
-        hidden = F.silu(context[:, :, None] + so_far + self.of_cell)
-        corrected: Tensor = self.correct(hidden)  # (B, L, cells, rank + 1)
-        return corrected.reshape(B, L * lay.steps, lay.parts, -1)
+        on = (begin[:, None] < first) & (first < (begin + at.duration)[:, None]) & there[:, None]
+        window, place, note = (on & real[..., None]).nonzero(as_tuple=True)
+        held = summed(self.held.weight, line[window, note], nth[window, place], n)
+        context = (self.from_memory(memory) + self.from_state(x))[real] + held  # (n, hidden)
+        context = F.pad(context, (0, 0, 0, rounded(n) - n))
+        of_cell = self.of_cell.to(so_far.dtype)
+        hidden = F.silu(context.to(so_far.dtype)[:, None] + so_far + of_cell)  # (n, cells, hidden)
+        corrected = self.correct(hidden)[:n]  # (n, cells, rank + 1)
+        whole = corrected.new_zeros(B, L, *corrected.shape[1:])
+        whole = whole.masked_scatter(real[..., None, None], corrected)
+        return whole.reshape(B, L * lay.steps, lay.parts, -1)
 
     def _memories(self, heard: Tensor) -> Tensor:
         """The recurrence over quarters: what was heard before each. `(B, L, hidden)`"""

@@ -19,7 +19,7 @@ from musicvae.tables import WINDOW, Table
 from musicvae.training.noise import corrupted
 from musicvae.training.tables import table_of
 
-_BATCH = 256
+_BATCH = 128
 
 
 def spread(windows: Windows, limit: int) -> Ints:
