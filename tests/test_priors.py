@@ -49,7 +49,7 @@ def paths_of(mu: np.ndarray, key: np.ndarray | int = 0) -> Paths:
 
 def small(steps: int = 200, **grid: int) -> Preset:
     tiny = load_preset("tiny")
-    prior = replace(tiny.prior, width=32, layers=1, steps=steps, learning_rate=5e-3)
+    prior = replace(tiny.prior, width=32, layers=1, steps=steps, learning_rate=5e-3, solver_steps=8)
     return replace(tiny, prior=prior, grid=replace(tiny.grid, **grid), parts=tiny.parts[:1])
 
 
@@ -90,7 +90,7 @@ def test_a_flow_knows_two_kinds_of_songs_where_a_gaussian_mixes_them() -> None:
         return float((np.abs(np.abs(z) - 1) < 0.35).mean()), float((np.ptp(z, 1) < 1).mean())
 
     of_flow, of_linear = apart(flow), apart(linear)
-    assert of_flow[0] > 0.7 and of_flow[1] > 0.9, of_flow
+    assert of_flow[0] > 0.8 and of_flow[1] > 0.9, of_flow
     assert of_linear[0] < 0.6, of_linear
 
 
