@@ -2,9 +2,9 @@
 
 The cells of a quarter are embedded all at once, by one linear map of its onset roll, a second of
 what is still sounding as it begins, and a third of the durations (where the preset has them, of
-velocities and microtiming too); written as sums of embeddings,
-so that the roll is never built. Residual convolutions over quarters follow. The weights are the
-same for every quarter, which is what lets a few thousand windows teach them.
+velocities and microtiming too); written as sums of embeddings, so that the roll is never built.
+Residual convolutions over quarters follow. The weights are the same for every quarter, which is
+what lets a few thousand windows teach them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,30 @@ from musicvae.dataset import Batch
 from musicvae.models.layers import Conditions, Layout, Packing, Places, blocks_of, run, summed
 
 
-class Encoder(nn.Module):
+class SliceEncoder(nn.Module):
+    """What encoders end with: quarters `(B, Q, width)` to the posterior of each slice."""
+
+    layout: Layout
+    slices: int
+
+    def end(self, preset: Preset) -> None:
+        """Make the last layer. Encoders call it last, so that seeds keep their weights."""
+        config = preset.model
+        self.slices = self.layout.slices(config)
+        self.out = nn.Linear(config.width * (self.layout.Q // self.slices), 2 * config.latent)
+        nn.init.normal_(self.out.weight, std=0.02)
+        with torch.no_grad():
+            self.out.bias[config.latent :] = -3.0  # begin with a narrow posterior
+
+    def posterior(self, x: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
+        """`mu`, `logvar`, each `(B, slices, latent)`; 0 in slices that are not there."""
+        x = x.reshape(len(x), self.slices, -1)
+        mu, logvar = self.out(x).float().chunk(2, -1)  # the KL is counted in float32
+        open_ = self.layout.open_steps(batch).reshape(len(x), self.slices, -1).any(-1, keepdim=True)
+        return mu * open_, logvar.clamp(-9, 1) * open_
+
+
+class Encoder(SliceEncoder):
     """`Batch` -> `mu`, `logvar`, each `(B, slices, latent)`; 0 in slices that are not there."""
 
     def __init__(self, preset: Preset) -> None:
@@ -40,11 +63,7 @@ class Encoder(nn.Module):
         self.conditions = Conditions(lay, len(preset.meters), width)
         self.blocks = blocks_of(config)
         self.norm = nn.LayerNorm(width)
-        self.slices = lay.slices(config)
-        self.out = nn.Linear(width * (lay.Q // self.slices), 2 * config.latent)
-        nn.init.normal_(self.out.weight, std=0.02)
-        with torch.no_grad():
-            self.out.bias[config.latent :] = -3.0  # begin with a narrow posterior
+        self.end(preset)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Encode windows."""
@@ -74,7 +93,4 @@ class Encoder(nn.Module):
         x = x.view(B, lay.Q, -1)
         packing = Packing.of(batch, lay)
         x = run(self.blocks, packing.pack(x + self.conditions(batch)), packing.real)
-        x = packing.unpack(self.norm(x)).reshape(B, self.slices, -1)
-        mu, logvar = self.out(x).float().chunk(2, -1)  # the KL is counted in float32
-        open_ = lay.open_steps(batch).reshape(B, self.slices, -1).any(-1, keepdim=True)
-        return mu * open_, logvar.clamp(-9, 1) * open_
+        return self.posterior(packing.unpack(self.norm(x)), batch)

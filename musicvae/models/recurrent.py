@@ -1,9 +1,9 @@
 """Floor 5: the recurrent encoder, an alternative to the linear one.
 
 Each step is the sum of embeddings of what starts in it, how it is played if the preset has that,
-and what sounds on. Convolutions inside the
-bar, the second with a stride of a quarter; then a recurrence in both directions over the window's
-quarters (Schuster and Paliwal 1997; Cho et al. 2014).
+and what sounds on. Convolutions inside the bar, the second with a stride of a quarter; then a
+recurrence in both directions over the window's quarters (Schuster and Paliwal 1997; Cho et al.
+2014).
 """
 
 from __future__ import annotations
@@ -15,10 +15,11 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from musicvae.config import Preset
 from musicvae.dataset import Batch
+from musicvae.models.encoder import SliceEncoder
 from musicvae.models.layers import Conditions, Layout, Packing, Places
 
 
-class RecurrentEncoder(nn.Module):
+class RecurrentEncoder(SliceEncoder):
     """`Batch` -> `mu`, `logvar`, each `(B, slices, latent)`; 0 in slices that are not there."""
 
     def __init__(self, preset: Preset) -> None:
@@ -44,11 +45,7 @@ class RecurrentEncoder(nn.Module):
             width, width // 2, config.blocks, batch_first=True, bidirectional=True
         )
         self.dropout = nn.Dropout(config.dropout)
-        self.slices = lay.slices(config)
-        self.out = nn.Linear(width * (lay.Q // self.slices), 2 * config.latent)
-        nn.init.normal_(self.out.weight, std=0.02)
-        with torch.no_grad():
-            self.out.bias[config.latent :] = -3.0  # begin with a narrow posterior
+        self.end(preset)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Encode windows."""
@@ -61,10 +58,7 @@ class RecurrentEncoder(nn.Module):
         length = packing.real.sum(1).cpu()
         line = pack_padded_sequence(x, length, batch_first=True, enforce_sorted=False)
         x, _ = pad_packed_sequence(self.recurrence(line)[0], batch_first=True)
-        x = packing.unpack(self.dropout(x)).reshape(len(x), self.slices, -1)
-        mu, logvar = self.out(x).chunk(2, -1)
-        open_ = lay.open_steps(batch).reshape(len(x), self.slices, -1).any(-1, keepdim=True)
-        return mu * open_, logvar.clamp(-9, 1) * open_
+        return self.posterior(packing.unpack(self.dropout(x)), batch)
 
     def _steps(self, batch: Batch) -> Tensor:
         """What starts and what sounds on in each step. `(B, N * T, width)`"""
