@@ -1,4 +1,4 @@
-"""Floor 1: which process of a distributed run this is, and what its processes have to agree on.
+"""Floor 1: which process of a distributed run this is, what its processes agree on, and memory.
 
 Runs are distributed by Lightning, which starts the others itself (`--devices 2`), or by torchrun,
 which starts them all. Both say in the environment who is who.
@@ -76,3 +76,16 @@ def nothing_left() -> Iterator[None]:
                 os.environ[name] = before[name]
             else:
                 os.environ.pop(name, None)
+
+
+def give_back_memory() -> None:
+    """Return freed memory to the system, where the C library would keep it in pieces (glibc)."""
+    import ctypes
+    import gc
+
+    gc.collect()
+    try:
+        trim = ctypes.CDLL(None).malloc_trim
+    except (OSError, AttributeError, TypeError):  # another C library
+        return
+    trim(0)

@@ -274,7 +274,7 @@ def test_velocity_and_microtiming_are_learned_by_heart(variant: tuple[str, ...])
     late = 7 * (np.arange(len(kit)) % 5)
     song = Song.new([replace(kit, onset_ticks=kit.onset_ticks + late)], end_ticks=64 * 120)
     batch = batch_of(preset, song)
-    rows, actual = by_heart(preset, batch, 300), rows_of(batch)
+    rows, actual = by_heart(preset, batch, 450), rows_of(batch)
     assert note_f1(rows, actual).f1 > 0.95
     key = {tuple(row[:5]): row[6:] for row in actual.tolist()}
     both = [(row[6:], key[tuple(row[:5])]) for row in rows.tolist() if tuple(row[:5]) in key]

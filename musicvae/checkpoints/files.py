@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from musicvae.checkpoints.packing import unpacked
 from musicvae.config import Preset, preset_from_dict
-from musicvae.errors import CheckpointError, ConfigError, reason_of
-from musicvae.files import write_bytes
+from musicvae.errors import CheckpointError, ConfigError, WriteError, reason_of
+from musicvae.files import replacing
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -69,11 +69,17 @@ def load(path: str | Path) -> Checkpoint:
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Path:
     """Write tensors and a JSON header as one safetensors file of our format."""
-    from safetensors.torch import save as to_bytes
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
 
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"musicvae": json.dumps({"format": FORMAT, **header}, sort_keys=True)}
-    return write_bytes(path, to_bytes(whole, metadata=metadata))
+    with replacing(path) as aside:  # written as it is, not made in memory first
+        try:
+            save_file(whole, aside, metadata)
+        except SafetensorError as error:  # a full disk
+            raise WriteError(path, f"cannot be written ({error})", "make room there") from None
+    return Path(path)
 
 
 def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -14,7 +14,16 @@ from torch import Tensor, nn
 
 from musicvae.config import Preset
 from musicvae.dataset import Batch
-from musicvae.models.layers import Conditions, Layout, Packing, Places, blocks_of, run, summed
+from musicvae.models.layers import (
+    Conditions,
+    Layout,
+    Packing,
+    Places,
+    blocks_of,
+    run,
+    summed,
+    weighed,
+)
 
 
 class SliceEncoder(nn.Module):
@@ -75,13 +84,13 @@ class Encoder(SliceEncoder):
         row = (step * lay.parts * lay.pitches + line)[there]  # (M,)
         place = torch.arange(B, device=row.device)[:, None] * lay.Q
         bag = (place + quarter)[there]
-        x = summed(self.onset.weight, row, bag, B * lay.Q)
-        x = x + summed(self.duration.weight, at.duration[there], bag, B * lay.Q)
+        tables, rows = (self.onset.weight, self.duration.weight), (row, at.duration[there])
+        x = summed(tables, rows, bag, B * lay.Q)
         if self.touched:
             touch = (at.touch * (self.told & ~at.carry[..., None]))[there].flatten()  # (2 * M,)
             both = (2 * row[:, None] + torch.arange(2, device=row.device)).flatten()
             table = self.touch.weight.view(-1, x.shape[-1])
-            x = x + summed(table, both, bag.repeat_interleave(2), B * lay.Q, touch)
+            x = x + weighed(table, both, bag.repeat_interleave(2), B * lay.Q, touch)
         # What sounds on as each quarter begins.
         cells = lay.line(batch)
         begin = cells.gather(1, at.cell)
@@ -89,7 +98,7 @@ class Encoder(SliceEncoder):
         on = (begin[:, None] < first) & (first < (begin + at.duration)[:, None]) & there[:, None]
         window, quarter, note = on.nonzero(as_tuple=True)
         bag = window * lay.Q + quarter
-        x = x + summed(self.sounding.weight, line[window, note], bag, B * lay.Q)
+        x = x + weighed(self.sounding.weight, line[window, note], bag, B * lay.Q)
         x = x.view(B, lay.Q, -1)
         packing = Packing.of(batch, lay)
         x = run(self.blocks, packing.pack(x + self.conditions(batch)), packing.real)

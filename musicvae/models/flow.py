@@ -291,8 +291,10 @@ class _Layer(nn.Module):
         q, k, v = self.mix(y).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
         place = torch.arange(T, device=h.device)
         apart = self.apart[:, place[:, None] - place + self.apart.shape[1] // 2]  # (heads, T, T)
-        bias = (apart + seen[:, None, None]).to(q.dtype)  # (B, heads, T, T)
-        heard = F.scaled_dot_product_attention(q, k, v, bias).transpose(1, 2).flatten(2)
+        bias = apart + seen[:, None, None]  # (B, heads, T, T)
+        with torch.autocast(h.device.type, enabled=False):  # so few bars are quicker in float32
+            looked = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), bias)
+        heard = looked.transpose(1, 2).flatten(2)
         h = h + gate * self.out(heard)
         y = F.layer_norm(h, (width,)) * (1 + c) + d
         out: Tensor = h + gate_too * self.narrow(F.gelu(self.widen(y)))

@@ -6,8 +6,10 @@ cells, one for each of its steps and each part. Quarters past a bar's end are cl
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -151,18 +153,25 @@ def rounded(n: int) -> int:
     return -(-n // _ROUND) * _ROUND
 
 
-def summed(
-    weight: Tensor, row: Tensor, bag: Tensor, n_bags: int, share: Tensor | None = None
-) -> Tensor:
-    """Sums of rows of a table `(rows, width)`: the i-th is of those `row` `(M,)` whose `bag` is i,
-    each times its `share`. `(n_bags, width)`
+def summed(tables: Sequence[Tensor], rows: Sequence[Tensor], bag: Tensor, n_bags: int) -> Tensor:
+    """Sums of rows of tables `(.., width)`: the i-th is of those whose `bag` `(M,)` is i, `rows` of
+    each table `(M,)`. `(n_bags, width)`
 
     The same as adding up embeddings, which are never there one by one.
     """
+    offsets = np.cumsum([0, *(len(table) for table in tables[:-1])]).tolist()
+    row = torch.cat([each + offset for each, offset in zip(rows, offsets, strict=True)])
+    return weighed(torch.cat(list(tables)), row, bag.repeat(len(tables)), n_bags)
+
+
+def weighed(
+    table: Tensor, row: Tensor, bag: Tensor, n_bags: int, share: Tensor | None = None
+) -> Tensor:
+    """`summed` of one table, each row times its `share` `(M,)` if there is one."""
     order = bag.argsort(stable=True)
     begin = torch.searchsorted(bag[order], torch.arange(n_bags, device=bag.device))
-    shares = None if share is None else share[order].to(weight.dtype)
-    return F.embedding_bag(row[order], weight, begin, mode="sum", per_sample_weights=shares)
+    shares = None if share is None else share[order].to(table.dtype)
+    return F.embedding_bag(row[order], table, begin, mode="sum", per_sample_weights=shares)
 
 
 def run(blocks: nn.ModuleList, x: Tensor, real: Tensor) -> Tensor:

@@ -15,7 +15,7 @@ from torch.nn import functional as F
 from musicvae.config import Preset
 from musicvae.dataset import Batch
 from musicvae.models.decoder import CellDecoder, NoteLoss
-from musicvae.models.layers import Packing, Places, rounded, summed
+from musicvae.models.layers import Packing, Places, rounded, summed, weighed
 
 
 class ListDecoder(CellDecoder):
@@ -86,8 +86,8 @@ class ListDecoder(CellDecoder):
         place = torch.where(at.carry, window, B + begun)[there]
         n = int(real.sum())
         n_places = B + rounded(n) * cells
-        played = summed(self.heard.weight, row, place, n_places)
-        played = played + summed(self.heard_duration.weight, length, place, n_places)
+        tables = (self.heard.weight, self.heard_duration.weight)
+        played = summed(tables, (row, length), place, n_places)
         carried, played = played[:B], played[B:].view(-1, cells, played.shape[-1])
         so_far = self.before @ played  # the sum over the cells before each, as a matrix product
         each = torch.zeros(B, L, played.shape[-1], dtype=played.dtype, device=x.device)
@@ -96,7 +96,7 @@ class ListDecoder(CellDecoder):
         begin, first = self._line(batch, at, packing)
         on = (begin[:, None] < first) & (first < (begin + at.duration)[:, None]) & there[:, None]
         window, place, note = (on & real[..., None]).nonzero(as_tuple=True)
-        held = summed(self.held.weight, line[window, note], nth[window, place], n)
+        held = weighed(self.held.weight, line[window, note], nth[window, place], n)
         context = (self.from_memory(memory) + self.from_state(x))[real] + held  # (n, hidden)
         context = F.pad(context, (0, 0, 0, rounded(n) - n))
         of_cell = self.of_cell.to(so_far.dtype)

@@ -26,6 +26,7 @@ from musicvae.config import TrainingConfig
 from musicvae.dataset import Windows
 from musicvae.files import write_bytes
 from musicvae.models import VAE
+from musicvae.processes import give_back_memory
 from musicvae.training.checks import free_running
 from musicvae.training.module import TrainingModule
 from musicvae.training.plan import Plan
@@ -77,6 +78,7 @@ class Keeper(pl.Callback):
     def check(self, module: TrainingModule) -> None:
         """Validate, keep the model if it is the best so far, and save the state."""
         plan, training = module.plan, module.preset.training
+        give_back_memory()  # what steps need and what validation needs are not needed together
         scores = free_running(module.averaged, self.held_out)
         if not math.isfinite(scores["loss"]):
             self._diverged(module.trainer)
@@ -102,6 +104,7 @@ class Keeper(pl.Callback):
             if plan.done:
                 self.finish(plan)
             self.save_state(module)
+        give_back_memory()
         self.on_check(row)
 
     def on_fit_start(self, trainer: pl.Trainer, pl_module: Any) -> None:
@@ -119,6 +122,7 @@ class Keeper(pl.Callback):
         vae.load_state_dict(kept.under("model"))
         steps = min(kept.preset.prior.steps, plan.total_steps)
         seconds = math.inf if plan.prior_s is None else plan.prior_s
+        give_back_memory()
         prior = fit_prior(vae.eval(), self.windows, steps=steps, seconds=seconds)
         tensors = {n: t for n, t in kept.tensors.items() if not n.startswith("prior.")}
         tensors |= prior_tensors(prior)

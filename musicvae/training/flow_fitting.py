@@ -16,7 +16,7 @@ from musicvae.models.flow import Stretch
 
 _AVERAGE = 0.999  # decay of the running average of weights, which is what is kept
 _WARMUP = 50
-_AT_ONCE = 4096  # windows whose latents are summed together
+_AT_ONCE = 1024  # windows whose latents are summed together
 _ALONE = 0.5  # share of stretches of which nothing is known
 
 

@@ -46,6 +46,7 @@ class TrainingModule(pl.LightningModule):
             ],
             lr=training.learning_rate,
             betas=(0.9, 0.98),
+            fused=self.device.type == "cpu",  # elsewhere all at once is usual
         )
         _load_moments(optimizer, self.restored)
         return optimizer
@@ -106,6 +107,10 @@ class TrainingModule(pl.LightningModule):
             current: list[Tensor] = list(self.vae.parameters())
             torch._foreach_lerp_(averaged, current, 1 - decay)
         self.plan.step += 1
+
+    def configure_gradient_clipping(self, *args: Any, **kwargs: Any) -> None:
+        """Clip; Lightning will not where the optimizer is fused, which matters in fp16 alone."""
+        torch.nn.utils.clip_grad_norm_(self.vae.parameters(), self.preset.training.gradient_clip)
 
     def state(self) -> dict[str, Tensor]:
         """Weights, averaged weights and optimizer moments, by name."""

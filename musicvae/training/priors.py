@@ -18,7 +18,7 @@ from musicvae.dataset import Batch, Windows
 from musicvae.models import VAE, FlowPrior, PathFrame, PathPrior, Paths
 from musicvae.training.flow_fitting import fit_flow
 
-_BATCH = 64
+_BATCH, _FRAMES = 64, 4096
 
 
 @torch.no_grad()
@@ -33,19 +33,23 @@ def encoded(vae: VAE, windows: Windows, *, limit: int | None = None) -> Paths:
     source, first = windows.source[chosen], windows.first[chosen]
     order = np.lexsort((first, first % size, source))
     chosen, source, first = chosen[order], source[order], first[order]
-    shape = (len(chosen), vae.Z)
-    mu, sigma, frames = np.zeros(shape, np.float16), np.zeros(shape, np.float16), []
+    pieces = []
+    for begin in range(0, len(chosen), _FRAMES):
+        part = slice(begin, begin + _FRAMES)
+        lengths = windows.cutter.lengths[source[part]]
+        pieces.append(PathFrame.of(windows.batch(chosen[part]), first[part], lengths))
+    frame = PathFrame.concatenate(pieces)
+    mu, sigma = np.zeros((2, len(chosen), vae.Z), np.float16)
     for begin in range(0, len(chosen), _BATCH):
         part = slice(begin, begin + _BATCH)
         batch = windows.batch(chosen[part])
         posterior = vae.encode(Batch(*(tensor.to(device) for tensor in batch)))
         mu[part], sigma[part] = posterior.mu.float().cpu(), posterior.sigma.float().cpu()
-        frames.append(PathFrame.of(batch, first[part], windows.cutter.lengths[source[part]]))
     new = (np.diff(source, prepend=-1) != 0) | (np.diff(first, prepend=0) != size)
     return Paths(
         mu=mu,
         sigma=sigma,
-        frame=PathFrame.concatenate(frames),
+        frame=frame,
         path=np.cumsum(new) - 1,
     )
 
