@@ -1,9 +1,8 @@
-"""Floor 8: the façade. A trained model, and what one can do with it."""
+"""Floor 8: songs to latents, and back: the part of the façade that all others stand on."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -16,10 +15,9 @@ from musicvae.config import Preset
 from musicvae.dataset import Batch
 from musicvae.dataset.windows import Source, WindowCutter, fitting, sources_of
 from musicvae.dynamics import bar_levels, played
-from musicvae.errors import CheckpointError, ConfigError, DataError
-from musicvae.frames import blank_bars, chosen_keys, chosen_meter, chosen_tempos, songs_of
+from musicvae.errors import CheckpointError
 from musicvae.grid import STORED_STEPS_PER_QUARTER
-from musicvae.latent import Encoding, Latents, between
+from musicvae.latent import Encoding, Latents
 from musicvae.models import VAE, FlowPrior, PathFrame, pick_device, prior_of
 from musicvae.models.vae import frame_of, with_notes
 from musicvae.parts import Group, one_at_a_time, out_of_slots, put_back, set_aside
@@ -27,11 +25,10 @@ from musicvae.song import Ints, Song
 from musicvae.windows import WindowNotes, join, window_bounds
 
 _BATCH = 256
-_SAMPLED_LEVEL = 74.0  # mean velocity of sampled songs
 
 
-class MusicVAE:
-    """A trained model. `MusicVAE.load()` gives one; everything else is a method of it.
+class Coder:
+    """A trained model as encoder and decoder of songs, with the prior over its latents.
 
     All methods are deterministic: the same arguments and seed give the same notes.
     """
@@ -55,16 +52,6 @@ class MusicVAE:
             raise CheckpointError(checkpoint.path or "checkpoint", reason, "train anew") from None
         self.hash = checkpoints.hash_of(checkpoint.path) if checkpoint.path else "unsaved"
 
-    @classmethod
-    def load(cls, name: str | Path | None = None, *, device: str = "auto") -> MusicVAE:
-        """The model of a checkpoint's name or path; the newest of `./checkpoints` if not given.
-
-        Raises `CheckpointError` when there is none, or it cannot be read.
-        """
-        return cls(checkpoints.load(checkpoints.find(name)), device)
-
-    # -- there and back -----------------------------------------------------------------------
-
     def encode(self, song: Song | Alignment) -> Encoding:
         """The posterior of every window of `song`, with what is needed to decode it again.
 
@@ -86,7 +73,7 @@ class MusicVAE:
         if sources:
             cutter = WindowCutter(sources, preset)
             for g in range(len(sources)):
-                mu[g, fits], sigma[g, fits] = self._posterior(cutter, g, first[fits])
+                mu[g, fits], sigma[g, fits] = self.posterior(cutter, g, first[fits])
         return Encoding(
             bars=replace(bars, notes=Notes.concatenate([])),
             owners=tuple(source.group.owner for source in sources),
@@ -121,69 +108,15 @@ class MusicVAE:
         ]
         if sources:
             cutter = WindowCutter(sources, self.preset)
-            found = self._notes(cutter, bars, path, temperature, seed)
+            found = self.notes(cutter, bars, path, temperature, seed)
             whole = Group(notes=found, owner=np.concatenate(encoding.owners))
             made = settled(bars.grid, out_of_slots((whole,), none))
         else:
             made = none
-        made = self._played(bars, made, encoding.levels)
+        made = self.played(bars, made, encoding.levels)
         song = replace(bars, notes=made).at(STORED_STEPS_PER_QUARTER).to_song()
         song = put_back(song, encoding.untouched)
         return song if encoding.alignment is None else encoding.alignment.undo(song)
-
-    def reconstruct(self, song: Song | Alignment) -> Song:
-        """`song` through the bottleneck and back, by the posterior mean."""
-        return self.decode(self.encode(song))
-
-    # -- new songs ----------------------------------------------------------------------------
-
-    def sample(
-        self,
-        n: int = 8,
-        *,
-        bars: int = 16,
-        temperature: float = 1.0,
-        qpm: float | None = None,
-        key: int | None = None,
-        meter: str | None = None,
-        settle: int | None = None,
-        seed: int = 0,
-    ) -> list[Song]:
-        """`n` new songs from the prior over paths of latents.
-
-        Args:
-            n: how many.
-            bars: bars of each.
-            temperature: spread of the paths; below 1 nearer to the usual, above 1 bolder.
-            qpm: tempo in quarters a minute; one usual in the training songs if not given.
-            key: semitones above C of the major scale used, -6..5; drawn if not given.
-            meter: such as `3/4`; the training songs' most frequent one if not given.
-            settle: how often drawn latents are decoded and encoded again before they are used,
-                a few steps of the walk of Bengio et al. (2013) from the prior towards the data. If
-                not given, two with a linear prior; with a learnt one none for short windows of a
-                single part, else one; none where the model gives back less than half of a song's
-                notes, since such a model walks towards one and the same song.
-            seed: the same seed gives the same songs.
-        """
-        if n < 1 or bars < 1:
-            raise ConfigError("sample needs at least one song of at least one bar")
-        rng, preset = np.random.default_rng(seed), self.preset
-        chosen = chosen_meter(preset, self.provenance, meter)
-        keys = chosen_keys(self.provenance, key, n, rng)
-        paces = chosen_tempos(preset, self.provenance, qpm, n, rng)
-        blank, R = blank_bars(preset, bars, chosen), len(preset.parts)
-        group = Group(notes=Notes.concatenate([]), owner=np.arange(R))
-        everywhere = np.ones((bars, R), bool)
-        sources = [
-            Source(bars=blank, group=group, key=key, active=everywhere) for key in keys.tolist()
-        ]
-        cutter = WindowCutter(sources, preset)
-        z = self.paths(cutter, np.arange(n), temperature, rng)
-        settle = self.settle if settle is None else settle
-        notes = self._notes(cutter, blank, z, settle=settle)
-        levels = np.full((bars, n * R), _SAMPLED_LEVEL)
-        loud = self._played(blank, notes, levels, notes.part // R)
-        return songs_of(replace(blank, notes=loud), paces, keys)
 
     @property
     def settle(self) -> int:
@@ -211,34 +144,13 @@ class MusicVAE:
         frame = PathFrame.of(batch, begin, np.repeat(lengths, W)).reshape(n, W)
         return self.prior.sample(frame, temperature=temperature, rng=rng)
 
-    def interpolate(self, *songs: Song | Alignment, steps: int = 7) -> list[Song]:
-        """`steps` songs on the way from the first song to the last, through those between.
-
-        Songs may differ in length, tempo, meter, key and instruments. The first and the last are
-        the reconstructions of the ends.
-        """
-        if len(songs) < 2 or steps < 2:
-            raise ConfigError("interpolate needs at least two songs and two steps")
-        encodings = [self.encode(song) for song in songs]
-        for nth, encoding in enumerate(encodings, start=1):
-            if not encoding.owners or not len(encoding.bars):
-                raise DataError(
-                    f"song {nth} of {len(songs)} has nothing that preset {self.preset.name} can "
-                    "represent; choose another --checkpoint"
-                )
-        result = []
-        for at in np.linspace(0, len(songs) - 1, steps):
-            leg = min(int(at), len(songs) - 2)
-            mixed = between(
-                encodings[leg], encodings[leg + 1], float(at - leg), self.preset.grid.bars
-            )
-            result.append(self.decode(mixed))
-        return result
-
     # -- inside -------------------------------------------------------------------------------
 
     @torch.no_grad()
-    def _posterior(self, cutter: WindowCutter, group: int, first: Ints) -> tuple[Latents, Latents]:
+    def posterior(self, cutter: WindowCutter, group: int, first: Ints) -> tuple[Latents, Latents]:
+        """Mean and spread of the latents of windows `(W,)` of one of the cutter's sources, each
+        `(W, Z)`.
+        """
         mus, sigmas = (
             [np.zeros((0, self.vae.Z), np.float32)],
             [np.zeros((0, self.vae.Z), np.float32)],
@@ -246,12 +158,12 @@ class MusicVAE:
         for i in range(0, len(first), _BATCH):
             chunk = first[i : i + _BATCH]
             batch = cutter.batch(np.full(len(chunk), group), chunk)
-            posterior = self.vae.encode(self._on_device(batch))
+            posterior = self.vae.encode(self.on_device(batch))
             mus.append(posterior.mu.float().cpu().numpy())
             sigmas.append(posterior.sigma.float().cpu().numpy())
         return np.concatenate(mus), np.concatenate(sigmas)
 
-    def _notes(
+    def notes(
         self,
         cutter: WindowCutter,
         bars: Bars,
@@ -303,7 +215,7 @@ class MusicVAE:
         pieces = [np.zeros((0, 8), np.int64)]
         for i in range(0, len(source), _BATCH):
             chunk = slice(i, i + _BATCH)
-            frame = frame_of(self._on_device(cutter.batch(source[chunk], first[chunk])))
+            frame = frame_of(self.on_device(cutter.batch(source[chunk], first[chunk])))
             latents = torch.from_numpy(z[chunk]).to(self.device)
             for _ in range(settle):
                 heard = with_notes(frame, self.vae.decode(latents, frame))
@@ -312,7 +224,7 @@ class MusicVAE:
             pieces.append(rows + np.eye(1, 8, dtype=np.int64) * i)
         return np.concatenate(pieces)
 
-    def _played(
+    def played(
         self, bars: Bars, notes: Notes, levels: NDArray[np.float64], song: Ints | None = None
     ) -> Notes:
         """Notes with velocities: the model's own, or by rule around levels `(N, parts)`."""
@@ -320,7 +232,8 @@ class MusicVAE:
             return notes
         return replace(notes, velocity=played(bars.grid, notes, levels, song))
 
-    def _on_device(self, batch: Batch) -> Batch:
+    def on_device(self, batch: Batch) -> Batch:
+        """The same batch where the model is."""
         return Batch(*(tensor.to(self.device) for tensor in batch))
 
 

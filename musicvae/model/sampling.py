@@ -1,0 +1,48 @@
+"""Floor 8: new songs from the prior over paths of latents."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from musicvae.bars import Notes
+from musicvae.dataset.windows import Source, WindowCutter
+from musicvae.errors import ConfigError
+from musicvae.frames import blank_bars, chosen_keys, chosen_meter, chosen_tempos, songs_of
+from musicvae.model.coder import Coder
+from musicvae.parts import Group
+from musicvae.song import Song
+
+_LEVEL = 74.0  # mean velocity of sampled songs
+
+
+def sample(
+    coder: Coder,
+    n: int,
+    *,
+    bars: int,
+    temperature: float,
+    qpm: float | None,
+    key: int | None,
+    meter: str | None,
+    settle: int,
+    seed: int,
+) -> list[Song]:
+    """`MusicVAE.sample`."""
+    if n < 1 or bars < 1:
+        raise ConfigError("sample needs at least one song of at least one bar")
+    rng, preset = np.random.default_rng(seed), coder.preset
+    chosen = chosen_meter(preset, coder.provenance, meter)
+    keys = chosen_keys(coder.provenance, key, n, rng)
+    paces = chosen_tempos(preset, coder.provenance, qpm, n, rng)
+    blank, R = blank_bars(preset, bars, chosen), len(preset.parts)
+    group = Group(notes=Notes.concatenate([]), owner=np.arange(R))
+    everywhere = np.ones((bars, R), bool)
+    sources = [Source(bars=blank, group=group, key=key, active=everywhere) for key in keys.tolist()]
+    cutter = WindowCutter(sources, preset)
+    z = coder.paths(cutter, np.arange(n), temperature, rng)
+    notes = coder.notes(cutter, blank, z, settle=settle)
+    levels = np.full((bars, n * R), _LEVEL)
+    loud = coder.played(blank, notes, levels, notes.part // R)
+    return songs_of(replace(blank, notes=loud), paces, keys)
