@@ -52,11 +52,12 @@ class Coder:
             raise CheckpointError(checkpoint.path or "checkpoint", reason, "train anew") from None
         self.hash = checkpoints.hash_of(checkpoint.path) if checkpoint.path else "unsaved"
 
-    def encode(self, song: Song | Alignment) -> Encoding:
+    def encode(self, song: Song | Alignment, *, key: int | None = None) -> Encoding:
         """The posterior of every window of `song`, with what is needed to decode it again.
 
         Windows follow the bar lines that `align` finds; give what it found to say what it should
-        believe, such as `align(song, measured=True)` of a score.
+        believe, such as `align(song, measured=True)` of a score. `key`: semitones to take off
+        every melodic pitch; if not given, those from C to the major scale of most of its notes.
         """
         preset, aligned = self.preset, song if isinstance(song, Alignment) else align(song)
         song = aligned.song
@@ -68,6 +69,8 @@ class Coder:
         )
         bars = Bars.from_song(fitting_song).at(preset.grid.steps_per_quarter)
         sources, _ = sources_of(bars, preset)
+        if key is not None:
+            sources = [replace(source, key=key) for source in sources]
         shape = (len(sources), len(first), self.vae.Z)
         mu, sigma = np.zeros(shape, np.float32), np.ones(shape, np.float32)
         if sources:
@@ -82,8 +85,8 @@ class Coder:
             mu=mu,
             sigma=sigma,
             untouched=untouched,
-            levels=bar_levels(len(bars), len(song.parts), bars.notes),
-            alignment=aligned,
+            levels=np.round(bar_levels(len(bars), len(song.parts), bars.notes)),
+            alignment=aligned.placement(untouched),
             checkpoint=self.hash,
         )
 

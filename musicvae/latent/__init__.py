@@ -1,0 +1,22 @@
+"""Floor 6: songs as paths in the latent space: ways between them, and files that hold them."""
+
+from musicvae.latent.between import Choices, between
+from musicvae.latent.encoding import Encoding
+from musicvae.latent.mixing import WAYS, Latents, lerp, slerp
+from musicvae.latent.morph import turning
+from musicvae.latent.pairing import alike, by_likeness, by_position, nearest_places
+
+__all__ = [
+    "WAYS",
+    "Choices",
+    "Encoding",
+    "Latents",
+    "alike",
+    "between",
+    "by_likeness",
+    "by_position",
+    "lerp",
+    "nearest_places",
+    "slerp",
+    "turning",
+]
