@@ -208,7 +208,8 @@ def _smoothed(cells: Ints) -> tuple[Ints, NDArray[np.float64]]:
     weight = 0.5 ** np.abs(near).sum(1)
     around = cells[:, None] + near  # (M, 9, 2)
     number, which = np.unique(around[..., 0] * 1024 + around[..., 1], return_inverse=True)
-    return number, np.bincount(which.ravel(), weights=np.tile(weight, len(cells)))
+    total = np.bincount(which.ravel(), weights=np.tile(weight, len(cells)))
+    return number.astype(np.int64), total.astype(np.float64)
 
 
 def _onsets(rows: Rows) -> Rows:

@@ -131,7 +131,7 @@ def mixed(
 
 
 def _n_bars(a: Encoding, b: Encoding, t: float, near: Encoding, size: int) -> int:
-    """Bars on the way: about as many as lie between both, in windows as long as the nearer end's."""
+    """Bars on the way: about as many as lie between both; the last window as the nearer end's."""
     if t in (0, 1):
         return len(near.bars)
     rest = (len(near.bars) - 1) % size

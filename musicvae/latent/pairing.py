@@ -84,6 +84,6 @@ def alike(a: Latents, b: Latents) -> Ints:
 
 def _distances(a: Latents, b: Latents) -> NDArray[np.float64]:
     """Between each window of `a` and each of `b`, over all groups. `(W, V)`"""
-    a, b = (np.moveaxis(z, 0, 1).reshape(z.shape[1], -1).astype(np.float64) for z in (a, b))
-    square = (a**2).sum(1)[:, None] + (b**2).sum(1) - 2 * a @ b.T
-    return np.sqrt(np.maximum(square, 0))
+    one, other = (np.moveaxis(z, 0, 1).reshape(z.shape[1], -1).astype(float) for z in (a, b))
+    square = (one**2).sum(1)[:, None] + (other**2).sum(1) - 2 * one @ other.T
+    return np.asarray(np.sqrt(np.maximum(square, 0)))

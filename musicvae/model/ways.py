@@ -36,7 +36,7 @@ def interpolate(
     _checked(how, like)
     ends = ends_of(coder, songs)
     stay = held(coder, ends[:2], parts)
-    legs = [Leg.of(coder, *ends[i : i + 2], how, align, like) for i in range(len(ends) - 1)]
+    legs = [Leg.of(coder, ends[i], ends[i + 1], how, align, like) for i in range(len(ends) - 1)]
     made = []
     for at in np.linspace(0, len(songs) - 1, steps):
         nth = min(int(at), len(legs) - 1)
@@ -61,7 +61,7 @@ def morph(
     _checked(how, like)
     ends, size = ends_of(coder, (a, b)), coder.preset.grid.bars
     stay = held(coder, ends, parts)
-    leg = Leg.of(coder, *ends, how, align, like)
+    leg = Leg.of(coder, ends[0], ends[1], how, align, like)
     mean = (leg.a.mu.shape[1] + leg.b.mu.shape[1]) / 2
     n_windows = max(round(mean if bars is None else bars / size), 1)
 
