@@ -103,19 +103,21 @@ class Coder:
         Length, tempo, meter, parts and programs are those of the encoding. `temperature` above 0
         draws notes instead of taking the likeliest.
         """
-        bars, path = encoding.bars, encoding.mu if z is None else z
-        none = Notes.concatenate([])
-        sources = [
-            Source(bars=bars, group=Group(notes=none, owner=owner), key=encoding.key, active=active)
-            for owner, active in zip(encoding.owners, encoding.active, strict=True)
-        ]
-        if sources:
+        path, found = encoding.mu if z is None else z, Notes.concatenate([])
+        if sources := frames_of(encoding):
             cutter = WindowCutter(sources, self.preset)
-            found = self.notes(cutter, bars, path, temperature, seed)
-            whole = Group(notes=found, owner=np.concatenate(encoding.owners))
-            made = settled(bars.grid, out_of_slots((whole,), none))
-        else:
-            made = none
+            found = self.notes(cutter, encoding.bars, path, temperature, seed)
+        return self.finished(encoding, found)
+
+    def finished(self, encoding: Encoding, notes: Notes) -> Song:
+        """The song of an encoding from its decoded notes, whose `part` counts slots of its groups.
+
+        They go to the song's parts, get velocities, and what was untouched is put back.
+        """
+        bars, none = encoding.bars, Notes.concatenate([])
+        owner = np.concatenate([np.zeros(0, np.int64), *encoding.owners])
+        whole = Group(notes=notes, owner=owner)
+        made = settled(bars.grid, out_of_slots((whole,), none)) if len(notes) else none
         made = self.played(bars, made, encoding.levels)
         song = replace(bars, notes=made).at(STORED_STEPS_PER_QUARTER).to_song()
         song = put_back(song, encoding.untouched)
@@ -180,15 +182,21 @@ class Coder:
 
         `part` counts the slots of the first source, then those of the second, and so on.
         """
-        preset, S = self.preset, len(cutter.lengths)
+        source, nth = windows_of(bars, self.preset, len(cutter.lengths))
+        first = nth * self.preset.grid.bars
+        rows = self.decoded(cutter, source, first, z[source, nth], temperature, seed, settle)
+        return self.joined(rows, bars, source, nth, cutter.key)
+
+    def joined(self, rows: Ints, bars: Bars, source: Ints, nth: Ints, key: Ints) -> Notes:
+        """Notes over these bars from rows of their windows, which are `nth` `(W,)` of each of some
+        sources, `source` `(W,)`, in keys of their own.
+        """
+        preset = self.preset
         first, stop = window_bounds(len(bars), preset.grid.bars, preset.grid.bars)
-        fits = np.flatnonzero(fitting(bars.grid, first, stop, preset))
-        source, nth = np.repeat(np.arange(S), len(fits)), np.tile(fits, S)
-        rows = self.decoded(cutter, source, first[nth], z[source, nth], temperature, seed, settle)
         drums = np.array([part.kind == "drums" for part in preset.parts])
         low, high = (np.array([getattr(p, b) for p in preset.parts]) for b in ("low", "high"))
         window, bar, position, slot, pitch, duration, velocity, timing = rows.T
-        pitch = np.clip(pitch + np.where(drums[slot], 0, cutter.key[source[window]]), 0, 127)
+        pitch = np.clip(pitch + np.where(drums[slot], 0, key[source[window]]), 0, 127)
         found = WindowNotes(
             window=nth[window],
             bar=bar,
@@ -201,7 +209,7 @@ class Coder:
         )
         found = found.take((pitch >= low[slot]) & (pitch <= high[slot]))
         notes, _ = join(found, bars.grid, first, stop)
-        return one_at_a_time(bars.grid, notes, preset.parts * S)
+        return one_at_a_time(bars.grid, notes, preset.parts * len(key))
 
     @torch.no_grad()
     def decoded(
@@ -238,6 +246,29 @@ class Coder:
     def on_device(self, batch: Batch) -> Batch:
         """The same batch where the model is."""
         return Batch(*(tensor.to(self.device) for tensor in batch))
+
+
+def frames_of(encoding: Encoding) -> list[Source]:
+    """The sources of an encoding's groups, without their notes."""
+    none = Notes.concatenate([])
+    return [
+        Source(
+            bars=encoding.bars,
+            group=Group(notes=none, owner=owner),
+            key=encoding.key,
+            active=active,
+        )
+        for owner, active in zip(encoding.owners, encoding.active, strict=True)
+    ]
+
+
+def windows_of(bars: Bars, preset: Preset, n_sources: int) -> tuple[Ints, Ints]:
+    """The windows of as many sources over these bars, but for those with a bar that is too long:
+    which source, and which window of it. `(W,)` each
+    """
+    first, stop = window_bounds(len(bars), preset.grid.bars, preset.grid.bars)
+    fits = np.flatnonzero(fitting(bars.grid, first, stop, preset))
+    return np.repeat(np.arange(n_sources), len(fits)), np.tile(fits, n_sources)
 
 
 def _spans(bars: Bars, first: Ints, stop: Ints) -> Ints:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -13,6 +13,7 @@ from musicvae.errors import ConfigError
 from musicvae.latent import WAYS, Choices, Encoding, alike, between, turning
 from musicvae.model.coder import Coder
 from musicvae.model.ends import End, Held, Rates, ends_of, held
+from musicvae.model.many import decode_all
 from musicvae.song import Part, Song
 
 Given = Song | Alignment
@@ -37,11 +38,10 @@ def interpolate(
     ends = ends_of(coder, songs)
     stay = held(coder, ends[:2], parts)
     legs = [Leg.of(coder, ends[i], ends[i + 1], how, align, like) for i in range(len(ends) - 1)]
-    made = []
-    for at in np.linspace(0, len(songs) - 1, steps):
-        nth = min(int(at), len(legs) - 1)
-        made.append(legs[nth].song(coder, float(at - nth), stay))
-    return made
+    places = np.linspace(0, len(songs) - 1, steps)
+    nth = np.minimum(places.astype(np.int64), len(legs) - 1)
+    recipes = [legs[n].at(coder, float(at - n), stay) for n, at in zip(nth, places, strict=True)]
+    return _songs(coder, recipes, stay)
 
 
 def morph(
@@ -69,11 +69,12 @@ def morph(
         return turning(leg.a, leg.b, n_windows, size, leg.choices, at=at)
 
     both = zip(halves(None), *(halves(each.at) for each in stay), strict=True)
-    made = [
-        _put_together(coder, main, half, others, stay)
+    recipes = [
+        Recipe(main=main, whose=half, others=tuple(others))
         for half, (main, *others) in enumerate(both)
         if like in (None, "AB"[half])
     ]
+    made = _songs(coder, recipes, stay)
     return replace(made[0], parts=_merged([song.parts for song in made]))
 
 
@@ -87,16 +88,28 @@ def grid(
     ends, size, choices = ends_of(coder, corners), coder.preset.grid.bars, Choices(how=how)
     a, b, c, d = (end.near(coder, ends[0].exact.key) for end in ends)
 
-    def encoding(down: float, right: float) -> Encoding:
+    def recipe(down: float, right: float) -> Recipe:
         if down in (0, 1) and right in (0, 1):
-            return ends[int(2 * down + right)].exact
+            return Recipe(main=ends[int(2 * down + right)].exact, whose=0, exact=True)
         top, bottom = between(a, b, right, size, choices), between(c, d, right, size, choices)
-        return between(top, bottom, down, size, choices)
+        return Recipe(main=between(top, bottom, down, size, choices), whose=0)
 
-    return [
-        [coder.decode(encoding(float(down), float(right))) for right in np.linspace(0, 1, columns)]
-        for down in np.linspace(0, 1, rows)
-    ]
+    across, along = np.linspace(0, 1, columns).tolist(), np.linspace(0, 1, rows).tolist()
+    made = _songs(coder, [recipe(down, right) for down in along for right in across], ())
+    return [made[row * columns : (row + 1) * columns] for row in range(rows)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A song to be made: its encoding, whose parts it has (0 is A, 1 is B), and for each part that
+    stays another encoding, over the same bars, which that part is taken from.
+    """
+
+    main: Encoding
+    whose: int
+    others: tuple[Encoding, ...] = ()
+    exact: bool = False
+    """Whether the song is a reconstruction, which must be the very same as alone."""
 
 
 class Leg:
@@ -112,31 +125,36 @@ class Leg:
         path = alike(a.mu, b.mu) if align else None
         return cls((one, other), a, b, Choices(how=how, like=like, path=path))
 
-    def song(self, coder: Coder, t: float, stay: Sequence[Held]) -> Song:
+    def at(self, coder: Coder, t: float, stay: Sequence[Held]) -> Recipe:
         """The song a share `t` of the way, but for parts that stay."""
-        size = coder.preset.grid.bars
-        if t in (0, 1):
-            main = self.ends[int(t)].exact
-        else:
-            main = between(self.a, self.b, t, size, self.choices)
-        whose = int(t) if t in (0, 1) else self.choices.end(t)
-        others = [between(self.a, self.b, t, size, self.choices, at=each.at) for each in stay]
-        return _put_together(coder, main, whose, others, stay)
+        size, end = coder.preset.grid.bars, t in (0, 1)
+        main = self.ends[int(t)].exact if end else between(self.a, self.b, t, size, self.choices)
+        others = (between(self.a, self.b, t, size, self.choices, at=each.at) for each in stay)
+        whose = int(t) if end else self.choices.end(t)
+        return Recipe(main=main, whose=whose, others=tuple(others), exact=end)
 
 
-def _put_together(
-    coder: Coder, main: Encoding, whose: int, others: Sequence[Encoding], stay: Sequence[Held]
-) -> Song:
-    """The song of an encoding with the parts of one end, but for parts that stay: those are of the
-    other encodings, which have the same bars.
+def _songs(coder: Coder, recipes: Sequence[Recipe], stay: Sequence[Held]) -> list[Song]:
+    """The songs of recipes, all decoded at once but for reconstructions."""
+    wanted = [each.main for each in recipes if not each.exact]
+    wanted += [other for each in recipes for other in each.others]
+    decoded = iter(decode_all(coder, wanted))
+    mains = [coder.decode(each.main) if each.exact else next(decoded) for each in recipes]
+    return [
+        _put_together(main, each.whose, [next(decoded) for _ in each.others], stay)
+        for main, each in zip(mains, recipes, strict=True)
+    ]
+
+
+def _put_together(song: Song, whose: int, others: Sequence[Song], stay: Sequence[Held]) -> Song:
+    """A song with the parts of one end, but for parts that stay: those are of the other songs, over
+    the same bars.
     """
-    song = coder.decode(main)
     gone = {part for each in stay for part in each.parts[whose]}
     parts = [(i, part) for i, part in enumerate(song.parts) if i not in gone]
     for each, other in zip(stay, others, strict=True):
         kept = each.parts[int(each.at >= 0.5)]
-        made = coder.decode(other).parts
-        parts += [(i, part) for i, part in enumerate(made) if i in kept]
+        parts += [(i, part) for i, part in enumerate(other.parts) if i in kept]
     parts.sort(key=lambda numbered: numbered[0])
     return replace(song, parts=tuple(part for _, part in parts))
 
