@@ -26,6 +26,8 @@ _COMMANDS = {
     "sample": "new songs",
     "interpolate": "songs between songs",
     "reconstruct": "songs through the bottleneck and back",
+    "encode": "a song to latents in a file",
+    "decode": "a song from a file of latents",
     "evaluate": "how good a model is, on songs it has not seen",
     "plot": "a song's piano roll as a picture",
     "info": "what a checkpoint is",

@@ -2,21 +2,29 @@
 
 from musicvae.latent.between import Choices, between
 from musicvae.latent.encoding import Encoding
+from musicvae.latent.files import SUFFIX, Sizes, Stored, load, save
 from musicvae.latent.mixing import WAYS, Latents, lerp, slerp
 from musicvae.latent.morph import turning
 from musicvae.latent.pairing import alike, by_likeness, by_position, nearest_places
+from musicvae.latent.quantised import Coding
 
 __all__ = [
+    "SUFFIX",
     "WAYS",
     "Choices",
+    "Coding",
     "Encoding",
     "Latents",
+    "Sizes",
+    "Stored",
     "alike",
     "between",
     "by_likeness",
     "by_position",
     "lerp",
+    "load",
     "nearest_places",
+    "save",
     "slerp",
     "turning",
 ]

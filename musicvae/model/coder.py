@@ -109,6 +109,16 @@ class Coder:
             found = self.notes(cutter, encoding.bars, path, temperature, seed)
         return self.finished(encoding, found)
 
+    def fits(self, encoding: Encoding) -> bool:
+        """Whether an encoding, wherever it comes from, has what this model's latents have."""
+        preset, (_, W, Z) = self.preset, encoding.mu.shape
+        return (
+            Z == self.vae.Z
+            and -(-len(encoding.bars) // preset.grid.bars) == W
+            and encoding.bars.grid.steps_per_quarter == preset.grid.steps_per_quarter
+            and all(len(owner) == len(preset.parts) for owner in encoding.owners)
+        )
+
     def finished(self, encoding: Encoding, notes: Notes) -> Song:
         """The song of an encoding from its decoded notes, whose `part` counts slots of its groups.
 
