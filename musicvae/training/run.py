@@ -215,7 +215,7 @@ def train(
     plan.started = time.monotonic()
     if not plan.done:
         here, nodes = processes_and_nodes(devices)
-        with _quiet(), nothing_left():
+        with quiet(), nothing_left():
             trainer = pl.Trainer(
                 accelerator=pick_device(device),
                 devices=here,
@@ -297,7 +297,7 @@ def _pace(module: TrainingModule, windows: Windows, device: str, precision: str)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Lightning's advice is for those who write trainers, not for those who use ours."""
     names = ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric")
     before = {name: logging.getLogger(name).level for name in names}
