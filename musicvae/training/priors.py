@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from musicvae.checkpoints import load, save
-from musicvae.config import PriorConfig
 from musicvae.dataset import Batch, Windows
 from musicvae.models import VAE, FlowPrior, PathFrame, PathPrior, Paths
+from musicvae.sections import PriorConfig
 from musicvae.training.flow_fitting import fit_flow
 
 _BATCH, _FRAMES = 64, 4096
