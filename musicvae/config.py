@@ -66,6 +66,9 @@ class TrainingConfig:
     """Share of windows whose key is moved by a fifth or a step before it is learned from."""
     part_dropout: float = 0.15
     """Share of windows learned from with some of their parts left out."""
+    rehearsal: float = 0.0
+    """In a run that begins from trained weights, the share of windows that are dreamt by the model
+    that it begins from, so that it does not forget what it knew."""
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -110,6 +113,7 @@ class TrainingConfig:
         need(0 <= self.scheduled_sampling <= 1, "training.scheduled_sampling", "0 to 1")
         need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
         need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
+        need(0 <= self.rehearsal < 1, "training.rehearsal", "0 to below 1")
         need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
 
     @property

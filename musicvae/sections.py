@@ -1,4 +1,4 @@
-"""Floor 1: what a model is made of: the sections of a preset that say grid, parts, network, prior."""
+"""Floor 1: the sections of a preset that say what a model is made of: grid, parts, sizes, prior."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOSSES = ("cross-entropy", "squared")
 SLICES = ("bar", "quarter", "window")
 ENCODERS = ("linear", "recurrent")
 DECODERS = ("cells", "list", "flat", "roll")
-PRIORS = ("flow", "gaussian")
+PRIORS = ("flow", "gaussian", "small")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
 
@@ -123,7 +123,8 @@ class PriorConfig:
     """Where new songs come from: the prior over paths of latents, fitted when training is done."""
 
     kind: str = "flow"
-    """`flow`: a rectified flow, learnt; `gaussian`: linear, in closed form."""
+    """`flow`: a rectified flow, learnt; `gaussian`: linear, in closed form; `small`: a small VAE
+    over the latents, for few songs, in seconds."""
     steps: int = 3000
     """Training steps of a flow, but no more than the model itself was given."""
     minutes: float = 3.0
