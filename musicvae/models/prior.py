@@ -69,6 +69,17 @@ class PathPrior:
             factor=np.stack([_factor(each) for each in (first, noise, last)]),
         )
 
+    @classmethod
+    def standard(cls, size: int, n_meters: int) -> PathPrior:
+        """Windows of `size` dimensions each drawn from the standard normal, whatever is around."""
+        eye = np.eye(size, dtype=np.float32)
+        return cls(
+            mean=np.zeros((n_meters, 3, size), np.float32),
+            by_key=np.zeros(size, np.float32),
+            step=np.zeros_like(eye),
+            factor=np.stack([eye] * 3),
+        )
+
     def sample(
         self,
         frame: PathFrame,
