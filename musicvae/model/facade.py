@@ -6,7 +6,7 @@ from pathlib import Path
 
 from musicvae import checkpoints
 from musicvae.alignment import Alignment
-from musicvae.model import sampling, ways
+from musicvae.model import continuing, sampling, varying, ways
 from musicvae.model.coder import Coder
 from musicvae.song import Song
 
@@ -80,3 +80,59 @@ class MusicVAE(Coder):
         the reconstructions of the ends.
         """
         return ways.interpolate(self, songs, steps=steps)
+
+    # -- neighbours of a song -----------------------------------------------------------------
+
+    def vary(
+        self,
+        song: Song | Alignment,
+        *,
+        amount: float = 0.5,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> Song:
+        """A variation of `song`: same length, meters, tempo, parts and programs, other notes.
+
+        Args:
+            song: of any length; what the model cannot represent passes unchanged.
+            amount: 0 is the reconstruction, 1 another song of the same bars from the prior. Between
+                them the same seed goes one way: more is further from the song.
+            temperature: spread of what is drawn; below 1 nearer to the usual.
+            seed: the same seed gives the same notes, another one another variation.
+
+        Raises `DataError` if there is nothing in it that the model can represent.
+        """
+        return varying.vary(self, song, amount=amount, temperature=temperature, seed=seed)
+
+    def continue_(
+        self,
+        song: Song | Alignment,
+        *,
+        bars: int = 8,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> Song:
+        """`song`, every note as it was, and `bars` more bars that follow from it and end it.
+
+        They begin at the first bar line after its last note, in the meter, tempo and key that hold
+        there, for the parts that play there. Raises `DataError` if the model can represent none of
+        its notes.
+        """
+        return continuing.continue_(self, song, bars=bars, temperature=temperature, seed=seed)
+
+    def infill(
+        self,
+        song: Song | Alignment,
+        first: int,
+        last: int,
+        *,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> Song:
+        """`song` with other notes in bars `first` to `last`, between what stands around them.
+
+        Bars are counted from 1; a pickup is bar 0. A note belongs to the bar in which it begins.
+        All other notes, and those that the model cannot represent, stay exactly as they are. Raises
+        `ConfigError` if there are no such bars, `DataError` if nothing stands around them.
+        """
+        return continuing.infill(self, song, first, last, temperature=temperature, seed=seed)
