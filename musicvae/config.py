@@ -66,6 +66,9 @@ class TrainingConfig:
     """Share of windows whose key is moved by a fifth or a step before it is learned from."""
     part_dropout: float = 0.15
     """Share of windows learned from with some of their parts left out."""
+    kit_mixing: float = 0.0
+    """Share of windows learned from that have some of their drums from another window; for presets
+    of a drum kit alone."""
     rehearsal: float = 0.0
     """In a run that begins from trained weights, the share of windows that are dreamt by the model
     that it begins from, so that it does not forget what it knew."""
@@ -113,6 +116,7 @@ class TrainingConfig:
         need(0 <= self.scheduled_sampling <= 1, "training.scheduled_sampling", "0 to 1")
         need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
         need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
+        need(0 <= self.kit_mixing <= 1, "training.kit_mixing", "0 to 1")
         need(0 <= self.rehearsal < 1, "training.rehearsal", "0 to below 1")
         need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
 
@@ -156,6 +160,11 @@ class Preset:
         need(len(self.parts) > 0, "parts", "at least one [[parts]]")
         names = [part.name for part in self.parts]
         need(len(set(names)) == len(names), "parts.name", "different for each part")
+        need(
+            not self.training.kit_mixing or all(part.kind == "drums" for part in self.parts),
+            "training.kit_mixing",
+            "0 for a preset that has more than drums",
+        )
         deaf, decoder = self.model.decoder not in ("list", "flat"), self.model.decoder
         need(
             not (deaf and self.training.hearing_dropout),
