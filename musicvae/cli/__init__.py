@@ -28,6 +28,7 @@ _COMMANDS = {
     "interpolate": "songs between songs",
     "reconstruct": "songs through the bottleneck and back",
     "evaluate": "how good a model is, on songs it has not seen",
+    "render": "songs as sound",
     "plot": "a song's piano roll as a picture",
     "info": "what a checkpoint is",
     "presets": "the shipped presets",
