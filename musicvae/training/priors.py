@@ -20,6 +20,7 @@ from musicvae.models import VAE, FlowPrior, PathFrame, PathPrior, Paths
 from musicvae.models.paths import Given
 from musicvae.models.vae import without_bars
 from musicvae.training.flow_fitting import fit_flow
+from musicvae.training.forms import forms_of
 
 _BATCH, _FRAMES = 64, 4096
 
@@ -93,7 +94,9 @@ def fit_prior(
         return PathPrior.fit(paths, len(preset.meters) + 1)
     device, most = next(vae.parameters()).device, steps or preset.prior.steps
     left = max(seconds - (time.monotonic() - began), 1.0)
-    return fit_flow(paths, preset, steps=most, seconds=left, device=device)[0]
+    flow, _ = fit_flow(paths, preset, steps=most, seconds=left, device=device)
+    flow.forms = torch.from_numpy(forms_of(windows)).float().to(device)
+    return flow
 
 
 def quick_prior(vae: VAE, windows: Windows, *, limit: int = 2000) -> PathPrior:
