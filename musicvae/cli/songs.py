@@ -111,11 +111,11 @@ class Writer:
         self._next: dict[str, int] = {}
         self._taken: set[Path] = set()
 
-    def numbered(self, song: Song, stem: str, note: str) -> None:
+    def numbered(self, song: Song, stem: str, note: str, **figures: Any) -> None:
         """Write under the next free number."""
         number = self._next.get(stem) or next_free(self.folder, stem, ".mid")
         self._next[stem] = number + 1
-        self._write(song, self.folder / f"{stem}-{number:02d}.mid", note, {})
+        self._write(song, self.folder / f"{stem}-{number:02d}.mid", note, figures)
 
     def named(self, song: Song, stem: str, *, force: bool, note: str, **figures: Any) -> None:
         """Write under the input's name; of inputs with one name the later ones get a number."""

@@ -35,7 +35,8 @@ class MusicVAE(Coder):
         self,
         n: int = 8,
         *,
-        bars: int = 16,
+        bars: int | None = None,
+        form: str | None = None,
         temperature: float = 1.0,
         qpm: float | None = None,
         key: int | None = None,
@@ -47,7 +48,10 @@ class MusicVAE(Coder):
 
         Args:
             n: how many.
-            bars: bars of each.
+            bars: bars of each; 16 if not given, or 8 for each letter of `form`.
+            form: sections of equal length by letters, such as `AABA`: those of one letter are
+                alike but for small variations and the end. If not given, what comes back and where
+                is as in one of the songs that the model learned from, if its prior keeps that.
             temperature: spread of the paths; below 1 nearer to the usual, above 1 bolder.
             qpm: tempo in quarters a minute; one usual in the training songs if not given.
             key: semitones above C of the major scale used, -6..5; drawn if not given.
@@ -62,7 +66,8 @@ class MusicVAE(Coder):
         return sampling.sample(
             self,
             n,
-            bars=bars,
+            bars=8 * len(form or "AA") if bars is None else bars,
+            form=form,
             temperature=temperature,
             qpm=qpm,
             key=key,

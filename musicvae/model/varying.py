@@ -11,6 +11,8 @@ from musicvae.model.coder import Coder
 from musicvae.models.paths import Given
 from musicvae.song import Song
 
+_CURVE = 1.25  # how the way is paced, so that notes change evenly along it
+
 
 def vary(
     coder: Coder, song: Song | Alignment, *, amount: float, temperature: float, seed: int
@@ -33,7 +35,8 @@ def varied(
     """The path of a song `amount` of the way to another song of the same bars. `(G, W, Z)`
 
     The way is the prior's own: noise is mixed into the latents and taken out again, so that
-    whatever comes out is a path as the prior draws them, the nearer to the song the less noise.
+    whatever comes out is a path as the prior draws them, the nearer to the song the less noise. It
+    begins with as much noise as the posteriors have themselves, less than which changes nothing.
     """
     if amount == 0:
         return encoding.mu
@@ -41,7 +44,11 @@ def varied(
     given = Given(z=encoding.mu, bars=np.ones((G, W, size), bool))
     if amount == 1:
         given = Given(z=encoding.mu, bars=np.zeros((G, W, size), bool))
+    used = encoding.sigma[encoding.sigma != 1]  # bars that a window lacks have a sigma of 1
+    spread = float(np.median(used)) if used.size else 0.0
+    least = spread / (1 + spread)  # where the flow's noise is as large as that beside its latents
+    share = least + (1 - least) * amount**_CURVE
     rng = np.random.default_rng(seed)
     return coder.paths(
-        coder.frame(encoding), np.arange(G), temperature, rng, given=given, amount=amount
+        coder.frame(encoding), np.arange(G), temperature, rng, given=given, amount=share
     )

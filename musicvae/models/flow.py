@@ -29,6 +29,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from musicvae.config import Preset
+from musicvae.models.attention import TimedLayer
 from musicvae.models.devices import autocast, pick_precision
 from musicvae.models.layers import Layout
 from musicvae.models.paths import Floats, Given, PathFrame
@@ -37,8 +38,8 @@ from musicvae.song import Ints
 
 _BEGIN, _PHRASE, _END = 32, 8, 16  # bars from the beginning that are told apart, then by eights
 _TIMES = 32
-_HEAD = 32
 _CONTEXT = 32  # bars seen at once, or two windows where those are longer
+FORM_BARS = 64  # bars of the forms that a flow keeps
 _CHUNK = 2048  # bars that are drawn at once
 
 
@@ -68,6 +69,7 @@ class FlowPrior(nn.Module):
         steps: of the solver; a checkpoint keeps their number.
         hints: whether it has learned with any windows known, whole or in part; the flows of older
             checkpoints know only what stands before, and are held to what else is known by noise.
+        forms: how many forms of songs it keeps.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class FlowPrior(nn.Module):
         context: int,
         steps: int,
         hints: bool = True,
+        forms: int = 0,
     ) -> None:
         super().__init__()
         self.context = context
@@ -100,7 +103,7 @@ class FlowPrior(nn.Module):
         self.known = nn.Parameter(torch.zeros(width))
         self.time = nn.Sequential(nn.Linear(_TIMES, width), nn.SiLU())
         self.modulate = nn.Linear(width, 6 * width)
-        self.blocks = nn.ModuleList(_Layer(width, context) for _ in range(layers))
+        self.blocks = nn.ModuleList(TimedLayer(width, context) for _ in range(layers))
         self.leave = nn.Linear(width, latent)
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
@@ -109,7 +112,9 @@ class FlowPrior(nn.Module):
         self.shift: Tensor
         self.scale: Tensor
         self.steps: Tensor
+        self.forms: Tensor  # (F, FORM_BARS) labels of bars, see `statistics.forms`; -1 past the end
         self.register_buffer("steps", torch.tensor([float(steps)]))
+        self.register_buffer("forms", torch.zeros(forms, FORM_BARS))
         self.register_buffer("shift", torch.zeros(bars, latent))
         self.register_buffer("scale", torch.ones(bars, latent))
 
@@ -145,10 +150,12 @@ class FlowPrior(nn.Module):
                 context=(tensors["blocks.0.apart"].shape[1] + 1) // 2,
                 steps=int(tensors["steps"]),
                 hints="hint.weight" in tensors,
+                forms=len(tensors["forms"]) if "forms" in tensors else 0,
             )
         except (KeyError, IndexError) as error:
             raise RuntimeError(f"no {error}") from None
-        flow.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        found = {name: tensor.float() for name, tensor in tensors.items()}
+        flow.load_state_dict({"forms": flow.forms} | found)
         return flow.eval()
 
     def tensors(self) -> dict[str, Floats]:
@@ -270,6 +277,20 @@ class FlowPrior(nn.Module):
                 drawn.append((x.reshape(-1, W, T, D) * self.scale + self.shift).flatten(2))
         return torch.cat(drawn).cpu().numpy() if drawn else noise
 
+    def form(self, n_bars: int, rng: np.random.Generator) -> Ints:
+        """Labels of the bars of a song of that many `(n_bars,)`, as one of those songs had them
+        that are nearest to it in length; bars that it did not have are like no others.
+        """
+        label = np.arange(n_bars)
+        if len(self.forms):
+            forms = self.forms.cpu().numpy().round().astype(np.int64)
+            apart = np.abs((forms >= 0).sum(1) - min(n_bars, FORM_BARS))
+            near = np.flatnonzero(apart <= max(int(apart.min()), 1))
+            chosen = forms[rng.choice(near)][:n_bars]
+            there = np.flatnonzero(chosen >= 0)
+            label[there] = chosen[there]
+        return label
+
     def standardised(self, z: Tensor) -> Tensor:
         """Latents `(B, W, Z)` as the flow knows them, bar by bar. `(B, T, latent)`"""
         z = z.to(self.shift.device).reshape(*z.shape[:2], *self.shift.shape)
@@ -287,37 +308,3 @@ class FlowPrior(nn.Module):
         heard = of_window.repeat_interleave(size, 1)[..., None]
         told: Tensor = self.hint(z) * heard + share * self.hinted
         return told
-
-
-class _Layer(nn.Module):
-    """Attention between bars, then an MLP, both scaled, shifted and gated by the time."""
-
-    def __init__(self, width: int, context: int) -> None:
-        super().__init__()
-        self.heads = max(1, width // _HEAD)
-        self.mix = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.apart = nn.Parameter(torch.zeros(self.heads, 2 * context - 1))
-        self.widen = nn.Linear(width, 4 * width)
-        self.narrow = nn.Linear(4 * width, width)
-        self.own = nn.Parameter(torch.zeros(6 * width))
-        with torch.no_grad():
-            self.own[2 * width : 3 * width] = 0.5  # gates begin half open
-            self.own[5 * width :] = 0.5
-
-    def forward(self, h: Tensor, change: Tensor, seen: Tensor) -> Tensor:
-        """`h` `(B, T, width)`, `change` `(B, T, 6 * width)`, `seen` `(B, T)`; the same shape."""
-        a, b, gate, c, d, gate_too = (change + self.own).chunk(6, -1)
-        T, width = h.shape[1:]
-        y = F.layer_norm(h, (width,)) * (1 + a) + b
-        q, k, v = self.mix(y).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        place = torch.arange(T, device=h.device)
-        apart = self.apart[:, place[:, None] - place + self.apart.shape[1] // 2]  # (heads, T, T)
-        bias = apart + seen[:, None, None]  # (B, heads, T, T)
-        with torch.autocast(h.device.type, enabled=False):  # so few bars are quicker in float32
-            looked = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), bias)
-        heard = looked.transpose(1, 2).flatten(2)
-        h = h + gate * self.out(heard)
-        y = F.layer_norm(h, (width,)) * (1 + c) + d
-        out: Tensor = h + gate_too * self.narrow(F.gelu(self.widen(y)))
-        return out

@@ -110,7 +110,7 @@ def fit_flow(
     if start is None or _shapes(start) != _shapes(flow):
         standardise(flow, paths)
     else:
-        flow.load_state_dict(start.state_dict())
+        flow.load_state_dict(start.state_dict() | {"forms": flow.forms})
         rate, steps = rate * _SLOWER, min(steps, _FURTHER)
     stretches = Stretches(paths, flow.context // len(flow.shift))
     learning = copy.deepcopy(flow).requires_grad_(True)
@@ -158,7 +158,7 @@ def standardise(flow: FlowPrior, paths: Paths) -> None:
 
 
 def _shapes(flow: FlowPrior) -> dict[str, torch.Size]:
-    return {name: tensor.shape for name, tensor in flow.state_dict().items()}
+    return {name: tensor.shape for name, tensor in flow.named_parameters()}
 
 
 @torch.no_grad()

@@ -30,6 +30,7 @@ from musicvae.models.paths import Given
 from musicvae.models.vae import without_bars
 from musicvae.sections import PriorConfig
 from musicvae.training.flow_fitting import fit_flow
+from musicvae.training.forms import forms_of
 
 _BATCH, _FRAMES = 64, 4096
 
@@ -112,8 +113,16 @@ def fit_prior(
     device, most = next(vae.parameters()).device, steps or preset.prior.steps
     left = max(seconds - (time.monotonic() - began), 1.0)
     begun = prior_of(start or {})
-    flow = begun if isinstance(begun, FlowPrior) else None
-    return fit_flow(paths, preset, steps=most, seconds=left, device=device, start=flow)[0]
+    flow, _ = fit_flow(
+        paths,
+        preset,
+        steps=most,
+        seconds=left,
+        device=device,
+        start=begun if isinstance(begun, FlowPrior) else None,
+    )
+    flow.forms = torch.from_numpy(forms_of(windows)).float().to(device)
+    return flow
 
 
 def quick_prior(vae: VAE, windows: Windows, *, limit: int = 2000) -> PathPrior:
