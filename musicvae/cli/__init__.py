@@ -30,6 +30,8 @@ _COMMANDS = {
     "continue": "songs and what comes next",
     "infill": "songs with some of their bars written anew",
     "reconstruct": "songs through the bottleneck and back",
+    "encode": "a song to latents in a file",
+    "decode": "a song from a file of latents",
     "evaluate": "how good a model is, on songs it has not seen",
     "render": "songs as sound",
     "plot": "a song's piano roll as a picture",

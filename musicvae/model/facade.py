@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from musicvae import checkpoints
@@ -78,13 +79,74 @@ class MusicVAE(Coder):
 
     # -- ways between songs -------------------------------------------------------------------
 
-    def interpolate(self, *songs: Song | Alignment, steps: int = 7) -> list[Song]:
+    def interpolate(
+        self,
+        *songs: Song | Alignment,
+        steps: int = 7,
+        how: str = "slerp",
+        align: bool = False,
+        like: str | None = None,
+        parts: Mapping[str, str | float] | None = None,
+    ) -> list[Song]:
         """`steps` songs on the way from the first song to the last, through those between.
 
         Songs may differ in length, tempo, meter, key and instruments. The first and the last are
         the reconstructions of the ends.
+
+        Args:
+            songs: two or more.
+            steps: songs to make, ends included.
+            how: `slerp` along great circles, `lerp` straight.
+            align: pair windows that are alike (dynamic time warping of latents); else those that
+                stand in the same place.
+            like: `A` or `B`, whose meter, key, parts and programs the songs between have. If not
+                given, those of the nearer end, and keys on the way. For two songs.
+            parts: parts that do not go along, by name, role or slot: `{"drums": "A"}` stays with
+                A's, at a number, 0 to 1, it stays a share of the way. For two songs.
+
+        Raises `ConfigError` for what makes no sense, `DataError` for a song that the model has
+        nothing to say of.
         """
-        return ways.interpolate(self, songs, steps=steps)
+        return ways.interpolate(
+            self, songs, steps=steps, how=how, align=align, like=like, parts=parts
+        )
+
+    def morph(
+        self,
+        a: Song | Alignment,
+        b: Song | Alignment,
+        *,
+        bars: int | None = None,
+        how: str = "slerp",
+        align: bool = False,
+        like: str | None = None,
+        parts: Mapping[str, str | float] | None = None,
+    ) -> Song:
+        """One song that begins as `a` does, turns into `b` while it plays, and ends as `b` does.
+
+        Up to the middle the parts of `a` play in its key and meter, from there on those of `b` in
+        its own; with `like` those of one throughout. `bars`: about how many, in whole windows; the
+        mean of both songs if not given. Others and errors as in `interpolate`.
+        """
+        return ways.morph(self, a, b, bars=bars, how=how, align=align, like=like, parts=parts)
+
+    def grid(
+        self,
+        a: Song | Alignment,
+        b: Song | Alignment,
+        c: Song | Alignment,
+        d: Song | Alignment,
+        steps: int | tuple[int, int] = 5,
+        *,
+        how: str = "slerp",
+    ) -> list[list[Song]]:
+        """Rows of songs between four corners: `a` and `b` above, `c` and `d` below.
+
+        `steps`: how many rows and columns, or of each. The corners are the reconstructions. Errors
+        as in `interpolate`.
+        """
+        rows, columns = (steps, steps) if isinstance(steps, int) else steps
+        return ways.grid(self, (a, b, c, d), rows=rows, columns=columns, how=how)
 
     # -- neighbours of a song -----------------------------------------------------------------
 
