@@ -13,18 +13,18 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from musicvae.damage import checked, kinds_in
 from musicvae.errors import ConfigError, nearest, reason_of
 from musicvae.strict import assign, build, need
 
 KINDS = ("voice", "chords", "drums")
 OBJECTIVES = ("ae", "dae", "vae")
 LOSSES = ("cross-entropy", "squared")
-CORRUPTIONS = ("wrong", "dropped", "added", "jitter", "cut", "masked", "transcription")
 SLICES = ("bar", "quarter", "window")
 ENCODERS = ("linear", "recurrent")
 DECODERS = ("cells", "list", "flat", "roll")
 KL_CONTROLS = ("target", "beta", "free_bits")
-PRIORS = ("flow", "gaussian")
+PRIORS = ("flow", "gaussian", "none")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
@@ -106,6 +106,11 @@ class ModelConfig:
     """Whether velocities go through the latent; else notes are played by rule."""
     microtiming: bool = False
     """Whether how notes are played against the grid goes through the latent; else it is lost."""
+    ends: bool = False
+    """Whether the encoder hears exactly where notes end; a gap in a line then says that one is
+    missing."""
+    attention: bool = False
+    """Whether quarters look at all others of the window, between the first and the last block."""
     direct_weight: float = 0.5
     """How much what the latents alone say of the notes counts beside the list decoder's loss."""
     dropout: float = 0.0
@@ -137,7 +142,7 @@ class PriorConfig:
     """Where new songs come from: the prior over paths of latents, fitted when training is done."""
 
     kind: str = "flow"
-    """`flow`: a rectified flow, learnt; `gaussian`: linear, in closed form."""
+    """`flow`: a rectified flow, learnt; `gaussian`: linear, in closed form; `none` at all."""
     steps: int = 3000
     """Training steps of a flow, but no more than the model itself was given."""
     minutes: float = 3.0
@@ -167,9 +172,10 @@ class TrainingConfig:
     """What is minimised, see `models.objectives`: `ae`, `dae` (its input corrupted) or `vae`."""
     corruption: str = "auto"
     """What is done to the notes that the encoder hears, see `corruptions`; `none`, or `auto`:
-    `transcription` for `dae`, nothing for the others."""
+    `transcription` for `dae`, nothing for the others. Of several kinds, joined by `+`, or `mixed`,
+    each window has some; which, and how much of each, the network is told."""
     corruption_amount: float = 0.3
-    """How much of it, 0 to 1."""
+    """How much of it, 0 to 1; of several kinds at most."""
     minutes: float = 10.0
     """Wall-clock budget when neither `--minutes` nor `--steps` is given."""
     batch: int = 128
@@ -206,27 +212,13 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         need(self.objective in OBJECTIVES, "training.objective", "one of " + ", ".join(OBJECTIVES))
-        kinds = ("auto", "none", *CORRUPTIONS)
-        need(self.corruption in kinds, "training.corruption", "one of " + ", ".join(kinds))
-        need(0 <= self.corruption_amount <= 1, "training.corruption_amount", "0 to 1")
-        need(
-            self.objective != "dae" or self.corruption != "none",
-            "training.corruption",
-            "a kind of noise where the objective is dae; without any, choose ae",
-        )
-        need(
-            self.objective != "ae" or self.corruption in ("auto", "none"),
-            "training.corruption",
-            "none where the objective is ae; with one, choose dae",
-        )
-        need(self.batch >= 1, "training.batch", "at least 1")
-        need(self.accumulate >= 1, "training.accumulate", "at least 1")
-        need(self.minutes > 0, "training.minutes", "more than 0")
-        need(self.learning_rate > 0, "training.learning_rate", "more than 0")
-        need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
+        checked(self.corruption, self.objective)
+        for name in ("batch", "accumulate"):
+            need(getattr(self, name) >= 1, f"training.{name}", "at least 1")
+        for name in ("minutes", "learning_rate", "kl_target_bits", "beta"):
+            need(getattr(self, name) > 0, f"training.{name}", "more than 0")
         controls = ", ".join(KL_CONTROLS)
         need(self.kl_control in KL_CONTROLS, "training.kl_control", f"one of {controls}")
-        need(self.beta > 0, "training.beta", "more than 0")
         need(self.beta_warmup_steps >= 0, "training.beta_warmup_steps", "0 or more")
         fixed = self.kl_control != "target"
         for name, usual in (("beta", 1.0), ("beta_warmup_steps", 0)):
@@ -243,9 +235,8 @@ class TrainingConfig:
             f"{'more than 0' if free else '0'} with training.kl_control={self.kl_control}",
         )
         need(0 <= self.hearing_dropout < 1, "training.hearing_dropout", "0 to below 1")
-        need(0 <= self.scheduled_sampling <= 1, "training.scheduled_sampling", "0 to 1")
-        need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
-        need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
+        for name in ("corruption_amount", "scheduled_sampling", "key_jitter", "part_dropout"):
+            need(0 <= getattr(self, name) <= 1, f"training.{name}", "0 to 1")
         need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
 
     @property
@@ -253,6 +244,12 @@ class TrainingConfig:
         """The corruption of what the encoder hears, `none` without."""
         usual = "transcription" if self.objective == "dae" else "none"
         return usual if self.corruption == "auto" else self.corruption
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The kinds of damage whose amounts the network is told: several, or none."""
+        kinds = kinds_in(self.noise)
+        return kinds if len(kinds) > 1 else ()
 
     @property
     def asked_bits(self) -> float:
@@ -305,6 +302,11 @@ class Preset:
         name = f"{numerator}/{denominator}"
         return self.meters.index(name) + 1 if name in self.meters else 0
 
+    @property
+    def repairs(self) -> bool:
+        """Whether a model of it mends songs rather than makes new ones."""
+        return self.training.objective == "dae"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, from which `preset_from_dict` makes the same preset."""
         return asdict(self)
@@ -330,10 +332,8 @@ def load_preset(name: str | Path) -> Preset:
         return preset_from_dict(tomllib.loads(text), f"preset {name}")
     path = Path(name)
     if path.suffix != ".toml":
-        known = ", ".join(preset_names())
-        raise ConfigError(
-            f"no preset named {name!r}{nearest(str(name), preset_names())}; there are: {known}"
-        )
+        known, near = ", ".join(preset_names()), nearest(str(name), preset_names())
+        raise ConfigError(f"no preset named {name!r}{near}; there are: {known}")
     try:
         return preset_from_dict(tomllib.loads(path.read_text("utf-8")), str(path))
     except OSError as error:

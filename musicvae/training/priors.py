@@ -56,13 +56,15 @@ def encoded(vae: VAE, windows: Windows, *, limit: int | None = None) -> Paths:
 
 def fit_prior(
     vae: VAE, windows: Windows, *, steps: int | None = None, seconds: float = math.inf
-) -> PathPrior | FlowPrior:
-    """The prior over paths that the preset asks for, fitted to all of these songs.
+) -> PathPrior | FlowPrior | None:
+    """The prior over paths that the preset asks for, if any, fitted to all of these songs.
 
     A flow learns for `steps`, the preset's if not given, and for no longer than `seconds`.
     """
-    began = time.monotonic()
-    preset, paths = windows.preset, encoded(vae, windows)
+    began, preset = time.monotonic(), windows.preset
+    if preset.prior.kind == "none":
+        return None
+    paths = encoded(vae, windows)
     if preset.prior.kind == "gaussian":
         return PathPrior.fit(paths, len(preset.meters) + 1)
     device, most = next(vae.parameters()).device, steps or preset.prior.steps
@@ -70,14 +72,20 @@ def fit_prior(
     return fit_flow(paths, preset, steps=most, seconds=left, device=device)[0]
 
 
-def quick_prior(vae: VAE, windows: Windows, *, limit: int = 2000) -> PathPrior:
-    """What an unfinished run has: the linear-Gaussian prior of the first `limit` windows."""
+def quick_prior(vae: VAE, windows: Windows, *, limit: int = 2000) -> PathPrior | None:
+    """What an unfinished run has: the linear-Gaussian prior of the first `limit` windows, unless
+    its preset wants none.
+    """
+    if windows.preset.prior.kind == "none":
+        return None
     paths = encoded(vae, windows, limit=limit)
     return PathPrior.fit(paths, len(windows.preset.meters) + 1)
 
 
-def prior_tensors(prior: PathPrior | FlowPrior) -> dict[str, Tensor]:
-    """A prior's tensors as a checkpoint names them."""
+def prior_tensors(prior: PathPrior | FlowPrior | None) -> dict[str, Tensor]:
+    """A prior's tensors as a checkpoint names them; nothing if there is none."""
+    if prior is None:
+        return {}
     return {f"prior.{name}": torch.from_numpy(t) for name, t in prior.tensors().items()}
 
 
