@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from musicvae.alignment import Alignment, align
 from musicvae.bars import Bars, cells
 from musicvae.dataset import Batch
-from musicvae.dataset.windows import Source, WindowCutter, fitting
-from musicvae.errors import ConfigError
-from musicvae.model.coder import Coder
+from musicvae.dataset.windows import Source, WindowCutter, fitting, sources_of
+from musicvae.errors import ConfigError, DataError
+from musicvae.model.coder import Coder, spans_of
 from musicvae.models.decoder import CellDecoder
 from musicvae.models.vae import frame_of
-from musicvae.song import Ints
+from musicvae.parts import set_aside
+from musicvae.song import Ints, Part, Song
 from musicvae.windows import window_bounds
 
 Floats = NDArray[np.float32]
@@ -32,6 +34,8 @@ class Belief:
     duration: Ints  # (cells, R) the likeliest length of what starts here
     known: NDArray[np.bool_]  # (cells,) what the model has heard at all
     lowest: int
+    drums: NDArray[np.bool_]  # (R,) which slots are drums
+    chordal: NDArray[np.bool_]  # (R,) which slots may start several notes at once
 
     @property
     def heard(self) -> tuple[Ints, Ints, Ints]:
@@ -55,8 +59,6 @@ class Belief:
         """What was taken off the pitches of slots; nothing off drums. `(M,)`"""
         return np.where(self.drums[slot], 0, self.source.key)
 
-    drums: NDArray[np.bool_]  # (R,)
-
 
 def told(coder: Coder, damage: Mapping[str, float]) -> torch.Tensor:
     """Amounts of damage by name as the model is told them. `(D,)`
@@ -73,6 +75,43 @@ def told(coder: Coder, damage: Mapping[str, float]) -> torch.Tensor:
             "--checkpoint"
         )
     return torch.tensor([damage.get(name, 0.0) for name in kinds])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Reading:
+    """A song as a model hears it."""
+
+    aligned: Alignment
+    bars: Bars
+    """What goes through the model, on its grid."""
+    sources: list[Source]
+    untouched: tuple[Part, ...]
+    """Of each part the notes that do not."""
+
+    @property
+    def n_untouched(self) -> int:
+        """Notes that do not go through the model."""
+        return sum(len(part) for part in self.untouched)
+
+
+def read(coder: Coder, song: Song | Alignment) -> Reading:
+    """A song on the model's grid, its parts in the model's slots.
+
+    Raises `DataError` if there is nothing that the model can hear.
+    """
+    aligned = song if isinstance(song, Alignment) else align(song)
+    preset = coder.preset
+    blank = Bars.from_song(replace(aligned.song, parts=()))
+    grid = blank.at(preset.grid.steps_per_quarter).grid
+    first, stop = window_bounds(len(grid), preset.grid.bars, preset.grid.bars)
+    fits = fitting(grid, first, stop, preset)
+    spans = spans_of(grid, first[~fits], stop[~fits])
+    kept, untouched = set_aside(aligned.song, preset.parts, spans)
+    bars = Bars.from_song(kept).at(preset.grid.steps_per_quarter)
+    sources, _ = sources_of(bars, preset)
+    if not any(len(source.group.notes) for source in sources):
+        raise DataError(f"nothing in it that preset {preset.name} can hear; choose --checkpoint")
+    return Reading(aligned=aligned, bars=bars, sources=sources, untouched=untouched)
 
 
 @torch.no_grad()
@@ -115,7 +154,7 @@ def believed(
             length[s, c[better]] = duration[w, k[better]]
             best[s, c[better]] = sure[better]
     total /= np.maximum(weight, 1e-9)[..., None, None]
-    drums = np.array([part.kind == "drums" for part in preset.parts])
+    kinds = np.array([part.kind for part in preset.parts])
     return [
         Belief(
             source=source,
@@ -123,7 +162,8 @@ def believed(
             duration=length[s],
             known=weight[s] > 0,
             lowest=lay.lowest,
-            drums=drums,
+            drums=kinds == "drums",
+            chordal=kinds != "voice",
         )
         for s, source in enumerate(sources)
     ]
