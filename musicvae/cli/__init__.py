@@ -23,6 +23,7 @@ _COMMANDS = {
     "inspect": "what is read from files, what is kept, and why",
     "prepare": "a folder of MIDI to shards and a report",
     "train": "learn a latent space from a folder of MIDI",
+    "personalise": "a trained model that samples songs like yours, in seconds",
     "sample": "new songs",
     "interpolate": "songs between songs",
     "reconstruct": "songs through the bottleneck and back",

@@ -25,7 +25,6 @@ from musicvae.config import Preset
 from musicvae.models.devices import autocast, pick_precision
 from musicvae.models.layers import Layout
 from musicvae.models.paths import Floats, PathFrame
-from musicvae.models.prior import PathPrior
 
 _BEGIN, _PHRASE, _END = 32, 8, 16  # bars from the beginning that are told apart, then by eights
 _TIMES = 32
@@ -251,20 +250,6 @@ class FlowPrior(nn.Module):
             t = torch.full((1,), step / steps, device=x.device)
             x = torch.where(known, x, x + self(x, t, known, told, seen) / steps)
         return x
-
-
-def prior_of(
-    tensors: Mapping[str, Tensor], device: torch.device | str = "cpu"
-) -> PathPrior | FlowPrior | None:
-    """The prior that a checkpoint's tensors are; none if there are none.
-
-    Raises `TypeError` or `RuntimeError` if they are of no kind known here.
-    """
-    if not tensors:
-        return None
-    if "step" in tensors:
-        return PathPrior(**{name: tensor.float().numpy() for name, tensor in tensors.items()})
-    return FlowPrior.from_tensors(tensors).to(device)
 
 
 class _Layer(nn.Module):

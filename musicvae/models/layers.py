@@ -14,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicvae.config import ModelConfig, Preset
+from musicvae.config import Preset
 from musicvae.dataset import Batch
+from musicvae.sections import ModelConfig
 
 VELOCITY_MEAN, VELOCITY_SPREAD = 72.0, 16.0  # MIDI velocity
 TIMING_SPREAD = 36.0  # 960ths of a quarter

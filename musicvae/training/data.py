@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
@@ -19,6 +20,7 @@ from musicvae.dataset import Batch, Windows
 from musicvae.errors import DataError
 from musicvae.song import Ints
 from musicvae.training.noise import corrupted
+from musicvae.training.rehearsal import mixed
 
 _JITTER = np.array([-7, -5, -2, -1, 1, 2, 5, 7])
 
@@ -41,7 +43,8 @@ def piece_of(micro: int, rank: int, world: int) -> int:
 class Steps(IterableDataset[Lesson]):
     """An endless row of training batches, from `start` on, each in `accumulate` micro-batches.
 
-    `batch` windows are one micro-batch of all `world` ranks together.
+    `batch` windows are one micro-batch of all `world` ranks together. Of `dreams`, if there are
+    any, the preset's share is rehearsed in each.
     """
 
     def __init__(
@@ -56,8 +59,9 @@ class Steps(IterableDataset[Lesson]):
         rank: int = 0,
         world: int = 1,
         accumulate: int = 1,
+        dreams: Batch | None = None,
     ) -> None:
-        self.windows = windows
+        self.windows, self.dreams = windows, dreams
         self.accumulate, self.pieces = accumulate, world * accumulate
         self.size = min(batch * accumulate, len(windows)) // self.pieces * self.pieces
         if not self.size:
@@ -98,7 +102,14 @@ class Steps(IterableDataset[Lesson]):
         moved = rng.random(self.size) < self.key_jitter
         shift = np.where(moved, rng.choice(_JITTER, self.size), 0)
         index = self._order[nth * self.size : (nth + 1) * self.size]
-        return self.windows.batch(index[mine], shift[mine], self._dropped(index, rng)[mine])
+        batch = self.windows.batch(index[mine], shift[mine], self._dropped(index, rng)[mine])
+        if self.dreams is None:
+            return batch
+        share = self.windows.preset.training.rehearsal
+        dreamt = (rng.random(self.size) < share)[mine]
+        which = rng.integers(0, len(self.dreams.n_notes), self.size)[mine]
+        into = torch.from_numpy(np.flatnonzero(dreamt))
+        return mixed(batch, self.dreams, into, torch.from_numpy(which[dreamt]))
 
     def _dropped(self, index: Ints, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Parts to leave out: of some windows some, never all that sound. `(B, R)`"""
@@ -120,9 +131,9 @@ class Steps(IterableDataset[Lesson]):
 class WindowsModule(pl.LightningDataModule):
     """Training windows for a Lightning trainer, from step `start` on."""
 
-    def __init__(self, windows: Windows, *, start: int = 0) -> None:
+    def __init__(self, windows: Windows, *, start: int = 0, dreams: Batch | None = None) -> None:
         super().__init__()
-        self.windows, self.start = windows, start
+        self.windows, self.start, self.dreams = windows, start, dreams
 
     def train_dataloader(self) -> DataLoader[Lesson]:
         """Whole batches, made in this process: cutting them takes a few milliseconds."""
@@ -138,5 +149,6 @@ class WindowsModule(pl.LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             world=trainer.world_size if trainer else 1,
             accumulate=training.accumulate,
+            dreams=self.dreams,
         )
         return DataLoader(steps, batch_size=None, num_workers=0)
