@@ -56,7 +56,7 @@ class Doubt:
     @classmethod
     def of(cls, strength: float) -> Doubt:
         """At strength 0 nothing is changed, at 1 whatever is less probable than not."""
-        return cls(0.5 * strength, 1 - 0.5 * min(1.0, 1.6 * strength))
+        return cls(0.5 * strength, 1 - 0.5 * min(1.0, 2 * strength))
 
 
 def changes(belief: Belief, doubt: Doubt) -> list[Change]:

@@ -24,6 +24,7 @@ USUAL = {"wrong": 0.025, "dropped": 0.025, "added": 0.025, "jitter": 0.025}
 _CAUSE = {"removed": "added", "added": "dropped", "moved": "jitter", "pitch": "wrong"}
 _MISSED = 1.3  # damage there is for each that is found
 _LEAST, _MOST = 0.005, 0.3
+_RARE = 0.25
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,13 +124,17 @@ def _decided(
 def _damage_in(
     found: list[list[Change]], n_notes: int, expected: Mapping[str, float]
 ) -> dict[str, float]:
-    """How much of each kind of damage these changes speak of."""
+    """How much of each kind of damage these changes speak of; what is rare beside the others is
+    taken for a mistake.
+    """
     count = Counter(_CAUSE[change.kind] for mine in found for change in mine)
-    told = dict.fromkeys(expected, 0.0)
-    for kind, n in count.items():
-        if kind in told:
-            told[kind] = _MISSED * n / max(n_notes, 1)
-    return {kind: min(max(share, _LEAST), _MOST) for kind, share in told.items()}
+    most = max(count.values(), default=0)
+    told = {kind: _MISSED * count[kind] / max(n_notes, 1) for kind in expected}
+    return {
+        kind: min(max(share, _LEAST), _MOST)
+        for kind, share in told.items()
+        if count[kind] >= _RARE * most
+    }
 
 
 def _mend(change: Change, song: Song, grid: Grid) -> Mend:
