@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from musicvae.errors import ConfigError, nearest
 from musicvae.strict import need
 
 CORRUPTIONS = (
@@ -47,3 +48,20 @@ def checked(corruption: str, objective: str) -> None:
         "training.corruption",
         "none where the objective is ae; with one, choose dae",
     )
+
+
+def expected(words: str) -> dict[str, float]:
+    """Damage by name from words such as `jitter=0.2,dropped=0.1`. Raises `ConfigError`."""
+    found: dict[str, float] = {}
+    for word in words.split(","):
+        kind, _, share = word.strip().partition("=")
+        if kind not in CORRUPTIONS:
+            known = ", ".join(CORRUPTIONS)
+            raise ConfigError(f"damage {kind!r}{nearest(kind, CORRUPTIONS)}; there are: {known}")
+        try:
+            found[kind] = float(share)
+        except ValueError:
+            found[kind] = -1.0
+        if not 0 <= found[kind] <= 1:
+            raise ConfigError(f"damage {word.strip()!r}: write it as {kind}=0.1, a share of 0 to 1")
+    return found

@@ -27,6 +27,7 @@ _COMMANDS = {
     "sample": "new songs",
     "interpolate": "songs between songs",
     "reconstruct": "songs through the bottleneck and back",
+    "denoise": "wrong, missing and displaced notes put right, nothing else changed",
     "evaluate": "how good a model is, on songs it has not seen",
     "plot": "a song's piano roll as a picture",
     "info": "what a checkpoint is",
