@@ -13,12 +13,12 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from musicvae.damage import checked, kinds_in
 from musicvae.errors import ConfigError, nearest, reason_of
 from musicvae.sections import GridConfig, ModelConfig, PartConfig, PriorConfig
 from musicvae.strict import assign, build, need
 
 OBJECTIVES = ("ae", "dae", "vae")
-CORRUPTIONS = ("wrong", "dropped", "added", "jitter", "cut", "masked", "transcription")
 KL_CONTROLS = ("target", "beta", "free_bits")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -31,9 +31,10 @@ class TrainingConfig:
     """What is minimised, see `models.objectives`: `ae`, `dae` (its input corrupted) or `vae`."""
     corruption: str = "auto"
     """What is done to the notes that the encoder hears, see `corruptions`; `none`, or `auto`:
-    `transcription` for `dae`, nothing for the others."""
+    `transcription` for `dae`, nothing for the others. Of several kinds, joined by `+`, or `mixed`,
+    each window has some; which, and how much of each, the network is told."""
     corruption_amount: float = 0.3
-    """How much of it, 0 to 1."""
+    """How much of it, 0 to 1; of several kinds at most."""
     minutes: float = 10.0
     """Wall-clock budget when neither `--minutes` nor `--steps` is given."""
     batch: int = 128
@@ -76,27 +77,13 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         need(self.objective in OBJECTIVES, "training.objective", "one of " + ", ".join(OBJECTIVES))
-        kinds = ("auto", "none", *CORRUPTIONS)
-        need(self.corruption in kinds, "training.corruption", "one of " + ", ".join(kinds))
-        need(0 <= self.corruption_amount <= 1, "training.corruption_amount", "0 to 1")
-        need(
-            self.objective != "dae" or self.corruption != "none",
-            "training.corruption",
-            "a kind of noise where the objective is dae; without any, choose ae",
-        )
-        need(
-            self.objective != "ae" or self.corruption in ("auto", "none"),
-            "training.corruption",
-            "none where the objective is ae; with one, choose dae",
-        )
-        need(self.batch >= 1, "training.batch", "at least 1")
-        need(self.accumulate >= 1, "training.accumulate", "at least 1")
-        need(self.minutes > 0, "training.minutes", "more than 0")
-        need(self.learning_rate > 0, "training.learning_rate", "more than 0")
-        need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
+        checked(self.corruption, self.objective)
+        for name in ("batch", "accumulate"):
+            need(getattr(self, name) >= 1, f"training.{name}", "at least 1")
+        for name in ("minutes", "learning_rate", "kl_target_bits", "beta"):
+            need(getattr(self, name) > 0, f"training.{name}", "more than 0")
         controls = ", ".join(KL_CONTROLS)
         need(self.kl_control in KL_CONTROLS, "training.kl_control", f"one of {controls}")
-        need(self.beta > 0, "training.beta", "more than 0")
         need(self.beta_warmup_steps >= 0, "training.beta_warmup_steps", "0 or more")
         fixed = self.kl_control != "target"
         for name, usual in (("beta", 1.0), ("beta_warmup_steps", 0)):
@@ -113,10 +100,14 @@ class TrainingConfig:
             f"{'more than 0' if free else '0'} with training.kl_control={self.kl_control}",
         )
         need(0 <= self.hearing_dropout < 1, "training.hearing_dropout", "0 to below 1")
-        need(0 <= self.scheduled_sampling <= 1, "training.scheduled_sampling", "0 to 1")
-        need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
-        need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
-        need(0 <= self.kit_mixing <= 1, "training.kit_mixing", "0 to 1")
+        for name in (
+            "corruption_amount",
+            "scheduled_sampling",
+            "key_jitter",
+            "part_dropout",
+            "kit_mixing",
+        ):
+            need(0 <= getattr(self, name) <= 1, f"training.{name}", "0 to 1")
         need(0 <= self.rehearsal < 1, "training.rehearsal", "0 to below 1")
         need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
 
@@ -125,6 +116,12 @@ class TrainingConfig:
         """The corruption of what the encoder hears, `none` without."""
         usual = "transcription" if self.objective == "dae" else "none"
         return usual if self.corruption == "auto" else self.corruption
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The kinds of damage whose amounts the network is told: several, or none."""
+        kinds = kinds_in(self.noise)
+        return kinds if len(kinds) > 1 else ()
 
     @property
     def asked_bits(self) -> float:
@@ -182,6 +179,11 @@ class Preset:
         name = f"{numerator}/{denominator}"
         return self.meters.index(name) + 1 if name in self.meters else 0
 
+    @property
+    def repairs(self) -> bool:
+        """Whether a model of it mends songs rather than makes new ones."""
+        return self.training.objective == "dae"
+
     def to_dict(self) -> dict[str, Any]:
         """Plain data, from which `preset_from_dict` makes the same preset."""
         return asdict(self)
@@ -207,10 +209,8 @@ def load_preset(name: str | Path) -> Preset:
         return preset_from_dict(tomllib.loads(text), f"preset {name}")
     path = Path(name)
     if path.suffix != ".toml":
-        known = ", ".join(preset_names())
-        raise ConfigError(
-            f"no preset named {name!r}{nearest(str(name), preset_names())}; there are: {known}"
-        )
+        known, near = ", ".join(preset_names()), nearest(str(name), preset_names())
+        raise ConfigError(f"no preset named {name!r}{near}; there are: {known}")
     try:
         return preset_from_dict(tomllib.loads(path.read_text("utf-8")), str(path))
     except OSError as error:

@@ -11,7 +11,7 @@ LOSSES = ("cross-entropy", "squared")
 SLICES = ("bar", "quarter", "window")
 ENCODERS = ("linear", "recurrent")
 DECODERS = ("cells", "list", "flat", "roll")
-PRIORS = ("flow", "gaussian", "small")
+PRIORS = ("flow", "gaussian", "small", "none")
 KEY_MARGIN = 6  # semitones that key normalisation may move a note by
 
 
@@ -92,6 +92,11 @@ class ModelConfig:
     """Whether velocities go through the latent; else notes are played by rule."""
     microtiming: bool = False
     """Whether how notes are played against the grid goes through the latent; else it is lost."""
+    ends: bool = False
+    """Whether the encoder hears exactly where notes end; a gap in a line then says that one is
+    missing."""
+    attention: bool = False
+    """Whether quarters look at all others of the window, before the last block."""
     direct_weight: float = 0.5
     """How much what the latents alone say of the notes counts beside the list decoder's loss."""
     dropout: float = 0.0
@@ -124,7 +129,7 @@ class PriorConfig:
 
     kind: str = "flow"
     """`flow`: a rectified flow, learnt; `gaussian`: linear, in closed form; `small`: a small VAE
-    over the latents, for few songs, in seconds."""
+    over the latents, for few songs, in seconds; `none` at all."""
     steps: int = 3000
     """Training steps of a flow, but no more than the model itself was given."""
     minutes: float = 3.0

@@ -30,6 +30,7 @@ _COMMANDS = {
     "continue": "songs and what comes next",
     "infill": "songs with some of their bars written anew",
     "reconstruct": "songs through the bottleneck and back",
+    "denoise": "wrong, missing and displaced notes put right, nothing else changed",
     "encode": "a song to latents in a file",
     "decode": "a song from a file of latents",
     "evaluate": "how good a model is, on songs it has not seen",

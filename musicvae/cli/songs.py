@@ -20,12 +20,19 @@ if TYPE_CHECKING:
 
 
 def load_model(
-    checkpoint: str | None, device: str, seed: int | None = None, songs: Sequence[Alignment] = ()
+    checkpoint: str | None,
+    device: str,
+    seed: int | None = None,
+    songs: Sequence[Alignment] = (),
+    mends: Sequence[str] = (),
 ) -> MusicVAE:
-    """The model asked for, or the one that suits the songs; stderr says which one, and why."""
+    """The model asked for, or the one that suits the songs; stderr says which one, and why.
+
+    `mends` is damage that it must know; without any it must be one that makes songs.
+    """
     from musicvae.model import MusicVAE
 
-    path, why = _chosen(checkpoint, songs)
+    path, why = _chosen(checkpoint, songs, mends)
     _tell(path, why, "" if seed is None else f", seed {seed}")
     return MusicVAE.load(path, device=device)
 
@@ -33,16 +40,18 @@ def load_model(
 class Models:
     """The model asked for, or for each song the one that suits it; loaded once, told when new."""
 
-    def __init__(self, checkpoint: str | None, device: str) -> None:
-        self.checkpoint, self.device = checkpoint, device
+    def __init__(self, checkpoint: str | None, device: str, mends: Sequence[str] = ()) -> None:
+        self.checkpoint, self.device, self.mends = checkpoint, device, mends
         self._loaded: dict[Path, MusicVAE] = {}
-        self._latest = _chosen(checkpoint, ())[0]  # none at all is an error before any song is read
+        self._latest = _chosen(checkpoint, (), mends)[
+            0
+        ]  # none at all is an error before any song is read
 
     def suiting(self, song: Alignment) -> MusicVAE:
         """The model for a song."""
         from musicvae.model import MusicVAE
 
-        path, why = _chosen(self.checkpoint, (song,))
+        path, why = _chosen(self.checkpoint, (song,), self.mends)
         if not self._loaded or path != self._latest:
             _tell(path, why)
         if path not in self._loaded:
@@ -51,14 +60,16 @@ class Models:
         return self._loaded[path]
 
 
-def _chosen(checkpoint: str | None, songs: Sequence[Alignment]) -> tuple[Path, str]:
+def _chosen(
+    checkpoint: str | None, songs: Sequence[Alignment], mends: Sequence[str] = ()
+) -> tuple[Path, str]:
     """The checkpoint to use, and why if it was not named."""
     from musicvae.bars import Bars
     from musicvae.checkpoints import choose, find
 
     if checkpoint is not None:
         return find(checkpoint), ""
-    choice = choose([Bars.from_song(each.song) for each in songs])
+    choice = choose([Bars.from_song(each.song) for each in songs], mends=mends)
     return choice.path, choice.why
 
 

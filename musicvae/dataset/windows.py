@@ -52,6 +52,7 @@ class Batch(NamedTuple):
     meter: Tensor  # (B, N) index in the preset's vocabulary of meters
     present: Tensor  # (B, N, R) bool: slots in which something sounds in each bar
     key: Tensor  # (B,) semitones taken off every pitch of a melodic slot
+    damage: Tensor  # (B, D) float32: of each kind in `training.told` how much the notes have
 
     @property
     def n_bars(self) -> Tensor:
@@ -216,6 +217,7 @@ class WindowCutter:
             meter=torch.from_numpy(np.where(real, self.meter[bar], 0)),
             present=torch.from_numpy(present),
             key=torch.from_numpy(key),
+            damage=torch.zeros(B, len(self.preset.training.told)),
         )
 
 

@@ -16,7 +16,7 @@ from musicvae.dataset import Batch
 from musicvae.dataset.windows import Source, WindowCutter, fitting, sources_of
 from musicvae.dynamics import bar_levels, played
 from musicvae.errors import CheckpointError
-from musicvae.grid import STORED_STEPS_PER_QUARTER
+from musicvae.grid import STORED_STEPS_PER_QUARTER, Grid
 from musicvae.latent import Encoding, Latents
 from musicvae.models import VAE, FlowPrior, PathFrame, PathPrior, pick_device, prior_of
 from musicvae.models.paths import Given
@@ -66,7 +66,7 @@ class Coder:
         first, stop = window_bounds(len(grid), preset.grid.bars, preset.grid.bars)
         fits = fitting(grid.grid, first, stop, preset)
         fitting_song, untouched = set_aside(
-            song, preset.parts, spans(grid, first[~fits], stop[~fits])
+            song, preset.parts, spans_of(grid.grid, first[~fits], stop[~fits])
         )
         bars = Bars.from_song(fitting_song).at(preset.grid.steps_per_quarter)
         sources, _ = sources_of(bars, preset)
@@ -300,9 +300,9 @@ def windows_of(
     return np.repeat(np.arange(n_sources), len(fits)), np.tile(fits, n_sources)
 
 
-def spans(bars: Bars, first: Ints, stop: Ints) -> Ints:
+def spans_of(grid: Grid, first: Ints, stop: Ints) -> Ints:
     """Ticks that may be quantised into windows, from their first bar to their last. `(W, 2)`"""
-    start, tpq = bars.grid.start_ticks, bars.grid.ticks_per_quarter
-    early = tpq // (2 * bars.grid.steps_per_quarter) + tpq // (2 * STORED_STEPS_PER_QUARTER) + 1
-    end = start[stop - 1] + bars.grid.length_ticks[stop - 1]
+    start, tpq = grid.start_ticks, grid.ticks_per_quarter
+    early = tpq // (2 * grid.steps_per_quarter) + tpq // (2 * STORED_STEPS_PER_QUARTER) + 1
+    end = start[stop - 1] + grid.length_ticks[stop - 1]
     return np.stack([start[first] - early, end], axis=1)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 from musicvae import checkpoints
 from musicvae.alignment import Alignment
-from musicvae.model import continuing, sampling, varying, ways
+from musicvae.model import continuing, repair, sampling, varying, ways
 from musicvae.model.coder import Coder
+from musicvae.model.repair import Repaired
 from musicvae.song import Song
 
 
@@ -203,3 +204,29 @@ class MusicVAE(Coder):
         `ConfigError` if there are no such bars, `DataError` if nothing stands around them.
         """
         return continuing.infill(self, song, first, last, temperature=temperature, seed=seed)
+
+    # -- songs put right ----------------------------------------------------------------------
+
+    def denoise(
+        self,
+        song: Song | Alignment,
+        *,
+        strength: float = 0.5,
+        damage: Mapping[str, float] | None = None,
+    ) -> Repaired:
+        """`song` with what is improbable in it put right, and a list of what was changed.
+
+        Notes that are not changed come back exactly as they were. Needs a model that learned to
+        mend (`training.objective = "dae"` with several kinds of corruption).
+
+        Args:
+            song: what to mend.
+            strength: 0 to 1. At 0 nothing is changed, at 1 whatever is less probable than not.
+            damage: which kinds are to be expected, and in which share of the notes, such as
+                `{"jitter": 0.2}`; names are those of `training.corruption`. If not given the song
+                is heard twice: once expecting a little of everything, then what was found.
+
+        Raises `ConfigError` if the model does not know that damage, `DataError` if it can hear
+        nothing in the song.
+        """
+        return repair.denoise(self, song, strength=strength, damage=damage)

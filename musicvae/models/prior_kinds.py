@@ -28,6 +28,8 @@ def prior_of(tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") 
     return FlowPrior.from_tensors(tensors).to(device)
 
 
-def tensors_of(prior: Prior) -> dict[str, Tensor]:
+def tensors_of(prior: Prior | None) -> dict[str, Tensor]:
     """The inverse of `prior_of`, named as in a checkpoint: `prior.NAME`."""
+    if prior is None:
+        return {}
     return {f"prior.{name}": torch.from_numpy(t) for name, t in prior.tensors().items()}

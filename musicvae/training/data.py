@@ -90,6 +90,7 @@ class Steps(IterableDataset[Lesson]):
         # The noise is drawn for all rows, so that it does not matter how they are dealt out.
         whole = self._batch(step, slice(None))
         heard = corrupted(whole, preset, np.random.default_rng((self.seed, step, 2)))
+        whole = whole._replace(damage=heard.damage)  # the decoder is told of it too
         mine = self._mine(micro)
         return Lesson(*(Batch(*(tensor[mine] for tensor in each)) for each in (whole, heard)))
 

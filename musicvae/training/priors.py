@@ -97,14 +97,15 @@ def fit_prior(
     steps: int | None = None,
     seconds: float = math.inf,
     start: Mapping[str, Tensor] | None = None,
-) -> Prior:
-    """The prior over paths that the preset asks for, fitted to all of these songs.
+) -> Prior | None:
+    """The prior over paths that the preset asks for, if any, fitted to all of these songs.
 
     A flow learns for `steps`, the preset's if not given, and for no longer than `seconds`; it goes
     on from the prior `start` of the model that this one began from, if that is a flow too.
     """
-    began = time.monotonic()
-    preset = windows.preset
+    began, preset = time.monotonic(), windows.preset
+    if preset.prior.kind == "none":
+        return None
     paths = encoded(vae, windows, heard=preset.prior.kind == "flow")
     if preset.prior.kind == "gaussian":
         return PathPrior.fit(paths, len(preset.meters) + 1)
@@ -125,8 +126,12 @@ def fit_prior(
     return flow
 
 
-def quick_prior(vae: VAE, windows: Windows, *, limit: int = 2000) -> PathPrior:
-    """What an unfinished run has: the linear-Gaussian prior of the first `limit` windows."""
+def quick_prior(vae: VAE, windows: Windows, *, limit: int = 2000) -> PathPrior | None:
+    """What an unfinished run has: the linear-Gaussian prior of the first `limit` windows, unless
+    its preset wants none.
+    """
+    if windows.preset.prior.kind == "none":
+        return None
     paths = encoded(vae, windows, limit=limit)
     return PathPrior.fit(paths, len(windows.preset.meters) + 1)
 

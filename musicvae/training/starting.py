@@ -116,7 +116,8 @@ def n_windows(shards: Shards, preset: Preset, enough: int = FEW_WINDOWS) -> int:
 
 
 def _suiting(songs: list[Bars]) -> tuple[Preset, float]:
-    preset, share = most_wanted([load_preset(name) for name in preset_names()], songs)
+    presets = [preset for name in preset_names() if not (preset := load_preset(name)).repairs]
+    preset, share = most_wanted(presets, songs)
     if not share:
         drums = all(part.is_drum for song in songs for part in song.frame.parts)
         what = "hold drums alone, which" if drums else "hold nothing that"
