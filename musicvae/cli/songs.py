@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -127,6 +128,13 @@ class Writer:
         number = self._next.get(stem) or next_free(self.folder, stem, ".mid")
         self._next[stem] = number + 1
         self._write(song, self.folder / f"{stem}-{number:02d}.mid", note, figures)
+
+    def free_stem(self, stem: str) -> str:
+        """`stem-NN` with the first number of which no file has it or a later one."""
+        found = (
+            re.match(re.escape(stem) + "-([0-9]+)", path.name) for path in self.folder.iterdir()
+        )
+        return f"{stem}-{1 + max((int(each[1]) for each in found if each), default=0):02d}"
 
     def named(self, song: Song, stem: str, *, force: bool, note: str, **figures: Any) -> None:
         """Write under the input's name; of inputs with one name the later ones get a number."""
