@@ -118,7 +118,10 @@ class PathPrior:
         if tied is not None:
             first = (tied[:, :, None] == tied[:, None]).all(-1).argmax(-1)
             path = np.take_along_axis(path, first[..., None], 1)
-        return np.asarray(path + centre, np.float32)
+        path = path + centre
+        return np.asarray(
+            path if given is None else np.where(whole[..., None], given.z, path), np.float32
+        )
 
     def _bridge(
         self, path: Floats, known: Floats, whole: NDArray[np.bool_], place: Ints, w: int
