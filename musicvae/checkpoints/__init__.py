@@ -6,6 +6,7 @@ Nothing here loads torch before weights are read or written.
 from musicvae.checkpoints.files import (
     FORMAT,
     MODEL_FILE,
+    ORIGIN_FILE,
     STATE_FILE,
     Checkpoint,
     hash_of,
@@ -33,6 +34,7 @@ from musicvae.checkpoints.finding import (
 __all__ = [
     "FORMAT",
     "MODEL_FILE",
+    "ORIGIN_FILE",
     "STATE_FILE",
     "Checkpoint",
     "Choice",

@@ -69,14 +69,21 @@ def find_maker(name: str, digits: str, folder: str | Path = "checkpoints") -> Pa
     return next((path for path in places if hash_of(path) == digits), None)
 
 
-def choose(songs: Sequence[Bars] = (), folder: str | Path = "checkpoints") -> Choice:
+def choose(
+    songs: Sequence[Bars] = (), folder: str | Path = "checkpoints", mends: Sequence[str] = ()
+) -> Choice:
     """The checkpoint for these songs, all of them together.
 
     The newest finished run that they fit about as well as anything there is; else the shipped
-    model that they fit best. Without songs the newest finished run, else a shipped one.
+    model that they fit best. Without songs the newest finished run, else a shipped one. Models that
+    learned to mend are chosen only where they shall, those that know all of the damage `mends`.
     Raises `CheckpointError` when there is none.
     """
-    own, shipped = finished_runs(folder), shipped_checkpoints()
+    own = [path for path in finished_runs(folder) if serves(path, mends)]
+    shipped = [path for path in shipped_checkpoints() if serves(path, mends)]
+    if mends and not own and not shipped:
+        hint = "train one: `musicvae train SONGS --preset melody-repair`"
+        raise CheckpointError(folder, f"no model there mends notes ({', '.join(mends)})", hint)
     if songs and (own or shipped):
         fits = {path: _fit(path, songs) for path in (*own, *shipped)}
         most = max(fits.values(), key=lambda fit: fit.order)
@@ -103,9 +110,15 @@ def nearest_shipped(preset: str | None, songs: Sequence[Bars]) -> Path | None:
     if preset is not None:
         same = [p for p in shipped_checkpoints() if preset_of(read_header(p), p).name == preset]
         return same[0] if same else None
-    fits = {path: _fit(path, songs) for path in shipped_checkpoints()}
+    fits = {path: _fit(path, songs) for path in shipped_checkpoints() if serves(path)}
     fits = {path: fit for path, fit in fits.items() if fit.share > 0}
     return best(fits, fits.__getitem__) if fits else None
+
+
+def serves(path: Path, mends: Sequence[str] = ()) -> bool:
+    """Whether a model knows all of this damage; of none, whether it makes songs."""
+    training = preset_of(read_header(path), path).training
+    return set(mends) <= set(training.told) if mends else training.objective != "dae"
 
 
 def _fit(path: Path, songs: Sequence[Bars]) -> Fit:

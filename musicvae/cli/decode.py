@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.common import INPUT, checkpoint_option, device_option, force_option, json_option
-from musicvae.cli.songs import Writer, audio_option, load_model
+from musicvae.cli.songs import Writer, load_model
+from musicvae.cli.sound import Sound, audio_option
 from musicvae.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def command(
     path: Path,
     out: Path | None,
     force: bool,
-    audio: bool,
+    audio: Sound | None,
     checkpoint: str | None,
     device: str,
     as_json: bool,

@@ -10,7 +10,8 @@ import click
 
 from musicvae.cli.common import INPUT, checkpoint_option, device_option, json_option
 from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Writer, audio_option, load_model, read_aligned
+from musicvae.cli.songs import Writer, load_model, read_aligned
+from musicvae.cli.sound import Sound, audio_option
 from musicvae.options import ReadOptions
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ def command(
     rates: tuple[str, ...],
     out: Path | None,
     options: ReadOptions,
-    audio: bool,
+    audio: Sound | None,
     checkpoint: str | None,
     device: str,
     as_json: bool,

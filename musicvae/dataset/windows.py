@@ -52,6 +52,7 @@ class Batch(NamedTuple):
     meter: Tensor  # (B, N) index in the preset's vocabulary of meters
     present: Tensor  # (B, N, R) bool: slots in which something sounds in each bar
     key: Tensor  # (B,) semitones taken off every pitch of a melodic slot
+    damage: Tensor  # (B, D) float32: of each kind in `training.told` how much the notes have
 
     @property
     def n_bars(self) -> Tensor:
@@ -149,6 +150,13 @@ class WindowCutter:
         self.meter = np.array(meters, np.int64)[index.reshape(-1)]
 
     @property
+    def end_to_end(self) -> tuple[Grid, Notes]:
+        """The bars of all sources one after the other, those of each from `offsets` on, and their
+        notes, not moved by their key.
+        """
+        return self._grid, self._cutter.notes
+
+    @property
     def n_notes(self) -> int:
         """Notes of all sources."""
         return len(self._cutter.notes)
@@ -209,6 +217,7 @@ class WindowCutter:
             meter=torch.from_numpy(np.where(real, self.meter[bar], 0)),
             present=torch.from_numpy(present),
             key=torch.from_numpy(key),
+            damage=torch.zeros(B, len(self.preset.training.told)),
         )
 
 

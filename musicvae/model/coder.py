@@ -16,9 +16,10 @@ from musicvae.dataset import Batch
 from musicvae.dataset.windows import Source, WindowCutter, fitting, sources_of
 from musicvae.dynamics import bar_levels, played
 from musicvae.errors import CheckpointError
-from musicvae.grid import STORED_STEPS_PER_QUARTER
+from musicvae.grid import STORED_STEPS_PER_QUARTER, Grid
 from musicvae.latent import Encoding, Latents
-from musicvae.models import VAE, FlowPrior, PathFrame, pick_device, prior_of
+from musicvae.models import VAE, FlowPrior, PathFrame, PathPrior, pick_device, prior_of
+from musicvae.models.paths import Given
 from musicvae.models.vae import frame_of, with_notes
 from musicvae.parts import Group, one_at_a_time, out_of_slots, put_back, set_aside
 from musicvae.song import Ints, Song
@@ -65,7 +66,7 @@ class Coder:
         first, stop = window_bounds(len(grid), preset.grid.bars, preset.grid.bars)
         fits = fitting(grid.grid, first, stop, preset)
         fitting_song, untouched = set_aside(
-            song, preset.parts, _spans(grid, first[~fits], stop[~fits])
+            song, preset.parts, spans_of(grid.grid, first[~fits], stop[~fits])
         )
         bars = Bars.from_song(fitting_song).at(preset.grid.steps_per_quarter)
         sources, _ = sources_of(bars, preset)
@@ -104,9 +105,8 @@ class Coder:
         draws notes instead of taking the likeliest.
         """
         path, found = encoding.mu if z is None else z, Notes.concatenate([])
-        if sources := frames_of(encoding):
-            cutter = WindowCutter(sources, self.preset)
-            found = self.notes(cutter, encoding.bars, path, temperature, seed)
+        if encoding.owners:
+            found = self.notes(self.frame(encoding), encoding.bars, path, temperature, seed)
         return self.finished(encoding, found)
 
     def fits(self, encoding: Encoding) -> bool:
@@ -143,21 +143,36 @@ class Coder:
         return 2
 
     def paths(
-        self, cutter: WindowCutter, sources: Ints, temperature: float, rng: np.random.Generator
+        self,
+        cutter: WindowCutter,
+        sources: Ints,
+        temperature: float,
+        rng: np.random.Generator,
+        *,
+        given: Given | None = None,
+        tied: Ints | None = None,
+        amount: float = 1.0,
     ) -> Latents:
         """Latents of new songs `(n, W, Z)` with the bars, keys and parts of these sources `(n,)`
         of the cutter, which are equally long. Their notes are not looked at.
+
+        What is `given` of them, which bars are `tied`, and how far from what is given they are to
+        go: see `FlowPrior.sample`. Without a prior every window that is not given is drawn alone.
         """
         lengths, size = cutter.lengths[sources], self.preset.grid.bars
         first, _ = window_bounds(int(lengths.max(initial=0)), size, size)
         n, W = len(sources), len(first)
-        if self.prior is None:
-            drawn = rng.standard_normal((n, W, self.vae.Z), dtype=np.float32)
-            return drawn * np.float32(temperature)
         begin = np.tile(first, n)
         batch = cutter.batch(np.repeat(sources, W), begin)
         frame = PathFrame.of(batch, begin, np.repeat(lengths, W)).reshape(n, W)
-        return self.prior.sample(frame, temperature=temperature, rng=rng)
+        prior = self.prior or PathPrior.standard(self.vae.Z, len(self.preset.meters) + 1)
+        return prior.sample(
+            frame, temperature=temperature, rng=rng, given=given, tied=tied, amount=amount
+        )
+
+    def frame(self, encoding: Encoding) -> WindowCutter:
+        """The bars of an encoding, a source without notes for each of its groups."""
+        return WindowCutter(frames_of(encoding), self.preset)
 
     # -- inside -------------------------------------------------------------------------------
 
@@ -186,13 +201,14 @@ class Coder:
         temperature: float = 0.0,
         seed: int = 0,
         settle: int = 0,
+        which: NDArray[np.bool_] | None = None,
     ) -> Notes:
         """Notes of the cutter's sources, all over these bars and each in its own key, from paths
-        `(sources, W, Z)`.
+        `(sources, W, Z)`; of some windows only if `which` `(W,)` says so.
 
         `part` counts the slots of the first source, then those of the second, and so on.
         """
-        source, nth = windows_of(bars, self.preset, len(cutter.lengths))
+        source, nth = windows_of(bars, self.preset, len(cutter.lengths), which)
         first = nth * self.preset.grid.bars
         rows = self.decoded(cutter, source, first, z[source, nth], temperature, seed, settle)
         return self.joined(rows, bars, source, nth, cutter.key)
@@ -272,18 +288,21 @@ def frames_of(encoding: Encoding) -> list[Source]:
     ]
 
 
-def windows_of(bars: Bars, preset: Preset, n_sources: int) -> tuple[Ints, Ints]:
+def windows_of(
+    bars: Bars, preset: Preset, n_sources: int, which: NDArray[np.bool_] | None = None
+) -> tuple[Ints, Ints]:
     """The windows of as many sources over these bars, but for those with a bar that is too long:
-    which source, and which window of it. `(W,)` each
+    which source, and which window of it, `(W,)` each. Of all windows, or of some, `which` `(W,)`.
     """
     first, stop = window_bounds(len(bars), preset.grid.bars, preset.grid.bars)
-    fits = np.flatnonzero(fitting(bars.grid, first, stop, preset))
+    able = fitting(bars.grid, first, stop, preset)
+    fits = np.flatnonzero(able if which is None else able & which)
     return np.repeat(np.arange(n_sources), len(fits)), np.tile(fits, n_sources)
 
 
-def _spans(bars: Bars, first: Ints, stop: Ints) -> Ints:
+def spans_of(grid: Grid, first: Ints, stop: Ints) -> Ints:
     """Ticks that may be quantised into windows, from their first bar to their last. `(W, 2)`"""
-    start, tpq = bars.grid.start_ticks, bars.grid.ticks_per_quarter
-    early = tpq // (2 * bars.grid.steps_per_quarter) + tpq // (2 * STORED_STEPS_PER_QUARTER) + 1
-    end = start[stop - 1] + bars.grid.length_ticks[stop - 1]
+    start, tpq = grid.start_ticks, grid.ticks_per_quarter
+    early = tpq // (2 * grid.steps_per_quarter) + tpq // (2 * STORED_STEPS_PER_QUARTER) + 1
+    end = start[stop - 1] + grid.length_ticks[stop - 1]
     return np.stack([start[first] - early, end], axis=1)

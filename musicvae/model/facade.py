@@ -7,8 +7,9 @@ from pathlib import Path
 
 from musicvae import checkpoints
 from musicvae.alignment import Alignment
-from musicvae.model import sampling, ways
+from musicvae.model import continuing, repair, sampling, varying, ways
 from musicvae.model.coder import Coder
+from musicvae.model.repair import Repaired
 from musicvae.song import Song
 
 
@@ -36,7 +37,8 @@ class MusicVAE(Coder):
         self,
         n: int = 8,
         *,
-        bars: int = 16,
+        bars: int | None = None,
+        form: str | None = None,
         temperature: float = 1.0,
         qpm: float | None = None,
         key: int | None = None,
@@ -48,7 +50,10 @@ class MusicVAE(Coder):
 
         Args:
             n: how many.
-            bars: bars of each.
+            bars: bars of each; 16 if not given, or 8 for each letter of `form`.
+            form: sections of equal length by letters, such as `AABA`: those of one letter are
+                alike but for small variations and the end. If not given, what comes back and where
+                is as in one of the songs that the model learned from, if its prior keeps that.
             temperature: spread of the paths; below 1 nearer to the usual, above 1 bolder.
             qpm: tempo in quarters a minute; one usual in the training songs if not given.
             key: semitones above C of the major scale used, -6..5; drawn if not given.
@@ -63,7 +68,8 @@ class MusicVAE(Coder):
         return sampling.sample(
             self,
             n,
-            bars=bars,
+            bars=8 * len(form or "AA") if bars is None else bars,
+            form=form,
             temperature=temperature,
             qpm=qpm,
             key=key,
@@ -142,3 +148,85 @@ class MusicVAE(Coder):
         """
         rows, columns = (steps, steps) if isinstance(steps, int) else steps
         return ways.grid(self, (a, b, c, d), rows=rows, columns=columns, how=how)
+
+    # -- neighbours of a song -----------------------------------------------------------------
+
+    def vary(
+        self,
+        song: Song | Alignment,
+        *,
+        amount: float = 0.5,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> Song:
+        """A variation of `song`: same length, meters, tempo, parts and programs, other notes.
+
+        Args:
+            song: of any length; what the model cannot represent passes unchanged.
+            amount: 0 is the reconstruction, 1 another song of the same bars from the prior. Between
+                them the same seed goes one way: more is further from the song.
+            temperature: spread of what is drawn; below 1 nearer to the usual.
+            seed: the same seed gives the same notes, another one another variation.
+
+        Raises `DataError` if there is nothing in it that the model can represent.
+        """
+        return varying.vary(self, song, amount=amount, temperature=temperature, seed=seed)
+
+    def continue_(
+        self,
+        song: Song | Alignment,
+        *,
+        bars: int = 8,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> Song:
+        """`song`, every note as it was, and `bars` more bars that follow from it and end it.
+
+        They begin at the first bar line after its last note, in the meter, tempo and key that hold
+        there, for the parts that play there. Raises `DataError` if the model can represent none of
+        its notes.
+        """
+        return continuing.continue_(self, song, bars=bars, temperature=temperature, seed=seed)
+
+    def infill(
+        self,
+        song: Song | Alignment,
+        first: int,
+        last: int,
+        *,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> Song:
+        """`song` with other notes in bars `first` to `last`, between what stands around them.
+
+        Bars are counted from 1; a pickup is bar 0. A note belongs to the bar in which it begins.
+        All other notes, and those that the model cannot represent, stay exactly as they are. Raises
+        `ConfigError` if there are no such bars, `DataError` if nothing stands around them.
+        """
+        return continuing.infill(self, song, first, last, temperature=temperature, seed=seed)
+
+    # -- songs put right ----------------------------------------------------------------------
+
+    def denoise(
+        self,
+        song: Song | Alignment,
+        *,
+        strength: float = 0.5,
+        damage: Mapping[str, float] | None = None,
+    ) -> Repaired:
+        """`song` with what is improbable in it put right, and a list of what was changed.
+
+        Notes that are not changed come back exactly as they were. Needs a model that learned to
+        mend (`training.objective = "dae"` with several kinds of corruption).
+
+        Args:
+            song: what to mend.
+            strength: 0 to 1. At 0 nothing is changed, at 1 whatever is less probable than not.
+            damage: which kinds are to be expected, and in which share of the notes, such as
+                `{"jitter": 0.2}`; names are those of `training.corruption`. If not given the song
+                is heard twice: once expecting a little of everything, then what was found.
+
+        Raises `ConfigError` if the model does not know that damage, `DataError` if it can hear
+        nothing in the song.
+        """
+        return repair.denoise(self, song, strength=strength, damage=damage)

@@ -82,7 +82,7 @@ class VAE(nn.Module):
 
     def loss(self, batch: Batch, z: Tensor) -> NoteLoss:
         """Negative log-likelihood of the windows' notes given `z`, in nats. Each `(B,)`."""
-        return self.decoder.loss(self._slices(z), batch)
+        return self.decoder.loss(self.slices_of(z), batch)
 
     def decode(self, z: Tensor, frame: Batch, temperature: float = 0.0, seed: int = 0) -> Tensor:
         """Notes of windows from their latents `(B, Z)`, within the bars and parts of `frame`.
@@ -92,17 +92,18 @@ class VAE(nn.Module):
         and timing 0 unless the preset models them.
         """
         generator = torch.Generator().manual_seed(seed)
-        return self.decoder.decode(self._slices(z), frame, temperature, generator)
+        return self.decoder.decode(self.slices_of(z), frame, temperature, generator)
 
     def teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
         """Notes as rows like those of `decode`, the likeliest of each cell given the true notes
         before it; for a decoder that does not hear its notes the same as `decode`.
         """
         if isinstance(self.decoder, ListDecoder):
-            return self.decoder.teacher_forced(self._slices(z), batch)
+            return self.decoder.teacher_forced(self.slices_of(z), batch)
         return self.decode(z, batch)
 
-    def _slices(self, z: Tensor) -> Tensor:
+    def slices_of(self, z: Tensor) -> Tensor:
+        """Latents `(B, Z)` as decoders take them: `(B, slices, latent)`."""
         return z.reshape(len(z), self.encoder.slices, self.preset.model.latent)
 
 
@@ -114,6 +115,14 @@ def n_parameters(model: nn.Module) -> int:
 def frame_of(batch: Batch) -> Batch:
     """The windows without their notes: what a decoder may know."""
     return batch._replace(notes=batch.notes[:, :0], n_notes=torch.zeros_like(batch.n_notes))
+
+
+def without_bars(batch: Batch, kept: Tensor) -> Batch:
+    """The windows with those of their bars silent that are not `kept` `(B, N)`."""
+    real = torch.arange(batch.notes.shape[1], device=kept.device) < batch.n_notes[:, None]
+    real &= kept.gather(1, batch.notes[..., 0])
+    rows = torch.cat([real.nonzero()[:, :1], batch.notes[real]], 1)
+    return with_notes(batch._replace(present=batch.present & kept[..., None]), rows)
 
 
 def rows_of(batch: Batch) -> NDArray[np.int64]:

@@ -25,12 +25,12 @@ from musicvae.checkpoints import (
 from musicvae.config import TrainingConfig
 from musicvae.dataset import Windows
 from musicvae.files import write_bytes
-from musicvae.models import VAE
+from musicvae.models import VAE, tensors_of
 from musicvae.processes import give_back_memory
 from musicvae.training.checks import free_running
 from musicvae.training.module import TrainingModule
 from musicvae.training.plan import Plan
-from musicvae.training.priors import fit_prior, prior_tensors, quick_prior
+from musicvae.training.priors import fit_prior, quick_prior
 
 Say = Callable[[str], None]
 
@@ -50,7 +50,9 @@ class Keeper(pl.Callback):
         provenance: dict[str, Any],
         say: Say,
         on_check: Callable[[dict[str, float]], None],
+        begun: Checkpoint | None = None,
     ) -> None:
+        self.begun = begun
         self.folder, self.held_out, self.windows = folder, held_out, windows
         self.provenance, self.say, self.on_check = provenance, say, on_check
         self.best = -2.0
@@ -123,9 +125,10 @@ class Keeper(pl.Callback):
         steps = min(kept.preset.prior.steps, plan.total_steps)
         seconds = math.inf if plan.prior_s is None else plan.prior_s
         give_back_memory()
-        prior = fit_prior(vae.eval(), self.windows, steps=steps, seconds=seconds)
+        start = self.begun.under("prior") if self.begun else None
+        prior = fit_prior(vae.eval(), self.windows, steps=steps, seconds=seconds, start=start)
         tensors = {n: t for n, t in kept.tensors.items() if not n.startswith("prior.")}
-        tensors |= prior_tensors(prior)
+        tensors |= tensors_of(prior)
         provenance = kept.provenance | {"finished": True}
         save(replace(kept, tensors=tensors, provenance=provenance), self.folder / MODEL_FILE)
 
@@ -133,7 +136,7 @@ class Keeper(pl.Callback):
         """Write the averaged weights, with a path prior fitted to them, as the run's model."""
         prior = quick_prior(module.averaged, self.windows)
         tensors = {f"model.{n}": t for n, t in module.averaged.state_dict().items()}
-        tensors |= prior_tensors(prior)
+        tensors |= tensors_of(prior)
         provenance = {
             **self.provenance,
             "steps": module.plan.step,
