@@ -15,9 +15,9 @@ from dataclasses import replace
 import numpy as np
 
 from musicvae.bars import Bars, cells
+from musicvae.belief import Belief
 from musicvae.drums import canonical
 from musicvae.grid import STORED_STEPS_PER_QUARTER, Grid, cell_of, rescale, tick_of
-from musicvae.model.belief import Belief
 from musicvae.model.changes import Change
 from musicvae.song import Ints, Part, Song, resolve_overlaps
 

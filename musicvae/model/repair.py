@@ -11,12 +11,13 @@ import numpy as np
 
 from musicvae.alignment import Alignment
 from musicvae.bars import places
+from musicvae.belief import Belief, believed
 from musicvae.errors import ConfigError
 from musicvae.grid import Grid, tick_of
-from musicvae.model.belief import Belief, Reading, believed, read
 from musicvae.model.changes import Change, Doubt, changes
 from musicvae.model.coder import Coder
 from musicvae.model.edits import changed
+from musicvae.model.reading import Reading, read
 from musicvae.song import Song
 
 USUAL = {"wrong": 0.025, "dropped": 0.025, "added": 0.025, "jitter": 0.025}
@@ -113,7 +114,7 @@ def _decided(
 ) -> tuple[list[list[Change]], list[Belief]]:
     """What to change, and why. After the first pass the model is told the damage that it found."""
     for nth in range(passes):
-        beliefs = believed(coder, reading.bars, reading.sources, expected)
+        beliefs = believed(coder.vae, reading.sources, expected)
         found = [changes(belief, doubt) for belief in beliefs]
         if nth + 1 < passes:
             n_notes = sum(len(source.group.notes) for source in reading.sources)
