@@ -67,6 +67,9 @@ class TrainingConfig:
     """Share of windows whose key is moved by a fifth or a step before it is learned from."""
     part_dropout: float = 0.15
     """Share of windows learned from with some of their parts left out."""
+    kit_mixing: float = 0.0
+    """Share of windows learned from that have some of their drums from another window; for presets
+    of a drum kit alone."""
     rehearsal: float = 0.0
     """In a run that begins from trained weights, the share of windows that are dreamt by the model
     that it begins from, so that it does not forget what it knew."""
@@ -97,7 +100,13 @@ class TrainingConfig:
             f"{'more than 0' if free else '0'} with training.kl_control={self.kl_control}",
         )
         need(0 <= self.hearing_dropout < 1, "training.hearing_dropout", "0 to below 1")
-        for name in ("corruption_amount", "scheduled_sampling", "key_jitter", "part_dropout"):
+        for name in (
+            "corruption_amount",
+            "scheduled_sampling",
+            "key_jitter",
+            "part_dropout",
+            "kit_mixing",
+        ):
             need(0 <= getattr(self, name) <= 1, f"training.{name}", "0 to 1")
         need(0 <= self.rehearsal < 1, "training.rehearsal", "0 to below 1")
         need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
@@ -148,6 +157,11 @@ class Preset:
         need(len(self.parts) > 0, "parts", "at least one [[parts]]")
         names = [part.name for part in self.parts]
         need(len(set(names)) == len(names), "parts.name", "different for each part")
+        need(
+            not self.training.kit_mixing or all(part.kind == "drums" for part in self.parts),
+            "training.kit_mixing",
+            "0 for a preset that has more than drums",
+        )
         deaf, decoder = self.model.decoder not in ("list", "flat"), self.model.decoder
         need(
             not (deaf and self.training.hearing_dropout),

@@ -7,13 +7,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.song import Ints
+from musicvae.bars import Bars, cells
+from musicvae.song import Ints, Song
 from musicvae.tables import BAR, DURATION, PART, PITCH, POSITION, TIMING, VELOCITY, WINDOW, Table
 from musicvae.windows import CARRY
 
 Rows = NDArray[np.int64]
 VELOCITY_RANGE = 127
 _LOUD_ENOUGH = 0.1  # how far a velocity may be off, as a share of its range
+_BAR = 4096  # steps from one bar to the next, where songs are compared bar by bar
 _PER_MS = 960 / 60_000  # 960ths of a quarter in a millisecond, at one quarter a minute
 
 
@@ -103,6 +105,37 @@ def repeated(table: Table) -> NDArray[np.bool_]:
     return np.asarray(table.onsets & follows[nth] & np.isin(sung - 128, sung))
 
 
+def note_cells(song: Song, steps_per_quarter: int = 4, *, by_bar: bool = True) -> Ints:
+    """The cell in which each note of a song begins: step and pitch. `(M, 2)`
+
+    All parts together; the pitches of drums count from 256, apart from all others. Steps count from
+    the beginning of each bar, and bars are as far apart in every song: songs of different meters
+    are compared bar by bar. If not `by_bar`, steps count from the song's beginning.
+    """
+    bars = Bars.from_song(song, steps_per_quarter)
+    notes, drums = bars.notes, np.array([part.is_drum for part in song.parts], bool)
+    step = notes.bar * _BAR + notes.step if by_bar else cells(bars.grid, notes)
+    return np.stack([step, notes.pitch + 256 * drums[notes.part]], axis=1)
+
+
+def note_distance(a: Ints, b: Ints) -> float:
+    """How far apart the notes of two songs are: 0 the same, 1 nothing near anything.
+
+    1 - F1 over (step, pitch) cells, smoothed by one step and one semitone. `a`, `b`: cells in which
+    notes begin, `(M, 2)` and `(K, 2)`, as `note_cells` gives them. Each note weighs 1 in its cell,
+    1/2 a step or a semitone away, 1/4 where both differ by one; where notes meet, weights add up.
+    Of the two weights of each cell the smaller one is what agrees: F1 is twice its sum by the sum
+    of all weights. So a note off by a step or by a semitone still counts half. Two empty sides are
+    the same.
+    """
+    if not len(a) and not len(b):
+        return 0.0
+    (cell_a, weight_a), (cell_b, weight_b) = _smoothed(a), _smoothed(b)
+    _, i, j = np.intersect1d(cell_a, cell_b, assume_unique=True, return_indices=True)
+    agreed = np.minimum(weight_a[i], weight_b[j]).sum()
+    return float(1 - 2 * agreed / (weight_a.sum() + weight_b.sum()))
+
+
 class DrumErrors(NamedTuple):
     """How far hits that were found are off on average.
 
@@ -161,6 +194,16 @@ def judged(predicted: Table, actual: Table) -> dict[str, float | None]:
         "velocity_error": drums.velocity_error,
         "timing_error_ms": drums.timing_error_ms,
     }
+
+
+def _smoothed(notes: Ints) -> tuple[Ints, NDArray[np.float64]]:
+    """Cells around notes, each once as a number, and how much weighs on each."""
+    near = np.array([[s, p] for s in (-1, 0, 1) for p in (-1, 0, 1)])
+    weight = 0.5 ** np.abs(near).sum(1)
+    around = notes[:, None] + near  # (M, 9, 2)
+    number, which = np.unique(around[..., 0] * 1024 + around[..., 1], return_inverse=True)
+    total = np.bincount(which.ravel(), weights=np.tile(weight, len(notes)))
+    return number.astype(np.int64), total.astype(np.float64)
 
 
 def _onsets(rows: Rows) -> Rows:

@@ -12,7 +12,14 @@ from importlib import resources
 from pathlib import Path
 
 from musicvae.bars import Bars
-from musicvae.checkpoints.files import HINT, MODEL_FILE, STATE_FILE, preset_of, read_header
+from musicvae.checkpoints.files import (
+    HINT,
+    MODEL_FILE,
+    STATE_FILE,
+    hash_of,
+    preset_of,
+    read_header,
+)
 from musicvae.errors import CheckpointError, nearest
 from musicvae.fit import Fit, best, fit_all
 
@@ -49,6 +56,17 @@ def find(name: str | Path | None = None, folder: str | Path = "checkpoints") -> 
     known = [*shipped, *(name_of(run) for run in finished_runs(folder))]
     listed = f"shipped are {', '.join(shipped)}; " if shipped else ""
     raise CheckpointError(name, f"no such checkpoint{nearest(plain, known)}", listed + HINT)
+
+
+def find_maker(name: str, digits: str, folder: str | Path = "checkpoints") -> Path | None:
+    """The checkpoint with this hash, whatever it is called now: first the one of this name, then
+    the runs under `folder` and what is shipped; none if it is not there.
+    """
+    places = [*finished_runs(folder), *shipped_checkpoints()]
+    places.sort(key=lambda path: name_of(path) != name)
+    if name and (Path(folder) / name / MODEL_FILE).is_file():  # a run that is not finished, too
+        places.insert(0, Path(folder) / name / MODEL_FILE)
+    return next((path for path in places if hash_of(path) == digits), None)
 
 
 def choose(

@@ -26,13 +26,20 @@ _COMMANDS = {
     "personalise": "a trained model that samples songs like yours, in seconds",
     "sample": "new songs",
     "interpolate": "songs between songs",
+    "vary": "variations of songs",
+    "continue": "songs and what comes next",
+    "infill": "songs with some of their bars written anew",
     "reconstruct": "songs through the bottleneck and back",
     "denoise": "wrong, missing and displaced notes put right, nothing else changed",
+    "encode": "a song to latents in a file",
+    "decode": "a song from a file of latents",
     "evaluate": "how good a model is, on songs it has not seen",
+    "render": "songs as sound",
     "plot": "a song's piano roll as a picture",
     "info": "what a checkpoint is",
     "presets": "the shipped presets",
 }
+_MODULES = {"continue": "going_on"}  # where the name of a command is none of a module
 
 
 class _Commands(click.Group):
@@ -44,7 +51,9 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in _COMMANDS:
             return None
-        command: click.Command = import_module(f"musicvae.cli.{cmd_name}").command
+        command: click.Command = import_module(
+            f"musicvae.cli.{_MODULES.get(cmd_name, cmd_name)}"
+        ).command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -21,7 +21,8 @@ from musicvae.cli.common import (
     say,
 )
 from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Models, Writer, audio_option, read_aligned, songs_under
+from musicvae.cli.songs import Models, Writer, read_aligned, songs_under
+from musicvae.cli.sound import Sound, audio_option
 from musicvae.damage import expected
 from musicvae.errors import MusicVAEError, one_line
 from musicvae.keys import pitch_name
@@ -69,7 +70,7 @@ def command(
     plot: bool,
     options: ReadOptions,
     force: bool,
-    audio: bool,
+    audio: Sound | None,
     checkpoint: str | None,
     device: str,
     as_json: bool,

@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from musicvae.cli.common import Finite, checkpoint_option, device_option, json_option, seed_option
-from musicvae.cli.songs import Writer, audio_option, load_model
+from musicvae.cli.songs import Writer, load_model
+from musicvae.cli.sound import Sound, audio_option
 
 
 @click.command(name="sample")
@@ -22,7 +23,12 @@ from musicvae.cli.songs import Writer, audio_option, load_model
     help="Folder to write to.",
 )
 @click.option(
-    "--bars", type=click.IntRange(min=1), default=16, show_default=True, help="Bars of each song."
+    "--bars",
+    type=click.IntRange(min=1),
+    help="Bars of each song; 16 if not given, or 8 for each letter of --form.",
+)
+@click.option(
+    "--form", metavar="LETTERS", help="Sections of equal length, those of one letter alike: AABA."
 )
 @click.option(
     "--temperature",
@@ -51,12 +57,13 @@ from musicvae.cli.songs import Writer, audio_option, load_model
 def command(
     n: int,
     out: Path,
-    bars: int,
+    bars: int | None,
+    form: str | None,
     temperature: float,
     qpm: float | None,
     key: int | None,
     meter: str | None,
-    audio: bool,
+    audio: Sound | None,
     checkpoint: str | None,
     seed: int,
     device: str,
@@ -68,11 +75,12 @@ def command(
     Examples:
       musicvae sample --n 8 --out songs/
       musicvae sample --bars 32 --meter 3/4 --temperature 0.8 --audio
+      musicvae sample --form AABA
     """
     writer = Writer(out, as_json=as_json, audio=audio)
     model = load_model(checkpoint, device, seed=seed)
     songs = model.sample(
-        n, bars=bars, temperature=temperature, qpm=qpm, key=key, meter=meter, seed=seed
+        n, bars=bars, form=form, temperature=temperature, qpm=qpm, key=key, meter=meter, seed=seed
     )
     for song in songs:
         writer.numbered(song, "song", note=f"musicvae sample --seed {seed} checkpoint {model.hash}")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from musicvae.cli.common import console, emit, named_path, say
+from musicvae.cli.sound import Sound
 from musicvae.errors import DataError, one_line
 from musicvae.files import is_folder, next_free, writable_folder
 
@@ -18,10 +18,6 @@ if TYPE_CHECKING:
     from musicvae.model import MusicVAE
     from musicvae.options import ReadOptions
     from musicvae.song import Song
-
-audio_option = click.option(
-    "--audio", is_flag=True, help="Render each song to WAV beside its MIDI."
-)
 
 
 def load_model(
@@ -122,23 +118,30 @@ def songs_under(paths: Sequence[Path]) -> list[Path]:
 class Writer:
     """Writes songs into a folder and tells of each: a line, or JSON."""
 
-    def __init__(self, folder: Path, *, as_json: bool, audio: bool) -> None:
+    def __init__(self, folder: Path, *, as_json: bool, audio: Sound | None) -> None:
         self.folder, self.as_json, self.audio = writable_folder(folder), as_json, audio
         self._next: dict[str, int] = {}
         self._taken: set[Path] = set()
 
-    def numbered(self, song: Song, stem: str, note: str) -> None:
+    def numbered(self, song: Song, stem: str, note: str, **figures: Any) -> None:
         """Write under the next free number."""
         number = self._next.get(stem) or next_free(self.folder, stem, ".mid")
         self._next[stem] = number + 1
-        self._write(song, self.folder / f"{stem}-{number:02d}.mid", note, {})
+        self._write(song, self.folder / f"{stem}-{number:02d}.mid", note, figures)
+
+    def free_stem(self, stem: str) -> str:
+        """`stem-NN` with the first number of which no file has it or a later one."""
+        found = (
+            re.match(re.escape(stem) + "-([0-9]+)", path.name) for path in self.folder.iterdir()
+        )
+        return f"{stem}-{1 + max((int(each[1]) for each in found if each), default=0):02d}"
 
     def named(self, song: Song, stem: str, *, force: bool, note: str, **figures: Any) -> None:
         """Write under the input's name; of inputs with one name the later ones get a number."""
         path, nth = self.folder / f"{stem}.mid", 2
         while path in self._taken:
             path, nth = self.folder / f"{stem}-{nth}.mid", nth + 1
-        for target in (path, path.with_suffix(".wav")) if self.audio else (path,):
+        for target in (path, path.with_suffix(self.audio.suffix)) if self.audio else (path,):
             named_path(target, force=force)
         self._taken.add(path)
         self._write(song, path, note, figures)
@@ -152,9 +155,7 @@ class Writer:
             **figures,
         }
         if self.audio:
-            from musicvae.formats.audio import write_audio
-
-            told["audio"] = str(write_audio(song, path.with_suffix(".wav")))
+            told["audio"] = str(self.audio.write(song, path))
         if self.as_json:
             emit(True, "song", path=str(path), **told)
         else:

@@ -150,6 +150,13 @@ class WindowCutter:
         self.meter = np.array(meters, np.int64)[index.reshape(-1)]
 
     @property
+    def end_to_end(self) -> tuple[Grid, Notes]:
+        """The bars of all sources one after the other, those of each from `offsets` on, and their
+        notes, not moved by their key.
+        """
+        return self._grid, self._cutter.notes
+
+    @property
     def n_notes(self) -> int:
         """Notes of all sources."""
         return len(self._cutter.notes)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from musicvae import checkpoints
 from musicvae.alignment import Alignment
-from musicvae.model import repair, sampling, ways
+from musicvae.model import continuing, repair, sampling, varying, ways
 from musicvae.model.coder import Coder
 from musicvae.model.repair import Repaired
 from musicvae.song import Song
@@ -37,7 +37,8 @@ class MusicVAE(Coder):
         self,
         n: int = 8,
         *,
-        bars: int = 16,
+        bars: int | None = None,
+        form: str | None = None,
         temperature: float = 1.0,
         qpm: float | None = None,
         key: int | None = None,
@@ -49,7 +50,10 @@ class MusicVAE(Coder):
 
         Args:
             n: how many.
-            bars: bars of each.
+            bars: bars of each; 16 if not given, or 8 for each letter of `form`.
+            form: sections of equal length by letters, such as `AABA`: those of one letter are
+                alike but for small variations and the end. If not given, what comes back and where
+                is as in one of the songs that the model learned from, if its prior keeps that.
             temperature: spread of the paths; below 1 nearer to the usual, above 1 bolder.
             qpm: tempo in quarters a minute; one usual in the training songs if not given.
             key: semitones above C of the major scale used, -6..5; drawn if not given.
@@ -64,7 +68,8 @@ class MusicVAE(Coder):
         return sampling.sample(
             self,
             n,
-            bars=bars,
+            bars=8 * len(form or "AA") if bars is None else bars,
+            form=form,
             temperature=temperature,
             qpm=qpm,
             key=key,
@@ -75,13 +80,130 @@ class MusicVAE(Coder):
 
     # -- ways between songs -------------------------------------------------------------------
 
-    def interpolate(self, *songs: Song | Alignment, steps: int = 7) -> list[Song]:
+    def interpolate(
+        self,
+        *songs: Song | Alignment,
+        steps: int = 7,
+        how: str = "slerp",
+        align: bool = False,
+        like: str | None = None,
+        parts: Mapping[str, str | float] | None = None,
+    ) -> list[Song]:
         """`steps` songs on the way from the first song to the last, through those between.
 
         Songs may differ in length, tempo, meter, key and instruments. The first and the last are
         the reconstructions of the ends.
+
+        Args:
+            songs: two or more.
+            steps: songs to make, ends included.
+            how: `slerp` along great circles, `lerp` straight.
+            align: pair windows that are alike (dynamic time warping of latents); else those that
+                stand in the same place.
+            like: `A` or `B`, whose meter, key, parts and programs the songs between have. If not
+                given, those of the nearer end, and keys on the way. For two songs.
+            parts: parts that do not go along, by name, role or slot: `{"drums": "A"}` stays with
+                A's, at a number, 0 to 1, it stays a share of the way. For two songs.
+
+        Raises `ConfigError` for what makes no sense, `DataError` for a song that the model has
+        nothing to say of.
         """
-        return ways.interpolate(self, songs, steps=steps)
+        return ways.interpolate(
+            self, songs, steps=steps, how=how, align=align, like=like, parts=parts
+        )
+
+    def morph(
+        self,
+        a: Song | Alignment,
+        b: Song | Alignment,
+        *,
+        bars: int | None = None,
+        how: str = "slerp",
+        align: bool = False,
+        like: str | None = None,
+        parts: Mapping[str, str | float] | None = None,
+    ) -> Song:
+        """One song that begins as `a` does, turns into `b` while it plays, and ends as `b` does.
+
+        Up to the middle the parts of `a` play in its key and meter, from there on those of `b` in
+        its own; with `like` those of one throughout. `bars`: about how many, in whole windows; the
+        mean of both songs if not given. Others and errors as in `interpolate`.
+        """
+        return ways.morph(self, a, b, bars=bars, how=how, align=align, like=like, parts=parts)
+
+    def grid(
+        self,
+        a: Song | Alignment,
+        b: Song | Alignment,
+        c: Song | Alignment,
+        d: Song | Alignment,
+        steps: int | tuple[int, int] = 5,
+        *,
+        how: str = "slerp",
+    ) -> list[list[Song]]:
+        """Rows of songs between four corners: `a` and `b` above, `c` and `d` below.
+
+        `steps`: how many rows and columns, or of each. The corners are the reconstructions. Errors
+        as in `interpolate`.
+        """
+        rows, columns = (steps, steps) if isinstance(steps, int) else steps
+        return ways.grid(self, (a, b, c, d), rows=rows, columns=columns, how=how)
+
+    # -- neighbours of a song -----------------------------------------------------------------
+
+    def vary(
+        self,
+        song: Song | Alignment,
+        *,
+        amount: float = 0.5,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> Song:
+        """A variation of `song`: same length, meters, tempo, parts and programs, other notes.
+
+        Args:
+            song: of any length; what the model cannot represent passes unchanged.
+            amount: 0 is the reconstruction, 1 another song of the same bars from the prior. Between
+                them the same seed goes one way: more is further from the song.
+            temperature: spread of what is drawn; below 1 nearer to the usual.
+            seed: the same seed gives the same notes, another one another variation.
+
+        Raises `DataError` if there is nothing in it that the model can represent.
+        """
+        return varying.vary(self, song, amount=amount, temperature=temperature, seed=seed)
+
+    def continue_(
+        self,
+        song: Song | Alignment,
+        *,
+        bars: int = 8,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> Song:
+        """`song`, every note as it was, and `bars` more bars that follow from it and end it.
+
+        They begin at the first bar line after its last note, in the meter, tempo and key that hold
+        there, for the parts that play there. Raises `DataError` if the model can represent none of
+        its notes.
+        """
+        return continuing.continue_(self, song, bars=bars, temperature=temperature, seed=seed)
+
+    def infill(
+        self,
+        song: Song | Alignment,
+        first: int,
+        last: int,
+        *,
+        temperature: float = 1.0,
+        seed: int = 0,
+    ) -> Song:
+        """`song` with other notes in bars `first` to `last`, between what stands around them.
+
+        Bars are counted from 1; a pickup is bar 0. A note belongs to the bar in which it begins.
+        All other notes, and those that the model cannot represent, stay exactly as they are. Raises
+        `ConfigError` if there are no such bars, `DataError` if nothing stands around them.
+        """
+        return continuing.infill(self, song, first, last, temperature=temperature, seed=seed)
 
     # -- songs put right ----------------------------------------------------------------------
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,8 +12,10 @@ from musicvae.dataset.windows import Source, WindowCutter
 from musicvae.errors import ConfigError
 from musicvae.frames import blank_bars, chosen_keys, chosen_meter, chosen_tempos, songs_of
 from musicvae.model.coder import Coder
+from musicvae.models import FlowPrior
 from musicvae.parts import Group
-from musicvae.song import Song
+from musicvae.song import Ints, Song
+from musicvae.statistics.forms import section_labels
 
 _LEVEL = 74.0  # mean velocity of sampled songs
 
@@ -28,8 +31,13 @@ def sample(
     meter: str | None,
     settle: int,
     seed: int,
+    form: str | None = None,
 ) -> list[Song]:
     """`MusicVAE.sample`."""
+    if form is not None and not re.fullmatch("[A-Za-z]+", form):
+        raise ConfigError(f"form {form!r}: give letters, one a section, such as AABA")
+    if form is not None and bars < len(form):
+        raise ConfigError(f"form {form}: {bars} bars are too few for {len(form)} sections")
     if n < 1 or bars < 1:
         raise ConfigError("sample needs at least one song of at least one bar")
     rng, preset = np.random.default_rng(seed), coder.preset
@@ -41,8 +49,25 @@ def sample(
     everywhere = np.ones((bars, R), bool)
     sources = [Source(bars=blank, group=group, key=key, active=everywhere) for key in keys.tolist()]
     cutter = WindowCutter(sources, preset)
-    z = coder.paths(cutter, np.arange(n), temperature, rng)
+    tied = _tied(coder, n, bars, form, rng)
+    z = coder.paths(cutter, np.arange(n), temperature, rng, tied=tied)
     notes = coder.notes(cutter, blank, z, settle=settle)
     levels = np.full((bars, n * R), _LEVEL)
     loud = coder.played(blank, notes, levels, notes.part // R)
     return songs_of(replace(blank, notes=loud), paces, keys)
+
+
+def _tied(coder: Coder, n: int, bars: int, form: str | None, rng: np.random.Generator) -> Ints:
+    """Labels of bars that are to be alike, in windows `(n, W, N)`: as the form says, else as songs
+    have them that the model learned from.
+    """
+    size = coder.preset.grid.bars
+    if form is not None:
+        label = np.tile(section_labels(form, bars), (n, 1))
+    elif isinstance(coder.prior, FlowPrior):
+        label = np.stack([coder.prior.form(bars, rng) for _ in range(n)])
+    else:
+        label = np.tile(np.arange(bars), (n, 1))
+    whole = np.tile(np.arange(-(-bars // size) * size), (n, 1))
+    whole[:, :bars] = label
+    return whole.reshape(n, -1, size)

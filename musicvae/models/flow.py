@@ -4,8 +4,14 @@ The latent of a window is cut into one token a bar (it is one token if it has on
 bars), and a small transformer over the bars of several windows learns the velocity that carries
 normal noise to latents of real songs in a straight line:
 `x(t) = (1 - t) noise + t z`, `v(x, t) = E[z - noise | x(t)]` (Lipman et al. 2023; Liu et al. 2023).
-It is told meter, place and key of every bar and which parts sound there. Bars may be known already,
-so that a long path is drawn piece by piece, each hearing the one before.
+It is told meter, place and key of every bar and which parts sound there. Windows may be known
+already, wherever they stand: a long path is drawn piece by piece, each hearing the one before, and
+a hole is filled between what is on its two sides. Of a window that is known in part the encoding
+without its other bars is told, and all of it drawn.
+
+Bars may be tied: those of one label have one latent, which is what suits all their places best
+(`form`). Velocities of tied bars are averaged at every step of the solver, but for the last steps,
+which make of them variations of each other.
 
 Like the linear-Gaussian prior it is fitted on frozen encodings and changes nothing else.
 """
@@ -14,6 +20,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -22,14 +29,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from musicvae.config import Preset
+from musicvae.models.attention import TimedLayer
 from musicvae.models.devices import autocast, pick_precision
 from musicvae.models.layers import Layout
-from musicvae.models.paths import Floats, PathFrame
+from musicvae.models.paths import Floats, Given, PathFrame
+from musicvae.models.solving import Terms, share_of, solved
+from musicvae.song import Ints
 
 _BEGIN, _PHRASE, _END = 32, 8, 16  # bars from the beginning that are told apart, then by eights
 _TIMES = 32
-_HEAD = 32
-_CONTEXT = 16  # bars seen at once, or two windows where those are longer
+_CONTEXT = 32  # bars seen at once, or two windows where those are longer
+FORM_BARS = 64  # bars of the forms that a flow keeps
 _CHUNK = 2048  # bars that are drawn at once
 
 
@@ -43,6 +53,8 @@ class Stretch(NamedTuple):
     t: Tensor  # (B,)
     known: Tensor  # (B, W) bool: windows that are given
     frame: PathFrame  # (B, W)
+    hint: Tensor | None = None  # (B, W, Z) of windows that are drawn, what is known of them
+    hinted: Tensor | None = None  # (B, W, N) bool: bars of theirs that are known
 
 
 class FlowPrior(nn.Module):
@@ -55,6 +67,9 @@ class FlowPrior(nn.Module):
         width, layers: of the transformer.
         context: bars that it sees at once, a whole number of windows.
         steps: of the solver; a checkpoint keeps their number.
+        hints: whether it has learned with any windows known, whole or in part; the flows of older
+            checkpoints know only what stands before, and are held to what else is known by noise.
+        forms: how many forms of songs it keeps.
     """
 
     def __init__(
@@ -68,9 +83,14 @@ class FlowPrior(nn.Module):
         layers: int,
         context: int,
         steps: int,
+        hints: bool = True,
+        forms: int = 0,
     ) -> None:
         super().__init__()
         self.context = context
+        self.hint = nn.Linear(latent, width, bias=False) if hints else None
+        if hints:
+            self.hinted = nn.Parameter(torch.zeros(width))
         self.enter = nn.Linear(latent, width)
         self.meter = nn.Embedding(meters, width)
         self.within = nn.Embedding(bars, width)
@@ -83,7 +103,7 @@ class FlowPrior(nn.Module):
         self.known = nn.Parameter(torch.zeros(width))
         self.time = nn.Sequential(nn.Linear(_TIMES, width), nn.SiLU())
         self.modulate = nn.Linear(width, 6 * width)
-        self.blocks = nn.ModuleList(_Layer(width, context) for _ in range(layers))
+        self.blocks = nn.ModuleList(TimedLayer(width, context) for _ in range(layers))
         self.leave = nn.Linear(width, latent)
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
@@ -92,7 +112,9 @@ class FlowPrior(nn.Module):
         self.shift: Tensor
         self.scale: Tensor
         self.steps: Tensor
+        self.forms: Tensor  # (F, FORM_BARS) labels of bars, see `statistics.forms`; -1 past the end
         self.register_buffer("steps", torch.tensor([float(steps)]))
+        self.register_buffer("forms", torch.zeros(forms, FORM_BARS))
         self.register_buffer("shift", torch.zeros(bars, latent))
         self.register_buffer("scale", torch.ones(bars, latent))
 
@@ -127,10 +149,13 @@ class FlowPrior(nn.Module):
                 layers=len(layers),
                 context=(tensors["blocks.0.apart"].shape[1] + 1) // 2,
                 steps=int(tensors["steps"]),
+                hints="hint.weight" in tensors,
+                forms=len(tensors["forms"]) if "forms" in tensors else 0,
             )
         except (KeyError, IndexError) as error:
             raise RuntimeError(f"no {error}") from None
-        flow.load_state_dict({name: tensor.float() for name, tensor in tensors.items()})
+        found = {name: tensor.float() for name, tensor in tensors.items()}
+        flow.load_state_dict({"forms": flow.forms} | found)
         return flow.eval()
 
     def tensors(self) -> dict[str, Floats]:
@@ -202,6 +227,9 @@ class FlowPrior(nn.Module):
         known = stretch.known.to(device).repeat_interleave(size, 1)[..., None]  # (B, T, 1)
         x, z, wanted = (each.flatten(1, 2) for each in (x, z, wanted))
         told, seen = self.told_of(stretch.frame)
+        if stretch.hint is not None and stretch.hinted is not None:
+            share = share_of(stretch.hinted, stretch.frame, size)
+            told = told + self.hints(self.standardised(stretch.hint), share)
         off = self(torch.where(known, z, x), t, known, told, seen) - wanted
         off = off * (at[..., 0] ** 2 + (1 - at[..., 0]) ** 2).sqrt()
         real = stretch.frame.parted(size).real.flatten(1).to(device)
@@ -210,77 +238,73 @@ class FlowPrior(nn.Module):
 
     @torch.no_grad()
     def sample(
-        self, frame: PathFrame, *, temperature: float = 1.0, rng: np.random.Generator
+        self,
+        frame: PathFrame,
+        *,
+        temperature: float = 1.0,
+        rng: np.random.Generator,
+        given: Given | None = None,
+        tied: Ints | None = None,
+        amount: float = 1.0,
     ) -> Floats:
         """Paths `(n, W, Z)` for songs of this frame `(n, W)`.
 
         `temperature` scales the noise that the flow begins with: below 1 nearer to the usual.
+        Windows that are `given` whole come back as they are, all others are drawn to suit them.
+        Bars of one label in `tied` `(n, W, N)` are alike. With an `amount` below 1 paths are drawn
+        near those given: so much of the way from noise is gone from there (Meng et al. 2022).
         """
         n, W = frame.key.shape
         T, D = self.shift.shape
         noise = rng.standard_normal((n, W, T * D), dtype=np.float32) * np.float32(temperature)
         chunk = max(1, _CHUNK // max(min(W * T, self.context), 1))
+        labels = None if tied is None else torch.from_numpy(tied)
+        drawn = []
         with autocast(self.shift.device, pick_precision("auto", self.shift.device.type)):
-            drawn = [
-                self._path(torch.from_numpy(noise[i : i + chunk]), frame[i : i + chunk])
-                for i in range(0, n, chunk)
-            ]
+            for i in range(0, n, chunk):
+                part = slice(i, i + chunk)
+                terms = Terms.of(
+                    self,
+                    frame[part],
+                    None if given is None else given[part],
+                    None if labels is None else labels[part],
+                )
+                if amount < 1:
+                    terms = replace(terms, known=torch.zeros_like(terms.known))
+                start = torch.from_numpy(noise[part]).to(self.shift.device)
+                start = start.reshape(-1, W * T, D)
+                x = solved(self, start, frame[part], terms, 1 - amount)
+                drawn.append((x.reshape(-1, W, T, D) * self.scale + self.shift).flatten(2))
         return torch.cat(drawn).cpu().numpy() if drawn else noise
 
-    def _path(self, noise: Tensor, frame: PathFrame) -> Tensor:
-        """Songs from their noise, piece by piece where they are longer than the context."""
-        size, W = len(self.shift), noise.shape[1]
-        path = noise.to(self.shift.device).reshape(len(noise), W * size, -1)  # (B, T, latent)
-        at_once, done = self.context // size, 0
-        while done < W:
-            stop = min(W, max(done + (at_once + 1) // 2, at_once))
-            begin = max(0, stop - at_once)
-            known = (torch.arange(begin, stop) < done).expand(len(noise), -1)
-            bars = slice(begin * size, stop * size)
-            path[:, bars] = self._solve(path[:, bars], known, frame[:, begin:stop])
-            done = stop
-        return (path.reshape(len(noise), W, *self.shift.shape) * self.scale + self.shift).flatten(2)
+    def form(self, n_bars: int, rng: np.random.Generator) -> Ints:
+        """Labels of the bars of a song of that many `(n_bars,)`, as one of those songs had them
+        that are nearest to it in length; bars that it did not have are like no others.
+        """
+        label = np.arange(n_bars)
+        if len(self.forms):
+            forms = self.forms.cpu().numpy().round().astype(np.int64)
+            apart = np.abs((forms >= 0).sum(1) - min(n_bars, FORM_BARS))
+            near = np.flatnonzero(apart <= max(int(apart.min()), 1))
+            chosen = forms[rng.choice(near)][:n_bars]
+            there = np.flatnonzero(chosen >= 0)
+            label[there] = chosen[there]
+        return label
 
-    def _solve(self, x: Tensor, known: Tensor, frame: PathFrame) -> Tensor:
-        """From noise to latents in equal steps of Euler; windows that are `known` `(B, W)` stay."""
-        known = known.repeat_interleave(len(self.shift), 1)[..., None].to(x.device)
-        told, seen = self.told_of(frame)
-        steps = int(self.steps)
-        for step in range(steps):
-            t = torch.full((1,), step / steps, device=x.device)
-            x = torch.where(known, x, x + self(x, t, known, told, seen) / steps)
-        return x
+    def standardised(self, z: Tensor) -> Tensor:
+        """Latents `(B, W, Z)` as the flow knows them, bar by bar. `(B, T, latent)`"""
+        z = z.to(self.shift.device).reshape(*z.shape[:2], *self.shift.shape)
+        return ((z - self.shift) / self.scale).flatten(1, 2)
 
-
-class _Layer(nn.Module):
-    """Attention between bars, then an MLP, both scaled, shifted and gated by the time."""
-
-    def __init__(self, width: int, context: int) -> None:
-        super().__init__()
-        self.heads = max(1, width // _HEAD)
-        self.mix = nn.Linear(width, 3 * width)
-        self.out = nn.Linear(width, width)
-        self.apart = nn.Parameter(torch.zeros(self.heads, 2 * context - 1))
-        self.widen = nn.Linear(width, 4 * width)
-        self.narrow = nn.Linear(4 * width, width)
-        self.own = nn.Parameter(torch.zeros(6 * width))
-        with torch.no_grad():
-            self.own[2 * width : 3 * width] = 0.5  # gates begin half open
-            self.own[5 * width :] = 0.5
-
-    def forward(self, h: Tensor, change: Tensor, seen: Tensor) -> Tensor:
-        """`h` `(B, T, width)`, `change` `(B, T, 6 * width)`, `seen` `(B, T)`; the same shape."""
-        a, b, gate, c, d, gate_too = (change + self.own).chunk(6, -1)
-        T, width = h.shape[1:]
-        y = F.layer_norm(h, (width,)) * (1 + a) + b
-        q, k, v = self.mix(y).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        place = torch.arange(T, device=h.device)
-        apart = self.apart[:, place[:, None] - place + self.apart.shape[1] // 2]  # (heads, T, T)
-        bias = apart + seen[:, None, None]  # (B, heads, T, T)
-        with torch.autocast(h.device.type, enabled=False):  # so few bars are quicker in float32
-            looked = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), bias)
-        heard = looked.transpose(1, 2).flatten(2)
-        h = h + gate * self.out(heard)
-        y = F.layer_norm(h, (width,)) * (1 + c) + d
-        out: Tensor = h + gate_too * self.narrow(F.gelu(self.widen(y)))
-        return out
+    def hints(self, z: Tensor, share: Tensor) -> Tensor:
+        """What is told of bars whose window is known in part: of latents `(B, T, latent)` without
+        what is to be drawn, and which share of each bar `(B, T)` is known. `(B, T, width)`
+        """
+        if self.hint is None:
+            return torch.zeros(*z.shape[:2], 1, device=z.device)
+        share = share.to(z.device)[..., None]
+        size = len(self.shift)
+        of_window = share.reshape(len(share), -1, size).amax(2) > 0
+        heard = of_window.repeat_interleave(size, 1)[..., None]
+        told: Tensor = self.hint(z) * heard + share * self.hinted
+        return told

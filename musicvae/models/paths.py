@@ -74,6 +74,29 @@ class PathFrame:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
+class Given:
+    """What is known of paths before they are drawn: any bars of them, wherever they stand."""
+
+    z: NDArray[
+        np.floating[Any]
+    ]  # (n, W, Z) latents of what is known of each window, the rest of it being silent
+    bars: NDArray[np.bool_]  # (n, W, N) bars that are known
+
+    def __getitem__(self, index: Any) -> Given:
+        """Of the paths or windows at an index over the leading shape."""
+        return Given(z=self.z[index], bars=self.bars[index])
+
+    def whole(self, frame: PathFrame) -> NDArray[np.bool_]:
+        """Windows of which all bars are known: their latents stay. `(n, W)`"""
+        real = frame.real.numpy()
+        return np.asarray((self.bars | ~real).all(-1) & real.any(-1))
+
+    def partly(self, frame: PathFrame) -> NDArray[np.bool_]:
+        """Windows of which some bars are known: they are drawn anew, hearing these. `(n, W)`"""
+        return np.asarray((self.bars & frame.real.numpy()).any(-1) & ~self.whole(frame))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Paths:
     """Posteriors of the windows of many songs, one path after the other."""
 
@@ -81,6 +104,8 @@ class Paths:
     sigma: NDArray[np.floating[Any]]  # (M, Z)
     frame: PathFrame  # (M,)
     path: Ints  # (M,) which path each window belongs to; sorted
+    heard: Given | None = None
+    """Of each window the mean that is left of it when some of its bars are taken away `(M,)`."""
 
     def __len__(self) -> int:
         return len(self.mu)

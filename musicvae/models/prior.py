@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.models.paths import Floats, PathFrame, Paths
+from musicvae.models.paths import Floats, Given, PathFrame, Paths
 from musicvae.song import Ints
 
 FIRST, MIDDLE, LAST = 0, 1, 2
@@ -69,25 +69,87 @@ class PathPrior:
             factor=np.stack([factor(each) for each in (first, noise, last)]),
         )
 
+    @classmethod
+    def standard(cls, size: int, n_meters: int) -> PathPrior:
+        """Windows of `size` dimensions each drawn from the standard normal, whatever is around."""
+        eye = np.eye(size, dtype=np.float32)
+        return cls(
+            mean=np.zeros((n_meters, 3, size), np.float32),
+            by_key=np.zeros(size, np.float32),
+            step=np.zeros_like(eye),
+            factor=np.stack([eye] * 3),
+        )
+
     def sample(
-        self, frame: PathFrame, *, temperature: float = 1.0, rng: np.random.Generator
+        self,
+        frame: PathFrame,
+        *,
+        temperature: float = 1.0,
+        rng: np.random.Generator,
+        given: Given | None = None,
+        tied: Ints | None = None,
+        amount: float = 1.0,
     ) -> Floats:
-        """Paths `(n, W, Z)` for songs of this frame `(n, W)`."""
+        """Paths `(n, W, Z)` for songs of this frame `(n, W)`.
+
+        Windows `given` whole come back as they are, others are drawn from what the prior says given
+        these; one that is known in part is drawn as if it were not. Windows tied in all of their
+        bars, `tied` `(n, W, N)`, are the same. With an `amount` below 1 paths are drawn near those
+        given: so much of the way, along a circle around the mean.
+        """
         meter, place, key = frame.meter[..., 0].numpy(), _places(frame), frame.key.numpy()
         n, W = meter.shape
+        centre = self.mean[meter, place] + key[..., None] * self.by_key
         path = np.zeros((n, W, self.step.shape[0]), np.float32)
+        whole, known = np.zeros((n, W), bool), path
+        if given is not None and amount >= 1:
+            whole, known = given.whole(frame), given.z - centre
         for w in range(W):
             noise = rng.standard_normal(path[:, w].shape).astype(np.float32)
             root = self.factor[place[:, w]]  # (n, Z, Z)
             path[:, w] = (root @ noise[..., None])[..., 0] * np.float32(temperature)
             if w:
                 path[:, w] += path[:, w - 1] @ self.step.T
-        centre = self.mean[meter, place] + key[..., None] * self.by_key
-        return np.asarray(path + centre, np.float32)
+            for i in np.flatnonzero(whole[:, w]).tolist():
+                self._bridge(path[i], known[i, w], whole[i], place[i], w)
+        if given is not None and amount < 1:
+            angle = amount * np.pi / 2
+            path = np.cos(angle) * (given.z - centre) + np.sin(angle) * path
+        return np.asarray(alike(path, tied) + centre, np.float32)
+
+    def _bridge(
+        self, path: Floats, known: Floats, whole: NDArray[np.bool_], place: Ints, w: int
+    ) -> None:
+        """Window `w` of a path of deviations `(W, Z)` turns out to be `known` `(Z,)`: those drawn
+        before it, back to the last known one, move as far as they say of it (conditioning of a
+        Gaussian by its residual, Matheron's rule).
+        """
+        off, path[w] = known - path[w], known
+        hole = w - 1 - int(np.argmax(whole[:w][::-1])) if whole[:w].any() else -1
+        if hole == w - 1:
+            return
+        spread = np.zeros_like(self.step)
+        spreads = []
+        for i in range(hole + 1, w + 1):
+            root = self.factor[place[i]]
+            spread = self.step @ spread @ self.step.T + root @ root.T
+            spreads.append(spread)
+        pull = np.linalg.solve(spreads[-1] + 1e-6 * np.eye(len(spread)), off)
+        for i in range(w - 1, hole, -1):
+            pull = self.step.T @ pull
+            path[i] += spreads[i - hole - 1] @ pull
 
     def tensors(self) -> dict[str, Floats]:
         """What a checkpoint keeps; `PathPrior(**tensors)` is the inverse."""
         return dict(vars(self))
+
+
+def alike(path: Floats, tied: Ints | None) -> Floats:
+    """Paths `(n, W, Z)` in which windows tied in all their bars, `tied` `(n, W, N)`, are one."""
+    if tied is None:
+        return path
+    first = (tied[:, :, None] == tied[:, None]).all(-1).argmax(-1)
+    return np.take_along_axis(path, first[..., None], 1)
 
 
 def covariance(

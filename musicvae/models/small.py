@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from musicvae.models.paths import Floats, PathFrame, Paths
-from musicvae.models.prior import PathPrior, covariance, factor
+from musicvae.models.paths import Floats, Given, PathFrame, Paths
+from musicvae.models.prior import PathPrior, alike, covariance, factor
+from musicvae.song import Ints
 
 _RATE, _BETA, _MOST = 3e-3, 0.03, 1024
 
@@ -89,14 +90,37 @@ class SmallPrior(nn.Module):
         return small
 
     def sample(
-        self, frame: PathFrame, *, temperature: float = 1.0, rng: np.random.Generator
+        self,
+        frame: PathFrame,
+        *,
+        temperature: float = 1.0,
+        rng: np.random.Generator,
+        given: Given | None = None,
+        tied: Ints | None = None,
+        amount: float = 1.0,
     ) -> Floats:
-        """Paths `(n, W, Z)` for songs of this frame `(n, W)`."""
+        """Paths `(n, W, Z)` for songs of this frame `(n, W)`; `given`, `tied` and `amount` as in
+        `PathPrior.sample`.
+        """
         assert self.path is not None
-        small = self.path.sample(frame, temperature=temperature, rng=rng)
-        z = self.decode(torch.from_numpy(small)).numpy()
+        small = given
+        if given is not None:
+            mean, _ = self.posterior(torch.from_numpy(given.z.astype(np.float32)))
+            small = replace(given, z=mean.numpy())
+        drawn = self.path.sample(
+            frame, temperature=temperature, rng=rng, given=small, tied=tied, amount=amount
+        )
+        z = self.decode(torch.from_numpy(drawn)).numpy()
         rest = rng.standard_normal(z.shape, dtype=np.float32) @ self.rest.numpy().T
-        return np.asarray(z + np.float32(temperature) * rest, np.float32)
+        rest = np.float32(temperature) * alike(rest, tied)
+        if given is None or small is None:
+            return np.asarray(z + rest, np.float32)
+        # What the small VAE does not say of the given songs goes with them, the nearer the more.
+        own = given.z - self.decode(torch.from_numpy(small.z)).numpy()
+        turn = amount * np.pi / 2 if amount < 1 else np.pi / 2
+        z = z + np.cos(turn) * own + np.sin(turn) * rest
+        whole = given.whole(frame)[..., None] & (amount >= 1)
+        return np.asarray(np.where(whole, given.z, z), np.float32)
 
     def tensors(self) -> dict[str, Floats]:
         """What a checkpoint keeps; `from_tensors` is the inverse."""

@@ -117,6 +117,14 @@ def frame_of(batch: Batch) -> Batch:
     return batch._replace(notes=batch.notes[:, :0], n_notes=torch.zeros_like(batch.n_notes))
 
 
+def without_bars(batch: Batch, kept: Tensor) -> Batch:
+    """The windows with those of their bars silent that are not `kept` `(B, N)`."""
+    real = torch.arange(batch.notes.shape[1], device=kept.device) < batch.n_notes[:, None]
+    real &= kept.gather(1, batch.notes[..., 0])
+    rows = torch.cat([real.nonzero()[:, :1], batch.notes[real]], 1)
+    return with_notes(batch._replace(present=batch.present & kept[..., None]), rows)
+
+
 def rows_of(batch: Batch) -> NDArray[np.int64]:
     """A batch's notes as rows `(M, 8)`, as `VAE.decode` gives them; `with_notes` is the inverse."""
     notes, count = batch.notes.cpu(), batch.n_notes.cpu()

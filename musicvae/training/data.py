@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from musicvae.dataset import Batch, Windows
 from musicvae.errors import DataError
 from musicvae.song import Ints
+from musicvae.training.mixing import kits_mixed
 from musicvae.training.noise import corrupted
 from musicvae.training.rehearsal import mixed
 
@@ -102,7 +103,12 @@ class Steps(IterableDataset[Lesson]):
         moved = rng.random(self.size) < self.key_jitter
         shift = np.where(moved, rng.choice(_JITTER, self.size), 0)
         index = self._order[nth * self.size : (nth + 1) * self.size]
-        batch = self.windows.batch(index[mine], shift[mine], self._dropped(index, rng)[mine])
+        dropped, mixing = self._dropped(index, rng), self.windows.preset.training.kit_mixing
+        if mixing:  # among all rows, so that it does not matter how they are dealt out
+            whole = kits_mixed(self.windows.batch(index, shift, dropped), mixing, rng)
+            batch = Batch(*(tensor[mine] for tensor in whole))
+        else:
+            batch = self.windows.batch(index[mine], shift[mine], dropped[mine])
         if self.dreams is None:
             return batch
         share = self.windows.preset.training.rehearsal

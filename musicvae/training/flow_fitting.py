@@ -8,17 +8,21 @@ import time
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from musicvae.config import Preset
 from musicvae.models import FlowPrior, Paths
 from musicvae.models.devices import bf16_pays
 from musicvae.models.flow import Stretch
+from musicvae.song import Ints
 
 _AVERAGE = 0.999  # decay of the running average of weights, which is what is kept
 _WARMUP = 50
 _AT_ONCE = 1024  # windows whose latents are summed together
 _SLOWER, _FURTHER = 0.25, 300  # rate and most steps of a flow that goes on from another
-_ALONE = 0.5  # share of stretches of which nothing is known
+_ALONE, _BEFORE, _HOLE = 0.4, 0.2, 0.25  # shares of stretches of which nothing is known, or what is
+# before, or what is around a hole; of the rest it is known here and there
+_HINTED = 0.15, 0.4  # share of windows known in part, where nothing else is known and where it is
 
 
 class Stretches:
@@ -44,16 +48,45 @@ class Stretches:
         # Half of the times uniform, half in the middle, where most is to be learned.
         middle = 1 / (1 + np.exp(-rng.standard_normal(B)))
         t = np.where(rng.random(B) < 0.5, middle, rng.random(B)).clip(max=0.999)
-        known = np.where(rng.random(B) < _ALONE, 0, rng.integers(0, W, B))
+        known, hinted = known_windows(inside.sum(1), W, rng)
+        hint = None
+        if paths.heard is not None:
+            hint = torch.from_numpy(paths.heard.z[at].astype(np.float32))
+            bars = paths.heard.bars[at] & hinted[..., None]
         return Stretch(
             mu=torch.from_numpy(paths.mu[at].astype(np.float32)),
             sigma=torch.from_numpy(paths.sigma[at].astype(np.float32)),
             eps=torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)),
             noise=torch.from_numpy(rng.standard_normal(shape, dtype=np.float32)),
             t=torch.from_numpy(t.astype(np.float32)),
-            known=torch.from_numpy(np.arange(W) < known[:, None]),
+            known=torch.from_numpy(known),
             frame=frame,
+            hint=hint,
+            hinted=None if hint is None else torch.from_numpy(bars),
         )
+
+
+def known_windows(
+    length: Ints, W: int, rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Which windows of stretches of `length` `(B,)` are known, and which of the others are known in
+    part. `(B, W)`
+
+    Nothing at all, all that is before a window, all but a hole, or windows here and there.
+    """
+    B, n = len(length), length[:, None]
+    w, kind = np.arange(W), rng.random(B)[:, None]
+    begin = rng.integers(0, n)
+    stop = begin + 1 + rng.integers(0, np.maximum(n // 2, 1))
+    before, around = w < begin, (w < begin) | (w >= stop)
+    some = rng.random((B, W)) < rng.random((B, 1))
+    known = np.select(
+        [kind < _ALONE, kind < _ALONE + _BEFORE, kind < _ALONE + _BEFORE + _HOLE],
+        [np.zeros_like(before), before, around],
+        some,
+    )
+    hinted = rng.random((B, W)) < np.where(kind < _ALONE, *_HINTED)
+    return known, hinted & ~known
 
 
 def fit_flow(
@@ -74,10 +107,10 @@ def fit_flow(
     torch.manual_seed(preset.training.seed)
     rng = np.random.default_rng((preset.training.seed, 2))
     flow, rate = FlowPrior.of(preset).to(device).requires_grad_(False), config.learning_rate
-    if start is None:
+    if start is None or _shapes(start) != _shapes(flow):
         standardise(flow, paths)
     else:
-        flow.load_state_dict(start.state_dict())
+        flow.load_state_dict(start.state_dict() | {"forms": flow.forms})
         rate, steps = rate * _SLOWER, min(steps, _FURTHER)
     stretches = Stretches(paths, flow.context // len(flow.shift))
     learning = copy.deepcopy(flow).requires_grad_(True)
@@ -122,6 +155,10 @@ def standardise(flow: FlowPrior, paths: Paths) -> None:
     variance = np.maximum(second / n - mean**2, 0)
     flow.shift.copy_(torch.from_numpy(mean))
     flow.scale.copy_(torch.from_numpy(np.sqrt(variance + 1e-6)))
+
+
+def _shapes(flow: FlowPrior) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in flow.named_parameters()}
 
 
 @torch.no_grad()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from musicvae.checkpoints import load, save
@@ -25,15 +26,20 @@ from musicvae.models import (
     prior_of,
     tensors_of,
 )
+from musicvae.models.paths import Given
+from musicvae.models.vae import without_bars
 from musicvae.sections import PriorConfig
 from musicvae.training.flow_fitting import fit_flow
+from musicvae.training.forms import forms_of
 
 _BATCH, _FRAMES = 64, 4096
 
 
 @torch.no_grad()
-def encoded(vae: VAE, windows: Windows, *, limit: int | None = None) -> Paths:
+def encoded(vae: VAE, windows: Windows, *, limit: int | None = None, heard: bool = False) -> Paths:
     """The posteriors of these songs under this model, those of the first `limit` windows.
+
+    With `heard` also the mean of each window without some of its bars, drawn at random.
 
     `windows` must hop one bar: a song gives as many paths as its windows have bars, each from
     another bar on. A path ends where a window is left out, as one without notes is.
@@ -49,19 +55,39 @@ def encoded(vae: VAE, windows: Windows, *, limit: int | None = None) -> Paths:
         lengths = windows.cutter.lengths[source[part]]
         pieces.append(PathFrame.of(windows.batch(chosen[part]), first[part], lengths))
     frame = PathFrame.concatenate(pieces)
-    mu, sigma = np.zeros((2, len(chosen), vae.Z), np.float16)
+    mu, sigma, left = np.zeros((3, len(chosen), vae.Z), np.float16)
+    kept = kept_bars(frame.real.numpy(), np.random.default_rng(0))
     for begin in range(0, len(chosen), _BATCH):
         part = slice(begin, begin + _BATCH)
-        batch = windows.batch(chosen[part])
-        posterior = vae.encode(Batch(*(tensor.to(device) for tensor in batch)))
+        batch = Batch(*(tensor.to(device) for tensor in windows.batch(chosen[part])))
+        posterior = vae.encode(batch)
         mu[part], sigma[part] = posterior.mu.float().cpu(), posterior.sigma.float().cpu()
+        if heard:
+            some = without_bars(batch, torch.from_numpy(kept[part]).to(device))
+            left[part] = vae.encode(some).mu.float().cpu()
     new = (np.diff(source, prepend=-1) != 0) | (np.diff(first, prepend=0) != size)
     return Paths(
         mu=mu,
         sigma=sigma,
         frame=frame,
         path=np.cumsum(new) - 1,
+        heard=Given(z=left, bars=kept) if heard else None,
     )
+
+
+def kept_bars(real: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Of windows `(M, N)` of real bars some that are kept: all but a run at random, which begins or
+    ends a window more often than not. Of windows of a single bar none are.
+    """
+    M, N = real.shape
+    n = real.sum(1)
+    run = 1 + (rng.random(M) * (n - 1)).astype(np.int64)  # bars taken away, at least one stays
+    where = rng.random(M)
+    begin = np.where(where < 0.4, 0, np.where(where < 0.8, n - run, rng.integers(0, N, M)))
+    begin = np.minimum(begin, n - run)
+    bar = np.arange(N)
+    taken = (bar >= begin[:, None]) & (bar < (begin + run)[:, None])
+    return np.asarray(real & ~taken & (n > 1)[:, None])
 
 
 def fit_prior(
@@ -80,7 +106,7 @@ def fit_prior(
     began, preset = time.monotonic(), windows.preset
     if preset.prior.kind == "none":
         return None
-    paths = encoded(vae, windows)
+    paths = encoded(vae, windows, heard=preset.prior.kind == "flow")
     if preset.prior.kind == "gaussian":
         return PathPrior.fit(paths, len(preset.meters) + 1)
     if preset.prior.kind == "small":
@@ -88,8 +114,16 @@ def fit_prior(
     device, most = next(vae.parameters()).device, steps or preset.prior.steps
     left = max(seconds - (time.monotonic() - began), 1.0)
     begun = prior_of(start or {})
-    flow = begun if isinstance(begun, FlowPrior) else None
-    return fit_flow(paths, preset, steps=most, seconds=left, device=device, start=flow)[0]
+    flow, _ = fit_flow(
+        paths,
+        preset,
+        steps=most,
+        seconds=left,
+        device=device,
+        start=begun if isinstance(begun, FlowPrior) else None,
+    )
+    flow.forms = torch.from_numpy(forms_of(windows)).float().to(device)
+    return flow
 
 
 def quick_prior(vae: VAE, windows: Windows, *, limit: int = 2000) -> PathPrior | None:

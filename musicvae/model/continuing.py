@@ -1,0 +1,101 @@
+"""Floor 8: what comes after a song, and what else could stand in some of its bars."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TypeVar
+
+import numpy as np
+
+from musicvae.alignment import Alignment, align
+from musicvae.bars import Bars
+from musicvae.errors import ConfigError, DataError
+from musicvae.grid import Grid
+from musicvae.maps import Key, Meter, Tempo
+from musicvae.model.coder import Coder
+from musicvae.model.rewriting import bar_of, rewritten
+from musicvae.song import Song
+
+_Map = TypeVar("_Map", Tempo, Meter, Key)
+
+
+def continue_(
+    coder: Coder, song: Song | Alignment, *, bars: int, temperature: float, seed: int
+) -> Song:
+    """`MusicVAE.continue_`."""
+    if bars < 1:
+        raise ConfigError("continue needs at least one bar to write")
+    aligned = song if isinstance(song, Alignment) else align(song)
+    grid, n = _bars_of(aligned.song)
+    longer = _longer(aligned.song, grid, n, bars)
+    begin = int(grid.start_ticks[n - 1] + grid.length_ticks[n - 1])
+    hole = np.arange(n + bars) >= n
+    made = rewritten(coder, longer, hole, temperature=temperature, seed=seed)
+    warp, original = aligned.fit.warp, aligned.original
+    at, end = (round(float(warp.backward(tick))) for tick in (begin, longer.end_ticks))
+    return warp.undo(made, _until(original, at, end))
+
+
+def infill(
+    coder: Coder, song: Song | Alignment, first: int, last: int, *, temperature: float, seed: int
+) -> Song:
+    """`MusicVAE.infill`."""
+    aligned = song if isinstance(song, Alignment) else align(song)
+    grid, _ = _bars_of(aligned.song)
+    pickup = bool(grid.lead[0])
+    lowest, highest = 0 if pickup else 1, len(grid) - pickup
+    if not lowest <= first <= last <= highest:
+        raise ConfigError(f"bars {first}-{last}: the song has bars {lowest}-{highest}")
+    hole = np.zeros(len(grid), bool)
+    hole[first - lowest : last - lowest + 1] = True
+    made = rewritten(coder, aligned.song, hole, temperature=temperature, seed=seed)
+    return aligned.undo(made)
+
+
+def _bars_of(song: Song) -> tuple[Grid, int]:
+    """The bars of a song, and how many there are up to the last one in which something sounds."""
+    grid = Bars.from_song(replace(song, parts=())).grid
+    sounding = [part for part in song.parts if len(part)]
+    if not sounding or not len(grid):
+        raise DataError("the song has no notes; make new ones with musicvae sample")
+    last = max(part.end_ticks for part in sounding)
+    onset = max(int(bar_of(grid, part.onset_ticks).max()) for part in sounding)
+    held = int(np.searchsorted(grid.start_ticks, last, side="left")) - 1
+    return grid, min(max(onset, held) + 1, len(grid))
+
+
+def _longer(song: Song, grid: Grid, n: int, bars: int) -> Song:
+    """The song with that many more bars after its first `n`, in the meter, tempo and key it has
+    there.
+    """
+    tpq, last = song.ticks_per_quarter, n - 1
+    begin = int(grid.start_ticks[last] + grid.length_ticks[last])
+    numerator, denominator = int(grid.numerator[last]), int(grid.denominator[last])
+    full = max(round(4 * tpq * numerator / denominator), 1)
+    cut = _until(song, begin, begin + bars * full)
+    meter = cut.meter
+    same = (int(meter.numerator[-1]), int(meter.denominator[-1])) == (numerator, denominator)
+    if not same or (begin - int(meter.ticks[-1])) % full:
+        meter = Meter(
+            ticks=np.append(meter.ticks, begin),
+            numerator=np.append(meter.numerator, numerator),
+            denominator=np.append(meter.denominator, denominator),
+        )
+    return replace(cut, meter=meter)
+
+
+def _until(song: Song, begin: int, end: int) -> Song:
+    """The song ending at tick `end`, its maps as they are before `begin`."""
+    return replace(
+        song,
+        tempo=_before(song.tempo, begin),
+        meter=_before(song.meter, begin),
+        key=_before(song.key, begin),
+        end_ticks=end,
+    )
+
+
+def _before(entries: _Map, tick: int) -> _Map:
+    """Those entries of a map that hold before a tick."""
+    keep = entries.ticks < tick
+    return replace(entries, **{name: column[keep] for name, column in vars(entries).items()})

@@ -1,0 +1,54 @@
+"""Floor 8: variations of a song, as near to it or as far from it as asked."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from musicvae.alignment import Alignment
+from musicvae.errors import ConfigError, DataError
+from musicvae.latent import Encoding, Latents
+from musicvae.model.coder import Coder
+from musicvae.models.paths import Given
+from musicvae.song import Song
+
+_CURVE = 1.25  # how the way is paced, so that notes change evenly along it
+
+
+def vary(
+    coder: Coder, song: Song | Alignment, *, amount: float, temperature: float, seed: int
+) -> Song:
+    """`MusicVAE.vary`."""
+    if not 0 <= amount <= 1:
+        raise ConfigError(f"amount {amount:g}: give a number from 0 to 1")
+    encoding = coder.encode(song)
+    if not encoding.owners or not len(encoding.bars):
+        raise DataError(
+            f"the song has nothing that preset {coder.preset.name} can represent; choose another "
+            "--checkpoint"
+        )
+    return coder.decode(encoding, z=varied(coder, encoding, amount, temperature, seed))
+
+
+def varied(
+    coder: Coder, encoding: Encoding, amount: float, temperature: float = 1.0, seed: int = 0
+) -> Latents:
+    """The path of a song `amount` of the way to another song of the same bars. `(G, W, Z)`
+
+    The way is the prior's own: noise is mixed into the latents and taken out again, so that
+    whatever comes out is a path as the prior draws them, the nearer to the song the less noise. It
+    begins with as much noise as the posteriors have themselves, less than which changes nothing.
+    """
+    if amount == 0:
+        return encoding.mu
+    size, (G, W) = coder.preset.grid.bars, encoding.mu.shape[:2]
+    given = Given(z=encoding.mu, bars=np.ones((G, W, size), bool))
+    if amount == 1:
+        given = Given(z=encoding.mu, bars=np.zeros((G, W, size), bool))
+    used = encoding.sigma[encoding.sigma != 1]  # bars that a window lacks have a sigma of 1
+    spread = float(np.median(used)) if used.size else 0.0
+    least = spread / (1 + spread)  # where the flow's noise is as large as that beside its latents
+    share = least + (1 - least) * amount**_CURVE
+    rng = np.random.default_rng(seed)
+    return coder.paths(
+        coder.frame(encoding), np.arange(G), temperature, rng, given=given, amount=share
+    )
