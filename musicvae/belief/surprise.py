@@ -11,13 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicvae.bars import cells
 from musicvae.belief.cells import Belief, Floats, believed, decoder_of, told
 from musicvae.corruptions import Ground, silenced
 from musicvae.dataset import Batch
@@ -29,6 +27,7 @@ from musicvae.song import Ints
 FEATURES = ("notes", "worst", "missing", "against", "rhythm", "pitch")
 EXPECTED = {"wrong": 0.025, "dropped": 0.025, "added": 0.025, "jitter": 0.025}
 """The damage that is expected where nobody says: a tenth of the notes, of every kind."""
+_MAGNITUDES, _SLIGHT = ("notes", "worst", "missing"), 1e-3
 _LEAST = 1e-5
 _MISSING = 0.05  # probabilities below say nothing
 _CHUNK = 32
@@ -59,6 +58,15 @@ def surprises(vae: VAE, sources: list[Source]) -> list[Surprise]:
         shown = {name: np.where(source.active, features[name], np.nan) for name in FEATURES}
         found.append(Surprise(source=source, features=shown, belief=belief))
     return found
+
+
+def told_apart(features: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """Features side by side `(N, R, F)`, those on a logarithmic scale that span many magnitudes."""
+    columns = [
+        np.log(features[name] + _SLIGHT) if name in _MAGNITUDES else features[name]
+        for name in FEATURES
+    ]
+    return np.stack(columns, -1)
 
 
 def _first_notes(source: Source) -> Ints:

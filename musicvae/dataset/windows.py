@@ -156,6 +156,14 @@ class WindowCutter:
         """
         return self._grid, self._cutter.notes
 
+    def notes_of(self, source: int) -> Notes:
+        """The notes of one of the sources, as it had them."""
+        begin, stop = self.offsets[source : source + 2].tolist()
+        first, last = np.searchsorted(self._cutter.notes.bar, (begin, stop))
+        mine = self._cutter.notes.take(slice(int(first), int(last)))
+        whole = Notes(**{name: column.astype(np.int64) for name, column in vars(mine).items()})
+        return replace(whole, bar=whole.bar - begin)
+
     @property
     def n_notes(self) -> int:
         """Notes of all sources."""
