@@ -33,6 +33,7 @@ _COMMANDS = {
     "denoise": "wrong, missing and displaced notes put right, nothing else changed",
     "encode": "a song to latents in a file",
     "decode": "a song from a file of latents",
+    "score": "how unusual songs are, bar by bar, and why",
     "evaluate": "how good a model is, on songs it has not seen",
     "render": "songs as sound",
     "plot": "a song's piano roll as a picture",

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from musicvae import checkpoints
 from musicvae.alignment import Alignment
-from musicvae.model import continuing, repair, sampling, varying, ways
+from musicvae.model import continuing, repair, sampling, scoring, varying, ways
 from musicvae.model.coder import Coder
 from musicvae.model.repair import Repaired
+from musicvae.model.scoring import Scores
 from musicvae.song import Song
 
 
@@ -230,3 +231,12 @@ class MusicVAE(Coder):
         nothing in the song.
         """
         return repair.denoise(self, song, strength=strength, damage=damage)
+
+    def score(self, song: Song | Alignment) -> Scores:
+        """How unusual each bar of each part of `song` is, and why, the oddest first.
+
+        Numbers are deviations from what is usual in songs like those that the model learned from
+        (or, if it does not know, in this song). Needs a model that learned to mend. Raises
+        `ConfigError` if it did not, `DataError` if it can hear nothing in the song.
+        """
+        return scoring.score(self, song)

@@ -14,6 +14,7 @@ _TELLING = 1.5  # deviations from which a reason is one
 _MOST = 3  # reasons a bar
 _WRONG = 0.05  # a note less probable is named
 _NAMED = 3
+_LACKS = 0.4
 _SCALE = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))
 _HARSH = np.isin(np.arange(12), (1, 2, 6, 10, 11))
 _WORDS = {
@@ -53,12 +54,16 @@ def described(bars: Bars) -> dict[str, Floats]:
 
 
 def reasons(
-    deviations: Floats, plain: dict[str, float], improbable: list[tuple[float, float, int, bool]]
+    deviations: Floats,
+    missing: float,
+    plain: dict[str, float],
+    improbable: list[tuple[float, float, int, bool]],
 ) -> list[str]:
     """Why a bar is odd, the strongest reason first.
 
     Args:
         deviations: of its features `(F,)`.
+        missing: notes that seem to lack, as many as are expected.
         plain: of its plain measures.
         improbable: beat, probability, pitch and whether it is a drum, of notes.
     """
@@ -67,6 +72,8 @@ def reasons(
         for name, value in zip(FEATURES, deviations.tolist(), strict=True)
         if (word := _WORDS[name])
     }
+    if missing < _LACKS:
+        told.pop(_WORDS["missing"])
     wrong = sorted((p, beat, pitch, drum) for beat, p, pitch, drum in improbable if p < _WRONG)
     strongest = max(told.pop(_WORDS["notes"]), told.pop(_WORDS["worst"]))
     if wrong:
@@ -76,7 +83,7 @@ def reasons(
         )
         more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
         told[f"improbable: {named}{more}"] = max(strongest, _TELLING) + 1
-    elif strongest > _TELLING:
+    elif improbable:
         told["notes that surprise a little"] = strongest
     told |= {word: value for word, value in plain.items() if np.isfinite(value)}
     order = sorted(told, key=lambda word: -told[word])

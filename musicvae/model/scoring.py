@@ -87,6 +87,7 @@ def score(coder: Coder, song: Song | Alignment) -> Scores:
         flat = np.zeros(len(FEATURES))
         norms = Norms(mean=flat, spread=flat + 1, song=(0.0, 1.0))
     deviations, parts = norms.deviations(values), norms.oddity(values)
+    missing = np.exp(values[..., FEATURES.index("missing")])
     bars = together(parts)
     heard = parts[np.isfinite(parts)]
     mean, spread = norms.song
@@ -99,7 +100,7 @@ def score(coder: Coder, song: Song | Alignment) -> Scores:
         bars=bars,
         parts=parts,
         deviations=deviations,
-        odd=_odd(reading, parts, deviations, improbable, numbers),
+        odd=_odd(reading, parts, deviations, missing, improbable, numbers),
         against="song" if known is None else "corpus",
         n_untouched=reading.n_untouched,
     )
@@ -144,6 +145,7 @@ def _odd(
     reading: Reading,
     parts: Floats,
     deviations: Floats,
+    missing: Floats,
     improbable: dict[tuple[int, int], list[tuple[float, float, int, bool]]],
     numbers: NDArray[np.int64],
 ) -> tuple[Odd, ...]:
@@ -152,6 +154,7 @@ def _odd(
     for n, part in np.argwhere(np.isfinite(parts)).tolist():
         why = reasons(
             deviations[n, part],
+            float(missing[n, part]),
             {word: float(values[n, part]) for word, values in plain.items()},
             improbable.get((n, part), []),
         )
