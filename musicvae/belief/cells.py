@@ -91,7 +91,7 @@ def believed(vae: VAE, sources: list[Source], damage: Mapping[str, float]) -> li
     """
     preset, device, grid = vae.preset, next(vae.parameters()).device, sources[0].bars.grid
     amounts, decoder = told(preset, damage), decoder_of(vae)
-    cutter, size, R = WindowCutter(sources, preset), preset.grid.bars, len(preset.parts)
+    cutter, size, R = WindowCutter(sources, preset, amounts), preset.grid.bars, len(preset.parts)
     first, stop = window_bounds(len(grid), size, max(1, size // 2))
     fits = fitting(grid, first, stop, preset)
     first, stop = first[fits], stop[fits]
@@ -105,7 +105,6 @@ def believed(vae: VAE, sources: list[Source], damage: Mapping[str, float]) -> li
     for i in range(0, len(nth), _CHUNK):
         source, at = nth[i : i + _CHUNK], begin[i : i + _CHUNK]
         batch = Batch(*(tensor.to(device) for tensor in cutter.batch(source, at)))
-        batch = batch._replace(damage=amounts.to(device).expand(len(at), -1))
         slices = vae.slices_of(vae.encode(batch).mu)
         probability, duration = (t.numpy() for t in decoder.odds(slices, frame_of(batch)))
         window, cell, bar, column = opened(batch, at, lay.max_steps, grid.base)

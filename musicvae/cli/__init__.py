@@ -34,6 +34,8 @@ _COMMANDS = {
     "encode": "a song to latents in a file",
     "decode": "a song from a file of latents",
     "score": "how unusual songs are, bar by bar, and why",
+    "humanise": "drums played as a drummer would",
+    "drumify": "a beat for a melody or a tapped rhythm",
     "evaluate": "how good a model is, on songs it has not seen",
     "render": "songs as sound",
     "plot": "a song's piano roll as a picture",
