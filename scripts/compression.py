@@ -20,8 +20,8 @@ import torch
 from musicvae import MusicVAE, Song
 from musicvae.bars import Bars
 from musicvae.dataset import Shards, prepare_cached
+from musicvae.dataset.cutting import sources_of
 from musicvae.dataset.split import split as split_songs
-from musicvae.dataset.windows import sources_of
 from musicvae.formats import midi
 from musicvae.latent import Coding, load, save
 from musicvae.model.many import decode_all

@@ -22,8 +22,8 @@ import torch
 from musicvae import MusicVAE
 from musicvae.bars import Notes, cells
 from musicvae.dataset import Shards, prepare_cached
+from musicvae.dataset.cutting import WindowCutter, fitting, sources_of
 from musicvae.dataset.split import split as split_songs
-from musicvae.dataset.windows import WindowCutter, fitting, sources_of
 from musicvae.grid import Grid
 from musicvae.song import Ints
 from musicvae.tables import BAR, DURATION, PART, POSITION, WINDOW
