@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from musicvae.dataset.preparing import prepare, prepare_cached
     from musicvae.dataset.report import PrepareReport
     from musicvae.dataset.shards import Shards
-from musicvae.dataset.windows import Windows
+    from musicvae.dataset.windows import Windows
 
 _HOMES = {
     "Batch": "cutting",
