@@ -92,7 +92,7 @@ def drawn_amounts(
 ) -> NDArray[np.float64]:
     """How much of each kind `n` windows get that are learned from. `(n, kinds)`
 
-    A window in eight is left as it is. Of the others half have one kind, half a mix, in all up to
+    A window in eight is left as it is. Of the others some have one kind, some a mix, in all up to
     `most`. A kind by which something lacks (`LACKS`) comes alone, up to what stands there.
     """
     D = len(kinds)
@@ -102,7 +102,7 @@ def drawn_amounts(
     mix = rng.exponential(size=(n, D)) * (rng.random((n, D)) < 0.5) * ~lacks
     mix = mix / np.maximum(mix.sum(1, keepdims=True), 1e-9)
     one = limit * np.eye(D)[rng.integers(0, D, n)]
-    several = (rng.random((n, 1)) < 0.5) & ~lacks.all()
+    several = rng.random((n, 1)) < (~lacks).sum() / (D + (~lacks).sum())
     clean = rng.random((n, 1)) < _CLEAN
     amounts: NDArray[np.float64] = np.where(several, most * mix, one) * total * ~clean
     return amounts
@@ -211,15 +211,14 @@ def flat(rows: Rows, ground: Ground, amount: Amount, rng: np.random.Generator) -
 
 
 def tapped(rows: Rows, ground: Ground, amount: Amount, rng: np.random.Generator) -> Rows:
-    """In `amount` of the windows it is only heard when something is played, not what: each part
-    becomes one short tap wherever some of its pitches, drawn for the window, begin.
+    """It is only heard when something is played, not what: each part becomes one short tap wherever
+    some of its pitches begin, each of them with the chance `amount`, at least one. At 0 all is heard.
     """
     W, R = len(ground.steps), len(ground.kinds)
-    hit = (rng.random(W) < amount)[rows[:, WINDOW]]
-    share = rng.random((W, R, 1))  # of the pitches that can be heard, at least one
-    heard = rng.random((W, R, 128)) < share
     window, part = rows[:, WINDOW], rows[:, PART]
-    keep = heard[window, part, np.clip(rows[:, PITCH], 0, 127)]
+    hit = (amount > 0)[window]
+    audible = rng.random((W, R, 128)) < amount[:, None, None]
+    keep = audible[window, part, np.clip(rows[:, PITCH], 0, 127)]
     some = np.zeros((W, R), bool)
     np.logical_or.at(some, (window, part), keep)
     taps = rows[hit & (keep | ~some[window, part]) & (rows[:, POSITION] != CARRY)]

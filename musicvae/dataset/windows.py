@@ -113,11 +113,15 @@ def _active(grid: Grid, group: Group) -> NDArray[np.bool_]:
 class WindowCutter:
     """Batches of windows from any number of sources laid end to end.
 
-    `sources` are taken one after the other and, but for their grids, not kept.
+    `sources` are taken one after the other and, but for their grids, not kept. `damage` is what a
+    model that learned to mend is told of their notes, as in `Batch`; nothing if not given.
     """
 
-    def __init__(self, sources: Iterable[Source], preset: Preset) -> None:
+    def __init__(
+        self, sources: Iterable[Source], preset: Preset, damage: Tensor | None = None
+    ) -> None:
         self.preset = preset
+        self.damage = torch.zeros(len(preset.training.told)) if damage is None else damage
         none = np.zeros((0, len(preset.parts)), bool)
         grids, active, keys, chunks, notes = list[Grid](), [none], list[int](), list[Notes](), []
         offset = 0
@@ -155,6 +159,14 @@ class WindowCutter:
         notes, not moved by their key.
         """
         return self._grid, self._cutter.notes
+
+    def notes_of(self, source: int) -> Notes:
+        """The notes of one of the sources, as it had them."""
+        begin, stop = self.offsets[source : source + 2].tolist()
+        first, last = np.searchsorted(self._cutter.notes.bar, (begin, stop))
+        mine = self._cutter.notes.take(slice(int(first), int(last)))
+        whole = Notes(**{name: column.astype(np.int64) for name, column in vars(mine).items()})
+        return replace(whole, bar=whole.bar - begin)
 
     @property
     def n_notes(self) -> int:
@@ -217,7 +229,7 @@ class WindowCutter:
             meter=torch.from_numpy(np.where(real, self.meter[bar], 0)),
             present=torch.from_numpy(present),
             key=torch.from_numpy(key),
-            damage=torch.zeros(B, len(self.preset.training.told)),
+            damage=self.damage.expand(B, -1),
         )
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.model.belief import Belief
+from musicvae.belief import Belief
 from musicvae.song import Ints
 
 _NEAR = 2  # cells by which an onset may have been missed

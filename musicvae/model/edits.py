@@ -15,9 +15,9 @@ from dataclasses import replace
 import numpy as np
 
 from musicvae.bars import Bars, cells
+from musicvae.belief import Belief
 from musicvae.drums import canonical
 from musicvae.grid import STORED_STEPS_PER_QUARTER, Grid, cell_of, rescale, tick_of
-from musicvae.model.belief import Belief
 from musicvae.model.changes import Change
 from musicvae.song import Ints, Part, Song, resolve_overlaps
 
@@ -54,7 +54,7 @@ class _Notes:
         told = canonical(part.pitch) if part.is_drum else part.pitch
         at: dict[tuple[int, int], list[int]] = defaultdict(list)
         for i, key in enumerate(
-            zip(_cells(part.onset_ticks, grid, song).tolist(), told.tolist(), strict=True)
+            zip(cells_of(part.onset_ticks, grid, song).tolist(), told.tolist(), strict=True)
         ):
             at[key].append(i)
         self.at = dict(at)
@@ -164,7 +164,7 @@ class _Lane:
         self.order.sort()
 
 
-def _cells(ticks: Ints, grid: Grid, song: Song) -> Ints:
+def cells_of(ticks: Ints, grid: Grid, song: Song) -> Ints:
     """The cell of the model's grid on which each onset falls, as `Bars` has it. `(M,)`"""
     stored = Bars.from_song(song.without_notes()).grid
     cell = rescale(stored, grid, cell_of(stored, ticks))

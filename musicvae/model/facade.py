@@ -7,9 +7,10 @@ from pathlib import Path
 
 from musicvae import checkpoints
 from musicvae.alignment import Alignment
-from musicvae.model import continuing, repair, sampling, varying, ways
+from musicvae.model import continuing, groove, repair, sampling, scoring, varying, ways
 from musicvae.model.coder import Coder
 from musicvae.model.repair import Repaired
+from musicvae.model.scoring import Scores
 from musicvae.song import Song
 
 
@@ -230,3 +231,58 @@ class MusicVAE(Coder):
         nothing in the song.
         """
         return repair.denoise(self, song, strength=strength, damage=damage)
+
+    def score(self, song: Song | Alignment) -> Scores:
+        """How unusual each bar of each part of `song` is, and why, the oddest first.
+
+        Numbers are deviations from what is usual in songs like those that the model learned from
+        (or, if it does not know, in this song). Needs a model that learned to mend. Raises
+        `ConfigError` if it did not, `DataError` if it can hear nothing in the song.
+        """
+        return scoring.score(self, song)
+
+    # -- beats --------------------------------------------------------------------------------
+
+    def humanise(
+        self,
+        song: Song | Alignment,
+        *,
+        amount: float = 1.0,
+        variation: float = 0.5,
+        seed: int = 0,
+    ) -> Song:
+        """`song` with its drums played as a drummer would: other velocities, on or off the beat.
+
+        What is struck when, and all other parts, stay. Needs a model of drums with velocity and
+        microtiming that learned to undo `flat`.
+
+        Args:
+            song: whose drums to play; how they are played so far is not looked at.
+            amount: how far to go from there, 0 to 1.
+            variation: how much hits differ by chance, 1 being as much as in real beats.
+            seed: the same seed plays the same.
+        """
+        return groove.humanise(self, song, amount=amount, variation=variation, seed=seed)
+
+    def drumify(
+        self,
+        song: Song | Alignment,
+        *,
+        part: str | None = None,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> Song:
+        """`song` with a beat for its rhythm: a part for drums is added, in place of those it has.
+
+        Needs a model of drums that learned to undo `tapped`.
+
+        Args:
+            song: a song, or a rhythm tapped on whatever drum.
+            part: the name of the part that the beat is for; the highest one if not given, or the
+                drums if there is no other.
+            temperature: above 0 the beat is drawn instead of the likeliest.
+            seed: of the draw.
+
+        Raises `DataError` if there is no such part, or no rhythm.
+        """
+        return groove.drumify(self, song, part=part, temperature=temperature, seed=seed)

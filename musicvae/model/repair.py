@@ -11,16 +11,15 @@ import numpy as np
 
 from musicvae.alignment import Alignment
 from musicvae.bars import places
+from musicvae.belief import EXPECTED, Belief, believed
 from musicvae.errors import ConfigError
 from musicvae.grid import Grid, tick_of
-from musicvae.model.belief import Belief, Reading, believed, read
 from musicvae.model.changes import Change, Doubt, changes
 from musicvae.model.coder import Coder
 from musicvae.model.edits import changed
+from musicvae.model.reading import Reading, read
 from musicvae.song import Song
 
-USUAL = {"wrong": 0.025, "dropped": 0.025, "added": 0.025, "jitter": 0.025}
-"""The damage that is expected where nobody says: a tenth of the notes, of every kind."""
 _CAUSE = {"removed": "added", "added": "dropped", "moved": "jitter", "pitch": "wrong"}
 _MISSED = 1.3  # damage there is for each that is found
 _LEAST, _MOST = 0.005, 0.3
@@ -91,7 +90,7 @@ def denoise(
     reading = read(coder, song)
     aligned = reading.aligned
     known = coder.preset.training.told
-    expected = damage or {kind: share for kind, share in USUAL.items() if kind in known}
+    expected = damage or {kind: share for kind, share in EXPECTED.items() if kind in known}
     sought = passes if damage is None else 1
     found, beliefs = _decided(coder, reading, expected, Doubt.of(strength), sought)
     made = changed(aligned.song, reading.bars, beliefs, found)
@@ -113,7 +112,7 @@ def _decided(
 ) -> tuple[list[list[Change]], list[Belief]]:
     """What to change, and why. After the first pass the model is told the damage that it found."""
     for nth in range(passes):
-        beliefs = believed(coder, reading.bars, reading.sources, expected)
+        beliefs = believed(coder.vae, reading.sources, expected)
         found = [changes(belief, doubt) for belief in beliefs]
         if nth + 1 < passes:
             n_notes = sum(len(source.group.notes) for source in reading.sources)

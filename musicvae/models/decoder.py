@@ -169,6 +169,17 @@ class CellDecoder(Trunk):
         return whole[..., :-1].cpu(), whole[..., -1].long().cpu()
 
     @torch.no_grad()
+    def how_played(self, z: Tensor, batch: Batch) -> Tensor:
+        """Velocity and timing, as in `Batch`, that the notes of a batch would have. `(B, K, 2)`"""
+        at, packing = Places.of(batch, self.layout), Packing.of(batch, self.layout)
+        _, feature = self.features(self.states(z, batch, packing), batch, packing)
+        place = (self._row(at, packing) * self.layout.parts + at.part) * at.real
+        of_note = feature.flatten(1, 2).gather(1, place[..., None].expand(-1, -1, self.rank))
+        touch = self.touches(of_note, at.part * self.layout.pitches + at.pitch).float()
+        spread = torch.tensor([VELOCITY_SPREAD, TIMING_SPREAD], device=touch.device)
+        return touch * spread + torch.tensor([VELOCITY_MEAN, 0.0], device=touch.device)
+
+    @torch.no_grad()
     def decode(
         self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
     ) -> Tensor:

@@ -9,5 +9,6 @@ from musicvae.plots.changes import plot_changes
 from musicvae.plots.curves import plot_curves
 from musicvae.plots.evaluation import plot_evaluation
 from musicvae.plots.roll import plot_song
+from musicvae.plots.scores import plot_scores
 
-__all__ = ["plot_changes", "plot_curves", "plot_evaluation", "plot_song"]
+__all__ = ["plot_changes", "plot_curves", "plot_evaluation", "plot_scores", "plot_song"]

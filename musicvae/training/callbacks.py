@@ -14,6 +14,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from musicvae.belief import EXPECTED, norms_of
 from musicvae.checkpoints import (
     MODEL_FILE,
     STATE_FILE,
@@ -129,7 +130,7 @@ class Keeper(pl.Callback):
         prior = fit_prior(vae.eval(), self.windows, steps=steps, seconds=seconds, start=start)
         tensors = {n: t for n, t in kept.tensors.items() if not n.startswith("prior.")}
         tensors |= tensors_of(prior)
-        provenance = kept.provenance | {"finished": True}
+        provenance = kept.provenance | {"finished": True} | usual(vae, self.held_out)
         save(replace(kept, tensors=tensors, provenance=provenance), self.folder / MODEL_FILE)
 
     def keep_model(self, module: TrainingModule, scores: dict[str, float]) -> None:
@@ -162,6 +163,13 @@ class Keeper(pl.Callback):
             "rows": self.rows,
         }
         save_tensors(self.folder / STATE_FILE, module.state(), json.loads(json.dumps(header)))
+
+
+def usual(vae: VAE, windows: Windows) -> dict[str, Any]:
+    """For provenance: what is usual in these songs to a model that learned to mend."""
+    knows = {*EXPECTED, "hidden"} <= set(vae.preset.training.told)
+    norms = norms_of(vae, windows) if knows else None
+    return {} if norms is None else {"norms": norms.to_dict()}
 
 
 class Warner:

@@ -1,24 +1,23 @@
-"""Floor 8: what a model that learned to mend believes of a song: how probable each note is."""
+"""Floor 6: how probable each note of a song is, to a model that learned to mend."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicvae.alignment import Alignment, align
-from musicvae.bars import Bars, cells
+from musicvae.bars import cells
+from musicvae.config import Preset
 from musicvae.dataset import Batch
-from musicvae.dataset.windows import Source, WindowCutter, fitting, sources_of
-from musicvae.errors import ConfigError, DataError
-from musicvae.model.coder import Coder, spans_of
+from musicvae.dataset.windows import Source, WindowCutter, fitting
+from musicvae.errors import ConfigError
+from musicvae.models import VAE
 from musicvae.models.decoder import CellDecoder
 from musicvae.models.vae import frame_of
-from musicvae.parts import set_aside
-from musicvae.song import Ints, Part, Song
+from musicvae.song import Ints
 from musicvae.windows import window_bounds
 
 Floats = NDArray[np.float32]
@@ -60,76 +59,43 @@ class Belief:
         return np.where(self.drums[slot], 0, self.source.key)
 
 
-def told(coder: Coder, damage: Mapping[str, float]) -> torch.Tensor:
+def told(preset: Preset, damage: Mapping[str, float]) -> torch.Tensor:
     """Amounts of damage by name as the model is told them. `(D,)`
 
     Raises `ConfigError` if it learned of no such damage.
     """
-    kinds = coder.preset.training.told
+    kinds = preset.training.told
     unknown = [name for name in damage if name not in kinds]
     if not kinds or unknown:
         learned = f"it knows {', '.join(kinds)}" if kinds else "it did not learn to mend notes"
         what = f"damage by {unknown[0]}" if unknown else "repair"
         raise ConfigError(
-            f"{coder.path or coder.preset.name}: not a model for {what}: {learned}; choose another "
-            "--checkpoint"
+            f"{preset.name}: not a model for {what}: {learned}; choose another --checkpoint"
         )
     return torch.tensor([damage.get(name, 0.0) for name in kinds])
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Reading:
-    """A song as a model hears it."""
-
-    aligned: Alignment
-    bars: Bars
-    """What goes through the model, on its grid."""
-    sources: list[Source]
-    untouched: tuple[Part, ...]
-    """Of each part the notes that do not."""
-
-    @property
-    def n_untouched(self) -> int:
-        """Notes that do not go through the model."""
-        return sum(len(part) for part in self.untouched)
-
-
-def read(coder: Coder, song: Song | Alignment) -> Reading:
-    """A song on the model's grid, its parts in the model's slots.
-
-    Raises `DataError` if there is nothing that the model can hear.
-    """
-    aligned = song if isinstance(song, Alignment) else align(song)
-    preset = coder.preset
-    blank = Bars.from_song(replace(aligned.song, parts=()))
-    grid = blank.at(preset.grid.steps_per_quarter).grid
-    first, stop = window_bounds(len(grid), preset.grid.bars, preset.grid.bars)
-    fits = fitting(grid, first, stop, preset)
-    spans = spans_of(grid, first[~fits], stop[~fits])
-    kept, untouched = set_aside(aligned.song, preset.parts, spans)
-    bars = Bars.from_song(kept).at(preset.grid.steps_per_quarter)
-    sources, _ = sources_of(bars, preset)
-    if not any(len(source.group.notes) for source in sources):
-        raise DataError(f"nothing in it that preset {preset.name} can hear; choose --checkpoint")
-    return Reading(aligned=aligned, bars=bars, sources=sources, untouched=untouched)
+def decoder_of(vae: VAE) -> CellDecoder:
+    """The decoder, if it is one that says of each cell by itself how probable notes are."""
+    if not isinstance(vae.decoder, CellDecoder):
+        raise ConfigError(f"{vae.preset.name}: not a model for repair: choose another --checkpoint")
+    return vae.decoder
 
 
 @torch.no_grad()
-def believed(
-    coder: Coder, bars: Bars, sources: list[Source], damage: Mapping[str, float]
-) -> list[Belief]:
-    """What the model believes of every cell of these sources, which stand on `bars`, if its notes
+def believed(vae: VAE, sources: list[Source], damage: Mapping[str, float]) -> list[Belief]:
+    """What the model believes of every cell of these sources, all over the same bars, if its notes
     may have this damage. Windows overlap by half, and the middle of each counts most.
+
+    Raises `ConfigError` if the model learned of no such damage.
     """
-    preset, decoder = coder.preset, coder.vae.decoder
-    amounts = told(coder, damage)
-    if not isinstance(decoder, CellDecoder):
-        raise ConfigError(f"{preset.name}: not a model for repair: choose another --checkpoint")
-    cutter, size, R = WindowCutter(sources, preset), preset.grid.bars, len(preset.parts)
-    first, stop = window_bounds(len(bars), size, max(1, size // 2))
-    fits = fitting(bars.grid, first, stop, preset)
+    preset, device, grid = vae.preset, next(vae.parameters()).device, sources[0].bars.grid
+    amounts, decoder = told(preset, damage), decoder_of(vae)
+    cutter, size, R = WindowCutter(sources, preset, amounts), preset.grid.bars, len(preset.parts)
+    first, stop = window_bounds(len(grid), size, max(1, size // 2))
+    fits = fitting(grid, first, stop, preset)
     first, stop = first[fits], stop[fits]
-    lay, grid = coder.vae.layout, bars.grid
+    lay = vae.layout
     nth, begin = np.repeat(np.arange(len(sources)), len(first)), np.tile(first, len(sources))
     shape = (len(sources), int(grid.base[-1]), R)
     total, length = np.zeros((*shape, lay.pitches), np.float32), np.zeros(shape, np.int64)
@@ -138,12 +104,10 @@ def believed(
     trust = np.minimum(place + 1, size - place).astype(np.float32)  # of each bar of a window
     for i in range(0, len(nth), _CHUNK):
         source, at = nth[i : i + _CHUNK], begin[i : i + _CHUNK]
-        batch = coder.on_device(cutter.batch(source, at))
-        batch = batch._replace(damage=amounts.to(coder.device).expand(len(at), -1))
-        z = coder.vae.encode(batch).mu
-        slices = coder.vae.slices_of(z)
+        batch = Batch(*(tensor.to(device) for tensor in cutter.batch(source, at)))
+        slices = vae.slices_of(vae.encode(batch).mu)
         probability, duration = (t.numpy() for t in decoder.odds(slices, frame_of(batch)))
-        window, cell, bar, column = _open(batch, at, lay.max_steps, grid.base)
+        window, cell, bar, column = opened(batch, at, lay.max_steps, grid.base)
         for w in range(len(at)):  # windows of a source overlap
             mine = window == w
             c, k, s = cell[mine], column[mine], source[w]
@@ -169,7 +133,7 @@ def believed(
     ]
 
 
-def _open(batch: Batch, first: Ints, width: int, base: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+def opened(batch: Batch, first: Ints, width: int, base: Ints) -> tuple[Ints, Ints, Ints, Ints]:
     """Of each open cell of windows: the window, the cell of the song, the bar and the column."""
     steps, lead = batch.steps.cpu().numpy(), batch.lead.cpu().numpy()
     step = np.arange(width)
