@@ -27,12 +27,13 @@ import torch
 
 from musicvae.config import Preset, load_preset
 from musicvae.dataset import Shards, Windows, prepare_cached
+from musicvae.models.devices import pick_precision
 from musicvae.models.vae import n_parameters
 from musicvae.training.checks import free_running
 from musicvae.training.data import WindowsModule
 from musicvae.training.module import TrainingModule
 from musicvae.training.plan import Plan
-from musicvae.training.run import _precision, _quiet
+from musicvae.training.run import quiet
 
 _WINDOW = ["model.slices=window", "model.latent=128"]
 _FLAT = ["model.decoder=flat", *_WINDOW]
@@ -136,7 +137,7 @@ def run(data: Data, preset: Preset, seconds: float, precision: str) -> dict[str,
     windows = data.windows(preset, "train")
     pl.seed_everything(preset.training.seed, workers=False, verbose=False)
     module = TrainingModule(preset, Plan(total_steps=1000))
-    with _quiet():
+    with quiet():
         trainer = pl.Trainer(
             accelerator="cpu",
             devices=1,
@@ -215,7 +216,7 @@ def main(
 ) -> None:
     """Compare variants of a preset on the songs under FOLDER."""
     torch.set_num_threads(1)
-    precision = _precision(precision, "cpu")
+    precision = pick_precision(precision, "cpu")
     chosen = {name: sets for group in groups for name, sets in GROUPS[group].items()}
     for each in variants:
         name, _, sets = each.partition(":")

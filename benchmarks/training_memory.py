@@ -1,10 +1,10 @@
 """Peak memory of short trainings, each in a process of its own.
 
-    python benchmarks/training_memory.py folk-midi/ chorales-midi/ [--steps 60]
+    python benchmarks/training_memory.py melody-2bar=folk/ groove-2bar=groove/ [--steps 60]
 
-The first folder is learned by `melody-2bar`, the second by `chorale-2bar`, from scratch. Prints the
-peak of what was resident of the training process, its readers apart, and processor time. Folders
-are prepared once before, as `musicvae train` finds them the second time.
+Each folder is learned by the preset before it, from scratch. Prints the peak of what was resident
+of the training process, its readers apart, and processor time. Folders are prepared once before, as
+`musicvae train` finds them the second time.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from pathlib import Path
 import click
 
 from musicvae.dataset import prepare_cached
-
-_PRESETS = ("melody-2bar", "chorale-2bar")
 
 
 def peak_of(command: list[str], folder: str) -> tuple[float, float]:
@@ -35,12 +33,14 @@ def peak_of(command: list[str], folder: str) -> tuple[float, float]:
 
 
 @click.command()
-@click.argument("folders", nargs=-1, type=click.Path(exists=True, path_type=Path))
+@click.argument("runs", nargs=-1, required=True, metavar="PRESET=FOLDER...")
 @click.option("--steps", default=60, show_default=True)
-def main(folders: tuple[Path, ...], steps: int) -> None:
-    """Train on each of `folders` and say what it took."""
+def main(runs: tuple[str, ...], steps: int) -> None:
+    """Train each preset on its folder and say what it took."""
     print(f"{'preset':16}{'peak MiB':>10}{'processor s':>13}")
-    for folder, preset in zip(folders, _PRESETS, strict=False):
+    for run in runs:
+        preset, _, name = run.partition("=")
+        folder = Path(name)
         prepare_cached(folder)
         learn = ["train", str(folder.resolve()), "--preset", preset, "--steps", str(steps)]
         with tempfile.TemporaryDirectory() as away:

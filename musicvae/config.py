@@ -13,150 +13,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from musicvae.damage import checked, kinds_in
 from musicvae.errors import ConfigError, nearest, reason_of
+from musicvae.sections import GridConfig, ModelConfig, PartConfig, PriorConfig
 from musicvae.strict import assign, build, need
 
-KINDS = ("voice", "chords", "drums")
 OBJECTIVES = ("ae", "dae", "vae")
-LOSSES = ("cross-entropy", "squared")
-CORRUPTIONS = ("wrong", "dropped", "added", "jitter", "cut", "masked", "transcription")
-SLICES = ("bar", "quarter", "window")
-ENCODERS = ("linear", "recurrent")
-DECODERS = ("cells", "list", "flat", "roll")
 KL_CONTROLS = ("target", "beta", "free_bits")
-PRIORS = ("flow", "gaussian")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
-KEY_MARGIN = 6  # semitones that key normalisation may move a note by
-
-
-@dataclass(frozen=True, kw_only=True)
-class GridConfig:
-    """How time is cut."""
-
-    steps_per_quarter: int = 4
-    bars: int = 2
-    """Bars of one window, which one latent describes."""
-    max_steps: int = 24
-    """Cells of the longest bar that fits: 24 is 3/2 or 12/8 at four a quarter."""
-
-    def __post_init__(self) -> None:
-        need(
-            self.steps_per_quarter in (1, 2, 3, 4, 6, 8, 12, 24),
-            "grid.steps_per_quarter",
-            "a divisor of 24",
-        )
-        need(1 <= self.bars <= 16, "grid.bars", "1 to 16")
-        need(self.max_steps >= self.steps_per_quarter, "grid.max_steps", "at least a quarter")
-        need(
-            self.max_steps % self.steps_per_quarter == 0,
-            "grid.max_steps",
-            "a whole number of quarters",
-        )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PartConfig:
-    """One slot for a part of a song."""
-
-    name: str
-    kind: str = "voice"
-    """`voice`: one note at a time; `chords`: many; `drums`: a kit."""
-    program: int = 0
-    """General MIDI program of sampled songs."""
-    center: float = 60.0
-    """The MIDI pitch around which this part usually plays; decides which part goes where."""
-    low: int = 21 + KEY_MARGIN
-    """Lowest MIDI pitch that goes through the model; lower notes stay untouched."""
-    high: int = 108 - KEY_MARGIN
-    """Highest MIDI pitch that goes through the model."""
-
-    def __post_init__(self) -> None:
-        need(self.kind in KINDS, "parts.kind", "one of " + ", ".join(KINDS))
-        need(0 <= self.program <= 127, "parts.program", "0 to 127")
-        need(0 <= self.low <= self.high <= 127, "parts.low/high", "a range within 0..127")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelConfig:
-    """Sizes of encoder and decoder."""
-
-    latent: int = 64
-    """Dimensions of one slice of the latent; Z is their sum over the window."""
-    slices: str = "bar"
-    """What one slice of the latent describes: a `bar`, a `quarter`, or the whole `window`."""
-    width: int = 256
-    """Channels of the residual blocks."""
-    blocks: int = 3
-    """Residual blocks in the encoder, and as many in the decoder."""
-    kernel: int = 3
-    """Quarters that one convolution sees."""
-    rank: int = 32
-    """Size of the feature from which pitch logits of a cell are made."""
-    encoder: str = "linear"
-    """`linear`: a linear map of each quarter's roll, then convolutions over quarters; `recurrent`:
-    convolutions inside the bar, then a recurrence over quarters, `blocks` layers of it."""
-    decoder: str = "cells"
-    """`cells`: every cell of the bar at once; `list`: notes one after another; `flat`: one
-    recurrence over steps; `roll`: the piano roll itself, at once."""
-    loss: str = "cross-entropy"
-    """What the decoder pays for notes: `cross-entropy`; `squared`, on the roll of `roll` alone."""
-    hidden: int = 192
-    """Hidden size of the recurrence in the list and flat decoders."""
-    velocity: bool = False
-    """Whether velocities go through the latent; else notes are played by rule."""
-    microtiming: bool = False
-    """Whether how notes are played against the grid goes through the latent; else it is lost."""
-    direct_weight: float = 0.5
-    """How much what the latents alone say of the notes counts beside the list decoder's loss."""
-    dropout: float = 0.0
-
-    def __post_init__(self) -> None:
-        need(self.encoder in ENCODERS, "model.encoder", "one of " + ", ".join(ENCODERS))
-        need(self.decoder in DECODERS, "model.decoder", "one of " + ", ".join(DECODERS))
-        need(self.loss in LOSSES, "model.loss", "one of " + ", ".join(LOSSES))
-        need(
-            self.loss != "squared" or self.decoder == "roll",
-            "model.loss",
-            f"cross-entropy with model.decoder={self.decoder}: squared error is defined on a roll, "
-            "so set model.decoder=roll for it",
-        )
-        need(
-            self.decoder != "roll" or not (self.velocity or self.microtiming),
-            "model.velocity and model.microtiming",
-            "false with model.decoder=roll, whose planes tell when notes sound and nothing else",
-        )
-        need(self.slices in SLICES, "model.slices", "one of " + ", ".join(SLICES))
-        need(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
-        for name in ("latent", "width", "blocks", "rank", "hidden"):
-            need(getattr(self, name) >= 1, f"model.{name}", "at least 1")
-        need(self.kernel % 2 == 1, "model.kernel", "odd")
-
-
-@dataclass(frozen=True, kw_only=True)
-class PriorConfig:
-    """Where new songs come from: the prior over paths of latents, fitted when training is done."""
-
-    kind: str = "flow"
-    """`flow`: a rectified flow, learnt; `gaussian`: linear, in closed form."""
-    steps: int = 3000
-    """Training steps of a flow, but no more than the model itself was given."""
-    minutes: float = 3.0
-    """Most minutes that it takes; at most a tenth of those that the run is given."""
-    batch: int = 64
-    """Stretches of song a step."""
-    learning_rate: float = 2e-3
-    width: int = 128
-    layers: int = 3
-    solver_steps: int = 4
-    """Steps from noise to latents."""
-
-    def __post_init__(self) -> None:
-        need(self.kind in PRIORS, "prior.kind", "one of " + ", ".join(PRIORS))
-        need(self.minutes > 0, "prior.minutes", "more than 0")
-        need(self.learning_rate > 0, "prior.learning_rate", "more than 0")
-        for name in ("steps", "batch", "layers", "solver_steps"):
-            need(getattr(self, name) >= 1, f"prior.{name}", "at least 1")
-        need(self.width >= 32 and self.width % 32 == 0, "prior.width", "a multiple of 32")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,9 +31,10 @@ class TrainingConfig:
     """What is minimised, see `models.objectives`: `ae`, `dae` (its input corrupted) or `vae`."""
     corruption: str = "auto"
     """What is done to the notes that the encoder hears, see `corruptions`; `none`, or `auto`:
-    `transcription` for `dae`, nothing for the others."""
+    `transcription` for `dae`, nothing for the others. Of several kinds, joined by `+`, or `mixed`,
+    each window has some; which, and how much of each, the network is told."""
     corruption_amount: float = 0.3
-    """How much of it, 0 to 1."""
+    """How much of it, 0 to 1; of several kinds at most."""
     minutes: float = 10.0
     """Wall-clock budget when neither `--minutes` nor `--steps` is given."""
     batch: int = 128
@@ -202,31 +67,23 @@ class TrainingConfig:
     """Share of windows whose key is moved by a fifth or a step before it is learned from."""
     part_dropout: float = 0.15
     """Share of windows learned from with some of their parts left out."""
+    kit_mixing: float = 0.0
+    """Share of windows learned from that have some of their drums from another window; for presets
+    of a drum kit alone."""
+    rehearsal: float = 0.0
+    """In a run that begins from trained weights, the share of windows that are dreamt by the model
+    that it begins from, so that it does not forget what it knew."""
     seed: int = 0
 
     def __post_init__(self) -> None:
         need(self.objective in OBJECTIVES, "training.objective", "one of " + ", ".join(OBJECTIVES))
-        kinds = ("auto", "none", *CORRUPTIONS)
-        need(self.corruption in kinds, "training.corruption", "one of " + ", ".join(kinds))
-        need(0 <= self.corruption_amount <= 1, "training.corruption_amount", "0 to 1")
-        need(
-            self.objective != "dae" or self.corruption != "none",
-            "training.corruption",
-            "a kind of noise where the objective is dae; without any, choose ae",
-        )
-        need(
-            self.objective != "ae" or self.corruption in ("auto", "none"),
-            "training.corruption",
-            "none where the objective is ae; with one, choose dae",
-        )
-        need(self.batch >= 1, "training.batch", "at least 1")
-        need(self.accumulate >= 1, "training.accumulate", "at least 1")
-        need(self.minutes > 0, "training.minutes", "more than 0")
-        need(self.learning_rate > 0, "training.learning_rate", "more than 0")
-        need(self.kl_target_bits > 0, "training.kl_target_bits", "more than 0")
+        checked(self.corruption, self.objective)
+        for name in ("batch", "accumulate"):
+            need(getattr(self, name) >= 1, f"training.{name}", "at least 1")
+        for name in ("minutes", "learning_rate", "kl_target_bits", "beta"):
+            need(getattr(self, name) > 0, f"training.{name}", "more than 0")
         controls = ", ".join(KL_CONTROLS)
         need(self.kl_control in KL_CONTROLS, "training.kl_control", f"one of {controls}")
-        need(self.beta > 0, "training.beta", "more than 0")
         need(self.beta_warmup_steps >= 0, "training.beta_warmup_steps", "0 or more")
         fixed = self.kl_control != "target"
         for name, usual in (("beta", 1.0), ("beta_warmup_steps", 0)):
@@ -243,9 +100,15 @@ class TrainingConfig:
             f"{'more than 0' if free else '0'} with training.kl_control={self.kl_control}",
         )
         need(0 <= self.hearing_dropout < 1, "training.hearing_dropout", "0 to below 1")
-        need(0 <= self.scheduled_sampling <= 1, "training.scheduled_sampling", "0 to 1")
-        need(0 <= self.key_jitter <= 1, "training.key_jitter", "0 to 1")
-        need(0 <= self.part_dropout <= 1, "training.part_dropout", "0 to 1")
+        for name in (
+            "corruption_amount",
+            "scheduled_sampling",
+            "key_jitter",
+            "part_dropout",
+            "kit_mixing",
+        ):
+            need(0 <= getattr(self, name) <= 1, f"training.{name}", "0 to 1")
+        need(0 <= self.rehearsal < 1, "training.rehearsal", "0 to below 1")
         need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
 
     @property
@@ -253,6 +116,12 @@ class TrainingConfig:
         """The corruption of what the encoder hears, `none` without."""
         usual = "transcription" if self.objective == "dae" else "none"
         return usual if self.corruption == "auto" else self.corruption
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The kinds of damage whose amounts the network is told: several, or none."""
+        kinds = kinds_in(self.noise)
+        return kinds if len(kinds) > 1 else ()
 
     @property
     def asked_bits(self) -> float:
@@ -288,6 +157,11 @@ class Preset:
         need(len(self.parts) > 0, "parts", "at least one [[parts]]")
         names = [part.name for part in self.parts]
         need(len(set(names)) == len(names), "parts.name", "different for each part")
+        need(
+            not self.training.kit_mixing or all(part.kind == "drums" for part in self.parts),
+            "training.kit_mixing",
+            "0 for a preset that has more than drums",
+        )
         deaf, decoder = self.model.decoder not in ("list", "flat"), self.model.decoder
         need(
             not (deaf and self.training.hearing_dropout),
@@ -304,6 +178,11 @@ class Preset:
         """Index of a meter in the vocabulary, 0 for any other."""
         name = f"{numerator}/{denominator}"
         return self.meters.index(name) + 1 if name in self.meters else 0
+
+    @property
+    def repairs(self) -> bool:
+        """Whether a model of it mends songs rather than makes new ones."""
+        return self.training.objective == "dae"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, from which `preset_from_dict` makes the same preset."""
@@ -330,10 +209,8 @@ def load_preset(name: str | Path) -> Preset:
         return preset_from_dict(tomllib.loads(text), f"preset {name}")
     path = Path(name)
     if path.suffix != ".toml":
-        known = ", ".join(preset_names())
-        raise ConfigError(
-            f"no preset named {name!r}{nearest(str(name), preset_names())}; there are: {known}"
-        )
+        known, near = ", ".join(preset_names()), nearest(str(name), preset_names())
+        raise ConfigError(f"no preset named {name!r}{near}; there are: {known}")
     try:
         return preset_from_dict(tomllib.loads(path.read_text("utf-8")), str(path))
     except OSError as error:

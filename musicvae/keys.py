@@ -14,6 +14,8 @@ from musicvae.song import Ints
 
 _MAJOR = np.array([1, 0, 1, 0, 1, 1, 0, 1, 0, 1, 0, 1], np.float64)
 
+_NAMES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
+
 
 def diatonic_key(pitch: Ints, weight: NDArray[np.floating] | Ints | None = None) -> int:
     """The major scale, by its tonic's pitch class, that holds most of these notes.
@@ -26,3 +28,8 @@ def diatonic_key(pitch: Ints, weight: NDArray[np.floating] | Ints | None = None)
     candidates = sorted(range(-6, 6), key=abs)
     fit = [float(shares @ np.roll(_MAJOR, tonic)) for tonic in candidates]
     return candidates[int(np.argmax(np.round(fit, 6)))]
+
+
+def pitch_name(pitch: int) -> str:
+    """A MIDI pitch in words: 60 is `C4`, 61 `C#4`."""
+    return f"{_NAMES[pitch % 12]}{pitch // 12 - 1}"

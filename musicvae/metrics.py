@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae.bars import Bars, cells
 from musicvae.song import Ints, Song
 from musicvae.tables import BAR, DURATION, PART, PITCH, POSITION, TIMING, VELOCITY, WINDOW, Table
 from musicvae.windows import CARRY
@@ -14,6 +15,7 @@ from musicvae.windows import CARRY
 Rows = NDArray[np.int64]
 VELOCITY_RANGE = 127
 _LOUD_ENOUGH = 0.1  # how far a velocity may be off, as a share of its range
+_BAR = 4096  # steps from one bar to the next, where songs are compared bar by bar
 _PER_MS = 960 / 60_000  # 960ths of a quarter in a millisecond, at one quarter a minute
 
 
@@ -103,25 +105,17 @@ def repeated(table: Table) -> NDArray[np.bool_]:
     return np.asarray(table.onsets & follows[nth] & np.isin(sung - 128, sung))
 
 
-def note_cells(song: Song, steps_per_quarter: int = 4) -> Ints:
-    """The cell in which each note of a song begins: step from the song's beginning, and pitch.
-    `(M, 2)`
+def note_cells(song: Song, steps_per_quarter: int = 4, *, by_bar: bool = True) -> Ints:
+    """The cell in which each note of a song begins: step and pitch. `(M, 2)`
 
-    All parts together; the pitches of drums count from 256, apart from all others.
+    All parts together; the pitches of drums count from 256, apart from all others. Steps count from
+    the beginning of each bar, and bars are as far apart in every song: songs of different meters
+    are compared bar by bar. If not `by_bar`, steps count from the song's beginning.
     """
-    none = np.zeros((0, 2), np.int64)
-    per_step = song.ticks_per_quarter / steps_per_quarter
-    found = [
-        np.stack(
-            [
-                np.floor(part.onset_ticks / per_step + 0.5).astype(np.int64),
-                part.pitch + 256 * part.is_drum,
-            ],
-            axis=1,
-        )
-        for part in song.parts
-    ]
-    return np.concatenate([none, *found])
+    bars = Bars.from_song(song, steps_per_quarter)
+    notes, drums = bars.notes, np.array([part.is_drum for part in song.parts], bool)
+    step = notes.bar * _BAR + notes.step if by_bar else cells(bars.grid, notes)
+    return np.stack([step, notes.pitch + 256 * drums[notes.part]], axis=1)
 
 
 def note_distance(a: Ints, b: Ints) -> float:
@@ -202,13 +196,13 @@ def judged(predicted: Table, actual: Table) -> dict[str, float | None]:
     }
 
 
-def _smoothed(cells: Ints) -> tuple[Ints, NDArray[np.float64]]:
+def _smoothed(notes: Ints) -> tuple[Ints, NDArray[np.float64]]:
     """Cells around notes, each once as a number, and how much weighs on each."""
     near = np.array([[s, p] for s in (-1, 0, 1) for p in (-1, 0, 1)])
     weight = 0.5 ** np.abs(near).sum(1)
-    around = cells[:, None] + near  # (M, 9, 2)
+    around = notes[:, None] + near  # (M, 9, 2)
     number, which = np.unique(around[..., 0] * 1024 + around[..., 1], return_inverse=True)
-    total = np.bincount(which.ravel(), weights=np.tile(weight, len(cells)))
+    total = np.bincount(which.ravel(), weights=np.tile(weight, len(notes)))
     return number.astype(np.int64), total.astype(np.float64)
 
 

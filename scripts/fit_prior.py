@@ -13,7 +13,7 @@ import argparse
 from dataclasses import replace
 
 from musicvae.checkpoints import find
-from musicvae.config import PRIORS, PriorConfig
+from musicvae.sections import PRIORS, PriorConfig
 from musicvae.training.priors import replace_prior
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from shutil import which
 
 import numpy as np
 import pytest
@@ -8,8 +9,10 @@ import soundfile
 from conftest import band, chorale
 from strategies import part_of
 
-from musicvae.errors import ReadError, WriteError
+from musicvae.errors import ConfigError, ReadError, WriteError
 from musicvae.formats import audio
+from musicvae.formats.loudness import CEILING, levelled, limited, loudness_of
+from musicvae.formats.synthesis import pick_synth
 from musicvae.song import Song
 
 
@@ -29,7 +32,8 @@ def test_a_song_sounds_as_long_as_it_lasts_and_dies_away(song: Song) -> None:
     assert np.isfinite(samples).all()
     tail_s = len(samples) / rate - song.duration_s
     assert 0.49 < tail_s < 4.1
-    assert np.abs(samples).max() == pytest.approx(10 ** (-1 / 20), abs=1e-3)
+    assert np.abs(samples).max() <= 10 ** (-1 / 20) + 1e-6
+    assert loudness_of(samples, rate) == pytest.approx(-18, abs=0.5)
     assert np.abs(samples[-1]).max() < 1e-4
     assert loudness(samples, 0, 0.5, rate) > 0.1
 
@@ -45,8 +49,8 @@ def test_trailing_silence_and_leading_rest_are_kept() -> None:
     assert loudness(silent, 6, 8, rate) < 1e-3
     late = Song.new([part_of([(24 * 8, 24, 60, 100)], 20)])
     samples, _ = audio.render(late)
-    assert loudness(samples, 0, 3.9, rate) == 0
-    assert loudness(samples, 4, 4.5, rate) > 0.5
+    assert loudness(samples, 0, 3.9, rate) < 1e-3
+    assert loudness(samples, 4, 4.5, rate) > 0.1
 
 
 def test_the_end_is_not_cut_off() -> None:
@@ -58,13 +62,13 @@ def test_the_end_is_not_cut_off() -> None:
 @pytest.mark.parametrize("velocity", [1, 5, 30, 127])
 def test_a_song_with_notes_is_never_silent(velocity: int) -> None:
     samples, rate = audio.render(one_note(velocity))
-    assert loudness(samples, 0, 1, rate) > 0.5
+    assert loudness(samples, 0, 1, rate) > 0.1
 
 
 def test_many_loud_notes_do_not_clip() -> None:
     every = [(0, 96, pitch, 127) for pitch in range(30, 100)]
     song = Song.new([part_of(every, 20, program=p, name=str(p)) for p in range(0, 96, 8)])
-    samples, _ = audio.render(song)
+    samples, _ = audio.render(song, audio.SoundOptions(lufs=-8))
     peak = np.abs(samples).max()
     assert peak < 0.9
     assert (np.abs(samples) > 0.999 * peak).mean() < 1e-3
@@ -95,7 +99,7 @@ def test_files_are_what_their_suffix_says(tmp_path: Path, suffix: str) -> None:
     expected, rate = audio.render(song)
     assert info.frames == pytest.approx(len(expected), abs=2048)
     read, _ = soundfile.read(path)
-    assert np.abs(read).max() > 0.5
+    assert np.abs(read).max() > 0.1
     if suffix != ".ogg":
         assert np.abs(read - expected).max() < 1e-4
     assert rate == 48_000
@@ -113,9 +117,84 @@ def test_trouble_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(error, match=message):
             audio.write_audio(one_note(), tmp_path / make)
     with pytest.raises(ReadError, match="SoundFont: no such file"):
-        audio.render(one_note(), tmp_path / "none.sf2")
+        audio.render(one_note(), audio.SoundOptions(soundfont=tmp_path / "none.sf2"))
     with pytest.raises(ReadError, match="the synthesizer cannot use it"):
-        audio.render(one_note(), tmp_path / "bad.sf2")
+        audio.render(one_note(), audio.SoundOptions(soundfont=tmp_path / "bad.sf2"))
     with pytest.raises(WriteError, match="hours of sound"):
         audio.render(Song.new(end_ticks=960 * 3600 * 4))
     assert not list(tmp_path.glob("*.wav"))
+
+
+def tone(seconds: float, level: float, hz: float = 997.0, rate: int = 48_000) -> audio.Samples:
+    wave = level * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
+    return np.stack([wave, wave], axis=1).astype(np.float32)
+
+
+def test_loudness_is_that_of_the_norm() -> None:
+    # A sine of 997 Hz at -20 dBFS in one channel measures -23.0 LUFS (EBU Tech 3341), in two -20.
+    assert loudness_of(tone(5, 0.1), 48_000) == pytest.approx(-20.0, abs=0.1)
+    assert loudness_of(tone(0.2, 0.1), 48_000) > -26  # shorter than a block
+    assert loudness_of(np.zeros((48_000, 2), np.float32), 48_000) == -np.inf
+
+
+@pytest.mark.parametrize("lufs", [-30.0, -18.0, -10.0])
+def test_sound_is_as_loud_as_is_asked_for_and_does_not_clip(lufs: float) -> None:
+    clicks = tone(10, 0.01)
+    clicks[::24_000] = 0.9  # peaks far above the loudness
+    made = levelled(clicks, 48_000, lufs)
+    assert loudness_of(made, 48_000) == pytest.approx(lufs, abs=0.5)
+    assert np.abs(made).max() <= CEILING + 1e-6
+
+
+def test_the_limiter_leaves_alone_what_is_below_and_moves_smoothly() -> None:
+    quiet = tone(1, 0.5)
+    assert np.array_equal(limited(quiet, 48_000), quiet)
+    loud = tone(3, 0.5)
+    loud[48_000:96_000] *= 3
+    made = limited(loud, 48_000)
+    assert np.abs(made).max() <= CEILING + 1e-6
+    assert np.allclose(made[:40_000], loud[:40_000])
+    gain = np.abs(made[:, 0]) / np.maximum(np.abs(loud[:, 0]), 1e-3)
+    assert np.abs(np.diff(gain[np.abs(loud[:, 0]) > 0.3])).max() < 0.02
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100])
+def test_the_rate_is_by_choice(rate: int) -> None:
+    samples, found = audio.render(one_note(end_ticks=960), audio.SoundOptions(rate=rate))
+    usual, _ = audio.render(one_note(end_ticks=960))
+    assert found == rate
+    assert len(samples) / rate == pytest.approx(len(usual) / 48_000, abs=0.15)
+
+
+def test_options_out_of_range_are_refused() -> None:
+    for made, words in (
+        ({"lufs": 3.0}, "LUFS"),
+        ({"rate": 100}, "rate"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            audio.SoundOptions(**made)
+    with pytest.raises(ConfigError, match="no synthesizer 'harp'"):
+        audio.render(one_note(), audio.SoundOptions(synth="harp"))
+
+
+def test_fluidsynth_is_chosen_where_it_is_and_named_where_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert pick_synth("auto") == "midirenderer"
+    with pytest.raises(ConfigError, match="install FluidSynth"):
+        pick_synth("fluidsynth")
+    program = tmp_path / "fluidsynth"
+    program.write_text("#!/bin/sh\necho it broke >&2\nexit 3\n")
+    program.chmod(0o755)
+    assert pick_synth("auto") == "fluidsynth"
+    with pytest.raises(ReadError, match="it broke"):
+        audio.render(one_note())
+
+
+@pytest.mark.skipif(not which("fluidsynth"), reason="no FluidSynth here")
+def test_fluidsynth_plays_the_same_song() -> None:
+    ours, _ = audio.render(chorale(bars=2), audio.SoundOptions(synth="midirenderer"))
+    theirs, rate = audio.render(chorale(bars=2), audio.SoundOptions(synth="fluidsynth"))
+    assert abs(len(ours) - len(theirs)) / rate < 4.1
+    assert loudness_of(theirs, rate) == pytest.approx(-18, abs=0.5)

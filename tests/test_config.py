@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from musicvae.config import ModelConfig, load_preset, preset_from_dict, preset_names
+from musicvae.config import load_preset, preset_from_dict, preset_names
 from musicvae.errors import ConfigError
+from musicvae.sections import ModelConfig
 
 
 @pytest.mark.parametrize("name", preset_names())

@@ -9,7 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicvae.config import CORRUPTIONS
 from musicvae.corruptions import (
     BAR,
     DURATION,
@@ -21,6 +20,7 @@ from musicvae.corruptions import (
     Ground,
     corrupt,
 )
+from musicvae.damage import CORRUPTIONS
 from musicvae.drums import CLASSES
 
 PARTS = ("voice", "chords", "drums")

@@ -15,12 +15,15 @@ import musicvae
 ROOT = Path(musicvae.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
-    ("files", "song", "maps", "config", "strict", "options", "processes"),
+    (
+        *("files", "song", "maps", "options", "processes"),
+        *("config", "sections", "strict", "damage"),
+    ),
     ("grid", "bars", "keys", "alignment", "roles", "merging", "drums"),
     ("formats", "rolls", "windows", "parts", "tables"),
     ("corpora", "corruptions", "attributes", "metrics", "dynamics", "fit", "statistics"),
     ("dataset", "models"),
-    ("checkpoints", "latent", "frames"),
+    ("checkpoints", "latent", "frames", "belief"),
     ("training",),
     ("model",),
     ("evaluate", "plots"),
@@ -33,6 +36,10 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 NEIGHBOURS = {
     ("song", "maps"): "a song has a tempo, a meter and a key along its way",
     ("config", "strict"): "presets are loaded strictly",
+    ("config", "damage"): "a preset names what its model learns to mend",
+    ("damage", "strict"): "a name that is none is an error like any other of a preset",
+    ("config", "sections"): "a preset has sections",
+    ("sections", "strict"): "what a section may hold is checked",
     ("bars", "grid"): "bars are notes on a grid",
     ("alignment", "grid"): "which bars a meter map states, the grid knows",
     ("tables", "windows"): "a position says whether a note is carried in",

@@ -216,9 +216,13 @@ def test_a_dae_run_tells_f1_before_and_after(tmp_path, monkeypatch) -> None:
     encoding = MusicVAE.load("tiny").encode(hymn)
     assert math.isnan(encoding.kl_bits)
     hymn.save("hymn.mid")
-    told = CliRunner().invoke(main, ["reconstruct", "hymn.mid", "--out", "out", "--json"])
+    told = CliRunner().invoke(
+        main, ["reconstruct", "hymn.mid", "--checkpoint", "tiny", "--out", "out", "--json"]
+    )
     assert told.exit_code == 0 and json.loads(told.stdout)["kl_bits"] is None
-    plain = CliRunner().invoke(main, ["reconstruct", "hymn.mid", "--out", "again"])
+    plain = CliRunner().invoke(
+        main, ["reconstruct", "hymn.mid", "--checkpoint", "tiny", "--out", "again"]
+    )
     assert "bits" not in plain.stdout and "nan" not in plain.stdout
     info = CliRunner().invoke(main, ["info", "tiny"])
     assert "dae, transcription notes 0.3\n" in info.stdout

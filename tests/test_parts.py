@@ -11,8 +11,8 @@ from strategies import part_of, songs
 from test_bars import same_notes
 
 from musicvae.bars import Bars, Notes, cells
-from musicvae.config import PartConfig
 from musicvae.parts import into_slots, out_of_slots, put_back, set_aside
+from musicvae.sections import PartConfig
 from musicvae.song import Song
 
 VOICES = tuple(

@@ -1,5 +1,5 @@
 """Floor 2: where the bar lines of a song are, whatever its file says."""
 
-from musicvae.alignment.alignment import Alignment, align
+from musicvae.alignment.alignment import Alignment, Placement, align
 
-__all__ = ["Alignment", "align"]
+__all__ = ["Alignment", "Placement", "align"]

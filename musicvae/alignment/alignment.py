@@ -18,6 +18,7 @@ from musicvae.alignment.grids import GridFit, fit_grid
 from musicvae.alignment.meters import Hearing
 from musicvae.alignment.network import listen, weights
 from musicvae.alignment.signatures import changes_of, meter_of, shifted, snapped, tidied
+from musicvae.alignment.warp import Warp
 from musicvae.grid import Grid, grid_of
 from musicvae.song import Ints, Meter, Part, Song
 
@@ -60,6 +61,32 @@ class Alignment:
     def undo(self, song: Song) -> Song:
         """A song in the time of `self.song`, in the time and under the maps of the file."""
         return self.fit.warp.undo(song, self.original)
+
+    def placement(self, kept: tuple[Part, ...]) -> Placement:
+        """What undoing takes, without the song's notes but for those that are `kept` as they are,
+        part by part, in the time of `self.song`.
+        """
+        frame = self.original.without_notes()
+        if self.fit.warp.is_identity:
+            return Placement(warp=self.fit.warp, original=frame)
+        pairs = zip(self.original.parts, kept, strict=True)
+        known = tuple(self.fit.warp.sources(part, these) for part, these in pairs)
+        return Placement(warp=self.fit.warp, original=replace(frame, parts=known))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Placement:
+    """Where a song is in its file: what is left of an `Alignment` when the song is gone.
+
+    `original` is the file's frame, with such notes only as must come back to the very tick.
+    """
+
+    warp: Warp
+    original: Song
+
+    def undo(self, song: Song) -> Song:
+        """A song in its own time, in the time and under the maps of the file."""
+        return self.warp.undo(song, self.original)
 
 
 def align(song: Song, *, as_written: bool = False, measured: bool = False) -> Alignment:

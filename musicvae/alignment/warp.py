@@ -77,16 +77,24 @@ class Warp:
 
     def _back(self, part: Part, known: Part) -> Part:
         """A part in the file's time, with the ticks of `known` for what `known` became in it."""
-        there = zip(*(c.tolist() for c in (*_span(known, self.forward), known.pitch)), strict=True)
+        there = _rows(*_span(known, self.forward), known.pitch)
         place = {note: i for i, note in enumerate(there)}
         stop = part.onset_ticks + part.duration_ticks
-        notes = zip(*(c.tolist() for c in (part.onset_ticks, stop, part.pitch)), strict=True)
+        notes = _rows(part.onset_ticks, stop, part.pitch)
         source = np.array([place.get(note, -1) for note in notes], np.int64)
         same = np.flatnonzero(source >= 0)
         onset, stop = _span(part, self.backward)
         onset[same] = known.onset_ticks[source[same]]
         stop[same] = onset[same] + known.duration_ticks[source[same]]
         return part.with_notes(onset, stop - onset, part.pitch, part.velocity)
+
+    def sources(self, part: Part, moved: Part) -> Part:
+        """The notes of a part in the file's time that became notes of `moved` in the song's."""
+        onset, stop = _span(part, self.forward)
+        ends = moved.onset_ticks + moved.duration_ticks
+        there = set(_rows(moved.onset_ticks, ends, moved.pitch))
+        which = [note in there for note in _rows(onset, stop, part.pitch)]
+        return part.take(np.array(which, bool))
 
     def _tempo(self, song: Song) -> Tempo:
         tempo = song.tempo
@@ -101,6 +109,11 @@ class Warp:
         pace = np.maximum(np.round(pace / stretch), 1).astype(np.int64)
         change = np.append(True, np.diff(pace) != 0)
         return Tempo(ticks=ticks[change], us_per_quarter=pace[change])
+
+
+def _rows(*columns: Ints) -> list[tuple[int, ...]]:
+    """Columns as a row for each note, to look notes up by."""
+    return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
 Line = Callable[[ArrayLike], Reals]

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FORMAT = 1
 MODEL_FILE, STATE_FILE = "model.safetensors", "resume.safetensors"
+ORIGIN_FILE = "origin.safetensors"
+"""In a run's folder, a copy of the checkpoint whose weights it began from."""
 HINT = "train one with: musicvae train data/midi/"
 _MAX_HEADER_BYTES = 100_000_000
 

@@ -12,7 +12,14 @@ from importlib import resources
 from pathlib import Path
 
 from musicvae.bars import Bars
-from musicvae.checkpoints.files import HINT, MODEL_FILE, STATE_FILE, preset_of, read_header
+from musicvae.checkpoints.files import (
+    HINT,
+    MODEL_FILE,
+    STATE_FILE,
+    hash_of,
+    preset_of,
+    read_header,
+)
 from musicvae.errors import CheckpointError, nearest
 from musicvae.fit import Fit, best, fit_all
 
@@ -51,14 +58,32 @@ def find(name: str | Path | None = None, folder: str | Path = "checkpoints") -> 
     raise CheckpointError(name, f"no such checkpoint{nearest(plain, known)}", listed + HINT)
 
 
-def choose(songs: Sequence[Bars] = (), folder: str | Path = "checkpoints") -> Choice:
+def find_maker(name: str, digits: str, folder: str | Path = "checkpoints") -> Path | None:
+    """The checkpoint with this hash, whatever it is called now: first the one of this name, then
+    the runs under `folder` and what is shipped; none if it is not there.
+    """
+    places = [*finished_runs(folder), *shipped_checkpoints()]
+    places.sort(key=lambda path: name_of(path) != name)
+    if name and (Path(folder) / name / MODEL_FILE).is_file():  # a run that is not finished, too
+        places.insert(0, Path(folder) / name / MODEL_FILE)
+    return next((path for path in places if hash_of(path) == digits), None)
+
+
+def choose(
+    songs: Sequence[Bars] = (), folder: str | Path = "checkpoints", mends: Sequence[str] = ()
+) -> Choice:
     """The checkpoint for these songs, all of them together.
 
     The newest finished run that they fit about as well as anything there is; else the shipped
-    model that they fit best. Without songs the newest finished run, else a shipped one.
+    model that they fit best. Without songs the newest finished run, else a shipped one. Models that
+    learned to mend are chosen only where they shall, those that know all of the damage `mends`.
     Raises `CheckpointError` when there is none.
     """
-    own, shipped = finished_runs(folder), shipped_checkpoints()
+    own = [path for path in finished_runs(folder) if serves(path, mends)]
+    shipped = [path for path in shipped_checkpoints() if serves(path, mends)]
+    if mends and not own and not shipped:
+        hint = "train one: `musicvae train SONGS --preset melody-repair`"
+        raise CheckpointError(folder, f"no model there mends notes ({', '.join(mends)})", hint)
     if songs and (own or shipped):
         fits = {path: _fit(path, songs) for path in (*own, *shipped)}
         most = max(fits.values(), key=lambda fit: fit.order)
@@ -85,9 +110,15 @@ def nearest_shipped(preset: str | None, songs: Sequence[Bars]) -> Path | None:
     if preset is not None:
         same = [p for p in shipped_checkpoints() if preset_of(read_header(p), p).name == preset]
         return same[0] if same else None
-    fits = {path: _fit(path, songs) for path in shipped_checkpoints()}
+    fits = {path: _fit(path, songs) for path in shipped_checkpoints() if serves(path)}
     fits = {path: fit for path, fit in fits.items() if fit.share > 0}
     return best(fits, fits.__getitem__) if fits else None
+
+
+def serves(path: Path, mends: Sequence[str] = ()) -> bool:
+    """Whether a model knows all of this damage; of none, whether it makes songs."""
+    training = preset_of(read_header(path), path).training
+    return set(mends) <= set(training.told) if mends else training.objective != "dae"
 
 
 def _fit(path: Path, songs: Sequence[Bars]) -> Fit:

@@ -17,7 +17,8 @@ from musicvae.cli.common import (
     seed_option,
 )
 from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Models, Writer, audio_option, read_aligned, songs_under
+from musicvae.cli.songs import Models, Writer, read_aligned, songs_under
+from musicvae.cli.sound import Sound, audio_option
 from musicvae.errors import MusicVAEError
 from musicvae.options import ReadOptions
 
@@ -73,7 +74,7 @@ def command(
     out: Path,
     temperature: float,
     options: ReadOptions,
-    audio: bool,
+    audio: Sound | None,
     checkpoint: str | None,
     seed: int,
     device: str,

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from musicvae.cli.common import INPUT, checkpoint_option, device_option, json_option
 from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Writer, audio_option, load_model, read_aligned
+from musicvae.cli.songs import Writer, load_model, read_aligned
+from musicvae.cli.sound import Sound, audio_option
 from musicvae.options import ReadOptions
+
+if TYPE_CHECKING:
+    from musicvae.alignment import Alignment
+    from musicvae.model import MusicVAE
 
 
 @click.command(name="interpolate")
@@ -17,9 +24,30 @@ from musicvae.options import ReadOptions
 @click.option(
     "--steps",
     type=click.IntRange(min=2),
-    default=7,
+    help="Songs to write, both ends included, 7 if not given; of a grid rows and columns, 5.",
+)
+@click.option(
+    "--how",
+    type=click.Choice(["slerp", "lerp"]),
+    default="slerp",
     show_default=True,
-    help="Songs to write, both ends included.",
+    help="Along great circles, or straight.",
+)
+@click.option("--morph", is_flag=True, help="One song that turns from A into B while it plays.")
+@click.option("--bars", type=click.IntRange(min=1), help="Of a morph; the mean of both songs.")
+@click.option("--grid", is_flag=True, help="Rows and columns of songs between four corners.")
+@click.option("--align", is_flag=True, help="Pair windows that are alike, not those in one place.")
+@click.option(
+    "--like",
+    type=click.Choice(["A", "B"], case_sensitive=False),
+    help="Whose meter, key, parts and programs all have; the nearer end's if not given.",
+)
+@click.option(
+    "--part",
+    "rates",
+    multiple=True,
+    metavar="NAME=A|B|0..1",
+    help="A part, by name or role, that stays at A, at B or between. May be repeated.",
 )
 @click.option(
     "--out",
@@ -33,10 +61,17 @@ from musicvae.options import ReadOptions
 @json_option
 def command(
     paths: tuple[Path, ...],
-    steps: int,
+    steps: int | None,
+    how: str,
+    morph: bool,
+    bars: int | None,
+    grid: bool,
+    align: bool,
+    like: str | None,
+    rates: tuple[str, ...],
     out: Path | None,
     options: ReadOptions,
-    audio: bool,
+    audio: Sound | None,
     checkpoint: str | None,
     device: str,
     as_json: bool,
@@ -49,16 +84,80 @@ def command(
     Examples:
       musicvae interpolate a.mid b.mid
       musicvae interpolate a.mid b.mid c.mid --steps 13 --out morph/ --audio
+      musicvae interpolate a.mid b.mid --morph --bars 32
+      musicvae interpolate a.mid b.mid --part drums=A --part bass=0.5
+      musicvae interpolate a.mid b.mid c.mid d.mid --grid --steps 3
     """
-    if len(paths) < 2:
-        raise click.UsageError("give at least two songs: musicvae interpolate a.mid b.mid")
-    if steps < len(paths):
-        raise click.UsageError(f"--steps {steps} is fewer than the {len(paths)} songs given")
+    _check(paths, steps, morph=morph, grid=grid, bars=bars, align=align, like=like, rates=rates)
+    parts = dict(_rate(words) for words in rates)
     songs = [read_aligned(path, options) for path in paths]
-    writer = Writer(
-        out or Path(f"{paths[0].stem}-to-{paths[-1].stem}"), as_json=as_json, audio=audio
-    )
+    folder = out or Path(f"{paths[0].stem}-to-{paths[-1].stem}")
+    writer = Writer(folder, as_json=as_json, audio=audio)
     model = load_model(checkpoint, device, songs=songs)
-    for song in model.interpolate(*songs, steps=steps):
-        names = " ".join(path.name for path in paths)
-        writer.numbered(song, "step", note=f"musicvae interpolate {names} checkpoint {model.hash}")
+    names = " ".join(path.name for path in paths)
+    note = f"musicvae interpolate {names} checkpoint {model.hash}"
+    way: dict[str, Any] = {"how": how, "align": align, "like": like and like.upper()}
+    if grid:
+        _write_grid(writer, model, songs, steps or 5, how, note)
+    elif morph:
+        made = model.morph(songs[0], songs[1], bars=bars, parts=parts, **way)
+        writer.numbered(made, "morph", note=note)
+    else:
+        for song in model.interpolate(*songs, steps=steps or 7, parts=parts, **way):
+            writer.numbered(song, "step", note=note)
+
+
+def _check(
+    paths: Sequence[Path],
+    steps: int | None,
+    *,
+    morph: bool,
+    grid: bool,
+    bars: int | None,
+    align: bool,
+    like: str | None,
+    rates: Sequence[str],
+) -> None:
+    """Raise a usage error for options that do not go together."""
+    n, wrong = len(paths), ""
+    if n < 2:
+        wrong = "give at least two songs: musicvae interpolate a.mid b.mid"
+    elif grid and (morph or align or like or rates):
+        wrong = "--grid goes with --steps and --how only"
+    elif grid and n != 4:
+        wrong = f"--grid has four corners, not {n}: A and B above, C and D below"
+    elif morph and (n != 2 or steps):
+        wrong = "--morph makes one song of two, without --steps"
+    elif bars and not morph:
+        wrong = "--bars is for --morph"
+    elif n > 2 and (like or rates):
+        wrong = "--like and --part are for two songs"
+    elif not grid and steps is not None and steps < n:
+        wrong = f"--steps {steps} is fewer than the {n} songs given"
+    if wrong:
+        raise click.UsageError(wrong)
+
+
+def _rate(words: str) -> tuple[str, str | float]:
+    """A part's name, and where it stays, from `name=where`."""
+    name, equals, where = words.rpartition("=")
+    if equals and where.upper() in ("A", "B"):
+        return name, where.upper()
+    try:
+        at = float(where)
+    except ValueError:
+        at = -1.0
+    if not equals or not 0 <= at <= 1:
+        raise click.UsageError(f"--part {words}: write it as drums=A, drums=B or drums=0.3")
+    return name, at
+
+
+def _write_grid(
+    writer: Writer, model: MusicVAE, songs: Sequence[Alignment], steps: int, how: str, note: str
+) -> None:
+    """Files named by the grid's number, and by row and column, both from 1."""
+    stem = writer.free_stem("grid")
+    a, b, c, d = songs
+    for row, line in enumerate(model.grid(a, b, c, d, steps, how=how), start=1):
+        for column, song in enumerate(line, start=1):
+            writer.named(song, f"{stem}-row-{row}-column-{column}", force=False, note=note)

@@ -16,7 +16,8 @@ from musicvae.cli.common import (
     json_option,
 )
 from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Models, Writer, audio_option, read_aligned, songs_under
+from musicvae.cli.songs import Models, Writer, read_aligned, songs_under
+from musicvae.cli.sound import Sound, audio_option
 from musicvae.errors import MusicVAEError, one_line
 from musicvae.options import ReadOptions
 
@@ -41,7 +42,7 @@ def command(
     out: Path,
     options: ReadOptions,
     force: bool,
-    audio: bool,
+    audio: Sound | None,
     checkpoint: str | None,
     device: str,
     as_json: bool,

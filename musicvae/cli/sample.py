@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from musicvae.cli.common import Finite, checkpoint_option, device_option, json_option, seed_option
-from musicvae.cli.songs import Writer, audio_option, load_model
+from musicvae.cli.songs import Writer, load_model
+from musicvae.cli.sound import Sound, audio_option
 
 
 @click.command(name="sample")
@@ -62,7 +63,7 @@ def command(
     qpm: float | None,
     key: int | None,
     meter: str | None,
-    audio: bool,
+    audio: Sound | None,
     checkpoint: str | None,
     seed: int,
     device: str,

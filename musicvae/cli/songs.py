@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from musicvae.cli.common import console, emit, named_path, say
+from musicvae.cli.sound import Sound
 from musicvae.errors import DataError, one_line
 from musicvae.files import is_folder, next_free, writable_folder
 
@@ -19,18 +19,21 @@ if TYPE_CHECKING:
     from musicvae.options import ReadOptions
     from musicvae.song import Song
 
-audio_option = click.option(
-    "--audio", is_flag=True, help="Render each song to WAV beside its MIDI."
-)
-
 
 def load_model(
-    checkpoint: str | None, device: str, seed: int | None = None, songs: Sequence[Alignment] = ()
+    checkpoint: str | None,
+    device: str,
+    seed: int | None = None,
+    songs: Sequence[Alignment] = (),
+    mends: Sequence[str] = (),
 ) -> MusicVAE:
-    """The model asked for, or the one that suits the songs; stderr says which one, and why."""
+    """The model asked for, or the one that suits the songs; stderr says which one, and why.
+
+    `mends` is damage that it must know; without any it must be one that makes songs.
+    """
     from musicvae.model import MusicVAE
 
-    path, why = _chosen(checkpoint, songs)
+    path, why = _chosen(checkpoint, songs, mends)
     _tell(path, why, "" if seed is None else f", seed {seed}")
     return MusicVAE.load(path, device=device)
 
@@ -38,16 +41,18 @@ def load_model(
 class Models:
     """The model asked for, or for each song the one that suits it; loaded once, told when new."""
 
-    def __init__(self, checkpoint: str | None, device: str) -> None:
-        self.checkpoint, self.device = checkpoint, device
+    def __init__(self, checkpoint: str | None, device: str, mends: Sequence[str] = ()) -> None:
+        self.checkpoint, self.device, self.mends = checkpoint, device, mends
         self._loaded: dict[Path, MusicVAE] = {}
-        self._latest = _chosen(checkpoint, ())[0]  # none at all is an error before any song is read
+        self._latest = _chosen(checkpoint, (), mends)[
+            0
+        ]  # none at all is an error before any song is read
 
     def suiting(self, song: Alignment) -> MusicVAE:
         """The model for a song."""
         from musicvae.model import MusicVAE
 
-        path, why = _chosen(self.checkpoint, (song,))
+        path, why = _chosen(self.checkpoint, (song,), self.mends)
         if not self._loaded or path != self._latest:
             _tell(path, why)
         if path not in self._loaded:
@@ -56,14 +61,16 @@ class Models:
         return self._loaded[path]
 
 
-def _chosen(checkpoint: str | None, songs: Sequence[Alignment]) -> tuple[Path, str]:
+def _chosen(
+    checkpoint: str | None, songs: Sequence[Alignment], mends: Sequence[str] = ()
+) -> tuple[Path, str]:
     """The checkpoint to use, and why if it was not named."""
     from musicvae.bars import Bars
     from musicvae.checkpoints import choose, find
 
     if checkpoint is not None:
         return find(checkpoint), ""
-    choice = choose([Bars.from_song(each.song) for each in songs])
+    choice = choose([Bars.from_song(each.song) for each in songs], mends=mends)
     return choice.path, choice.why
 
 
@@ -111,7 +118,7 @@ def songs_under(paths: Sequence[Path]) -> list[Path]:
 class Writer:
     """Writes songs into a folder and tells of each: a line, or JSON."""
 
-    def __init__(self, folder: Path, *, as_json: bool, audio: bool) -> None:
+    def __init__(self, folder: Path, *, as_json: bool, audio: Sound | None) -> None:
         self.folder, self.as_json, self.audio = writable_folder(folder), as_json, audio
         self._next: dict[str, int] = {}
         self._taken: set[Path] = set()
@@ -122,12 +129,19 @@ class Writer:
         self._next[stem] = number + 1
         self._write(song, self.folder / f"{stem}-{number:02d}.mid", note, figures)
 
+    def free_stem(self, stem: str) -> str:
+        """`stem-NN` with the first number of which no file has it or a later one."""
+        found = (
+            re.match(re.escape(stem) + "-([0-9]+)", path.name) for path in self.folder.iterdir()
+        )
+        return f"{stem}-{1 + max((int(each[1]) for each in found if each), default=0):02d}"
+
     def named(self, song: Song, stem: str, *, force: bool, note: str, **figures: Any) -> None:
         """Write under the input's name; of inputs with one name the later ones get a number."""
         path, nth = self.folder / f"{stem}.mid", 2
         while path in self._taken:
             path, nth = self.folder / f"{stem}-{nth}.mid", nth + 1
-        for target in (path, path.with_suffix(".wav")) if self.audio else (path,):
+        for target in (path, path.with_suffix(self.audio.suffix)) if self.audio else (path,):
             named_path(target, force=force)
         self._taken.add(path)
         self._write(song, path, note, figures)
@@ -141,9 +155,7 @@ class Writer:
             **figures,
         }
         if self.audio:
-            from musicvae.formats.audio import write_audio
-
-            told["audio"] = str(write_audio(song, path.with_suffix(".wav")))
+            told["audio"] = str(self.audio.write(song, path))
         if self.as_json:
             emit(True, "song", path=str(path), **told)
         else:

@@ -1,32 +1,27 @@
-"""Floor 3: Song -> sound. SoundFont synthesis from wheels alone, no system library.
-
-The synthesizer is `midirenderer`; the General MIDI SoundFont is the one inside the `pretty_midi`
-wheel, unless another is given. What comes back is stereo at 48 kHz, as long as the song with all
-its silence, and a tail in which the last notes die away.
+"""Floor 3: Song -> sound. Stereo, as long as the song with all its silence, and a tail in which the
+last notes die away; every song is equally loud.
 """
 
 from __future__ import annotations
 
-import io
-import wave
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.errors import ReadError, WriteError, reason_of
+from musicvae.errors import ConfigError, ReadError, WriteError, reason_of
 from musicvae.files import replacing
 from musicvae.formats import midi
+from musicvae.formats.loudness import TARGET_LUFS, levelled
+from musicvae.formats.synthesis import default_soundfont, pick_synth, synthesised
 from musicvae.song import Song
 
 Samples = NDArray[np.float32]
 
 SUFFIXES = (".wav", ".flac", ".ogg")
 _FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
-_PEAK = 10 ** (-1 / 20)  # -1 dBFS
 _TAIL_S, _LEAST_TAIL_S, _FADE_S = 4.0, 0.5, 0.25
 _SILENCE = 10 ** (-72 / 20)  # of the peak: below it the tail is over
 _CLEAR_VELOCITY = 80  # a song that is softer throughout is raised, or much of it would vanish
@@ -35,27 +30,53 @@ _LONGEST_S = 3 * 3600
 _BLOCK_FRAMES = 1 << 16  # libsndfile overflows its stack on long Vorbis writes
 
 
-def render(song: Song, soundfont: str | Path | None = None) -> tuple[Samples, int]:
+@dataclass(frozen=True, kw_only=True)
+class SoundOptions:
+    """How songs become sound."""
+
+    soundfont: str | Path | None = None
+    """An SF2 file; the one inside the `pretty_midi` wheel if not given."""
+    synth: str = "auto"
+    """`fluidsynth`, `midirenderer`, or what of the two is there, in this order."""
+    lufs: float = TARGET_LUFS
+    """Integrated loudness asked for, in LUFS; -70 to -5."""
+    rate: int = 48_000
+    """Samples a second; 8,000 to 192,000."""
+
+    def __post_init__(self) -> None:
+        if not -70 <= self.lufs <= -5:
+            raise ConfigError(f"a loudness of {self.lufs:g} LUFS: ask for -70 to -5")
+        if not 8_000 <= self.rate <= 192_000:
+            raise ConfigError(f"a rate of {self.rate}: ask for 8000 to 192000")
+
+
+def render(song: Song, options: SoundOptions | None = None) -> tuple[Samples, int]:
     """Play `song`; returns samples `(n, 2)` float32 within -1..1, and their rate in hz.
 
-    The peak is at -1 dBFS; a song without notes is silence of its length. `soundfont` is an SF2
-    file. Raises `ReadError` if it cannot be used, `WriteError` if the song lasts for hours.
+    As loud as the options say, and no peak above -1 dBFS; a song without notes is silence of its
+    length. Raises `ReadError` if a SoundFont cannot be used, `ConfigError` if a synthesizer is not
+    there, `WriteError` if the song lasts for hours.
     """
+    options = options or SoundOptions()
     if song.duration_s > _LONGEST_S:
         hours = f"{song.duration_s / 3600:.0f} hours of sound"
         raise WriteError("audio", hours, f"up to {_LONGEST_S // 3600} are rendered")
-    font, name = _soundfont(soundfont)
+    content, font = _soundfont(options.soundfont)
+    synth = pick_synth(options.synth)
+    if not song.n_notes:
+        silent = np.zeros((round(song.duration_s * options.rate), 2), np.float32)
+        return _tailed(silent, len(silent), options.rate), options.rate
     velocity = max((int(part.velocity.max(initial=0)) for part in song.parts), default=0)
     scale = max(1.0, _CLEAR_VELOCITY / velocity) if velocity else 1.0
-    samples, rate = _played(_scaled(song, scale), font, name)
+    samples, rate = _played(_scaled(song, scale), font, content, synth)
     if np.abs(samples).max(initial=0) >= _CLIPPED:
-        samples, rate = _played(_scaled(song, scale / 2), font, name)
-    length = round(song.duration_s * rate)
-    samples = _tailed(_levelled(samples), length, rate)
-    return samples, rate
+        samples, rate = _played(_scaled(song, scale / 2), font, content, synth)
+    samples, rate = _at_rate(samples, rate, options.rate), options.rate
+    samples = _tailed(samples, round(song.duration_s * rate), rate)
+    return levelled(samples, rate, options.lufs), rate
 
 
-def write_audio(song: Song, path: str | Path, soundfont: str | Path | None = None) -> Path:
+def write_audio(song: Song, path: str | Path, options: SoundOptions | None = None) -> Path:
     """Render `song` to a `.wav`, `.flac` or `.ogg` file, by its suffix; returns the path.
 
     Raises `WriteError` for another suffix or a place that cannot be written, and as `render`.
@@ -66,7 +87,7 @@ def write_audio(song: Song, path: str | Path, soundfont: str | Path | None = Non
     if suffix not in _FORMATS:
         kinds = ", ".join(SUFFIXES)
         raise WriteError(path, f"no audio format {suffix or 'without a suffix'}", f"use {kinds}")
-    samples, rate = render(song, soundfont)
+    samples, rate = render(song, options)
     kind, subtype = _FORMATS[suffix]
     shape = {"samplerate": rate, "channels": 2, "format": kind, "subtype": subtype}
     with replacing(path) as aside:
@@ -77,16 +98,6 @@ def write_audio(song: Song, path: str | Path, soundfont: str | Path | None = Non
         except soundfile.LibsndfileError as error:
             raise WriteError(path, str(error), "is the disk full?") from None
     return Path(path)
-
-
-def default_soundfont() -> Path:
-    """The General MIDI SoundFont inside the `pretty_midi` wheel. Raises `ReadError`."""
-    found = find_spec("pretty_midi")  # only its place: importing it takes a second
-    folder = Path(found.origin).parent if found and found.origin else Path("pretty_midi")
-    path = folder / "TimGM6mb.sf2"
-    if not path.is_file():
-        raise ReadError(path, "no SoundFont there", "reinstall pretty_midi, or name an SF2 file")
-    return path
 
 
 def _soundfont(path: str | Path | None) -> tuple[bytes, Path]:
@@ -113,29 +124,23 @@ def _scaled(song: Song, scale: float) -> Song:
     return replace(song, parts=tuple(parts))
 
 
-def _played(song: Song, font: bytes, name: Path) -> tuple[Samples, int]:
+def _played(song: Song, font: Path, content: bytes, synth: str) -> tuple[Samples, int]:
     """What the synthesizer plays until the tail is over, `(n, 2)`, and its rate in hz.
 
     It stops with the last event, so the song is made longer by the tail.
     """
-    from midirenderer import render_wave_from
-
     us_per_quarter = int(song.tempo.us_per_quarter[-1])
     tail_ticks = int(np.ceil(_TAIL_S * 1e6 * song.ticks_per_quarter / us_per_quarter))
     longer = replace(song, end_ticks=song.end_ticks + tail_ticks)
-    try:
-        content = render_wave_from(font, midi.to_bytes(longer))
-    except RuntimeError as error:
-        reason = f"the synthesizer cannot use it ({error})"
-        raise ReadError(name, reason, "name an SF2 SoundFont") from None
-    with wave.open(io.BytesIO(content)) as file:
-        frames = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        return np.float32(1 / 32768) * frames.reshape(-1, 2), file.getframerate()
+    return synthesised(midi.to_bytes(longer), font, content, synth)
 
 
-def _levelled(samples: Samples) -> Samples:
-    peak = float(np.abs(samples).max(initial=0))
-    return samples * np.float32(_PEAK / peak) if peak else samples
+def _at_rate(samples: Samples, before: int, after: int) -> Samples:
+    if before == after:
+        return samples
+    import soxr
+
+    return np.asarray(soxr.resample(samples, before, after), np.float32)
 
 
 def _tailed(samples: Samples, length: int, rate: int) -> Samples:
@@ -143,7 +148,8 @@ def _tailed(samples: Samples, length: int, rate: int) -> Samples:
     needed = length + round(_LEAST_TAIL_S * rate)
     if len(samples) < needed:
         samples = np.pad(samples, ((0, needed - len(samples)), (0, 0)))
-    loud = np.flatnonzero(np.abs(samples[needed:]).max(axis=1) > _SILENCE * _PEAK)
+    least = _SILENCE * np.abs(samples).max(initial=0)
+    loud = np.flatnonzero(np.abs(samples[needed:]).max(axis=1) > least)
     end = needed + (int(loud[-1]) + 1 if len(loud) else 0)
     samples = samples[:end].copy()
     fade = round(_FADE_S * rate)

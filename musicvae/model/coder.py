@@ -13,10 +13,10 @@ from musicvae.alignment import Alignment, align
 from musicvae.bars import Bars, Notes, settled
 from musicvae.config import Preset
 from musicvae.dataset import Batch
-from musicvae.dataset.windows import Source, WindowCutter, fitting, sources_of
+from musicvae.dataset.cutting import Source, WindowCutter, fitting, sources_of
 from musicvae.dynamics import bar_levels, played
 from musicvae.errors import CheckpointError
-from musicvae.grid import STORED_STEPS_PER_QUARTER
+from musicvae.grid import STORED_STEPS_PER_QUARTER, Grid
 from musicvae.latent import Encoding, Latents
 from musicvae.models import VAE, FlowPrior, PathFrame, PathPrior, pick_device, prior_of
 from musicvae.models.paths import Given
@@ -53,11 +53,12 @@ class Coder:
             raise CheckpointError(checkpoint.path or "checkpoint", reason, "train anew") from None
         self.hash = checkpoints.hash_of(checkpoint.path) if checkpoint.path else "unsaved"
 
-    def encode(self, song: Song | Alignment) -> Encoding:
+    def encode(self, song: Song | Alignment, *, key: int | None = None) -> Encoding:
         """The posterior of every window of `song`, with what is needed to decode it again.
 
         Windows follow the bar lines that `align` finds; give what it found to say what it should
-        believe, such as `align(song, measured=True)` of a score.
+        believe, such as `align(song, measured=True)` of a score. `key`: semitones to take off
+        every melodic pitch; if not given, those from C to the major scale of most of its notes.
         """
         preset, aligned = self.preset, song if isinstance(song, Alignment) else align(song)
         song = aligned.song
@@ -65,10 +66,12 @@ class Coder:
         first, stop = window_bounds(len(grid), preset.grid.bars, preset.grid.bars)
         fits = fitting(grid.grid, first, stop, preset)
         fitting_song, untouched = set_aside(
-            song, preset.parts, spans(grid, first[~fits], stop[~fits])
+            song, preset.parts, spans_of(grid.grid, first[~fits], stop[~fits])
         )
         bars = Bars.from_song(fitting_song).at(preset.grid.steps_per_quarter)
         sources, _ = sources_of(bars, preset)
+        if key is not None:
+            sources = [replace(source, key=key) for source in sources]
         shape = (len(sources), len(first), self.vae.Z)
         mu, sigma = np.zeros(shape, np.float32), np.ones(shape, np.float32)
         if sources:
@@ -83,8 +86,8 @@ class Coder:
             mu=mu,
             sigma=sigma,
             untouched=untouched,
-            levels=bar_levels(len(bars), len(song.parts), bars.notes),
-            alignment=aligned,
+            levels=np.round(bar_levels(len(bars), len(song.parts), bars.notes)),
+            alignment=aligned.placement(untouched),
             checkpoint=self.hash,
         )
 
@@ -101,15 +104,30 @@ class Coder:
         Length, tempo, meter, parts and programs are those of the encoding. `temperature` above 0
         draws notes instead of taking the likeliest.
         """
-        bars, path = encoding.bars, encoding.mu if z is None else z
-        none = Notes.concatenate([])
+        path, found = encoding.mu if z is None else z, Notes.concatenate([])
         if encoding.owners:
-            cutter = self.frame(encoding)
-            found = self.notes(cutter, bars, path, temperature, seed)
-            whole = Group(notes=found, owner=np.concatenate(encoding.owners))
-            made = settled(bars.grid, out_of_slots((whole,), none))
-        else:
-            made = none
+            found = self.notes(self.frame(encoding), encoding.bars, path, temperature, seed)
+        return self.finished(encoding, found)
+
+    def fits(self, encoding: Encoding) -> bool:
+        """Whether an encoding, wherever it comes from, has what this model's latents have."""
+        preset, (_, W, Z) = self.preset, encoding.mu.shape
+        return (
+            Z == self.vae.Z
+            and -(-len(encoding.bars) // preset.grid.bars) == W
+            and encoding.bars.grid.steps_per_quarter == preset.grid.steps_per_quarter
+            and all(len(owner) == len(preset.parts) for owner in encoding.owners)
+        )
+
+    def finished(self, encoding: Encoding, notes: Notes) -> Song:
+        """The song of an encoding from its decoded notes, whose `part` counts slots of its groups.
+
+        They go to the song's parts, get velocities, and what was untouched is put back.
+        """
+        bars, none = encoding.bars, Notes.concatenate([])
+        owner = np.concatenate([np.zeros(0, np.int64), *encoding.owners])
+        whole = Group(notes=notes, owner=owner)
+        made = settled(bars.grid, out_of_slots((whole,), none)) if len(notes) else none
         made = self.played(bars, made, encoding.levels)
         song = replace(bars, notes=made).at(STORED_STEPS_PER_QUARTER).to_song()
         song = put_back(song, encoding.untouched)
@@ -154,17 +172,7 @@ class Coder:
 
     def frame(self, encoding: Encoding) -> WindowCutter:
         """The bars of an encoding, a source without notes for each of its groups."""
-        none = Notes.concatenate([])
-        sources = [
-            Source(
-                bars=encoding.bars,
-                group=Group(notes=none, owner=owner),
-                key=encoding.key,
-                active=active,
-            )
-            for owner, active in zip(encoding.owners, encoding.active, strict=True)
-        ]
-        return WindowCutter(sources, self.preset)
+        return WindowCutter(frames_of(encoding), self.preset)
 
     # -- inside -------------------------------------------------------------------------------
 
@@ -200,16 +208,21 @@ class Coder:
 
         `part` counts the slots of the first source, then those of the second, and so on.
         """
-        preset, S = self.preset, len(cutter.lengths)
+        source, nth = windows_of(bars, self.preset, len(cutter.lengths), which)
+        first = nth * self.preset.grid.bars
+        rows = self.decoded(cutter, source, first, z[source, nth], temperature, seed, settle)
+        return self.joined(rows, bars, source, nth, cutter.key)
+
+    def joined(self, rows: Ints, bars: Bars, source: Ints, nth: Ints, key: Ints) -> Notes:
+        """Notes over these bars from rows of their windows, which are `nth` `(W,)` of each of some
+        sources, `source` `(W,)`, in keys of their own.
+        """
+        preset = self.preset
         first, stop = window_bounds(len(bars), preset.grid.bars, preset.grid.bars)
-        able = fitting(bars.grid, first, stop, preset)
-        fits = np.flatnonzero(able if which is None else able & which)
-        source, nth = np.repeat(np.arange(S), len(fits)), np.tile(fits, S)
-        rows = self.decoded(cutter, source, first[nth], z[source, nth], temperature, seed, settle)
         drums = np.array([part.kind == "drums" for part in preset.parts])
         low, high = (np.array([getattr(p, b) for p in preset.parts]) for b in ("low", "high"))
         window, bar, position, slot, pitch, duration, velocity, timing = rows.T
-        pitch = np.clip(pitch + np.where(drums[slot], 0, cutter.key[source[window]]), 0, 127)
+        pitch = np.clip(pitch + np.where(drums[slot], 0, key[source[window]]), 0, 127)
         found = WindowNotes(
             window=nth[window],
             bar=bar,
@@ -222,7 +235,7 @@ class Coder:
         )
         found = found.take((pitch >= low[slot]) & (pitch <= high[slot]))
         notes, _ = join(found, bars.grid, first, stop)
-        return one_at_a_time(bars.grid, notes, preset.parts * S)
+        return one_at_a_time(bars.grid, notes, preset.parts * len(key))
 
     @torch.no_grad()
     def decoded(
@@ -261,9 +274,35 @@ class Coder:
         return Batch(*(tensor.to(self.device) for tensor in batch))
 
 
-def spans(bars: Bars, first: Ints, stop: Ints) -> Ints:
+def frames_of(encoding: Encoding) -> list[Source]:
+    """The sources of an encoding's groups, without their notes."""
+    none = Notes.concatenate([])
+    return [
+        Source(
+            bars=encoding.bars,
+            group=Group(notes=none, owner=owner),
+            key=encoding.key,
+            active=active,
+        )
+        for owner, active in zip(encoding.owners, encoding.active, strict=True)
+    ]
+
+
+def windows_of(
+    bars: Bars, preset: Preset, n_sources: int, which: NDArray[np.bool_] | None = None
+) -> tuple[Ints, Ints]:
+    """The windows of as many sources over these bars, but for those with a bar that is too long:
+    which source, and which window of it, `(W,)` each. Of all windows, or of some, `which` `(W,)`.
+    """
+    first, stop = window_bounds(len(bars), preset.grid.bars, preset.grid.bars)
+    able = fitting(bars.grid, first, stop, preset)
+    fits = np.flatnonzero(able if which is None else able & which)
+    return np.repeat(np.arange(n_sources), len(fits)), np.tile(fits, n_sources)
+
+
+def spans_of(grid: Grid, first: Ints, stop: Ints) -> Ints:
     """Ticks that may be quantised into windows, from their first bar to their last. `(W, 2)`"""
-    start, tpq = bars.grid.start_ticks, bars.grid.ticks_per_quarter
-    early = tpq // (2 * bars.grid.steps_per_quarter) + tpq // (2 * STORED_STEPS_PER_QUARTER) + 1
-    end = start[stop - 1] + bars.grid.length_ticks[stop - 1]
+    start, tpq = grid.start_ticks, grid.ticks_per_quarter
+    early = tpq // (2 * grid.steps_per_quarter) + tpq // (2 * STORED_STEPS_PER_QUARTER) + 1
+    end = start[stop - 1] + grid.length_ticks[stop - 1]
     return np.stack([start[first] - early, end], axis=1)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from musicvae import checkpoints
 from musicvae.alignment import Alignment
-from musicvae.model import continuing, sampling, varying, ways
+from musicvae.model import continuing, groove, repair, sampling, scoring, varying, ways
 from musicvae.model.coder import Coder
+from musicvae.model.repair import Repaired
+from musicvae.model.scoring import Scores
 from musicvae.song import Song
 
 
@@ -78,13 +81,74 @@ class MusicVAE(Coder):
 
     # -- ways between songs -------------------------------------------------------------------
 
-    def interpolate(self, *songs: Song | Alignment, steps: int = 7) -> list[Song]:
+    def interpolate(
+        self,
+        *songs: Song | Alignment,
+        steps: int = 7,
+        how: str = "slerp",
+        align: bool = False,
+        like: str | None = None,
+        parts: Mapping[str, str | float] | None = None,
+    ) -> list[Song]:
         """`steps` songs on the way from the first song to the last, through those between.
 
         Songs may differ in length, tempo, meter, key and instruments. The first and the last are
         the reconstructions of the ends.
+
+        Args:
+            songs: two or more.
+            steps: songs to make, ends included.
+            how: `slerp` along great circles, `lerp` straight.
+            align: pair windows that are alike (dynamic time warping of latents); else those that
+                stand in the same place.
+            like: `A` or `B`, whose meter, key, parts and programs the songs between have. If not
+                given, those of the nearer end, and keys on the way. For two songs.
+            parts: parts that do not go along, by name, role or slot: `{"drums": "A"}` stays with
+                A's, at a number, 0 to 1, it stays a share of the way. For two songs.
+
+        Raises `ConfigError` for what makes no sense, `DataError` for a song that the model has
+        nothing to say of.
         """
-        return ways.interpolate(self, songs, steps=steps)
+        return ways.interpolate(
+            self, songs, steps=steps, how=how, align=align, like=like, parts=parts
+        )
+
+    def morph(
+        self,
+        a: Song | Alignment,
+        b: Song | Alignment,
+        *,
+        bars: int | None = None,
+        how: str = "slerp",
+        align: bool = False,
+        like: str | None = None,
+        parts: Mapping[str, str | float] | None = None,
+    ) -> Song:
+        """One song that begins as `a` does, turns into `b` while it plays, and ends as `b` does.
+
+        Up to the middle the parts of `a` play in its key and meter, from there on those of `b` in
+        its own; with `like` those of one throughout. `bars`: about how many, in whole windows; the
+        mean of both songs if not given. Others and errors as in `interpolate`.
+        """
+        return ways.morph(self, a, b, bars=bars, how=how, align=align, like=like, parts=parts)
+
+    def grid(
+        self,
+        a: Song | Alignment,
+        b: Song | Alignment,
+        c: Song | Alignment,
+        d: Song | Alignment,
+        steps: int | tuple[int, int] = 5,
+        *,
+        how: str = "slerp",
+    ) -> list[list[Song]]:
+        """Rows of songs between four corners: `a` and `b` above, `c` and `d` below.
+
+        `steps`: how many rows and columns, or of each. The corners are the reconstructions. Errors
+        as in `interpolate`.
+        """
+        rows, columns = (steps, steps) if isinstance(steps, int) else steps
+        return ways.grid(self, (a, b, c, d), rows=rows, columns=columns, how=how)
 
     # -- neighbours of a song -----------------------------------------------------------------
 
@@ -141,3 +205,84 @@ class MusicVAE(Coder):
         `ConfigError` if there are no such bars, `DataError` if nothing stands around them.
         """
         return continuing.infill(self, song, first, last, temperature=temperature, seed=seed)
+
+    # -- songs put right ----------------------------------------------------------------------
+
+    def denoise(
+        self,
+        song: Song | Alignment,
+        *,
+        strength: float = 0.5,
+        damage: Mapping[str, float] | None = None,
+    ) -> Repaired:
+        """`song` with what is improbable in it put right, and a list of what was changed.
+
+        Notes that are not changed come back exactly as they were. Needs a model that learned to
+        mend (`training.objective = "dae"` with several kinds of corruption).
+
+        Args:
+            song: what to mend.
+            strength: 0 to 1. At 0 nothing is changed, at 1 whatever is less probable than not.
+            damage: which kinds are to be expected, and in which share of the notes, such as
+                `{"jitter": 0.2}`; names are those of `training.corruption`. If not given the song
+                is heard twice: once expecting a little of everything, then what was found.
+
+        Raises `ConfigError` if the model does not know that damage, `DataError` if it can hear
+        nothing in the song.
+        """
+        return repair.denoise(self, song, strength=strength, damage=damage)
+
+    def score(self, song: Song | Alignment) -> Scores:
+        """How unusual each bar of each part of `song` is, and why, the oddest first.
+
+        Numbers are deviations from what is usual in songs like those that the model learned from
+        (or, if it does not know, in this song). Needs a model that learned to mend. Raises
+        `ConfigError` if it did not, `DataError` if it can hear nothing in the song.
+        """
+        return scoring.score(self, song)
+
+    # -- beats --------------------------------------------------------------------------------
+
+    def humanise(
+        self,
+        song: Song | Alignment,
+        *,
+        amount: float = 1.0,
+        variation: float = 0.5,
+        seed: int = 0,
+    ) -> Song:
+        """`song` with its drums played as a drummer would: other velocities, on or off the beat.
+
+        What is struck when, and all other parts, stay. Needs a model of drums with velocity and
+        microtiming that learned to undo `flat`.
+
+        Args:
+            song: whose drums to play; how they are played so far is not looked at.
+            amount: how far to go from there, 0 to 1.
+            variation: how much hits differ by chance, 1 being as much as in real beats.
+            seed: the same seed plays the same.
+        """
+        return groove.humanise(self, song, amount=amount, variation=variation, seed=seed)
+
+    def drumify(
+        self,
+        song: Song | Alignment,
+        *,
+        part: str | None = None,
+        temperature: float = 0.0,
+        seed: int = 0,
+    ) -> Song:
+        """`song` with a beat for its rhythm: a part for drums is added, in place of those it has.
+
+        Needs a model of drums that learned to undo `tapped`.
+
+        Args:
+            song: a song, or a rhythm tapped on whatever drum.
+            part: the name of the part that the beat is for; the highest one if not given, or the
+                drums if there is no other.
+            temperature: above 0 the beat is drawn instead of the likeliest.
+            seed: of the draw.
+
+        Raises `DataError` if there is no such part, or no rhythm.
+        """
+        return groove.drumify(self, song, part=part, temperature=temperature, seed=seed)

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.bars import Bars, Notes, cells, places, settled
-from musicvae.dataset.windows import Source, WindowCutter, fitting, sources_of
+from musicvae.dataset.cutting import Source, WindowCutter, fitting, sources_of
 from musicvae.dynamics import bar_levels
 from musicvae.errors import DataError
 from musicvae.grid import STORED_STEPS_PER_QUARTER, Grid, cell_of
-from musicvae.model.coder import Coder, spans
+from musicvae.model.coder import Coder, spans_of
 from musicvae.models.paths import Given
 from musicvae.parts import Group, one_at_a_time, out_of_slots, set_aside
 from musicvae.song import Ints, Part, Song
@@ -74,7 +74,7 @@ def _parted(
         raise DataError(
             f"bars longer than preset {preset.name} knows stand there; choose another --checkpoint"
         )
-    away = spans(grid, first[~fits], stop[~fits])
+    away = spans_of(grid.grid, first[~fits], stop[~fits])
     able, untouched = set_aside(song, preset.parts, away)
     kept = tuple(part.take(~hole[bar_of(grid.grid, part.onset_ticks)]) for part in able.parts)
     asked = Bars.from_song(replace(able, parts=kept)).at(preset.grid.steps_per_quarter)

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from musicvae.bars import Notes
-from musicvae.dataset.windows import Source, WindowCutter
+from musicvae.dataset.cutting import Source, WindowCutter
 from musicvae.errors import ConfigError
 from musicvae.frames import blank_bars, chosen_keys, chosen_meter, chosen_tempos, songs_of
 from musicvae.model.coder import Coder

@@ -153,6 +153,33 @@ class CellDecoder(Trunk):
         return (loss * starts * ~self.single).sum((1, 2))
 
     @torch.no_grad()
+    def odds(self, z: Tensor, frame: Batch) -> tuple[Tensor, Tensor]:
+        """How probable it is that each pitch starts in each cell `(B, N * T, R, P)`, and the
+        likeliest duration there `(B, N * T, R)`; 0 in cells that are closed. On the CPU.
+        """
+        packing, lay = Packing.of(frame, self.layout), self.layout
+        onset, feature = self.features(self.states(z, frame, packing), frame, packing)
+        onset, feature = onset[:, 1:].float(), feature[:, 1:].float()
+        logits = self.pitch(feature) + self.pitch_bias  # (B, L * steps, R, P)
+        pitch = torch.where(self.single[:, None], logits.softmax(-1), logits.sigmoid())
+        length = 1 + self.duration(feature).argmax(-1, keepdim=True)
+        told = torch.cat([onset.sigmoid()[..., None] * pitch, length.to(pitch.dtype)], -1)
+        shape = (len(z), lay.Q * lay.steps, lay.parts, lay.pitches + 1)
+        whole = packing.unpack(told.reshape(len(z), packing.index.shape[1], -1)).reshape(shape)
+        return whole[..., :-1].cpu(), whole[..., -1].long().cpu()
+
+    @torch.no_grad()
+    def how_played(self, z: Tensor, batch: Batch) -> Tensor:
+        """Velocity and timing, as in `Batch`, that the notes of a batch would have. `(B, K, 2)`"""
+        at, packing = Places.of(batch, self.layout), Packing.of(batch, self.layout)
+        _, feature = self.features(self.states(z, batch, packing), batch, packing)
+        place = (self._row(at, packing) * self.layout.parts + at.part) * at.real
+        of_note = feature.flatten(1, 2).gather(1, place[..., None].expand(-1, -1, self.rank))
+        touch = self.touches(of_note, at.part * self.layout.pitches + at.pitch).float()
+        spread = torch.tensor([VELOCITY_SPREAD, TIMING_SPREAD], device=touch.device)
+        return touch * spread + torch.tensor([VELOCITY_MEAN, 0.0], device=touch.device)
+
+    @torch.no_grad()
     def decode(
         self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
     ) -> Tensor:

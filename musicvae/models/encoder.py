@@ -69,9 +69,10 @@ class Encoder(SliceEncoder):
             nn.init.normal_(self.touch.weight, std=0.1)
         for table in (self.onset, self.duration, self.sounding):
             nn.init.normal_(table.weight, std=0.3)
-        self.conditions = Conditions(lay, len(preset.meters), width)
-        self.blocks = blocks_of(config)
+        self.conditions = Conditions(preset, width)
+        self.blocks = blocks_of(preset)
         self.norm = nn.LayerNorm(width)
+        self.ends = nn.Embedding(cells, width) if config.ends else None
         self.end(preset)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -99,7 +100,20 @@ class Encoder(SliceEncoder):
         window, quarter, note = on.nonzero(as_tuple=True)
         bag = window * lay.Q + quarter
         x = x + weighed(self.sounding.weight, line[window, note], bag, B * lay.Q)
+        if self.ends is not None:
+            x = x + self._endings(self.ends.weight, at, cells, begin + at.duration)
         x = x.view(B, lay.Q, -1)
         packing = Packing.of(batch, lay)
         x = run(self.blocks, packing.pack(x + self.conditions(batch)), packing.real)
         return self.posterior(packing.unpack(self.norm(x)), batch)
+
+    def _endings(self, table: Tensor, at: Places, cells: Tensor, end: Tensor) -> Tensor:
+        """In which cell of which part notes end: the first one that is silent again, if the window
+        has it. `end` `(B, K)` counts open cells. `(B * Q, width)`
+        """
+        lay, B = self.layout, len(cells)
+        cell = torch.searchsorted(cells.contiguous(), end, right=True) - 1
+        inside = at.real & (cells.gather(1, cell) == end)
+        place = torch.arange(B, device=end.device)[:, None] * lay.Q + cell // lay.steps
+        row = cell % lay.steps * lay.parts + at.part
+        return weighed(table, row[inside], place[inside], B * lay.Q)

@@ -33,7 +33,6 @@ from musicvae.models.attention import TimedLayer
 from musicvae.models.devices import autocast, pick_precision
 from musicvae.models.layers import Layout
 from musicvae.models.paths import Floats, Given, PathFrame
-from musicvae.models.prior import PathPrior
 from musicvae.models.solving import Terms, share_of, solved
 from musicvae.song import Ints
 
@@ -312,17 +311,3 @@ class FlowPrior(nn.Module):
         heard = of_window.repeat_interleave(size, 1)[..., None]
         told: Tensor = self.hint(z) * heard + share * self.hinted
         return told
-
-
-def prior_of(
-    tensors: Mapping[str, Tensor], device: torch.device | str = "cpu"
-) -> PathPrior | FlowPrior | None:
-    """The prior that a checkpoint's tensors are; none if there are none.
-
-    Raises `TypeError` or `RuntimeError` if they are of no kind known here.
-    """
-    if not tensors:
-        return None
-    if "step" in tensors:
-        return PathPrior(**{name: tensor.float().numpy() for name, tensor in tensors.items()})
-    return FlowPrior.from_tensors(tensors).to(device)

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicvae.config import ModelConfig, Preset
+from musicvae.config import Preset
 from musicvae.dataset import Batch
+from musicvae.sections import ModelConfig
 
 VELOCITY_MEAN, VELOCITY_SPREAD = 72.0, 16.0  # MIDI velocity
 TIMING_SPREAD = 36.0  # 960ths of a quarter
 _ROUND = 64
+_HEAD = 32  # channels of a head of attention
 
 
 @dataclass(frozen=True)
@@ -182,7 +184,15 @@ def run(blocks: nn.ModuleList, x: Tensor, real: Tensor) -> Tensor:
     """
     line, window = x[real], real.nonzero()[:, 0]  # (n, width), (n,)
     for block in blocks:
-        line = block(line, window)
+        if isinstance(block, Attention):
+            line = block(_spread(line, x, real), real)[real]
+        else:
+            line = block(line, window)
+    return _spread(line, x, real)
+
+
+def _spread(line: Tensor, x: Tensor, real: Tensor) -> Tensor:
+    """Quarters laid end to end `(n, width)` in their places again, shaped like `x`."""
     return torch.zeros_like(x).masked_scatter(real[..., None], line.to(x.dtype))
 
 
@@ -195,8 +205,8 @@ class Trunk(nn.Module):
         lay, width = self.layout, config.width
         self.slices = lay.slices(config)
         self.enter = nn.Linear(config.latent, width * (lay.Q // self.slices))
-        self.conditions = Conditions(lay, len(preset.meters), width)
-        self.blocks = blocks_of(config)
+        self.conditions = Conditions(preset, width)
+        self.blocks = blocks_of(preset)
         self.norm = nn.LayerNorm(width)
 
     def states(self, z: Tensor, batch: Batch, packing: Packing) -> Tensor:
@@ -251,26 +261,67 @@ def _around(window: Tensor, reach: int) -> Tensor:
     return torch.where(inside & (here == there), other, n)
 
 
-def blocks_of(config: ModelConfig) -> nn.ModuleList:
+def blocks_of(preset: Preset) -> nn.ModuleList:
     """The blocks of one side."""
-    return nn.ModuleList(
+    config = preset.model
+    blocks: list[nn.Module] = [
         Block(config.width, config.kernel, config.dropout) for _ in range(config.blocks)
-    )
+    ]
+    if config.attention:
+        blocks.insert(config.blocks - 1, Attention(config.width, Layout.of(preset).Q))
+    return nn.ModuleList(blocks)
+
+
+class Attention(nn.Module):
+    """Every quarter of a window looks at all others: a residual layer of self-attention.
+
+    How far apart two quarters are counts too, through a bias for each distance.
+    """
+
+    def __init__(self, width: int, longest: int) -> None:
+        super().__init__()
+        self.heads = max(1, width // _HEAD)
+        self.norm = nn.LayerNorm(width)
+        self.mix = nn.Linear(width, 3 * width)
+        self.out = nn.Linear(width, width)
+        self.apart = nn.Parameter(torch.zeros(self.heads, 2 * longest - 1))
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor, real: Tensor) -> Tensor:
+        """`x` `(B, L, width)`, `real` `(B, L)` bool: which quarters are there; the same shape."""
+        q, k, v = self.mix(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        place = torch.arange(x.shape[1], device=x.device)
+        apart = self.apart[:, place[:, None] - place + self.apart.shape[1] // 2]  # (heads, L, L)
+        bias = (
+            apart + torch.zeros(real.shape, device=x.device).masked_fill(~real, -1e4)[:, None, None]
+        )
+        with torch.autocast(x.device.type, enabled=False):  # so few are quicker in float32
+            seen = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), bias)
+        out: Tensor = x + self.out(seen.transpose(1, 2).flatten(2)) * real[..., None]
+        return out
 
 
 class Conditions(nn.Module):
-    """What both sides are told of a window: meter and place of each bar, which parts play."""
+    """What both sides are told of a window: meter and place of each bar, which parts play, and
+    where a model learns from several kinds of damage, which there are and how much.
+    """
 
-    def __init__(self, layout: Layout, n_meters: int, width: int) -> None:
+    def __init__(self, preset: Preset, width: int) -> None:
         super().__init__()
-        self.layout = layout
-        self.meter = nn.Embedding(n_meters + 1, width)
+        layout = self.layout = Layout.of(preset)
+        self.meter = nn.Embedding(len(preset.meters) + 1, width)
         self.place = nn.Parameter(torch.randn(layout.bars, layout.quarters, width) * 0.1)
         self.present = nn.Linear(layout.parts, width, bias=False)
         nn.init.normal_(self.meter.weight, std=0.1)
+        self.n_kinds = len(preset.training.told)
+        if self.n_kinds:
+            self.damage = nn.Linear(2 * self.n_kinds, width, bias=False)
 
     def forward(self, batch: Batch) -> Tensor:
         """`(B, Q, width)`."""
         bars = self.meter(batch.meter) + self.present(batch.present.float())  # (B, N, width)
+        if self.n_kinds:
+            told = torch.cat([(batch.damage > 0).float(), batch.damage], -1)
+            bars = bars + self.damage(told)[:, None]
         out: Tensor = (bars[:, :, None] + self.place).flatten(1, 2)
         return out

@@ -51,22 +51,22 @@ class PathPrior:
         by_key = _slope(from_mean, key)
         centred = from_mean - key[:, None] * by_key
         drawn = [centred + sigma * rng.standard_normal(mu.shape) for _ in range(draws)]
-        begins, total = place == FIRST, _covariance(np.concatenate(drawn))
+        begins, total = place == FIRST, covariance(np.concatenate(drawn))
         goes_on = np.flatnonzero(path[1:] == path[:-1])
         if len(goes_on):
             x, y = (np.concatenate([d[goes_on + k] for d in drawn]) for k in (0, 1))
             step = np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1]), x.T @ y).T
             rest = y - x @ step.T
-            noise = _covariance(rest)
-            last = _covariance(rest[np.tile(place[goes_on + 1] == LAST, draws)], noise)
+            noise = covariance(rest)
+            last = covariance(rest[np.tile(place[goes_on + 1] == LAST, draws)], noise)
         else:
             step, noise, last = np.zeros_like(total), total, total
-        first = _covariance(np.concatenate([d[begins] for d in drawn]), total)
+        first = covariance(np.concatenate([d[begins] for d in drawn]), total)
         return cls(
             mean=mean.astype(np.float32),
             by_key=by_key.astype(np.float32),
             step=step.astype(np.float32),
-            factor=np.stack([_factor(each) for each in (first, noise, last)]),
+            factor=np.stack([factor(each) for each in (first, noise, last)]),
         )
 
     @classmethod
@@ -106,8 +106,8 @@ class PathPrior:
             whole, known = given.whole(frame), given.z - centre
         for w in range(W):
             noise = rng.standard_normal(path[:, w].shape).astype(np.float32)
-            factor = self.factor[place[:, w]]  # (n, Z, Z)
-            path[:, w] = (factor @ noise[..., None])[..., 0] * np.float32(temperature)
+            root = self.factor[place[:, w]]  # (n, Z, Z)
+            path[:, w] = (root @ noise[..., None])[..., 0] * np.float32(temperature)
             if w:
                 path[:, w] += path[:, w - 1] @ self.step.T
             for i in np.flatnonzero(whole[:, w]).tolist():
@@ -115,10 +115,7 @@ class PathPrior:
         if given is not None and amount < 1:
             angle = amount * np.pi / 2
             path = np.cos(angle) * (given.z - centre) + np.sin(angle) * path
-        if tied is not None:
-            first = (tied[:, :, None] == tied[:, None]).all(-1).argmax(-1)
-            path = np.take_along_axis(path, first[..., None], 1)
-        path = path + centre
+        path = alike(path, tied) + centre
         return np.asarray(
             path if given is None else np.where(whole[..., None], given.z, path), np.float32
         )
@@ -137,8 +134,8 @@ class PathPrior:
         spread = np.zeros_like(self.step)
         spreads = []
         for i in range(hole + 1, w + 1):
-            factor = self.factor[place[i]]
-            spread = self.step @ spread @ self.step.T + factor @ factor.T
+            root = self.factor[place[i]]
+            spread = self.step @ spread @ self.step.T + root @ root.T
             spreads.append(spread)
         pull = np.linalg.solve(spreads[-1] + 1e-6 * np.eye(len(spread)), off)
         for i in range(w - 1, hole, -1):
@@ -150,7 +147,15 @@ class PathPrior:
         return dict(vars(self))
 
 
-def _covariance(
+def alike(path: Floats, tied: Ints | None) -> Floats:
+    """Paths `(n, W, Z)` in which windows tied in all their bars, `tied` `(n, W, N)`, are one."""
+    if tied is None:
+        return path
+    first = (tied[:, :, None] == tied[:, None]).all(-1).argmax(-1)
+    return np.take_along_axis(path, first[..., None], 1)
+
+
+def covariance(
     rows: NDArray[np.float64], towards: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
     """Second moments of rows; of few rows, drawn `towards` those of many."""
@@ -186,7 +191,7 @@ def _slope(from_mean: NDArray[np.float64], key: Ints) -> NDArray[np.float64]:
     return (key @ from_mean) / (float((key**2).sum()) + 10 * _SHRINK)
 
 
-def _factor(covariance: NDArray[np.float64]) -> Floats:
+def factor(covariance: NDArray[np.float64]) -> Floats:
     """A lower triangular square root of a covariance that rounding may have left slightly
     indefinite."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)

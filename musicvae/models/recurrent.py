@@ -40,7 +40,7 @@ class RecurrentEncoder(SliceEncoder):
             nn.init.normal_(table.weight, std=0.3)
         self.near = nn.Conv1d(width, width, config.kernel, padding=config.kernel // 2)
         self.quarter = nn.Conv1d(width, width, lay.steps, stride=lay.steps)
-        self.conditions = Conditions(lay, len(preset.meters), width)
+        self.conditions = Conditions(preset, width)
         self.recurrence = nn.GRU(
             width, width // 2, config.blocks, batch_first=True, bidirectional=True
         )

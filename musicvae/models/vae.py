@@ -82,7 +82,7 @@ class VAE(nn.Module):
 
     def loss(self, batch: Batch, z: Tensor) -> NoteLoss:
         """Negative log-likelihood of the windows' notes given `z`, in nats. Each `(B,)`."""
-        return self.decoder.loss(self._slices(z), batch)
+        return self.decoder.loss(self.slices_of(z), batch)
 
     def decode(self, z: Tensor, frame: Batch, temperature: float = 0.0, seed: int = 0) -> Tensor:
         """Notes of windows from their latents `(B, Z)`, within the bars and parts of `frame`.
@@ -92,17 +92,18 @@ class VAE(nn.Module):
         and timing 0 unless the preset models them.
         """
         generator = torch.Generator().manual_seed(seed)
-        return self.decoder.decode(self._slices(z), frame, temperature, generator)
+        return self.decoder.decode(self.slices_of(z), frame, temperature, generator)
 
     def teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
         """Notes as rows like those of `decode`, the likeliest of each cell given the true notes
         before it; for a decoder that does not hear its notes the same as `decode`.
         """
         if isinstance(self.decoder, ListDecoder):
-            return self.decoder.teacher_forced(self._slices(z), batch)
+            return self.decoder.teacher_forced(self.slices_of(z), batch)
         return self.decode(z, batch)
 
-    def _slices(self, z: Tensor) -> Tensor:
+    def slices_of(self, z: Tensor) -> Tensor:
+        """Latents `(B, Z)` as decoders take them: `(B, slices, latent)`."""
         return z.reshape(len(z), self.encoder.slices, self.preset.model.latent)
 
 

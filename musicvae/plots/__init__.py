@@ -1,12 +1,14 @@
-"""Floor 9: pictures. A song as a piano roll in rows of bars, the curves of a training run, and the
-figures of an evaluation.
+"""Floor 9: pictures. A song as a piano roll in rows of bars, what was
+changed in one, the curves of a training run, and the figures of an evaluation.
 
 Figures are built with matplotlib's objects alone, without pyplot: no window, no global state, and
 the same picture every time.
 """
 
+from musicvae.plots.changes import plot_changes
 from musicvae.plots.curves import plot_curves
 from musicvae.plots.evaluation import plot_evaluation
 from musicvae.plots.roll import plot_song
+from musicvae.plots.scores import plot_scores
 
-__all__ = ["plot_curves", "plot_evaluation", "plot_song"]
+__all__ = ["plot_changes", "plot_curves", "plot_evaluation", "plot_scores", "plot_song"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -84,10 +85,14 @@ class Layout:
         return bool(len(self.grid) and self.grid.lead[0] > 0)
 
 
-def laid_out(song: Song, bars_per_row: int | None = None) -> Layout:
-    """Decide where everything goes."""
+def laid_out(
+    song: Song, bars_per_row: int | None = None, colours: Mapping[str, str] | None = None
+) -> Layout:
+    """Decide where everything goes. `colours` of parts by name, if they are not the usual ones."""
     grid = Bars.from_song(song).grid
-    named = [(part, name, colour) for part, name, colour in _named(song) if len(part)]
+    named = [
+        (part, name, colour) for part, name, colour in _named(song, colours or {}) if len(part)
+    ]
     melodic = [entry for entry in named if not entry[0].is_drum]
     drums = [entry for entry in named if entry[0].is_drum]
     used = {int(p) for part, _, _ in drums for p in np.unique(part.pitch)}
@@ -140,13 +145,14 @@ def _rows(n_bars: int, pickup: int, bars_per_row: int | None) -> list[tuple[int,
     return list(zip(begins, [*begins[1:], n_bars], strict=True))
 
 
-def _named(song: Song) -> list[tuple[Part, str, str]]:
-    """Each part with its name and colour; drums are all of one colour."""
+def _named(song: Song, colours: Mapping[str, str]) -> list[tuple[Part, str, str]]:
+    """Each part with its name and colour; drums are all of one colour, unless told otherwise."""
     found, melodic = [], 0
     for part in song.parts:
         name = " ".join(part.name.split()) or _family(part)
         name = name if len(name) <= 24 else name[:23] + "…"
-        found.append((part, name, DRUMS if part.is_drum else part_colour(melodic)))
+        usual = DRUMS if part.is_drum else part_colour(melodic)
+        found.append((part, name, colours.get(name, usual)))
         melodic += not part.is_drum and len(part) > 0
     return found
 

@@ -7,6 +7,7 @@ long one. Drums have a lane of their own under the pitches.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,11 +44,17 @@ def plot_song(
         return style.save(song_figure(song, title, bars_per_row=bars_per_row), path)
 
 
-def song_figure(song: Song, title: str = "", *, bars_per_row: int | None = None) -> Figure:
-    """The picture of `song` as a matplotlib `Figure`."""
+def song_figure(
+    song: Song,
+    title: str = "",
+    *,
+    bars_per_row: int | None = None,
+    colours: Mapping[str, str] | None = None,
+) -> Figure:
+    """The picture of `song` as a matplotlib `Figure`; `colours` of parts by name, if not usual."""
     from matplotlib.figure import Figure
 
-    layout = laid_out(song, bars_per_row)
+    layout = laid_out(song, bars_per_row, colours)
     pitched = _pitched_height(layout)
     lane = len(layout.lanes) * _LANE
     row = pitched + lane + (_LANE_GAP if pitched and lane else 0) + _ROW_GAP

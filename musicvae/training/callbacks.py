@@ -14,6 +14,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
+from musicvae.belief import EXPECTED, norms_of
 from musicvae.checkpoints import (
     MODEL_FILE,
     STATE_FILE,
@@ -25,12 +26,12 @@ from musicvae.checkpoints import (
 from musicvae.config import TrainingConfig
 from musicvae.dataset import Windows
 from musicvae.files import write_bytes
-from musicvae.models import VAE
+from musicvae.models import VAE, tensors_of
 from musicvae.processes import give_back_memory
 from musicvae.training.checks import free_running
 from musicvae.training.module import TrainingModule
 from musicvae.training.plan import Plan
-from musicvae.training.priors import fit_prior, prior_tensors, quick_prior
+from musicvae.training.priors import fit_prior, quick_prior
 
 Say = Callable[[str], None]
 
@@ -50,7 +51,9 @@ class Keeper(pl.Callback):
         provenance: dict[str, Any],
         say: Say,
         on_check: Callable[[dict[str, float]], None],
+        begun: Checkpoint | None = None,
     ) -> None:
+        self.begun = begun
         self.folder, self.held_out, self.windows = folder, held_out, windows
         self.provenance, self.say, self.on_check = provenance, say, on_check
         self.best = -2.0
@@ -123,17 +126,18 @@ class Keeper(pl.Callback):
         steps = min(kept.preset.prior.steps, plan.total_steps)
         seconds = math.inf if plan.prior_s is None else plan.prior_s
         give_back_memory()
-        prior = fit_prior(vae.eval(), self.windows, steps=steps, seconds=seconds)
+        start = self.begun.under("prior") if self.begun else None
+        prior = fit_prior(vae.eval(), self.windows, steps=steps, seconds=seconds, start=start)
         tensors = {n: t for n, t in kept.tensors.items() if not n.startswith("prior.")}
-        tensors |= prior_tensors(prior)
-        provenance = kept.provenance | {"finished": True}
+        tensors |= tensors_of(prior)
+        provenance = kept.provenance | {"finished": True} | usual(vae, self.held_out)
         save(replace(kept, tensors=tensors, provenance=provenance), self.folder / MODEL_FILE)
 
     def keep_model(self, module: TrainingModule, scores: dict[str, float]) -> None:
         """Write the averaged weights, with a path prior fitted to them, as the run's model."""
         prior = quick_prior(module.averaged, self.windows)
         tensors = {f"model.{n}": t for n, t in module.averaged.state_dict().items()}
-        tensors |= prior_tensors(prior)
+        tensors |= tensors_of(prior)
         provenance = {
             **self.provenance,
             "steps": module.plan.step,
@@ -159,6 +163,13 @@ class Keeper(pl.Callback):
             "rows": self.rows,
         }
         save_tensors(self.folder / STATE_FILE, module.state(), json.loads(json.dumps(header)))
+
+
+def usual(vae: VAE, windows: Windows) -> dict[str, Any]:
+    """For provenance: what is usual in these songs to a model that learned to mend."""
+    knows = {*EXPECTED, "hidden"} <= set(vae.preset.training.told)
+    norms = norms_of(vae, windows) if knows else None
+    return {} if norms is None else {"norms": norms.to_dict()}
 
 
 class Warner:

@@ -68,8 +68,9 @@ def reconstructed(vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0
         if training.noise != "none":
             heard = corrupted(batch, vae.preset, np.random.default_rng((seed, nth)))
             damaged = vae.encode(heard)
-            rows |= {"noisy": rows_of(heard), "denoised": vae.decode(damaged.mu, frame).numpy()}
-            z = damaged.sample(noise)
+            mended = vae.decode(damaged.mu, frame_of(heard)).numpy()
+            rows |= {"noisy": rows_of(heard), "denoised": mended}
+            z, batch = damaged.sample(noise), batch._replace(damage=heard.damage)
         for name, these in rows.items():
             found.setdefault(name, []).append(numbered(these, begin))
         loss += float(vae.loss(batch, z).total.sum())

@@ -12,13 +12,16 @@ from typing import NamedTuple
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader, IterableDataset
 
 from musicvae.dataset import Batch, Windows
 from musicvae.errors import DataError
 from musicvae.song import Ints
+from musicvae.training.mixing import kits_mixed
 from musicvae.training.noise import corrupted
+from musicvae.training.rehearsal import mixed
 
 _JITTER = np.array([-7, -5, -2, -1, 1, 2, 5, 7])
 
@@ -41,7 +44,8 @@ def piece_of(micro: int, rank: int, world: int) -> int:
 class Steps(IterableDataset[Lesson]):
     """An endless row of training batches, from `start` on, each in `accumulate` micro-batches.
 
-    `batch` windows are one micro-batch of all `world` ranks together.
+    `batch` windows are one micro-batch of all `world` ranks together. Of `dreams`, if there are
+    any, the preset's share is rehearsed in each.
     """
 
     def __init__(
@@ -56,8 +60,9 @@ class Steps(IterableDataset[Lesson]):
         rank: int = 0,
         world: int = 1,
         accumulate: int = 1,
+        dreams: Batch | None = None,
     ) -> None:
-        self.windows = windows
+        self.windows, self.dreams = windows, dreams
         self.accumulate, self.pieces = accumulate, world * accumulate
         self.size = min(batch * accumulate, len(windows)) // self.pieces * self.pieces
         if not self.size:
@@ -85,6 +90,7 @@ class Steps(IterableDataset[Lesson]):
         # The noise is drawn for all rows, so that it does not matter how they are dealt out.
         whole = self._batch(step, slice(None))
         heard = corrupted(whole, preset, np.random.default_rng((self.seed, step, 2)))
+        whole = whole._replace(damage=heard.damage)  # the decoder is told of it too
         mine = self._mine(micro)
         return Lesson(*(Batch(*(tensor[mine] for tensor in each)) for each in (whole, heard)))
 
@@ -97,7 +103,19 @@ class Steps(IterableDataset[Lesson]):
         moved = rng.random(self.size) < self.key_jitter
         shift = np.where(moved, rng.choice(_JITTER, self.size), 0)
         index = self._order[nth * self.size : (nth + 1) * self.size]
-        return self.windows.batch(index[mine], shift[mine], self._dropped(index, rng)[mine])
+        dropped, mixing = self._dropped(index, rng), self.windows.preset.training.kit_mixing
+        if mixing:  # among all rows, so that it does not matter how they are dealt out
+            whole = kits_mixed(self.windows.batch(index, shift, dropped), mixing, rng)
+            batch = Batch(*(tensor[mine] for tensor in whole))
+        else:
+            batch = self.windows.batch(index[mine], shift[mine], dropped[mine])
+        if self.dreams is None:
+            return batch
+        share = self.windows.preset.training.rehearsal
+        dreamt = (rng.random(self.size) < share)[mine]
+        which = rng.integers(0, len(self.dreams.n_notes), self.size)[mine]
+        into = torch.from_numpy(np.flatnonzero(dreamt))
+        return mixed(batch, self.dreams, into, torch.from_numpy(which[dreamt]))
 
     def _dropped(self, index: Ints, rng: np.random.Generator) -> NDArray[np.bool_]:
         """Parts to leave out: of some windows some, never all that sound. `(B, R)`"""
@@ -119,9 +137,9 @@ class Steps(IterableDataset[Lesson]):
 class WindowsModule(pl.LightningDataModule):
     """Training windows for a Lightning trainer, from step `start` on."""
 
-    def __init__(self, windows: Windows, *, start: int = 0) -> None:
+    def __init__(self, windows: Windows, *, start: int = 0, dreams: Batch | None = None) -> None:
         super().__init__()
-        self.windows, self.start = windows, start
+        self.windows, self.start, self.dreams = windows, start, dreams
 
     def train_dataloader(self) -> DataLoader[Lesson]:
         """Whole batches, made in this process: cutting them takes a few milliseconds."""
@@ -137,5 +155,6 @@ class WindowsModule(pl.LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             world=trainer.world_size if trainer else 1,
             accumulate=training.accumulate,
+            dreams=self.dreams,
         )
         return DataLoader(steps, batch_size=None, num_workers=0)

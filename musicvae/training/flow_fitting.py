@@ -19,6 +19,7 @@ from musicvae.song import Ints
 _AVERAGE = 0.999  # decay of the running average of weights, which is what is kept
 _WARMUP = 50
 _AT_ONCE = 1024  # windows whose latents are summed together
+_SLOWER, _FURTHER = 0.25, 300  # rate and most steps of a flow that goes on from another
 _ALONE, _BEFORE, _HOLE = 0.4, 0.2, 0.25  # shares of stretches of which nothing is known, or what is
 # before, or what is around a hole; of the rest it is known here and there
 _HINTED = 0.15, 0.4  # share of windows known in part, where nothing else is known and where it is
@@ -95,20 +96,26 @@ def fit_flow(
     steps: int,
     seconds: float = math.inf,
     device: torch.device | str = "cpu",
+    start: FlowPrior | None = None,
 ) -> tuple[FlowPrior, list[float]]:
     """A flow that learned these songs for so many steps or seconds, whichever was over first.
 
-    Also the loss of every step. Without a limit of time all depends on the preset's seed alone.
+    It goes on from the weights of `start`, more slowly, if that is given. Also the loss of every
+    step. Without a limit of time all depends on the preset's seed alone.
     """
     config, device = preset.prior, torch.device(device)
     torch.manual_seed(preset.training.seed)
     rng = np.random.default_rng((preset.training.seed, 2))
-    flow = FlowPrior.of(preset).to(device).requires_grad_(False)
-    standardise(flow, paths)
+    flow, rate = FlowPrior.of(preset).to(device).requires_grad_(False), config.learning_rate
+    if start is None or _shapes(start) != _shapes(flow):
+        standardise(flow, paths)
+    else:
+        flow.load_state_dict(start.state_dict() | {"forms": flow.forms})
+        rate, steps = rate * _SLOWER, min(steps, _FURTHER)
     stretches = Stretches(paths, flow.context // len(flow.shift))
     learning = copy.deepcopy(flow).requires_grad_(True)
     optimizer = torch.optim.AdamW(
-        learning.parameters(), lr=config.learning_rate, betas=(0.9, 0.98), weight_decay=0.01
+        learning.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01
     )
     losses: list[float] = []
     began = time.monotonic()
@@ -116,9 +123,9 @@ def fit_flow(
         done = max(step / steps, (time.monotonic() - began) / seconds)
         if done >= 1:
             break
-        rate = config.learning_rate * min(1.0, (step + 1) / _WARMUP)
+        warm = rate * min(1.0, (step + 1) / _WARMUP)
         for group in optimizer.param_groups:
-            group["lr"] = rate * 0.5 * (1 + math.cos(math.pi * done))
+            group["lr"] = warm * 0.5 * (1 + math.cos(math.pi * done))
         stretch = stretches.draw(config.batch, rng)
         with torch.autocast(device.type, torch.bfloat16, enabled=bf16_pays(device.type)):
             loss = learning.loss(stretch)
@@ -148,6 +155,10 @@ def standardise(flow: FlowPrior, paths: Paths) -> None:
     variance = np.maximum(second / n - mean**2, 0)
     flow.shift.copy_(torch.from_numpy(mean))
     flow.scale.copy_(torch.from_numpy(np.sqrt(variance + 1e-6)))
+
+
+def _shapes(flow: FlowPrior) -> dict[str, torch.Size]:
+    return {name: tensor.shape for name, tensor in flow.named_parameters()}
 
 
 @torch.no_grad()

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from musicvae.config import Preset
-from musicvae.corruptions import Ground, corrupt
+from musicvae.corruptions import Ground, corrupt, corrupt_all, drawn_amounts
 from musicvae.dataset import Batch
 from musicvae.models.vae import rows_of, with_notes
 
@@ -21,7 +21,8 @@ def corrupted(
 ) -> Batch:
     """The same windows with other notes; bars, meters and which parts sound stay as they are.
 
-    `kind` and `amount` are those of the preset's training if not given. See `corruptions`.
+    `kind` and `amount` are those of the preset's training if not given. See `corruptions`. Of
+    several kinds each window gets amounts of its own, which then stand in its `damage`.
     """
     training = preset.training
     ground = Ground(
@@ -29,11 +30,14 @@ def corrupted(
         lead=batch.lead.cpu().numpy(),
         kinds=tuple(part.kind for part in preset.parts),
     )
-    rows = corrupt(
-        rows_of(batch),
-        ground,
-        training.noise if kind is None else kind,
-        training.corruption_amount if amount is None else amount,
-        rng,
-    )
-    return with_notes(batch, torch.from_numpy(rows))
+    kinds, most = training.told, training.corruption_amount if amount is None else amount
+    if kinds and kind is None:
+        amounts = drawn_amounts(kinds, len(ground.steps), most, rng)
+        rows = corrupt_all(rows_of(batch), ground, kinds, amounts, rng)
+    else:
+        kind = training.noise if kind is None else kind
+        rows = corrupt(rows_of(batch), ground, kind, most, rng)
+        amounts = np.zeros((len(ground.steps), len(kinds)))
+        amounts[:, [kind == each for each in kinds]] = most
+    told = torch.from_numpy(amounts).to(batch.damage)
+    return with_notes(batch, torch.from_numpy(rows))._replace(damage=told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +14,21 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicvae.checkpoints import load, save
-from musicvae.config import PriorConfig
 from musicvae.dataset import Batch, Windows
-from musicvae.models import VAE, FlowPrior, PathFrame, PathPrior, Paths
+from musicvae.models import (
+    VAE,
+    FlowPrior,
+    PathFrame,
+    PathPrior,
+    Paths,
+    Prior,
+    SmallPrior,
+    prior_of,
+    tensors_of,
+)
 from musicvae.models.paths import Given
 from musicvae.models.vae import without_bars
+from musicvae.sections import PriorConfig
 from musicvae.training.flow_fitting import fit_flow
 from musicvae.training.forms import forms_of
 
@@ -81,33 +91,49 @@ def kept_bars(real: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.b
 
 
 def fit_prior(
-    vae: VAE, windows: Windows, *, steps: int | None = None, seconds: float = math.inf
-) -> PathPrior | FlowPrior:
-    """The prior over paths that the preset asks for, fitted to all of these songs.
+    vae: VAE,
+    windows: Windows,
+    *,
+    steps: int | None = None,
+    seconds: float = math.inf,
+    start: Mapping[str, Tensor] | None = None,
+) -> Prior | None:
+    """The prior over paths that the preset asks for, if any, fitted to all of these songs.
 
-    A flow learns for `steps`, the preset's if not given, and for no longer than `seconds`.
+    A flow learns for `steps`, the preset's if not given, and for no longer than `seconds`; it goes
+    on from the prior `start` of the model that this one began from, if that is a flow too.
     """
-    began = time.monotonic()
-    preset = windows.preset
+    began, preset = time.monotonic(), windows.preset
+    if preset.prior.kind == "none":
+        return None
     paths = encoded(vae, windows, heard=preset.prior.kind == "flow")
     if preset.prior.kind == "gaussian":
         return PathPrior.fit(paths, len(preset.meters) + 1)
+    if preset.prior.kind == "small":
+        return SmallPrior.fit(paths, len(preset.meters) + 1, seed=preset.training.seed)
     device, most = next(vae.parameters()).device, steps or preset.prior.steps
     left = max(seconds - (time.monotonic() - began), 1.0)
-    flow, _ = fit_flow(paths, preset, steps=most, seconds=left, device=device)
+    begun = prior_of(start or {})
+    flow, _ = fit_flow(
+        paths,
+        preset,
+        steps=most,
+        seconds=left,
+        device=device,
+        start=begun if isinstance(begun, FlowPrior) else None,
+    )
     flow.forms = torch.from_numpy(forms_of(windows)).float().to(device)
     return flow
 
 
-def quick_prior(vae: VAE, windows: Windows, *, limit: int = 2000) -> PathPrior:
-    """What an unfinished run has: the linear-Gaussian prior of the first `limit` windows."""
+def quick_prior(vae: VAE, windows: Windows, *, limit: int = 2000) -> PathPrior | None:
+    """What an unfinished run has: the linear-Gaussian prior of the first `limit` windows, unless
+    its preset wants none.
+    """
+    if windows.preset.prior.kind == "none":
+        return None
     paths = encoded(vae, windows, limit=limit)
     return PathPrior.fit(paths, len(windows.preset.meters) + 1)
-
-
-def prior_tensors(prior: PathPrior | FlowPrior) -> dict[str, Tensor]:
-    """A prior's tensors as a checkpoint names them."""
-    return {f"prior.{name}": torch.from_numpy(t) for name, t in prior.tensors().items()}
 
 
 def replace_prior(
@@ -128,5 +154,5 @@ def replace_prior(
     windows = Windows(folder, preset, split="train", seed=preset.training.seed)
     prior = fit_prior(vae.eval(), windows, seconds=60 * preset.prior.minutes)
     kept = {name: t for name, t in found.tensors.items() if not name.startswith("prior.")}
-    new = replace(found, preset=preset, tensors=kept | prior_tensors(prior))
+    new = replace(found, preset=preset, tensors=kept | tensors_of(prior))
     return save(new, out or checkpoint)

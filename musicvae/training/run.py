@@ -18,7 +18,9 @@ from pytorch_lightning.loggers import TensorBoardLogger
 
 from musicvae.checkpoints import (
     MODEL_FILE,
+    ORIGIN_FILE,
     STATE_FILE,
+    Checkpoint,
     find,
     hash_of,
     is_finished,
@@ -42,8 +44,10 @@ from musicvae.training.data import Steps, WindowsModule
 from musicvae.training.module import TrainingModule
 from musicvae.training.plan import Plan
 from musicvae.training.provenance import provenance
+from musicvae.training.rehearsal import dreamt
 
 _PACE_STEPS = 8
+_DREAMS = 4096  # windows that a fine-tuned model rehearses
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,8 +157,10 @@ def train(
     pl.seed_everything(seed, workers=False, verbose=False)
     plan = Plan(total_steps=1)
     module = TrainingModule(preset, plan)
-    if weights is not None and not state:
-        module.begin_from(load(find(weights)))
+    begun = _begun(target, None if state else weights)
+    if begun is not None and not state:
+        module.begin_from(begun)
+    dreams = dreamt(begun, _DREAMS, seed) if begun and preset.training.rehearsal else None
     pace = _pace(module, windows, device, precision)
     if state:
         module.restore(tensors)
@@ -201,7 +207,7 @@ def train(
     if state and state["provenance"]["songs"] != origin["songs"]:
         before, now = state["provenance"]["songs"], origin["songs"]
         say(f"the songs have changed since this run began: {before:,} then, {now:,} now")
-    keeper = Keeper(target, held_out, windows, origin, say, on_check or (lambda row: None))
+    keeper = Keeper(target, held_out, windows, origin, say, on_check or (lambda row: None), begun)
     if state:
         keeper.best, keeper.kept, keeper.rows = state["best"], state["kept"], state["rows"]
     elif not rank():
@@ -215,7 +221,7 @@ def train(
     plan.started = time.monotonic()
     if not plan.done:
         here, nodes = processes_and_nodes(devices)
-        with _quiet(), nothing_left():
+        with quiet(), nothing_left():
             trainer = pl.Trainer(
                 accelerator=pick_device(device),
                 devices=here,
@@ -233,7 +239,7 @@ def train(
                 use_distributed_sampler=False,
                 num_sanity_val_steps=0,
             )
-            trainer.fit(module, datamodule=WindowsModule(windows, start=plan.step))
+            trainer.fit(module, datamodule=WindowsModule(windows, start=plan.step, dreams=dreams))
             if stopper.interrupted and not plan.done and not keeper.diverged:
                 keeper.check(module)
             if keeper.diverged:
@@ -262,6 +268,17 @@ class _Told(pl.Callback):
         self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.on_step(module)
+
+
+def _begun(folder: Path, weights: str | Path | None) -> Checkpoint | None:
+    """What a run begins from, or began from: a copy stays with it, for whoever resumes."""
+    kept = folder / ORIGIN_FILE
+    if weights is not None:
+        found = load(find(weights))
+        if not rank():
+            write_bytes(kept, find(weights).read_bytes())
+        return found
+    return load(kept) if kept.exists() else None
 
 
 def _held_out(shards: Shards, preset: Preset, seed: int, say: Callable[[str], None]) -> Windows:
@@ -297,7 +314,7 @@ def _pace(module: TrainingModule, windows: Windows, device: str, precision: str)
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet() -> Iterator[None]:
     """Lightning's advice is for those who write trainers, not for those who use ours."""
     names = ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric")
     before = {name: logging.getLogger(name).level for name in names}

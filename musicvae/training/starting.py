@@ -10,8 +10,8 @@ from musicvae.bars import Bars
 from musicvae.checkpoints import name_of, nearest_shipped, preset_of, read_header
 from musicvae.config import Preset, load_preset, preset_names
 from musicvae.dataset import Shards
+from musicvae.dataset.cutting import WindowCutter, sources_of
 from musicvae.dataset.split import split as split_songs
-from musicvae.dataset.windows import WindowCutter, sources_of
 from musicvae.errors import DataError
 from musicvae.fit import most_wanted
 
@@ -19,6 +19,7 @@ FEW_WINDOWS = 500
 """With fewer windows to learn from than these, trained weights are a better beginning than none."""
 _SOME_SONGS = 64  # of a folder, evenly spread, that are asked what suits them
 _RATE, _WARMUP_STEPS, _MINUTES = 2e-4, 20, 2.0  # docs/experiments.md
+_REHEARSAL = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,12 +83,15 @@ def start_for(
 
 
 def fine_tuning(preset: Preset) -> Preset:
-    """A preset as a run takes it that begins from trained weights: slower and shorter."""
+    """A preset as a run takes it that begins from trained weights: slower, shorter, and with
+    rehearsal of what is known.
+    """
     training = replace(
         preset.training,
         learning_rate=min(preset.training.learning_rate, _RATE),
         warmup_steps=min(preset.training.warmup_steps, _WARMUP_STEPS),
         minutes=min(preset.training.minutes, _MINUTES),
+        rehearsal=_REHEARSAL,
     )
     return replace(preset, training=training)
 
@@ -112,7 +116,8 @@ def n_windows(shards: Shards, preset: Preset, enough: int = FEW_WINDOWS) -> int:
 
 
 def _suiting(songs: list[Bars]) -> tuple[Preset, float]:
-    preset, share = most_wanted([load_preset(name) for name in preset_names()], songs)
+    presets = [preset for name in preset_names() if not (preset := load_preset(name)).repairs]
+    preset, share = most_wanted(presets, songs)
     if not share:
         drums = all(part.is_drum for song in songs for part in song.frame.parts)
         what = "hold drums alone, which" if drums else "hold nothing that"

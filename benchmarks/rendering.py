@@ -1,0 +1,53 @@
+"""How fast songs become sound, and how equally loud they are.
+
+    python benchmarks/rendering.py songs/ [--limit 50] [--synth midirenderer]
+
+Renders up to `--limit` songs of a folder in one process and prints, for each synthesizer there is
+or the one that is named: seconds of music a second of processor time (children included), the
+loudness furthest from the target, and the highest peak.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import click
+import numpy as np
+
+from musicvae import Song
+from musicvae.formats import SUFFIXES
+from musicvae.formats.audio import SoundOptions, render
+from musicvae.formats.loudness import loudness_of
+from musicvae.formats.synthesis import pick_synth
+
+
+@click.command()
+@click.argument("folder", type=click.Path(exists=True, path_type=Path))
+@click.option("--limit", default=50, show_default=True)
+@click.option("--synth", help="Only this one.")
+def main(folder: Path, limit: int, synth: str | None) -> None:
+    """Render and measure."""
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    chosen = files[:: max(1, len(files) // limit)][:limit]
+    songs = [song for song in map(Song.read, chosen) if song.n_notes and song.duration_s < 600]
+    print(f"{len(songs)} songs, {sum(song.duration_s for song in songs):.0f} s of music")
+    print(f"{'synthesizer':14}{'times real time':>16}{'slowest':>9}{'LUFS off':>10}{'peak':>8}")
+    for name in [synth] if synth else sorted({"midirenderer", pick_synth("auto")}):
+        options = SoundOptions(synth=name)
+        spent, off, peaks = [], [], []
+        for song in songs:
+            began = sum(os.times()[:4])
+            samples, rate = render(song, options)
+            spent.append(max(sum(os.times()[:4]) - began, 1e-3))
+            off.append(abs(loudness_of(samples, rate) - options.lufs))
+            peaks.append(float(np.abs(samples).max()))
+        pace = np.array([song.duration_s for song in songs]) / np.array(spent)
+        total = sum(song.duration_s for song in songs) / sum(spent)
+        print(f"{name:14}{total:16.0f}{pace.min():9.0f}{max(off):10.2f}{max(peaks):8.3f}")
+
+
+if __name__ == "__main__":
+    main()

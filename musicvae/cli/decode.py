@@ -1,0 +1,85 @@
+"""`musicvae decode`: a song from a file of latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from musicvae.cli.common import INPUT, checkpoint_option, device_option, force_option, json_option
+from musicvae.cli.songs import Writer, load_model
+from musicvae.cli.sound import Sound, audio_option
+from musicvae.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from musicvae.latent import Stored
+    from musicvae.model import MusicVAE
+
+
+@click.command(name="decode")
+@click.argument("path", type=INPUT)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="MIDI file to write; the name of PATH with .mid beside you if not given.",
+)
+@force_option
+@audio_option
+@checkpoint_option
+@device_option
+@json_option
+def command(
+    path: Path,
+    out: Path | None,
+    force: bool,
+    audio: Sound | None,
+    checkpoint: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Make a song of the latents that `musicvae encode` wrote to PATH.
+
+    The model is the one that made them, by its hash, unless --checkpoint says another one.
+
+    \b
+    Example:
+      musicvae decode song.z --out song.mid
+    """
+    from musicvae.latent import load
+
+    target = out or Path(path.with_suffix(".mid").name)
+    if target.suffix.lower() != ".mid":
+        raise click.UsageError(f"--out {target}: give the name of a .mid file")
+    stored = load(path)
+    model = _model(path, stored, checkpoint, device)
+    encoding = stored.encoding
+    song = model.decode(encoding)
+    Writer(target.parent, as_json=as_json, audio=audio).named(
+        song,
+        target.stem,
+        force=force,
+        note=f"musicvae decode {path.name} checkpoint {model.hash}",
+        kl_bits=round(encoding.kl_bits, 2),
+        windows=encoding.n_windows,
+        checkpoint=str(model.path),
+        source=str(path),
+    )
+
+
+def _model(path: Path, stored: Stored, checkpoint: str | None, device: str) -> MusicVAE:
+    """The model that made the latents, or the one asked for, if they fit it."""
+    from musicvae.checkpoints import find_maker
+
+    made_by = f"checkpoint {stored.checkpoint or '?'} ({stored.hash})"
+    if checkpoint is None:
+        found = find_maker(stored.checkpoint, stored.hash)
+        if found is None:
+            reason = f"made by {made_by}, which is not here"
+            raise CheckpointError(path, reason, "say where it is with --checkpoint")
+        return load_model(str(found), device)
+    model = load_model(checkpoint, device)
+    if not model.fits(stored.encoding):
+        reason = f"made by {made_by}, whose latents do not fit {checkpoint}"
+        raise CheckpointError(path, reason, "decode it without --checkpoint")
+    return model
