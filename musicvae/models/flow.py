@@ -38,7 +38,7 @@ from musicvae.song import Ints
 
 _BEGIN, _PHRASE, _END = 32, 8, 16  # bars from the beginning that are told apart, then by eights
 _TIMES = 32
-_CONTEXT = 32  # bars seen at once, or two windows where those are longer
+_CONTEXT = 16  # bars seen at once, or two windows where those are longer
 FORM_BARS = 64  # bars of the forms that a flow keeps
 _CHUNK = 2048  # bars that are drawn at once
 

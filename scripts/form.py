@@ -1,0 +1,303 @@
+"""Figures of docs/form.md: variations, continuations, infills and long samples of a model.
+
+    python scripts/form.py vary melody-2bar data/folk --limit 40
+    python scripts/form.py infill melody-2bar data/folk --limit 40
+    python scripts/form.py sample melody-2bar data/folk --limit 100
+    python scripts/form.py seconds melody-2bar song-of-64-bars.mid
+
+Songs are those of the test split, drawn at random by the seed; `--split valid` to tune.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from musicvae import MusicVAE, Song
+from musicvae.alignment import Alignment, align
+from musicvae.bars import Bars, Notes
+from musicvae.dataset import Shards, prepare_cached
+from musicvae.dataset.split import split
+from musicvae.dataset.windows import WindowCutter, fitting, sources_of
+from musicvae.metrics import note_cells, note_distance
+from musicvae.model.sampling import sample
+from musicvae.model.varying import form_of, varied
+from musicvae.statistics.forms import matrix_overlap, self_similarity
+
+AMOUNTS = np.linspace(0, 1, 11)
+BARS = 32
+
+
+def songs_of(folder: str, which: str, limit: int, seed: int, bars: int = 12) -> Iterator[Song]:
+    """Songs of a split in a random order, at most `limit` of them, of at least so many bars."""
+    shards = Shards(prepare_cached(folder))
+    place = split(shards.clusters(), 0)
+    chosen = [s for s, where in zip(shards, place, strict=True) if where == which]
+    for nth in np.random.default_rng(seed).permutation(len(chosen)).tolist():
+        if not limit:
+            return
+        if len(chosen[nth].bars) >= bars:
+            limit -= 1
+            yield chosen[nth].bars.to_song()
+
+
+def taken_as_written(song: Song) -> Alignment:
+    """A stored song's bar lines are found already."""
+    return align(song, as_written=True)
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """Ranks, ties in the middle."""
+    return np.array([(values < v).sum() + ((values == v).sum() - 1) / 2 for v in values])
+
+
+def vary(model: MusicVAE, songs: list[Song], seed: int) -> None:
+    """Note distance to the reconstruction along the amounts, and Spearman's correlation."""
+    rows, spearman = [], []
+    for song in songs:
+        aligned = taken_as_written(song)
+        encoding, tied = model.encode(aligned), form_of(song, model)
+        start = note_cells(model.decode(encoding))
+        row = []
+        for amount in AMOUNTS:
+            z = varied(model, encoding, amount, seed=seed, tied=tied)
+            row.append(note_distance(start, note_cells(model.decode(encoding, z=z))))
+        rows.append(row)
+        spearman.append(np.corrcoef(ranks(np.array(row)), np.arange(len(row)))[0, 1])
+    print("amount  ", "  ".join(f"{a:.1f}" for a in AMOUNTS))
+    print("distance", "  ".join(f"{d:.2f}"[1:].rjust(3) for d in np.mean(rows, 0)))
+    print(f"spearman {np.mean(spearman):.3f}, least {np.min(spearman):.3f}, {len(rows)} songs")
+
+
+def infill(model: MusicVAE, songs: list[Song], seed: int) -> None:
+    """What stays, how far from the original what is written is, and how surprising it is there."""
+    same = total = 0
+    far, apart, bits = [], [], {"original": [], "infilled": [], "unrelated": []}
+    for nth, song in enumerate(songs):
+        aligned = taken_as_written(song)
+        grid = Bars.from_song(song).grid
+        pickup = int(grid.lead[0] > 0)
+        first = 5
+        made = model.infill(aligned, first, first + 3, seed=seed + nth)
+        other = model.vary(aligned, amount=1.0, seed=seed + nth)
+        begin, stop = grid.start_ticks[[first - 1 + pickup, first + 3 + pickup]].tolist()
+        same_here, total_here = _kept(song, made, begin, stop)
+        same, total = same + same_here, total + total_here
+        foreign = _spliced(song, other, begin, stop)
+        cells = [_between(s, begin, stop) for s in (song, made, other)]
+        far.append(note_distance(cells[0], cells[1]))
+        apart.append(note_distance(cells[0], cells[2]))
+        lines = [first - 1 + pickup, first + 3 + pickup]
+        for name, version in (("original", song), ("infilled", made), ("unrelated", foreign)):
+            bits[name] += _at_lines(model, version, lines)
+    print(f"notes outside the bars unchanged: {same} of {total}")
+    print(f"distance to the original: infilled {np.mean(far):.2f}, unrelated {np.mean(apart):.2f}")
+    for name, values in bits.items():
+        print(f"bits a bar of windows across the two seams, {name}: {np.mean(values):.1f}")
+
+
+def _columns(song: Song) -> set[tuple[int, ...]]:
+    names = ("onset_ticks", "duration_ticks", "pitch", "velocity")
+    return {
+        (nth, *row)
+        for nth, part in enumerate(song.parts)
+        for row in zip(*(getattr(part, name).tolist() for name in names), strict=True)
+    }
+
+
+def _kept(song: Song, made: Song, begin: int, stop: int) -> tuple[int, int]:
+    """Notes that begin outside these ticks and are as they were, and all of both songs."""
+    one, other = ({n for n in _columns(s) if not begin <= n[1] < stop} for s in (song, made))
+    return len(one & other), len(one | other)
+
+
+def _between(song: Song, begin: int, stop: int) -> np.ndarray:
+    step = song.ticks_per_quarter / 4
+    cells = note_cells(song)
+    return cells[(cells[:, 0] >= begin / step) & (cells[:, 0] < stop / step)]
+
+
+def _spliced(song: Song, other: Song, begin: int, stop: int) -> Song:
+    """A song with what another one has between two ticks."""
+    parts = []
+    for mine, theirs in zip(song.parts, other.parts, strict=True):
+        out = mine.take((mine.onset_ticks < begin) | (mine.onset_ticks >= stop))
+        new = theirs.take((theirs.onset_ticks >= begin) & (theirs.onset_ticks < stop))
+        parts.append(new.with_others(out))
+    return replace(song, parts=tuple(parts))
+
+
+@torch.no_grad()
+def surprise(model: MusicVAE, song: Song, first: np.ndarray) -> np.ndarray:
+    """Bits a bar that windows beginning with these bars cost: KL and what the notes cost given the
+    latents, the bound on how improbable they are. Mean over the song's groups. `(W,)`
+    """
+    sources, _ = sources_of(Bars.from_song(song), model.preset)
+    cutter, found = WindowCutter(sources, model.preset), []
+    for group in range(len(sources)):
+        batch = model.on_device(cutter.batch(np.full(len(first), group), first))
+        posterior = model.vae.encode(batch)
+        noise = torch.randn(posterior.mu.shape, generator=torch.Generator().manual_seed(0))
+        loss = model.vae.loss(batch, posterior.sample(noise))
+        notes = sum(part for part in loss)
+        found.append(((posterior.kl().sum(1) + notes) / np.log(2) / batch.n_bars).numpy())
+    return np.mean(found, 0)
+
+
+def _at_lines(model: MusicVAE, song: Song, lines: list[int]) -> list[float]:
+    """What windows cost in whose middle these bar lines are."""
+    size = model.preset.grid.bars
+    first = np.array(lines) - size // 2
+    inside = (first >= 0) & (first + size <= len(Bars.from_song(song)))
+    return surprise(model, song, first[inside]).tolist() if inside.any() else []
+
+
+def matrix(song: Song, spq: int) -> np.ndarray | None:
+    """The self-similarity of the first 32 whole bars, if there are as many."""
+    bars = Bars.from_song(song).at(spq)
+    open_, notes = bars.grid.open_steps, bars.notes
+    whole = np.flatnonzero(open_ == np.bincount(open_).argmax())[:BARS]
+    if len(whole) < BARS:
+        return None
+    place = np.full(len(bars), -1)
+    place[whole] = np.arange(BARS)
+    mine = notes.take(place[notes.bar] >= 0)
+    return self_similarity(place[mine.bar], mine.step, mine.part * 128 + mine.pitch, BARS)
+
+
+def long_samples(model: MusicVAE, folder: str, which: str, limit: int, seed: int) -> None:
+    """Self-similarity of samples against held-out songs, and seams against other bar lines."""
+    spq = model.preset.grid.steps_per_quarter
+    real = list(songs_of(folder, which, limit, seed, BARS))
+    learned = list(songs_of(folder, "train", limit, seed, BARS))
+    n = max(len(real), 24)
+    sets = {
+        "songs learned from": learned,
+        "samples": model.sample(n, bars=BARS, seed=seed),
+        "samples without form": plain(model, n, seed),
+        "held-out songs, bars shuffled": [_shuffled(s, seed) for s in real],
+    }
+    wanted = [m for s in real if (m := matrix(s, spq)) is not None]
+    print(f"{len(wanted)} held-out songs of at least {BARS} whole bars; overlap of matrices:")
+    for name, songs in sets.items():
+        found = [m for s in songs if (m := matrix(s, spq)) is not None]
+        mean = np.mean([m[np.triu_indices(BARS, 1)].mean() for m in found])
+        back = np.mean([(m[16:, :16] > 0.7).any(1).mean() for m in found])
+        print(
+            f"  {name}: {matrix_overlap(wanted, found):.3f} ({len(found)}; mean F1 {mean:.3f}, "
+            f"bars of the second half that come back {back:.2f})"
+        )
+    own = np.mean([m[np.triu_indices(BARS, 1)].mean() for m in wanted])
+    back = np.mean([(m[16:, :16] > 0.7).any(1).mean() for m in wanted])
+    print(f"  held-out songs themselves: mean F1 {own:.3f}, come back {back:.2f}")
+    size = model.preset.grid.bars
+    if size > 1:
+        print("bits a bar of windows with a seam in the middle, and with another bar line there:")
+        for name in ("samples", "samples without form"):
+            _seams(name, model, sets[name], size)
+        _seams("held-out songs", model, real, size)
+
+
+def plain(model: MusicVAE, n: int, seed: int) -> list[Song]:
+    """Samples whose bars are not tied: every letter another one."""
+    return sample(
+        model,
+        n,
+        bars=BARS,
+        temperature=1.0,
+        qpm=None,
+        key=None,
+        meter=None,
+        settle=model.settle,
+        seed=seed,
+        form="".join(chr(65 + i) for i in range(16)),
+    )
+
+
+def _seams(name: str, model: MusicVAE, songs: list[Song], size: int) -> None:
+    """Costs by where in the windows of the path the middle bar line is. For windows of two bars
+    the others are in the middle of windows of the path.
+    """
+    seam, other = [], []
+    for song in songs:
+        bars = Bars.from_song(song)
+        first = np.arange(1, len(bars) - size + 1)
+        first = first[
+            fitting(
+                bars.at(model.preset.grid.steps_per_quarter).grid, first, first + size, model.preset
+            )
+        ]
+        if not len(first):
+            continue
+        cost, at = surprise(model, song, first), (first + size // 2) % size
+        seam.append(cost[at == 0].mean())
+        other.append(cost[at != 0 if size == 2 else (at != 0) & (first % size != 0)].mean())
+    difference = np.array(seam) - np.array(other)
+    error = difference.std() / np.sqrt(len(difference))
+    print(
+        f"  {name}: {np.mean(seam):.1f} and {np.mean(other):.1f}; "
+        f"difference {difference.mean():+.2f} ± {error:.2f}"
+    )
+
+
+def _shuffled(song: Song, seed: int) -> Song:
+    """The same bars in another order, those of one length among themselves."""
+    bars = Bars.from_song(song)
+    rng, place = np.random.default_rng(seed), np.arange(len(bars))
+    for length in np.unique(bars.grid.open_steps):
+        mine = np.flatnonzero(bars.grid.open_steps == length)
+        place[mine] = rng.permutation(mine)
+    notes = bars.notes
+    columns = vars(notes) | {"bar": place[notes.bar]}
+    return replace(bars, notes=Notes.sorted(**columns)).to_song()
+
+
+def seconds(checkpoint: str, path: str) -> None:
+    """How long the commands take for a song, imports included."""
+    root = Path(__file__).resolve().parent.parent
+    with tempfile.TemporaryDirectory() as out:
+        for words in (
+            ["vary", path],
+            ["continue", path, "--bars", "8"],
+            ["infill", path, "--bars", "5-8"],
+            ["sample", "--n", "1", "--bars", "64"],
+            ["sample", "--n", "1", "--form", "AABA"],
+        ):
+            line = [sys.executable, str(root / "cli.py"), *words, "--checkpoint", checkpoint]
+            began = time.monotonic()
+            subprocess.run([*line, "--out", out], check=True, capture_output=True)
+            print(f"{' '.join(words[:1] + words[-2:])}: {time.monotonic() - began:.1f} s")
+
+
+def main() -> None:
+    """Read the options, measure, print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("what", choices=("vary", "infill", "sample", "seconds"))
+    parser.add_argument("checkpoint")
+    parser.add_argument("folder", help="songs; of seconds, one song")
+    parser.add_argument("--limit", type=int, default=40, help="songs at most")
+    parser.add_argument("--split", default="test")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_args()
+    if args.what == "seconds":
+        seconds(args.checkpoint, args.folder)
+        return
+    model = MusicVAE.load(args.checkpoint)
+    if args.what == "sample":
+        long_samples(model, args.folder, args.split, args.limit, args.seed)
+        return
+    songs = list(songs_of(args.folder, args.split, args.limit, args.seed))
+    (vary if args.what == "vary" else infill)(model, songs, args.seed)
+
+
+if __name__ == "__main__":
+    main()
