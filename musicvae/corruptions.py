@@ -212,7 +212,7 @@ def flat(rows: Rows, ground: Ground, amount: Amount, rng: np.random.Generator) -
 
 def tapped(rows: Rows, ground: Ground, amount: Amount, rng: np.random.Generator) -> Rows:
     """It is only heard when something is played, not what: each part becomes one short tap wherever
-    some of its pitches begin, each of them with the chance `amount`. At 0 all is heard.
+    some of its pitches begin, each with the chance `amount`, at least one. At 0 all is heard.
     """
     W, R = len(ground.steps), len(ground.kinds)
     window, part = rows[:, WINDOW], rows[:, PART]

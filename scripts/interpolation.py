@@ -26,8 +26,8 @@ from musicvae import MusicVAE, Song
 from musicvae.bars import Bars
 from musicvae.config import Preset
 from musicvae.dataset import Shards, prepare_cached
+from musicvae.dataset.cutting import WindowCutter, sources_of
 from musicvae.dataset.split import split as split_songs
-from musicvae.dataset.windows import WindowCutter, sources_of
 from musicvae.latent.frames import copied, in_key
 from musicvae.metrics import note_cells, note_distance
 from musicvae.models.vae import rows_of

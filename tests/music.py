@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from musicvae.song import Meter, Part, Song
+from musicvae.song import Key, Meter, Part, Song, Tempo
 
 _CHORDS = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (57, 60, 64))
 
@@ -89,3 +89,39 @@ def corpus_folder(folder, n: int = 12, bars: int = 8):
     for i in range(n):
         chorale_song(bars=bars, seed=i + 1, transpose=i % 5).save(folder / f"song-{i:02d}.mid")
     return folder
+
+
+def wandering_song(bars: int, seed: int = 0, parts: int = 1, drums: bool = False) -> Song:
+    """Lines over meters and tempos that change every few bars, with a pickup, ties and rests."""
+    rng, tpq = np.random.default_rng(seed), 480
+    ticks, meters, at = [0], [(1, 4)], tpq
+    paces: list[tuple[int, int]] = [(0, 500_000)]
+    for bar in range(1, bars):
+        if bar == 1 or rng.random() < 0.2:
+            meters.append([(4, 4), (3, 4), (6, 8), (5, 8), (2, 2), (7, 8)][rng.integers(6)])
+            ticks.append(at)
+        if rng.random() < 0.1:
+            paces.append((at, int(rng.integers(300_000, 900_000))))
+        at += 4 * tpq * meters[-1][0] // meters[-1][1]
+    made = []
+    for nth in range(parts):
+        now, notes = 0, []
+        while now < at:
+            length = int(rng.choice([120, 240, 240, 480, 960]))
+            if rng.random() < 0.85:
+                pitch = int(74 - 9 * nth + rng.integers(-6, 7))
+                notes.append((now, min(length, at - now), pitch, int(rng.integers(50, 110))))
+            now += length
+        made.append(part_of(notes, f"Line {nth}", 40 + nth))
+    if drums:
+        made.append(part_of([(t, 60, 38, 90) for t in range(0, at, tpq)], "Kit", 0, True))
+    return Song(
+        ticks_per_quarter=tpq,
+        parts=tuple(made),
+        tempo=Tempo(ticks=[t for t, _ in paces], us_per_quarter=[us for _, us in paces]),
+        meter=Meter(
+            ticks=ticks, numerator=[n for n, _ in meters], denominator=[d for _, d in meters]
+        ),
+        key=Key.none(),
+        end_ticks=at,
+    )

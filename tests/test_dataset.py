@@ -11,7 +11,7 @@ from conftest import band, chorale
 from musicvae.bars import Bars
 from musicvae.config import load_preset
 from musicvae.dataset import Windows
-from musicvae.dataset.windows import WindowCutter, sources_of
+from musicvae.dataset.cutting import WindowCutter, sources_of
 from musicvae.errors import DataError
 from musicvae.song import Song
 

@@ -10,7 +10,7 @@ from music import band_song, chorale_song, part_of
 from musicvae.bars import Bars
 from musicvae.config import Preset, load_preset, preset_from_dict
 from musicvae.dataset import Batch
-from musicvae.dataset.windows import WindowCutter, sources_of
+from musicvae.dataset.cutting import WindowCutter, sources_of
 from musicvae.metrics import note_f1
 from musicvae.models import VAE
 from musicvae.models.kl import BetaControl

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from musicvae.bars import cells
 from musicvae.config import Preset
 from musicvae.dataset import Batch
-from musicvae.dataset.windows import Source, WindowCutter, fitting
+from musicvae.dataset.cutting import Source, WindowCutter, fitting
 from musicvae.errors import ConfigError
 from musicvae.models import VAE
 from musicvae.models.decoder import CellDecoder

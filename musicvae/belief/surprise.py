@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from musicvae.belief.cells import Belief, Floats, believed, decoder_of, told
 from musicvae.corruptions import Ground, silenced
 from musicvae.dataset import Batch
-from musicvae.dataset.windows import Source, WindowCutter, fitting
+from musicvae.dataset.cutting import Source, WindowCutter, fitting
 from musicvae.models import VAE
 from musicvae.models.vae import frame_of, rows_of, with_notes
 from musicvae.song import Ints

@@ -9,13 +9,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from musicvae.dataset.cutting import Batch
     from musicvae.dataset.preparing import prepare, prepare_cached
     from musicvae.dataset.report import PrepareReport
     from musicvae.dataset.shards import Shards
-    from musicvae.dataset.windows import Batch, Windows
+    from musicvae.dataset.windows import Windows
 
 _HOMES = {
-    "Batch": "windows",
+    "Batch": "cutting",
     "PrepareReport": "report",
     "Shards": "shards",
     "Windows": "windows",

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from musicvae.dataset import Windows
-from musicvae.dataset.windows import fitting
+from musicvae.dataset.cutting import fitting
 from musicvae.evaluate.sets import Sets
 from musicvae.statistics.classifier import told_apart
 from musicvae.statistics.features import Floats, features

@@ -13,7 +13,7 @@ from musicvae.errors import ConfigError
 from musicvae.latent.mixing import Latents
 from musicvae.song import Ints
 
-_PER_OCTAVE = 2  # steps of sigma
+_PER_OCTAVE = 1  # steps of sigma
 _POINT = -128  # stands for a sigma of 0
 # A raw stream: no header, no check, and neither neighbours nor places to learn from.
 _FILTERS: list[dict[str, Any]] = [
@@ -25,8 +25,8 @@ _FILTERS: list[dict[str, Any]] = [
 class Coding:
     """How latents are rounded. One of the two.
 
-    `step`: to multiples of so many sigmas, each number by its own sigma, which is kept to half an
-    octave. `bits`: to 2^bits - 1 even steps over the range that the song needs.
+    `step`: to multiples of so many sigmas, each number by its own sigma, which is kept to the
+    nearest octave. `bits`: to 2^bits - 1 even steps over the range that the song needs.
     """
 
     step: float | None = None

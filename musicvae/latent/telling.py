@@ -11,11 +11,13 @@ from numpy.typing import NDArray
 from musicvae.alignment import Placement
 from musicvae.alignment.warp import Warp
 from musicvae.bars import Bars, Notes
+from musicvae.formats.limits import MAX_QUARTERS
 from musicvae.grid import Grid, with_cells
 from musicvae.latent.encoding import Encoding
 from musicvae.song import Ints, Key, Meter, Part, Song, Tempo
 
 _MAPS: dict[str, Any] = {"tempo": Tempo, "meter": Meter, "key": Key}
+_MOST_STEPS = 960  # of a quarter
 _NOTES = ("onset_ticks", "duration_ticks", "pitch", "velocity")
 _OF_BAR = ("numerator", "denominator", "length_ticks")
 
@@ -49,8 +51,10 @@ def understood(data: dict[str, Any]) -> dict[str, Any]:
 
     Raises `ValueError`, `KeyError`, `TypeError` or `IndexError` for data that are no such frame.
     """
-    song = _song_of(data["song"])
-    bars = Bars.from_song(song.without_notes(), int(data["steps_per_quarter"]))
+    song, steps_per_quarter = _song_of(data["song"]), int(data["steps_per_quarter"])
+    if not 1 <= steps_per_quarter <= _MOST_STEPS or not -128 < int(data["key"]) < 128:
+        raise ValueError("a grid or a key that is none")
+    bars = Bars.from_song(song.without_notes(), steps_per_quarter)
     if "bars" in data:
         bars = replace(bars, grid=_grid(data["bars"], bars.grid))
     N, parts = len(bars), len(song.parts)
@@ -109,17 +113,36 @@ def _song_of(data: dict[str, Any]) -> Song:
             raise ValueError("a part without a name or a program")
         empty = Part.empty(name, int(program), bool(is_drum))
         parts.append(empty.with_notes(np.cumsum(columns[0]), *columns[1:]))
-    return Song(
+    song = Song(
         ticks_per_quarter=int(data["quarter"]),
         parts=tuple(parts),
         end_ticks=int(data["end"]),
         **maps,
     )
+    _check(song)
+    return song
+
+
+def _check(song: Song) -> None:
+    """Raise `ValueError` for what no song is, before bars are made of it."""
+    tempo, meter, quarter = song.tempo, song.meter, song.ticks_per_quarter
+    if min(tempo.us_per_quarter.min(), meter.numerator.min(), meter.denominator.min()) < 1:
+        raise ValueError("a tempo or a meter that is none")
+    if (song.key.fifths.size and np.abs(song.key.fifths).max() > 7) or meter.ticks.min() < 0:
+        raise ValueError("a key or a meter that is none")
+    length = np.maximum(4.0 * quarter * meter.numerator / meter.denominator, 1)
+    lasts = np.diff(np.minimum(np.append(meter.ticks, song.end_ticks), song.end_ticks))
+    if song.end_ticks > MAX_QUARTERS * quarter or (lasts / length).sum() > MAX_QUARTERS:
+        raise ValueError("it lasts longer than any song")
 
 
 def _grid(data: dict[str, Any], like: Grid) -> Grid:
     columns = {name: _ints(data[name]) for name in _OF_BAR}
     length = columns["length_ticks"]
+    if min(len(length), *(column.min(initial=1) for column in columns.values())) < 1:
+        raise ValueError("bars of no length")
+    if len(length) > MAX_QUARTERS or length.sum() > MAX_QUARTERS * like.ticks_per_quarter:
+        raise ValueError("it lasts longer than any song")
     return with_cells(
         like.steps_per_quarter,
         **columns,

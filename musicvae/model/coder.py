@@ -13,7 +13,7 @@ from musicvae.alignment import Alignment, align
 from musicvae.bars import Bars, Notes, settled
 from musicvae.config import Preset
 from musicvae.dataset import Batch
-from musicvae.dataset.windows import Source, WindowCutter, fitting, sources_of
+from musicvae.dataset.cutting import Source, WindowCutter, fitting, sources_of
 from musicvae.dynamics import bar_levels, played
 from musicvae.errors import CheckpointError
 from musicvae.grid import STORED_STEPS_PER_QUARTER, Grid

@@ -13,7 +13,7 @@ from musicvae.bars import TIMING_PER_QUARTER, Bars, Notes, cells, settled
 from musicvae.belief import told
 from musicvae.belief.cells import decoder_of, opened
 from musicvae.corruptions import LEVEL, TAP
-from musicvae.dataset.windows import Source, WindowCutter, fitting
+from musicvae.dataset.cutting import Source, WindowCutter, fitting
 from musicvae.drums import canonical
 from musicvae.errors import ConfigError, DataError
 from musicvae.grid import STORED_STEPS_PER_QUARTER, tick_of

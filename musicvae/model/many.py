@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from musicvae.bars import Notes
-from musicvae.dataset.windows import WindowCutter
+from musicvae.dataset.cutting import WindowCutter
 from musicvae.latent import Encoding
 from musicvae.model.coder import Coder, frames_of, windows_of
 from musicvae.song import Song

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from musicvae.alignment import Alignment, align
 from musicvae.bars import Bars
-from musicvae.dataset.windows import Source, fitting, sources_of
+from musicvae.dataset.cutting import Source, fitting, sources_of
 from musicvae.errors import DataError
 from musicvae.model.coder import Coder, spans_of
 from musicvae.parts import set_aside

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.bars import Bars, Notes, cells, places, settled
-from musicvae.dataset.windows import Source, WindowCutter, fitting, sources_of
+from musicvae.dataset.cutting import Source, WindowCutter, fitting, sources_of
 from musicvae.dynamics import bar_levels
 from musicvae.errors import DataError
 from musicvae.grid import STORED_STEPS_PER_QUARTER, Grid, cell_of

@@ -8,14 +8,14 @@ from dataclasses import replace
 import numpy as np
 
 from musicvae.bars import Notes
-from musicvae.dataset.windows import Source, WindowCutter
+from musicvae.dataset.cutting import Source, WindowCutter
 from musicvae.errors import ConfigError
 from musicvae.frames import blank_bars, chosen_keys, chosen_meter, chosen_tempos, songs_of
 from musicvae.model.coder import Coder
 from musicvae.models import FlowPrior
 from musicvae.parts import Group
 from musicvae.song import Ints, Song
-from musicvae.statistics.forms import section_labels
+from musicvae.statistics.forms import by_window, section_labels
 
 _LEVEL = 74.0  # mean velocity of sampled songs
 
@@ -63,11 +63,8 @@ def _tied(coder: Coder, n: int, bars: int, form: str | None, rng: np.random.Gene
     """
     size = coder.preset.grid.bars
     if form is not None:
-        label = np.tile(section_labels(form, bars), (n, 1))
-    elif isinstance(coder.prior, FlowPrior):
-        label = np.stack([coder.prior.form(bars, rng) for _ in range(n)])
-    else:
-        label = np.tile(np.arange(bars), (n, 1))
-    whole = np.tile(np.arange(-(-bars // size) * size), (n, 1))
-    whole[:, :bars] = label
-    return whole.reshape(n, -1, size)
+        return by_window(section_labels(form, bars), size, n)
+    if isinstance(coder.prior, FlowPrior):
+        drawn = [by_window(coder.prior.form(bars, rng), size, 1) for _ in range(n)]
+        return np.concatenate(drawn)
+    return by_window(np.arange(bars), size, n)

@@ -275,7 +275,10 @@ class FlowPrior(nn.Module):
                 start = start.reshape(-1, W * T, D)
                 x = solved(self, start, frame[part], terms, 1 - amount)
                 drawn.append((x.reshape(-1, W, T, D) * self.scale + self.shift).flatten(2))
-        return torch.cat(drawn).cpu().numpy() if drawn else noise
+        paths = torch.cat(drawn).cpu().numpy() if drawn else noise
+        if given is None or amount < 1:
+            return paths
+        return np.where(given.whole(frame)[..., None], given.z, paths).astype(np.float32)
 
     def form(self, n_bars: int, rng: np.random.Generator) -> Ints:
         """Labels of the bars of a song of that many `(n_bars,)`, as one of those songs had them

@@ -115,7 +115,10 @@ class PathPrior:
         if given is not None and amount < 1:
             angle = amount * np.pi / 2
             path = np.cos(angle) * (given.z - centre) + np.sin(angle) * path
-        return np.asarray(alike(path, tied) + centre, np.float32)
+        path = alike(path, tied) + centre
+        return np.asarray(
+            path if given is None else np.where(whole[..., None], given.z, path), np.float32
+        )
 
     def _bridge(
         self, path: Floats, known: Floats, whole: NDArray[np.bool_], place: Ints, w: int

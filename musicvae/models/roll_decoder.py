@@ -15,7 +15,7 @@ from torch.nn import functional as F
 
 from musicvae.config import Preset
 from musicvae.dataset import Batch
-from musicvae.dataset.windows import NOTE_FIELDS
+from musicvae.dataset.cutting import NOTE_FIELDS
 from musicvae.grid import Grid
 from musicvae.models.decoder import NoteLoss, draw_bernoulli
 from musicvae.models.layers import Packing, Places, Trunk

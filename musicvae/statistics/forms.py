@@ -79,3 +79,10 @@ def section_labels(form: str, n_bars: int, end_bars: int = 2) -> Ints:
     ending = np.arange(max(n_bars - end_bars, int(edges[-2])), n_bars)
     label[ending] = ending
     return label
+
+
+def by_window(label: Ints, window_bars: int, n: int) -> Ints:
+    """Labels of bars `(N,)` in windows, the same for `n` songs. `(n, W, window_bars)`"""
+    whole = np.arange(-(-len(label) // window_bars) * window_bars)
+    whole[: len(label)] = label
+    return np.tile(whole.reshape(1, -1, window_bars), (n, 1, 1))

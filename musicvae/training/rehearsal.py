@@ -16,7 +16,7 @@ from torch import Tensor
 from musicvae.bars import Notes
 from musicvae.checkpoints import Checkpoint
 from musicvae.dataset import Batch
-from musicvae.dataset.windows import Source, WindowCutter
+from musicvae.dataset.cutting import Source, WindowCutter
 from musicvae.frames import blank_bars, chosen_keys, chosen_meter
 from musicvae.models import VAE, PathFrame, prior_of
 from musicvae.models.vae import with_notes

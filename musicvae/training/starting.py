@@ -10,8 +10,8 @@ from musicvae.bars import Bars
 from musicvae.checkpoints import name_of, nearest_shipped, preset_of, read_header
 from musicvae.config import Preset, load_preset, preset_names
 from musicvae.dataset import Shards
+from musicvae.dataset.cutting import WindowCutter, sources_of
 from musicvae.dataset.split import split as split_songs
-from musicvae.dataset.windows import WindowCutter, sources_of
 from musicvae.errors import DataError
 from musicvae.fit import most_wanted
 
