@@ -48,7 +48,7 @@ _MENDS = ("wrong", "dropped", "added", "jitter")
     type=Finite(0, 1),
     default=0.5,
     show_default=True,
-    help="At 0 nothing is changed, at 1 whatever is less probable than not.",
+    help="At 0 nothing is changed; the more, the less improbable need notes be.",
 )
 @click.option(
     "--expect",

@@ -222,7 +222,7 @@ class MusicVAE(Coder):
 
         Args:
             song: what to mend.
-            strength: 0 to 1. At 0 nothing is changed, at 1 whatever is less probable than not.
+            strength: 0 to 1. At 0 nothing is changed; the more, the less improbable need notes be.
             damage: which kinds are to be expected, and in which share of the notes, such as
                 `{"jitter": 0.2}`; names are those of `training.corruption`. If not given the song
                 is heard twice: once expecting a little of everything, then what was found.
