@@ -20,7 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("formats", "rolls", "windows", "parts", "tables"),
     ("corpora", "corruptions", "attributes", "metrics", "dynamics", "fit", "statistics"),
     ("dataset", "models"),
-    ("checkpoints", "latent", "frames"),
+    ("checkpoints", "latent", "frames", "directions"),
     ("training",),
     ("model",),
     ("evaluate", "plots"),
