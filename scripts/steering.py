@@ -26,7 +26,7 @@ from musicvae.checkpoints.files import load_tensors, save_tensors
 from musicvae.dataset import Windows
 from musicvae.directions import Floats
 from musicvae.model import MusicVAE
-from musicvae.model.steering import ROUNDS, directions_of, searched
+from musicvae.model.steering import ROUNDS, directions_of, searched, within_range
 
 ASKS = (-2.0, -1.0, 1.0, 2.0)
 _ENOUGH, _LITTLE = 0.9, 0.3
@@ -89,9 +89,24 @@ def effects(
     only: Sequence[str] = (),
 ) -> Effects:
     """Steer up to `limit` songs of a split, the first `most` windows of each, by each attribute."""
-    preset, directions = model.preset, directions_of(model)
+    preset = model.preset
     size = preset.grid.bars
     windows = Windows(folder, preset, split=split, hop=size, seed=preset.training.seed)
+    return effects_on(model, windows, limit=limit, most=most, asks=asks, rounds=rounds, only=only)
+
+
+def effects_on(
+    model: MusicVAE,
+    windows: Windows,
+    *,
+    limit: int,
+    most: int,
+    asks: Sequence[float] = ASKS,
+    rounds: int = ROUNDS,
+    only: Sequence[str] = (),
+) -> Effects:
+    """`effects` on windows that follow one another."""
+    directions, size = directions_of(model), model.preset.grid.bars
     every = np.unique(windows.source)
     songs = every[np.linspace(0, len(every) - 1, min(limit, len(every))).astype(np.int64)]
     which = np.flatnonzero(np.isin(windows.source, songs) & (windows.first < most * size))
@@ -103,24 +118,27 @@ def effects(
     song = np.searchsorted(songs, source)
     everywhere = [0.0, *asks]
     for row, k in enumerate(nth):
-        goal = np.zeros((len(asks) * n, K))
-        goal[:, k] = np.repeat(asks, n)
-        tiled = [np.tile(a, len(asks)) for a in (source, first)]
-        again = np.tile(z, (len(asks), 1))
-        _, before, after = searched(model, windows.cutter, *tiled, again, goal, rounds)
-        for at, (values, part) in enumerate(
-            [(before, slice(0, n))] + [(after, slice(i * n, (i + 1) * n)) for i in range(len(asks))]
-        ):
-            moved[row, at] = _by_song(values[part], song, len(songs))
+        for at, ask in enumerate(everywhere):
+            goal = np.zeros((n, K))
+            goal[:, k] = ask
+            _, _, after = searched(model, windows.cutter, source, first, z, goal, rounds)
+            moved[row, at] = _by_song(after, song, len(songs))
+    before = moved[0, 0]
     moved = (moved - moved[:, :1]) / directions.std
     order = np.argsort(everywhere)
     moved, at = moved[:, order], np.sort(everywhere)
     own = np.stack([moved[row, :, :, k] for row, k in enumerate(nth)])
-    ranks = [[_spearman(at, own[row, :, s]) for s in range(len(songs))] for row in range(len(nth))]
+    ranks = np.full((len(nth), len(songs)), np.nan)
+    for row, k in enumerate(nth):
+        for s in range(len(songs)):
+            goal = np.zeros((len(at), K))
+            goal[:, k] = at
+            there = within_range(directions, before[s][None], goal)[:, k]
+            ranks[row, s] = _spearman(there, own[row, :, s])
     slopes = np.einsum("a,kasj->ksj", at, moved) / np.sum(at**2)
     return Effects(
         names=tuple(names[k] for k in nth),
-        rank=np.nanmean(np.array(ranks, float), axis=1),
+        rank=np.nanmean(ranks, axis=1),
         slopes=np.nanmean(slopes, axis=1)[:, nth],
         curves=np.nanmean(own, axis=2),
         asks=tuple(at.tolist()),

@@ -34,6 +34,8 @@ class Attribute:
     """In words, with its source where there is one."""
     measure: Callable[[Table, Sequence[str]], Floats]
     """Of each window `(W,)`, nan where it has none; told the preset's names of meters."""
+    range: tuple[float, float] = (-np.inf, np.inf)
+    """What it can be."""
 
 
 def measured(table: Table, meters: Sequence[str] = ()) -> Floats:
@@ -180,9 +182,9 @@ def _mean(values: NDArray[np.generic], window: Ints, W: int) -> Floats:
 
 
 ATTRIBUTES = {
-    "density": Attribute("onsets a quarter", "onsets of all parts / quarters of open bars", _density),
+    "density": Attribute("onsets a quarter", "onsets of all parts / quarters of open bars", _density, (0, np.inf)),
     "range": Attribute(
-        "semitones", "highest minus lowest onset of a part, mean over pitched parts", _range
+        "semitones", "highest minus lowest onset of a part, mean over pitched parts", _range, (0, np.inf)
     ),
     "register": Attribute("semitones", "mean MIDI pitch of onsets in the common key", _register),
     "syncopation": Attribute(
@@ -190,24 +192,26 @@ ATTRIBUTES = {
         "for each onset how much stronger than itself the strongest beat is that passes before its "
         "part's next onset, mean (after Longuet-Higgins and Lee 1984)",
         _syncopation,
+        (0, np.inf),
     ),
     "polyphony": Attribute(
-        "notes", "notes sounding at once where any sounds; of drums hits at once", _polyphony
+        "notes", "notes sounding at once where any sounds; of drums hits at once", _polyphony, (1, np.inf)
     ),
     "note_length": Attribute("quarters", "mean length of a note", _note_length),
-    "velocity": Attribute("MIDI velocity", "mean of onsets", _velocity),
+    "velocity": Attribute("MIDI velocity", "mean of onsets", _velocity, (1, 127)),
     "mode": Attribute(
         "correlation",
         "correlation of sounding pitch classes with the profile of the key's major scale minus that "
         "with its relative minor's (Krumhansl and Kessler 1982)",
         _mode,
     ),
-    "chromaticism": Attribute("share", "onsets outside the piece's major scale", _chromaticism),
+    "chromaticism": Attribute("share", "onsets outside the piece's major scale", _chromaticism, (0, 1)),
     "repetition": Attribute(
         "F1",
         "how far each bar repeats the one before: mean of F1 over (step, part) and over (step, "
         "part, pitch)",
         _repetition,
+        (0, 1),
     ),
 }
 """What can be measured of a window, by name."""

@@ -8,7 +8,8 @@ mean; and what a decoder does with a latent counts, not what the directions fore
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -28,9 +29,13 @@ from musicvae.parts import Group
 from musicvae.song import Ints, Song
 from musicvae.windows import window_bounds
 
-ROUNDS = 7
-_STEP = 1.0  # standard deviations that an attribute is moved in a round, at most
-_COST = 0.004  # of the squared way in latent space, beside squared standard deviations missed
+ROUNDS = 8  # of a stage
+_STAGE = 0.5  # standard deviations by which what is asked grows from stage to stage
+_BOLDEST = 2.5  # times what the directions foretell
+_NOISE = 0.5  # of the spread of latents, at most
+_OTHER = 0.3  # weight of attributes that should stay
+_COST = 0.3  # of a way in latent space as long as that between two windows
+_LOST = 9.0
 _AT_ONCE = 256
 
 
@@ -143,59 +148,67 @@ def searched(
     directions = directions_of(coder)
     start = np.asarray(z, np.float64)
     before = attributes(coder, cutter, source, first, start)
-    scale = np.sqrt(directions.spread)
     best, after = start.copy(), before.copy()
-    cost = _missed(goal, np.zeros_like(goal), before)
-    live = np.flatnonzero(goal.any(1) & np.isfinite(before).any(1))
-    now, rest = start.copy(), goal.copy()
-    for _ in range(rounds):
-        if not len(live):
-            break
-        step = np.clip(rest[live], -_STEP, _STEP)
-        now[live] = directions.moved(now[live], step)
-        heard = attributes(coder, cutter, source[live], first[live], now[live])
-        change = (heard - before[live]) / directions.std
-        rest[live] = np.where(np.isfinite(change), goal[live] - change, 0)
-        way = (((now[live] - start[live]) / scale) ** 2).sum(1)
-        found = _missed(goal[live], change, before[live]) + _COST * way
-        better = found < cost[live]
-        which = live[better]
-        best[which], after[which], cost[which] = now[which], heard[better], found[better]
+    goal = within_range(directions, before, goal)
+    n_stages = math.ceil(float(np.abs(goal).max(initial=0.0)) / _STAGE)
+    rng = np.random.default_rng(0)
+    for stage in range(1, n_stages + 1):
+        # What is asked grows: a stage begins where the one before, a smaller ask, came to.
+        most = stage * _STAGE
+        live = np.flatnonzero((np.abs(goal).max(1) > most - _STAGE) & np.isfinite(before).any(1))
+        aim = np.clip(goal, -most, most)
+        climb = _Climb(directions, start, before, aim, best, after, live)
+        for _ in range(rounds):
+            tried = climb.proposals(rng)
+            heard = attributes(coder, cutter, source[live], first[live], tried)
+            climb.judge(tried, heard)
+        best[live], after[live] = climb.best, climb.after
     return best.astype(np.float32), before, after
 
 
-def attributes(
-    coder: Coder,
-    cutter: WindowCutter,
-    source: Ints,
-    first: Ints,
-    z: NDArray[np.floating],
-) -> Floats:
-    """The directions' attributes of what is decoded from latents `(n, Z)`. `(n, K)`"""
-    names = directions_of(coder).names
-    columns = [list(ATTRIBUTES).index(name) for name in names]
-    pieces = [np.zeros((0, len(names)))]
-    for begin in range(0, len(z), _AT_ONCE):
-        part = slice(begin, begin + _AT_ONCE)
-        batch = cutter.batch(source[part], first[part])
-        latents = torch.from_numpy(np.asarray(z[part], np.float32)).to(coder.device)
-        with torch.no_grad():
-            rows = coder.vae.decode(latents, frame_of(coder.on_device(batch))).numpy()
-        table = table_of_batch(batch, coder.preset, rows)
-        pieces.append(measured(table, coder.preset.meters)[:, columns])
-    return np.concatenate(pieces)
+class _Climb:
+    """The search of one stage, over the windows that are `live`."""
 
+    def __init__(
+        self,
+        directions: Directions,
+        start: Floats,
+        before: Floats,
+        aim: Floats,
+        best: Floats,
+        after: Floats,
+        live: Ints,
+    ) -> None:
+        self.directions, self.live, self.shape = directions, live, start.shape
+        self.start, self.before, self.aim = start[live], before[live], aim[live]
+        self.scale = np.sqrt(directions.spread)
+        self.best, self.after = best[live], after[live]
+        self.now = self.best.copy()
+        self.missed, self.rest = self._missed(self.after)
+        self.cost = self.missed + self._way(self.best)
 
-def _missed(goal: Floats, change: Floats, before: Floats) -> Floats:
-    """Squared standard deviations between what was asked and what became. `(n,)`
+    def proposals(self, rng: np.random.Generator) -> Floats:
+        """A latent to try for each window: on from where it is, by what is missing, and at random.
 
-    An attribute that a window has lost, as silence has lost all, counts as far away.
-    """
-    off = np.where(np.isfinite(before), goal - np.where(np.isfinite(change), change, 9.0), 0)
-    return np.asarray((off**2).sum(1))
+        Draws are made for all windows, live or not, so that a window's do not depend on others.
+        """
+        n, Z = self.shape
+        bold, loud = rng.uniform(0.3, _BOLDEST, (n, 1)), rng.uniform(0, _NOISE, (n, 1))
+        noise = loud * rng.standard_normal((n, Z)) * self.scale
+        step = np.clip(self.rest, -1, 1) * bold[self.live]
+        return self.directions.moved(self.now, step) + noise[self.live] * (self.start != 0)
 
+    def judge(self, tried: Floats, heard: Floats) -> None:
+        """Go on from what is no worse; keep what is best, ways counted."""
+        missed, rest = self._missed(heard)
+        on = missed <= self.missed
+        self.now[on], self.missed[on], self.rest[on] = tried[on], missed[on], rest[on]
+        cost = missed + self._way(tried)
+        better = cost < self.cost
+        self.best[better], self.after[better] = tried[better], heard[better]
+        self.cost[better] = cost[better]
 
-def _means(values: Floats) -> Floats:
+    def _means(values: Floats) -> Floats:
     count = np.isfinite(values).sum(0)
     total = np.where(np.isfinite(values), values, 0).sum(0)
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
