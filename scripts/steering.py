@@ -26,7 +26,7 @@ from musicvae.checkpoints.files import load_tensors, save_tensors
 from musicvae.dataset import Windows
 from musicvae.directions import Floats
 from musicvae.model import MusicVAE
-from musicvae.model.steering import ROUNDS, directions_of, searched, within_range
+from musicvae.model.steering import directions_of, searched, within_range
 
 ASKS = (-2.0, -1.0, 1.0, 2.0)
 _ENOUGH, _LITTLE = 0.9, 0.3
@@ -85,7 +85,7 @@ def effects(
     limit: int = 24,
     most: int = 16,
     asks: Sequence[float] = ASKS,
-    rounds: int = ROUNDS,
+    rounds: int | None = None,
     only: Sequence[str] = (),
 ) -> Effects:
     """Steer up to `limit` songs of a split, the first `most` windows of each, by each attribute."""
@@ -102,7 +102,7 @@ def effects_on(
     limit: int,
     most: int,
     asks: Sequence[float] = ASKS,
-    rounds: int = ROUNDS,
+    rounds: int | None = None,
     only: Sequence[str] = (),
 ) -> Effects:
     """`effects` on windows that follow one another."""
@@ -121,7 +121,7 @@ def effects_on(
         for at, ask in enumerate(everywhere):
             goal = np.zeros((n, K))
             goal[:, k] = ask
-            _, _, after = searched(model, windows.cutter, source, first, z, goal, rounds)
+            _, _, after = searched(model, windows.cutter, source, first, z, goal, song=song, rounds=rounds)
             moved[row, at] = _by_song(after, song, len(songs))
     before = moved[0, 0]
     moved = (moved - moved[:, :1]) / directions.std
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--split", default="test", choices=("test", "valid", "all"))
     parser.add_argument("--limit", type=int, default=24, help="songs")
     parser.add_argument("--windows", type=int, default=16, help="of each song, at most")
-    parser.add_argument("--rounds", type=int, default=ROUNDS, help="of the search")
+    parser.add_argument("--rounds", type=int, help="of the search")
     parser.add_argument("--only", nargs="*", default=(), help="these attributes alone")
     parser.add_argument("--json", action="store_true")
     args = parser.parse_args()

@@ -38,12 +38,16 @@ class Attribute:
     """What it can be."""
 
 
-def measured(table: Table, meters: Sequence[str] = ()) -> Floats:
-    """All attributes of each window in the order of `ATTRIBUTES`, nan where there is none. `(W, A)`
+def measured(
+    table: Table, meters: Sequence[str] = (), names: Sequence[str] | None = None
+) -> Floats:
+    """Attributes of each window, all or those of these names in that order, nan where a window has
+    none. `(W, A)`
 
     `meters` names the table's meters, from 1 on; 0 and what is not named has quarters for beats.
     """
-    return np.stack([each.measure(table, meters) for each in ATTRIBUTES.values()], axis=1)
+    chosen = [ATTRIBUTES[name] for name in (ATTRIBUTES if names is None else names)]
+    return np.stack([each.measure(table, meters) for each in chosen], axis=1)
 
 
 def lacking(kinds: Sequence[str], *, bars: int, velocity: bool) -> dict[str, str]:

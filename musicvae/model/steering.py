@@ -29,13 +29,13 @@ from musicvae.parts import Group
 from musicvae.song import Ints, Song
 from musicvae.windows import window_bounds
 
-ROUNDS = 8  # of a stage
 _STAGE = 0.5  # standard deviations by which what is asked grows from stage to stage
 _BOLDEST = 2.5  # times what the directions foretell
 _NOISE = 0.5  # of the spread of latents, at most
 _OTHER = 0.3  # weight of attributes that should stay
 _COST = 0.3  # of a way in latent space as long as that between two windows
 _LOST = 9.0
+_CARRY = 2.0  # standard deviations that a window is asked for beside its own, at most
 _AT_ONCE = 256
 
 
@@ -80,7 +80,7 @@ def steer(
     asked: Mapping[str, float],
     *,
     z: Latents | None = None,
-    rounds: int = ROUNDS,
+    rounds: int | None = None,
 ) -> Steered:
     """`MusicVAE.steer`, with what became of the attributes. `z` is a path to begin with."""
     unknown = [name for name in asked if name not in ATTRIBUTES]
@@ -98,7 +98,7 @@ def steer(
     cutter, group, nth = windows_of(coder, encoding)
     first, flat = nth * coder.preset.grid.bars, path[group, nth]
     goals = np.tile(goal, (len(flat), 1))
-    turned, before, after = searched(coder, cutter, group, first, flat, goals, rounds)
+    turned, before, after = searched(coder, cutter, group, first, flat, goals, rounds=rounds)
     path = path.copy()
     path[group, nth] = turned
     made = coder.decode(encoding, z=path)
@@ -140,10 +140,15 @@ def searched(
     first: Ints,
     z: NDArray[np.floating],
     goal: Floats,
-    rounds: int = ROUNDS,
+    *,
+    song: Ints | None = None,
+    rounds: int | None = None,
 ) -> tuple[Latents, Floats, Floats]:
     """Latents of windows `(n, Z)` whose attributes differ by `goal` `(n, K)` standard deviations
     from those of `z`, as nearly as is found; and attributes before and after, each `(n, K)`.
+
+    What some windows of a `song` `(n,)`, one if not given, cannot do, others make up for. `rounds`
+    of the search for each half of a standard deviation.
     """
     directions = directions_of(coder)
     start = np.asarray(z, np.float64)
@@ -151,18 +156,22 @@ def searched(
     best, after = start.copy(), before.copy()
     goal = within_range(directions, before, goal)
     n_stages = math.ceil(float(np.abs(goal).max(initial=0.0)) / _STAGE)
-    rng = np.random.default_rng(0)
+    rng, carry = np.random.default_rng(0), np.zeros_like(goal)
+    song = np.zeros(len(goal), np.int64) if song is None else song
     for stage in range(1, n_stages + 1):
         # What is asked grows: a stage begins where the one before, a smaller ask, came to.
         most = stage * _STAGE
         live = np.flatnonzero((np.abs(goal).max(1) > most - _STAGE) & np.isfinite(before).any(1))
-        aim = np.clip(goal, -most, most)
+        plain = np.clip(goal, -most, most)
+        aim = plain + np.where(plain != 0, carry, 0)
         climb = _Climb(directions, start, before, aim, best, after, live)
-        for _ in range(rounds):
+        for _ in range(rounds or rounds_of(coder)):
             tried = climb.proposals(rng)
             heard = attributes(coder, cutter, source[live], first[live], tried)
             climb.judge(tried, heard)
         best[live], after[live] = climb.best, climb.after
+        left = plain - (after - before) / directions.std
+        carry = np.clip(carry + _by_song(left, song), -_CARRY, _CARRY)
     return best.astype(np.float32), before, after
 
 
@@ -208,7 +217,69 @@ class _Climb:
         self.best[better], self.after[better] = tried[better], heard[better]
         self.cost[better] = cost[better]
 
-    def _means(values: Floats) -> Floats:
+    def _missed(self, heard: Floats) -> tuple[Floats, Floats]:
+        """Standard deviations between what was asked and what became, those of attributes that
+        should stay counting less `(n,)`, and what is still missing `(n, K)`.
+
+        An attribute that a window has lost, as silence has lost all, counts as far away.
+        """
+        change = (heard - self.before) / self.directions.std
+        off = np.abs(self.aim - np.where(np.isfinite(change), change, _LOST))
+        off = np.where(np.isfinite(self.before), off, 0)
+        missed = (off * np.where(self.aim != 0, 1.0, _OTHER)).sum(1)
+        return missed, np.where(np.isfinite(change), self.aim - change, 0)
+
+    def _way(self, z: Floats) -> Floats:
+        """What it costs to be so far from the beginning. `(n,)`"""
+        far = (((z - self.start) / self.scale) ** 2).sum(1)
+        return np.asarray(_COST * np.sqrt(far / (2 * self.shape[1])))
+
+
+def within_range(directions: Directions, before: Floats, goal: Floats) -> Floats:
+    """What is asked `(n, K)` as far as there can be: no less than none. `(n, K)`"""
+    edges = [ATTRIBUTES[name].range for name in directions.names]
+    low, high = np.array(edges, float).T
+    value = np.where(np.isfinite(before), before, 0)
+    room = ((low - value) / directions.std, (high - value) / directions.std)
+    return np.asarray(np.clip(goal, np.minimum(room[0], 0), np.maximum(room[1], 0)))
+
+
+def rounds_of(coder: Coder) -> int:
+    """Rounds of the search that take seconds: a decoder that goes note by note has fewer."""
+    return 4 if coder.preset.model.decoder in ("list", "flat") else 8
+
+
+def attributes(
+    coder: Coder,
+    cutter: WindowCutter,
+    source: Ints,
+    first: Ints,
+    z: NDArray[np.floating],
+) -> Floats:
+    """The directions' attributes of what is decoded from latents `(n, Z)`. `(n, K)`"""
+    names = directions_of(coder).names
+    pieces = [np.zeros((0, len(names)))]
+    for begin in range(0, len(z), _AT_ONCE):
+        part = slice(begin, begin + _AT_ONCE)
+        batch = cutter.batch(source[part], first[part])
+        latents = torch.from_numpy(np.asarray(z[part], np.float32)).to(coder.device)
+        with torch.no_grad():
+            rows = coder.vae.decode(latents, frame_of(coder.on_device(batch))).numpy()
+        table = table_of_batch(batch, coder.preset, rows)
+        pieces.append(measured(table, coder.preset.meters, names))
+    return np.concatenate(pieces)
+
+
+def _by_song(values: Floats, song: Ints) -> Floats:
+    """The mean of each column over the windows of a song that have it, for each window. `(n, K)`"""
+    there, n = np.isfinite(values), int(song.max(initial=-1)) + 1
+    total, count = np.zeros((2, n, values.shape[1]))
+    np.add.at(total, song, np.where(there, values, 0))
+    np.add.at(count, song, there)
+    return np.asarray((total / np.maximum(count, 1))[song])
+
+
+def _means(values: Floats) -> Floats:
     count = np.isfinite(values).sum(0)
     total = np.where(np.isfinite(values), values, 0).sum(0)
     return np.asarray(np.where(count > 0, total / np.maximum(count, 1), np.nan))
