@@ -38,6 +38,7 @@ class Effects:
 
     names: tuple[str, ...]
     rank: Floats  # (K,) Spearman's correlation, mean over songs
+    song_ranks: Floats  # (K, songs)
     slopes: Floats  # (K, K) rows asked, columns moved
     curves: Floats  # (K, A) what became of what was asked, mean over songs
     asks: tuple[float, ...]
@@ -139,6 +140,7 @@ def effects_on(
     return Effects(
         names=tuple(names[k] for k in nth),
         rank=np.nanmean(ranks, axis=1),
+        song_ranks=ranks,
         slopes=np.nanmean(slopes, axis=1)[:, nth],
         curves=np.nanmean(own, axis=2),
         asks=tuple(at.tolist()),

@@ -61,8 +61,8 @@ def lacking(kinds: Sequence[str], *, bars: int, velocity: bool) -> dict[str, str
         for name in ("range", "register", "mode", "chromaticism"):
             found[name] = "drums have no pitch"
         found["note_length"] = "hits on drums have no length"
-    if pitched and [kind for kind in kinds if kind != "drums"] == ["voice"]:
-        found["polyphony"] = "it has one voice, which plays one note at a time"
+    if pitched and not any(kind == "chords" for kind in kinds):
+        found["polyphony"] = "its parts play one note at a time, and which of them sound is given"
     if not velocity:
         found["velocity"] = "it does not model velocity, notes are played by rule"
     if bars < 2:
@@ -120,11 +120,16 @@ def _polyphony(table: Table, meters: Sequence[str]) -> Floats:
 
 
 def _note_length(table: Table, meters: Sequence[str]) -> Floats:
-    on = _pitched(table) & table.onsets
-    length = (table.stop - table.start)[on] / table.steps_per_quarter
-    window = table.rows[on, WINDOW]
-    squares, plain = (_mean(x, window, len(table)) for x in (length**2, length))
-    return squares / plain
+    W, R, on = len(table), len(table.kinds), _pitched(table) & table.onsets
+    window, part = table.rows[on][:, [WINDOW, PART]].T
+    start, length = table.start[on], (table.stop - table.start)[on].astype(float)
+    far = table.n_cells + 1
+    moment = (window * R + part) * far + start
+    every = np.unique(moment)
+    after = np.append(every, -1)[np.searchsorted(every, moment, side="right")]
+    gap = np.where(after // far == moment // far, after % far, table.end[window]) - start
+    squares, plain, gaps = (_mean(x, window, W) for x in (length**2, length, gap))
+    return squares / plain / gaps
 
 
 def _velocity(table: Table, meters: Sequence[str]) -> Floats:
@@ -201,7 +206,14 @@ ATTRIBUTES = {
     "polyphony": Attribute(
         "notes", "notes sounding at once where any sounds; of drums hits at once", _polyphony, (1, np.inf)
     ),
-    "note_length": Attribute("quarters", "mean length of a note", _note_length),
+    "note_length": Attribute(
+        "gaps",
+        "length of the note that sounds at a random moment (sum of squared lengths / sum of "
+        "lengths) / mean time from an onset to the next of its part: mean length by itself is the "
+        "reciprocal of density in a line without rests",
+        _note_length,
+        (0, np.inf),
+    ),
     "velocity": Attribute("MIDI velocity", "mean of onsets", _velocity, (1, 127)),
     "mode": Attribute(
         "correlation",

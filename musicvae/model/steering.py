@@ -163,8 +163,9 @@ def searched(
         most = stage * _STAGE
         live = np.flatnonzero((np.abs(goal).max(1) > most - _STAGE) & np.isfinite(before).any(1))
         plain = np.clip(goal, -most, most)
-        aim = plain + np.where(plain != 0, carry, 0)
-        climb = _Climb(directions, start, before, aim, best, after, live)
+        weight = np.where(goal.any(0), 1.0, _OTHER)
+        aim = plain + np.where((plain != 0) | (weight < 1), carry, 0)
+        climb = _Climb(directions, start, before, aim, weight, best, after, live)
         for _ in range(rounds or rounds_of(coder)):
             tried = climb.proposals(rng)
             heard = attributes(coder, cutter, source[live], first[live], tried)
@@ -184,13 +185,14 @@ class _Climb:
         start: Floats,
         before: Floats,
         aim: Floats,
+        weight: Floats,
         best: Floats,
         after: Floats,
         live: Ints,
     ) -> None:
         self.directions, self.live, self.shape = directions, live, start.shape
         self.start, self.before, self.aim = start[live], before[live], aim[live]
-        self.scale = np.sqrt(directions.spread)
+        self.scale, self.weight = np.sqrt(directions.spread), weight
         self.best, self.after = best[live], after[live]
         self.now = self.best.copy()
         self.missed, self.rest = self._missed(self.after)
@@ -226,7 +228,7 @@ class _Climb:
         change = (heard - self.before) / self.directions.std
         off = np.abs(self.aim - np.where(np.isfinite(change), change, _LOST))
         off = np.where(np.isfinite(self.before), off, 0)
-        missed = (off * np.where(self.aim != 0, 1.0, _OTHER)).sum(1)
+        missed = (off * self.weight).sum(1)
         return missed, np.where(np.isfinite(change), self.aim - change, 0)
 
     def _way(self, z: Floats) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -17,46 +18,72 @@ from musicvae.dataset import Batch, Windows
 from musicvae.directions import Directions, Floats
 from musicvae.models import VAE
 from musicvae.models.vae import table_of_batch
+from musicvae.training.noise import corrupted
 
-_BATCH, _WINDOWS = 256, 8192
+_BATCH, _WINDOWS = 256, 6144
 _HIDDEN, _STEPS, _RATE, _DECAY = 128, 800, 4e-3, 0.05
 _RIDGE = 0.03
+_SHIFT = 7  # semitones, at most, to another key
+_EDITS = ("dropped", "added", "wrong", "jitter", "cut", "none")
+_EDITED = 0.4  # share of notes, at most
 _FAR = 4.0  # standard deviations: further is no more
 
 
+class Examples(NamedTuple):
+    """Windows to learn from, as they are and then edited."""
+
+    mu: Floats  # (n, Z)
+    sigma: Floats  # (n, Z)
+    values: Floats  # (n, A) all attributes
+    n_plain: int  # windows as they are, which come first
+
+
 @torch.no_grad()
-def examples(
-    vae: VAE, windows: Windows, *, limit: int = _WINDOWS
-) -> tuple[Floats, Floats, Floats]:
-    """Means and spreads `(n, Z)` of up to `limit` windows, and their attributes `(n, A)`."""
+def examples(vae: VAE, windows: Windows, *, limit: int = _WINDOWS) -> Examples:
+    """Up to `limit` windows, each as it is and once edited: in another key, or with notes moved,
+    left out, put in or cut.
+
+    In music attributes come together, as many notes and short ones do. Edits part them.
+    """
     device, preset = next(vae.parameters()).device, windows.preset
+    rng = np.random.default_rng(preset.training.seed)
     chosen = np.linspace(0, len(windows) - 1, min(len(windows), limit)).astype(np.int64)
-    mus, sigmas, values = [], [], []
-    for begin in range(0, len(chosen), _BATCH):
-        batch = windows.batch(chosen[begin : begin + _BATCH])
+    found: tuple[list[Floats], ...] = ([], [], [])
+
+    def take(batch: Batch) -> None:
         posterior = vae.encode(Batch(*(tensor.to(device) for tensor in batch)))
-        mus.append(posterior.mu.double().cpu().numpy())
-        sigmas.append(posterior.sigma.double().cpu().numpy())
-        values.append(measured(table_of_batch(batch, preset), preset.meters))
-    return np.concatenate(mus), np.concatenate(sigmas), np.concatenate(values)
+        table = table_of_batch(batch, preset)
+        found[0].append(posterior.mu.double().cpu().numpy())
+        found[1].append(posterior.sigma.double().cpu().numpy())
+        found[2].append(measured(table, preset.meters))
+
+    for begin in range(0, len(chosen), _BATCH):
+        take(windows.batch(chosen[begin : begin + _BATCH]))
+    for nth, begin in enumerate(range(0, len(chosen), _BATCH)):
+        which = chosen[begin : begin + _BATCH]
+        shift = rng.integers(-_SHIFT, _SHIFT + 1, len(which)) * (rng.random(len(which)) < 0.5)
+        kind, amount = _EDITS[nth % len(_EDITS)], float(rng.uniform(0.05, _EDITED))
+        take(corrupted(windows.batch(which, -shift), preset, rng, kind=kind, amount=amount))
+    mu, sigma, values = (np.concatenate(pieces) for pieces in found)
+    return Examples(mu, sigma, values, len(chosen))
 
 
 def fit_directions(vae: VAE, windows: Windows, *, steps: int = _STEPS) -> Directions | None:
     """Directions of all attributes that the preset can have and these windows differ in."""
     preset = windows.preset
-    mu, sigma, values = examples(vae, windows)
+    mu, sigma, values, n = examples(vae, windows)
     missing = lacking_of(preset)
     names, usable = list(ATTRIBUTES), []
     for nth, name in enumerate(names):
-        there = np.isfinite(values[:, nth])
-        if name not in missing and there.sum() > 1 and float(np.std(values[there, nth])) > 1e-6:
+        there = np.isfinite(values[:n, nth])
+        if name not in missing and there.sum() > 1 and float(np.std(values[:n][there, nth])) > 1e-6:
             usable.append(nth)
     if not usable:
         return None
     values = values[:, usable]
-    mean, std = np.nanmean(values, 0), np.nanstd(values, 0)
+    mean, std = np.nanmean(values[:n], 0), np.nanstd(values[:n], 0)
     y = np.clip((values - mean) / std, -_FAR, _FAR)
-    centre = mu.mean(0)
+    centre = mu[:n].mean(0)
     linear = np.stack([_ridge(mu - centre, column) for column in y.T])
     rest = y - (mu - centre) @ linear.T
     inner, bias, outer = _hidden(mu - centre, sigma, rest, linear, steps, preset.training.seed)
@@ -65,7 +92,7 @@ def fit_directions(vae: VAE, windows: Windows, *, steps: int = _STEPS) -> Direct
         mean=mean,
         std=std,
         centre=centre,
-        spread=mu.var(0) + (sigma**2).mean(0),
+        spread=mu[:n].var(0) + (sigma[:n] ** 2).mean(0),
         linear=linear,
         inner=inner,
         bias=bias,
