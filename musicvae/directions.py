@@ -99,7 +99,9 @@ class Directions:
             if name not in self.names:
                 reason = lacking.get(name, "it has no direction for it")
                 known = ", ".join(self.names)
-                raise ConfigError(f"{name}: the model cannot be steered by it, {reason}; it knows {known}")
+                raise ConfigError(
+                    f"{name}: the model cannot be steered by it, {reason}; it knows {known}"
+                )
         return np.array([float(asked.get(name, 0.0)) for name in self.names])
 
 
@@ -107,6 +109,6 @@ _STIFF = 0.02
 
 
 def shortest(weights: Sequence[float] | Floats, spread: Floats) -> Floats:
-    """The shortest move, in the spread of latents, along which a linear measure rises by 1. `(Z,)`"""
+    """The shortest move in the spread of latents by which a linear measure rises by 1. `(Z,)`"""
     way = np.asarray(weights) * spread
     return np.asarray(way / max(float(way @ np.asarray(weights)), 1e-12))

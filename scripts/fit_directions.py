@@ -1,7 +1,7 @@
 """Fit the directions of attributes for a checkpoint that is trained already, in seconds.
 
     python scripts/fit_directions.py checkpoints/folk data/folk
-    python scripts/fit_directions.py melody-2bar data/folk --out melody-2bar.safetensors --effects 24
+    python scripts/fit_directions.py melody-2bar data/folk --out new.safetensors --effects 24
 
 The folder must hold the songs that the checkpoint was trained on: directions learn from those of
 the training split. Weights, prior and figures of the model stay as they are. `--effects N` then
@@ -23,7 +23,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("checkpoint", help="its name, folder or file")
     parser.add_argument("folder", help="the songs it was trained on")
-    parser.add_argument("--out", type=Path, help="file to write; the checkpoint itself if not given")
+    parser.add_argument(
+        "--out", type=Path, help="file to write; the checkpoint itself if not given"
+    )
     parser.add_argument("--effects", type=int, default=0, help="songs to measure effects on")
     args = parser.parse_args()
     path = replace_directions(find(args.checkpoint), args.folder, out=args.out)

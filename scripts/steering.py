@@ -112,7 +112,9 @@ def effects_on(
     songs = every[np.linspace(0, len(every) - 1, min(limit, len(every))).astype(np.int64)]
     which = np.flatnonzero(np.isin(windows.source, songs) & (windows.first < most * size))
     source, first = windows.source[which], windows.first[which]
-    z = np.concatenate([model.posterior(windows.cutter, int(s), first[source == s])[0] for s in songs])
+    z = np.concatenate(
+        [model.posterior(windows.cutter, int(s), first[source == s])[0] for s in songs]
+    )
     n, K, names = len(which), len(directions.names), directions.names
     nth = [k for k in range(K) if not only or names[k] in only]
     moved = np.full((len(nth), len(asks) + 1, len(songs), K), np.nan)
@@ -122,7 +124,9 @@ def effects_on(
         for at, ask in enumerate(everywhere):
             goal = np.zeros((n, K))
             goal[:, k] = ask
-            _, _, after = searched(model, windows.cutter, source, first, z, goal, song=song, rounds=rounds)
+            _, _, after = searched(
+                model, windows.cutter, source, first, z, goal, song=song, rounds=rounds
+            )
             moved[row, at] = _by_song(after, song, len(songs))
     before = moved[0, 0]
     moved = (moved - moved[:, :1]) / directions.std
@@ -203,7 +207,9 @@ def main() -> None:
         print(json.dumps({"songs": found.songs, "effects": found.to_dict()}))
         return
     print(found.text())
-    print(f"{len(found.good)} of {len(found.names)} on {found.songs} songs: {', '.join(found.good)}")
+    print(
+        f"{len(found.good)} of {len(found.names)} on {found.songs} songs: {', '.join(found.good)}"
+    )
 
 
 if __name__ == "__main__":

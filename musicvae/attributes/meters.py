@@ -42,9 +42,7 @@ def _beat(meter: int, meters: Sequence[str], quarter: int) -> tuple[float, int]:
     return 4 * quarter / denominator, 2
 
 
-def _levels(
-    step: NDArray[np.int64], steps: int, beat: float, division: int
-) -> NDArray[np.int64]:
+def _levels(step: NDArray[np.int64], steps: int, beat: float, division: int) -> NDArray[np.int64]:
     level = np.full(len(step), -3 - _LEVELS)
     size = beat / division
     for depth in range(_LEVELS - 1, -1, -1):

@@ -191,9 +191,14 @@ def _mean(values: NDArray[np.generic], window: Ints, W: int) -> Floats:
 
 
 ATTRIBUTES = {
-    "density": Attribute("onsets a quarter", "onsets of all parts / quarters of open bars", _density, (0, np.inf)),
+    "density": Attribute(
+        "onsets a quarter", "onsets of all parts / quarters of open bars", _density, (0, np.inf)
+    ),
     "range": Attribute(
-        "semitones", "highest minus lowest onset of a part, mean over pitched parts", _range, (0, np.inf)
+        "semitones",
+        "highest minus lowest onset of a part, mean over pitched parts",
+        _range,
+        (0, np.inf),
     ),
     "register": Attribute("semitones", "mean MIDI pitch of onsets in the common key", _register),
     "syncopation": Attribute(
@@ -204,7 +209,10 @@ ATTRIBUTES = {
         (0, np.inf),
     ),
     "polyphony": Attribute(
-        "notes", "notes sounding at once where any sounds; of drums hits at once", _polyphony, (1, np.inf)
+        "notes",
+        "notes sounding at once where any sounds; of drums hits at once",
+        _polyphony,
+        (1, np.inf),
     ),
     "note_length": Attribute(
         "gaps",
@@ -217,11 +225,13 @@ ATTRIBUTES = {
     "velocity": Attribute("MIDI velocity", "mean of onsets", _velocity, (1, 127)),
     "mode": Attribute(
         "correlation",
-        "correlation of sounding pitch classes with the profile of the key's major scale minus that "
-        "with its relative minor's (Krumhansl and Kessler 1982)",
+        "correlation of sounding pitch classes with the profile of the key's major scale minus "
+        "that with its relative minor's (Krumhansl and Kessler 1982)",
         _mode,
     ),
-    "chromaticism": Attribute("share", "onsets outside the piece's major scale", _chromaticism, (0, 1)),
+    "chromaticism": Attribute(
+        "share", "onsets outside the piece's major scale", _chromaticism, (0, 1)
+    ),
     "repetition": Attribute(
         "F1",
         "how far each bar repeats the one before: mean of F1 over (step, part) and over (step, "

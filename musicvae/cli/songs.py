@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from musicvae.cli.common import console, emit, named_path, say
-from musicvae.errors import DataError, one_line
+from musicvae.errors import DataError, MusicVAEError, one_line
 from musicvae.files import is_folder, next_free, writable_folder
 
 if TYPE_CHECKING:
@@ -88,6 +88,21 @@ def read_aligned(path: Path, options: ReadOptions) -> Alignment:
     return found
 
 
+def some_of(paths: Sequence[Path], options: ReadOptions, n: int = 8) -> list[Alignment]:
+    """Up to `n` songs under each path, to choose a model by. What of a folder cannot be read is
+    passed over; raises `DataError` for a folder without songs, `ReadError` for a file that is none.
+    """
+    found: list[Alignment] = []
+    for path in paths:
+        for file in songs_under([path])[:n]:
+            try:
+                found.append(read_aligned(file, options))
+            except MusicVAEError:
+                if not is_folder(path):
+                    raise
+    return found
+
+
 def songs_under(paths: Sequence[Path]) -> list[Path]:
     """These files, and what is called like a song in these folders, in the order of paths."""
     from musicvae.dataset.walk import files_under
@@ -116,11 +131,11 @@ class Writer:
         self._next: dict[str, int] = {}
         self._taken: set[Path] = set()
 
-    def numbered(self, song: Song, stem: str, note: str) -> None:
+    def numbered(self, song: Song, stem: str, note: str, **figures: Any) -> None:
         """Write under the next free number."""
         number = self._next.get(stem) or next_free(self.folder, stem, ".mid")
         self._next[stem] = number + 1
-        self._write(song, self.folder / f"{stem}-{number:02d}.mid", note, {})
+        self._write(song, self.folder / f"{stem}-{number:02d}.mid", note, figures)
 
     def named(self, song: Song, stem: str, *, force: bool, note: str, **figures: Any) -> None:
         """Write under the input's name; of inputs with one name the later ones get a number."""

@@ -171,6 +171,11 @@ class Coder:
             sigmas.append(posterior.sigma.float().cpu().numpy())
         return np.concatenate(mus), np.concatenate(sigmas)
 
+    @torch.no_grad()
+    def means(self, batch: Batch) -> Latents:
+        """Mean of the latent of each window of a batch. `(B, Z)`"""
+        return self.vae.encode(self.on_device(batch)).mu.float().cpu().numpy()
+
     def notes(
         self,
         cutter: WindowCutter,

@@ -9,7 +9,7 @@ mean; and what a decoder does with a latent counts, not what the directions fore
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +24,8 @@ from musicvae.directions import Directions, Floats
 from musicvae.errors import ConfigError, DataError
 from musicvae.latent import Encoding, Latents
 from musicvae.model.coder import Coder
+from musicvae.model.encoded import encoded_song
+from musicvae.model.own import OwnDirection
 from musicvae.models.vae import frame_of, table_of_batch
 from musicvae.parts import Group
 from musicvae.song import Ints, Song
@@ -39,7 +41,7 @@ _CARRY = 2.0  # standard deviations that a window is asked for beside its own, a
 _AT_ONCE = 256
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(frozen=True, eq=False)
 class Steered:
     """A song steered, and what became of its attributes."""
 
@@ -79,36 +81,45 @@ def steer(
     song: Song | Alignment | Encoding,
     asked: Mapping[str, float],
     *,
-    z: Latents | None = None,
+    directions: Sequence[tuple[OwnDirection, float]] = (),
     rounds: int | None = None,
 ) -> Steered:
-    """`MusicVAE.steer`, with what became of the attributes. `z` is a path to begin with."""
+    """`MusicVAE.steer`, with what became of the attributes."""
     unknown = [name for name in asked if name not in ATTRIBUTES]
     if unknown:
         raise ConfigError(f"{unknown[0]}: no such attribute; there are: {', '.join(ATTRIBUTES)}")
-    directions = directions_of(coder)
-    goal = directions.wanted(asked, lacking_of(coder))
+    ways = [(way.checked(coder), amount) for way, amount in directions]
+    known = directions_of(coder) if asked or not ways else coder.directions
+    goal = known.wanted(asked, lacking_of(coder)) if known else np.zeros(0)
     encoding = song if isinstance(song, Encoding) else coder.encode(song)
     if not encoding.owners or not len(encoding.bars):
         raise DataError(
             f"the song has nothing that preset {coder.preset.name} can represent; choose another "
             "--checkpoint"
         )
-    path = encoding.mu if z is None else z
     cutter, group, nth = windows_of(coder, encoding)
-    first, flat = nth * coder.preset.grid.bars, path[group, nth]
+    first, path = nth * coder.preset.grid.bars, encoding.mu.copy()
+    flat = path[group, nth]
+    for way, amount in ways:
+        flat = np.where(encoding.mu[group, nth] != 0, flat + amount * way.move, 0)
+    if known is None:
+        path[group, nth] = flat
+        nothing = np.zeros(0)
+        return Steered(coder.decode(encoding, z=path), (), nothing, nothing, nothing)
     goals = np.tile(goal, (len(flat), 1))
     turned, before, after = searched(coder, cutter, group, first, flat, goals, rounds=rounds)
-    path = path.copy()
+    if ways:
+        before = attributes(coder, cutter, group, first, encoding.mu[group, nth])
     path[group, nth] = turned
     made = coder.decode(encoding, z=path)
-    return Steered(
-        song=made,
-        names=directions.names,
-        before=_means(before),
-        after=_means(after),
-        std=directions.std,
-    )
+    return Steered(made, known.names, _means(before), _means(after), known.std)
+
+
+def attributes_of(coder: Coder, song: Song | Alignment) -> dict[str, float]:
+    """`MusicVAE.attributes`."""
+    missing, found = lacking_of(coder), encoded_song(coder, song, "the song")
+    means = found.means(found.values)[0]
+    return {n: float(v) for n, v in zip(ATTRIBUTES, means, strict=True) if n not in missing}
 
 
 def windows_of(coder: Coder, encoding: Encoding) -> tuple[WindowCutter, Ints, Ints]:

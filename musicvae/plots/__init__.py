@@ -1,5 +1,5 @@
-"""Floor 9: pictures. A song as a piano roll in rows of bars, the curves of a training run, and the
-figures of an evaluation.
+"""Floor 9: pictures. A song as a piano roll in rows of bars, the curves of a training run, the
+figures of an evaluation, and a map of songs.
 
 Figures are built with matplotlib's objects alone, without pyplot: no window, no global state, and
 the same picture every time.
@@ -7,6 +7,7 @@ the same picture every time.
 
 from musicvae.plots.curves import plot_curves
 from musicvae.plots.evaluation import plot_evaluation
+from musicvae.plots.map import plot_map
 from musicvae.plots.roll import plot_song
 
-__all__ = ["plot_curves", "plot_evaluation", "plot_song"]
+__all__ = ["plot_curves", "plot_evaluation", "plot_map", "plot_song"]

@@ -17,14 +17,16 @@ from musicvae.config import Preset
 from musicvae.dataset import Batch, Windows
 from musicvae.directions import Directions, Floats
 from musicvae.models import VAE
-from musicvae.models.vae import table_of_batch
+from musicvae.models.vae import rows_of, table_of_batch, with_notes
+from musicvae.tables import BAR, PART, PITCH, POSITION, WINDOW
 from musicvae.training.noise import corrupted
+from musicvae.windows import CARRY
 
 _BATCH, _WINDOWS = 256, 6144
 _HIDDEN, _STEPS, _RATE, _DECAY = 128, 800, 4e-3, 0.05
 _RIDGE = 0.03
 _SHIFT = 7  # semitones, at most, to another key
-_EDITS = ("dropped", "added", "wrong", "jitter", "cut", "none")
+_EDITS = ("dropped", "jitter", "echo", "added", "wrong", "jitter", "cut", "none", "echo")
 _EDITED = 0.4  # share of notes, at most
 _FAR = 4.0  # standard deviations: further is no more
 
@@ -63,9 +65,29 @@ def examples(vae: VAE, windows: Windows, *, limit: int = _WINDOWS) -> Examples:
         which = chosen[begin : begin + _BATCH]
         shift = rng.integers(-_SHIFT, _SHIFT + 1, len(which)) * (rng.random(len(which)) < 0.5)
         kind, amount = _EDITS[nth % len(_EDITS)], float(rng.uniform(0.05, _EDITED))
-        take(corrupted(windows.batch(which, -shift), preset, rng, kind=kind, amount=amount))
+        batch = windows.batch(which, -shift)
+        if kind == "echo":
+            take(echoed(batch, rng))
+        else:
+            take(corrupted(batch, preset, rng, kind=kind, amount=amount))
     mu, sigma, values = (np.concatenate(pieces) for pieces in found)
     return Examples(mu, sigma, values, len(chosen))
+
+
+def echoed(batch: Batch, rng: np.random.Generator) -> Batch:
+    """The same windows in which every other bar, drawn, is the one before it again."""
+    rows, steps = rows_of(batch), batch.steps.cpu().numpy()
+    again = rng.random(steps.shape) < 0.5
+    again[:, 0] = False
+    again[:, 1:] &= (steps[:, 1:] == steps[:, :-1]) & ~again[:, :-1]
+    kept = rows[~again[rows[:, WINDOW], rows[:, BAR]]]
+    following = np.minimum(kept[:, BAR] + 1, steps.shape[1] - 1)
+    source = kept[again[kept[:, WINDOW], following] & (following > kept[:, BAR])]
+    copy = source[source[:, POSITION] != CARRY]
+    copy[:, BAR] += 1
+    every = np.concatenate([kept, copy])
+    order = np.lexsort(tuple(every[:, c] for c in (PITCH, PART, POSITION, BAR, WINDOW)))
+    return with_notes(batch, torch.from_numpy(every[order]))
 
 
 def fit_directions(vae: VAE, windows: Windows, *, steps: int = _STEPS) -> Directions | None:
@@ -123,9 +145,7 @@ def _hidden(
     """
     n, Z = x.shape
     there = torch.from_numpy(np.isfinite(rest))
-    at, wide, target = (
-        torch.from_numpy(np.nan_to_num(v)).float() for v in (x, sigma, rest)
-    )
+    at, wide, target = (torch.from_numpy(np.nan_to_num(v)).float() for v in (x, sigma, rest))
     plain = torch.from_numpy(linear).float()
     draw = torch.Generator().manual_seed(seed)
     inner = (torch.randn(_HIDDEN, Z, generator=draw) / Z**0.5).requires_grad_()
