@@ -26,8 +26,8 @@ from musicvae import MusicVAE, Song
 from musicvae.alignment import Alignment, align
 from musicvae.bars import Bars, Notes
 from musicvae.dataset import Shards, prepare_cached
+from musicvae.dataset.cutting import WindowCutter, fitting, sources_of
 from musicvae.dataset.split import split
-from musicvae.dataset.windows import WindowCutter, fitting, sources_of
 from musicvae.metrics import note_cells, note_distance
 from musicvae.model.sampling import sample
 from musicvae.model.varying import form_of, varied

@@ -23,7 +23,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("formats", "rolls", "windows", "parts", "tables"),
     ("corpora", "corruptions", "attributes", "metrics", "dynamics", "fit", "statistics"),
     ("dataset", "models"),
-    ("checkpoints", "latent", "frames", "belief"),
+    ("checkpoints", "latent", "frames", "belief", "directions"),
     ("training",),
     ("model",),
     ("evaluate", "plots"),

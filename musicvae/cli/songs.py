@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from musicvae.cli.common import console, emit, named_path, say
 from musicvae.cli.sound import Sound
-from musicvae.errors import DataError, one_line
+from musicvae.errors import DataError, MusicVAEError, one_line
 from musicvae.files import is_folder, next_free, writable_folder
 
 if TYPE_CHECKING:
@@ -92,6 +92,21 @@ def read_aligned(path: Path, options: ReadOptions) -> Alignment:
     found = align(reading.song, as_written=options.as_written, measured=reading.measured)
     if not options.ungridded and (reason := found.fit.decline):
         raise ReadError(path, reason, "take it all the same with --allow-ungridded")
+    return found
+
+
+def some_of(paths: Sequence[Path], options: ReadOptions, n: int = 8) -> list[Alignment]:
+    """Up to `n` songs under each path, to choose a model by. What of a folder cannot be read is
+    passed over; raises `DataError` for a folder without songs, `ReadError` for a file that is none.
+    """
+    found: list[Alignment] = []
+    for path in paths:
+        for file in songs_under([path])[:n]:
+            try:
+                found.append(read_aligned(file, options))
+            except MusicVAEError:
+                if not is_folder(path):
+                    raise
     return found
 
 

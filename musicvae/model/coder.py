@@ -14,6 +14,7 @@ from musicvae.bars import Bars, Notes, settled
 from musicvae.config import Preset
 from musicvae.dataset import Batch
 from musicvae.dataset.cutting import Source, WindowCutter, fitting, sources_of
+from musicvae.directions import Directions
 from musicvae.dynamics import bar_levels, played
 from musicvae.errors import CheckpointError
 from musicvae.grid import STORED_STEPS_PER_QUARTER, Grid
@@ -51,6 +52,13 @@ class Coder:
         except (TypeError, RuntimeError):
             reason = "its prior is of another kind"
             raise CheckpointError(checkpoint.path or "checkpoint", reason, "train anew") from None
+        try:
+            named = checkpoint.under("directions")
+            self.directions = Directions.of({n: t.cpu().numpy() for n, t in named.items()})
+        except (KeyError, ValueError):
+            reason = "its directions are of another kind"
+            hint = "fit them anew with scripts/fit_directions.py"
+            raise CheckpointError(checkpoint.path or "checkpoint", reason, hint) from None
         self.hash = checkpoints.hash_of(checkpoint.path) if checkpoint.path else "unsaved"
 
     def encode(self, song: Song | Alignment, *, key: int | None = None) -> Encoding:
@@ -192,6 +200,11 @@ class Coder:
             mus.append(posterior.mu.float().cpu().numpy())
             sigmas.append(posterior.sigma.float().cpu().numpy())
         return np.concatenate(mus), np.concatenate(sigmas)
+
+    @torch.no_grad()
+    def means(self, batch: Batch) -> Latents:
+        """Mean of the latent of each window of a batch. `(B, Z)`"""
+        return self.vae.encode(self.on_device(batch)).mu.float().cpu().numpy()
 
     def notes(
         self,

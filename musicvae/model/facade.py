@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from musicvae import checkpoints
 from musicvae.alignment import Alignment
-from musicvae.model import continuing, groove, repair, sampling, scoring, varying, ways
+from musicvae.model import (
+    continuing,
+    groove,
+    own,
+    repair,
+    sampling,
+    scoring,
+    steering,
+    varying,
+    ways,
+)
 from musicvae.model.coder import Coder
+from musicvae.model.own import OwnDirection
 from musicvae.model.repair import Repaired
 from musicvae.model.scoring import Scores
 from musicvae.song import Song
@@ -286,3 +297,49 @@ class MusicVAE(Coder):
         Raises `DataError` if there is no such part, or no rhythm.
         """
         return groove.drumify(self, song, part=part, temperature=temperature, seed=seed)
+
+    # -- knobs --------------------------------------------------------------------------------
+
+    def attributes(self, song: Song | Alignment) -> dict[str, float]:
+        """The attributes of a song that the model hears, by name, in units of `ATTRIBUTES`: the
+        mean over its windows. Those that the model cannot have are not there.
+
+        Raises `DataError` for a song with nothing that the model can represent.
+        """
+        return steering.attributes_of(self, song)
+
+    def steer(
+        self,
+        song: Song | Alignment,
+        asked: Mapping[str, float] | None = None,
+        *,
+        directions: Sequence[tuple[OwnDirection, float]] = (),
+    ) -> Song:
+        """`song` with its attributes moved, the others left where they are as far as can be.
+
+        Args:
+            song: any song; what the model cannot represent passes unchanged.
+            asked: by how many standard deviations of the training songs' windows each attribute
+                should move, such as `{"density": 2, "register": -1}`.
+            directions: directions of one's own and how many steps to go along each; attributes may
+                move with them.
+
+        With nothing asked the reconstruction. Raises `ConfigError` for an attribute that the model
+        cannot have or has no direction for, `DataError` for a song that it cannot represent.
+        """
+        return steering.steer(self, song, asked or {}, directions=directions).song
+
+    def direction_from(
+        self, songs: Sequence[Song | Alignment], values: own.Values, *, name: str = "own"
+    ) -> OwnDirection:
+        """The direction in which `values` of songs rise, for `steer`.
+
+        Args:
+            songs: two at least; some tens tell more.
+            values: a number or a word for each song (two words at most, the later in the alphabet
+                is where the direction leads), or a function that gives a number for a song.
+            name: of the direction.
+
+        Raises `ConfigError` for values that cannot be used, `DataError` where all are equal.
+        """
+        return own.direction_from(self, songs, values, name=name)

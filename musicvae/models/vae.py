@@ -18,6 +18,8 @@ from musicvae.models.layers import Layout
 from musicvae.models.lists import ListDecoder
 from musicvae.models.recurrent import RecurrentEncoder
 from musicvae.models.roll_decoder import RollDecoder
+from musicvae.song import Ints
+from musicvae.tables import Table
 
 _DECODERS: dict[str, type[CellDecoder] | type[RollDecoder]] = {
     "cells": CellDecoder,
@@ -131,6 +133,26 @@ def rows_of(batch: Batch) -> NDArray[np.int64]:
     real = torch.arange(notes.shape[1]) < count[:, None]
     window = real.nonzero()[:, :1]
     return torch.cat([window, notes[real]], 1).numpy()
+
+
+def table_of_batch(batch: Batch, preset: Preset, rows: Ints | None = None) -> Table:
+    """A batch's windows as a table, with their own notes or with `rows` `(M, 8)` instead.
+
+    Neither songs nor tempos are known to a batch: each window is a song of its own, at the
+    preset's usual tempo.
+    """
+    B = len(batch.steps)
+    return Table(
+        rows=rows_of(batch) if rows is None else rows,
+        steps=batch.steps.cpu().numpy(),
+        lead=batch.lead.cpu().numpy(),
+        meter=batch.meter.cpu().numpy(),
+        present=batch.present.cpu().numpy(),
+        song=np.arange(B),
+        qpm=np.full(B, preset.default_qpm),
+        kinds=tuple(part.kind for part in preset.parts),
+        steps_per_quarter=preset.grid.steps_per_quarter,
+    )
 
 
 def with_notes(frame: Batch, rows: Tensor) -> Batch:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from musicvae.dataset import Windows
-from musicvae.models.vae import rows_of
+from musicvae.models.vae import table_of_batch
 from musicvae.song import Ints
 from musicvae.tables import Table
 
@@ -19,22 +21,10 @@ def table_of(windows: Windows, index: Ints) -> Table:
     pieces = []
     for begin in range(0, max(len(index), 1), _CHUNK):
         which = index[begin : begin + _CHUNK]
-        batch = windows.batch(which)
         source, first = windows.source[which], windows.first[which]
         tempo = [_qpm(windows, *at) for at in zip(source.tolist(), first.tolist(), strict=True)]
-        pieces.append(
-            Table(
-                rows=rows_of(batch),
-                steps=batch.steps.numpy(),
-                lead=batch.lead.numpy(),
-                meter=batch.meter.numpy(),
-                present=batch.present.numpy(),
-                song=of_source[source],
-                qpm=np.array(tempo, np.float64),
-                kinds=tuple(part.kind for part in windows.preset.parts),
-                steps_per_quarter=windows.preset.grid.steps_per_quarter,
-            )
-        )
+        table = table_of_batch(windows.batch(which), windows.preset)
+        pieces.append(replace(table, song=of_source[source], qpm=np.array(tempo, np.float64)))
     return pieces[0] if len(pieces) == 1 else Table.concatenate(pieces)
 
 

@@ -1,0 +1,121 @@
+"""`musicvae map`: songs as points of a plane."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from musicvae.cli.common import (
+    INPUT,
+    checkpoint_option,
+    device_option,
+    emit,
+    force_option,
+    free_path,
+    json_option,
+    named_path,
+    say,
+)
+from musicvae.cli.reading import song_options
+from musicvae.cli.songs import load_model, read_aligned, some_of
+from musicvae.cli.steer import KNOBS
+from musicvae.files import is_folder
+from musicvae.options import ReadOptions
+
+_NAMED = 24  # single songs whose names fit on a picture
+
+
+@click.command(name="map")
+@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@click.option(
+    "--colour",
+    type=click.Choice(["folder", *KNOBS]),
+    default="folder",
+    show_default=True,
+    help="What the colours of points tell.",
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="Picture to write: .png, .svg or .pdf."
+)
+@click.option("--title", help="Above the picture.")
+@force_option
+@song_options
+@checkpoint_option
+@device_option
+@json_option
+def command(
+    paths: tuple[Path, ...],
+    colour: str,
+    out: Path | None,
+    title: str | None,
+    force: bool,
+    options: ReadOptions,
+    checkpoint: str | None,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Draw the songs of folders, and single songs by name, as points of a plane.
+
+    A song's place is the mean of its latents; the two axes are those in which the songs differ
+    most. Near points are songs that the model takes for alike.
+
+    \b
+    Examples:
+      musicvae map data/folk/ --colour density --out folk.png
+      musicvae map jigs/ reels/ song.mid --out dances.svg --json
+    """
+    from musicvae.attributes import ATTRIBUTES
+    from musicvae.model.encoded import encoded_paths
+    from musicvae.model.mapping import song_map
+    from musicvae.plots import plot_map
+    from musicvae.plots.style import checked_suffix
+
+    if out is not None:
+        checked_suffix(named_path(out, force=force))
+    target = out or free_path(Path(), "map", ".png")
+    tasted = [] if checkpoint else some_of(paths, options)
+    model = load_model(checkpoint, device, songs=tasted)
+    songs = encoded_paths(model, paths, lambda each: read_aligned(each, options))
+    found = song_map(songs)
+    values = {name: songs.attribute(name) for name in ATTRIBUTES}
+    single = [str(path) for path in paths if not is_folder(path)]
+    places = [
+        _place(name, group, paths) for name, group in zip(songs.names, songs.groups, strict=True)
+    ]
+    marked = [(i, Path(n).stem) for i, n in enumerate(songs.names) if n in single][:_NAMED]
+    plot_map(
+        found.points,
+        places if colour == "folder" else values[colour],
+        target,
+        title=title or f"{len(songs)} songs in the latent space of {model.preset.name}",
+        colour_name="" if colour == "folder" else f"{colour} ({ATTRIBUTES[colour].unit})",
+        axis_names=tuple(
+            f"{share:.0%} of the variance" + (f" ({words})" if words else "")
+            for share, words in zip(found.explained, found.axes, strict=True)
+        ),
+        marked=marked,
+    )
+    for nth, name in enumerate(songs.names):
+        x, y = found.points[nth].tolist()
+        known = {n: float(v[nth]) for n, v in values.items() if v[nth] == v[nth]}
+        emit(
+            as_json,
+            "point",
+            path=name,
+            x=round(x, 4),
+            y=round(y, 4),
+            folder=places[nth],
+            attributes={n: round(value, 4) for n, value in known.items()},
+        )
+    emit(as_json, "map", path=target, songs=len(songs), explained=found.explained, axes=found.axes)
+    if not as_json:
+        say(f"{target}: {len(songs)} songs")
+
+
+def _place(name: str, group: str, paths: tuple[Path, ...]) -> str:
+    """What a song is told apart by: the folder that was given, or its folder if one was."""
+    folders = [path for path in paths if is_folder(path)]
+    if len(folders) == 1 or Path(name) in paths:
+        return Path(group).name or group
+    return next((path.name for path in folders if Path(name).is_relative_to(path)), group)

@@ -1,0 +1,143 @@
+"""`musicvae steer`: songs turned by musical knobs."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from musicvae.cli.common import (
+    INPUT,
+    Finite,
+    checkpoint_option,
+    complain,
+    device_option,
+    json_option,
+    say,
+)
+from musicvae.cli.reading import song_options
+from musicvae.cli.songs import Models, Writer, read_aligned, songs_under
+from musicvae.cli.sound import Sound, audio_option
+from musicvae.errors import MusicVAEError
+from musicvae.options import ReadOptions
+
+# `attributes.ATTRIBUTES` in its order, which a test holds it to; that one is heavy to import.
+KNOBS = {
+    "density": "More notes, or fewer.",
+    "range": "A wider line, or a narrower one.",
+    "register": "Higher, or lower.",
+    "syncopation": "More onsets off the beat, or fewer.",
+    "polyphony": "More notes at once, or fewer.",
+    "note_length": "Longer notes in the time they have, or shorter.",
+    "velocity": "Louder, or softer.",
+    "mode": "More major, or more minor.",
+    "chromaticism": "More notes outside the scale, or fewer.",
+    "repetition": "Bars more like the one before, or less.",
+}
+FAR = 10.0
+
+
+def knob_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """An option for each attribute, in standard deviations."""
+    for name, words in reversed(KNOBS.items()):
+        flag = "--" + name.replace("_", "-")
+        option = click.option(flag, name, type=Finite(-FAR, FAR), metavar="±N", help=words)
+        command = option(command)
+    return command
+
+
+@click.command(name="steer")
+@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@knob_options
+@click.option(
+    "--direction",
+    "directions",
+    multiple=True,
+    metavar="FILE=±N",
+    help="A direction made by `musicvae direction`, and how many steps to go along it.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    default=Path("steered"),
+    show_default=True,
+    help="Folder to write to.",
+)
+@song_options
+@audio_option
+@checkpoint_option
+@device_option
+@json_option
+def command(
+    paths: tuple[Path, ...],
+    directions: tuple[str, ...],
+    out: Path,
+    options: ReadOptions,
+    audio: Sound | None,
+    checkpoint: str | None,
+    device: str,
+    as_json: bool,
+    **knobs: float | None,
+) -> None:
+    """Turn songs (files or folders) by musical knobs, and write them to --out.
+
+    A knob says by how many standard deviations of the music that the model learned from an
+    attribute should move; the other attributes stay where they are, as far as can be. What became
+    of each is told. Length, tempo, meter and programs are kept.
+
+    \b
+    Examples:
+      musicvae steer song.mid --density +2 --register -1
+      musicvae steer song.mid --direction jig.safetensors=+1.5 --out jigs/
+    """
+    asked = {name: amount for name, amount in knobs.items() if amount is not None}
+    ways = [_way(word) for word in directions]
+    if not asked and not ways:
+        raise click.UsageError("say what to turn, such as --density +1; see --help")
+    from musicvae.model.own import OwnDirection
+    from musicvae.model.steering import steer
+
+    writer = Writer(out, as_json=as_json, audio=audio)
+    loaded = [(OwnDirection.load(path), amount) for path, amount in ways]
+    models = Models(checkpoint, device)
+    turned = " ".join(f"--{name.replace('_', '-')} {amount:+g}" for name, amount in asked.items())
+    turned += "".join(f" --direction {path.name}={amount:+g}" for path, amount in ways)
+    failed = False
+    for path in songs_under(paths):
+        try:
+            song = read_aligned(path, options)
+            model = models.suiting(song)
+            found = steer(model, song, asked, directions=loaded)
+            known = {n: round(v, 3) for n, v in found.moved.items() if math.isfinite(v)}
+            note = f"musicvae steer {path.name} {turned.strip()} checkpoint {model.hash}"
+            figures = {"asked": asked, "moved": known, "source": str(path)}
+            writer.numbered(found.song, path.stem, note=note, **figures)
+            if not as_json:
+                for name in asked:
+                    say(f"  {name} {known.get(name, 0.0):+.2f} of {asked[name]:+g}")
+                others = {n: v for n, v in known.items() if n not in asked and abs(v) >= 0.1}
+                if others:
+                    told = ", ".join(f"{name} {value:+.2f}" for name, value in others.items())
+                    say(f"  with it {told}")
+        except MusicVAEError as error:
+            complain(error)
+            failed = True
+    if failed:
+        raise SystemExit(1)
+
+
+def _way(word: str) -> tuple[Path, float]:
+    """`FILE=+1.5` taken apart; one step if no number is given."""
+    path, equals, amount = word.rpartition("=")
+    if not equals:
+        return Path(word), 1.0
+    try:
+        steps = float(amount)
+    except ValueError:
+        steps = math.nan
+    if not abs(steps) <= FAR:
+        raise click.UsageError(f"--direction {word}: write it as FILE=+1.5, at most {FAR:g} steps")
+    return Path(path), steps
