@@ -28,6 +28,7 @@ from musicvae.files import write_bytes
 from musicvae.models import VAE
 from musicvae.processes import give_back_memory
 from musicvae.training.checks import free_running
+from musicvae.training.directions import direction_tensors, fit_directions
 from musicvae.training.module import TrainingModule
 from musicvae.training.plan import Plan
 from musicvae.training.priors import fit_prior, prior_tensors, quick_prior
@@ -116,7 +117,9 @@ class Keeper(pl.Callback):
         self.diverged = trainer.should_stop = True
 
     def finish(self, plan: Plan) -> None:
-        """Make the best model the result of a finished run, with a prior fitted to all songs."""
+        """Make the best model the result of a finished run, with a prior fitted to all songs, and
+        directions to steer by.
+        """
         kept = load(self.folder / MODEL_FILE)
         vae = VAE(kept.preset)
         vae.load_state_dict(kept.under("model"))
@@ -126,6 +129,7 @@ class Keeper(pl.Callback):
         prior = fit_prior(vae.eval(), self.windows, steps=steps, seconds=seconds)
         tensors = {n: t for n, t in kept.tensors.items() if not n.startswith("prior.")}
         tensors |= prior_tensors(prior)
+        tensors |= direction_tensors(fit_directions(vae, self.windows, steps=plan.total_steps))
         provenance = kept.provenance | {"finished": True}
         save(replace(kept, tensors=tensors, provenance=provenance), self.folder / MODEL_FILE)
 
