@@ -6,6 +6,7 @@ provenance in the header. `load` gives float32 back.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -108,9 +109,30 @@ def card(checkpoint: Checkpoint, name: str) -> str:
         if found:
             lines += ["", f"{title}:", "", "| | |", "|---|---|"]
             lines += [f"| {what} | {value:.4g} |" for what, value in flat_figures(found)]
+    lines += _effects(known.get("effects", {}))
     lines += ["", "Use it:", "", "```sh", f"musicvae sample --checkpoint {name} --n 8 --out songs/"]
     lines += [f"musicvae reconstruct song.mid --checkpoint {name}", "```"]
     return "\n".join(lines) + "\n"
+
+
+def _effects(found: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """What steering does, as lines of Markdown."""
+    if not found:
+        return []
+    names = list(found)
+    lines = [
+        "",
+        "What `steer` does to songs held out for testing, by `scripts/steering.py`: how far each "
+        "attribute (columns) moves for a standard deviation asked of one (rows), and Spearman's "
+        "correlation of what was asked and what became:",
+        "",
+        "| asked | rank | " + " | ".join(names) + " |",
+        "|" + "---|" * (len(names) + 2),
+    ]
+    for name, row in found.items():
+        cells = " | ".join(f"{row.get(other, math.nan):.2f}" for other in names)
+        lines.append(f"| {name} | {row.get('rank', math.nan):.2f} | {cells} |")
+    return lines
 
 
 def _parts(preset: Preset) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -22,6 +23,9 @@ from musicvae.cli.songs import load_model, read_aligned, some_of
 from musicvae.cli.steer import KNOBS
 from musicvae.files import is_folder
 from musicvae.options import ReadOptions
+
+if TYPE_CHECKING:
+    from musicvae.model.mapping import SongMap
 
 _NAMED = 24  # single songs whose names fit on a picture
 
@@ -90,10 +94,7 @@ def command(
         target,
         title=title or f"{len(songs)} songs in the latent space of {model.preset.name}",
         colour_name="" if colour == "folder" else f"{colour} ({ATTRIBUTES[colour].unit})",
-        axis_names=tuple(
-            f"{share:.0%} of the variance" + (f" ({words})" if words else "")
-            for share, words in zip(found.explained, found.axes, strict=True)
-        ),
+        axis_names=(_axis(found, 0), _axis(found, 1)),
         marked=marked,
     )
     for nth, name in enumerate(songs.names):
@@ -111,6 +112,11 @@ def command(
     emit(as_json, "map", path=target, songs=len(songs), explained=found.explained, axes=found.axes)
     if not as_json:
         say(f"{target}: {len(songs)} songs")
+
+
+def _axis(found: SongMap, nth: int) -> str:
+    share, words = found.explained[nth], found.axes[nth]
+    return f"{share:.0%} of the variance" + (f" ({words})" if words else "")
 
 
 def _place(name: str, group: str, paths: tuple[Path, ...]) -> str:

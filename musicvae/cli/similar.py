@@ -62,7 +62,7 @@ def command(
             source=str(path),
         )
     if not as_json:
-        rows = [("", "similarity", "of it", "of the other", "song")]
+        rows: list[tuple[str, ...]] = [("", "similarity", "of it", "of the other", "song")]
         rows += [
             (
                 str(nth),

@@ -47,7 +47,7 @@ class OwnDirection:
 
     def save(self, path: str | Path) -> Path:
         """Write it as safetensors; the inverse is `load`. Raises `WriteError`."""
-        told = {"name": self.name, "weights_hash": self.weights_hash}
+        told: dict[str, object] = {"name": self.name, "weights_hash": self.weights_hash}
         told |= {"held_out": None if np.isnan(self.held_out) else self.held_out}
         header = {"direction": told | {"songs": self.songs}}
         arrays = {"direction.move": self.move, "direction.weights": self.weights}
@@ -98,6 +98,7 @@ def direction_from(
 ) -> OwnDirection:
     """`MusicVAE.direction_from`."""
     plain = [song.song if isinstance(song, Alignment) else song for song in songs]
+    told: list[float | str]
     told = [values(song) for song in plain] if callable(values) else list(values)
     if len(told) != len(songs):
         raise ConfigError(f"{len(songs)} songs and {len(told)} values: give one for each")

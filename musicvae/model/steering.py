@@ -32,7 +32,8 @@ from musicvae.song import Ints, Song
 from musicvae.windows import window_bounds
 
 _STAGE = 0.5  # standard deviations by which what is asked grows from stage to stage
-_BOLDEST = 2.5  # times what the directions foretell
+_STILL = 0.05  # standard deviations that are no move
+_PATIENCE = 0.2  # standard deviations missed that a way may lead through
 _NOISE = 0.5  # of the spread of latents, at most
 _OTHER = 0.3  # weight of attributes that should stay
 _COST = 0.3  # of a way in latent space as long as that between two windows
@@ -168,6 +169,7 @@ def searched(
     goal = within_range(directions, before, goal)
     n_stages = math.ceil(float(np.abs(goal).max(initial=0.0)) / _STAGE)
     rng, carry = np.random.default_rng(0), np.zeros_like(goal)
+    gain = np.ones(len(goal))  # steps in what the directions foretell
     song = np.zeros(len(goal), np.int64) if song is None else song
     for stage in range(1, n_stages + 1):
         # What is asked grows: a stage begins where the one before, a smaller ask, came to.
@@ -176,12 +178,12 @@ def searched(
         plain = np.clip(goal, -most, most)
         weight = np.where(goal.any(0), 1.0, _OTHER)
         aim = plain + np.where((plain != 0) | (weight < 1), carry, 0)
-        climb = _Climb(directions, start, before, aim, weight, best, after, live)
+        climb = _Climb(directions, start, before, aim, weight, best, after, gain, live)
         for _ in range(rounds or rounds_of(coder)):
             tried = climb.proposals(rng)
             heard = attributes(coder, cutter, source[live], first[live], tried)
             climb.judge(tried, heard)
-        best[live], after[live] = climb.best, climb.after
+        best[live], after[live], gain[live] = climb.best, climb.after, climb.gain
         left = plain - (after - before) / directions.std
         carry = np.clip(carry + _by_song(left, song), -_CARRY, _CARRY)
     return best.astype(np.float32), before, after
@@ -199,13 +201,14 @@ class _Climb:
         weight: Floats,
         best: Floats,
         after: Floats,
+        gain: Floats,
         live: Ints,
     ) -> None:
         self.directions, self.live, self.shape = directions, live, start.shape
         self.start, self.before, self.aim = start[live], before[live], aim[live]
         self.scale, self.weight = np.sqrt(directions.spread), weight
         self.best, self.after = best[live], after[live]
-        self.now = self.best.copy()
+        self.now, self.gain = self.best.copy(), gain[live]
         self.missed, self.rest = self._missed(self.after)
         self.cost = self.missed + self._way(self.best)
 
@@ -215,15 +218,19 @@ class _Climb:
         Draws are made for all windows, live or not, so that a window's do not depend on others.
         """
         n, Z = self.shape
-        bold, loud = rng.uniform(0.3, _BOLDEST, (n, 1)), rng.uniform(0, _NOISE, (n, 1))
+        bold, loud = rng.uniform(0.5, 1.5, (n, 1)), rng.uniform(0, _NOISE, (n, 1))
         noise = loud * rng.standard_normal((n, Z)) * self.scale
-        step = np.clip(self.rest, -1, 1) * bold[self.live]
+        step = np.clip(self.rest, -1, 1) * bold[self.live] * self.gain[:, None]
         return self.directions.moved(self.now, step) + noise[self.live] * (self.start != 0)
 
     def judge(self, tried: Floats, heard: Floats) -> None:
-        """Go on from what is no worse; keep what is best, ways counted."""
+        """Go on from what is hardly worse; keep what is best, ways counted. Where nothing moves
+        steps grow, where it is worse they shrink.
+        """
         missed, rest = self._missed(heard)
-        on = missed <= self.missed
+        still = (np.abs(rest - self.rest) * (self.weight == 1)).max(1) < _STILL
+        on = missed <= self.missed + _PATIENCE
+        self.gain = np.clip(self.gain * np.where(still, 1.6, np.where(on, 1.0, 0.6)), 0.5, 8)
         self.now[on], self.missed[on], self.rest[on] = tried[on], missed[on], rest[on]
         cost = missed + self._way(tried)
         better = cost < self.cost

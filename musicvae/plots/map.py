@@ -70,7 +70,8 @@ def _by_word(axes: Axes, points: NDArray[np.float64], words: Sequence[str], name
     for nth, kind in enumerate(kinds):
         mine = np.array([word == kind for word in words])
         axes.scatter(
-            *points[mine].T,
+            points[mine, 0],
+            points[mine, 1],
             s=_size(len(points)),
             color=style.part_colour(nth),
             alpha=0.75,
@@ -95,10 +96,18 @@ def _by_number(
 
     colours = LinearSegmentedColormap.from_list("musicvae", [_LOW, _MIDDLE, _HIGH])
     known = np.isfinite(values)
-    axes.scatter(*points[~known].T, s=_size(len(points)), color=style.GREY, alpha=0.3, lw=0)
+    axes.scatter(
+        points[~known, 0],
+        points[~known, 1],
+        s=_size(len(points)),
+        color=style.GREY,
+        alpha=0.3,
+        lw=0,
+    )
     low, high = np.percentile(values[known], [2, 98]) if known.any() else (0.0, 1.0)
     shown = axes.scatter(
-        *points[known].T,
+        points[known, 0],
+        points[known, 1],
         s=_size(len(points)),
         c=values[known],
         cmap=colours,
@@ -110,7 +119,7 @@ def _by_number(
     bar = axes.figure.colorbar(shown, ax=axes, shrink=0.8, pad=0.02)
     bar.set_label(name, color=style.GREY)
     bar.ax.tick_params(colors=style.GREY, labelsize=8, length=3)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
 
 
 def _size(n: int) -> float:

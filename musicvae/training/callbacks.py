@@ -29,6 +29,7 @@ from musicvae.files import write_bytes
 from musicvae.models import VAE, tensors_of
 from musicvae.processes import give_back_memory
 from musicvae.training.checks import free_running
+from musicvae.training.directions import direction_tensors, fit_directions
 from musicvae.training.module import TrainingModule
 from musicvae.training.plan import Plan
 from musicvae.training.priors import fit_prior, quick_prior
@@ -119,7 +120,9 @@ class Keeper(pl.Callback):
         self.diverged = trainer.should_stop = True
 
     def finish(self, plan: Plan) -> None:
-        """Make the best model the result of a finished run, with a prior fitted to all songs."""
+        """Make the best model the result of a finished run, with a prior fitted to all songs, and
+        directions to steer by.
+        """
         kept = load(self.folder / MODEL_FILE)
         vae = VAE(kept.preset)
         vae.load_state_dict(kept.under("model"))
@@ -130,6 +133,7 @@ class Keeper(pl.Callback):
         prior = fit_prior(vae.eval(), self.windows, steps=steps, seconds=seconds, start=start)
         tensors = {n: t for n, t in kept.tensors.items() if not n.startswith("prior.")}
         tensors |= tensors_of(prior)
+        tensors |= direction_tensors(fit_directions(vae, self.windows, steps=plan.total_steps))
         provenance = kept.provenance | {"finished": True} | usual(vae, self.held_out)
         save(replace(kept, tensors=tensors, provenance=provenance), self.folder / MODEL_FILE)
 

@@ -91,7 +91,10 @@ def echoed(batch: Batch, rng: np.random.Generator) -> Batch:
 
 
 def fit_directions(vae: VAE, windows: Windows, *, steps: int = _STEPS) -> Directions | None:
-    """Directions of all attributes that the preset can have and these windows differ in."""
+    """Directions of all attributes that the preset can have and these windows differ in.
+
+    The network learns for `steps`, but for no more than are of use.
+    """
     preset = windows.preset
     mu, sigma, values, n = examples(vae, windows)
     missing = lacking_of(preset)
@@ -108,7 +111,9 @@ def fit_directions(vae: VAE, windows: Windows, *, steps: int = _STEPS) -> Direct
     centre = mu[:n].mean(0)
     linear = np.stack([_ridge(mu - centre, column) for column in y.T])
     rest = y - (mu - centre) @ linear.T
-    inner, bias, outer = _hidden(mu - centre, sigma, rest, linear, steps, preset.training.seed)
+    inner, bias, outer = _hidden(
+        mu - centre, sigma, rest, linear, min(steps, _STEPS), preset.training.seed
+    )
     return Directions(
         names=tuple(names[nth] for nth in usable),
         mean=mean,
@@ -164,8 +169,8 @@ def _hidden(
         (off**2).mean().backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
-    found = (tensor.detach().double().numpy() for tensor in weights)
-    return tuple(found)  # type: ignore[return-value]
+    found = [np.asarray(tensor.detach().double().numpy()) for tensor in weights]
+    return found[0], found[1], found[2]
 
 
 def direction_tensors(directions: Directions | None) -> dict[str, Tensor]:
