@@ -352,7 +352,7 @@ def test_a_form_is_heard(model) -> None:
         """How far apart sections of four bars are, mean over songs."""
         found = []
         for song in songs:
-            cells = note_cells(song)
+            cells = note_cells(song, by_bar=False)
             section = [cells[(cells[:, 0] // 64) == nth] - [64 * nth, 0] for nth in (a, b)]
             found.append(note_distance(*section))
         return float(np.mean(found))

@@ -151,7 +151,7 @@ def test_decoding_is_what_teacher_forcing_would_choose(batch: Batch) -> None:
         given = with_notes(frame_of(batch), rows)
         at, packing = Places.of(given, vae.layout), Packing.of(given, vae.layout)
         with torch.no_grad():
-            x = decoder.states(vae._slices(z), given, packing)
+            x = decoder.states(vae.slices_of(z), given, packing)
             onset, feature = decoder.features(x, given, packing)
             change = decoder._corrections(x, given, at, packing)
             change = torch.nn.functional.pad(change, (0, 0, 0, 0, 1, 0))

@@ -109,7 +109,7 @@ def test_squared_error_is_the_distance_of_two_rolls() -> None:
     batch = music(vae)
     z = noisy(vae, batch)
     packing = Packing.of(batch, vae.layout)
-    said = vae.decoder.planes(vae._slices(z), batch, packing).detach()  # (B, L*steps, R, 2, P)
+    said = vae.decoder.planes(vae.slices_of(z), batch, packing).detach()  # (B, L*steps, R, 2, P)
     open_ = packing.pack(vae.layout.open_steps(batch)).bool().flatten(1)
     truth = by_hand(rows_of(batch), vae, batch)
     for window in range(len(z)):
@@ -153,7 +153,7 @@ def test_a_perfect_roll_is_the_notes_themselves(loss: str) -> None:
         (["training.objective=gan"], "one of ae, dae, vae"),
         (["training.objective=dae", "training.corruption=none"], "choose ae"),
         (["training.objective=ae", "training.corruption=wrong"], "choose dae"),
-        (["training.corruption=rust"], "one of auto, none, wrong"),
+        (["training.corruption=rust"], "one of auto, none, mixed, wrong"),
         (["training.corruption_amount=1.5"], "0 to 1"),
     ],
 )

@@ -31,7 +31,7 @@ def flat(*settings: str, seed: int = 0) -> tuple[VAE, Batch, torch.Tensor]:
 def test_the_flat_decoder_hears_only_what_came_before() -> None:
     """Other notes from some row on change nothing up to it, nor the parts before it in its row."""
     vae, batch, z = flat()
-    decoder, slices = vae.decoder, vae._slices(z)
+    decoder, slices = vae.decoder, vae.slices_of(z)
     packing = Packing.of(batch, vae.layout)
     at = Places.of(batch, vae.layout)
     with torch.no_grad():
@@ -52,7 +52,7 @@ def test_flat_decoding_is_what_teacher_forcing_would_choose() -> None:
     vae, batch, z = flat()
     rows = vae.decode(z, frame_of(batch))
     assert len(rows) > 50
-    again = vae.decoder.teacher_forced(vae._slices(z), with_notes(frame_of(batch), rows))
+    again = vae.decoder.teacher_forced(vae.slices_of(z), with_notes(frame_of(batch), rows))
     assert torch.equal(rows, again)
 
 
