@@ -1,444 +1,295 @@
-"""Scores: the notes and bar lines of MusicXML, ABC and Humdrum, their parts and marks."""
+"""Scores: what is odd in a song is found, and named."""
 
 from __future__ import annotations
 
-from fractions import Fraction
+import json
+from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
-from scores import (
-    KERN,
-    PIANO,
-    back,
-    bars,
-    document,
-    dynamic,
-    entry,
-    meters,
-    metronome,
-    note,
-    notes,
-    part,
-    plays,
-    read,
-    tie,
-    time,
-    words,
-)
+from click.testing import CliRunner, Result
+from mending import mending_run
+from music import band_song, chorale_song, corpus_folder, part_of, wandering_song
 
-from musicvae.bars import Bars
-from musicvae.formats import midi
-from musicvae.formats.marks import Loudness, tempo_in_words
-
-# -- bars and notes of MusicXML -------------------------------------------------------------------
+from musicvae import Bars, MusicVAE, Song
+from musicvae.alignment import align
+from musicvae.belief import FEATURES, Norms, surprises
+from musicvae.checkpoints import load, save
+from musicvae.cli import main
+from musicvae.dataset import Windows
+from musicvae.dataset.windows import WindowCutter, sources_of
+from musicvae.errors import ConfigError, DataError
+from musicvae.model.folders import elsewhere, outliers, traits
+from musicvae.model.reasons import described, reasons
+from musicvae.model.scoring import together
 
 
-def test_a_pickup_is_a_bar_and_a_tie_over_the_bar_line_is_one_note():
-    content = document(
-        part(
-            note("G4"),
-            note("C5", 6) + note("D5", 2, tie("start")),
-            note("D5", 2, tie("stop", "start")) + note("D5", 2, tie("stop")) + note("r", 4),
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    here = tmp_path_factory.mktemp("scoring")
+    mending_run(here)
+    return here
+
+
+@pytest.fixture(scope="module")
+def model(place) -> MusicVAE:
+    return MusicVAE.load(place / "checkpoints" / "mender")
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def with_bar(song: Song, bar: int, change) -> Song:
+    """A song in 4/4 with other notes in one bar, counted from 1."""
+    begin, stop = (bar - 1) * 1920, bar * 1920
+    parts = []
+    for part in song.parts:
+        mine = (part.onset_ticks >= begin) & (part.onset_ticks < stop)
+        columns = [part.onset_ticks.copy(), part.duration_ticks, part.pitch.copy(), part.velocity]
+        columns[0][mine], columns[2][mine] = change(part.onset_ticks[mine], part.pitch[mine])
+        columns[1] = columns[1].copy()
+        columns[1][mine] = np.minimum(columns[1][mine], stop - columns[0][mine])
+        parts.append(part.with_notes(*columns))
+    return replace(song, parts=tuple(parts))
+
+
+def as_written(song: Song):
+    """A song whose bar lines are believed."""
+    return align(song, as_written=True)
+
+
+def off(onset, pitch):
+    """A semitone higher."""
+    return onset, pitch + 1
+
+
+def late(onset, pitch):
+    """A sixteenth later."""
+    return onset + 120, pitch
+
+
+@pytest.mark.parametrize("change", [off, late], ids=["a semitone", "a sixteenth"])
+def test_a_bar_in_which_something_is_wrong_is_the_oddest(model, change) -> None:
+    found = 0
+    for seed in range(4):
+        song = with_bar(chorale_song(bars=10, seed=600 + seed), 4 + seed, change)
+        scores = model.score(as_written(song))
+        assert scores.against == "corpus" and len(scores.bars) == 10
+        found += int(scores.numbers[np.nanargmax(scores.bars)] == 4 + seed)
+        assert scores.odd[0].oddity == pytest.approx(np.nanmax(scores.parts))
+    assert found >= 3
+
+
+def test_a_wrong_note_is_named_with_its_beat(model) -> None:
+    song = chorale_song(bars=10, seed=650)
+    bass = song.parts[3]
+    pitch = bass.pitch.copy()
+    nth = int(np.flatnonzero(bass.onset_ticks == 5 * 1920 + 960)[0])  # bar 6, beat 3
+    pitch[nth] += 6
+    wrong = bass.with_notes(bass.onset_ticks, bass.duration_ticks, pitch, bass.velocity)
+    scores = model.score(as_written(replace(song, parts=(*song.parts[:3], wrong))))
+    odd = scores.odd[0]
+    assert (odd.bar, odd.part, odd.name) == (6, 3, "Bass")
+    assert odd.reasons[0].startswith("improbable: ") and "at beat 3" in odd.reasons[0]
+
+
+def test_plain_songs_are_usual_and_noise_is_not(model) -> None:
+    plain = [model.score(chorale_song(bars=8, seed=500 + i)).oddity for i in range(3)]
+    rng = np.random.default_rng(0)
+    song = chorale_song(bars=8, seed=1)
+    noise = [
+        part.with_notes(
+            np.sort(rng.integers(0, 8 * 1920 - 500, len(part))),
+            part.duration_ticks,
+            rng.integers(50, 80, len(part)),
+            part.velocity,
         )
-    )
-    reading = read(content)
-    song = reading.song
-    assert (reading.kind, reading.warnings) == ("MusicXML", ())
-    assert bars(song) == [0, 1, 5]
-    assert notes(song) == [(0, 1, 67), (1, 3, 72), (4, 3, 74)]
-    assert song.end_ticks == 9 * song.ticks_per_quarter
-    grid = Bars.from_song(song).grid
-    assert (grid.lead.tolist(), grid.steps.tolist()) == ([72, 0, 0], [96, 96, 96])
-    assert midi.from_bytes(midi.to_bytes(song)) == song
-
-
-def test_a_whole_rest_in_a_pickup_does_not_stretch_it():
-    rest = '<note><rest measure="yes"/><duration>{}</duration></note>'
-    upper = part(note("G4"), note("C5", 8))
-    for length in (2, 8):
-        lower = part(rest.format(length), note("C3", 8))
-        assert bars(read(document(upper, lower)).song) == [0, 1]
-        assert notes(read(document(upper, lower)).song, 1) == [(1, 4, 48)]
-
-
-def test_measures_cut_at_a_repeat_and_the_only_rest_of_a_measure_last_as_long_as_they_do():
-    halves = part(note("C4", 4), note("r", 4), note("D4", 8))
-    song = read(document(halves)).song
-    assert bars(song) == [0, 2, 4]
-    assert meters(song) == ["2/4", "4/4"]
-
-
-def test_a_measure_that_ends_with_a_skip_is_as_long_as_with_a_rest():
-    skip = "<forward><duration>4</duration></forward>"
-    assert bars(read(document(part(note("C4", 4) + skip, note("D4", 8)))).song) == [0, 4]
-
-
-def test_a_mark_past_the_last_note_makes_a_measure_no_longer():
-    mark = "<direction><direction-type><dynamics><p/></dynamics></direction-type>"
-    late = note("C4", 8) + mark + "<offset>3</offset></direction>"
-    assert bars(read(document(part(late, note("D4", 8)))).song) == [0, 4]
-
-
-def test_meter_changes_and_odd_meters():
-    content = document(
-        part(
-            note("C4", 8),
-            f"<attributes>{time(3, 4)}</attributes>" + note("D4", 6),
-            f"<attributes>{time('3+2', 8)}</attributes>" + note("E4", 5),
-            f"<attributes>{time(0, 7)}</attributes>" + note("F4", 5),
-        )
-    )
-    reading = read(content)
-    assert bars(reading.song) == [0, 4, 7, Fraction(19, 2)]
-    assert meters(reading.song) == ["4/4", "3/4", "5/8"]
-    assert reading.warnings == ("time signatures that are none, left out: 1",)
-
-
-def test_voices_chords_tuplets_and_backups():
-    triplet = "<time-modification><actual-notes>3</actual-notes><normal-notes>2</normal-notes>"
-    content = document(
-        [
-            "<attributes><divisions>6</divisions>"
-            + time(2, 4)
-            + "</attributes>"
-            + note("C5", 2, triplet + "</time-modification>")
-            + note("D5", 2)
-            + note("E5", 2)
-            + note("F5", 6)
-            + note("A5", 3, "<chord/>")
-            + back(12)
-            + note("C4", 12, voice=2)
-        ]
-    )
-    third = 1 / 3
-    found = notes(read(content).song)
-    assert found == [
-        (0, 2, 60),
-        (0, pytest.approx(third), 72),
-        (pytest.approx(third), pytest.approx(third), 74),
-        (pytest.approx(2 * third), pytest.approx(third), 76),
-        (1, 1, 77),
-        (1, 0.5, 81),
+        for part in song.parts
     ]
+    assert model.score(replace(song, parts=tuple(noise))).oddity > max(plain) + 5
+    assert max(map(abs, plain)) < 5
 
 
-def test_ties_of_two_voices_on_one_pitch_are_told_apart():
-    content = document(
-        part(
-            note("C4", 8, tie("start")) + back(8) + note("C4", 8, tie("start"), voice=2),
-            note("C4", 4, tie("stop")) + back(4) + note("C4", 8, tie("stop"), voice=2),
-        )
-    )
-    reading = read(content)
-    assert notes(reading.song) == [(0, 8, 60)]
-    assert reading.warnings == ("notes that overlap on one pitch, joined or cut: 1",)
+def test_without_norms_a_song_is_compared_with_itself(model, place) -> None:
+    kept = load(place / "checkpoints" / "mender" / "model.safetensors")
+    known = {name: value for name, value in kept.provenance.items() if name != "norms"}
+    save(replace(kept, provenance=known), place / "bare.safetensors")
+    song = with_bar(chorale_song(bars=10, seed=610), 5, off)
+    scores = MusicVAE.load(place / "bare.safetensors").score(as_written(song))
+    assert scores.against == "song"
+    assert scores.numbers[np.nanargmax(scores.bars)] == 5
 
 
-def test_grace_and_cue_notes_are_left_out_and_counted():
-    cue = note("C6", 4, "<cue/>") + note("E4", 4, "<chord/>")
-    content = document(
-        part(note("D5", 0) + note("C5", 4) + note("G5", 2, "<cue/>") + note("r"), cue)
-    )
-    reading = read(content)
-    assert notes(reading.song) == [(0, 2, 72), (4, 2, 64)]
-    assert reading.warnings == (
-        "cue notes left out, as they do not sound: 2",
-        "grace notes left out: 1",
-    )
-    assert bars(reading.song) == [0, 4]
+def test_norms_are_kept_and_come_back(model) -> None:
+    data = model.provenance["norms"]
+    norms = Norms.from_dict(json.loads(json.dumps(data)))
+    assert norms is not None and norms.to_dict() == data
+    assert set(data["features"]) == set(FEATURES)
+    assert norms.oddity(norms.mean) == pytest.approx(0)
+    assert norms.oddity(norms.mean + norms.spread) == pytest.approx(1)
+    assert Norms.from_dict({}) is None
+    assert Norms.from_dict({"features": {"other": [0, 1]}}) is None
+    assert Norms.of([]) is None
 
 
-# -- repeats --------------------------------------------------------------------------------------
+def test_features_say_what_they_are_there_for(model) -> None:
+    """A bar whose rhythm is odd is odd by its rhythm; one of another harmony by its pitches."""
+    by = {}
+    for change in (off, late):
+        song = with_bar(chorale_song(bars=9, seed=620), 5, change)
+        sources, _ = sources_of(Bars.from_song(song).at(4), model.preset)
+        (found,) = surprises(model.vae, sources)
+        rest = np.delete(np.arange(9), 4)
+        by[change] = {
+            name: np.nanmean(values[4]) / max(np.nanmean(values[rest]), 1e-3)
+            for name, values in found.features.items()
+        }
+    assert by[late]["rhythm"] > 2 and by[late]["rhythm"] > by[off]["rhythm"]
+    assert by[off]["pitch"] > 1.5 and by[off]["pitch"] > by[late]["pitch"]
+    assert by[off]["notes"] > 2 and by[late]["notes"] > 2
 
 
-def barline(side: str, inside: str) -> str:
-    return f'<barline location="{side}">{inside}</barline>'
+def test_notes_of_a_source_come_back_from_the_cutter(tmp_path) -> None:
+    songs = [Bars.from_song(chorale_song(bars=3 + i, seed=i)) for i in range(3)]
+    from musicvae.config import load_preset
 
-
-REPEATED = part(
-    note("C4", 8),
-    barline("left", '<ending number="1" type="start"/>') + note("D4", 8, tie("start"))
-    + barline("right", '<ending number="1" type="stop"/><repeat direction="backward"/>'),
-    barline("left", '<ending number="2" type="start"/>') + note("D4", 8)
-    + barline("right", '<ending number="2" type="stop"/>'),
-)  # fmt: skip
-
-
-def test_repeats_are_each_bar_once_or_as_often_as_they_are_played():
-    assert notes(read(document(REPEATED)).song) == [(0, 4, 60), (4, 4, 62), (8, 4, 62)]
-    played = read(document(REPEATED, part(*[note("C3", 8)] * 3)), repeats=True)
-    assert notes(played.song) == [(0, 4, 60), (4, 4, 62), (8, 4, 60), (12, 4, 62)]
-    assert notes(played.song, 1) == [(4 * i, 4, 48) for i in range(4)]
-    assert bars(played.song) == [0, 4, 8, 12]
-
-
-def test_a_jump_back_brings_tempo_and_meter_back():
-    content = document(
-        part(
-            metronome("quarter", 60) + note("C4", 8),
-            f"<attributes>{time(3, 4)}</attributes>" + metronome("quarter", 90) + note("D4", 6)
-            + words("D.C."),
-        )
-    )  # fmt: skip
-    song = read(content, repeats=True).song
-    assert bars(song) == [0, 4, 7, 11]
-    assert [round(q) for q in song.tempo.qpm] == [60, 90, 60, 90]
-    assert meters(song) == ["4/4", "3/4", "4/4", "3/4"]
-
-
-def test_da_capo_al_fine():
-    measures = [note(p, 8) for p in ("C4", "D4", "E4", "F4")]
-    measures[1] += words("Fine")
-    measures[3] += words("D.C. al Fine")
-    song = read(document(part(*measures)), repeats=True).song
-    assert [pitch for _, _, pitch in notes(song)] == [60, 62, 64, 65, 60, 62]
-
-
-def test_repeats_that_make_no_sense_are_a_warning_and_each_bar_once():
-    wrong = barline("left", '<repeat direction="forward"/>')
-    content = document(part(wrong + note("C4", 8), wrong + note("D4", 8), wrong + note("E4", 8)))
-    reading = read(content, repeats=True)
-    assert len(reading.song.parts[0]) == 3
-    assert len(reading.warnings) == 1
-    assert reading.warnings[0].startswith("repeats not played (")
-
-
-# -- parts ----------------------------------------------------------------------------------------
-
-
-def test_names_and_programs_are_the_scores_own():
-    parts = [part(note("C4", 8)) for _ in range(3)]
-    entries = [entry("Solo", plays(41)), entry("Violoncello"), entry("Nothing Known")]
-    song = read(document(*parts, entries=entries)).song
-    assert [(p.name, p.program) for p in song.parts] == [
-        ("Solo", 40),
-        ("Violoncello", 42),
-        ("Nothing Known", 0),
-    ]
-
-
-def test_a_transposing_instrument_is_read_at_sounding_pitch():
-    clarinet = "<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose>"
-    signs = "<key><fifths>2</fifths><mode>major</mode></key>" + time(4, 4)
-    song = read(document(part(note("D5", 8), attributes=signs + clarinet))).song
-    assert notes(song) == [(0, 4, 72)]
-    assert (song.key.fifths.tolist(), song.key.minor.tolist()) == ([0], [0])
-    bass = "<transpose><chromatic>0</chromatic><octave-change>-1</octave-change></transpose>"
-    song = read(document(part(note("E3", 8), attributes=signs + bass))).song
-    assert notes(song) == [(0, 4, 40)]
-    assert song.key.fifths.tolist() == [2]
-
-
-def test_two_staves_of_a_piano_are_one_part_or_two():
-    one = read(PIANO).song
-    assert [(p.name, p.program) for p in one.parts] == [("Piano", 0)]
-    assert notes(one) == [(0, 8, 48), (0, 4, 72), (4, 4, 74)]
-    two = read(PIANO, merge=False).song
-    assert [p.name for p in two.parts] == ["Piano", "Piano"]
-    assert notes(two, 0) == [(0, 4, 72), (4, 4, 74)]
-    assert notes(two, 1) == [(0, 8, 48)]
-    assert set(two.parts[1].velocity.tolist()) == {49}
-
-
-def hit(step: str, octave: int, instrument: str = "") -> str:
-    which = f'<instrument id="{instrument}"/>' if instrument else ""
-    place = f"<display-step>{step}</display-step><display-octave>{octave}</display-octave>"
-    return f"<note><unpitched>{place}</unpitched><duration>2</duration>{which}</note>"
-
-
-def test_percussion_has_the_keys_it_says_else_those_of_its_place():
-    drums = "".join(
-        f'<midi-instrument id="{name}"><midi-channel>10</midi-channel>'
-        f"<midi-unpitched>{key}</midi-unpitched></midi-instrument>"
-        for name, key in (("kick", 37), ("hat", 43))
-    )
-    told = part(hit("F", 4, "kick") + hit("G", 5, "hat") + hit("C", 5) + hit("C", 2))
-    reading = read(
-        document(told, part(note("C4", 8)), entries=[entry("Kit", drums), entry("Flute")])
-    )
-    kit, flute = reading.song.parts
-    assert (kit.is_drum, kit.program, flute.is_drum) == (True, 0, False)
-    assert kit.pitch.tolist() == [36, 42, 38, 38]
-    assert reading.warnings == (
-        "drum notes without a MIDI key or a place in a kit, read as snare: 1",
-    )
-    alone = part(hit("E", 4) + hit("E", 4))
-    triangle = '<midi-instrument id="t"><midi-unpitched>82</midi-unpitched></midi-instrument>'
-    song = read(document(alone, entries=[entry("Triangle", triangle)])).song
-    assert song.parts[0].pitch.tolist() == [81, 81]
-
-
-def test_parts_that_disagree_are_kept_together():
-    upper = part(note("C5", 8), note("D5", 6), note("E5", 8))
-    lower = part(note("C3", 8), note("D3", 8), note("E3", 8))
-    reading = read(document(upper, lower))
-    assert bars(reading.song) == [0, 4, 8]
-    assert notes(reading.song) == [(0, 4, 72), (4, 3, 74), (8, 4, 76)]
-    assert reading.warnings == (
-        "measures not equally long in all parts, read as the longest: 1 (first: measure 2)",
-    )
-    shorter = read(document(part(note("C5", 8)), lower))
-    assert bars(shorter.song) == [0, 4, 8]
-    assert shorter.warnings == ()
-
-
-def test_parts_with_bar_lines_of_their_own():
-    threes = part(*[note("C5", 6)] * 4, attributes=time(3, 4))
-    fours = part(*[note("C3", 8)] * 3)
-    reading = read(document(fours, threes))
-    assert bars(reading.song) == [0, 3, 6, 9]
-    assert notes(reading.song) == [(0, 4, 48), (4, 4, 48), (8, 4, 48)]
-    assert "bar lines of their own" in reading.warnings[0]
-
-
-def test_rounded_lengths_are_put_right_and_ties_found_again():
-    measure = "".join(note("C4", n) for n in (85, 85, 85)) + note("D4", 765, tie("start"))
-    first = "<attributes><divisions>256</divisions>" + time(4, 4) + "</attributes>" + measure
-    song = read(document([first, note("D4", 1024, tie("stop"))])).song
-    assert bars(song) == [0, 4]
-    assert notes(song)[-1][2] == 62
-    assert notes(song)[-1][0] + notes(song)[-1][1] == 8
-
-
-def test_a_part_without_notes_is_left_out_with_a_word():
-    reading = read(document(part(note("C4", 8)), part(note("r", 8))))
-    assert len(reading.song.parts) == 1
-    assert reading.warnings == ("parts without notes, left out: Part 2",)
-
-
-# -- tempo, dynamics, key -------------------------------------------------------------------------
+    preset = load_preset("tiny")
+    sources = [source for bars in songs for source in sources_of(bars, preset)[0]]
+    cutter = WindowCutter(sources, preset)
+    for i, source in enumerate(sources):
+        again = cutter.notes_of(i)
+        for name, column in vars(source.group.notes).items():
+            assert np.array_equal(getattr(again, name), column)
+    windows = Windows(corpus_folder(tmp_path, n=4), preset, split="all")
+    assert sum(len(windows.cutter.notes_of(i)) for i in range(4)) == windows.cutter.n_notes
 
 
 @pytest.mark.parametrize(
-    ("marks", "qpm"),
-    [
-        (metronome("half", 56), 112),
-        (metronome("quarter", "ca. 84-90"), 84),
-        (words("Allegro"), 132),
-        (words("Sehr langsam."), 56),
-        (words("Adagio", '<sound tempo="50"/>'), 50),
-        (words("Adagio") + metronome("quarter", 66), 66),
-        (metronome("quarter", 66) + words("Adagio"), 66),
-        (words("dolce"), 120),
-        ("", 120),
-    ],
+    "song",
+    [band_song(), wandering_song(40, seed=2, parts=2, drums=True), wandering_song(1, seed=4)],
+    ids=["a band", "meters that change", "one bar"],
 )
-def test_tempo(marks: str, qpm: int):
-    song = read(document(part(marks + note("C4", 8), note("D4", 8)))).song
-    assert [round(value) for value in song.tempo.qpm] == [qpm]
+def test_any_song_can_be_scored(model, song: Song) -> None:
+    scores = model.score(song)
+    assert scores.parts.shape == (len(scores.numbers), len(song.parts))
+    data = json.loads(json.dumps(scores.to_dict(), allow_nan=False))
+    assert len(data["bars"]) == len(scores.numbers) and data["unusual"]
+    drums = [i for i, part in enumerate(song.parts) if part.is_drum]
+    assert np.isnan(scores.parts[:, drums]).all()
+    assert scores.n_untouched == sum(len(song.parts[i]) for i in drums)
 
 
-def test_tempo_in_words():
-    assert tempo_in_words("Molto adagio") == 40
-    assert tempo_in_words("Un poco Andante con moto") == 72
-    assert tempo_in_words("poco più lento") is None
-    assert tempo_in_words("a tempo") is None
+def test_a_pickup_is_bar_zero(model) -> None:
+    scores = model.score(chorale_song(bars=4, pickup=1))
+    assert scores.numbers.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_tempo_changes_are_those_of_all_parts():
-    one = part(metronome("quarter", 60) + note("C4", 8), note("C4", 8), note("C4", 8))
-    two = part(note("C3", 8), note("C3", 8), metronome("quarter", 80) + note("C3", 8))
-    song = read(document(one, two)).song
-    assert [round(q) for q in song.tempo.qpm] == [60, 80]
-    assert (song.tempo.ticks / song.ticks_per_quarter).tolist() == [0, 8]
+def test_what_cannot_be_scored_is_said(model) -> None:
+    with pytest.raises(DataError, match="nothing in it that preset tiny can hear"):
+        model.score(Song.new([]))
 
 
-def test_dynamics_are_velocities():
-    measures = (
-        note("C4", 2) + dynamic("pp") + note("D4", 2) + dynamic("sfz") + note("E4", 2)
-        + note("F4", 2),
-        dynamic("ff") + note("G4", 4) + dynamic("fp") + note("A4", 2)
-        + note("B4", 2).replace("<note>", '<note dynamics="50">'),
-    )  # fmt: skip
-    song = read(document(part(*measures), part(*[note("C3", 8)] * 2))).song
-    assert song.parts[0].velocity.tolist() == [80, 33, 104, 33, 112, 126, 45]
-    assert song.parts[1].velocity.tolist() == [80, 80]
+def test_a_model_that_did_not_learn_to_mend_says_so(tmp_path) -> None:
+    import torch
+
+    from musicvae.config import load_preset
+    from musicvae.models import VAE
+
+    torch.manual_seed(0)
+    vae = VAE(load_preset("tiny"))
+    sources, _ = sources_of(Bars.from_song(chorale_song()), vae.preset)
+    with pytest.raises(ConfigError, match="did not learn to mend"):
+        surprises(vae, sources)
 
 
-def test_louder_marks_give_louder_notes():
-    names = ("pppp", "ppp", "pp", "p", "mp", "mf", "f", "ff", "fff", "ffff")
-    place = (0, Fraction(0))
-    levels = [Loudness([(place, name)]).at(place, 0)[0] for name in names]
-    assert levels == sorted(levels)
-    assert len(set(levels)) == 8
+def test_bars_of_many_parts_count_midway_from_the_mean_to_the_oddest() -> None:
+    parts = np.array([[1.0, 3.0, np.nan], [np.nan, np.nan, np.nan], [2.0, np.nan, np.nan]])
+    found = together(parts)
+    assert found[0] == 2.5 and np.isnan(found[1]) and found[2] == 2.0
 
 
-def test_key_signatures():
-    signs = "<key><fifths>-3</fifths><mode>minor</mode></key>" + time(4, 4)
-    later = "<attributes><key><fifths>1</fifths></key></attributes>"
-    key = read(document(part(note("C4", 8), later + note("D4", 8), attributes=signs))).song.key
-    assert (key.fifths.tolist(), key.minor.tolist()) == ([-3, 1], [1, 0])
+# -- in words -------------------------------------------------------------------------------------
 
 
-# -- ABC ------------------------------------------------------------------------------------------
-
-
-def test_an_abc_tune():
-    reading = read("X:1\nT:A\nM:3/4\nL:1/4\nQ:1/4=100\nK:D\nA|FGA-|A2z|{g}f3|]\n", "tune")
-    song = reading.song
-    assert (reading.kind, reading.warnings) == ("ABC", ("grace notes left out: 1",))
-    assert bars(song) == [0, 1, 4, 7]
-    assert notes(song) == [(0, 1, 69), (1, 1, 66), (2, 1, 67), (3, 3, 69), (7, 3, 78)]
-    assert (round(song.tempo.qpm[0]), song.key.fifths.tolist()) == (100, [2])
-
-
-def test_abc_repeats():
-    text = "X:1\nM:4/4\nL:1/4\nK:C\nCDEF|GABc:|\n"
-    assert bars(read(text).song) == [0, 4]
-    assert bars(read(text, repeats=True).song) == [0, 4, 8, 12]
-
-
-def test_abc_voices_that_take_turns_are_parts():
-    text = (
-        'X:1\nM:4/4\nL:1/4\n%%MIDI program 40\nV:1 name="Violin"\nV:2\nK:C\n'
-        "[V:1] CDEF|GABc|\n[V:2] C4|G,4|\n%\n[V:1] c4|\n[V:2] C,4|\n"
+def test_plain_measures_find_what_anyone_would_hear() -> None:
+    song = chorale_song(bars=9, seed=7)
+    high = with_bar(song, 5, lambda onset, pitch: (onset, pitch + 24))
+    plain = described(Bars.from_song(high))
+    assert (plain["higher than usual"][4] > 3).all()
+    assert (np.delete(plain["higher than usual"], 4, 0) < 3).all()
+    outside = described(Bars.from_song(with_bar(song, 5, off)))["notes out of the key"]
+    assert outside[4].mean() > 3 and np.delete(outside, 4, 0).mean() < 1
+    clash = song.parts[1].with_notes(
+        song.parts[1].onset_ticks,
+        song.parts[1].duration_ticks,
+        np.where(song.parts[1].onset_ticks // 1920 == 4, 66, song.parts[1].pitch),
+        song.parts[1].velocity,
     )
-    song = read(text).song
-    assert [(p.name, p.program) for p in song.parts] == [("Violin", 40), ("Voice 2", 40)]
-    assert bars(song) == [0, 4, 8]
-    assert notes(song, 1) == [(0, 4, 60), (4, 4, 55), (8, 4, 48)]
+    harsh = described(Bars.from_song(replace(song, parts=(song.parts[0], clash, *song.parts[2:]))))
+    assert harsh["dissonant with the other parts"][4, 1] > 2
 
 
-def test_of_a_book_the_first_tune_is_read():
-    text = "% a book\nM:4/4\nL:1/4\n\nX:1\nK:C\nC4|D4|\n\nX:2\nK:C\nE4|F4|\n"
-    reading = read(text)
-    assert notes(reading.song) == [(0, 4, 60), (4, 4, 62)]
-    assert reading.warnings == (
-        "2 tunes, the first one read; cut the book into files for the rest",
-    )
+def test_reasons_are_few_and_the_strongest_first() -> None:
+    flat = np.zeros(len(FEATURES))
+    assert reasons(flat, 0.0, {}, []) == []
+    deviations = flat.copy()
+    deviations[FEATURES.index("rhythm")] = 4.0
+    deviations[FEATURES.index("missing")] = 5.0
+    found = reasons(deviations, 0.1, {"higher than usual": 2.0, "other": np.nan}, [])
+    assert found == ["a rhythm unlike the bars around", "higher than usual"]  # too little lacks
+    assert reasons(deviations, 0.9, {}, [])[0] == "notes seem to be missing"
+    deviations[FEATURES.index("worst")] = 6.0
+    notes = [(1.0, 0.04, 61, False), (3.5, 0.001, 70, False), (2.0, 0.3, 60, False)]
+    assert reasons(deviations, 0.0, {}, notes)[0] == "improbable: Bb4 at beat 3.5, C#4 at beat 1"
 
 
-def test_fields_that_music21_stumbles_over_are_left_out():
-    reading = read("X:1\nM:3/4\nL:1/4\nQ:C=100\nQ:\nK:C\nCDE|FGA|\nM:4\nB3|c3|\n")
-    assert bars(reading.song) == [0, 3, 6, 9]
-    assert [warning.rpartition(": ")[2] for warning in reading.warnings] == ["Q:C=100", "Q:", "M:4"]
+def test_outliers_and_songs_in_the_wrong_folder() -> None:
+    away = outliers([0.1, -0.2, 0.0, 0.2, 9.0, float("nan")])
+    assert away.argmax() == 4 or np.nanargmax(away) == 4
+    assert away[4] > 3 and np.isnan(away[5]) and (away[:4] < 3).all()
+    hymns = [traits(Bars.from_song(chorale_song(bars=8, seed=i))) for i in range(9)]
+    lines = [traits(Bars.from_song(wandering_song(12, seed=i))) for i in range(9)]
+    labels = ["hymns"] * 8 + ["lines"] + ["lines"] * 8 + ["hymns"]  # one of each is misplaced
+    found = elsewhere(np.stack([*hymns, *lines]), labels)
+    assert found[8] == "hymns" and found[17] == "lines"
+    assert [i for i, where in enumerate(found) if where] == [8, 17]
+    assert elsewhere(np.stack(hymns), ["hymns"] * 9) == [None] * 9
 
 
-def test_a_tune_without_bar_lines_has_the_bars_of_its_meter():
-    song = read("X:1\nM:4/4\nL:1/4\nK:C\nCDEFGAB\n").song
-    assert bars(song) == [0, 4]
-    assert len(song.parts[0]) == 7
+# -- the command ----------------------------------------------------------------------------------
 
 
-# -- Humdrum --------------------------------------------------------------------------------------
+def test_score_tells_draws_and_writes_json(place, monkeypatch) -> None:
+    monkeypatch.chdir(place)
+    with_bar(chorale_song(bars=8, seed=630), 5, off).save("odd.mid")
+    done = run("score", "odd.mid", "--plot", "pics", "--most", 3, "--as-written")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert "beside songs the model knows" in lines[0] and len(lines) == 5
+    assert lines[1].startswith("  bar 5 ") and lines[-1] == "pics/odd-score.png"
+    assert Path("pics/odd-score.png").stat().st_size > 5000
+    whole = run("score", "odd.mid", "--table", "--as-written")
+    assert len(whole.stdout.splitlines()) == 1 + 8 * 4
+    told = json.loads(run("score", "odd.mid", "--json", "--as-written").stdout)
+    assert told["kind"] == "score" and len(told["bars"]) == 8
+    assert told["unusual"][0]["bar"] == 5 and told["unusual"][0]["reasons"]
+    assert told["features"] == list(FEATURES)
 
 
-def test_humdrum():
-    reading = read(KERN)
-    song = reading.song
-    assert (reading.kind, reading.warnings) == ("Humdrum", ("grace notes left out: 1",))
-    assert bars(song) == [0, 1, 4]
-    assert [p.program for p in song.parts] == [40, 42]
-    assert notes(song, 1) == [(0, 1, 55), (1, 3, 55), (5, 1, 57), (6, 1, 59)]
-    assert notes(song, 0) == [(0, 1, 74), (1, 5, 71), (1, 3, 74), (6, 1, 81)]
-    assert round(song.tempo.qpm[0]) == 90
-
-
-def test_the_staves_of_one_instrument_in_humdrum():
-    text = KERN.replace("*Icello\t*Ivioln", "*part1\t*part1")
-    assert len(read(text).song.parts) == 1
-    assert len(read(text, merge=False).song.parts) == 2
-
-
-def test_cells_that_cannot_be_read_are_counted():
-    reading = read(KERN.replace("4A\t.", "zz\t."))
-    assert "cells that music21 cannot read, left out: 1" in reading.warnings
+def test_score_of_a_folder_names_the_outlier(place, monkeypatch) -> None:
+    monkeypatch.chdir(place)
+    folder = corpus_folder(Path("many"), n=6, bars=6)
+    rng = np.random.default_rng(1)
+    notes = [(int(t) * 120, 110, int(rng.integers(50, 80)), 80) for t in range(0, 96, 3)]
+    Song.new([part_of(notes, "Noise")], end_ticks=96 * 120).save(folder / "noise.mid")
+    (folder / "broken.mid").write_bytes(b"MThd no")
+    done = run("score", folder, "--json", "--as-written")
+    assert done.exit_code == 1 and "broken.mid" in done.stderr  # told, and the others go on
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    files = {Path(row["path"]).name: row for row in rows if row["kind"] == "file"}
+    assert len(files) == 7
+    assert [name for name, row in files.items() if row["outlier"]] == ["noise.mid"]
+    words = run("score", folder, "--as-written").stdout.splitlines()
+    assert "noise.mid" in words[0] and "outlier" in words[0] and len(words) == 7
