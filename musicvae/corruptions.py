@@ -92,8 +92,8 @@ def drawn_amounts(
 ) -> NDArray[np.float64]:
     """How much of each kind `n` windows get that are learned from. `(n, kinds)`
 
-    A window in eight is left as it is. Of the others some have one kind, some a mix, in all up to
-    `most`. A kind by which something lacks (`LACKS`) comes alone, up to what stands there.
+    A window in eight, or more, is left as it is. Of the others some have one kind, some a mix, in
+    all up to `most`. Kinds by which something lacks (`LACKS`) come alone, up to what stands there.
     """
     D = len(kinds)
     lacks = np.array([kind in LACKS for kind in kinds])

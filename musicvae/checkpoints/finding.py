@@ -100,7 +100,7 @@ def choose(
     if shipped:
         named = [path for path in shipped if path.stem == DEFAULT]
         return Choice(path=(named or shipped)[0], why="shipped")
-    if unfinished := _newest(folder, MODEL_FILE):
+    if unfinished := [path for path in _newest(folder, MODEL_FILE) if serves(path, mends)]:
         return Choice(path=unfinished[0], why="the newest run, not finished")
     raise CheckpointError(folder, "no checkpoint there", HINT)
 

@@ -53,8 +53,8 @@ def plot_scores(
         _draw_line(upper, numbers, bars)
         tall = max(len(some), 1) * _ROW
         lower = figure.add_axes((_LEFT / _WIDTH, _BOTTOM / height, inside, tall / height))
-        colours = LinearSegmentedColormap.from_list("odd", ["#F3F3F6", "#E69F00", "#D55E00"])
-        colours.set_bad("white")
+        shades = LinearSegmentedColormap.from_list("odd", ["#F3F3F6", "#E69F00", "#D55E00"])
+        colours = shades.with_extremes(bad="white")
         edges = np.append(numbers, numbers[-1:] + 1) - 0.5 if len(numbers) else [0, 1]
         rows = np.ma.masked_invalid(parts[:, some].T)
         lower.pcolormesh(edges, np.arange(len(some) + 1), rows, cmap=colours, vmin=_LOW, vmax=_HIGH)
