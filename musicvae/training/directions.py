@@ -111,7 +111,9 @@ def fit_directions(vae: VAE, windows: Windows, *, steps: int = _STEPS) -> Direct
     centre = mu[:n].mean(0)
     linear = np.stack([_ridge(mu - centre, column) for column in y.T])
     rest = y - (mu - centre) @ linear.T
-    inner, bias, outer = _hidden(mu - centre, sigma, rest, linear, min(steps, _STEPS), preset.training.seed)
+    inner, bias, outer = _hidden(
+        mu - centre, sigma, rest, linear, min(steps, _STEPS), preset.training.seed
+    )
     return Directions(
         names=tuple(names[nth] for nth in usable),
         mean=mean,
