@@ -13,6 +13,7 @@ itself among all songs.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,7 +23,7 @@ from musicvae.checkpoints import find
 from musicvae.dataset import Batch, Windows
 from musicvae.directions import Floats
 from musicvae.model import MusicVAE
-from musicvae.model.encoded import EncodedSongs, encoded_song
+from musicvae.model.encoded import EncodedSongs, encoded_ways
 from musicvae.model.neighbours import similarities
 from musicvae.song import Ints, Song
 
@@ -60,6 +61,11 @@ def places(scores: Floats, right: Ints) -> Ints:
     return np.asarray((scores > own[:, None]).sum(1))
 
 
+def scored(many: Sequence[Sequence[EncodedSongs]], others: EncodedSongs) -> Floats:
+    """How like each of n songs, in the best of its ways, the others are. `(n, m)`"""
+    return np.stack([np.max([similarities(w, others)[0] for w in ways], 0) for ways in many])
+
+
 def told(name: str, place: Ints, n: int) -> str:
     """A line of the table."""
     first, ten = float((place == 0).mean()), float((place < 10).mean())
@@ -85,7 +91,7 @@ def main() -> None:
     songs = np.flatnonzero(count >= _SHORTEST)[: args.limit]
     n = len(songs)
     halves: list[list[EncodedSongs]] = [[], []]
-    late: list[EncodedSongs] = []
+    late: list[list[EncodedSongs]] = []
     for song in songs.tolist():
         mine = np.flatnonzero(every.song == song)
         middle = int(np.median(windows.first[mine])) // size * size
@@ -94,7 +100,9 @@ def main() -> None:
             there = (windows.first[aligned] >= middle) == bool(side)
             inside = windows.first[aligned] <= middle - size if not side else there
             halves[side].append(_only(every, aligned[there & inside]))
-        late.append(_only(every, mine[windows.first[mine] % size == 1 % size]))
+        after = mine[windows.first[mine] > 0]
+        phases = [after[windows.first[after] % size == later] for later in range(size)]
+        late.append([_only(every, phase) for phase in phases if len(phase)])
     second, whole = (
         EncodedSongs.concatenate(many)
         for many in (
@@ -104,19 +112,18 @@ def main() -> None:
     )
     right = np.arange(n)
     print(f"| {n} songs | first | ten | median place |\n|---|---|---|---|")
-    paths = np.stack([similarities(half, second)[0] for half in halves[0]])
+    paths = scored([[half] for half in halves[0]], second)
     print(told("other half, by latents", places(paths, right), n))
     flat = [_histograms(EncodedSongs.concatenate(side)) for side in halves]
     print(told("other half, by pitch classes", places(flat[0] @ flat[1].T, right), n))
     print(f"| other half, by chance | {1 / n:.3f} | {10 / n:.3f} | {(n + 1) / 2:g} of {n} |")
-    scores = np.stack([similarities(each, whole)[0] for each in late])
-    print(told("itself, cut a bar later", places(scores, right), n))
+    print(told("itself, cut a bar later", places(scored(late, whole), right), n))
     files = [Path(args.folder) / every.names[song] for song in songs.tolist()]
     there = np.array([nth for nth, file in enumerate(files) if file.is_file()][: args.files])
     if len(there):
-        copies = [encoded_song(model, _higher(files[i]), "", hop=1) for i in there.tolist()]
-        scores = np.stack([similarities(each, whole)[0] for each in copies])
-        print(told(f"itself, a third higher ({len(there)} files)", places(scores, there), n))
+        copies = [encoded_ways(model, _higher(files[i]), "") for i in there.tolist()]
+        place = places(scored(copies, whole), there)
+        print(told(f"itself, a third higher ({len(there)} files)", place, n))
 
 
 def _higher(path: Path) -> Song:

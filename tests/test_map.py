@@ -16,7 +16,7 @@ from musicvae.attributes import ATTRIBUTES
 from musicvae.cli import main
 from musicvae.config import load_preset
 from musicvae.errors import DataError, WriteError
-from musicvae.model.encoded import EncodedSongs, encoded_folder, encoded_song
+from musicvae.model.encoded import EncodedSongs, encoded_folder, encoded_song, encoded_ways
 from musicvae.model.mapping import song_map
 from musicvae.model.neighbours import neighbours, similarities
 from musicvae.plots import plot_map
@@ -91,13 +91,14 @@ def test_a_song_is_most_like_itself_whole_in_part_and_turned_round() -> None:
     songs = songs_of([4, 6, 5, 7])
     for nth in range(4):
         mine = songs.take([nth])
-        assert neighbours(mine, songs, 1)[0].name == f"in/{nth}.mid"
-        assert neighbours(mine, songs, 1)[0].similarity == pytest.approx(1, abs=1e-5)
+        assert neighbours([mine], songs, 1)[0].name == f"in/{nth}.mid"
+        assert neighbours([mine], songs, 1)[0].similarity == pytest.approx(1, abs=1e-5)
         turned = replace(mine, mu=mine.mu[::-1])
         assert similarities(turned, songs)[0][nth] == pytest.approx(1, abs=1e-5)
         half = replace(mine, mu=mine.mu[:2], song=mine.song[:2], values=mine.values[:2])
         both, there, back = similarities(half, songs)
-        assert both.argmax() == nth and there[nth] == pytest.approx(1, abs=1e-5) > back[nth]
+        assert both.argmax() == nth and there[nth] == pytest.approx(1, abs=1e-5)
+        assert back[nth] < 0.99
 
 
 def test_a_map_holds_what_differs_most() -> None:
@@ -133,7 +134,7 @@ def test_a_transposed_copy_is_first(place, model) -> None:
     parts = [
         p.with_notes(p.onset_ticks, p.duration_ticks, p.pitch + 2, p.velocity) for p in song.parts
     ]
-    mine = encoded_song(model, replace(song, parts=tuple(parts)), "moved", hop=1)
+    mine = encoded_ways(model, replace(song, parts=tuple(parts)), "moved")
     first = neighbours(mine, folder, 2)
     assert Path(first[0].name).name == "song3.mid" and first[0].of_neighbour > 0.99
     assert first[0].similarity > first[1].similarity

@@ -42,12 +42,12 @@ def command(
       musicvae similar song.mid data/folk/
       musicvae similar song.mid data/folk/ --n 3 --json
     """
-    from musicvae.model.encoded import encoded_paths, encoded_song
+    from musicvae.model.encoded import encoded_paths, encoded_ways
     from musicvae.model.neighbours import neighbours
 
     song = read_aligned(path, options)
     model = load_model(checkpoint, device, songs=[song])
-    mine = encoded_song(model, song, str(path), hop=1)
+    mine = encoded_ways(model, song, str(path))
     others = encoded_paths(model, folders, lambda each: read_aligned(each, options))
     found = neighbours(mine, others, n)
     for nth, other in enumerate(found, start=1):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from musicvae.alignment import Alignment
+from musicvae.alignment import Alignment, align
 from musicvae.attributes import ATTRIBUTES, measured
 from musicvae.bars import Bars
 from musicvae.dataset import Windows
@@ -106,24 +106,57 @@ def encoded_folder(coder: Coder, folder: str | Path) -> EncodedSongs:
     )
 
 
-def encoded_song(
-    coder: Coder, song: Song | Alignment, name: str, *, hop: int | None = None
-) -> EncodedSongs:
-    """One song, its windows a window apart or `hop` bars. Raises `DataError` if it has none."""
-    from musicvae.alignment import align
+def encoded_song(coder: Coder, song: Song | Alignment, name: str) -> EncodedSongs:
+    """One song. Raises `DataError` if it has nothing that the model can represent."""
+    cutter, source, first = _cut(coder, song, name, coder.preset.grid.bars)
+    return _one(coder, cutter, source, first, name)
 
-    plain = (song if isinstance(song, Alignment) else align(song)).song
-    bars = Bars.from_song(plain)
-    sources, _ = sources_of(bars, coder.preset)
-    cutter = WindowCutter(sources, coder.preset)
+
+def encoded_ways(coder: Coder, song: Song | Alignment, name: str) -> list[EncodedSongs]:
+    """One song in every way in which another copy of it may have been encoded: its windows begin a
+    bar later, or two, ...; and it lies an octave higher or lower, since a song in another key may
+    come to the common one from above or from below. The first is the song as it is.
+
+    Raises `DataError` if it has nothing that the model can represent.
+    """
     size = coder.preset.grid.bars
-    source, first, _ = cutter.windows(hop or size) if sources else (np.zeros(0, int),) * 2 + ({},)
+    cutter, source, first = _cut(coder, song, name, 1)
+    pitched = any(part.kind != "drums" for part in coder.preset.parts)
+    found = []
+    for octave in (0, 1, -1) if pitched else (0,):
+        for later in range(size):
+            mine = np.flatnonzero(first % size == later)
+            if len(mine):
+                shift = np.full(len(mine), -12 * octave)
+                found.append(_one(coder, cutter, source[mine], first[mine], name, shift))
+    return found
+
+
+def _cut(
+    coder: Coder, song: Song | Alignment, name: str, hop: int
+) -> tuple[WindowCutter, Ints, Ints]:
+    aligned = song if isinstance(song, Alignment) else align(song)
+    sources, _ = sources_of(Bars.from_song(aligned.song), coder.preset)
+    cutter = WindowCutter(sources, coder.preset)
+    none = np.zeros(0, np.int64)
+    source, first = cutter.windows(hop)[:2] if sources else (none, none)
     if not len(first):
         raise DataError(
             f"{name}: nothing in it that preset {coder.preset.name} can represent; choose another "
             "--checkpoint"
         )
-    mu, values = _windows(coder, cutter, source, first)
+    return cutter, source, first
+
+
+def _one(
+    coder: Coder,
+    cutter: WindowCutter,
+    source: Ints,
+    first: Ints,
+    name: str,
+    shift: Ints | None = None,
+) -> EncodedSongs:
+    mu, values = _windows(coder, cutter, source, first, shift)
     return EncodedSongs(
         names=(name,),
         groups=(str(Path(name).parent),),
@@ -145,13 +178,16 @@ def encoded_paths(coder: Coder, paths: Sequence[Path], read: Reader) -> EncodedS
 
 
 def _windows(
-    coder: Coder, cutter: WindowCutter, source: Ints, first: Ints
+    coder: Coder, cutter: WindowCutter, source: Ints, first: Ints, shift: Ints | None = None
 ) -> tuple[Latents, Floats]:
-    """Means `(M, Z)` and attributes `(M, A)` of windows of a cutter, in batches across songs."""
+    """Means `(M, Z)` and attributes `(M, A)` of windows of a cutter, in batches across songs, taken
+    down by `shift` semitones.
+    """
     mus, values = [], []
     for begin in range(0, len(first), _AT_ONCE):
         part = slice(begin, begin + _AT_ONCE)
-        batch = cutter.batch(source[part], first[part])
+        by = None if shift is None else shift[part]
+        batch = cutter.batch(source[part], first[part], by)
         mus.append(coder.means(batch))
         values.append(measured(table_of_batch(batch, coder.preset), coder.preset.meters))
     return np.concatenate(mus), np.concatenate(values)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,9 +24,15 @@ class Neighbour:
     """The same the other way."""
 
 
-def neighbours(song: EncodedSongs, others: EncodedSongs, n: int = 10) -> list[Neighbour]:
-    """The `n` songs of `others` that are most like one song, the most similar first."""
-    both, there, back = similarities(song, others)
+def neighbours(ways: Sequence[EncodedSongs], others: EncodedSongs, n: int = 10) -> list[Neighbour]:
+    """The `n` songs of `others` that are most like one song, the most similar first.
+
+    `ways` are the song as it may be encoded (`encoded_ways`); for each other song that way counts
+    in which they are most alike.
+    """
+    found = np.stack([np.stack(similarities(way, others)) for way in ways])  # (V, 3, n)
+    best = found[:, 0].argmax(0)
+    both, there, back = found[best, :, np.arange(len(others))].T
     order = np.argsort(-both, kind="stable")[:n]
     return [
         Neighbour(others.names[i], float(both[i]), float(there[i]), float(back[i]))
