@@ -13,7 +13,14 @@ from musicvae.belief.surprise import FEATURES, surprises, told_apart
 from musicvae.dataset import Windows
 from musicvae.models import VAE
 
-WEIGHTS = {"notes": 1.0, "worst": 0.25, "missing": 0.25, "against": 1.0, "rhythm": 1.0, "pitch": 1.0}
+WEIGHTS = {
+    "notes": 1.0,
+    "worst": 0.25,
+    "missing": 0.25,
+    "against": 1.0,
+    "rhythm": 1.0,
+    "pitch": 1.0,
+}
 """How much each feature counts; chosen on validation songs."""
 _LOW, _HIGH = -3.0, 8.0  # deviations beyond these say no more
 _SOME = 40  # songs that tell what is usual

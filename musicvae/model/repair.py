@@ -24,6 +24,8 @@ _CAUSE = {"removed": "added", "added": "dropped", "moved": "jitter", "pitch": "w
 _MISSED = 1.3  # damage there is for each that is found
 _LEAST, _MOST = 0.005, 0.3
 _RARE = 0.25
+_MOST_CHANGED, _FEW = 0.5, 16  # share of the notes, and of how many at least
+_LOST = 2.0  # so many times the changes of the pass before are no repair any more
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +112,23 @@ def _decided(
     doubt: Doubt,
     passes: int,
 ) -> tuple[list[list[Change]], list[Belief]]:
-    """What to change, and why. After the first pass the model is told the damage that it found."""
+    """What to change, and why. After the first pass the model is told the damage that it found; if
+    it then finds far more, it has lost the song, and what it found first stands. Where it finds
+    most notes wrong it does not know that kind of music, and changes nothing.
+    """
+    found: list[list[Change]] = []
+    beliefs: list[Belief] = []
     for nth in range(passes):
-        beliefs = believed(coder.vae, reading.sources, expected)
-        found = [changes(belief, doubt) for belief in beliefs]
+        heard = believed(coder.vae, reading.sources, expected)
+        now = [
+            mine if len(mine) <= _MOST_CHANGED * max(len(source.group.notes), _FEW) else []
+            for mine, source in zip(
+                (changes(belief, doubt) for belief in heard), reading.sources, strict=True
+            )
+        ]
+        if nth and sum(map(len, now)) > _LOST * sum(map(len, found)):
+            break
+        found, beliefs = now, heard
         if nth + 1 < passes:
             n_notes = sum(len(source.group.notes) for source in reading.sources)
             expected = _damage_in(found, n_notes, expected)
