@@ -29,6 +29,7 @@ from musicvae.bars import Bars, Notes
 from musicvae.dataset import Shards, prepare_cached
 from musicvae.dataset.cutting import WindowCutter, fitting, sources_of
 from musicvae.dataset.split import split
+from musicvae.grid import Grid
 from musicvae.keys import diatonic_key
 from musicvae.metrics import note_cells, note_distance
 from musicvae.model.sampling import sample
@@ -114,7 +115,9 @@ def continued(model: MusicVAE, songs: list[Song], seed: int) -> None:
     ends, same, total = [], 0, 0
     for nth, song in enumerate(songs):
         grid = Bars.from_song(song).grid
-        half = len(grid) // 2
+        half = _middle(grid)
+        if not half:
+            continue
         begin, end = int(grid.start_ticks[half]), int(grid.start_ticks[-1] + grid.length_ticks[-1])
         parts = tuple(p.take(p.onset_ticks + p.duration_ticks <= begin) for p in song.parts)
         cut = replace(song, parts=parts, end_ticks=begin)
@@ -133,6 +136,14 @@ def continued(model: MusicVAE, songs: list[Song], seed: int) -> None:
         print(f"bits a bar of windows across the join, {name}: {np.mean(values):.1f}")
     for name, column in zip(("songs", "continued"), np.mean(ends, 0), strict=True):
         print(f"{name}: last note is the tonic {column[0]:.2f}, it is no shorter {column[1]:.2f}")
+
+
+def _middle(grid: Grid) -> int:
+    """The bar line nearest to the middle with three whole bars on each side, 0 if there is none."""
+    length = grid.length_ticks
+    whole = length == np.bincount(length).argmax()
+    lines = [i for i in range(3, len(grid) - 2) if whole[i - 3 : i + 3].all()]
+    return min(lines, key=lambda i: abs(i - len(grid) // 2), default=0)
 
 
 def _ends(song: Song) -> tuple[bool, bool]:
