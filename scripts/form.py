@@ -1,6 +1,7 @@
 """Figures of docs/form.md: variations, continuations, infills and long samples of a model.
 
     python scripts/form.py vary melody-2bar data/folk --limit 40
+    python scripts/form.py continue melody-2bar data/folk --limit 40
     python scripts/form.py infill melody-2bar data/folk --limit 40
     python scripts/form.py sample melody-2bar data/folk --limit 100
     python scripts/form.py seconds melody-2bar song-of-64-bars.mid
@@ -28,10 +29,12 @@ from musicvae.bars import Bars, Notes
 from musicvae.dataset import Shards, prepare_cached
 from musicvae.dataset.cutting import WindowCutter, fitting, sources_of
 from musicvae.dataset.split import split
+from musicvae.keys import diatonic_key
 from musicvae.metrics import note_cells, note_distance
 from musicvae.model.sampling import sample
 from musicvae.model.varying import form_of, varied
 from musicvae.statistics.forms import matrix_overlap, self_similarity
+from musicvae.statistics.overlap import overlapping_area
 
 AMOUNTS = np.linspace(0, 1, 11)
 BARS = 32
@@ -41,7 +44,7 @@ def songs_of(folder: str, which: str, limit: int, seed: int, bars: int = 12) -> 
     """Songs of a split in a random order, at most `limit` of them, of at least so many bars."""
     shards = Shards(prepare_cached(folder))
     place = split(shards.clusters(), 0)
-    chosen = [s for s, where in zip(shards, place, strict=True) if where == which]
+    chosen = [s for s, where in zip(shards, place, strict=True) if where in which.split(",")]
     for nth in np.random.default_rng(seed).permutation(len(chosen)).tolist():
         if not limit:
             return
@@ -105,6 +108,45 @@ def infill(model: MusicVAE, songs: list[Song], seed: int) -> None:
         print(f"bits a bar of windows across the two seams, {name}: {np.mean(values):.1f}")
 
 
+def continued(model: MusicVAE, songs: list[Song], seed: int) -> None:
+    """Songs cut in their middle: how surprising the join is, and whether they end."""
+    bits: dict[str, list[float]] = {"original": [], "continued": [], "unrelated": []}
+    ends, same, total = [], 0, 0
+    for nth, song in enumerate(songs):
+        grid = Bars.from_song(song).grid
+        half = len(grid) // 2
+        begin, end = int(grid.start_ticks[half]), int(grid.start_ticks[-1] + grid.length_ticks[-1])
+        parts = tuple(p.take(p.onset_ticks + p.duration_ticks <= begin) for p in song.parts)
+        cut = replace(song, parts=parts, end_ticks=begin)
+        if not cut.n_notes:
+            continue
+        made = model.continue_(taken_as_written(cut), bars=len(grid) - half, seed=seed + nth)
+        other = model.vary(taken_as_written(song), amount=1.0, seed=seed + nth)
+        here, there = _columns(cut), {note for note in _columns(made) if note[1] < begin}
+        same, total = same + len(here & there), total + len(here | there)
+        foreign = _spliced(song, other, begin, end)
+        for name, version in (("original", song), ("continued", made), ("unrelated", foreign)):
+            bits[name] += _at_lines(model, version, [half])
+        ends.append([_ends(s) for s in (song, made)])
+    print(f"notes before the join unchanged: {same} of {total}")
+    for name, values in bits.items():
+        print(f"bits a bar of windows across the join, {name}: {np.mean(values):.1f}")
+    for name, column in zip(("songs", "continued"), np.mean(ends, 0), strict=True):
+        print(f"{name}: last note is the tonic {column[0]:.2f}, it is no shorter {column[1]:.2f}")
+
+
+def _ends(song: Song) -> tuple[bool, bool]:
+    """Whether the last of the highest notes is the tonic of the key, or of its relative minor, and
+    whether it lasts at least as long as most.
+    """
+    notes = Bars.from_song(song).notes
+    key = diatonic_key(notes.pitch, notes.duration)
+    place = notes.bar * 4096 + notes.step
+    last = np.flatnonzero(place == place.max())[-1]
+    tonic = (notes.pitch[last] - key) % 12 in (0, 9)
+    return bool(tonic), bool(notes.duration[last] >= np.median(notes.duration))
+
+
 def _columns(song: Song) -> set[tuple[int, ...]]:
     names = ("onset_ticks", "duration_ticks", "pitch", "velocity")
     return {
@@ -121,9 +163,9 @@ def _kept(song: Song, made: Song, begin: int, stop: int) -> tuple[int, int]:
 
 
 def _between(song: Song, begin: int, stop: int) -> np.ndarray:
-    step = song.ticks_per_quarter / 4
-    cells = note_cells(song)
-    return cells[(cells[:, 0] >= begin / step) & (cells[:, 0] < stop / step)]
+    """The cells of notes that begin between two ticks."""
+    inside = [p.take((p.onset_ticks >= begin) & (p.onset_ticks < stop)) for p in song.parts]
+    return note_cells(replace(song, parts=tuple(inside)))
 
 
 def _spliced(song: Song, other: Song, begin: int, stop: int) -> Song:
@@ -187,18 +229,25 @@ def long_samples(model: MusicVAE, folder: str, which: str, limit: int, seed: int
         "held-out songs, bars shuffled": [_shuffled(s, seed) for s in real],
     }
     wanted = [m for s in real if (m := matrix(s, spq)) is not None]
+    own_back = np.array([(m[16:, :16] > 0.7).any(1).mean() for m in wanted])
     print(f"{len(wanted)} held-out songs of at least {BARS} whole bars; overlap of matrices:")
     for name, songs in sets.items():
         found = [m for s in songs if (m := matrix(s, spq)) is not None]
         mean = np.mean([m[np.triu_indices(BARS, 1)].mean() for m in found])
-        back = np.mean([(m[16:, :16] > 0.7).any(1).mean() for m in found])
+        back = [(m[16:, :16] > 0.7).any(1).mean() for m in found]
+        alike = overlapping_area(own_back, np.array(back), shared=True)
+        ends = np.mean([_ends(s) for s in songs], 0)
         print(
-            f"  {name}: {matrix_overlap(wanted, found):.3f} ({len(found)}; mean F1 {mean:.3f}, "
-            f"bars of the second half that come back {back:.2f})"
+            f"  {name}: {matrix_overlap(wanted, found):.3f} ({len(found)}; mean F1 {mean:.3f}; of "
+            f"the second half come back {np.mean(back):.2f}, overlap {alike:.2f}; end on the tonic "
+            f"{ends[0]:.2f}, no shorter {ends[1]:.2f})"
         )
     own = np.mean([m[np.triu_indices(BARS, 1)].mean() for m in wanted])
-    back = np.mean([(m[16:, :16] > 0.7).any(1).mean() for m in wanted])
-    print(f"  held-out songs themselves: mean F1 {own:.3f}, come back {back:.2f}")
+    ends = np.mean([_ends(s) for s in real], 0)
+    print(
+        f"  held-out songs themselves: mean F1 {own:.3f}, come back {own_back.mean():.2f}, end on "
+        f"the tonic {ends[0]:.2f}, no shorter {ends[1]:.2f}"
+    )
     size = model.preset.grid.bars
     if size > 1:
         print("bits a bar of windows with a seam in the middle, and with another bar line there:")
@@ -281,7 +330,7 @@ def seconds(checkpoint: str, path: str) -> None:
 def main() -> None:
     """Read the options, measure, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("vary", "infill", "sample", "seconds"))
+    parser.add_argument("what", choices=("vary", "continue", "infill", "sample", "seconds"))
     parser.add_argument("checkpoint")
     parser.add_argument("folder", help="songs; of seconds, one song")
     parser.add_argument("--limit", type=int, default=40, help="songs at most")
@@ -296,7 +345,7 @@ def main() -> None:
         long_samples(model, args.folder, args.split, args.limit, args.seed)
         return
     songs = list(songs_of(args.folder, args.split, args.limit, args.seed))
-    (vary if args.what == "vary" else infill)(model, songs, args.seed)
+    {"vary": vary, "continue": continued, "infill": infill}[args.what](model, songs, args.seed)
 
 
 if __name__ == "__main__":

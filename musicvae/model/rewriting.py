@@ -12,11 +12,11 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.bars import Bars, Notes, cells, places, settled
+from musicvae.bars import Bars, Notes, cells, settled
 from musicvae.dataset.cutting import Source, WindowCutter, fitting, sources_of
 from musicvae.dynamics import bar_levels
 from musicvae.errors import DataError
-from musicvae.grid import STORED_STEPS_PER_QUARTER, Grid, cell_of
+from musicvae.grid import STORED_STEPS_PER_QUARTER, Grid
 from musicvae.model.coder import Coder, spans_of
 from musicvae.models.paths import Given
 from musicvae.parts import Group, one_at_a_time, out_of_slots, set_aside
@@ -48,7 +48,7 @@ def rewritten(coder: Coder, song: Song, hole: Mask, *, temperature: float, seed:
     z = coder.paths(asked_for, np.arange(len(sources)), temperature, rng, given=given)
     which = np.asarray(_by_window(hole, size, filler=False).any(1))
     made = coder.notes(asked_for, asked, z, settle=coder.settle, which=which)
-    made = _beside(asked.grid, made.take(hole[made.bar]), sources, coder)
+    made = _beside(asked.grid, made.take(hole[made.bar]), sources, hole, coder)
     owner = np.concatenate([s.group.owner for s in sources])
     none = Notes.concatenate([])
     notes = settled(asked.grid, out_of_slots((Group(notes=made, owner=owner),), none))
@@ -82,9 +82,11 @@ def _parted(
 
 
 def bar_of(grid: Grid, onset_ticks: Ints) -> Ints:
-    """The bar in which each note begins, as it is quantised. `(M,)`"""
-    cell = np.minimum(cell_of(grid, onset_ticks), grid.base[-1] - 1)
-    return places(grid, cell)[0]
+    """The bar in which each note begins; one played less than a sixteenth of a quarter early is in
+    the bar that it leads into. `(M,)`
+    """
+    late = onset_ticks + (grid.ticks_per_quarter - 1) // 16
+    return np.maximum(np.searchsorted(grid.start_ticks, late, side="right") - 1, 0)
 
 
 def _by_window(bars: Mask, size: int, *, filler: bool) -> Mask:
@@ -143,7 +145,7 @@ def _levels(bars: Bars, hole: Mask) -> NDArray[np.float64]:
     return levels
 
 
-def _beside(grid: Grid, made: Notes, sources: list[Source], coder: Coder) -> Notes:
+def _beside(grid: Grid, made: Notes, sources: list[Source], hole: Mask, coder: Coder) -> Notes:
     """New notes of voices that neither begin while a kept note of theirs is held nor go on when one
     begins. `part` counts the slots of all sources.
     """
@@ -152,6 +154,7 @@ def _beside(grid: Grid, made: Notes, sources: list[Source], coder: Coder) -> Not
         replace(s.group.notes, part=s.group.notes.part + g * R) for g, s in enumerate(sources)
     ]
     kept = Notes.concatenate(groups)
+    kept = kept.take(~hole[kept.bar])  # a grace note before the first bar is no note held into it
     voice = np.array([slot.kind == "voice" for slot in slots])
     start, stop = cells(grid, kept), cells(grid, kept) + kept.duration
     at, free = cells(grid, made), np.ones(len(made), bool)

@@ -281,14 +281,14 @@ class FlowPrior(nn.Module):
         return np.where(given.whole(frame)[..., None], given.z, paths).astype(np.float32)
 
     def form(self, n_bars: int, rng: np.random.Generator) -> Ints:
-        """Labels of the bars of a song of that many `(n_bars,)`, as one of those songs had them
-        that are nearest to it in length; bars that it did not have are like no others.
+        """Labels of the bars of a song of that many `(n_bars,)`, as a song about as long had them,
+        an eighth more or less; bars that it did not have are like no others.
         """
         label = np.arange(n_bars)
         if len(self.forms):
             forms = self.forms.cpu().numpy().round().astype(np.int64)
             apart = np.abs((forms >= 0).sum(1) - min(n_bars, FORM_BARS))
-            near = np.flatnonzero(apart <= max(int(apart.min()), 1))
+            near = np.flatnonzero(apart <= max(int(apart.min()), n_bars // 8))
             chosen = forms[rng.choice(near)][:n_bars]
             there = np.flatnonzero(chosen >= 0)
             label[there] = chosen[there]

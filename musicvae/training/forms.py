@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
+from musicvae.bars import Notes
 from musicvae.dataset import Windows
 from musicvae.models.flow import FORM_BARS
 from musicvae.song import Ints
@@ -16,30 +19,34 @@ def forms_of(windows: Windows, seed: int = 0) -> Ints:
     """Labels of the bars of songs, -1 past their ends; see `statistics.forms`. `(F, FORM_BARS)`
 
     Bars that are no whole ones, a pickup or what a repeat begins with, are left out. Of many songs
-    512 are drawn, of those of each length as many as there are.
+    512 are chosen by chance, of every length as many as there are or equally many.
     """
-    cutter, size = windows.cutter, windows.preset.grid.bars
-    grid, notes = cutter.end_to_end
+    grid, notes = windows.cutter.end_to_end
     found = []
-    rng = np.random.default_rng(seed)
-    order = rng.permutation(len(cutter.lengths))
-    for source in order.tolist():
-        begin, stop = cutter.offsets[source : source + 2].tolist()
-        length = (grid.steps - grid.lead)[begin:stop]
+    for begin, stop in pairwise(windows.cutter.offsets.tolist()):
+        length = grid.open_steps[begin:stop]
         whole = np.flatnonzero(length == np.bincount(length).argmax())[:FORM_BARS]
-        if len(whole) < _SHORTEST:
-            continue
-        a, b = np.searchsorted(notes.bar, [begin, stop])
-        bar = notes.bar[a:b].astype(np.int64) - begin
-        place = np.full(stop - begin, -1)
-        place[whole] = np.arange(len(whole))
-        keep = place[bar] >= 0
-        line = notes.part[a:b].astype(np.int64) * 128 + notes.pitch[a:b]
-        step = notes.step[a:b].astype(np.int64)
-        alike = self_similarity(place[bar][keep], step[keep], line[keep], len(whole))
-        label = np.full(FORM_BARS, -1)
-        label[: len(whole)] = labels_of(alike, size)
-        found.append(label)
-        if len(found) == _MOST:
-            break
-    return np.array(found, np.int64).reshape(-1, FORM_BARS)
+        if len(whole) >= _SHORTEST:
+            found.append(_form(notes, begin, stop, whole, windows.preset.grid.bars))
+    forms = np.array(found, np.int64).reshape(-1, FORM_BARS)
+    length, chance = (forms >= 0).sum(1), np.random.default_rng(seed).permutation(len(forms))
+    order = np.lexsort((chance, length))
+    among = np.searchsorted(length[order], length[order])
+    nth = np.arange(len(order)) - among  # of those of its length
+    return forms[np.sort(order[np.argsort(nth, kind="stable")][:_MOST])]
+
+
+def _form(notes: Notes, begin: int, stop: int, whole: Ints, window_bars: int) -> Ints:
+    """The labels of one song, whose bars are `begin` to `stop` of all. `(FORM_BARS,)`"""
+    a, b = np.searchsorted(notes.bar, [begin, stop])
+    place = np.full(stop - begin, -1)
+    place[whole] = np.arange(len(whole))
+    bar, step, part, pitch = (
+        getattr(notes, name)[a:b].astype(np.int64) for name in ("bar", "step", "part", "pitch")
+    )
+    keep = place[bar - begin] >= 0
+    line = (part * 128 + pitch)[keep]
+    alike = self_similarity(place[bar - begin][keep], step[keep], line, len(whole))
+    label = np.full(FORM_BARS, -1)
+    label[: len(whole)] = labels_of(alike, window_bars)
+    return label
