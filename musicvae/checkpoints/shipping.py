@@ -86,12 +86,13 @@ def card(checkpoint: Checkpoint, name: str) -> str:
     lean = sum(t.numel() for n, t in checkpoint.tensors.items() if n.endswith(".bytes"))
     kept_in = "half precision" + (f", {lean:,} numbers in a byte" if lean else "")
     on = f" on {known['machine']}" if "machine" in known else ""
+    beside = " with the prior" if whole.under("prior") else ""
     rows = [
         ("what", preset.description or _parts(preset)),
         ("parts", _parts(preset)),
         ("window", _window(preset)),
         ("latent", _latent(preset)),
-        ("size", f"{n_model:,} weights, {size / 1e6:.1f} MB with the prior, {kept_in}"),
+        ("size", f"{n_model:,} weights, {size / 1e6:.1f} MB{beside}, {kept_in}"),
         ("learned from", f"{known.get('data', '?')}: {_amount(known)}"),
         ("licence of the music", known.get("licence", "?")),
         ("credits", known.get("credits", "")),
@@ -110,9 +111,22 @@ def card(checkpoint: Checkpoint, name: str) -> str:
             lines += ["", f"{title}:", "", "| | |", "|---|---|"]
             lines += [f"| {what} | {value:.4g} |" for what, value in flat_figures(found)]
     lines += _effects(known.get("effects", {}))
-    lines += ["", "Use it:", "", "```sh", f"musicvae sample --checkpoint {name} --n 8 --out songs/"]
-    lines += [f"musicvae reconstruct song.mid --checkpoint {name}", "```"]
+    lines += ["", "Use it:", "", "```sh", *_uses(preset, name), "```"]
     return "\n".join(lines) + "\n"
+
+
+def _uses(preset: Preset, name: str) -> list[str]:
+    """Commands that a model is there for."""
+    if not preset.repairs:
+        sample = f"musicvae sample --checkpoint {name} --n 8 --out songs/"
+        return [sample, f"musicvae reconstruct song.mid --checkpoint {name}"]
+    kinds = {"wrong": "denoise", "hidden": "score", "flat": "humanise", "tapped": "drumify"}
+    told = preset.training.told
+    return [
+        f"musicvae {what} song.mid --checkpoint {name}"
+        for kind, what in kinds.items()
+        if kind in told
+    ]
 
 
 def _effects(found: Mapping[str, Mapping[str, float]]) -> list[str]:
