@@ -70,7 +70,7 @@ def _longer(song: Song, grid: Grid, n: int, bars: int) -> Song:
     """
     tpq, last = song.ticks_per_quarter, n - 1
     begin = int(grid.start_ticks[last] + grid.length_ticks[last])
-    numerator, denominator = _usual_meter(grid, n)
+    numerator, denominator = int(grid.numerator[last]), int(grid.denominator[last])
     full = max(round(4 * tpq * numerator / denominator), 1)
     cut = _until(song, begin, begin + bars * full)
     meter = cut.meter
@@ -82,15 +82,6 @@ def _longer(song: Song, grid: Grid, n: int, bars: int) -> Song:
             denominator=np.append(meter.denominator, denominator),
         )
     return replace(cut, meter=meter)
-
-
-def _usual_meter(grid: Grid, n: int) -> tuple[int, int]:
-    """The meter of most of the last eight of `n` bars, the later one of two: a last bar that is
-    short, as where a repeat ends, is none to go on in.
-    """
-    late = slice(max(n - 8, 0), n)
-    meters = list(zip(grid.numerator[late].tolist(), grid.denominator[late].tolist(), strict=True))
-    return max(reversed(meters), key=meters.count)
 
 
 def _until(song: Song, begin: int, end: int) -> Song:
