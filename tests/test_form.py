@@ -307,6 +307,18 @@ def test_some_bars_are_written_anew_and_nothing_else(which, span, request) -> No
         assert changed
 
 
+def test_a_short_last_bar_is_no_meter_to_go_on_in(model) -> None:
+    song = chorale_song(bars=6)
+    meter = Meter(
+        ticks=np.array([0, 5 * 1920]), numerator=np.array([4, 2]), denominator=np.array([4, 4])
+    )
+    parts = tuple(part.take(part.onset_ticks < 5 * 1920 + 960) for part in song.parts)
+    short = replace(song, parts=parts, meter=meter, end_ticks=5 * 1920 + 960)
+    longer = model.continue_(align(short, as_written=True), bars=3, seed=0)
+    grid = Bars.from_song(longer).grid
+    assert grid.length_ticks.tolist() == [1920] * 5 + [960] + [1920] * 3
+
+
 def test_a_note_held_into_a_hole_is_not_broken(model) -> None:
     long = part_of([(0, 200, 60, 80), (240, 96, 64, 80), (336, 48, 62, 80)], 20)
     song = Song.new([long], end_ticks=480 * 16)
