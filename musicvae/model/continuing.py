@@ -33,7 +33,10 @@ def continue_(
     made = rewritten(coder, longer, hole, temperature=temperature, seed=seed)
     warp, original = aligned.fit.warp, aligned.original
     at, end = (round(float(warp.backward(tick))) for tick in (begin, longer.end_ticks))
-    return warp.undo(made, _until(original, at, end))
+    frame = _until(original, at, end)
+    if longer.meter.ticks[-1] == begin:  # what the bars before it have does not go on
+        frame = replace(frame, meter=_with_meter(frame.meter, at, *_meter_after(grid, n)))
+    return warp.undo(made, frame)
 
 
 def infill(
@@ -70,27 +73,32 @@ def _longer(song: Song, grid: Grid, n: int, bars: int) -> Song:
     """
     tpq, last = song.ticks_per_quarter, n - 1
     begin = int(grid.start_ticks[last] + grid.length_ticks[last])
-    numerator, denominator = _usual_meter(grid, n)
+    numerator, denominator = _meter_after(grid, n)
     full = max(round(4 * tpq * numerator / denominator), 1)
     cut = _until(song, begin, begin + bars * full)
     meter = cut.meter
     same = (int(meter.numerator[-1]), int(meter.denominator[-1])) == (numerator, denominator)
     if not same or (begin - int(meter.ticks[-1])) % full:
-        meter = Meter(
-            ticks=np.append(meter.ticks, begin),
-            numerator=np.append(meter.numerator, numerator),
-            denominator=np.append(meter.denominator, denominator),
-        )
+        meter = _with_meter(meter, begin, numerator, denominator)
     return replace(cut, meter=meter)
 
 
-def _usual_meter(grid: Grid, n: int) -> tuple[int, int]:
-    """The meter of most of the last eight of `n` bars, the later one of two: a last bar that is
-    short, as where a repeat ends, is none to go on in.
+def _meter_after(grid: Grid, n: int) -> tuple[int, int]:
+    """The meter to go on in after `n` bars: the last one, unless it is that of the last bar alone,
+    which may be a short one, as where a repeat ends.
     """
-    late = slice(max(n - 8, 0), n)
-    meters = list(zip(grid.numerator[late].tolist(), grid.denominator[late].tolist(), strict=True))
-    return max(reversed(meters), key=meters.count)
+    meters = list(zip(grid.numerator[:n].tolist(), grid.denominator[:n].tolist(), strict=True))
+    alone = n > 1 and meters[-1] != meters[-2]
+    return meters[-2] if alone else meters[-1]
+
+
+def _with_meter(meter: Meter, tick: int, numerator: int, denominator: int) -> Meter:
+    """A map of meters with another one from a tick on."""
+    return Meter(
+        ticks=np.append(meter.ticks, tick),
+        numerator=np.append(meter.numerator, numerator),
+        denominator=np.append(meter.denominator, denominator),
+    )
 
 
 def _until(song: Song, begin: int, end: int) -> Song:
