@@ -32,7 +32,7 @@ def command(path: Path, making: Making) -> None:
 
     \b
     Example:
-      musicvae decode song.z --out song.mid
+      musicvae decode song.z --out again.mid
     """
     from musicvae.latent import load
 
