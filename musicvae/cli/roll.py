@@ -86,7 +86,8 @@ def roll_lines(song: Song, width: int, *, colours: bool, unicode: bool = True) -
         names = [f"{name:>{_LABEL - 1}} " for name in _LANES]
         used = [row for row in range(len(_LANES)) if cells.upper[row].any()]
         lines += [names[row] + _line(cells, row, walls, colours, unicode) for row in used]
-    said = f"bars 1 to {shown} of {len(bars)}" if shown < len(bars) else f"{len(bars)} bar" + "s" * (len(bars) != 1)
+    n = len(bars)
+    said = f"bars 1 to {shown} of {n}" if shown < n else f"{n} bar" + "s" * (n > 1)
     legend = [said]
     if colours:
         legend += [
