@@ -78,11 +78,10 @@ def _on_paper(song: Song) -> Bars:
     """Bars whose notes can be written; what is played freely goes to sixteenths or triplets."""
     bars = Bars.from_song(song, CELLS)
     if bars.moved > len(bars.notes) // 10:
-        onset = np.concatenate([np.zeros(0), *(part.onset_ticks for part in song.parts)])
+        onset = np.concatenate([part.onset_ticks for part in song.parts])
         beat = onset / song.ticks_per_quarter
-        straight = float(np.abs(beat * 4 - np.round(beat * 4)).mean()) if len(beat) else 0.0
-        coarse = 4 if straight < 0.2 else 12  # a quarter of a sixteenth would be chance
-        bars = bars.at(coarse).at(CELLS)
+        off = [float(np.abs(beat * n - np.round(beat * n)).mean()) for n in (4, 3)]
+        bars = bars.at(4 if off[0] <= off[1] else 12).at(CELLS)
     return bars
 
 
