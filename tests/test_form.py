@@ -124,9 +124,8 @@ def test_a_flow_that_has_not_learned_to_hear_is_held_by_noise(flow) -> None:
     z = np.ones((40, 6, 16))
     drawn = again.sample(frame_of(40, 6), rng=np.random.default_rng(0), given=given_of(z, [4, 5]))
     np.testing.assert_allclose(drawn[:, 4:], 1, atol=1e-5)
-    assert np.isfinite(drawn).all() and np.array_equal(
-        again.form(5, np.random.default_rng(0)), range(5)
-    )
+    assert np.isfinite(drawn).all()
+    assert np.array_equal(again.songs_forms(1, 5, np.random.default_rng(0)), [range(5)])
 
 
 def test_tied_bars_are_alike_and_a_long_path_repeats_what_it_drew(flow) -> None:
@@ -243,8 +242,10 @@ def test_forms_of_songs_are_kept_with_the_prior(place, model) -> None:
     assert isinstance(model.prior, FlowPrior) and len(forms) == len(model.prior.forms)
     there = forms >= 0
     assert (forms <= np.arange(forms.shape[1])).all() and there[:, 0].all()
-    label = model.prior.form(5, np.random.default_rng(0))
-    assert label.shape == (5,) and (label <= np.arange(5)).all()
+    label = model.prior.songs_forms(3, 5, np.random.default_rng(0))
+    assert label.shape == (3, 5) and (label <= np.arange(5)).all()
+    longer = model.prior.songs_forms(2, 90, np.random.default_rng(0))  # than any form that is kept
+    assert longer.shape == (2, 90) and np.array_equal(longer[:, 64:], [range(64, 90)] * 2)
 
 
 def test_amount_0_is_the_reconstruction_and_more_is_further(model) -> None:
