@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.common import (
-    INPUT,
     checkpoint_option,
     device_option,
     emit,
@@ -16,7 +15,9 @@ from musicvae.cli.common import (
     free_path,
     json_option,
     named_path,
+    progress_bar,
     say,
+    songs_argument,
 )
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import load_model, read_aligned, some_of
@@ -31,7 +32,7 @@ _NAMED = 24  # single songs whose names fit on a picture
 
 
 @click.command(name="map")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@songs_argument
 @click.option(
     "--colour",
     type=click.Choice(["folder", *KNOBS]),
@@ -80,7 +81,8 @@ def command(
     target = out or free_path(Path(), "map", ".png")
     tasted = [] if checkpoint else some_of(paths, options)
     model = load_model(checkpoint, device, songs=tasted)
-    songs = encoded_paths(model, paths, lambda each: read_aligned(each, options))
+    with progress_bar("encoding") as advance:
+        songs = encoded_paths(model, paths, lambda each: read_aligned(each, options), advance)
     found = song_map(songs)
     values = {name: songs.attribute(name) for name in ATTRIBUTES}
     single = [str(path) for path in paths if not is_folder(path)]
