@@ -100,7 +100,7 @@ def chosen_pickup(
     """The pickup asked for as a share of a whole note, such as `1/8`, or `0`. If none is, that of
     most training songs in this meter, for pieces of 8 bars or more. Raises `ConfigError`.
     """
-    full, numerator, denominator = Fraction(*meter), *meter
+    (numerator, denominator), full = meter, Fraction(*meter)
     if pickup is None:
         usual = provenance.get("pickups", {}).get(f"{numerator}/{denominator}", {})
         told = max(usual, key=lambda p: usual[p], default="0") if n_bars >= _PIECE else "0"
@@ -111,7 +111,7 @@ def chosen_pickup(
         raise ConfigError(f"pickup {pickup!r}: write it as 1/8, 1/4, ..., or 0 for none")
     share = Fraction(pickup.strip())
     if share >= full:
-        raise ConfigError(f"pickup {pickup}: it must be shorter than a bar of {meter[0]}/{meter[1]}")
+        raise ConfigError(f"pickup {pickup}: not shorter than a bar of {numerator}/{denominator}")
     return share
 
 

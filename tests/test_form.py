@@ -449,7 +449,7 @@ def test_a_sample_with_a_pickup_ends_as_much_shorter(model) -> None:
     assert all(part.end_ticks <= 9 * 1920 for song in songs for part in song.parts if len(part))
     assert songs == model.sample(2, bars=9, meter="4/4", pickup="1/4", form="AAB", seed=1)
     assert len(Bars.from_song(model.sample(1, bars=9, meter="4/4", pickup="0")[0])) == 9
-    with pytest.raises(ConfigError, match="shorter than a bar"):
+    with pytest.raises(ConfigError, match="not shorter than a bar"):
         model.sample(1, meter="3/4", pickup="3/4")
 
 
