@@ -79,8 +79,8 @@ class TrainingModule(pl.LightningModule):
             slices, n = self.vae.encoder.slices, values.shape[1]
             disordered = disorder(following(posterior.mu, slices, n), values)
             loss = loss + self.preset.training.attribute_weight * disordered
-        means = [*(each.mean() for each in terms.notes[:4]), terms.kl.mean(), disordered]
-        means = torch.stack(means).detach()
+        each = [*(nats.mean() for nats in terms.notes[:4]), terms.kl.mean(), disordered]
+        means = torch.stack(each).detach()
         self.micro = [*self.micro, means] if batch_idx % accumulate else [means]
         if len(self.micro) == accumulate:
             means = torch.stack(self.micro).mean(0)

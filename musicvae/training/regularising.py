@@ -62,7 +62,7 @@ def following(mu: Tensor, slices: int, n: int) -> Tensor:
     """The dimensions of windows that follow `n` attributes: of latents `(B, Z)` the first `n` of
     each slice, mean over the slices that there are. `(B, n)`
     """
-    parted = mu.unflatten(1, (slices, -1))
+    parted = mu.reshape(len(mu), slices, -1)
     there = (parted != 0).any(-1, keepdim=True)
     return (parted[..., :n] * there).sum(1) / there.sum(1).clamp(min=1)
 
