@@ -55,6 +55,7 @@ _GROUPS = {
         "evaluate": "how good a model is, on songs it has not seen",
     },
     "Files and sound": {
+        "convert": "songs as MIDI or as scores, whole or part by part",
         "render": "songs as sound",
         "encode": "a song to latents in a file",
         "decode": "a song from a file of latents",
