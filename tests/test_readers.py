@@ -33,6 +33,13 @@ def test_a_difference_would_be_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     assert SCRIPT["differences"](song)
 
 
+def test_of_twins_the_longest_is_written_and_cut() -> None:
+    song = Song.new([part_of([(0, 90, 60, 80), (0, 260, 60, 90), (30, 10, 60, 70)], "Piano")])
+    plain = without_overlaps(song).parts[0]
+    assert plain.duration_ticks.tolist() == [30, 10]
+    assert plain.velocity.tolist() == [90, 70]
+
+
 def test_overlaps_are_told_by_the_one_rule() -> None:
     song = Song.new([part_of([(0, 960, 60, 80), (480, 120, 60, 90), (0, 480, 64, 70)], "Piano")])
     plain = without_overlaps(song)

@@ -81,10 +81,11 @@ def without_overlaps(song: Song) -> Song:
     """
     parts = []
     for part in song.parts:
-        keep, duration, changed = resolve_overlaps(
-            part.onset_ticks, part.duration_ticks, part.pitch
-        )
-        parts.append(replace(part, duration_ticks=duration).take(keep) if changed else part)
+        onset, pitch, velocity = part.onset_ticks, part.pitch, part.velocity
+        keep, duration, changed = resolve_overlaps(onset, part.duration_ticks, pitch)
+        if changed:
+            part = part.with_notes(onset[keep], duration[keep], pitch[keep], velocity[keep])
+        parts.append(part)
     return replace(song, parts=tuple(parts))
 
 
