@@ -109,4 +109,4 @@ def test_examples_do_what_they_say(
         assert not out or Path(out[1]).exists(), line
         after = {path for path in Path().rglob("*") if path.is_file()}
         if line.split()[1] in WRITES:
-            assert any(path.suffix == ".mid" for path in after - before), line
+            assert any(path.suffix in (".mid", ".musicxml") for path in after - before), line
