@@ -17,7 +17,7 @@ from musicvae.errors import DataError, WriteError
 from musicvae.plots import plot_curves, plot_song
 from musicvae.plots.layout import beats, laid_out, tempo_marks
 from musicvae.plots.roll import song_figure
-from musicvae.plots.style import PART_COLOURS, mixed, part_colour
+from musicvae.plots.themes import LIGHT, mixed
 from musicvae.song import Meter, Song, Tempo
 
 
@@ -124,9 +124,9 @@ def test_a_change_of_meter_is_told_even_in_narrow_bars() -> None:
 
 
 def test_colours_differ_and_louder_is_darker() -> None:
-    many = [part_colour(i) for i in range(12)]
+    many = [LIGHT.part(i) for i in range(12)]
     assert len(set(many)) == 12
-    assert many[:6] == list(PART_COLOURS)
+    assert many[:6] == list(LIGHT.parts)
     shades = mixed("#0072B2", np.array([0.3, 0.6, 1.0])).sum(-1)
     assert (np.diff(shades) < 0).all()
 
@@ -142,9 +142,9 @@ def test_the_same_song_is_the_same_picture(tmp_path: Path, suffix: str) -> None:
 
 def test_a_png_is_a_picture_with_colours(tmp_path: Path) -> None:
     picture = imread(plot_song(chorale(), tmp_path / "a.PNG"))
-    assert picture.shape[1] == 1650
+    assert picture.shape[1] == 1380
     share = [
-        (np.abs(picture[..., :3] - mixed(c, 0.8)).max(-1) < 0.15).mean() for c in PART_COLOURS[:4]
+        (np.abs(picture[..., :3] - mixed(c, 0.8)).max(-1) < 0.15).mean() for c in LIGHT.parts[:4]
     ]
     assert min(share) > 1e-4
 
