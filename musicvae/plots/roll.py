@@ -179,11 +179,11 @@ def _draw_marks(
         texts: list[tuple[str, float, dict[str, Any]]] = []
         number = bar + (not layout.has_pickup)
         if number and (bar - first) % every == 0:
-            texts.append((str(number), 6.0, {"size": 8.5, "color": look.grey}))
+            texts.append((str(number), 5.6, {"size": 8.5, "color": look.grey}))
         if bar == 0 or meters[bar] != meters[bar - 1]:
-            texts.append((meters[bar], 6.6, {"size": 9, "weight": "bold", "color": look.ink}))
+            texts.append((meters[bar], 6.2, {"size": 9, "weight": "bold", "color": look.ink}))
         if new := [qpm for tick, qpm in marks if start <= tick < end]:
-            texts.append((f"♩ = {new[0]}", 6.0, {"size": 9, "color": look.ink}))
+            texts.append((f"♩ = {new[0]}", 5.5, {"size": 9, "color": look.ink}))
         # What changes is told even in a narrow bar, on a line above; a mere number is left out.
         line = 1 if start < free_at[0] or (bar == 0 and layout.has_pickup) else 0
         if (
@@ -195,5 +195,5 @@ def _draw_marks(
         shift = 0.0
         for text, per_letter, how in texts:
             above(start, shift, 4 + 12 * line, text, **how)
-            shift += per_letter * len(text) + 5
+            shift += per_letter * len(text) + 4.5
         free_at[line] = start + shift * per_point

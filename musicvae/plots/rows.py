@@ -13,6 +13,8 @@ from musicvae.plots.themes import mixed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_NARROW = 7  # points of a beat under which beats are left out
+
 
 def draw_pitches(axes: Axes, layout: Layout, first: int, stop: int) -> None:
     """Notes of bars `[first, stop)` at their pitches."""
@@ -97,7 +99,8 @@ def _frame(axes: Axes, layout: Layout, first: int, stop: int, low: float, high: 
     axes.set_ylim(low, high)
     grid = layout.grid
     inner = np.concatenate([np.zeros(0), *(beats(grid, bar) for bar in range(first, stop))])
-    axes.vlines(inner, low, high, colors=layout.look.beat_line, linewidths=0.6, zorder=1)
+    if len(inner) and (end - start) / (len(inner) + stop - first) > _NARROW * layout.per_point:
+        axes.vlines(inner, low, high, colors=layout.look.beat_line, linewidths=0.6, zorder=1)
     lines = np.append(grid.start_ticks[first:stop], end)
     how: dict[str, Any] = {"colors": layout.look.bar_line, "zorder": 2, "clip_on": False}
     axes.vlines(lines, low, high, linewidths=0.8, **how)
