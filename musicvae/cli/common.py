@@ -40,6 +40,7 @@ def _drawn(ctx: click.Context, param: click.Parameter, value: int | None) -> int
     return secrets.randbelow(2**31) if value is None else value
 
 
+songs_argument = click.argument("paths", nargs=-1, required=True, type=INPUT)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="JSON Lines on stdout, one object a result."
 )

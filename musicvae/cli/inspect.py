@@ -7,7 +7,15 @@ from typing import Any
 
 import click
 
-from musicvae.cli.common import INPUT, columns, complain, emit, json_option, progress_bar, say
+from musicvae.cli.common import (
+    columns,
+    complain,
+    emit,
+    json_option,
+    progress_bar,
+    say,
+    songs_argument,
+)
 from musicvae.cli.reading import reading_options
 from musicvae.errors import DataError, one_line
 from musicvae.files import is_folder
@@ -15,7 +23,7 @@ from musicvae.options import ReadOptions
 
 
 @click.command(name="inspect")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@songs_argument
 @reading_options
 @json_option
 @click.pass_context

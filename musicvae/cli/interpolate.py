@@ -8,11 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from musicvae.cli.common import INPUT, checkpoint_option, device_option, json_option
-from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Writer, load_model, read_aligned
-from musicvae.cli.sound import Sound, audio_option
-from musicvae.options import ReadOptions
+from musicvae.cli.common import INPUT
+from musicvae.cli.making import Making, making_options
+from musicvae.cli.songs import Writer, read_aligned
 
 if TYPE_CHECKING:
     from musicvae.alignment import Alignment
@@ -49,16 +47,7 @@ if TYPE_CHECKING:
     metavar="NAME=A|B|0..1",
     help="A part, by name or role, that stays at A, at B or between. May be repeated.",
 )
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="Folder to write to; A-to-B beside you if not given.",
-)
-@song_options
-@audio_option
-@checkpoint_option
-@device_option
-@json_option
+@making_options(None, help="Folder to write to; A-to-B beside you if not given.")
 def command(
     paths: tuple[Path, ...],
     steps: int | None,
@@ -69,12 +58,7 @@ def command(
     align: bool,
     like: str | None,
     rates: tuple[str, ...],
-    out: Path | None,
-    options: ReadOptions,
-    audio: Sound | None,
-    checkpoint: str | None,
-    device: str,
-    as_json: bool,
+    making: Making,
 ) -> None:
     """Make songs on the way from A to B (to C ...). The ends are their reconstructions.
 
@@ -90,10 +74,9 @@ def command(
     """
     _check(paths, steps, morph=morph, grid=grid, bars=bars, align=align, like=like, rates=rates)
     parts = dict(_rate(words) for words in rates)
-    songs = [read_aligned(path, options) for path in paths]
-    folder = out or Path(f"{paths[0].stem}-to-{paths[-1].stem}")
-    writer = Writer(folder, as_json=as_json, audio=audio)
-    model = load_model(checkpoint, device, songs=songs)
+    songs = [read_aligned(path, making.options) for path in paths]
+    writer = making.writer(making.out or Path(f"{paths[0].stem}-to-{paths[-1].stem}"))
+    model = making.model(songs=songs)
     names = " ".join(path.name for path in paths)
     note = f"musicvae interpolate {names} checkpoint {model.hash}"
     way: dict[str, Any] = {"how": how, "align": align, "like": like and like.upper()}

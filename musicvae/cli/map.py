@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.common import (
-    INPUT,
     checkpoint_option,
     device_option,
     emit,
@@ -17,6 +16,7 @@ from musicvae.cli.common import (
     json_option,
     named_path,
     say,
+    songs_argument,
 )
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import load_model, read_aligned, some_of
@@ -31,7 +31,7 @@ _NAMED = 24  # single songs whose names fit on a picture
 
 
 @click.command(name="map")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@songs_argument
 @click.option(
     "--colour",
     type=click.Choice(["folder", *KNOBS]),

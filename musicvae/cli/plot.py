@@ -7,7 +7,6 @@ from pathlib import Path
 import click
 
 from musicvae.cli.common import (
-    INPUT,
     complain,
     emit,
     force_option,
@@ -16,6 +15,7 @@ from musicvae.cli.common import (
     named_path,
     progress_bar,
     say,
+    songs_argument,
 )
 from musicvae.cli.songs import read_aligned, songs_under
 from musicvae.errors import MusicVAEError
@@ -23,7 +23,7 @@ from musicvae.options import ReadOptions
 
 
 @click.command(name="plot")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@songs_argument
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

@@ -23,6 +23,7 @@ from musicvae.cli.common import (
     named_path,
     progress_bar,
     say,
+    songs_argument,
 )
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import songs_under
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="render")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@songs_argument
 @click.option(
     "--out",
     type=click.Path(path_type=Path),

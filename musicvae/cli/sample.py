@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from musicvae.cli.common import Finite, checkpoint_option, device_option, json_option, seed_option
-from musicvae.cli.songs import Writer, load_model
-from musicvae.cli.sound import Sound, audio_option
+from musicvae.cli.common import Finite
+from musicvae.cli.making import Making, making_options, temperature_option
 
 
 @click.command(name="sample")
 @click.option(
     "--n", type=click.IntRange(min=1), default=8, show_default=True, help="How many songs."
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("songs"),
-    show_default=True,
-    help="Folder to write to.",
 )
 @click.option(
     "--bars",
@@ -30,13 +20,7 @@ from musicvae.cli.sound import Sound, audio_option
 @click.option(
     "--form", metavar="LETTERS", help="Sections of equal length, those of one letter alike: AABA."
 )
-@click.option(
-    "--temperature",
-    type=Finite(min=0),
-    default=1.0,
-    show_default=True,
-    help="Below 1 nearer to the usual, above 1 bolder.",
-)
+@temperature_option
 @click.option(
     "--tempo",
     "qpm",
@@ -49,25 +33,16 @@ from musicvae.cli.sound import Sound, audio_option
     help="Semitones above C of the major scale used; drawn if not given.",
 )
 @click.option("--meter", help="Such as 3/4; the training songs' usual one if not given.")
-@audio_option
-@checkpoint_option
-@seed_option
-@device_option
-@json_option
+@making_options("songs", seed=True, reads=False)
 def command(
     n: int,
-    out: Path,
     bars: int | None,
     form: str | None,
     temperature: float,
     qpm: float | None,
     key: int | None,
     meter: str | None,
-    audio: Sound | None,
-    checkpoint: str | None,
-    seed: int,
-    device: str,
-    as_json: bool,
+    making: Making,
 ) -> None:
     """Make new songs and write them to --out as MIDI.
 
@@ -77,8 +52,8 @@ def command(
       musicvae sample --bars 32 --meter 3/4 --temperature 0.8 --audio
       musicvae sample --form AABA
     """
-    writer = Writer(out, as_json=as_json, audio=audio)
-    model = load_model(checkpoint, device, seed=seed)
+    writer, seed = making.writer(), making.seed
+    model = making.model(seed=seed)
     songs = model.sample(
         n, bars=bars, form=form, temperature=temperature, qpm=qpm, key=key, meter=meter, seed=seed
     )

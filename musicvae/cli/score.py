@@ -10,7 +10,6 @@ import click
 import numpy as np
 
 from musicvae.cli.common import (
-    INPUT,
     checkpoint_option,
     columns,
     complain,
@@ -22,6 +21,7 @@ from musicvae.cli.common import (
     json_option,
     progress_bar,
     say,
+    songs_argument,
 )
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import Models, read_aligned, songs_under
@@ -38,7 +38,7 @@ _KNOWS = ("wrong", "dropped", "added", "jitter", "hidden")
 
 
 @click.command(name="score")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@songs_argument
 @click.option(
     "--most",
     type=click.IntRange(1),

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.common import INPUT, Finite, console, emit, json_option, progress_bar
+from musicvae.cli.common import (
+    INPUT,
+    Finite,
+    console,
+    device_option,
+    emit,
+    json_option,
+    progress_bar,
+)
 from musicvae.cli.reading import reading_options
 from musicvae.config import OBJECTIVES, PRECISIONS, Preset, load_preset
 from musicvae.options import ReadOptions
@@ -55,9 +63,7 @@ if TYPE_CHECKING:
     "--set", "settings", multiple=True, metavar="A.B=C", help="Change one value of the preset."
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of split, weights and noise.")
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
-)
+@device_option
 @click.option(
     "--devices", type=click.IntRange(min=1), default=1, show_default=True, help="How many, by DDP."
 )
