@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.latent import Encoding
 from musicvae.plots import style
 from musicvae.plots.style import LEFT, RIGHT, WIDTH
 from musicvae.plots.themes import LIGHT, Theme
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+    from musicvae.latent import Encoding
 
 _TOP, _BITS, _GAP, _ROW, _BOTTOM = 0.78, 1.0, 0.34, 0.045, 0.5  # inches
 _MOST = 64  # latents shown, those with most bits
@@ -48,10 +49,9 @@ def latents_figure(encoding: Encoding, title: str = "", *, look: Theme = LIGHT) 
     facts += f"  ·  the {len(shown)} that tell most" * (len(shown) < Z)
     style.heading(figure, look, title, facts)
     wide = WIDTH - LEFT - RIGHT
-    size = max(len(encoding.bars), 1) / max(W, 1)  # bars in a window
-    edges = 1 + np.arange(W + 1) * size
+    edges = np.arange(W + 1) + 0.5
     upper = style.panel(figure, LEFT, _TOP, wide, _BITS)
-    upper.bar(edges[:-1], bits.sum((0, 2)), 0.94 * size, align="edge", color=look.blue)
+    upper.bar(edges[:-1], bits.sum((0, 2)), 0.94, align="edge", color=look.blue)
     style.dressed(upper, look)
     upper.set_ylabel("bits")
     upper.set_xticks([])
@@ -76,7 +76,7 @@ def latents_figure(encoding: Encoding, title: str = "", *, look: Theme = LIGHT) 
         axes.set_xlim(edges[0], max(edges[-1], edges[0] + 1))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         if group == G - 1:
-            axes.set_xlabel("bar")
+            axes.set_xlabel("window")
     upper.set_xlim(edges[0], max(edges[-1], edges[0] + 1))
     return figure
 

@@ -59,7 +59,7 @@ class NoteTable:
 class Layout:
     """A song, laid out: rows of bars `[first, stop)`, range of pitches, drum lane, legend.
 
-    `width` is that of the longest row in inches.
+    `width` is that of the longest row in inches. A `small` roll has thick notes and no beats.
     """
 
     grid: Grid
@@ -72,6 +72,7 @@ class Layout:
     legend: list[tuple[str, str]]
     look: Theme
     width: float
+    small: bool = False
 
     @property
     def per_point(self) -> float:
@@ -108,7 +109,7 @@ def laid_out(
     melodic = [entry for entry in named if not entry[0].is_drum]
     drums = [entry for entry in named if entry[0].is_drum]
     used = {int(p) for part, _, _ in drums for p in np.unique(part.pitch)}
-    lanes, lane_of = _drum_lanes(used)
+    lanes, lane_of = drum_lanes(used)
     pitched = _table([(part, part.pitch, colour) for part, _, colour in melodic], nested=True)
     hits = _table([(part, lane_of[part.pitch], colour) for part, _, colour in drums], nested=False)
     low, high = _pitch_range(pitched.line)
@@ -159,12 +160,19 @@ def _rows(n_bars: int, pickup: int, bars_per_row: int | None) -> list[tuple[int,
     return list(zip(begins, [*begins[1:], n_bars], strict=True))
 
 
+def named_parts(song: Song) -> list[tuple[Part, str]]:
+    """Each part with the name that a picture has room for; of a part without one its family."""
+    found = []
+    for part in song.parts:
+        name = " ".join(part.name.split()) or _family(part)
+        found.append((part, name if len(name) <= 24 else name[:23] + "…"))
+    return found
+
+
 def _named(song: Song, colours: Mapping[str, str], look: Theme) -> list[tuple[Part, str, str]]:
     """Each part with its name and colour; drums are all of one colour, unless told otherwise."""
     found, melodic = [], 0
-    for part in song.parts:
-        name = " ".join(part.name.split()) or _family(part)
-        name = name if len(name) <= 24 else name[:23] + "…"
+    for part, name in named_parts(song):
         usual = look.drums if part.is_drum else look.part(melodic)
         found.append((part, name, colours.get(name, usual)))
         melodic += not part.is_drum and len(part) > 0
@@ -175,8 +183,8 @@ def _family(part: Part) -> str:
     return "Drums" if part.is_drum else _FAMILIES[part.program // 8 % len(_FAMILIES)]
 
 
-def _drum_lanes(used: set[int]) -> tuple[list[str], Ints]:
-    """Names of the rows in use, bottom first, and the row of each MIDI pitch `(128,)`."""
+def drum_lanes(used: set[int]) -> tuple[list[str], Ints]:
+    """Names of the rows of drums in use, bottom first, and the row of each MIDI pitch `(128,)`."""
     known = {pitch for _, pitches in _DRUM_ROWS for pitch in pitches}
     rows = [*_DRUM_ROWS[:2], (_OTHER_DRUMS, tuple(sorted(used - known))), *_DRUM_ROWS[2:]]
     rows = [(name, pitches) for name, pitches in rows if used & set(pitches)][::-1]

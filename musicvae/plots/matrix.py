@@ -70,7 +70,7 @@ def matrix_figure(
         value = values[row, column]
         strong = abs(value) > 0.55 * most
         colour = (look.paper if look.name == "light" else look.ink) if strong else look.ink
-        text = f"{value:+.2f}".replace("0.", ".", 1)
+        text = f"{round(value, 2) + 0.0:+.2f}".replace("0.", ".", 1)
         axes.text(column + 0.5, row + 0.5, text, size=8, ha="center", va="center", color=colour)
     for row, column in np.argwhere(marked).tolist() if marked is not None else ():
         axes.add_patch(
@@ -78,9 +78,13 @@ def matrix_figure(
         )
     axes.invert_yaxis()
     style.bare(axes, look)
-    axes.set_yticks(np.arange(n_rows) + 0.5, [style.plain(name)[:20] for name in rows])
+    axes.set_yticks(np.arange(n_rows) + 0.5, [_word(name)[:20] for name in rows])
     axes.set_xticks(
-        np.arange(n_columns) + 0.5, list(columns), rotation=38, ha="left", rotation_mode="anchor"
+        np.arange(n_columns) + 0.5,
+        [_word(c) for c in columns],
+        rotation=38,
+        ha="left",
+        rotation_mode="anchor",
     )
     axes.tick_params(
         labeltop=True, labelbottom=False, labelsize=9, labelcolor=look.ink, length=0, pad=5
@@ -88,3 +92,7 @@ def matrix_figure(
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         label.set_parse_math(False)
     return figure
+
+
+def _word(name: str) -> str:
+    return style.plain(name.replace("_", " "))

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from musicvae.bars import Bars
 from musicvae.formats.midi import key_name
 from musicvae.plots import style
 from musicvae.plots.layout import Layout, laid_out, tempo_marks
@@ -101,7 +102,7 @@ def _draw_head(figure: Figure, song: Song, layout: Layout, title: str, height: f
     from matplotlib.patches import Patch, Rectangle
 
     look = layout.look
-    style.heading(figure, look, title, _subtitle(song, layout))
+    style.heading(figure, look, title, subtitle(song))
     if layout.legend:
         handles = [Patch(facecolor=colour, label=name) for name, colour in layout.legend]
         legend = figure.legend(
@@ -134,18 +135,20 @@ def _draw_head(figure: Figure, song: Song, layout: Layout, title: str, height: f
         figure.add_artist(Rectangle(corner, *size, transform=figure.transFigure, color=shade))
 
 
-def _subtitle(song: Song, layout: Layout) -> str:
-    facts = []
+def subtitle(song: Song) -> str:
+    """A song's key, meter, tempo, length and number of notes in words."""
+    facts, grid = [], Bars.from_song(song).grid
+    pickup = bool(len(grid) and grid.lead[0] > 0)
     if len(song.key.ticks):
         fifths, minor = int(song.key.fifths[0]), bool(song.key.minor[0])
         tonic = key_name(fifths, minor).removesuffix("m").replace("b", "♭").replace("#", "♯")
         facts.append(f"{tonic} {'minor' if minor else 'major'}")
-    if len(layout.grid):
-        facts.append(f"{layout.grid.numerator[0]}/{layout.grid.denominator[0]}")
+    if len(grid):
+        facts.append(f"{grid.numerator[0]}/{grid.denominator[0]}")
     slow, fast = round(float(song.tempo.qpm.min())), round(float(song.tempo.qpm.max()))
     facts.append(f"♩ = {slow}" if slow == fast else f"♩ = {slow} to {fast}")
-    n_bars = len(layout.grid) - layout.has_pickup
-    facts.append(f"{n_bars} bar{'s' * (n_bars != 1)}" + (" and a pickup" * layout.has_pickup))
+    n_bars = len(grid) - pickup
+    facts.append(f"{n_bars} bar{'s' * (n_bars != 1)}" + (" and a pickup" * pickup))
     minutes, seconds = divmod(round(song.duration_s), 60)
     facts += [f"{minutes}:{seconds:02d}", f"{song.n_notes:,} note{'s' * (song.n_notes != 1)}"]
     return "  ·  ".join(facts)

@@ -13,6 +13,7 @@ from musicvae.plots.themes import mixed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
+_THICK = 1.5  # semitones of a note on a small roll
 _NARROW = 7  # points of a beat under which beats are left out
 
 
@@ -73,7 +74,7 @@ def _draw_notes(
     start = np.maximum(notes.start, span[0])
     # A sliver of white parts a note from the next one.
     stop = np.where(stop < span[1], stop - np.minimum(0.8 * per_point, 0.2 * (stop - start)), stop)
-    thick = 0.86 * np.maximum(0.42**notes.level, 0.2)
+    thick = (_THICK if edged and layout.small else 0.86) * np.maximum(0.42**notes.level, 0.2)
     faces, edges = np.zeros((2, len(notes), 3))
     strength = strength_of(notes.velocity)
     for colour in np.unique(notes.colour).tolist():
@@ -99,7 +100,10 @@ def _frame(axes: Axes, layout: Layout, first: int, stop: int, low: float, high: 
     axes.set_ylim(low, high)
     grid = layout.grid
     inner = np.concatenate([np.zeros(0), *(beats(grid, bar) for bar in range(first, stop))])
-    if len(inner) and (end - start) / (len(inner) + stop - first) > _NARROW * layout.per_point:
+    if (
+        not layout.small
+        and (end - start) / (len(inner) + stop - first) > _NARROW * layout.per_point
+    ):
         axes.vlines(inner, low, high, colors=layout.look.beat_line, linewidths=0.6, zorder=1)
     lines = np.append(grid.start_ticks[first:stop], end)
     how: dict[str, Any] = {"colors": layout.look.bar_line, "zorder": 2, "clip_on": False}

@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_RATE, _HOP, _LOWEST, _OCTAVES, _PER_OCTAVE = 22_050, 512, 24, 7, 36  # hz, samples, C1
-_ONE_ROW_S, _ROW_S, _MOST_ROWS = 32.0, 24.0, 8
-_QUIET_DB = -66.0
+_RATE, _HOP, _LOWEST, _OCTAVES, _PER_OCTAVE = 22_050, 1024, 24, 7, 24  # hz, samples, C1
+_ROW_S, _MOST_ROWS = 26.0, 8
+_QUIET_DB = -48.0
 _TOP, _TALL, _GAP, _BOTTOM = 0.72, 1.75, 0.42, 0.22  # inches
 
 
@@ -37,7 +37,7 @@ def plot_sound(
     song: Song | None = None,
     look: Theme = LIGHT,
 ) -> Path:
-    """Draw samples `(n,)` or `(n, channels)` at `rate` hz; a constant-Q transform, a third of a
+    """Draw samples `(n,)` or `(n, channels)` at `rate` hz; a constant-Q transform, half a
     semitone a line. With the song that was rendered its bars stand above, else seconds below.
 
     PNG, SVG or PDF by the suffix; returns the path. Raises `WriteError`, and `DataError` for sound
@@ -69,10 +69,11 @@ def sound_figure(
     peak_words = f"peak {peak:.1f} dBFS" if peak > -120 else "silent"
     facts = f"{int(seconds) // 60}:{int(seconds) % 60:02d}  ·  {rate / 1000:g} kHz  ·  {peak_words}"
     style.heading(figure, look, title, facts)
+    above = _GAP if song is not None else 0.12
     longest = max(stop - start for start, stop in rows)
     for nth, (start, stop) in enumerate(rows):
         share = (stop - start) / longest
-        top, wide = _TOP + _GAP + nth * (_TALL + _GAP), share * (WIDTH - LEFT - RIGHT)
+        top, wide = _TOP + above + nth * (_TALL + _GAP), share * (WIDTH - LEFT - RIGHT)
         axes = style.panel(figure, LEFT, top, wide, _TALL)
         _draw(axes, look, levels, (start, stop))
         if song is not None:
@@ -83,8 +84,8 @@ def sound_figure(
 
 
 def levels_db(mono: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
-    """Loudness of each third of a semitone from C1 to B7 over time `(252, frames)`, in dB below
-    the loudest; -66 and less is -66.
+    """Loudness of each half of a semitone from C1 to B7 over time `(168, frames)`, in dB below
+    the loudest; -48 and less is -48.
     """
     import librosa
 
@@ -123,7 +124,7 @@ def _draw(axes: Axes, look: Theme, levels: NDArray[np.float64], span: tuple[floa
         cmap=style.ramp(*shades),
         vmin=_QUIET_DB,
         vmax=0,
-        interpolation="antialiased",
+        interpolation="nearest",
     )
     style.bare(axes, look)
     octaves = np.arange(_LOWEST, top, 12)
@@ -158,8 +159,10 @@ def _bar_lines(
 def _seconds(axes: Axes, span: tuple[float, float]) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-    axes.xaxis.set_major_locator(MaxNLocator(8, integer=span[1] - span[0] > 8))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda s, _: f"{int(s) // 60}:{s % 60:04.1f}"))
+    axes.xaxis.set_major_locator(MaxNLocator(8, integer=span[1] - span[0] > 8, prune="upper"))
+    short = span[1] - span[0] <= 8
+    form = FuncFormatter(lambda s, _: f"{s:g}" if short else f"{int(s) // 60}:{int(s) % 60:02d}")
+    axes.xaxis.set_major_formatter(form)
     axes.tick_params(axis="x", labelbottom=True)
 
 
@@ -175,11 +178,9 @@ def _first_number(song: Song) -> int:
 
 def _rows(seconds: float, bars: Sequence[float] | NDArray[np.float64]) -> list[tuple[float, float]]:
     """Where rows begin and end, in seconds: whole bars where there are some."""
-    if seconds <= _ONE_ROW_S:
-        return [(0.0, seconds)]
-    size = max(_ROW_S, seconds / _MOST_ROWS)
+    size = seconds / min(max(int(np.ceil(seconds / _ROW_S)), 1), _MOST_ROWS)
     edges = [0.0]
-    while seconds - edges[-1] > 1.15 * size:
+    while seconds - edges[-1] > 1.2 * size:
         nearest = edges[-1] + size
         behind = [bar for bar in bars if edges[-1] + size / 2 < bar <= nearest + 1e-6]
         edges.append(float(behind[-1]) if behind else nearest)

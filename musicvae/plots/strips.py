@@ -146,7 +146,7 @@ class _Cells:
 
     def draw(self, figure: Figure, nth: int, left: float, top: float) -> None:
         """The nth song with its upper left corner there."""
-        layout = replace(self.layouts[nth], low=self.low, high=self.high)
+        layout = replace(self.layouts[nth], low=self.low, high=self.high, small=True)
         if not layout.rows:
             return
         boxes = [(draw_pitches, top, self.pitched)]

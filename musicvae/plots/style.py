@@ -131,6 +131,13 @@ def as_svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
+def as_png(figure: Figure, dpi: float = DPI) -> bytes:
+    """A figure as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata=_METADATA[".png"])
+    return buffer.getvalue()
+
+
 def checked_suffix(path: str | Path) -> str:
     """The suffix of a picture that we can write, or `WriteError`."""
     suffix = Path(path).suffix.lower()
