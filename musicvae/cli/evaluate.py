@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from musicvae.cli import completing
 from musicvae.cli.common import (
     INPUT,
     console,
@@ -23,7 +24,7 @@ from musicvae.options import ReadOptions
 
 
 @click.command(name="evaluate")
-@click.argument("checkpoint", metavar="CHECKPOINT")
+@click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=completing.checkpoints)
 @click.argument("path", type=INPUT)
 @click.option(
     "--split",

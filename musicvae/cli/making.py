@@ -17,6 +17,7 @@ from musicvae.cli.common import (
     device_option,
     force_option,
     json_option,
+    progress_bar,
     seed_option,
 )
 from musicvae.cli.reading import song_options
@@ -74,13 +75,15 @@ class Making:
 
         What goes wrong with one is told, and the rest goes on; then the command ends with 1.
         """
-        failed = False
-        for path in songs_under(paths):
-            try:
-                do(path, read_aligned(path, self.options))
-            except MusicVAEError as error:
-                failed = True
-                complain(error)
+        failed, songs = False, songs_under(paths)
+        with progress_bar("songs") as advance:
+            for done, path in enumerate(songs, start=1):
+                try:
+                    do(path, read_aligned(path, self.options))
+                except MusicVAEError as error:
+                    failed = True
+                    complain(error)
+                advance(done, len(songs))
         if failed:
             raise SystemExit(1)
 

@@ -15,6 +15,7 @@ from musicvae.cli.common import (
     free_path,
     json_option,
     named_path,
+    progress_bar,
     say,
     songs_argument,
 )
@@ -80,7 +81,8 @@ def command(
     target = out or free_path(Path(), "map", ".png")
     tasted = [] if checkpoint else some_of(paths, options)
     model = load_model(checkpoint, device, songs=tasted)
-    songs = encoded_paths(model, paths, lambda each: read_aligned(each, options))
+    with progress_bar("encoding") as advance:
+        songs = encoded_paths(model, paths, lambda each: read_aligned(each, options), advance)
     found = song_map(songs)
     values = {name: songs.attribute(name) for name in ATTRIBUTES}
     single = [str(path) for path in paths if not is_folder(path)]

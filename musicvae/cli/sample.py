@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import click
 
-from musicvae.cli.common import Finite
+from musicvae.cli.common import Finite, progress_bar
 from musicvae.cli.making import Making, making_options, temperature_option
+from musicvae.cli.roll import roll_option, show_roll
 
 
 @click.command(name="sample")
@@ -33,6 +34,7 @@ from musicvae.cli.making import Making, making_options, temperature_option
     help="Semitones above C of the major scale used; drawn if not given.",
 )
 @click.option("--meter", help="Such as 3/4; the training songs' usual one if not given.")
+@roll_option
 @making_options("songs", seed=True, reads=False)
 def command(
     n: int,
@@ -42,6 +44,7 @@ def command(
     qpm: float | None,
     key: int | None,
     meter: str | None,
+    roll: bool | None,
     making: Making,
 ) -> None:
     """Make new songs and write them to --out as MIDI.
@@ -57,5 +60,10 @@ def command(
     songs = model.sample(
         n, bars=bars, form=form, temperature=temperature, qpm=qpm, key=key, meter=meter, seed=seed
     )
-    for song in songs:
-        writer.numbered(song, "song", note=f"musicvae sample --seed {seed} checkpoint {model.hash}")
+    note = f"musicvae sample --seed {seed} checkpoint {model.hash}"
+    with progress_bar("writing") as advance:
+        for done, song in enumerate(songs, start=1):
+            writer.numbered(song, "song", note=note)
+            advance(done, n)
+    if not making.as_json:
+        show_roll(songs[0], roll)

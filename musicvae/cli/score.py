@@ -25,6 +25,7 @@ from musicvae.cli.common import (
 )
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import Models, read_aligned, songs_under
+from musicvae.cli.terminal import print_table
 from musicvae.errors import MusicVAEError, one_line
 from musicvae.files import is_folder, writable_folder
 from musicvae.options import ReadOptions
@@ -195,8 +196,8 @@ def _say_folder(found: list[_Told], as_json: bool, paths: tuple[Path, ...]) -> N
         marks += [f"more like the songs of {belongs[i]}"] if belongs[i] else []
         rows.append((str(one.path), f"{one.scores.oddity:+.1f}", ", ".join(marks), *words))
     if not as_json:
-        for line in columns([(*row, "")[:4] for row in rows]).splitlines():
-            say(line)
+        head = ("song", "oddity", "", "oddest bar")
+        print_table(head, [(*map(one_line, row), "")[:4] for row in rows], numbers=(1,))
 
 
 def _label(path: Path, given: tuple[Path, ...]) -> str:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from musicvae.cli import completing
 from musicvae.cli.common import (
     INPUT,
     Finite,
+    above,
+    bar_look,
     console,
     device_option,
     emit,
@@ -18,6 +22,7 @@ from musicvae.cli.common import (
     progress_bar,
 )
 from musicvae.cli.reading import reading_options
+from musicvae.cli.terminal import is_terminal
 from musicvae.config import OBJECTIVES, PRECISIONS, Preset, load_preset
 from musicvae.options import ReadOptions
 from musicvae.processes import agreed, rank
@@ -32,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--preset",
     "preset_name",
+    shell_complete=completing.presets,
     help="A shipped preset or a TOML file; chosen by what the folder holds.",
 )
 @click.option(
@@ -57,6 +63,7 @@ if TYPE_CHECKING:
     "--from",
     "origin",
     metavar="CHECKPOINT|scratch",
+    shell_complete=completing.origins,
     help="Go on from a trained model, with its preset; or from no model, however few the songs.",
 )
 @click.option(
@@ -145,7 +152,7 @@ def command(
         preset, weights = start.preset, start.weights
         folder = Path("checkpoints") / _run_name(name, preset.name)
     live = _Live(as_json)
-    with live:
+    with above(live.progress):
         result = train(
             prepared,
             preset,
@@ -229,17 +236,11 @@ class _Live:
             TextColumn("{task.fields[figures]}"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
-            console=console(),
-            transient=False,
-            disable=not console().is_terminal,
+            **bar_look(disable=not is_terminal(sys.stderr)),
         )
-        self.task = self.progress.add_task("training", total=None, figures="", left="")
-
-    def __enter__(self) -> _Live:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.progress.stop()
+        self.task = self.progress.add_task(
+            "training", total=None, figures="", left="", visible=False
+        )
 
     def plan(self, plan: Announcement) -> None:
         """State what is going to happen."""
@@ -276,7 +277,7 @@ class _Live:
         if plan.resumed_at:
             say(f"resumes  at step {plan.resumed_at:,}")
         emit(self.as_json, "plan", path=str(plan.folder), files=plan.files, counts=plan.counts)
-        self.progress.start()
+        self.progress.update(self.task, visible=True)
 
     def step(self, module: object) -> None:
         """Move the bar on."""
