@@ -6,6 +6,7 @@ import click
 
 from musicvae.cli.common import Finite, progress_bar
 from musicvae.cli.making import Making, making_options, temperature_option
+from musicvae.cli.reporting import ReportFile, report_option
 from musicvae.cli.roll import roll_option, show_roll
 
 
@@ -35,6 +36,7 @@ from musicvae.cli.roll import roll_option, show_roll
 )
 @click.option("--meter", help="Such as 3/4; the training songs' usual one if not given.")
 @roll_option
+@report_option
 @making_options("songs", seed=True, reads=False)
 def command(
     n: int,
@@ -45,6 +47,7 @@ def command(
     key: int | None,
     meter: str | None,
     roll: bool | None,
+    report: ReportFile | None,
     making: Making,
 ) -> None:
     """Make new songs and write them to --out as MIDI.
@@ -61,9 +64,20 @@ def command(
         n, bars=bars, form=form, temperature=temperature, qpm=qpm, key=key, meter=meter, seed=seed
     )
     note = f"musicvae sample --seed {seed} checkpoint {model.hash}"
+    paths = []
     with progress_bar("writing") as advance:
         for done, song in enumerate(songs, start=1):
-            writer.numbered(song, "song", note=note)
+            paths.append(writer.numbered(song, "song", note=note))
             advance(done, n)
     if not making.as_json:
         show_roll(songs[0], roll)
+    if report:
+        from musicvae.report import songs_page
+
+        title, facts = f"New songs by {model.preset.name}", f"seed {seed}, checkpoint {model.hash}"
+        names = [path.stem for path in paths]
+        report.write(
+            lambda how, advance: songs_page(
+                title, facts, songs, names, embedding=how, progress=advance
+            )
+        )

@@ -138,11 +138,13 @@ class Writer:
         self._next: dict[str, int] = {}
         self._taken: set[Path] = set()
 
-    def numbered(self, song: Song, stem: str, note: str, **figures: Any) -> None:
-        """Write under the next free number."""
+    def numbered(self, song: Song, stem: str, note: str, **figures: Any) -> Path:
+        """Write under the next free number; returns the path."""
         number = self._next.get(stem) or next_free(self.folder, stem, ".mid")
         self._next[stem] = number + 1
-        self._write(song, self.folder / f"{stem}-{number:02d}.mid", note, figures)
+        path = self.folder / f"{stem}-{number:02d}.mid"
+        self._write(song, path, note, figures)
+        return path
 
     def free_stem(self, stem: str) -> str:
         """`stem-NN` with the first number of which no file has it or a later one."""
@@ -151,8 +153,11 @@ class Writer:
         )
         return f"{stem}-{1 + max((int(each[1]) for each in found if each), default=0):02d}"
 
-    def named(self, song: Song, stem: str, *, force: bool, note: str, **figures: Any) -> None:
-        """Write under the input's name; of inputs with one name the later ones get a number."""
+    def named(self, song: Song, stem: str, *, force: bool, note: str, **figures: Any) -> Path:
+        """Write under the input's name; of inputs with one name the later ones get a number.
+
+        Returns the path.
+        """
         path, nth = self.folder / f"{stem}.mid", 2
         while path in self._taken:
             path, nth = self.folder / f"{stem}-{nth}.mid", nth + 1
@@ -160,6 +165,7 @@ class Writer:
             named_path(target, force=force)
         self._taken.add(path)
         self._write(song, path, note, figures)
+        return path
 
     def _write(self, song: Song, path: Path, note: str, figures: dict[str, Any]) -> None:
         song.save(path, note=one_line(note))

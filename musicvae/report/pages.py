@@ -85,6 +85,7 @@ def training_page(
     names: Sequence[str] = (),
     *,
     embedding: Embedding | None = None,
+    progress: Progress | None = None,
 ) -> Page:
     """A training run: its curves, its last figures, what it was, and songs of the model."""
     page = Page(title, facts, embedding=embedding)
@@ -104,7 +105,7 @@ def training_page(
         page.table(plan)
     if songs:
         page.heading("New songs by the model")
-        page.songs(songs, names)
+        page.songs(songs, names, progress=progress)
     return page
 
 

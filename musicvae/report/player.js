@@ -1,5 +1,4 @@
-// Plays the songs of a page and moves a line over their rolls. Nothing is fetched: sound lies in the
-// page, or is made here by a few oscillators where it does not.
+// Plays songs and moves a line over their rolls. Sound lies in the page, or oscillators make it here.
 "use strict";
 (() => {
   const MARGIN = 16; // above a roll, for the numbers of bars
@@ -11,17 +10,13 @@
 
   // -- what gives the time: a recording, or oscillators -------------------------------------------
   class Recording {
-    constructor(audio) {
-      this.audio = audio;
-      audio.controls = false;
-    }
+    constructor(audio) { this.audio = audio; audio.controls = false; }
     get time() { return this.audio.currentTime; }
     set time(s) { this.audio.currentTime = s; }
     get playing() { return !this.audio.paused && !this.audio.ended; }
     play() { return this.audio.play(); }
     pause() { this.audio.pause(); }
   }
-
   class Synth {
     constructor(song) {
       this.length = song.seconds;
@@ -99,14 +94,13 @@
       if (this.hiss?.sampleRate !== context.sampleRate) {
         this.hiss = context.createBuffer(1, context.sampleRate / 2, context.sampleRate);
         const data = this.hiss.getChannelData(0);
-        for (let i = 0; i < data.length; i++) data[i] = 2 * Math.random() - 1;
+        data.forEach((_, i) => { data[i] = 2 * Math.random() - 1; });
       }
       const source = context.createBufferSource();
       source.buffer = this.hiss;
       return source;
     }
   }
-
   // -- rolls ----------------------------------------------------------------------------------------
   function draw(canvas, song, wide, tall, small) {
     const dense = Math.min(window.devicePixelRatio || 1, 16000 / wide);
@@ -126,7 +120,11 @@
     if (!small) {
       for (let pitch = song.low; pitch <= song.high; pitch++) {
         if ([1, 3, 6, 8, 10].includes(pitch % 12)) box(colour("--key"), 0, y(pitch), wide, step);
-        if (pitch % 12 === 0) box(colour("--octave"), 0, y(pitch) + step - 0.5, wide, 1);
+        if (pitch % 12) continue;
+        box(colour("--octave"), 0, y(pitch) + step - 0.5, wide, 1);
+        pen.font = "9px system-ui, sans-serif";
+        pen.fillStyle = colour("--grey");
+        pen.fillText(`C${pitch / 12 - 1}`, 3, y(pitch) + step - 3);
       }
     }
     pen.font = "11px system-ui, sans-serif";
@@ -152,7 +150,6 @@
     }
     pen.globalAlpha = 1;
   }
-
   // -- a song with its controls -----------------------------------------------------------------------
   class Player {
     constructor(article) {
@@ -173,13 +170,12 @@
       const { song } = this;
       if (!this.roll.clientWidth) return;
       const least = Math.min(Math.max(song.bars.length, 1) * 26, 15000);
-      const tall = MARGIN + Math.min(Math.max((song.high - song.low + 1) * 5, song.low > song.high ? 0 : 70), 240);
+      const span = song.high - song.low + 1;
+      const tall = MARGIN + (span > 0 ? Math.min(Math.max(span * 5, 70), 240) : 0);
       draw(this.canvas, song, Math.max(this.roll.clientWidth, least), tall + 11 * song.lanes.length);
       this.show();
     }
-    toggle() {
-      if (this.clock.playing) { this.clock.pause(); this.show(); } else this.play();
-    }
+    toggle() { if (this.clock.playing) { this.clock.pause(); this.show(); } else this.play(); }
     play() {
       for (const other of players) if (other !== this && other.clock.playing) { other.clock.pause(); other.show(); }
       current = this;
@@ -198,7 +194,7 @@
       this.head.style.transform = `translateX(${at}px)`;
       this.head.style.height = `${this.canvas.clientHeight}px`;
       this.seek.value = time;
-      this.told.textContent = `${told(time)} / ${told(this.song.seconds)}`;
+      this.told.textContent = `${told(time)} / ${told(Math.round(this.song.seconds))}`;
       const on = this.clock.playing;
       this.button.textContent = on ? "❚❚" : "▶";
       this.button.setAttribute("aria-label", `${on ? "Pause" : "Play"} ${this.song.title}`);
@@ -208,7 +204,6 @@
       }
     }
   }
-
   // -- a way from song to song: one is shown, small rolls and a slider choose which ---------------------
   function way(section) {
     const inside = players.filter((p) => section.contains(p.article));
@@ -216,16 +211,13 @@
     const slider = section.querySelector(".place");
     let shown = 0;
     const choose = (nth) => {
-      const [from, to] = [inside[shown], inside[nth]];
-      const on = from.clock.playing, share = from.clock.time / from.song.seconds;
+      const from = inside[shown], to = inside[nth], on = from.clock.playing, share = from.clock.time / from.song.seconds;
       if (on) from.clock.pause();
       shown = nth;
       inside.forEach((p, i) => { p.article.hidden = i !== nth; });
       buttons.forEach((b, i) => b.setAttribute("aria-pressed", i === nth));
-      if (slider) {
-        slider.value = nth;
-        slider.setAttribute("aria-valuetext", to.song.title);
-      }
+      if (slider) slider.value = nth;
+      slider?.setAttribute("aria-valuetext", to.song.title);
       to.redraw();
       if (from !== to) to.go(share * to.song.seconds);
       if (on) to.play();
