@@ -126,10 +126,17 @@ Draw = Callable[[Path, str, "Theme"], dict[str, int | float]]
 
 
 def _files(path: Path) -> list[Path]:
-    """What to draw under a path: of a run its metrics, of another folder its songs."""
-    if is_folder(path) and (path / _METRICS).is_file():
+    """What to draw under a path: of a run its metrics, of another folder songs and recordings."""
+    if not is_folder(path):
+        return [path]
+    if (path / _METRICS).is_file():
         return [path / _METRICS]
-    return songs_under([path])
+    from musicvae.dataset.walk import files_under
+    from musicvae.formats import SUFFIXES
+
+    inside = [path / name for name in files_under(path)]
+    known = {*SUFFIXES, *_AUDIO}
+    return [file for file in inside if file.suffix.lower() in known] or songs_under([path])
 
 
 def _kind_of(path: Path) -> str:
@@ -225,10 +232,10 @@ def _read_audio(path: Path) -> tuple[NDArray[np.float32], int]:
     """Samples `(n, channels)` and their rate."""
     import soundfile
 
+    if not path.is_file():
+        raise ReadError(path, "no such file", "check the path")
     try:
         samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except OSError as error:
-        raise ReadError(path, reason_of(error), "check the path") from None
     except soundfile.LibsndfileError as error:
         raise ReadError(path, f"no sound that can be read ({error})") from None
     return samples, int(rate)

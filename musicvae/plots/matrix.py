@@ -68,7 +68,7 @@ def matrix_figure(
     )  # fmt: skip
     for row, column in np.argwhere(np.isfinite(values)).tolist():
         value = values[row, column]
-        strong = abs(value) > 0.55 * most
+        strong = abs(value) > 0.7 * most
         colour = (look.paper if look.name == "light" else look.ink) if strong else look.ink
         text = f"{round(value, 2) + 0.0:+.2f}".replace("0.", ".", 1)
         axes.text(column + 0.5, row + 0.5, text, size=8, ha="center", va="center", color=colour)
