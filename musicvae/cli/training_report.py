@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from musicvae.cli.common import complain, console
 from musicvae.errors import MusicVAEError, one_line
@@ -69,11 +69,11 @@ def _rows(folder: Path) -> list[dict[str, str]]:
         return []  # it was stopped before the first validation
 
 
-def _table(plan: Announcement | None) -> list[tuple[str, Any]]:
+def _table(plan: Announcement | None) -> list[tuple[str, str]]:
     if plan is None:
         return []
     learned, held = plan.counts["train"], plan.counts.get("valid", {})
-    return [
+    rows: list[tuple[str, int | float | str]] = [
         ("preset", plan.preset),
         ("parameters", plan.parameters),
         ("files read", plan.files - len(plan.skipped)),
@@ -87,3 +87,4 @@ def _table(plan: Announcement | None) -> list[tuple[str, Any]]:
         ("passes over the songs", round(plan.epochs, 1)),
         ("seed", str(plan.seed)),
     ]
+    return [(name, v if isinstance(v, str) else f"{v:,}") for name, v in rows]

@@ -55,7 +55,7 @@ def curves_figure(
     """The picture of `plot_curves` as a matplotlib `Figure`."""
     figure = style.page(look, 3.1)
     facts = f"{len(rows)} validations, the last after {_number(rows[-1].get('minutes')):.1f} min"
-    style.heading(figure, look, title or "Training", facts)
+    style.heading(figure, look, title, facts)
     for nth, (name, unit, lines) in enumerate(_PANELS):
         axes = style.panel(figure, 0.62 + nth * 2.95, 1.06, 2.3, 1.5)
         _draw(axes, look, rows, lines)

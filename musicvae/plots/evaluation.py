@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 Values = Mapping[str, NDArray[np.float64]]
-_HEAD, _BARS, _ROW, _COLUMNS = 0.85, 2.4, 1.5, 5  # inches, and panels a row
+_HEAD, _BARS, _ROW, _COLUMNS = 0.85, 2.55, 1.5, 4  # inches, and panels a row
 _SCORES = (
     ("step_accuracy", "exact\nsteps"),
     ("f1", "onset,\npitch F1"),
@@ -68,7 +68,7 @@ def evaluation_figure(
     figure = style.page(look, _HEAD + _BARS + n_rows * _ROW + 0.1)
     style.heading(figure, look, title, _subtitle(figures), left=0.42)
     compared = figures["comparison"]
-    top, tall = _HEAD + 0.3, 1.4
+    top, tall = _HEAD + 0.42, 1.4
     _draw_scores(style.panel(figure, 0.42, top, 3.8, tall), look, figures["reconstruction"])
     overlap = style.panel(figure, 5.5, top, 1.6, tall)
     _draw_sets(overlap, look, compared["mean_overlap"], "Overlap", True)
@@ -112,14 +112,14 @@ def _draw_scores(axes: Axes, look: Theme, scores: Mapping[str, Mapping[str, floa
     axes.hlines(floor, -0.45, 0.45, colors=look.ink, linewidths=1.2, label="always holding on")
     axes.set_xticks(place, [word for _, word in used])
     axes.set_ylim(0, 1.1)
-    style.dressed(axes, look, "Windows given back")
+    style.dressed(axes, look, "Windows given back", pad=21)
     axes.legend(
         frameon=False,
-        fontsize=7,
+        fontsize=8,
         labelcolor=look.ink,
         ncols=3,
         loc="lower left",
-        bbox_to_anchor=(0.37, 0.985),
+        bbox_to_anchor=(0, 1.01),
         columnspacing=0.8,
         handlelength=1.1,
         handletextpad=0.5,
@@ -151,7 +151,7 @@ def _draw_feature(
     low, high = (float(q) for q in np.quantile(every, (0.002, 0.998)))
     margin = 0.08 * (high - low) + 1e-6
     low, high = low - margin, high + margin
-    for each, colour in (("test", None), ("train", look.green), ("samples", "red")):
+    for each, colour in (("test", None), ("train", look.green), ("samples", look.red)):
         if not len(there[each]):
             continue
         heights = density(there[each], low, high, bandwidth(there[each]))
@@ -163,9 +163,9 @@ def _draw_feature(
     axes.set_xlim(low, high)
     axes.set_ylim(bottom=0)
     axes.set_yticks([])
-    style.dressed(axes, look, name.replace("_", " "))
+    style.dressed(axes, look, name.replace("_", " "), size=8.5)
     axes.spines["left"].set_visible(False)
-    for right, each, colour in ((0.86, "samples", "red"), (1.0, "train", look.green)):
+    for right, each, colour in ((0.86, "samples", look.red), (1.0, "train", look.green)):
         share = _short(compared["overlap"][each][name])
         axes.text(right, 1.06, share, transform=axes.transAxes, size=8, ha="right", color=colour)
 

@@ -84,17 +84,18 @@ def plain(text: str) -> str:
     return shown(" ".join(text.split()))
 
 
-def dressed(axes: Axes, look: Theme, title: str = "", *, size: float = 8.5) -> None:
+def dressed(axes: Axes, look: Theme, title: str = "", *, size: float = 10, pad: float = 6) -> None:
     """Axes of a diagram in our look: a line on the left and below, no box."""
     if title:
-        axes.set_title(title, loc="left", fontsize=10, weight="bold", color=look.ink)
+        how: dict[str, Any] = {"weight": "bold", "color": look.ink, "pad": pad}
+        axes.set_title(title, loc="left", fontsize=size, **how)
     axes.set_facecolor("none")
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
         axes.spines[side].set_color(look.octave_line)
-    axes.tick_params(colors=look.grey, labelsize=size, length=2.5)
+    axes.tick_params(colors=look.grey, labelsize=8.5, length=2.5)
     for label in (axes.xaxis.label, axes.yaxis.label):
         label.set_color(look.grey)
 

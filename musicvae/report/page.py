@@ -59,7 +59,11 @@ class Page:
             return
         parts = [f"<caption>{_text(caption)}</caption>"] if caption else []
         if head:
-            cells = "".join(f'<th scope="col">{_text(name)}</th>' for name in head)
+            numbers = [all(map(_is_number, column)) for column in zip(*rows, strict=True)]
+            cells = "".join(
+                f'<th scope="col"{" class=number" * right}>{_text(name)}</th>'
+                for name, right in zip(head, numbers, strict=True)
+            )
             parts.append(f"<thead><tr>{cells}</tr></thead>")
         lines = ("".join(map(_cell, row)) for row in rows)
         parts.append("<tbody>" + "".join(f"<tr>{line}</tr>" for line in lines) + "</tbody>")
@@ -209,6 +213,10 @@ def _uri(figure: Figure) -> str:
     if len(text) > _MOST_SVG:
         kind, content = "png", style.as_png(figure)
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, (int, float)) and not isinstance(value, bool))
 
 
 def _cell(value: Any) -> str:

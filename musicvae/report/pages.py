@@ -65,12 +65,10 @@ def way_page(
     page.heading("All of them")
     if columns:
         rows = [songs[i : i + columns] for i in range(0, len(songs), columns)]
-        page.picture(
-            lambda look: square_figure(rows, title, facts, look=look), f"{len(songs)} piano rolls"
-        )
+        page.picture(lambda look: square_figure(rows, look=look), f"{len(songs)} piano rolls")
     else:
         page.picture(
-            lambda look: strip_figure(songs, title, facts, names=names, look=look),
+            lambda look: strip_figure(songs, names=names, look=look),
             f"{len(songs)} piano rolls, one under the other",
         )
     return page
@@ -91,7 +89,7 @@ def training_page(
     page = Page(title, facts, embedding=embedding)
     if rows:
         page.picture(
-            lambda look: curves_figure(rows, title, look=look),
+            lambda look: curves_figure(rows, look=look),
             "Reconstruction, loss and KL over the minutes of the run",
         )
         last = rows[-1]
@@ -125,7 +123,7 @@ def evaluation_page(
         f"{found.checkpoint} ({found.hash}) on {found.data}, seed {found.seed}",
         embedding=embedding,
     )
-    drawn = partial(_drawn_evaluation, figures, found.comparison.distributions, title)
+    drawn = partial(_drawn_evaluation, figures, found.comparison.distributions)
     page.picture(drawn, "Scores of windows given back, and how samples are distributed")
     page.heading("Windows given back")
     scores = figures["reconstruction"]
@@ -173,7 +171,7 @@ def preparation_page(
     for words, counter in (
         ("Files left out, and why", sums.reasons),
         ("Parts by role", sums.parts),
-        ("Where bar lines come from", sums.bars_by_reason),
+        ("Bars, and what became of them", sums.bars_by_reason),
         ("Warnings", sums.warnings),
         ("Songs that are one", report.duplicates),
     ):
@@ -187,8 +185,8 @@ def preparation_page(
     return page
 
 
-def _drawn_evaluation(figures: Any, distributions: Any, title: str, look: Any) -> Any:
-    return evaluation_figure(figures, distributions, title, look=look)
+def _drawn_evaluation(figures: Any, distributions: Any, look: Any) -> Any:
+    return evaluation_figure(figures, distributions, look=look)
 
 
 def _is_number(value: Any) -> bool:

@@ -120,9 +120,10 @@
     if (!small) {
       for (let pitch = song.low; pitch <= song.high; pitch++) {
         if ([1, 3, 6, 8, 10].includes(pitch % 12)) box(colour("--key"), 0, y(pitch), wide, step);
-        if (pitch % 12) continue;
+      }
+      pen.font = "9px system-ui, sans-serif";
+      for (let pitch = 12 * Math.ceil(song.low / 12); pitch <= song.high; pitch += 12) {
         box(colour("--octave"), 0, y(pitch) + step - 0.5, wide, 1);
-        pen.font = "9px system-ui, sans-serif";
         pen.fillStyle = colour("--grey");
         pen.fillText(`C${pitch / 12 - 1}`, 3, y(pitch) + step - 3);
       }
