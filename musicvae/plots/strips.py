@@ -57,7 +57,8 @@ def plot_square(
     bars: int = _MOST_BARS_IN_SQUARE,
     look: Theme = LIGHT,
 ) -> Path:
-    """Draw rows and columns of songs, their first `bars` bars, the corners named A to D.
+    """Draw rows and columns of songs, their first `bars` bars, the corners named A to D. Each fills
+    its cell, whatever its meter.
 
     Otherwise as `plot_strip`.
     """
@@ -110,7 +111,7 @@ def square_figure(
     songs = [song for row in rows for song in row]
     columns = max(map(len, rows))
     wide = (WIDTH - 2 * side - (columns - 1) * between) / columns
-    cells = _Cells(songs, bars, wide, look)
+    cells = _Cells(songs, bars, wide, look, alike=False)
     figure = style.page(look, _TOP + len(rows) * (cells.tall + between) + _BOTTOM)
     style.heading(figure, look, title, _told(subtitle, songs, bars), left=side)
     for nth in range(len(songs)):
@@ -127,9 +128,11 @@ def square_figure(
 
 
 class _Cells:
-    """Small rolls of one scale."""
+    """Small rolls, all with one scale of pitch; `alike`, of time too, else each fills its width."""
 
-    def __init__(self, songs: Sequence[Song], bars: int, width: float, look: Theme) -> None:
+    def __init__(
+        self, songs: Sequence[Song], bars: int, width: float, look: Theme, *, alike: bool = True
+    ) -> None:
         self.layouts = [_cut(laid_out(song, None, None, look, width), bars) for song in songs]
         shown = [each.pitched.between(*_span(each)).line for each in self.layouts]
         lines = np.concatenate([np.zeros(0, np.int64), *shown])
@@ -137,7 +140,7 @@ class _Cells:
         self.quarters = max(
             (_span(each)[1] / each.grid.ticks_per_quarter for each in self.layouts), default=1.0
         )
-        self.width = width
+        self.width, self.alike = width, alike
         lanes = max((len(each.lanes) for each in self.layouts), default=0)
         least = 0.0 if lanes and not len(lines) else _LEAST
         self.pitched = min(max((self.high - self.low) * _SEMITONE, least), _TALLEST)
@@ -152,7 +155,7 @@ class _Cells:
         boxes = [(draw_pitches, top, self.pitched)]
         if layout.lanes:
             boxes.append((draw_drums, top + self.tall - self.lane, self.lane))
-        end = self.quarters * layout.grid.ticks_per_quarter
+        end = self.quarters * layout.grid.ticks_per_quarter if self.alike else _span(layout)[1]
         for drawn, place, tall in boxes:
             if tall:
                 axes = style.panel(figure, left, place, self.width, tall)

@@ -66,7 +66,7 @@ def panel(figure: Figure, left: float, top: float, wide: float, tall: float) -> 
 def heading(figure: Figure, look: Theme, title: str, subtitle: str = "", left: float = LEFT) -> int:
     """Title and subtitle at the top of a page; returns how many lines that were."""
     width, height = figure.get_size_inches()
-    words = plain(title), plain(subtitle)
+    words = plain(title), shown(subtitle.replace("\n", " "))
     looks: tuple[dict[str, Any], ...] = (
         {"size": 14, "weight": "bold", "color": look.ink},
         {"size": 9.5, "color": look.grey},
