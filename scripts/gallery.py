@@ -3,6 +3,7 @@
     python scripts/gallery.py                       # all of them, a quarter of an hour on two cores
     python scripts/gallery.py song way sound        # these
     python scripts/gallery.py evaluation --limit 64 # with fewer windows
+    python scripts/gallery.py curves --run checkpoints/melody-2bar
 
 Pictures go to docs/gallery/. They are kept small: a palette of some hundred colours. Those of pages
 need a Chromium (`scripts/browser.py`).
@@ -41,8 +42,8 @@ _COLOURS, _MANY = 96, ("sound", "page", "map")
 class Gallery:
     """What the pictures are made of, and where they go."""
 
-    def __init__(self, out: Path, data: Path, limit: int) -> None:
-        self.out, self.data, self.limit = out, data, limit
+    def __init__(self, out: Path, data: Path, limit: int, run: Path | None) -> None:
+        self.out, self.data, self.limit, self.run = out, data, limit, run
         out.mkdir(parents=True, exist_ok=True)
 
     def corpus(self, name: str) -> Path:
@@ -197,13 +198,15 @@ def draw_steering(to: Gallery) -> None:
 
 
 def draw_curves(to: Gallery) -> None:
-    """A minute of training."""
+    """A training run: the one that was named, or a minute of the smallest preset."""
     with tempfile.TemporaryDirectory() as folder:
-        train(to.corpus("chorales"), "tiny", Path(folder) / "run", minutes=0.8, device="cpu")
-        rows = list(csv.DictReader((Path(folder) / "run" / "metrics.csv").open()))
+        run = to.run or Path(folder) / "run"
+        if to.run is None:
+            train(to.corpus("folk"), "tiny", run, minutes=1, device="cpu")
+        rows = list(csv.DictReader((run / "metrics.csv").open()))
 
     def drawn(path: Path, look: Theme) -> object:
-        return plots.plot_curves(rows, path, "The preset `tiny`, on chorales", look=look)
+        return plots.plot_curves(rows, path, "A training run", look=look)
 
     to.draw("curves", drawn, DARK)
 
@@ -275,10 +278,11 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=FOLDER)
     parser.add_argument("--data", type=Path, default=Path("data"), help="where corpora are, or go")
     parser.add_argument("--limit", type=int, default=1024, help="windows that are evaluated")
+    parser.add_argument("--run", type=Path, help="a run whose curves are drawn; else one is made")
     args = parser.parse_args()
     if unknown := set(args.names) - set(DRAWERS):
         parser.error(f"no pictures {', '.join(sorted(unknown))}; there are {', '.join(DRAWERS)}")
-    to = Gallery(args.out, args.data, args.limit)
+    to = Gallery(args.out, args.data, args.limit, args.run)
     for name in args.names or DRAWERS:
         DRAWERS[name](to)
 
