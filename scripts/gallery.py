@@ -152,6 +152,7 @@ def draw_map(to: Gallery) -> None:
     files = sorted(to.corpus("folk").glob("*.mid"))[::5]
     songs = encoded_paths(model, files, lambda path: align(Song.read(path)))
     found, density = song_map(songs), songs.attribute("density")
+    one = [(400, Path(songs.names[400]).stem)]
 
     def drawn(path: Path, look: Theme) -> object:
         axes = [
@@ -161,7 +162,7 @@ def draw_map(to: Gallery) -> None:
         title = f"{len(songs)} songs in the latent space of {model.preset.name}"
         name = f"density ({ATTRIBUTES['density'].unit})"
         places = {"title": title, "colour_name": name, "axis_names": (axes[0], axes[1])}
-        return plots.plot_map(found.points, density, path, look=look, **places)
+        return plots.plot_map(found.points, density, path, look=look, marked=one, **places)
 
     to.draw("map", drawn, LIGHT)
 
