@@ -35,6 +35,11 @@ from musicvae.cli.roll import roll_option, show_roll
     help="Semitones above C of the major scale used; drawn if not given.",
 )
 @click.option("--meter", help="Such as 3/4; the training songs' usual one if not given.")
+@click.option(
+    "--pickup",
+    metavar="1/8",
+    help="What sounds before the first bar, 0 for none; as is usual in the meter if not given.",
+)
 @roll_option
 @report_option
 @making_options("songs", seed=True, reads=False)
@@ -46,6 +51,7 @@ def command(
     qpm: float | None,
     key: int | None,
     meter: str | None,
+    pickup: str | None,
     roll: bool | None,
     report: ReportFile | None,
     making: Making,
@@ -61,7 +67,15 @@ def command(
     writer, seed = making.writer(), making.seed
     model = making.model(seed=seed)
     songs = model.sample(
-        n, bars=bars, form=form, temperature=temperature, qpm=qpm, key=key, meter=meter, seed=seed
+        n,
+        bars=bars,
+        form=form,
+        temperature=temperature,
+        qpm=qpm,
+        key=key,
+        meter=meter,
+        pickup=pickup,
+        seed=seed,
     )
     note = f"musicvae sample --seed {seed} checkpoint {model.hash}"
     paths = []
