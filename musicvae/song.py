@@ -206,10 +206,13 @@ class Song(Arrays, Displayed):
         return formats.read(path)
 
     def save(self, path: str | Path, *, note: str = "") -> Path:
-        """Write a standard MIDI file; `note` is kept in it as a text event. Returns the path."""
-        from musicvae.formats import midi
+        """Write standard MIDI, or a score if the path ends in `.musicxml`, `.xml` or `.mxl`.
 
-        return midi.write(self, path, note=note)
+        `note` is kept in it, in MIDI as a text event. Returns the path; raises `WriteError`.
+        """
+        from musicvae import formats
+
+        return formats.write(self, path, note=note)
 
     def to_pretty_midi(self) -> pretty_midi.PrettyMIDI:
         """The song as a `pretty_midi.PrettyMIDI` object."""
