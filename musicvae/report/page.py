@@ -42,6 +42,9 @@ class Page:
         self.text(facts)
         self.n_songs = 0
 
+    def __repr__(self) -> str:
+        return f"<Page {self.title!r}: {self.n_songs} songs>"
+
     def heading(self, words: str) -> None:
         """Begin a section."""
         self.body.append(f"<h2>{_text(words)}</h2>")
