@@ -55,6 +55,7 @@ _GROUPS = {
         "evaluate": "how good a model is, on songs it has not seen",
     },
     "Files and sound": {
+        "convert": "songs as MIDI or as scores, whole or part by part",
         "render": "songs as sound",
         "encode": "a song to latents in a file",
         "decode": "a song from a file of latents",
@@ -102,7 +103,7 @@ class _Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        widest = max(map(len, _COMMANDS))
+        widest = max(len(name) for name in _COMMANDS)
         for title, commands in _GROUPS.items():
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(widest), said) for name, said in commands.items()])

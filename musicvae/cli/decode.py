@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @click.argument("path", type=INPUT)
 @making_options(
     None,
-    help="MIDI file to write; the name of PATH with .mid beside you if not given.",
+    help="File to write, .mid or .musicxml; PATH's name with .mid if not given.",
     force=True,
     reads=False,
 )
@@ -31,14 +31,16 @@ def command(path: Path, making: Making) -> None:
     The model is the one that made them, by its hash, unless --checkpoint says another one.
 
     \b
-    Example:
-      musicvae decode song.z --out song.mid
+    Examples:
+      musicvae decode song.z --out again.mid
+      musicvae decode song.z --out again.musicxml
     """
+    from musicvae.formats import SCORES
     from musicvae.latent import load
 
     target = making.out or Path(path.with_suffix(".mid").name)
-    if target.suffix.lower() != ".mid":
-        raise click.UsageError(f"--out {target}: give the name of a .mid file")
+    if target.suffix.lower() not in (".mid", *SCORES):
+        raise click.UsageError(f"--out {target}: give the name of a .mid or .musicxml file")
     stored = load(path)
     model = _model(path, stored, making.checkpoint, making.device)
     encoding = stored.encoding
@@ -47,6 +49,7 @@ def command(path: Path, making: Making) -> None:
         song,
         target.stem,
         force=making.force,
+        suffix=target.suffix,
         note=f"musicvae decode {path.name} checkpoint {model.hash}",
         kl_bits=round(encoding.kl_bits, 2),
         windows=encoding.n_windows,

@@ -44,6 +44,15 @@ temperature_option = click.option(
     help="Below 1 nearer to the usual, above 1 bolder.",
 )
 
+score_option = click.option(
+    "--score", is_flag=True, help="Also write a score beside each MIDI: MusicXML."
+)
+stems_option = click.option(
+    "--stems",
+    is_flag=True,
+    help="Also write each part alone, song.bass.mid, and its sound.",
+)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Making:
@@ -53,6 +62,8 @@ class Making:
     options: ReadOptions = field(default_factory=ReadOptions)
     force: bool = False
     audio: Sound | None = None
+    score: bool = False
+    stems: bool = False
     checkpoint: str | None = None
     seed: int = 0
     device: str = "auto"
@@ -60,7 +71,13 @@ class Making:
 
     def writer(self, folder: Path | None = None) -> Writer:
         """What writes songs into `--out`, or into another folder."""
-        return Writer(folder or self.out or Path(), as_json=self.as_json, audio=self.audio)
+        return Writer(
+            folder or self.out or Path(),
+            as_json=self.as_json,
+            audio=self.audio,
+            score=self.score,
+            stems=self.stems,
+        )
 
     def models(self, mends: Sequence[str] = ()) -> Models:
         """For each song the model that suits it."""
@@ -138,11 +155,13 @@ def making_options(
     default: dict[str, Any] = {"default": Path(out), "show_default": True} if out else {}
     where = click.option("--out", type=click.Path(path_type=Path), help=help, **default)
     options = [where]
-    names = ["out", "audio", "checkpoint", "device", "as_json"]
+    names = ["out", "audio", "score", "stems", "checkpoint", "device", "as_json"]
     for wanted, option, name in (
         (reads, song_options, "options"),
         (force, force_option, "force"),
         (True, audio_option, ""),
+        (True, score_option, ""),
+        (True, stems_option, ""),
         (True, checkpoint_option, ""),
         (seed, seed_option, "seed"),
         (True, device_option, ""),

@@ -46,7 +46,7 @@ class _Cells:
 
 def show_roll(song: Song, roll: bool | None) -> None:
     """Print the roll of a song if it is wanted: on a terminal, unless said otherwise."""
-    if roll is None and not is_terminal(sys.stdout):
+    if not (is_terminal(sys.stdout) if roll is None else roll):
         return
     from musicvae.cli.terminal import stdout_console
 
@@ -86,7 +86,8 @@ def roll_lines(song: Song, width: int, *, colours: bool, unicode: bool = True) -
         names = [f"{name:>{_LABEL - 1}} " for name in _LANES]
         used = [row for row in range(len(_LANES)) if cells.upper[row].any()]
         lines += [names[row] + _line(cells, row, walls, colours, unicode) for row in used]
-    said = f"bars 1 to {shown} of {len(bars)}" if shown < len(bars) else f"{len(bars)} bars"
+    n = len(bars)
+    said = f"bars 1 to {shown} of {n}" if shown < n else f"{n} bar" + "s" * (n > 1)
     legend = [said]
     if colours:
         legend += [
