@@ -9,6 +9,7 @@ import click
 
 from musicvae.cli.common import Finite, columns, console, named_path, say, songs_argument
 from musicvae.cli.making import Making, making_options
+from musicvae.cli.pictures import look_options
 from musicvae.damage import expected
 from musicvae.errors import one_line
 from musicvae.keys import pitch_name
@@ -16,6 +17,7 @@ from musicvae.keys import pitch_name
 if TYPE_CHECKING:
     from musicvae.alignment import Alignment
     from musicvae.model.repair import Mend
+    from musicvae.plots import Theme
 
 _MENDS = ("wrong", "dropped", "added", "jitter")
 
@@ -35,12 +37,14 @@ _MENDS = ("wrong", "dropped", "added", "jitter")
     help="What is wrong, if it is known, such as jitter=0.2,dropped=0.1; found out if not given.",
 )
 @click.option("--plot", is_flag=True, help="Draw what was changed, a picture beside each song.")
+@look_options
 @making_options("denoised", force=True)
 def command(
     paths: tuple[Path, ...],
     strength: float,
     expect: str | None,
     plot: bool,
+    look: Theme,
     making: Making,
 ) -> None:
     """Repair songs (files or folders): wrong, missing, added and displaced notes.
@@ -79,7 +83,7 @@ def command(
         if plot:
             from musicvae.plots import plot_changes
 
-            plot_changes(found.original, found.song, picture, path.stem)
+            plot_changes(found.original, found.song, picture, path.stem, look=look)
         if not making.as_json:
             for line in listed(found.changes):
                 say(line)

@@ -19,6 +19,7 @@ from musicvae.cli.common import (
     say,
     songs_argument,
 )
+from musicvae.cli.pictures import look_options
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import load_model, read_aligned, some_of
 from musicvae.cli.steer import KNOBS
@@ -27,6 +28,7 @@ from musicvae.options import ReadOptions
 
 if TYPE_CHECKING:
     from musicvae.model.mapping import SongMap
+    from musicvae.plots import Theme
 
 _NAMED = 24  # single songs whose names fit on a picture
 
@@ -44,6 +46,7 @@ _NAMED = 24  # single songs whose names fit on a picture
     "--out", type=click.Path(path_type=Path), help="Picture to write: .png, .svg or .pdf."
 )
 @click.option("--title", help="Above the picture.")
+@look_options
 @force_option
 @song_options
 @checkpoint_option
@@ -54,6 +57,7 @@ def command(
     colour: str,
     out: Path | None,
     title: str | None,
+    look: Theme,
     force: bool,
     options: ReadOptions,
     checkpoint: str | None,
@@ -98,6 +102,7 @@ def command(
         colour_name="" if colour == "folder" else f"{colour} ({ATTRIBUTES[colour].unit})",
         axis_names=(_axis(found, 0), _axis(found, 1)),
         marked=marked,
+        look=look,
     )
     for nth, name in enumerate(songs.names):
         x, y = found.points[nth].tolist()

@@ -6,6 +6,7 @@ import click
 
 from musicvae.cli.common import Finite, progress_bar
 from musicvae.cli.making import Making, making_options, temperature_option
+from musicvae.cli.reporting import ReportFile, report_option
 from musicvae.cli.roll import roll_option, show_roll
 
 
@@ -40,6 +41,7 @@ from musicvae.cli.roll import roll_option, show_roll
     help="What sounds before the first bar, 0 for none; as is usual in the meter if not given.",
 )
 @roll_option
+@report_option
 @making_options("songs", seed=True, reads=False)
 def command(
     n: int,
@@ -51,6 +53,7 @@ def command(
     meter: str | None,
     pickup: str | None,
     roll: bool | None,
+    report: ReportFile | None,
     making: Making,
 ) -> None:
     """Make new songs and write them to --out as MIDI.
@@ -75,9 +78,20 @@ def command(
         seed=seed,
     )
     note = f"musicvae sample --seed {seed} checkpoint {model.hash}"
+    paths = []
     with progress_bar("writing") as advance:
         for done, song in enumerate(songs, start=1):
-            writer.numbered(song, "song", note=note)
+            paths.append(writer.numbered(song, "song", note=note))
             advance(done, n)
     if not making.as_json:
         show_roll(songs[0], roll)
+    if report:
+        from musicvae.report import songs_page
+
+        title, facts = f"New songs by {model.preset.name}", f"seed {seed}, checkpoint {model.hash}"
+        names = [path.stem for path in paths]
+        report.write(
+            lambda how, advance: songs_page(
+                title, facts, songs, names, embedding=how, progress=advance
+            )
+        )

@@ -23,6 +23,7 @@ from musicvae.cli.common import (
     say,
     songs_argument,
 )
+from musicvae.cli.pictures import look_options
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import Models, read_aligned, songs_under
 from musicvae.cli.terminal import print_table
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from musicvae.model.scoring import Scores
+    from musicvae.plots import Theme
 
 _KNOWS = ("wrong", "dropped", "added", "jitter", "hidden")
 
@@ -54,6 +56,7 @@ _KNOWS = ("wrong", "dropped", "added", "jitter", "hidden")
     type=click.Path(path_type=Path),
     help="Folder for a picture of each song over time.",
 )
+@look_options
 @song_options
 @force_option
 @checkpoint_option
@@ -64,6 +67,7 @@ def command(
     most: int,
     table: bool,
     pictures: Path | None,
+    look: Theme,
     options: ReadOptions,
     force: bool,
     checkpoint: str | None,
@@ -88,7 +92,7 @@ def command(
     with progress_bar("scoring") as advance:
         for done, path in enumerate(songs, start=1):
             try:
-                found.append(_scored(path, models, options, folder, force))
+                found.append(_scored(path, models, options, folder, force, look))
             except MusicVAEError as error:
                 failed = True
                 complain(error)
@@ -129,7 +133,12 @@ class _Told:
 
 
 def _scored(
-    path: Path, models: Models, options: ReadOptions, folder: Path | None, force: bool
+    path: Path,
+    models: Models,
+    options: ReadOptions,
+    folder: Path | None,
+    force: bool,
+    look: Theme,
 ) -> _Told:
     from musicvae.bars import Bars
     from musicvae.model.folders import traits
@@ -148,7 +157,8 @@ def _scored(
         picture = free_path(folder, f"{path.stem}-score", ".png", force=force)
         names = [part.name or f"part {n}" for n, part in enumerate(aligned.song.parts, start=1)]
         line = f"oddity {scores.oddity:+.1f} beside the {scores.against}"
-        plot_scores(scores.numbers, scores.bars, scores.parts, names, picture, path.stem, line)
+        told = (scores.numbers, scores.bars, scores.parts, names)
+        plot_scores(*told, picture, path.stem, line, look=look)
     measured = traits(Bars.from_song(aligned.song))
     return _Told(path, scores, measured, str(model.path), round(share, 4), picture)
 

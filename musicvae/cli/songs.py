@@ -148,15 +148,17 @@ class Writer:
         self._next: dict[str, int] = {}
         self._taken: set[Path] = set()
 
-    def numbered(self, song: Song, stem: str, note: str, **figures: Any) -> None:
-        """Write under the next free number."""
+    def numbered(self, song: Song, stem: str, note: str, **figures: Any) -> Path:
+        """Write under the next free number; returns the path."""
         number = self._next.get(stem) or next_free(self.folder, stem, ".mid")
         while any(
             path.exists() for path in self._targets(song, self.folder / f"{stem}-{number:02d}.mid")
         ):
             number += 1
         self._next[stem] = number + 1
-        self._write(song, self.folder / f"{stem}-{number:02d}.mid", note, figures)
+        path = self.folder / f"{stem}-{number:02d}.mid"
+        self._write(song, path, note, figures)
+        return path
 
     def free_stem(self, stem: str) -> str:
         """`stem-NN` with the first number of which no file has it or a later one."""
@@ -174,8 +176,11 @@ class Writer:
         note: str,
         suffix: str = ".mid",
         **figures: Any,
-    ) -> None:
-        """Write under the input's name; of inputs with one name the later ones get a number."""
+    ) -> Path:
+        """Write under the input's name; of inputs with one name the later ones get a number.
+
+        Returns the path.
+        """
         path, nth = self.folder / f"{stem}{suffix}", 2
         while path in self._taken:
             path, nth = self.folder / f"{stem}-{nth}{suffix}", nth + 1
@@ -183,6 +188,7 @@ class Writer:
             named_path(target, force=force)
         self._taken.add(path)
         self._write(song, path, note, figures)
+        return path
 
     def _targets(self, song: Song, path: Path) -> list[Path]:
         """All files that writing a song to a path makes."""

@@ -11,6 +11,8 @@ import click
 
 from musicvae.cli.common import Finite, say, songs_argument
 from musicvae.cli.making import Making, making_options
+from musicvae.cli.pictures import look_options
+from musicvae.cli.reporting import new_path
 
 # `attributes.ATTRIBUTES` in its order, which a test holds it to; that one is heavy to import.
 KNOBS = {
@@ -39,6 +41,7 @@ def knob_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 if TYPE_CHECKING:
     from musicvae.alignment import Alignment
+    from musicvae.plots import Theme
 
 
 @click.command(name="steer")
@@ -51,10 +54,18 @@ if TYPE_CHECKING:
     metavar="FILE=±N",
     help="A direction made by `musicvae direction`, and how many steps to go along it.",
 )
+@click.option(
+    "--plot",
+    type=click.Path(path_type=Path),
+    help="A picture of how far all attributes of all songs moved: PNG, SVG or PDF.",
+)
+@look_options
 @making_options("steered")
 def command(
     paths: tuple[Path, ...],
     directions: tuple[str, ...],
+    plot: Path | None,
+    look: Theme,
     making: Making,
     **knobs: float | None,
 ) -> None:
@@ -73,6 +84,10 @@ def command(
     ways = [_way(word) for word in directions]
     if not asked and not ways:
         raise click.UsageError("say what to turn, such as --density +1; see --help")
+    if plot is not None:
+        from musicvae.plots.style import checked_suffix
+
+        checked_suffix(new_path(plot))
     from musicvae.model.own import OwnDirection
     from musicvae.model.steering import steer
 
@@ -82,13 +97,15 @@ def command(
     turned = " ".join(f"--{name.replace('_', '-')} {amount:+g}" for name, amount in asked.items())
     turned += "".join(f" --direction {path.name}={amount:+g}" for path, amount in ways)
 
+    moved: dict[str, dict[str, float]] = {}
+
     def do(path: Path, song: Alignment) -> None:
         model = models.suiting(song)
         found = steer(model, song, asked, directions=loaded)
         known = {n: round(v, 3) for n, v in found.moved.items() if math.isfinite(v)}
         note = f"musicvae steer {path.name} {turned.strip()} checkpoint {model.hash}"
         figures = {"asked": asked, "moved": known, "source": str(path)}
-        writer.numbered(found.song, path.stem, note=note, **figures)
+        moved[writer.numbered(found.song, path.stem, note=note, **figures).stem] = known
         if making.as_json:
             return
         for name in asked:
@@ -98,7 +115,29 @@ def command(
             told = ", ".join(f"{name} {value:+.2f}" for name, value in others.items())
             say(f"  with it {told}")
 
-    making.each_song(paths, do)
+    try:
+        making.each_song(paths, do)
+    finally:
+        if plot is not None and moved:
+            _draw(moved, asked, plot, look)
+            if not making.as_json:
+                say(str(plot))
+
+
+def _draw(
+    moved: dict[str, dict[str, float]], asked: dict[str, float], path: Path, look: Theme
+) -> None:
+    """The attributes of songs (rows), by how far they moved; what was asked for is framed."""
+    import numpy as np
+
+    from musicvae.plots import plot_matrix
+
+    names = [name for name in KNOBS if any(name in found for found in moved.values())]
+    values = np.array([[found.get(n, math.nan) for n in names] for found in moved.values()])
+    marked = np.array([[name in asked for name in names]] * len(moved))
+    told = "  ·  ".join(f"{name.replace('_', ' ')} {amount:+g}" for name, amount in asked.items())
+    title, facts = "Steered", f"asked for: {told}  ·  in standard deviations"
+    plot_matrix(values, list(moved), names, path, title, facts, marked=marked, look=look)
 
 
 def _way(word: str) -> tuple[Path, float]:

@@ -22,6 +22,7 @@ from musicvae.cli.common import (
     progress_bar,
 )
 from musicvae.cli.reading import reading_options
+from musicvae.cli.reporting import ReportFile, report_option
 from musicvae.cli.terminal import is_terminal
 from musicvae.config import OBJECTIVES, PRECISIONS, Preset, load_preset
 from musicvae.options import ReadOptions
@@ -83,6 +84,7 @@ if TYPE_CHECKING:
 )
 @click.option("--compile", "compiled", is_flag=True, help="Let torch.compile make the network.")
 @reading_options
+@report_option
 @json_option
 def command(
     path: Path,
@@ -100,6 +102,7 @@ def command(
     precision: str,
     compiled: bool,
     options: ReadOptions,
+    report: ReportFile | None,
     as_json: bool,
 ) -> None:
     """Learn from the MIDI under PATH; write checkpoints/NAME/.
@@ -182,7 +185,12 @@ def command(
     )
     if result.interrupted:
         console().print(f"go on with: musicvae train {path} --name {folder.name} --resume")
-    emit(as_json, "trained", path=str(result.model), steps=result.steps, metrics=result.metrics)
+    told = {"steps": result.steps, "metrics": result.metrics}
+    if not rank():
+        from musicvae.cli.training_report import write_training_report
+
+        told["report"] = write_training_report(folder, result, live.announced, report)
+    emit(as_json, "trained", path=str(result.model), **told)
 
 
 def _start_from(origin: str, asked: Preset | None, settings: tuple[str, ...]) -> Start:
@@ -230,6 +238,7 @@ class _Live:
 
         self.as_json = as_json
         self.f1 = 0.0
+        self.announced: Announcement | None = None
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -244,6 +253,7 @@ class _Live:
 
     def plan(self, plan: Announcement) -> None:
         """State what is going to happen."""
+        self.announced = plan
         train, valid = plan.counts["train"], plan.counts.get("valid", {})
         say, n_read = console().print, plan.files - len(plan.skipped)
         say(f"files    {plan.files:,}: {n_read:,} read, {len(plan.skipped):,} left out")
