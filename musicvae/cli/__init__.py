@@ -42,6 +42,7 @@ _COMMANDS = {
     "map": "songs as points of a plane",
     "evaluate": "how good a model is, on songs it has not seen",
     "render": "songs as sound",
+    "transcribe": "hummed tunes and tapped rhythms as MIDI",
     "plot": "a song's piano roll as a picture",
     "info": "what a checkpoint is",
     "presets": "the shipped presets",

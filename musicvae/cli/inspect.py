@@ -9,7 +9,7 @@ import click
 
 from musicvae.cli.common import INPUT, columns, complain, emit, json_option, progress_bar, say
 from musicvae.cli.reading import reading_options
-from musicvae.errors import DataError, one_line
+from musicvae.errors import DataError, ReadError, one_line
 from musicvae.files import is_folder
 from musicvae.options import ReadOptions
 
@@ -29,12 +29,14 @@ def command(
       musicvae inspect song.mid
       musicvae inspect downloads/ --json
     """
-    from musicvae.dataset.inspection import inspect_files
+    from musicvae.dataset.inspection import inspect_file, inspect_files
 
     files = _files(paths)
     failed = 0
     with progress_bar("reading") as advance:
         for done, (path, seen) in enumerate(inspect_files(files, options), start=1):
+            if not seen["ok"] and path in paths and _is_recording(path):
+                seen = inspect_file(path, options, listen=True)
             failed += not seen["ok"]
             emit(as_json, "inspected", path=path, **seen)
             if not as_json:
@@ -43,6 +45,17 @@ def command(
             advance(done, len(files))
     if failed == len(files):
         ctx.exit(1)
+
+
+def _is_recording(path: Path) -> bool:
+    """Whether a file is a recording. In folders they are passed over, as `prepare` does."""
+    from musicvae.formats import load
+    from musicvae.formats.kinds import kind_of
+
+    try:
+        return kind_of(load(path)) == "audio"
+    except ReadError:
+        return False
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:

@@ -15,9 +15,13 @@ from musicvae.files import is_folder, next_free, writable_folder
 
 if TYPE_CHECKING:
     from musicvae.alignment import Alignment
+    from musicvae.formats.reading import Reading
     from musicvae.model import MusicVAE
     from musicvae.options import ReadOptions
     from musicvae.song import Song
+
+_HEARD: dict[tuple[Path, int, int], Reading] = {}
+"""Recordings that this process has heard, by path, size and time of change: hearing takes a while."""
 
 
 def load_model(
@@ -84,15 +88,32 @@ def read_aligned(path: Path, options: ReadOptions) -> Alignment:
     Raises `ReadError` if it cannot be read, or is a performance without a grid and these are not
     allowed.
     """
-    from musicvae import formats
     from musicvae.alignment import align
     from musicvae.errors import ReadError
 
-    reading = formats.examine(formats.load(path), path, options)
+    reading = _read(path, options)
     found = align(reading.song, as_written=options.as_written, measured=reading.measured)
     if not options.ungridded and (reason := found.fit.decline):
         raise ReadError(path, reason, "take it all the same with --allow-ungridded")
     return found
+
+
+def _read(path: Path, options: ReadOptions) -> Reading:
+    """What a file holds; a recording is heard once, and what was heard told on stderr."""
+    from musicvae import formats
+
+    try:
+        state = path.stat()
+    except (OSError, ValueError):
+        return formats.examine(formats.load(path), path, options)  # which says what is wrong
+    key = (path, state.st_size, state.st_mtime_ns)
+    if key not in _HEARD:
+        reading = formats.examine(formats.load(path), path, options)
+        if not reading.heard:
+            return reading
+        console().print(one_line(f"{path}: heard {reading.heard}"))
+        _HEARD[key] = reading
+    return _HEARD[key]
 
 
 def some_of(paths: Sequence[Path], options: ReadOptions, n: int = 8) -> list[Alignment]:
