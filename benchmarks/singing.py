@@ -1,15 +1,15 @@
 """Melodies sung by a synthesizer of our own, as people sing rather than as machines play.
 
-Used by `benchmarks/humming.py` and the tests. What makes a voice hard to write down is all here:
-vibrato (5 to 6.5 Hz, up to 50 cents to each side) with its tremolo, glides that straddle the onsets,
-scoops into first notes, pitches off by some cents, a tuning of one's own, soft attacks, notes of one
-pitch that only a dip tells apart, breaths that shorten notes and can be heard, a tempo that drifts
-by up to 3% and onsets that are some ten milliseconds off, a small room.
+Used by `benchmarks/humming.py` and the tests. What makes a voice hard to write down is here:
+vibrato (5 to 6.5 Hz, up to 50 cents to each side) with its tremolo, glides that straddle the
+onsets, scoops into first notes, pitches off by some cents, a tuning of one's own, soft attacks,
+notes of one pitch that only a dip tells apart, breaths that shorten notes and can be heard, a tempo
+that drifts by up to 3%, onsets that are some ten milliseconds off, a small room.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from scipy import signal
@@ -19,7 +19,7 @@ from musicvae.song import Song
 RATE = 22_050
 TIMBRES = ("hum", "la", "whistle")
 _CONTROL = 441  # values a second of what moves slowly: one for each 50 samples
-_BEATS = {"hum": (65, 110), "la": (70, 120), "whistle": (75, 130)}  # a minute
+BEATS_A_MINUTE = {"hum": (65, 110), "la": (70, 120), "whistle": (75, 130)}  # a minute
 _CENTRE = {"hum": 52.0, "la": 64.0, "whistle": 82.0}  # where the middle of a tune is sung
 
 
@@ -50,7 +50,7 @@ def performed(
     pitch, lines = part.pitch[keep], np.asarray(lines_ticks) / tpq
     gap = np.diff(onset)
     # A beat of one's own, but slow enough for the quick notes that are no graces.
-    pace = 60 / rng.uniform(*_BEATS[timbre]) / _beat(song)
+    pace = 60 / rng.uniform(*BEATS_A_MINUTE[timbre]) / _beat(song)
     pace = min(max(pace, 0.14 / max(np.percentile(gap, 10), 1e-3)), 1.2 / np.median(gap))
     knots = np.arange(0, onset[-1] + 16, rng.uniform(6, 12))
     drift = np.cumsum(rng.normal(0, 0.014, len(knots)))
@@ -86,7 +86,7 @@ def _beat(song: Song) -> float:
     meter = song.meter
     lasts = np.diff(np.append(meter.ticks, song.end_ticks))
     names = [(int(n), int(d)) for n, d in zip(meter.numerator, meter.denominator, strict=True)]
-    total = {name: 0 for name in names}
+    total = dict.fromkeys(names, 0)
     for name, ticks in zip(names, lasts.tolist(), strict=True):
         total[name] += ticks
     numerator, denominator = max(total, key=lambda name: total[name])
@@ -158,8 +158,10 @@ def _pitch_line(sung: Sung, at: np.ndarray, rng: np.random.Generator) -> np.ndar
         begin, stop = sung.onset[i], sung.stop[i]
         first = i == 0 or begin - sung.stop[i - 1] > 0.1
         if first and rng.uniform() < 0.6:  # a scoop from below
-            line -= rng.uniform(0.5, 1.5) * np.exp(-np.maximum(at - begin, 0) / 0.035) * (
-                (at >= begin - 0.1) & (at < stop)
+            line -= (
+                rng.uniform(0.5, 1.5)
+                * np.exp(-np.maximum(at - begin, 0) / 0.035)
+                * ((at >= begin - 0.1) & (at < stop))
             )
         if stop - begin > 0.24:
             inside = np.clip((at - begin - 0.08) / 0.15, 0, 1) * np.clip((stop - at) / 0.06, 0, 1)
@@ -270,16 +272,6 @@ def with_noise(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np
     scale = np.sqrt(np.mean(sound**2)) / noise.std() * 10 ** (-snr_db / 20)
     mixed = sound + scale * noise
     return mixed / max(1.0, np.abs(mixed).max())
-
-
-def still(sung: Sung, pace: float) -> Sung:
-    """The same, slower (`pace` above 1) or quicker."""
-    return replace(
-        sung,
-        onset=sung.onset * pace,
-        stop=sung.stop * pace,
-        lines=sung.lines * pace,
-    )
 
 
 def same_lines(found: np.ndarray, true: np.ndarray, within_s: float = 0.07) -> float:

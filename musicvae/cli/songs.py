@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from musicvae.song import Song
 
 _HEARD: dict[tuple[Path, int, int], Reading] = {}
-"""Recordings that this process has heard, by path, size and time of change: hearing takes a while."""
+"""Recordings that this process has heard, by path, size and time of change; it takes a while."""
 
 
 def load_model(

@@ -73,8 +73,9 @@ class Examined:
 def examine(
     content: bytes, name: str | Path, options: ReadOptions, *, listen: bool = False
 ) -> Examined:
-    """Read one file, whatever it is, a recording only to `listen`. Raises `ReadError` if there is no
-    song in it.
+    """Read one file, whatever it is; a recording if told to `listen`.
+
+    Raises `ReadError` if there is no song in it.
     """
     reading = read_content(content, name, options, listen=listen)
     song = reading.song

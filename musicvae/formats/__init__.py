@@ -34,8 +34,8 @@ def examine(
 ) -> Reading:
     """What the bytes of a file hold, told by the bytes alone; `path` is for error messages.
 
-    A recording is written down, unless `listen` says not to: renders often lie beside the songs that
-    they are of. Raises `ReadError` with the reason if that is no music, or is damaged.
+    A recording is written down, unless `listen` says not to: renders often lie beside their songs.
+    Raises `ReadError` with the reason if that is no music, or is damaged.
     """
     kind = kind_of(content)
     if kind in ("midi", "rmid"):

@@ -17,8 +17,9 @@ _OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), name)
     for pattern, name in (
         (rb"SMF2CLIP", "a MIDI 2.0 clip"),
-        (rb"RIFF....WAVE|RF64....WAVE|fLaC|OggS|ID3|\xff[\xe2\xe3\xf2\xf3\xfa\xfb]|FORM....AIF", _AUDIO),
-        (rb"....ftyp|\x1aE\xdf\xa3|#!AMR", "a recording of a kind that is not heard; export it as WAV"),
+        (rb"RIFF....WAVE|RF64....WAVE|fLaC|OggS|ID3|FORM....AIF", _AUDIO),
+        (rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]", _AUDIO),
+        (rb"....ftyp|\x1aE\xdf\xa3|#!AMR", "a film or M4A recording; export it as WAV"),
         (rb"%PDF", "a PDF"),
         (rb"\x89PNG|\xff\xd8\xff|GIF8|BM....\0\0\0\0", "a picture"),
         (rb"\s*<!doctype html|\s*<html", "a web page"),

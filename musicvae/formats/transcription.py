@@ -175,7 +175,7 @@ def _song(line: Line, bars: Bars, length_s: float, options: HearOptions) -> Song
         velocity=line.velocity,
     )
     meter = meter_of(changes_of(bars.path, lead), TICKS_PER_QUARTER)
-    song = Song(
+    return Song(
         ticks_per_quarter=TICKS_PER_QUARTER,
         parts=(part,),
         tempo=tempo,
@@ -183,7 +183,6 @@ def _song(line: Line, bars: Bars, length_s: float, options: HearOptions) -> Song
         key=Key.none(),
         end_ticks=int(end[-1]),
     )
-    return song
 
 
 def _apart(onset: Ints, end: Ints, line: Line) -> tuple[Ints, Ints, Line]:
@@ -222,8 +221,8 @@ def key_of(words: str) -> tuple[int, bool]:
 
 def key_words(fifths: int, minor: bool) -> str:
     """A key in words, the inverse of `key_of`."""
-    names = "Cb Gb Db Ab Eb Bb F C G D A E B F# C#".split()
-    minors = "Ab Eb Bb F C G D A E B F# C# G# D# A#".split()
+    names = ["Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"]
+    minors = ["Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"]
     return f"{minors[fifths + 7]} minor" if minor else f"{names[fifths + 7]} major"
 
 

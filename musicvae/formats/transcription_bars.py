@@ -1,9 +1,9 @@
 """Floor 3: notes and the pulses that they may follow -> the grid of sixteenths and the bars on it.
 
-What a pulse is, a sixteenth, an eighth or a quarter, and where bars begin, is asked of the ear that
-finds bar lines in MIDI (`musicvae.alignment`): each pulse is tried at each value, with the bars that
-the ear likes best there and with even bars of each usual meter. Which of them is meant is a matter
-of odds, by logistic regression over sung tunes whose bars are known
+What a pulse is, a sixteenth, an eighth or a quarter, and where bars begin, is asked of the ear
+that finds bar lines in MIDI (`musicvae.alignment`): each pulse is tried at each value, with the
+bars that the ear likes best there and with even bars of each usual meter. Which of them is meant is
+a matter of odds, by logistic regression over sung tunes whose bars are known
 (`scripts/calibrate_humming.py`).
 """
 

@@ -1,4 +1,4 @@
-"""Floor 3: when notes begin -> the pulse they follow: its period, its drift, each note's place on it.
+"""Floor 3: when notes begin -> the pulse they follow: its period, its drift, their places on it.
 
 Of notes alone, not of sound: where the onsets of a voice are known, they say more of its beat than
 any flux does. An interval between onsets is a whole number of pulses, give or take a player's
@@ -50,7 +50,7 @@ class Pulse:
 
 
 def pulses(onset_s: Reals, most: int = 5) -> list[Pulse]:
-    """The likeliest pulses of rising onsets `(M,)`, M > 2, the best first; none is alike another."""
+    """The likeliest pulses of rising onsets `(M,)`, M > 2, the best first; no two are alike."""
     interval = np.diff(onset_s)
     periods = np.exp(np.arange(np.log(SHORTEST_S), np.log(LONGEST_S), 0.01))
     logs = _likelihood(interval, periods).sum(0)

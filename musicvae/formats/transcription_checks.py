@@ -1,7 +1,7 @@
 """Floor 3: what a recording is of: one voice, several, speech, noise, or taps without pitch.
 
-One voice: nearly all peaks of the spectrum are whole multiples of one pitch, and its lowest ones are
-there. Several voices leave peaks over; or their common divisor is heard as the pitch, whose lowest
+One voice: nearly all peaks of the spectrum are whole multiples of one pitch, and its lowest ones
+are there. Several voices leave peaks over; or their common divisor is heard as the pitch, whose lowest
 multiples are missing. Speech has pitch that never rests.
 """
 
@@ -110,7 +110,9 @@ def _held(pitch: Reals, tone: NDArray[np.bool_]) -> NDArray[np.bool_]:
     width = 12
     if len(pitch) <= width:
         return np.zeros(len(pitch), bool)
-    smooth = np.convolve(np.pad(pitch, 8, mode="edge"), np.ones(17) / 17, "valid")  # a vibrato's turn
+    smooth = np.convolve(
+        np.pad(pitch, 8, mode="edge"), np.ones(17) / 17, "valid"
+    )  # a vibrato's turn
     wide = np.lib.stride_tricks.sliding_window_view(smooth, width)
     whole = np.lib.stride_tricks.sliding_window_view(tone, width).all(1)
     good = np.flatnonzero((wide.max(1) - wide.min(1) <= 0.5) & whole)

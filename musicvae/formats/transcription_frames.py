@@ -91,7 +91,7 @@ def levels(samples: Samples) -> Reals:
     """Loudness around each frame's time in decibels, `(T,)`: a smooth mean of squares."""
     window = np.hanning(_LEVEL)
     power = np.convolve(samples.astype(np.float64) ** 2, window / window.sum(), "same")
-    power = power[:: _HOP]
+    power = power[::_HOP]
     missing = 1 + len(samples) // _HOP - len(power)
     power = np.pad(power, (0, max(missing, 0)), mode="edge")
     return np.maximum(10 * np.log10(power + 1e-12), _QUIETEST_DB)

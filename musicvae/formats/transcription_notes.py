@@ -68,12 +68,13 @@ def notes_of(frames: Frames) -> SungNotes:
     stop = np.minimum(np.append(begin[1:], len(path)), rest)
     keep = (stop - begin) * frames.hop_s >= SHORTEST_S
     begin, stop = begin[keep], stop[keep]
-    level = [float(np.quantile(frames.level_db[a:b], 0.8)) for a, b in zip(begin, stop, strict=True)]
+    spans = list(zip(begin.tolist(), stop.tolist(), strict=True))
+    level = [float(np.quantile(frames.level_db[a:b], 0.8)) for a, b in spans]
     return SungNotes(
         onset_s=frames.at(begin),
         stop_s=frames.at(stop),
         pitch=np.clip(path[begin] + low, 0, 127).astype(np.int64),
-        sung=np.array([float(np.median(pitch[a:b])) for a, b in zip(begin, stop, strict=True)]),
+        sung=np.array([float(np.median(pitch[a:b])) for a, b in spans]),
         level_db=np.array(level),
         tuning=tuning,
     )

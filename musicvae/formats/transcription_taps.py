@@ -19,14 +19,13 @@ _AROUND = 8  # hops after an onset in which it is as loud as it gets
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Taps:
-    """Hits; arrays `(M,)`: seconds and decibels. `strength` `(T,)` is the onset strength it is from,
-    `hop_s` apart.
+    """Hits; arrays `(M,)`: seconds and decibels. `strength` `(T,)` is the onset strength that they
+    are from, at each hop.
     """
 
     onset_s: Reals
     level_db: Reals
     strength: Reals
-    hop_s: float = _HOP / RATE
 
 
 def taps_of(samples: Samples) -> Taps:
@@ -36,7 +35,8 @@ def taps_of(samples: Samples) -> Taps:
     strength = librosa.onset.onset_strength(
         y=samples, sr=RATE, hop_length=_HOP, n_fft=_FRAME, lag=2, n_mels=40, center=True
     ).astype(np.float64)
-    peak = np.array([strength[max(i - _APART, 0) : i + _APART + 1].max() for i in range(len(strength))])
+    wide = np.pad(strength, _APART, mode="edge")
+    peak = np.lib.stride_tricks.sliding_window_view(wide, 2 * _APART + 1).max(1)
     tops = np.flatnonzero((strength == peak) & (strength > 0))
     strong = np.quantile(strength[tops], 0.9) if len(tops) else 0.0
     tops = tops[strength[tops] > _LEAST * strong]
