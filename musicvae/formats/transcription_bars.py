@@ -31,7 +31,25 @@ _LONGEST, _TAIL = 64.0, 32  # cells, as the ear was taught
 _USUAL_BAR_S, _USUAL_CELL_S = 1.6, 0.13
 
 # What each thing adds to the log-odds that bars are the ones meant.
-WEIGHTS: dict[str, float] = {}
+WEIGHTS = {
+    "pulse": 0.11,
+    "clear": 0.65,
+    "heard": 0.1,
+    "bars": -1.17,
+    "long": 0.65,
+    "long squared": 0.03,
+    "quick": -0.3,
+    "quick squared": -1.14,
+    "changing": -0.01,
+    "meter": 1.0,
+    "late": -2.77,
+    "2/4": -0.73,
+    "3/4": 0.08,
+    "4/4": -1.12,
+    "6/8": 0.4,
+    "3/8": -0.25,
+    "12/8": 0.51,
+}
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

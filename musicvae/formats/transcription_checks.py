@@ -1,8 +1,8 @@
 """Floor 3: what a recording is of: one voice, several, speech, noise, or taps without pitch.
 
 One voice: nearly all peaks of the spectrum are whole multiples of one pitch, and its lowest ones
-are there. Several voices leave peaks over; or their common divisor is heard as the pitch, whose lowest
-multiples are missing. Speech has pitch that never rests.
+are there. Several voices leave peaks over; or their common divisor is heard as the pitch, whose
+lowest multiples are missing. Speech has pitch that never rests.
 """
 
 from __future__ import annotations
