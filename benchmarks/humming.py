@@ -60,12 +60,19 @@ def main() -> None:
             for sound, timbre, figures in rows:
                 total[sound, timbre].append(figures)
                 total[sound, "all"].append(figures)
+    show(total)
+
+
+def show(total: dict[tuple[str, str], list[dict[str, float]]]) -> None:
+    """Print the means."""
     names = ("notes F1", "precision", "recall", "plain F1", "bars right", "or of two", "s for 30 s")
     print(f"{'':14}{'tunes':>6}" + "".join(f"{name:>12}" for name in names))
     for sound in ("clean", "noise"):
         for timbre in (*TIMBRES, "all"):
             rows = total[sound, timbre]
-            means = [float(np.mean([row[name] for row in rows])) for name in names]
+            if not rows:
+                continue
+            means = [float(np.nanmean([row[name] for row in rows])) for name in names]
             print(f"{sound:6}{timbre:8}{len(rows):6}" + "".join(f"{m:12.3f}" for m in means))
     declined = sum(row["declined"] for row in total["clean", "all"] + total["noise", "all"])
     print(f"declined: {declined:.0f}")
@@ -145,12 +152,18 @@ def plain(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Onsets, ends and pitches by pYIN and a median filter: what one would try first."""
     import librosa
 
-    hop = 256
+    hop, lowest = 320, 440 * 2 ** (-32 / 12)
     f0, voiced, _ = librosa.pyin(
-        samples, fmin=70, fmax=2400, sr=RATE, frame_length=1024, hop_length=hop, resolution=0.25
+        samples,
+        fmin=lowest,
+        fmax=2400,
+        sr=RATE,
+        frame_length=1024,
+        hop_length=hop,
+        resolution=0.5,
     )
     pitch = np.where(voiced, np.round(librosa.hz_to_midi(np.nan_to_num(f0, nan=440.0))), 0)
-    pitch = medfilt(pitch, 7)
+    pitch = medfilt(pitch, 5)
     edge = np.flatnonzero(np.diff(pitch, prepend=-1, append=-1))
     runs = [(a, b) for a, b in pairwise(edge) if pitch[a] > 0]
     runs = [(a, b) for a, b in runs if (b - a) * hop / RATE >= 0.08]

@@ -49,7 +49,7 @@ class Pulse:
         return float(np.diff(self.clock_s).mean())
 
 
-def pulses(onset_s: Reals, most: int = 5) -> list[Pulse]:
+def pulses(onset_s: Reals, most: int = 4) -> list[Pulse]:
     """The likeliest pulses of rising onsets `(M,)`, M > 2, the best first; no two are alike."""
     interval = np.diff(onset_s)
     periods = np.exp(np.arange(np.log(SHORTEST_S), np.log(LONGEST_S), 0.01))
@@ -60,7 +60,7 @@ def pulses(onset_s: Reals, most: int = 5) -> list[Pulse]:
         if logs[i] >= logs[max(i - 1, 0)] and logs[i] >= logs[min(i + 1, len(logs) - 1)]
     ]
     found: list[Pulse] = []
-    for i in peaks[: 2 * most]:
+    for i in peaks[: most + 2]:
         pulse = _followed(onset_s, float(periods[i]))
         if all(abs(np.log(pulse.period_s / other.period_s)) > 0.04 for other in found):
             found.append(pulse)
