@@ -24,9 +24,9 @@ _SPREAD = 0.45  # semitones around a note's pitch: vibrato, drift, an unsteady v
 _OCTAVE = 0.02  # share of frames that are heard an octave off
 _FREE = 0.06  # share of frames, in glides above all, whose pitch says nothing
 _TRUST = 0.5  # of a frame's pitch: neighbours hear much of the same sound
-_NOTE, _AGAIN, _REST = 7.0, 6.0, 2.5  # nats for another note, the same one again, a rest
+_NOTE, _AGAIN, _REST = 7.0, 4.0, 2.5  # nats for another note, the same one again, a rest
 _LEAP = 0.06  # nats a semitone
-_DIP = 1.0  # nats for each decibel of a dip, beyond what a tremolo has
+_DIP = 1.5  # nats for each decibel of a dip, beyond what a tremolo has
 _TREMOLO_DB, _DEEPEST_DB = 3.5, 12.0
 
 

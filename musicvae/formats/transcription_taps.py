@@ -30,9 +30,9 @@ class Taps:
 
 def taps_of(samples: Samples) -> Taps:
     """The hits in samples `(n,)` at `RATE`, by the flux of their spectrum."""
-    import librosa
+    from librosa.onset import onset_strength
 
-    strength = librosa.onset.onset_strength(
+    strength = onset_strength(
         y=samples, sr=RATE, hop_length=_HOP, n_fft=_FRAME, lag=2, n_mels=40, center=True
     ).astype(np.float64)
     wide = np.pad(strength, _APART, mode="edge")
