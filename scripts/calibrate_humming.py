@@ -5,7 +5,8 @@
 Validation tunes of `folk` (never the test split), as `benchmarks/singing.py` performs them: notes
 as they are sung and heard, some of them missed. Of all bars that are thought of for a tune those
 are right whose lines lie where they should (F1 of .9 within 70 ms); a conditional logistic
-regression learns to tell them from what `tried` says of each. Printed: the weights, and by cross-validation
+regression learns to tell them from what `tried` says of each. Printed: the weights, and by
+cross-validation
 over the tunes how many are right.
 """
 

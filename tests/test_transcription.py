@@ -220,7 +220,7 @@ def test_a_slow_melody_comes_back_from_its_rendering() -> None:
     samples, rate = render(song)
     again = examine(wav(samples, rate), "render.wav").song
     assert again.parts[0].pitch.tolist() == pitch.tolist()
-    assert np.abs(onsets_s(again) - onset / 480 * 0.6).max() < 0.05
+    assert np.abs(onsets_s(again) - onset / 480 * 0.6).max() < 0.1  # a flute speaks slowly
 
 
 def test_pulses_follow_a_drift_and_pass_over_graces() -> None:

@@ -23,8 +23,10 @@ _NEAR = 0.4  # semitones from a multiple of the pitch
 _MULTIPLES = 12
 _EVERY, _MOST = 3, 1500  # frames that are looked at
 _STILL = 0.35  # semitones that a pitch moves by in 50 ms, at most, where it is looked at
-_LOUD_DB = 22.0
+_LOUD_DB, _HIT_DB = 22.0, 12.0
+_STRETCH = 12  # frames
 _TONAL, _HELD, _SINGLE, _SOME, _NOISE = 0.57, 0.4, 0.7, 0.1, 0.25  # limits on shares
+_LASTING = 0.3
 _SPIKY, _GAPS_DB = 0.12, 15.0  # of hits: the rest beside them, how much softer it is
 
 
@@ -36,6 +38,8 @@ class Nature:
     """Of the loud frames: those with a pitch."""
     held: float
     """Of the frames with a pitch: those in which it stays for a tenth of a second."""
+    lasting: float
+    """Of the loudest frames: those in stretches of 120 ms, which no hit fills."""
     single: float
     """Of the strength of spectral peaks: what one pitch explains, in the middle of all frames."""
     flat: float
@@ -57,7 +61,7 @@ def is_tapped(nature: Nature, frames: Frames, strength: Reals) -> bool:
 
     `strength` is the onset strength at any hop.
     """
-    if nature.has_notes:
+    if nature.has_notes or nature.lasting >= _LASTING:
         return False
     spiky = np.median(strength) < _SPIKY * max(float(np.quantile(strength, 0.98)), 1e-9)
     gaps = np.quantile(frames.level_db, 0.97) - np.quantile(frames.level_db, 0.3)
@@ -79,11 +83,13 @@ def nature_of(samples: Samples, frames: Frames) -> Nature:
     """What is heard in samples `(n,)` at `RATE` and in their frames."""
     level = frames.level_db
     loud = level > np.quantile(level, 0.95) - _LOUD_DB
+    loudest = level > np.quantile(level, 0.98) - _HIT_DB
     tone = loud & (frames.voiced > 0.4)
     held = tone & _held(frames.pitch, tone)
     return Nature(
         tonal=float(tone.sum() / max(loud.sum(), 1)),
         held=float(held.sum() / max(tone.sum(), 1)),
+        lasting=float(_stretches(loudest).sum() / max(loudest.sum(), 1)),
         flat=_flatness(samples),
         single=_single(samples, frames, np.flatnonzero(tone & _still(frames.pitch))),
     )
@@ -99,6 +105,17 @@ def _flatness(samples: Samples) -> float:
     return float(np.median((np.exp(np.log(power).mean(1)) / power.mean(1))[loud]))
 
 
+def _stretches(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """The frames of a mask that lie in stretches of 120 ms of it."""
+    if len(mask) < _STRETCH:
+        return np.zeros(len(mask), bool)
+    begin = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(mask, _STRETCH).all(1))
+    inside = np.zeros(len(mask), bool)
+    for offset in range(_STRETCH):
+        inside[begin + offset] = True
+    return inside
+
+
 def _still(pitch: Reals) -> NDArray[np.bool_]:
     """Where the pitch hardly moves over 50 ms."""
     wide = np.lib.stride_tricks.sliding_window_view(np.pad(pitch, 2, mode="edge"), 5)
@@ -107,7 +124,7 @@ def _still(pitch: Reals) -> NDArray[np.bool_]:
 
 def _held(pitch: Reals, tone: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Frames in stretches of 120 ms whose pitch, but for vibrato, stays within half a semitone."""
-    width = 12
+    width = _STRETCH
     if len(pitch) <= width:
         return np.zeros(len(pitch), bool)
     smooth = np.convolve(

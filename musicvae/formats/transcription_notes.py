@@ -27,6 +27,7 @@ _TRUST = 0.5  # of a frame's pitch: neighbours hear much of the same sound
 _NOTE, _AGAIN, _REST = 7.0, 4.0, 2.5  # nats for another note, the same one again, a rest
 _LEAP = 0.06  # nats a semitone
 _DIP = 1.5  # nats for each decibel of a dip, beyond what a tremolo has
+_TURN = 17  # frames of a vibrato's turn
 _TREMOLO_DB, _DEEPEST_DB = 3.5, 12.0
 
 
@@ -52,7 +53,7 @@ def notes_of(frames: Frames) -> SungNotes:
     """The notes in a pitch track."""
     sound = _sounding(frames)
     steady = sound > 1
-    tuning = _tuning(frames.pitch[steady])
+    tuning = _tuning(frames.pitch, steady)
     pitch = frames.pitch - tuning
     heard = pitch[steady]
     if len(heard) < 5:
@@ -101,9 +102,17 @@ def _sounding(frames: Frames) -> Reals:
     return np.clip((level - least) / 3, -5, 2.5) + tone
 
 
-def _tuning(pitch: Reals) -> float:
-    """By how much, -0.5 to 0.5 semitones, pitches lie above those of a piano: their mean phase."""
-    return float(np.angle(np.exp(2j * np.pi * pitch).mean()) / (2 * np.pi)) if len(pitch) else 0.0
+def _tuning(pitch: Reals, steady: NDArray[np.bool_]) -> float:
+    """By how much, -0.5 to 0.5 semitones, pitches lie above those of a piano: their mean phase.
+
+    Of means over a vibrato's turn, where they stay: a deep vibrato is most of the time at its ends.
+    """
+    half = _TURN // 2
+    smooth = np.convolve(np.pad(pitch, half, mode="edge"), np.ones(_TURN) / _TURN, "valid")
+    around = np.pad(smooth, half, mode="edge")
+    still = steady & (np.abs(around[2 * half :] - around[: -2 * half]) < 0.4)
+    chosen = smooth[still if still.any() else steady]
+    return float(np.angle(np.exp(2j * np.pi * chosen).sum()) / (2 * np.pi)) if len(chosen) else 0.0
 
 
 def _dips(level_db: Reals) -> Reals:
