@@ -24,8 +24,8 @@ _MULTIPLES = 12
 _EVERY, _MOST = 3, 1500  # frames that are looked at
 _STILL = 0.35  # semitones that a pitch moves by in 50 ms, at most, where it is looked at
 _LOUD_DB, _HIT_DB = 22.0, 12.0
-_STRETCH = 12  # frames
-_TONAL, _HELD, _SINGLE, _SOME, _NOISE = 0.57, 0.4, 0.7, 0.1, 0.25  # limits on shares
+_STRETCH, _HOLD, _VIBRATO = 12, 10, 1.1  # frames, frames, semitones
+_TONAL, _HELD, _SINGLE, _SOME, _NOISE = 0.57, 0.75, 0.7, 0.1, 0.25  # limits on shares
 _LASTING = 0.3
 _SPIKY, _GAPS_DB = 0.12, 15.0  # of hits: the rest beside them, how much softer it is
 
@@ -109,11 +109,8 @@ def _stretches(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The frames of a mask that lie in stretches of 120 ms of it."""
     if len(mask) < _STRETCH:
         return np.zeros(len(mask), bool)
-    begin = np.flatnonzero(np.lib.stride_tricks.sliding_window_view(mask, _STRETCH).all(1))
-    inside = np.zeros(len(mask), bool)
-    for offset in range(_STRETCH):
-        inside[begin + offset] = True
-    return inside
+    whole = np.lib.stride_tricks.sliding_window_view(mask, _STRETCH).all(1)
+    return _covered(whole, _STRETCH)
 
 
 def _still(pitch: Reals) -> NDArray[np.bool_]:
@@ -123,20 +120,17 @@ def _still(pitch: Reals) -> NDArray[np.bool_]:
 
 
 def _held(pitch: Reals, tone: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Frames in stretches of 120 ms whose pitch, but for vibrato, stays within half a semitone."""
-    width = _STRETCH
-    if len(pitch) <= width:
+    """Frames in stretches of 100 ms whose pitch moves by no more than a vibrato does."""
+    if len(pitch) < _HOLD:
         return np.zeros(len(pitch), bool)
-    smooth = np.convolve(
-        np.pad(pitch, 8, mode="edge"), np.ones(17) / 17, "valid"
-    )  # a vibrato's turn
-    wide = np.lib.stride_tricks.sliding_window_view(smooth, width)
-    whole = np.lib.stride_tricks.sliding_window_view(tone, width).all(1)
-    good = np.flatnonzero((wide.max(1) - wide.min(1) <= 0.5) & whole)
-    held = np.zeros(len(pitch), bool)
-    for offset in range(width):
-        held[good + offset] = True
-    return held
+    wide = np.lib.stride_tricks.sliding_window_view(pitch, _HOLD)
+    whole = np.lib.stride_tricks.sliding_window_view(tone, _HOLD).all(1)
+    return _covered((np.ptp(wide, axis=1) <= _VIBRATO) & whole, _HOLD)
+
+
+def _covered(begins: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """The frames of stretches so wide, by where they begin."""
+    return np.convolve(begins, np.ones(width)) > 0.5
 
 
 def _single(samples: Samples, frames: Frames, at: NDArray[np.intp]) -> float:
