@@ -125,7 +125,8 @@ def _held(pitch: Reals, tone: NDArray[np.bool_]) -> NDArray[np.bool_]:
         return np.zeros(len(pitch), bool)
     wide = np.lib.stride_tricks.sliding_window_view(pitch, _HOLD)
     whole = np.lib.stride_tricks.sliding_window_view(tone, _HOLD).all(1)
-    return _covered((np.ptp(wide, axis=1) <= _VIBRATO) & whole, _HOLD)
+    moves = wide.max(1) - wide.min(1)
+    return _covered((moves <= _VIBRATO) & whole, _HOLD)
 
 
 def _covered(begins: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
