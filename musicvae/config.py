@@ -70,6 +70,10 @@ class TrainingConfig:
     kit_mixing: float = 0.0
     """Share of windows learned from that have some of their drums from another window; for presets
     of a drum kit alone."""
+    attributes: tuple[str, ...] = ()
+    """Attributes that dimensions of the latent are made to follow, see `training.regularising`."""
+    attribute_weight: float = 10.0
+    """What it costs, in nats a window, that a dimension says nothing of its attribute."""
     rehearsal: float = 0.0
     """In a run that begins from trained weights, the share of windows that are dreamt by the model
     that it begins from, so that it does not forget what it knew."""
@@ -80,7 +84,7 @@ class TrainingConfig:
         checked(self.corruption, self.objective)
         for name in ("batch", "accumulate"):
             need(getattr(self, name) >= 1, f"training.{name}", "at least 1")
-        for name in ("minutes", "learning_rate", "kl_target_bits", "beta"):
+        for name in ("minutes", "learning_rate", "kl_target_bits", "beta", "attribute_weight"):
             need(getattr(self, name) > 0, f"training.{name}", "more than 0")
         controls = ", ".join(KL_CONTROLS)
         need(self.kl_control in KL_CONTROLS, "training.kl_control", f"one of {controls}")
@@ -108,6 +112,8 @@ class TrainingConfig:
             "kit_mixing",
         ):
             need(0 <= getattr(self, name) <= 1, f"training.{name}", "0 to 1")
+        twice = len(set(self.attributes)) < len(self.attributes)
+        need(not twice, "training.attributes", "different from each other")
         need(0 <= self.rehearsal < 1, "training.rehearsal", "0 to below 1")
         need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,18 +20,29 @@ from musicvae.grid import STORED_STEPS_PER_QUARTER
 from musicvae.song import Ints, Key, Part, Song, Tempo, trusted
 
 TICKS_PER_QUARTER = 480
+NO_PICKUP = Fraction(0)
+_PIECE = 8  # bars from which on a sample is a whole piece, with a pickup if that is usual
 
 
-def blank_bars(preset: Preset, n_bars: int, meter: tuple[int, int]) -> Bars:
-    """`n_bars` empty bars for the preset's parts, in one meter, at its usual tempo."""
+def blank_bars(
+    preset: Preset, n_bars: int, meter: tuple[int, int], *, pickup: Fraction = NO_PICKUP
+) -> Bars:
+    """`n_bars` empty bars for the preset's parts, in one meter, at its usual tempo.
+
+    With a `pickup`, a share of a whole note, one more bar comes first, and the last one is as much
+    shorter, as songs are written: it is where the pickup of a repeat would begin.
+    """
     numerator, denominator = meter
-    length = 4 * TICKS_PER_QUARTER * numerator // denominator
+    full, before = (int(4 * TICKS_PER_QUARTER * share) for share in (Fraction(*meter), pickup))
+    length = np.full(n_bars + bool(before), full)
+    if before:
+        length[0], length[-1] = before, full - before
     return Bars.blank(
         tuple(Part.empty(p.name, p.program, p.kind == "drums") for p in preset.parts),
-        numerator=np.full(n_bars, numerator),
-        denominator=np.full(n_bars, denominator),
-        length_ticks=np.full(n_bars, length),
-        qpm=np.full(n_bars, preset.default_qpm),
+        numerator=np.full(len(length), numerator),
+        denominator=np.full(len(length), denominator),
+        length_ticks=length,
+        qpm=np.full(len(length), preset.default_qpm),
         ticks_per_quarter=TICKS_PER_QUARTER,
         steps_per_quarter=preset.grid.steps_per_quarter,
     )
@@ -80,6 +92,27 @@ def chosen_meter(
     if 4 * quarter * numerator > limit * denominator:
         raise ConfigError(f"meter {name}: preset {preset.name} has at most {limit} cells a bar")
     return numerator, denominator
+
+
+def chosen_pickup(
+    provenance: Mapping[str, Any], pickup: str | None, meter: tuple[int, int], n_bars: int
+) -> Fraction:
+    """The pickup asked for as a share of a whole note, such as `1/8`, or `0`. If none is, that of
+    most training songs in this meter, for pieces of 8 bars or more. Raises `ConfigError`.
+    """
+    (numerator, denominator), full = meter, Fraction(*meter)
+    if pickup is None:
+        usual = provenance.get("pickups", {}).get(f"{numerator}/{denominator}", {})
+        told = max(usual, key=lambda p: usual[p], default="0") if n_bars >= _PIECE else "0"
+        share = Fraction(told)
+        return share if share < full else NO_PICKUP
+    found = re.fullmatch(r"0|([1-9][0-9]?)/(1|2|4|8|16)", pickup.strip())
+    if not found:
+        raise ConfigError(f"pickup {pickup!r}: write it as 1/8, 1/4, ..., or 0 for none")
+    share = Fraction(pickup.strip())
+    if share >= full:
+        raise ConfigError(f"pickup {pickup}: not shorter than a bar of {numerator}/{denominator}")
+    return share
 
 
 def chosen_keys(

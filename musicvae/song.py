@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from musicvae.display import Displayed
 from musicvae.maps import NO_INTS, Arrays, Ints, Key, Meter, Tempo, from_zero, frozen, trusted
 
 if TYPE_CHECKING:
@@ -64,6 +65,10 @@ class Part(Arrays):
 
     def __len__(self) -> int:
         return len(self.pitch)
+
+    def __repr__(self) -> str:
+        what = "drums" if self.is_drum else f"program {self.program}"
+        return f"<Part {self.name!r}: {what}, {len(self):,} notes>"
 
     @classmethod
     def empty(cls, name: str = "", program: int = 0, is_drum: bool = False) -> Part:
@@ -130,7 +135,7 @@ class Part(Arrays):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Song(Arrays):
+class Song(Arrays, Displayed):
     """One piece: parts, meter map, tempo map, key signatures and length, all in ticks."""
 
     ticks_per_quarter: int = 480
@@ -171,6 +176,10 @@ class Song(Arrays):
             end_ticks=end_ticks,
         )
 
+    def __repr__(self) -> str:
+        facts = f"{len(self.parts)} parts, {self.n_notes:,} notes, {self.duration_s:.1f} s"
+        return f"<Song: {facts}>"
+
     def without_notes(self) -> Song:
         """The song's frame: its maps, its length, its parts silent."""
         silent = tuple(part.without_notes() for part in self.parts)
@@ -197,10 +206,13 @@ class Song(Arrays):
         return formats.read(path)
 
     def save(self, path: str | Path, *, note: str = "") -> Path:
-        """Write a standard MIDI file; `note` is kept in it as a text event. Returns the path."""
-        from musicvae.formats import midi
+        """Write standard MIDI, or a score if the path ends in `.musicxml`, `.xml` or `.mxl`.
 
-        return midi.write(self, path, note=note)
+        `note` is kept in it, in MIDI as a text event. Returns the path; raises `WriteError`.
+        """
+        from musicvae import formats
+
+        return formats.write(self, path, note=note)
 
     def to_pretty_midi(self) -> pretty_midi.PrettyMIDI:
         """The song as a `pretty_midi.PrettyMIDI` object."""

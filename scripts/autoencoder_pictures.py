@@ -11,6 +11,7 @@ from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
 from musicvae.plots import style
+from musicvae.plots.themes import LIGHT
 
 Line = tuple[Sequence[float], Sequence[float]]
 Panel = tuple[str, str, str, Mapping[str, Line], Mapping[str, float]]
@@ -22,7 +23,7 @@ def draw_curves(path: Path, panels: Sequence[Panel]) -> None:
         figure = Figure(figsize=(5.4 * len(panels), 3.3), facecolor="white", layout="constrained")
         for nth, (title, x_name, y_name, lines, levels) in enumerate(panels):
             axes = figure.add_subplot(1, len(panels), nth + 1)
-            for colour, (name, (x, y)) in zip(style.PART_COLOURS, lines.items(), strict=False):
+            for colour, (name, (x, y)) in zip(LIGHT.parts, lines.items(), strict=False):
                 axes.plot(x, y, color=colour, lw=1.8, marker="o", ms=4, label=name)
                 if name in levels:
                     axes.axhline(levels[name], color=colour, lw=1.2, ls=":")
@@ -31,10 +32,10 @@ def draw_curves(path: Path, panels: Sequence[Panel]) -> None:
             axes.set_xticks(ticks, [str(tick) for tick in ticks])
             axes.minorticks_off()
             axes.set_ylim(0, 1.02)
-            axes.set_title(title, loc="left", fontsize=11, weight="bold", color=style.INK)
-            axes.set_xlabel(x_name, color=style.GREY)
-            axes.set_ylabel(y_name, color=style.GREY)
-            axes.grid(color=style.BEAT_LINE, lw=0.7)
+            axes.set_title(title, loc="left", fontsize=11, weight="bold", color=LIGHT.ink)
+            axes.set_xlabel(x_name, color=LIGHT.grey)
+            axes.set_ylabel(y_name, color=LIGHT.grey)
+            axes.grid(color=LIGHT.beat_line, lw=0.7)
             axes.spines[["top", "right"]].set_visible(False)
             axes.legend(frameon=False, fontsize=8.5, loc="lower right")
         style.save(figure, path)
@@ -57,7 +58,7 @@ def draw_rolls(
         for line, (name, rows) in zip(axes, zip(panels, shown, strict=True), strict=True):
             for panel, window in zip(line, windows, strict=True):
                 _draw(panel, rows[rows[:, 0] == window], low, high)
-            line[0].set_title(name, loc="left", fontsize=9, weight="bold", color=style.INK)
+            line[0].set_title(name, loc="left", fontsize=9, weight="bold", color=LIGHT.ink)
         style.save(figure, path)
 
 
@@ -70,13 +71,13 @@ def _draw(axes: Any, rows: np.ndarray, low: float, high: float) -> None:
         left, right, mid = start[mine], stop[mine], pitch[mine]
         corners = [(left, mid - 0.45), (right, mid - 0.45), (right, mid + 0.45), (left, mid + 0.45)]
         boxes = np.stack([np.stack(np.broadcast_arrays(x, y), -1) for x, y in corners], 1)
-        axes.add_collection(PolyCollection(list(boxes), facecolors=style.part_colour(int(nth))))
+        axes.add_collection(PolyCollection(list(boxes), facecolors=LIGHT.part(int(nth))))
     axes.set_xlim(0, 32)
     axes.set_ylim(low, high)
-    axes.vlines(range(4, 32, 4), low, high, colors=style.BEAT_LINE, lw=0.6, zorder=0)
-    axes.axvline(16, color=style.BAR_LINE, lw=0.8, zorder=0)
+    axes.vlines(range(4, 32, 4), low, high, colors=LIGHT.beat_line, lw=0.6, zorder=0)
+    axes.axvline(16, color=LIGHT.bar_line, lw=0.8, zorder=0)
     octaves = [p for p in range(0, 128, 12) if low < p < high]
     axes.set_yticks(octaves, [f"C{p // 12 - 1}" for p in octaves])
     axes.set_xticks([0, 16], ["1", "2"])
-    axes.tick_params(labelsize=7, length=0, colors=style.GREY)
-    axes.spines[:].set_color(style.OCTAVE_LINE)
+    axes.tick_params(labelsize=7, length=0, colors=LIGHT.grey)
+    axes.spines[:].set_color(LIGHT.octave_line)

@@ -92,7 +92,7 @@ class Lab:
         control, plan = control_of(training), Plan(self.steps)
         for plan.step in range(self.steps):
             optimizer.param_groups[0]["lr"] = plan.learning_rate(4e-3, 100)
-            batch, heard = steps.lesson(plan.step)
+            batch, heard, _ = steps.lesson(plan.step)
             noise = deterministic_noise(0, plan.step, (len(batch.notes), vae.Z))
             with torch.autocast("cpu", torch.bfloat16):
                 terms, _ = objective(vae, batch, noise, heard)

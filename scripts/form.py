@@ -38,7 +38,7 @@ from musicvae.statistics.forms import matrix_overlap, self_similarity
 from musicvae.statistics.overlap import overlapping_area
 
 AMOUNTS = np.linspace(0, 1, 11)
-BARS = 32
+BARS = 31  # that are compared: of 32 bars one may be a pickup and what completes it
 
 
 def songs_of(folder: str, which: str, limit: int, seed: int, bars: int = 12) -> Iterator[Song]:
@@ -232,10 +232,10 @@ def long_samples(model: MusicVAE, folder: str, which: str, limit: int, seed: int
     spq = model.preset.grid.steps_per_quarter
     real = list(songs_of(folder, which, limit, seed, BARS))
     learned = list(songs_of(folder, "train", limit, seed, BARS))
-    n = max(len(real), 24)
+    n = max(len(real), 100)
     sets = {
         "songs learned from": learned,
-        "samples": model.sample(n, bars=BARS, seed=seed),
+        "samples": model.sample(n, bars=BARS + 1, seed=seed),
         "samples without form": plain(model, n, seed),
         "held-out songs, bars shuffled": [_shuffled(s, seed) for s in real],
     }
@@ -272,7 +272,7 @@ def plain(model: MusicVAE, n: int, seed: int) -> list[Song]:
     return sample(
         model,
         n,
-        bars=BARS,
+        bars=BARS + 1,
         temperature=1.0,
         qpm=None,
         key=None,

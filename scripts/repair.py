@@ -11,6 +11,7 @@ longer there. Of clean songs: the share of notes that come back exactly, ticks, 
 from __future__ import annotations
 
 import argparse
+import json
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -159,6 +160,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="songs at most")
     parser.add_argument("--share", type=float, default=0.1, help="of the notes that are damaged")
     parser.add_argument("--strength", type=float, default=0.5)
+    parser.add_argument("--json", action="store_true", help="the figures alone, as for a card")
     asked = parser.parse_args()
     model, began = MusicVAE.load(asked.checkpoint), time.monotonic()
     songs = songs_of(asked.folder, asked.split, asked.limit)
@@ -167,14 +169,26 @@ def main() -> None:
         clean = song.at(model.preset.grid.steps_per_quarter).at(24).to_song()
         was, now = exact(clean), exact(model.denoise(clean, strength=asked.strength).song)
         same, notes, new = same + len(was & now), notes + len(was), new + len(now - was)
+    counts = list(measured(model, songs, asked.share, asked.strength))
+    figures = {"clean": {"come back exactly": same / notes, "are new": new / notes}} | {
+        name: {
+            "f1 damaged": before.f1,
+            "f1 mended": after.f1,
+            "won back": (after.f1 - before.f1) / (1 - before.f1),
+            "right notes altered": after.altered / after.right,
+        }
+        for name, before, after in counts
+    }
+    if asked.json:
+        print(json.dumps({"notes": notes, "songs": len(songs)} | figures))
+        return
     print(f"{len(songs)} songs of {asked.folder} ({asked.split}), {notes:,} notes")
     print(f"clean: {same / notes:.2%} of the notes come back exactly, {new / notes:.2%} are new\n")
     print("| damage | F1 damaged | F1 mended | won back | right notes altered |")
     print("|---|---|---|---|---|")
-    for name, before, after in measured(model, songs, asked.share, asked.strength):
-        won = (after.f1 - before.f1) / (1 - before.f1)
-        altered = after.altered / after.right
-        print(f"| {name} | {before.f1:.3f} | {after.f1:.3f} | {won:.0%} | {altered:.2%} |")
+    for name, of in list(figures.items())[1:]:
+        damaged, mended, won, altered = of.values()
+        print(f"| {name} | {damaged:.3f} | {mended:.3f} | {won:.0%} | {altered:.2%} |")
     print(f"\n{time.monotonic() - began:.0f} s")
 
 

@@ -16,7 +16,7 @@ ROOT = Path(musicvae.__file__).parent
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors",),
     (
-        *("files", "song", "maps", "options", "processes"),
+        *("files", "song", "maps", "options", "processes", "display"),
         *("config", "sections", "strict", "damage"),
     ),
     ("grid", "bars", "keys", "alignment", "roles", "merging", "drums"),
@@ -34,6 +34,7 @@ FLOOR_OF = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 
 # Rooms of one floor that may know each other, and why.
 NEIGHBOURS = {
+    ("song", "display"): "a song shows itself",
     ("song", "maps"): "a song has a tempo, a meter and a key along its way",
     ("config", "strict"): "presets are loaded strictly",
     ("config", "damage"): "a preset names what its model learns to mend",
@@ -51,6 +52,7 @@ UPWARD = {
     ("song", "formats"): "Song.read, Song.save, Song.to_pretty_midi",
     ("song", "bars"): "Song.to_roll",
     ("song", "rolls"): "Song.to_roll",
+    ("display", "report"): "what shows itself in a notebook",
 }
 # The package itself names what is in it, each on first use.
 FRONT = "__init__"

@@ -124,9 +124,8 @@ def test_a_flow_that_has_not_learned_to_hear_is_held_by_noise(flow) -> None:
     z = np.ones((40, 6, 16))
     drawn = again.sample(frame_of(40, 6), rng=np.random.default_rng(0), given=given_of(z, [4, 5]))
     np.testing.assert_allclose(drawn[:, 4:], 1, atol=1e-5)
-    assert np.isfinite(drawn).all() and np.array_equal(
-        again.form(5, np.random.default_rng(0)), range(5)
-    )
+    assert np.isfinite(drawn).all()
+    assert np.array_equal(again.songs_forms(1, 5, np.random.default_rng(0)), [range(5)])
 
 
 def test_tied_bars_are_alike_and_a_long_path_repeats_what_it_drew(flow) -> None:
@@ -243,8 +242,10 @@ def test_forms_of_songs_are_kept_with_the_prior(place, model) -> None:
     assert isinstance(model.prior, FlowPrior) and len(forms) == len(model.prior.forms)
     there = forms >= 0
     assert (forms <= np.arange(forms.shape[1])).all() and there[:, 0].all()
-    label = model.prior.form(5, np.random.default_rng(0))
-    assert label.shape == (5,) and (label <= np.arange(5)).all()
+    label = model.prior.songs_forms(3, 5, np.random.default_rng(0))
+    assert label.shape == (3, 5) and (label <= np.arange(5)).all()
+    longer = model.prior.songs_forms(2, 90, np.random.default_rng(0))  # than any form that is kept
+    assert longer.shape == (2, 90) and np.array_equal(longer[:, 64:], [range(64, 90)] * 2)
 
 
 def test_amount_0_is_the_reconstruction_and_more_is_further(model) -> None:
@@ -271,7 +272,14 @@ def test_a_song_goes_on_and_stays_as_it_was(which, bars, request) -> None:
         grid = Bars.from_song(replace(longer, parts=())).grid
         before = Bars.from_song(replace(align(song).song, parts=())).grid
         begin = int(before.start_ticks[-1] + before.length_ticks[-1])
-        assert longer.end_ticks == begin + bars * int(grid.length_ticks[-1])
+        full = int(before.length_ticks[-1])
+        written = Bars.from_song(replace(song, parts=())).grid
+        believed = np.array_equal(before.start_ticks, written.start_ticks)
+        pickup = int(before.length_ticks[0]) if before.lead[0] and believed else 0
+        assert longer.end_ticks == begin + bars * full - pickup
+        if believed:
+            assert len(grid) == len(before) + bars
+            assert grid.length_ticks[-1] == full - pickup
         new = 0
         for part, was in zip(longer.parts, song.parts, strict=True):
             assert (part.name, part.program, part.is_drum) == (was.name, was.program, was.is_drum)
@@ -431,3 +439,22 @@ def test_commands_say_what_is_wrong(here, tmp_path) -> None:
     for bars in ("5-3", "a-b", "-2", "5-"):
         result = run("infill", "hymn.mid", f"--bars={bars}")
         assert result.exit_code == 2 and "--bars" in result.stderr
+
+
+def test_a_sample_with_a_pickup_ends_as_much_shorter(model) -> None:
+    songs = model.sample(2, bars=9, meter="4/4", pickup="1/4", form="AAB", seed=1)
+    grid = Bars.from_song(songs[0]).grid
+    assert len(grid) == 10 and grid.lead[0] == 3 * 24 and grid.length_ticks.sum() == 9 * 1920
+    assert grid.length_ticks[-1] == 3 * 480
+    assert all(part.end_ticks <= 9 * 1920 for song in songs for part in song.parts if len(part))
+    assert songs == model.sample(2, bars=9, meter="4/4", pickup="1/4", form="AAB", seed=1)
+    assert len(Bars.from_song(model.sample(1, bars=9, meter="4/4", pickup="0")[0])) == 9
+    with pytest.raises(ConfigError, match="not shorter than a bar"):
+        model.sample(1, meter="3/4", pickup="3/4")
+
+
+def test_pickups_of_the_songs_are_kept_with_the_model(place, model) -> None:
+    """Songs of three meters in three keys, every third with a pickup of a quarter."""
+    known = model.provenance["pickups"]
+    assert sum(sum(count.values()) for count in known.values()) == model.provenance["songs"]
+    assert {share for count in known.values() for share in count} <= {"0", "1/4", "1/8"}

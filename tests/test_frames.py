@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from hypothesis import strategies as st
 from musicvae.bars import Notes
 from musicvae.config import load_preset
 from musicvae.dynamics import played
-from musicvae.frames import blank_bars, chosen_keys, chosen_tempos, songs_of
+from musicvae.errors import ConfigError
+from musicvae.frames import blank_bars, chosen_keys, chosen_pickup, chosen_tempos, songs_of
 from musicvae.song import Part, with_tables
 
 PRESET = load_preset("tiny")
@@ -76,3 +78,25 @@ def test_what_is_not_asked_for_is_drawn_from_what_was_usual() -> None:
     assert all(80 <= tempo <= 100 for tempo in tempos) and len(set(tempos)) > 5
     assert chosen_keys(usual, 4, 2, rng).tolist() == [4, 4]
     assert chosen_tempos(PRESET, usual, 77.0, 2, rng) == [77.0, 77.0]
+
+
+def test_the_last_bar_is_shorter_by_the_pickup() -> None:
+    bars = blank_bars(PRESET, 4, (3, 4), pickup=Fraction(1, 8))
+    quarter, grid = bars.grid.steps_per_quarter, bars.grid
+    assert len(grid) == 5 and grid.length_ticks.sum() == 4 * 3 * 480
+    assert grid.open_steps.tolist() == [quarter // 2, *[3 * quarter] * 3, 5 * quarter // 2]
+    assert grid.lead[0] == 5 * quarter // 2 and not grid.lead[1:].any()
+    song = bars.to_song()
+    assert replace(bars, notes=bars.notes).from_song(song).grid.lead[0] == 5 * 24 // 2
+
+
+def test_a_pickup_is_the_usual_one_of_whole_pieces_unless_it_is_asked_for() -> None:
+    usual = {"pickups": {"6/8": {"1/8": 30, "0": 20}, "4/4": {"0": 9, "1/4": 3}}}
+    assert chosen_pickup(usual, None, (6, 8), 8) == Fraction(1, 8)
+    assert chosen_pickup(usual, None, (6, 8), 7) == 0  # no whole piece
+    assert chosen_pickup(usual, None, (4, 4), 16) == chosen_pickup({}, None, (3, 4), 16) == 0
+    assert chosen_pickup(usual, "0", (6, 8), 16) == 0
+    assert chosen_pickup(usual, "1/4", (4, 4), 2) == Fraction(1, 4)
+    for wrong in ("1/3", "-1/8", "a", "3/4"):
+        with pytest.raises(ConfigError, match="pickup"):
+            chosen_pickup(usual, wrong, (3, 4), 16)

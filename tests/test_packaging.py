@@ -34,6 +34,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path) -> None:
     for needed in (
         "musicvae/py.typed",
         "musicvae/presets/chorale-2bar.toml",
+        "musicvae/report/page.css",
+        "musicvae/report/player.js",
         "musicvae/pretrained/README.md",
         "musicvae/alignment/bar_finder.safetensors",
         "musicvae/alignment/bar_finder.md",

@@ -10,14 +10,34 @@ import numpy as np
 import pytest
 from conftest import band, chorale
 from hypothesis import given, settings
+from matplotlib.figure import Figure
 from matplotlib.image import imread
 from strategies import part_of, songs
+from test_display import encoding
 
-from musicvae.errors import DataError, WriteError
-from musicvae.plots import plot_curves, plot_song
+from musicvae.errors import ConfigError, DataError, WriteError
+from musicvae.plots import (
+    DARK,
+    LIGHT,
+    Theme,
+    plot_changes,
+    plot_curves,
+    plot_latents,
+    plot_map,
+    plot_matrix,
+    plot_scores,
+    plot_song,
+    plot_sound,
+    plot_square,
+    plot_strip,
+    theme,
+)
 from musicvae.plots.layout import beats, laid_out, tempo_marks
+from musicvae.plots.matrix import matrix_figure
 from musicvae.plots.roll import song_figure
-from musicvae.plots.style import PART_COLOURS, mixed, part_colour
+from musicvae.plots.sound import levels_db
+from musicvae.plots.strips import square_figure, strip_figure
+from musicvae.plots.themes import mixed
 from musicvae.song import Meter, Song, Tempo
 
 
@@ -124,9 +144,9 @@ def test_a_change_of_meter_is_told_even_in_narrow_bars() -> None:
 
 
 def test_colours_differ_and_louder_is_darker() -> None:
-    many = [part_colour(i) for i in range(12)]
+    many = [LIGHT.part(i) for i in range(12)]
     assert len(set(many)) == 12
-    assert many[:6] == list(PART_COLOURS)
+    assert many[:6] == list(LIGHT.parts)
     shades = mixed("#0072B2", np.array([0.3, 0.6, 1.0])).sum(-1)
     assert (np.diff(shades) < 0).all()
 
@@ -142,9 +162,9 @@ def test_the_same_song_is_the_same_picture(tmp_path: Path, suffix: str) -> None:
 
 def test_a_png_is_a_picture_with_colours(tmp_path: Path) -> None:
     picture = imread(plot_song(chorale(), tmp_path / "a.PNG"))
-    assert picture.shape[1] == 1650
+    assert picture.shape[1] == 1380
     share = [
-        (np.abs(picture[..., :3] - mixed(c, 0.8)).max(-1) < 0.15).mean() for c in PART_COLOURS[:4]
+        (np.abs(picture[..., :3] - mixed(c, 0.8)).max(-1) < 0.15).mean() for c in LIGHT.parts[:4]
     ]
     assert min(share) > 1e-4
 
@@ -205,3 +225,136 @@ def test_curves_do_without_columns_and_bad_numbers(tmp_path: Path) -> None:
     assert plot_curves(rows, tmp_path / "a.svg").is_file()
     with pytest.raises(DataError, match="no metrics"):
         plot_curves([], tmp_path / "b.svg")
+
+
+# -- themes ---------------------------------------------------------------------------------------
+
+# Machado, Oliveira and Fernandes (2009), severity 1: linear rgb as it is seen.
+_SEEN = {
+    "all": np.eye(3),
+    "without red": np.array(
+        [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216],
+         [-0.003882, -0.048116, 1.051998]]
+    ),
+    "without green": np.array(
+        [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413],
+         [-0.011820, 0.042940, 0.968881]]
+    ),
+    "without blue": np.array(
+        [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602],
+         [0.004733, 0.691367, 0.303900]]
+    ),
+}  # fmt: skip
+
+
+def lab(colour: str, seen: np.ndarray) -> np.ndarray:
+    """CIE 1976 L*a*b* of a colour as one sees it who sees so."""
+    rgb = mixed(colour, 1.0)
+    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    to_xyz = np.array(
+        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750],
+         [0.0193339, 0.1191920, 0.9503041]]
+    )  # fmt: skip
+    xyz = to_xyz @ np.clip(seen @ linear, 0, 1) / np.array([0.95047, 1, 1.08883])
+    x, y, z = np.where(xyz > 0.008856, np.cbrt(xyz), 7.787 * xyz + 16 / 116)
+    return np.array([116 * y - 16, 500 * (x - y), 200 * (y - z)])
+
+
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
+@pytest.mark.parametrize("seen", _SEEN, ids=str)
+def test_parts_are_told_apart_by_the_colour_blind(look: Theme, seen: str) -> None:
+    found = [lab(colour, _SEEN[seen]) for colour in look.parts]
+    paper = lab(look.paper, _SEEN[seen])
+    apart = [np.linalg.norm(a - b) for i, a in enumerate(found) for b in found[:i]]
+    assert min(apart) > 14  # 2 is just noticed
+    assert min(np.linalg.norm(each - paper) for each in found) > 30
+
+
+@pytest.mark.parametrize("look", [LIGHT, DARK], ids=lambda look: look.name)
+def test_words_stand_out_from_paper(look: Theme) -> None:
+    """Contrast as WCAG 2 has it: 4.5 for text."""
+
+    def light(colour: str) -> float:
+        rgb = mixed(colour, 1.0)
+        linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+        return float(linear @ [0.2126, 0.7152, 0.0722])
+
+    for words in (look.ink, look.grey):
+        low, high = sorted([light(words), light(look.paper)])
+        assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+def test_dark_paper_is_dark_and_none_is_transparent(tmp_path: Path) -> None:
+    dark = imread(plot_song(band(), tmp_path / "dark.png", "Band", look=DARK))
+    assert np.median(dark[..., :3]) < 0.2
+    none = imread(plot_song(band(), tmp_path / "n.png", look=theme("dark", transparent=True)))
+    assert none[0, 0, 3] == 0 and none[..., 3].max() == 1
+    with pytest.raises(ConfigError, match="light or dark"):
+        theme("grey")
+
+
+# -- other pictures -------------------------------------------------------------------------------
+
+
+def said(figure: Figure) -> set[str]:
+    return {text.get_text() for text in figure.texts}
+
+
+@pytest.mark.parametrize(("suffix", "look"), [(".png", DARK), (".svg", LIGHT)], ids=["png", "svg"])
+def test_every_picture_has_every_look_and_format(tmp_path: Path, suffix: str, look: Theme) -> None:
+    places = iter([tmp_path / f"{nth}{suffix}" for nth in range(8)])
+    numbers, bars = np.arange(3), np.array([0.1, 2.5, np.nan])
+    parts = np.array([[0.1, 3.0], [np.nan, 0.2], [0.0, 0.0]])
+    moved = np.array([[1.0, np.nan], [-0.5, 0]])
+    drawn = (
+        plot_changes(chorale(), chorale(seed=1), next(places), "a", look=look),
+        plot_curves(ROWS, next(places), look=look),
+        plot_scores(numbers, bars, parts, ["$a$", "b"], next(places), look=look),
+        plot_map(np.eye(3, 2), ["$a", "b", "b"], next(places), title="", colour_name="", look=look),
+        plot_strip([chorale(), band()], next(places), look=look),
+        plot_square([[chorale(), band()], [band(), Song.new()]], next(places), look=look),
+        plot_latents(encoding(), next(places), look=look),
+        plot_matrix(moved, ["a_b", "b"], ["c", "d"], next(places), look=look),
+    )
+    assert all(path.stat().st_size > 1000 for path in drawn)
+    if suffix == ".svg":
+        assert all("<svg" in path.read_text("utf-8") for path in drawn)
+
+
+def test_a_strip_has_one_scale_and_says_what_it_leaves_out() -> None:
+    figure = strip_figure([chorale(bars=4), chorale(bars=40)], "A way", "a model", names="AB")
+    assert {"A", "B", "A way", "a model  ·  the first 16 of up to 41 bars"} <= said(figure)
+    one, other = figure.axes
+    assert one.get_xlim() == other.get_xlim() and one.get_ylim() == other.get_ylim()
+    empty = strip_figure([Song.new(), Song.new(end_ticks=1920)])
+    assert {"1", "2"} <= said(empty)
+
+
+def test_a_square_has_its_corners_named_and_every_cell_filled() -> None:
+    rows = [[chorale(bars=2), chorale(bars=4)], [band(), chorale(bars=3)]]
+    figure = square_figure(rows)
+    assert {"A", "B", "C", "D"} <= said(figure)
+    ends = [axes.get_xlim()[1] for axes in figure.axes]
+    assert len(set(ends)) > 1
+
+
+def test_a_spectrogram_shows_the_pitch_that_sounds(tmp_path: Path) -> None:
+    rate = 22_050
+    time = np.arange(2 * rate) / rate
+    tone = np.sin(2 * np.pi * 440 * time).astype(np.float32)
+    levels = levels_db(tone, rate)
+    loudest = levels[:, levels.shape[1] // 2].argmax()
+    assert loudest == 2 * (69 - 24)  # half a semitone a line, from C1
+    assert levels.max() == 0 and levels.min() >= -48
+    silent = np.zeros((rate, 2), np.float32)
+    assert plot_sound(silent, rate, tmp_path / "a.png", song=chorale()).stat().st_size > 1000
+    with pytest.raises(DataError, match="no sound"):
+        plot_sound(silent[:0], rate, tmp_path / "b.png")
+
+
+def test_what_was_asked_for_is_framed_in_a_matrix(tmp_path: Path) -> None:
+    figure = matrix_figure(np.eye(2), ["a", "b"], ["c_d", "e"], marked=np.eye(2, dtype=bool))
+    (axes,) = figure.axes
+    assert len(axes.patches) == 2
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["c d", "e"]
+    assert [text.get_text() for text in axes.texts] == ["+1.00", "+.00", "+.00", "+1.00"]

@@ -103,8 +103,9 @@ def card(checkpoint: Checkpoint, name: str) -> str:
     ]
     lines = [f"# {name}", "", "| | |", "|---|---|"]
     lines += [f"| {what} | {words} |" for what, words in rows if words]
+    judge = "scripts/repair.py" if preset.repairs else "musicvae evaluate"
     for title, found in (
-        ("On held-out songs, by `musicvae evaluate`", known.get("figures", {})),
+        (f"On held-out songs, by `{judge}`", known.get("figures", {})),
         ("On songs held out for validation, by `musicvae train`", known.get("held_out", {})),
     ):
         if found:

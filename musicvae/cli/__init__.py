@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from importlib import import_module
 from io import TextIOWrapper
+from shutil import get_terminal_size
+from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from musicvae import __version__
 from musicvae.errors import MusicVAEError, one_line, reason_of
@@ -18,40 +22,74 @@ from musicvae.errors import MusicVAEError, one_line, reason_of
 # Threads that wait by spinning make a busy machine several times slower; set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-_COMMANDS = {
-    "corpus": "the built-in public-domain corpora, as MIDI",
-    "inspect": "what is read from files, what is kept, and why",
-    "prepare": "a folder of MIDI to shards and a report",
-    "train": "learn a latent space from a folder of MIDI",
-    "personalise": "a trained model that samples songs like yours, in seconds",
-    "sample": "new songs",
-    "interpolate": "songs between songs",
-    "vary": "variations of songs",
-    "continue": "songs and what comes next",
-    "infill": "songs with some of their bars written anew",
-    "reconstruct": "songs through the bottleneck and back",
-    "denoise": "wrong, missing and displaced notes put right, nothing else changed",
-    "encode": "a song to latents in a file",
-    "decode": "a song from a file of latents",
-    "score": "how unusual songs are, bar by bar, and why",
-    "humanise": "drums played as a drummer would",
-    "drumify": "a beat for a melody or a tapped rhythm",
-    "steer": "songs turned by musical knobs",
-    "direction": "a direction of your own to steer by",
-    "similar": "the songs of a folder most like a song",
-    "map": "songs as points of a plane",
-    "evaluate": "how good a model is, on songs it has not seen",
-    "render": "songs as sound",
-    "transcribe": "hummed tunes and tapped rhythms as MIDI",
-    "plot": "a song's piano roll as a picture",
-    "info": "what a checkpoint is",
-    "presets": "the shipped presets",
+_GROUPS = {
+    "Prepare and learn": {
+        "corpus": "the built-in public-domain corpora, as MIDI",
+        "prepare": "a folder of MIDI to shards and a report",
+        "train": "learn a latent space from a folder of MIDI",
+        "personalise": "a trained model that samples songs like yours, in seconds",
+        "presets": "the shipped presets",
+        "info": "what a checkpoint is",
+    },
+    "Make songs": {
+        "sample": "new songs",
+        "interpolate": "songs between songs",
+        "continue": "songs and what comes next",
+        "drumify": "a beat for a melody or a tapped rhythm",
+    },
+    "Change songs": {
+        "vary": "variations of songs",
+        "infill": "songs with some of their bars written anew",
+        "steer": "songs turned by musical knobs",
+        "direction": "a direction of your own to steer by",
+        "denoise": "wrong, missing and displaced notes put right, nothing else changed",
+        "humanise": "drums played as a drummer would",
+        "reconstruct": "songs through the bottleneck and back",
+    },
+    "Look and judge": {
+        "inspect": "what is read from files, what is kept, and why",
+        "score": "how unusual songs are, bar by bar, and why",
+        "similar": "the songs of a folder most like a song",
+        "map": "songs as points of a plane",
+        "plot": "a song's piano roll as a picture",
+        "evaluate": "how good a model is, on songs it has not seen",
+    },
+    "Files and sound": {
+        "convert": "songs as MIDI or as scores, whole or part by part",
+        "render": "songs as sound",
+        "transcribe": "hummed tunes and tapped rhythms as MIDI",
+        "encode": "a song to latents in a file",
+        "decode": "a song from a file of latents",
+    },
+    "The shell": {
+        "completion": "what a shell needs to complete commands and names",
+    },
 }
+_COMMANDS = {name: words for group in _GROUPS.values() for name, words in group.items()}
 _MODULES = {"continue": "going_on"}  # where the name of a command is none of a module
+
+
+class _Formatter(click.HelpFormatter):
+    """Help that fits a narrow terminal, and keeps room there beside the options."""
+
+    def __init__(self, width: int | None = None, **how: Any) -> None:
+        super().__init__(width=width or max(min(get_terminal_size().columns, 80) - 2, 30), **how)
+
+    def write_dl(
+        self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
+    ) -> None:
+        """A list of names and what they are."""
+        super().write_dl(rows, min(col_max, max(self.width // 3, 12)), col_spacing)
+
+
+class _Context(click.Context):
+    formatter_class = _Formatter
 
 
 class _Commands(click.Group):
     """A group whose commands live in modules of the same name, imported on use."""
+
+    context_class = _Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(_COMMANDS)
@@ -62,11 +100,21 @@ class _Commands(click.Group):
         command: click.Command = import_module(
             f"musicvae.cli.{_MODULES.get(cmd_name, cmd_name)}"
         ).command
+        command.context_class = _Context
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(_COMMANDS.items()))
+        widest = max(len(name) for name in _COMMANDS)
+        for title, commands in _GROUPS.items():
+            with formatter.section(title):
+                formatter.write_dl([(name.ljust(widest), said) for name, said in commands.items()])
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Names with what they do, no command imported."""
+        known = [
+            CompletionItem(n, help=s) for n, s in _COMMANDS.items() if n.startswith(incomplete)
+        ]
+        return known or super().shell_complete(ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> object:
         for stream in (sys.stdout, sys.stderr):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import secrets
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -13,11 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from musicvae.cli import completing
+from musicvae.cli.terminal import is_terminal
 from musicvae.errors import WriteError, one_line, shown
 from musicvae.files import next_free
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.progress import Progress
 
 SCHEMA = 1
 INPUT = click.Path(path_type=Path, readable=False)
@@ -40,6 +44,7 @@ def _drawn(ctx: click.Context, param: click.Parameter, value: int | None) -> int
     return secrets.randbelow(2**31) if value is None else value
 
 
+songs_argument = click.argument("paths", nargs=-1, required=True, type=INPUT)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="JSON Lines on stdout, one object a result."
 )
@@ -60,6 +65,7 @@ device_option = click.option(
 checkpoint_option = click.option(
     "--checkpoint",
     metavar="NAME|PATH",
+    shell_complete=completing.checkpoints,
     help="A run under checkpoints/, a shipped model or a file. If not given, the newest run; for "
     "songs the newest run that they fit, else the shipped model that they fit best.",
 )
@@ -79,7 +85,7 @@ def progress_bar(description: str) -> Iterator[Advance]:
 
     Yields what moves it: a function of how many are done, and of how many.
     """
-    if not console().is_terminal:
+    if not is_terminal(sys.stderr):
         yield lambda done, total: None
         return
     from rich.progress import (
@@ -91,9 +97,39 @@ def progress_bar(description: str) -> Iterator[Advance]:
     )
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    with Progress(*columns, TimeRemainingColumn(), console=console(), transient=True) as bar:
+    bar = Progress(*columns, TimeRemainingColumn(), **bar_look(transient=True))
+    with above(bar):
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def bar_look(**more: Any) -> dict[str, Any]:
+    """How a `Progress` is made: on stderr, and what is printed goes where it should, never from
+    stdout into stderr.
+    """
+    return {"console": console(), "redirect_stdout": False, "redirect_stderr": False, **more}
+
+
+_bars: list[Progress] = []
+
+
+@contextmanager
+def above(bar: Progress) -> Iterator[None]:
+    """While the block runs a bar is on the terminal, and lines that are printed go above it."""
+    _bars.append(bar)
+    try:
+        with bar:
+            yield
+    finally:
+        _bars.remove(bar)
+
+
+def _print(line: str, *, err: bool = False) -> None:
+    """One line on stdout or stderr."""
+    if _bars and (err or is_terminal(sys.stdout)):
+        console().print(line)
+    else:
+        click.echo(line, err=err)
 
 
 def emit(as_json: bool, kind: str, *, path: str | Path, **fields: Any) -> None:
@@ -106,17 +142,17 @@ def emit(as_json: bool, kind: str, *, path: str | Path, **fields: Any) -> None:
         for name, value in fields.items():
             infinite = isinstance(value, float) and not math.isfinite(value)
             line[name] = None if infinite else shown(value) if isinstance(value, str) else value
-        click.echo(json.dumps(line, allow_nan=False, default=str))
+        _print(json.dumps(line, allow_nan=False, default=str))
 
 
 def say(line: str) -> None:
     """Print one line of a result on stdout, whatever names are in it."""
-    click.echo(one_line(line))
+    _print(one_line(line))
 
 
 def complain(error: Exception) -> None:
     """One line on stderr for an error after which the command goes on."""
-    click.echo(f"musicvae: {error}", err=True)
+    _print(f"musicvae: {error}", err=True)
 
 
 def free_path(folder: Path, stem: str, suffix: str, *, force: bool = False) -> Path:

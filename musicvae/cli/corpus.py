@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from musicvae import corpora
+from musicvae.cli import completing
+from musicvae.cli.common import SCHEMA, progress_bar
+from musicvae.cli.terminal import print_table
 from musicvae.errors import ConfigError, WriteError
-
-SCHEMA = 1
 
 
 @click.group(name="corpus")
@@ -27,21 +24,24 @@ def command() -> None:
 @command.command(name="list")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a corpus.")
 def list_(as_json: bool) -> None:
-    """What there is: name, songs, content, licence."""
+    """What there is: name, songs, content, licence.
+
+    \b
+    Example:
+      musicvae corpus list
+    """
     known = [corpora.get(name) for name in corpora.names()]
     if as_json:
         for corpus in known:
             fields = {"name": corpus.name, "songs": corpus.n_songs, "title": corpus.title}
             _print_json({**fields, "licence": corpus.licence})
         return
-    table = Table("name", "songs", "what", "licence", show_lines=True)
-    for corpus in known:
-        table.add_row(corpus.name, str(corpus.n_songs), corpus.title, corpus.licence)
-    Console().print(table)
+    rows = [(c.name, str(c.n_songs), c.title, c.licence) for c in known]
+    print_table(("name", "songs", "what", "licence"), rows, numbers=(1,))
 
 
 @command.command(name="export")
-@click.argument("name")
+@click.argument("name", shell_complete=completing.corpora)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many songs.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes. Default: one a core.")
@@ -53,21 +53,18 @@ def export(
     """Write the corpus NAME into DIR, one MIDI file a song.
 
     The first time it is parsed (about a minute); later it is copied from the cache.
+
+    \b
+    Examples:
+      musicvae corpus export chorales data/midi/
+      musicvae corpus export folk tunes/ --limit 100
     """
     try:
         corpora.get(name)
     except ConfigError as error:
         click.echo(f"musicvae: {error}", err=True)
         click.get_current_context().exit(2)
-    console = Console(stderr=True)
-    bar = _progress_bar(console) if console.is_terminal else None
-    with bar or nullcontext():
-        task = bar.add_task(f"reading {name}", total=None) if bar else None
-
-        def progress(done: int, total: int) -> None:
-            if bar is not None and task is not None:
-                bar.update(task, completed=done, total=total)
-
+    with progress_bar(f"reading {name}") as progress:
         report = corpora.export(
             name, folder, limit=limit, workers=workers, force=force, progress=progress
         )
@@ -81,11 +78,6 @@ def export(
         differ = "1 file here differs" if len(kept) == 1 else f"{len(kept)} files here differ"
         reason = f"{differ} from the corpus, not overwritten ({shown})"
         raise WriteError(report.folder, reason, "choose another folder, or give --force")
-
-
-def _progress_bar(console: Console) -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    return Progress(*columns, TimeRemainingColumn(), console=console, transient=True)
 
 
 def _summary(report: corpora.Report) -> str:

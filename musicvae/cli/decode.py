@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.common import INPUT, checkpoint_option, device_option, force_option, json_option
-from musicvae.cli.songs import Writer, load_model
-from musicvae.cli.sound import Sound, audio_option
+from musicvae.cli.common import INPUT
+from musicvae.cli.making import Making, making_options
+from musicvae.cli.songs import load_model
 from musicvae.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -19,46 +19,37 @@ if TYPE_CHECKING:
 
 @click.command(name="decode")
 @click.argument("path", type=INPUT)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    help="MIDI file to write; the name of PATH with .mid beside you if not given.",
+@making_options(
+    None,
+    help="File to write, .mid or .musicxml; PATH's name with .mid if not given.",
+    force=True,
+    reads=False,
 )
-@force_option
-@audio_option
-@checkpoint_option
-@device_option
-@json_option
-def command(
-    path: Path,
-    out: Path | None,
-    force: bool,
-    audio: Sound | None,
-    checkpoint: str | None,
-    device: str,
-    as_json: bool,
-) -> None:
+def command(path: Path, making: Making) -> None:
     """Make a song of the latents that `musicvae encode` wrote to PATH.
 
     The model is the one that made them, by its hash, unless --checkpoint says another one.
 
     \b
-    Example:
-      musicvae decode song.z --out song.mid
+    Examples:
+      musicvae decode song.z --out again.mid
+      musicvae decode song.z --out again.musicxml
     """
+    from musicvae.formats import SCORES
     from musicvae.latent import load
 
-    target = out or Path(path.with_suffix(".mid").name)
-    if target.suffix.lower() != ".mid":
-        raise click.UsageError(f"--out {target}: give the name of a .mid file")
+    target = making.out or Path(path.with_suffix(".mid").name)
+    if target.suffix.lower() not in (".mid", *SCORES):
+        raise click.UsageError(f"--out {target}: give the name of a .mid or .musicxml file")
     stored = load(path)
-    model = _model(path, stored, checkpoint, device)
+    model = _model(path, stored, making.checkpoint, making.device)
     encoding = stored.encoding
     song = model.decode(encoding)
-    Writer(target.parent, as_json=as_json, audio=audio).named(
+    making.writer(target.parent).named(
         song,
         target.stem,
-        force=force,
+        force=making.force,
+        suffix=target.suffix,
         note=f"musicvae decode {path.name} checkpoint {model.hash}",
         kl_bits=round(encoding.kl_bits, 2),
         windows=encoding.n_windows,

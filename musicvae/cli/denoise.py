@@ -7,42 +7,23 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.common import (
-    INPUT,
-    Finite,
-    checkpoint_option,
-    columns,
-    complain,
-    console,
-    device_option,
-    force_option,
-    json_option,
-    named_path,
-    say,
-)
-from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Models, Writer, read_aligned, songs_under
-from musicvae.cli.sound import Sound, audio_option
+from musicvae.cli.common import Finite, columns, console, named_path, say, songs_argument
+from musicvae.cli.making import Making, making_options
+from musicvae.cli.pictures import look_options
 from musicvae.damage import expected
-from musicvae.errors import MusicVAEError, one_line
+from musicvae.errors import one_line
 from musicvae.keys import pitch_name
-from musicvae.options import ReadOptions
 
 if TYPE_CHECKING:
+    from musicvae.alignment import Alignment
     from musicvae.model.repair import Mend
+    from musicvae.plots import Theme
 
 _MENDS = ("wrong", "dropped", "added", "jitter")
 
 
 @click.command(name="denoise")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("denoised"),
-    show_default=True,
-    help="Folder to write to.",
-)
+@songs_argument
 @click.option(
     "--strength",
     type=Finite(0, 1),
@@ -56,24 +37,15 @@ _MENDS = ("wrong", "dropped", "added", "jitter")
     help="What is wrong, if it is known, such as jitter=0.2,dropped=0.1; found out if not given.",
 )
 @click.option("--plot", is_flag=True, help="Draw what was changed, a picture beside each song.")
-@song_options
-@force_option
-@audio_option
-@checkpoint_option
-@device_option
-@json_option
+@look_options
+@making_options("denoised", force=True)
 def command(
     paths: tuple[Path, ...],
-    out: Path,
     strength: float,
     expect: str | None,
     plot: bool,
-    options: ReadOptions,
-    force: bool,
-    audio: Sound | None,
-    checkpoint: str | None,
-    device: str,
-    as_json: bool,
+    look: Theme,
+    making: Making,
 ) -> None:
     """Repair songs (files or folders): wrong, missing, added and displaced notes.
 
@@ -86,46 +58,40 @@ def command(
       musicvae denoise take.mid --strength 0.8 --expect jitter=0.3
     """
     damage = expected(expect) if expect else None
-    writer = Writer(out, as_json=as_json, audio=audio)
-    models = Models(checkpoint, device, tuple(damage or _MENDS))
-    failed = False
-    for path in songs_under(paths):
-        try:
-            aligned = read_aligned(path, options)
-            model = models.suiting(aligned)
-            found = model.denoise(aligned, strength=strength, damage=damage)
-            picture = out / f"{path.stem}-changes.png"
-            if plot:
-                named_path(picture, force=force)
-            writer.named(
-                found.song,
-                path.stem,
-                force=force,
-                note=f"musicvae denoise {path.name} --strength {strength:g} "
-                f"checkpoint {model.hash}",
-                changed=found.n_changed,
-                changes=[change.to_dict() for change in found.changes],
-                untouched=round(found.n_untouched / max(aligned.original.n_notes, 1), 4),
-                checkpoint=str(model.path),
-                source=str(path),
-                **({"plot": str(picture)} if plot else {}),
-            )
-            if plot:
-                from musicvae.plots import plot_changes
+    writer, force = making.writer(), making.force
+    models = making.models(tuple(damage or _MENDS))
 
-                plot_changes(found.original, found.song, picture, path.stem)
-            if not as_json:
-                for line in listed(found.changes):
-                    say(line)
-            if found.n_untouched:
-                share = found.n_untouched / max(aligned.original.n_notes, 1)
-                words = f"{path}: {share:.0%} of its notes passed unheard"
-                console().print(one_line(words), soft_wrap=True)
-        except MusicVAEError as error:
-            failed = True
-            complain(error)
-    if failed:
-        raise SystemExit(1)
+    def do(path: Path, song: Alignment) -> None:
+        model = models.suiting(song)
+        found = model.denoise(song, strength=strength, damage=damage)
+        picture = writer.folder / f"{path.stem}-changes.png"
+        if plot:
+            named_path(picture, force=force)
+        share = found.n_untouched / max(song.original.n_notes, 1)
+        writer.named(
+            found.song,
+            path.stem,
+            force=force,
+            note=f"musicvae denoise {path.name} --strength {strength:g} checkpoint {model.hash}",
+            changed=found.n_changed,
+            changes=[change.to_dict() for change in found.changes],
+            untouched=round(share, 4),
+            checkpoint=str(model.path),
+            source=str(path),
+            **({"plot": str(picture)} if plot else {}),
+        )
+        if plot:
+            from musicvae.plots import plot_changes
+
+            plot_changes(found.original, found.song, picture, path.stem, look=look)
+        if not making.as_json:
+            for line in listed(found.changes):
+                say(line)
+        if share:
+            words = f"{path}: {share:.0%} of its notes passed unheard"
+            console().print(one_line(words), soft_wrap=True)
+
+    making.each_song(paths, do)
 
 
 def listed(changes: list[Mend]) -> list[str]:

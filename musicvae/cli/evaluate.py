@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
+from musicvae.cli import completing
 from musicvae.cli.common import (
     INPUT,
     console,
@@ -16,14 +18,21 @@ from musicvae.cli.common import (
     named_path,
     seed_option,
 )
+from musicvae.cli.pictures import look_options
 from musicvae.cli.reading import song_options
+from musicvae.cli.reporting import ReportFile, report_option
 from musicvae.cli.songs import load_model
 from musicvae.errors import one_line
 from musicvae.options import ReadOptions
 
+if TYPE_CHECKING:
+    from musicvae.plots import Theme
+
+_SONGS = 4  # of the model, on a report
+
 
 @click.command(name="evaluate")
-@click.argument("checkpoint", metavar="CHECKPOINT")
+@click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=completing.checkpoints)
 @click.argument("path", type=INPUT)
 @click.option(
     "--split",
@@ -47,6 +56,8 @@ from musicvae.options import ReadOptions
     help="Windows to sample and to compare with as many real ones, at most.",
 )
 @click.option("--plot", type=click.Path(path_type=Path), help="A picture: PNG, SVG or PDF.")
+@look_options
+@report_option
 @force_option
 @seed_option
 @song_options
@@ -59,6 +70,8 @@ def command(
     limit: int,
     n: int,
     plot: Path | None,
+    look: Theme,
+    report: ReportFile | None,
     force: bool,
     seed: int,
     options: ReadOptions,
@@ -99,4 +112,14 @@ def command(
         from musicvae.plots import plot_evaluation
 
         title = f"{found.preset} on {path.name or path}, {found.split} songs"
-        plot_evaluation(found.to_dict(), found.comparison.distributions, plot, title)
+        plot_evaluation(found.to_dict(), found.comparison.distributions, plot, title, look=look)
+    if report:
+        from musicvae.report import evaluation_page
+
+        songs = model.sample(_SONGS, seed=seed)
+        names = [f"sample {nth}" for nth in range(1, _SONGS + 1)]
+        report.write(
+            lambda how, advance: evaluation_page(
+                found, songs, names, embedding=how, progress=advance
+            )
+        )

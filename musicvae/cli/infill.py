@@ -7,20 +7,13 @@ from pathlib import Path
 
 import click
 
-from musicvae.cli.common import (
-    INPUT,
-    Finite,
-    checkpoint_option,
-    complain,
-    device_option,
-    json_option,
-    seed_option,
+from musicvae.cli.common import songs_argument
+from musicvae.cli.making import (
+    Making,
+    making_options,
+    takes_option,
+    temperature_option,
 )
-from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Models, Writer, read_aligned, songs_under
-from musicvae.cli.sound import Sound, audio_option
-from musicvae.errors import MusicVAEError
-from musicvae.options import ReadOptions
 
 
 def _span(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
@@ -36,7 +29,7 @@ def _span(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, 
 
 
 @click.command(name="infill")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@songs_argument
 @click.option(
     "--bars",
     required=True,
@@ -44,41 +37,15 @@ def _span(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, 
     metavar="A-B",
     help="Which bars: 5-8, or 5 alone. Bars are counted from 1; a pickup is bar 0.",
 )
-@click.option(
-    "--n", type=click.IntRange(min=1), default=1, show_default=True, help="How many of each song."
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("infilled"),
-    show_default=True,
-    help="Folder to write to.",
-)
-@click.option(
-    "--temperature",
-    type=Finite(min=0),
-    default=1.0,
-    show_default=True,
-    help="Below 1 nearer to the usual, above 1 bolder.",
-)
-@song_options
-@audio_option
-@checkpoint_option
-@seed_option
-@device_option
-@json_option
+@takes_option
+@temperature_option
+@making_options("infilled", seed=True)
 def command(
     paths: tuple[Path, ...],
     bars: tuple[int, int],
     n: int,
-    out: Path,
     temperature: float,
-    options: ReadOptions,
-    audio: Sound | None,
-    checkpoint: str | None,
-    seed: int,
-    device: str,
-    as_json: bool,
+    making: Making,
 ) -> None:
     """Write some bars of songs (files or folders) anew, between what stands around them.
 
@@ -89,27 +56,10 @@ def command(
       musicvae infill song.mid --bars 5-8
       musicvae infill song.mid --bars 3 --n 4 --out choices/
     """
-    writer = Writer(out, as_json=as_json, audio=audio)
-    models = Models(checkpoint, device)
-    failed = False
-    for path in songs_under(paths):
-        try:
-            song = read_aligned(path, options)
-            model = models.suiting(song)
-            for nth in range(n):
-                made = model.infill(song, *bars, temperature=temperature, seed=seed + nth)
-                span = f"{bars[0]}-{bars[1]}"
-                note = f"musicvae infill {path.name} --bars {span} --seed {seed + nth}"
-                writer.numbered(
-                    made,
-                    path.stem,
-                    note=f"{note} checkpoint {model.hash}",
-                    bars=span,
-                    seed=seed + nth,
-                    source=str(path),
-                )
-        except MusicVAEError as error:
-            failed = True
-            complain(error)
-    if failed:
-        raise SystemExit(1)
+    making.takes(
+        paths,
+        n,
+        lambda model, song, seed: model.infill(song, *bars, temperature=temperature, seed=seed),
+        command="infill",
+        bars=f"{bars[0]}-{bars[1]}",
+    )

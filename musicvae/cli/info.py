@@ -17,7 +17,9 @@ from musicvae.checkpoints import (
     shipped_checkpoints,
 )
 from musicvae.checkpoints.shipping import flat_figures
+from musicvae.cli import completing
 from musicvae.cli.common import columns, emit, json_option
+from musicvae.cli.terminal import print_table
 from musicvae.config import Preset, TrainingConfig
 from musicvae.errors import CheckpointError, one_line
 
@@ -27,7 +29,9 @@ _HIDDEN = ("beta", "finished")
 
 
 @click.command(name="info")
-@click.argument("checkpoint", metavar="CHECKPOINT", required=False)
+@click.argument(
+    "checkpoint", metavar="CHECKPOINT", required=False, shell_complete=completing.checkpoints
+)
 @json_option
 def command(checkpoint: str | None, as_json: bool) -> None:
     """Tell what CHECKPOINT is: its preset, what it learned from, how well, how large.
@@ -36,8 +40,9 @@ def command(checkpoint: str | None, as_json: bool) -> None:
     models and which finished runs of yours there are.
 
     \b
-    Example:
+    Examples:
       musicvae info
+      musicvae info melody-2bar
     """
     if checkpoint is None:
         _list(as_json)
@@ -95,7 +100,7 @@ def _list(as_json: bool) -> None:
         click.echo("no model is shipped, and there is no finished run under checkpoints/")
         return
     head = ("NAME", "WHOSE", "PRESET", "PARTS", "F1", "KL BITS", "MINUTES", "LEARNED FROM")
-    click.echo(columns([head, *rows]))
+    print_table(head, rows, numbers=(4, 5, 6))
 
 
 def _parameters(path: Path) -> dict[str, int]:

@@ -2,25 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 
-from musicvae.cli.common import INPUT, columns, complain, emit, json_option, progress_bar, say
+from musicvae.cli.common import (
+    complain,
+    emit,
+    json_option,
+    progress_bar,
+    say,
+    songs_argument,
+)
 from musicvae.cli.reading import reading_options
+from musicvae.cli.roll import roll_option, show_roll
+from musicvae.cli.songs import read_aligned
+from musicvae.cli.terminal import print_table
 from musicvae.errors import DataError, ReadError, one_line
 from musicvae.files import is_folder
 from musicvae.options import ReadOptions
 
 
 @click.command(name="inspect")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@songs_argument
 @reading_options
+@roll_option
 @json_option
 @click.pass_context
 def command(
-    ctx: click.Context, paths: tuple[Path, ...], options: ReadOptions, as_json: bool
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    options: ReadOptions,
+    roll: bool | None,
+    as_json: bool,
 ) -> None:
     """Show what is read from each of PATHS, files or folders: bar lines, parts, what is kept.
 
@@ -32,19 +48,23 @@ def command(
     from musicvae.dataset.inspection import inspect_file, inspect_files
 
     files = _files(paths)
-    failed = 0
+    failed, alone = 0, len(files) == 1
     with progress_bar("reading") as advance:
         for done, (path, seen) in enumerate(inspect_files(files, options), start=1):
             if not seen["ok"] and path in paths and _is_recording(path):
                 seen = inspect_file(path, options, listen=True)
             failed += not seen["ok"]
             emit(as_json, "inspected", path=path, **seen)
-            if not as_json:
-                for line in _told(path, seen, alone=len(files) == 1):
+            if not as_json and not alone:
+                for line in _told(path, seen, alone=False):
                     say(line)
             advance(done, len(files))
+    if alone and not as_json:
+        _tell(path, seen)
     if failed == len(files):
         ctx.exit(1)
+    if alone and not as_json:
+        show_roll(read_aligned(files[0], replace(options, ungridded=True)).song, roll)
 
 
 def _is_recording(path: Path) -> bool:
@@ -82,7 +102,7 @@ def _told(path: Path, seen: dict[str, Any], *, alone: bool) -> list[str]:
     head = f"{path}: {kept}; {len(seen['bars'])} bars, {shown}, {len(seen['parts'])} parts"
     if not alone:
         return [head + "".join(f"; {warning}" for warning in seen["warnings"])]
-    lines = [
+    return [
         head,
         f"  read as {seen['format']}",
         f"  bar lines {seen['bar_lines']['source']}, {seen['bar_lines']['confidence']:.0%} sure: "
@@ -92,8 +112,15 @@ def _told(path: Path, seen: dict[str, Any], *, alone: bool) -> list[str]:
         f"{grid['offset_s']:+.3f} s late" + (", drifting" if grid["drifts"] else ""),
         "  tempo " + ", ".join(f"{t['qpm']:g}" for t in seen["tempos"][:6]) + " quarters a minute",
     ]
-    rows: list[tuple[str, ...]] = [("part", "program", "notes", "role", "why")]
-    rows += [
+
+
+def _tell(path: Path, seen: dict[str, Any]) -> None:
+    """All there is to tell of one file alone."""
+    for line in _told(path, seen, alone=True):
+        say(line)
+    if "bars" not in seen:
+        return
+    rows = [
         (
             one_line(part["name"]) or "-",
             "drums" if part["is_drum"] else str(part["program"]),
@@ -103,6 +130,6 @@ def _told(path: Path, seen: dict[str, Any], *, alone: bool) -> list[str]:
         )
         for part in seen["parts"]
     ]
-    lines += ["  " + line for line in columns(rows).split("\n")]
-    lines += [f"  warning: {warning}" for warning in seen["warnings"]]
-    return lines
+    print_table(("part", "program", "notes", "role", "why"), rows, numbers=(2,), indent=2)
+    for warning in seen["warnings"]:
+        say(f"  warning: {warning}")

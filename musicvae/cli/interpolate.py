@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from musicvae.cli.common import INPUT, checkpoint_option, device_option, json_option
-from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Writer, load_model, read_aligned
-from musicvae.cli.sound import Sound, audio_option
-from musicvae.options import ReadOptions
+from musicvae.cli.common import INPUT, say
+from musicvae.cli.making import Making, making_options
+from musicvae.cli.pictures import look_options
+from musicvae.cli.reporting import ReportFile, new_path, report_option
+from musicvae.cli.songs import Writer, read_aligned
 
 if TYPE_CHECKING:
     from musicvae.alignment import Alignment
     from musicvae.model import MusicVAE
+    from musicvae.plots import Theme
+    from musicvae.report import Embedding, Page
+    from musicvae.report.sounds import Progress
+    from musicvae.song import Song
 
 
 @click.command(name="interpolate")
@@ -50,15 +54,13 @@ if TYPE_CHECKING:
     help="A part, by name or role, that stays at A, at B or between. May be repeated.",
 )
 @click.option(
-    "--out",
+    "--plot",
     type=click.Path(path_type=Path),
-    help="Folder to write to; A-to-B beside you if not given.",
+    help="A picture of all steps, of a grid in a square: PNG, SVG or PDF.",
 )
-@song_options
-@audio_option
-@checkpoint_option
-@device_option
-@json_option
+@look_options
+@report_option
+@making_options(None, help="Folder to write to; A-to-B beside you if not given.")
 def command(
     paths: tuple[Path, ...],
     steps: int | None,
@@ -69,12 +71,10 @@ def command(
     align: bool,
     like: str | None,
     rates: tuple[str, ...],
-    out: Path | None,
-    options: ReadOptions,
-    audio: Sound | None,
-    checkpoint: str | None,
-    device: str,
-    as_json: bool,
+    plot: Path | None,
+    look: Theme,
+    report: ReportFile | None,
+    making: Making,
 ) -> None:
     """Make songs on the way from A to B (to C ...). The ends are their reconstructions.
 
@@ -84,27 +84,78 @@ def command(
     Examples:
       musicvae interpolate a.mid b.mid
       musicvae interpolate a.mid b.mid c.mid --steps 13 --out morph/ --audio
+      musicvae interpolate a.mid b.mid --plot way.png --report way.html
       musicvae interpolate a.mid b.mid --morph --bars 32
       musicvae interpolate a.mid b.mid --part drums=A --part bass=0.5
       musicvae interpolate a.mid b.mid c.mid d.mid --grid --steps 3
     """
     _check(paths, steps, morph=morph, grid=grid, bars=bars, align=align, like=like, rates=rates)
+    if plot is not None:
+        from musicvae.plots.style import checked_suffix
+
+        checked_suffix(new_path(plot))
     parts = dict(_rate(words) for words in rates)
-    songs = [read_aligned(path, options) for path in paths]
-    folder = out or Path(f"{paths[0].stem}-to-{paths[-1].stem}")
-    writer = Writer(folder, as_json=as_json, audio=audio)
-    model = load_model(checkpoint, device, songs=songs)
+    songs = [read_aligned(path, making.options) for path in paths]
+    writer = making.writer(making.out or Path(f"{paths[0].stem}-to-{paths[-1].stem}"))
+    model = making.model(songs=songs)
     names = " ".join(path.name for path in paths)
     note = f"musicvae interpolate {names} checkpoint {model.hash}"
     way: dict[str, Any] = {"how": how, "align": align, "like": like and like.upper()}
+    stems = [path.stem for path in paths]
+    title, facts = " to ".join((stems[0], stems[-1])), f"{model.preset.name}, {model.hash}"
     if grid:
-        _write_grid(writer, model, songs, steps or 5, how, note)
+        title, rows = "Between " + ", ".join(stems), steps or 5
+        made = _write_grid(writer, model, songs, rows, how, note)
+        found = Way(made, [f"{n // rows + 1}, {n % rows + 1}" for n in range(len(made))], rows)
     elif morph:
-        made = model.morph(songs[0], songs[1], bars=bars, parts=parts, **way)
-        writer.numbered(made, "morph", note=note)
+        made = [model.morph(songs[0], songs[1], bars=bars, parts=parts, **way)]
+        found = Way(made, [writer.numbered(made[0], "morph", note=note).stem])
     else:
-        for song in model.interpolate(*songs, steps=steps or 7, parts=parts, **way):
+        made = model.interpolate(*songs, steps=steps or 7, parts=parts, **way)
+        for song in made:
             writer.numbered(song, "step", note=note)
+        found = Way(made, _places(len(made)))
+    if plot is not None:
+        found.plot(plot, title, facts, look)
+        if not making.as_json:
+            say(str(plot))
+    if report:
+        report.write(lambda *how: found.page(title, facts, *how))
+
+
+class Way(NamedTuple):
+    """Songs between songs, with names of their places; of a grid how many columns."""
+
+    songs: list[Song]
+    names: list[str]
+    columns: int | None = None
+
+    def plot(self, path: Path, title: str, facts: str, look: Theme) -> None:
+        """All of them in one picture; one alone as any song."""
+        from musicvae.plots import plot_song, plot_square, plot_strip
+
+        if len(self.songs) == 1:
+            plot_song(self.songs[0], path, title, look=look)
+        elif self.columns:
+            n = self.columns
+            rows = [self.songs[i : i + n] for i in range(0, len(self.songs), n)]
+            plot_square(rows, path, title, facts, look=look)
+        else:
+            plot_strip(self.songs, path, title, facts, names=self.names, look=look)
+
+    def page(self, title: str, facts: str, how: Embedding, advance: Progress) -> Page:
+        """All of them to be listened to."""
+        from musicvae.report import songs_page, way_page
+
+        told = (title, facts, self.songs, self.names)
+        if len(self.songs) == 1:
+            return songs_page(*told, embedding=how, progress=advance)
+        return way_page(*told, columns=self.columns, embedding=how, progress=advance)
+
+
+def _places(n: int) -> list[str]:
+    """A, shares of the way, B."""
+    return ["A", *(f"{k / (n - 1):.2f}" for k in range(1, n - 1)), "B"]
 
 
 def _check(
@@ -154,10 +205,12 @@ def _rate(words: str) -> tuple[str, str | float]:
 
 def _write_grid(
     writer: Writer, model: MusicVAE, songs: Sequence[Alignment], steps: int, how: str, note: str
-) -> None:
-    """Files named by the grid's number, and by row and column, both from 1."""
-    stem = writer.free_stem("grid")
+) -> list[Song]:
+    """Files named by the grid's number, and by row and column, both from 1; returns the songs."""
+    stem, made = writer.free_stem("grid"), []
     a, b, c, d = songs
     for row, line in enumerate(model.grid(a, b, c, d, steps, how=how), start=1):
         for column, song in enumerate(line, start=1):
             writer.named(song, f"{stem}-row-{row}-column-{column}", force=False, note=note)
+            made.append(song)
+    return made

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.common import (
-    INPUT,
     checkpoint_option,
     device_option,
     emit,
@@ -16,8 +15,11 @@ from musicvae.cli.common import (
     free_path,
     json_option,
     named_path,
+    progress_bar,
     say,
+    songs_argument,
 )
+from musicvae.cli.pictures import look_options
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import load_model, read_aligned, some_of
 from musicvae.cli.steer import KNOBS
@@ -26,12 +28,13 @@ from musicvae.options import ReadOptions
 
 if TYPE_CHECKING:
     from musicvae.model.mapping import SongMap
+    from musicvae.plots import Theme
 
 _NAMED = 24  # single songs whose names fit on a picture
 
 
 @click.command(name="map")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@songs_argument
 @click.option(
     "--colour",
     type=click.Choice(["folder", *KNOBS]),
@@ -43,6 +46,7 @@ _NAMED = 24  # single songs whose names fit on a picture
     "--out", type=click.Path(path_type=Path), help="Picture to write: .png, .svg or .pdf."
 )
 @click.option("--title", help="Above the picture.")
+@look_options
 @force_option
 @song_options
 @checkpoint_option
@@ -53,6 +57,7 @@ def command(
     colour: str,
     out: Path | None,
     title: str | None,
+    look: Theme,
     force: bool,
     options: ReadOptions,
     checkpoint: str | None,
@@ -80,7 +85,8 @@ def command(
     target = out or free_path(Path(), "map", ".png")
     tasted = [] if checkpoint else some_of(paths, options)
     model = load_model(checkpoint, device, songs=tasted)
-    songs = encoded_paths(model, paths, lambda each: read_aligned(each, options))
+    with progress_bar("encoding") as advance:
+        songs = encoded_paths(model, paths, lambda each: read_aligned(each, options), advance)
     found = song_map(songs)
     values = {name: songs.attribute(name) for name in ATTRIBUTES}
     single = [str(path) for path in paths if not is_folder(path)]
@@ -96,6 +102,7 @@ def command(
         colour_name="" if colour == "folder" else f"{colour} ({ATTRIBUTES[colour].unit})",
         axis_names=(_axis(found, 0), _axis(found, 1)),
         marked=marked,
+        look=look,
     )
     for nth, name in enumerate(songs.names):
         x, y = found.points[nth].tolist()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from musicvae.cli import completing
 from musicvae.cli.common import INPUT, console, emit, json_option, progress_bar
 from musicvae.cli.reading import reading_options
 from musicvae.errors import DataError
@@ -18,6 +19,7 @@ from musicvae.options import ReadOptions
     "--from",
     "origin",
     metavar="CHECKPOINT",
+    shell_complete=completing.checkpoints,
     help="The model; the shipped one that the songs fit best if not given.",
 )
 @click.option(

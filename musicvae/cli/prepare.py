@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,13 +11,16 @@ import click
 
 from musicvae.cli.common import INPUT, emit, json_option, progress_bar, say
 from musicvae.cli.reading import reading_options
+from musicvae.cli.reporting import ReportFile, report_option
 from musicvae.errors import one_line
 from musicvae.options import ReadOptions
 
 if TYPE_CHECKING:
     from musicvae.dataset import PrepareReport
+    from musicvae.song import Song
 
 _REASONS = 12  # shown of each kind; report.json has all
+_SONGS, _LOOKED_AT = 6, 300  # songs of a report, and of how many they are chosen
 
 
 @click.command(name="prepare")
@@ -28,9 +32,15 @@ _REASONS = 12  # shown of each kind; report.json has all
     "--workers", type=click.IntRange(1), help="Processes that read; one a core if not given."
 )
 @reading_options
+@report_option
 @json_option
 def command(
-    path: Path, out: Path, workers: int | None, options: ReadOptions, as_json: bool
+    path: Path,
+    out: Path,
+    workers: int | None,
+    options: ReadOptions,
+    report: ReportFile | None,
+    as_json: bool,
 ) -> None:
     """Read all files under PATH into shards in --out, with report.json beside them.
 
@@ -45,11 +55,30 @@ def command(
     from musicvae.dataset import prepare
 
     with progress_bar("reading") as advance:
-        report = prepare(path, out, options=options, workers=workers, progress=advance)
+        found = prepare(path, out, options=options, workers=workers, progress=advance)
     if as_json:
-        emit(as_json, "prepared", path=out, **report.to_json())
+        emit(as_json, "prepared", path=out, **found.to_json())
     else:
-        _show(report, out)
+        _show(found, out)
+    if report:
+        from musicvae.report import preparation_page
+
+        songs, names = _some_songs(out)
+        title = f"{path.name or path}, read"
+        report.write(
+            lambda how, advance: preparation_page(
+                found, songs, names, title=title, embedding=how, progress=advance
+            )
+        )
+
+
+def _some_songs(folder: Path) -> tuple[list[Song], list[str]]:
+    """Songs spread over the first ones of a prepared folder, and their names."""
+    from musicvae.dataset import Shards
+
+    first = list(islice(Shards(folder), _LOOKED_AT))
+    some = first[:: max(len(first) // _SONGS, 1)][:_SONGS]
+    return [one.bars.to_song() for one in some], [Path(one.path).stem for one in some]
 
 
 def _show(report: PrepareReport, out: Path) -> None:

@@ -7,7 +7,8 @@ from dataclasses import asdict
 import click
 
 from musicvae.checkpoints import preset_of, read_header, shipped_checkpoints
-from musicvae.cli.common import columns, emit, json_option
+from musicvae.cli.common import emit, json_option
+from musicvae.cli.terminal import print_table
 from musicvae.config import load_preset, preset_names
 
 
@@ -17,10 +18,13 @@ def command(as_json: bool) -> None:
     """The presets to train with, by --preset NAME. A TOML file of your own works as well.
 
     WEIGHTS names the trained model of a preset that came with the package, for --checkpoint.
+
+    \b
+    Example:
+      musicvae presets
     """
-    rows: list[tuple[str, ...]] = [
-        ("NAME", "BARS", "PARTS", "KL BITS", "MINUTES", "WEIGHTS", "WHAT")
-    ]
+    head = ("NAME", "BARS", "PARTS", "KL BITS", "MINUTES", "WEIGHTS", "WHAT")
+    rows: list[tuple[str, ...]] = []
     weights: dict[str, list[str]] = {}
     for path in shipped_checkpoints():
         weights.setdefault(preset_of(read_header(path), path).name, []).append(path.stem)
@@ -32,4 +36,4 @@ def command(as_json: bool) -> None:
         figures = (str(preset.grid.bars), parts, f"{bits:g}", f"{minutes:g}")
         rows.append((name, *figures, ", ".join(shipped) or "-", preset.description))
     if not as_json:
-        click.echo(columns(rows))
+        print_table(head, rows, numbers=(1, 3, 4))

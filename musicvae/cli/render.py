@@ -23,6 +23,7 @@ from musicvae.cli.common import (
     named_path,
     progress_bar,
     say,
+    songs_argument,
 )
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import songs_under
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="render")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@songs_argument
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
@@ -64,6 +65,11 @@ if TYPE_CHECKING:
     help="Samples a second.",
 )
 @click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core if not given.")
+@click.option(
+    "--stems",
+    is_flag=True,
+    help="Also each part alone, song.bass.wav, as loud as in the mix.",
+)
 @song_options
 @force_option
 @json_option
@@ -76,6 +82,7 @@ def command(
     lufs: float,
     rate: int,
     workers: int | None,
+    stems: bool,
     options: ReadOptions,
     force: bool,
     as_json: bool,
@@ -87,6 +94,7 @@ def command(
       musicvae render song.mid
       musicvae render songs/ --out sound/ --format flac
       musicvae render song.mid --out song.ogg --lufs -14
+      musicvae render song.mid --stems --out stems/
     """
     from musicvae.formats.audio import SUFFIXES, SoundOptions
 
@@ -108,7 +116,7 @@ def command(
             complain(error)
     workers = min(workers or os.cpu_count() or 1, max(len(jobs), 1))
     with progress_bar("rendering") as advance, _pool(workers) as mapped:
-        results = mapped([(path, target, options, sound) for path, target in jobs])
+        results = mapped([(*job, options, sound, stems, force) for job in jobs])
         for nth, (target, seconds, trouble) in enumerate(results, start=1):
             advance(nth, len(jobs))
             if trouble is not None:
@@ -140,18 +148,24 @@ def _targets(
         yield path, target
 
 
-Job = tuple[Path, Path, ReadOptions, "SoundOptions"]
+Job = tuple[Path, Path, ReadOptions, "SoundOptions", bool, bool]
 Done = tuple[Path, float, MusicVAEError | None]
 
 
 def _rendered(job: Job) -> Done:
     """One song, read and rendered, in whatever process."""
     from musicvae import formats
-    from musicvae.formats.audio import write_audio
+    from musicvae.formats.audio import write_audio, write_stems
+    from musicvae.formats.stems import stem_path, stems_of
 
-    path, target, options, sound = job
+    path, target, options, sound, stems, force = job
     try:
         song = formats.read(path, options)
+        if stems:
+            for name in stems_of(song):
+                named_path(stem_path(target, name), force=force)
+            write_stems(song, target, sound)
+            return target, song.duration_s, None
         return write_audio(song, target, sound), song.duration_s, None
     except MusicVAEError as error:
         return target, 0.0, error

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
-from musicvae.cli.common import Finite, checkpoint_option, device_option, json_option, seed_option
-from musicvae.cli.songs import Writer, load_model
-from musicvae.cli.sound import Sound, audio_option
+from musicvae.cli.common import Finite, progress_bar
+from musicvae.cli.making import Making, making_options, temperature_option
+from musicvae.cli.reporting import ReportFile, report_option
+from musicvae.cli.roll import roll_option, show_roll
 
 
 @click.command(name="sample")
 @click.option(
     "--n", type=click.IntRange(min=1), default=8, show_default=True, help="How many songs."
-)
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path),
-    default=Path("songs"),
-    show_default=True,
-    help="Folder to write to.",
 )
 @click.option(
     "--bars",
@@ -30,13 +22,7 @@ from musicvae.cli.sound import Sound, audio_option
 @click.option(
     "--form", metavar="LETTERS", help="Sections of equal length, those of one letter alike: AABA."
 )
-@click.option(
-    "--temperature",
-    type=Finite(min=0),
-    default=1.0,
-    show_default=True,
-    help="Below 1 nearer to the usual, above 1 bolder.",
-)
+@temperature_option
 @click.option(
     "--tempo",
     "qpm",
@@ -49,25 +35,26 @@ from musicvae.cli.sound import Sound, audio_option
     help="Semitones above C of the major scale used; drawn if not given.",
 )
 @click.option("--meter", help="Such as 3/4; the training songs' usual one if not given.")
-@audio_option
-@checkpoint_option
-@seed_option
-@device_option
-@json_option
+@click.option(
+    "--pickup",
+    metavar="1/8",
+    help="What sounds before the first bar, 0 for none; as is usual in the meter if not given.",
+)
+@roll_option
+@report_option
+@making_options("songs", seed=True, reads=False)
 def command(
     n: int,
-    out: Path,
     bars: int | None,
     form: str | None,
     temperature: float,
     qpm: float | None,
     key: int | None,
     meter: str | None,
-    audio: Sound | None,
-    checkpoint: str | None,
-    seed: int,
-    device: str,
-    as_json: bool,
+    pickup: str | None,
+    roll: bool | None,
+    report: ReportFile | None,
+    making: Making,
 ) -> None:
     """Make new songs and write them to --out as MIDI.
 
@@ -77,10 +64,34 @@ def command(
       musicvae sample --bars 32 --meter 3/4 --temperature 0.8 --audio
       musicvae sample --form AABA
     """
-    writer = Writer(out, as_json=as_json, audio=audio)
-    model = load_model(checkpoint, device, seed=seed)
+    writer, seed = making.writer(), making.seed
+    model = making.model(seed=seed)
     songs = model.sample(
-        n, bars=bars, form=form, temperature=temperature, qpm=qpm, key=key, meter=meter, seed=seed
+        n,
+        bars=bars,
+        form=form,
+        temperature=temperature,
+        qpm=qpm,
+        key=key,
+        meter=meter,
+        pickup=pickup,
+        seed=seed,
     )
-    for song in songs:
-        writer.numbered(song, "song", note=f"musicvae sample --seed {seed} checkpoint {model.hash}")
+    note = f"musicvae sample --seed {seed} checkpoint {model.hash}"
+    paths = []
+    with progress_bar("writing") as advance:
+        for done, song in enumerate(songs, start=1):
+            paths.append(writer.numbered(song, "song", note=note))
+            advance(done, n)
+    if not making.as_json:
+        show_roll(songs[0], roll)
+    if report:
+        from musicvae.report import songs_page
+
+        title, facts = f"New songs by {model.preset.name}", f"seed {seed}, checkpoint {model.hash}"
+        names = [path.stem for path in paths]
+        report.write(
+            lambda how, advance: songs_page(
+                title, facts, songs, names, embedding=how, progress=advance
+            )
+        )

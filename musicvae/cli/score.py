@@ -10,7 +10,6 @@ import click
 import numpy as np
 
 from musicvae.cli.common import (
-    INPUT,
     checkpoint_option,
     columns,
     complain,
@@ -22,9 +21,12 @@ from musicvae.cli.common import (
     json_option,
     progress_bar,
     say,
+    songs_argument,
 )
+from musicvae.cli.pictures import look_options
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import Models, read_aligned, songs_under
+from musicvae.cli.terminal import print_table
 from musicvae.errors import MusicVAEError, one_line
 from musicvae.files import is_folder, writable_folder
 from musicvae.options import ReadOptions
@@ -33,12 +35,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from musicvae.model.scoring import Scores
+    from musicvae.plots import Theme
 
 _KNOWS = ("wrong", "dropped", "added", "jitter", "hidden")
 
 
 @click.command(name="score")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@songs_argument
 @click.option(
     "--most",
     type=click.IntRange(1),
@@ -53,6 +56,7 @@ _KNOWS = ("wrong", "dropped", "added", "jitter", "hidden")
     type=click.Path(path_type=Path),
     help="Folder for a picture of each song over time.",
 )
+@look_options
 @song_options
 @force_option
 @checkpoint_option
@@ -63,6 +67,7 @@ def command(
     most: int,
     table: bool,
     pictures: Path | None,
+    look: Theme,
     options: ReadOptions,
     force: bool,
     checkpoint: str | None,
@@ -87,7 +92,7 @@ def command(
     with progress_bar("scoring") as advance:
         for done, path in enumerate(songs, start=1):
             try:
-                found.append(_scored(path, models, options, folder, force))
+                found.append(_scored(path, models, options, folder, force, look))
             except MusicVAEError as error:
                 failed = True
                 complain(error)
@@ -128,7 +133,12 @@ class _Told:
 
 
 def _scored(
-    path: Path, models: Models, options: ReadOptions, folder: Path | None, force: bool
+    path: Path,
+    models: Models,
+    options: ReadOptions,
+    folder: Path | None,
+    force: bool,
+    look: Theme,
 ) -> _Told:
     from musicvae.bars import Bars
     from musicvae.model.folders import traits
@@ -147,7 +157,8 @@ def _scored(
         picture = free_path(folder, f"{path.stem}-score", ".png", force=force)
         names = [part.name or f"part {n}" for n, part in enumerate(aligned.song.parts, start=1)]
         line = f"oddity {scores.oddity:+.1f} beside the {scores.against}"
-        plot_scores(scores.numbers, scores.bars, scores.parts, names, picture, path.stem, line)
+        told = (scores.numbers, scores.bars, scores.parts, names)
+        plot_scores(*told, picture, path.stem, line, look=look)
     measured = traits(Bars.from_song(aligned.song))
     return _Told(path, scores, measured, str(model.path), round(share, 4), picture)
 
@@ -195,8 +206,8 @@ def _say_folder(found: list[_Told], as_json: bool, paths: tuple[Path, ...]) -> N
         marks += [f"more like the songs of {belongs[i]}"] if belongs[i] else []
         rows.append((str(one.path), f"{one.scores.oddity:+.1f}", ", ".join(marks), *words))
     if not as_json:
-        for line in columns([(*row, "")[:4] for row in rows]).splitlines():
-            say(line)
+        head = ("song", "oddity", "", "oddest bar")
+        print_table(head, [(*map(one_line, row), "")[:4] for row in rows], numbers=(1,))
 
 
 def _label(path: Path, given: tuple[Path, ...]) -> str:

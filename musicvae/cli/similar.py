@@ -6,9 +6,17 @@ from pathlib import Path
 
 import click
 
-from musicvae.cli.common import INPUT, checkpoint_option, columns, device_option, emit, json_option
+from musicvae.cli.common import (
+    INPUT,
+    checkpoint_option,
+    device_option,
+    emit,
+    json_option,
+    progress_bar,
+)
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import load_model, read_aligned
+from musicvae.cli.terminal import print_table
 from musicvae.errors import one_line, shown
 from musicvae.options import ReadOptions
 
@@ -48,7 +56,8 @@ def command(
     song = read_aligned(path, options)
     model = load_model(checkpoint, device, songs=[song])
     mine = encoded_ways(model, song, str(path))
-    others = encoded_paths(model, folders, lambda each: read_aligned(each, options))
+    with progress_bar("encoding") as advance:
+        others = encoded_paths(model, folders, lambda each: read_aligned(each, options), advance)
     found = neighbours(mine, others, n)
     for nth, other in enumerate(found, start=1):
         emit(
@@ -62,8 +71,7 @@ def command(
             source=str(path),
         )
     if not as_json:
-        rows: list[tuple[str, ...]] = [("", "similarity", "of it", "of the other", "song")]
-        rows += [
+        rows = [
             (
                 str(nth),
                 f"{each.similarity:.3f}",
@@ -73,4 +81,5 @@ def command(
             )
             for nth, each in enumerate(found, start=1)
         ]
-        click.echo(columns(rows))
+        head = ("", "similarity", "of it", "of the other", "song")
+        print_table(head, rows, numbers=(0, 1, 2, 3))

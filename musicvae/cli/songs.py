@@ -12,6 +12,7 @@ from musicvae.cli.common import console, emit, named_path, say
 from musicvae.cli.sound import Sound
 from musicvae.errors import DataError, MusicVAEError, one_line
 from musicvae.files import is_folder, next_free, writable_folder
+from musicvae.formats.stems import stem_path, stems_of
 
 if TYPE_CHECKING:
     from musicvae.alignment import Alignment
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     from musicvae.options import ReadOptions
     from musicvae.song import Song
 
-_HEARD: dict[tuple[Path, int, int], Reading] = {}
-"""Recordings that this process has heard, by path, size and time of change; it takes a while."""
+_TOLD: set[Path] = set()
+"""Recordings of which it was told what was heard."""
 
 
 def load_model(
@@ -99,21 +100,14 @@ def read_aligned(path: Path, options: ReadOptions) -> Alignment:
 
 
 def _read(path: Path, options: ReadOptions) -> Reading:
-    """What a file holds; a recording is heard once, and what was heard told on stderr."""
+    """What a file holds; of a recording what was heard is told once, on stderr."""
     from musicvae import formats
 
-    try:
-        state = path.stat()
-    except (OSError, ValueError):
-        return formats.examine(formats.load(path), path, options)  # which says what is wrong
-    key = (path, state.st_size, state.st_mtime_ns)
-    if key not in _HEARD:
-        reading = formats.examine(formats.load(path), path, options)
-        if not reading.heard:
-            return reading
+    reading = formats.examine(formats.load(path), path, options)
+    if reading.heard and path not in _TOLD:
+        _TOLD.add(path)
         console().print(one_line(f"{path}: heard {reading.heard}"))
-        _HEARD[key] = reading
-    return _HEARD[key]
+    return reading
 
 
 def some_of(paths: Sequence[Path], options: ReadOptions, n: int = 8) -> list[Alignment]:
@@ -154,16 +148,31 @@ def songs_under(paths: Sequence[Path]) -> list[Path]:
 class Writer:
     """Writes songs into a folder and tells of each: a line, or JSON."""
 
-    def __init__(self, folder: Path, *, as_json: bool, audio: Sound | None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        as_json: bool,
+        audio: Sound | None,
+        score: bool = False,
+        stems: bool = False,
+    ) -> None:
         self.folder, self.as_json, self.audio = writable_folder(folder), as_json, audio
+        self.score, self.stems = score, stems
         self._next: dict[str, int] = {}
         self._taken: set[Path] = set()
 
-    def numbered(self, song: Song, stem: str, note: str, **figures: Any) -> None:
-        """Write under the next free number."""
+    def numbered(self, song: Song, stem: str, note: str, **figures: Any) -> Path:
+        """Write under the next free number; returns the path."""
         number = self._next.get(stem) or next_free(self.folder, stem, ".mid")
+        while any(
+            path.exists() for path in self._targets(song, self.folder / f"{stem}-{number:02d}.mid")
+        ):
+            number += 1
         self._next[stem] = number + 1
-        self._write(song, self.folder / f"{stem}-{number:02d}.mid", note, figures)
+        path = self.folder / f"{stem}-{number:02d}.mid"
+        self._write(song, path, note, figures)
+        return path
 
     def free_stem(self, stem: str) -> str:
         """`stem-NN` with the first number of which no file has it or a later one."""
@@ -172,15 +181,40 @@ class Writer:
         )
         return f"{stem}-{1 + max((int(each[1]) for each in found if each), default=0):02d}"
 
-    def named(self, song: Song, stem: str, *, force: bool, note: str, **figures: Any) -> None:
-        """Write under the input's name; of inputs with one name the later ones get a number."""
-        path, nth = self.folder / f"{stem}.mid", 2
+    def named(
+        self,
+        song: Song,
+        stem: str,
+        *,
+        force: bool,
+        note: str,
+        suffix: str = ".mid",
+        **figures: Any,
+    ) -> Path:
+        """Write under the input's name; of inputs with one name the later ones get a number.
+
+        Returns the path.
+        """
+        path, nth = self.folder / f"{stem}{suffix}", 2
         while path in self._taken:
-            path, nth = self.folder / f"{stem}-{nth}.mid", nth + 1
-        for target in (path, path.with_suffix(self.audio.suffix)) if self.audio else (path,):
+            path, nth = self.folder / f"{stem}-{nth}{suffix}", nth + 1
+        for target in self._targets(song, path):
             named_path(target, force=force)
         self._taken.add(path)
         self._write(song, path, note, figures)
+        return path
+
+    def _targets(self, song: Song, path: Path) -> list[Path]:
+        """All files that writing a song to a path makes."""
+        found = [path]
+        if self.audio:
+            found.append(path.with_suffix(self.audio.suffix))
+        if self.score:
+            found.append(path.with_suffix(".musicxml"))
+        if self.stems:
+            stems = [stem_path(path, name) for name in stems_of(song)]
+            found += [*stems, *(p.with_suffix(self.audio.suffix) for p in stems if self.audio)]
+        return found
 
     def _write(self, song: Song, path: Path, note: str, figures: dict[str, Any]) -> None:
         song.save(path, note=one_line(note))
@@ -190,8 +224,16 @@ class Writer:
             "duration_s": round(song.duration_s, 3),
             **figures,
         }
+        if self.score:
+            told["score"] = str(song.save(path.with_suffix(".musicxml"), note=one_line(note)))
+        if self.stems:
+            written = [
+                alone.save(stem_path(path, name), note=one_line(f"{note} {name}"))
+                for name, alone in stems_of(song).items()
+            ]
+            told["stems"] = [str(each) for each in written]
         if self.audio:
-            told["audio"] = str(self.audio.write(song, path))
+            told["audio"] = str(self.audio.write(song, path, stems=self.stems))
         if self.as_json:
             emit(True, "song", path=str(path), **told)
         else:

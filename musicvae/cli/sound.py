@@ -28,13 +28,16 @@ class Sound:
     suffix: str = ".wav"
     soundfont: Path | None = None
 
-    def write(self, song: Song, path: Path) -> Path:
-        """Render a song beside its MIDI file, and say once by what."""
-        from musicvae.formats.audio import SoundOptions, write_audio
+    def write(self, song: Song, path: Path, *, stems: bool = False) -> Path:
+        """Render a song beside its MIDI file, each part alone too if asked; say once by what."""
+        from musicvae.formats.audio import SoundOptions, write_audio, write_stems
 
-        options = SoundOptions(soundfont=self.soundfont)
+        options, target = SoundOptions(soundfont=self.soundfont), path.with_suffix(self.suffix)
         tell_synth(options)
-        return write_audio(song, path.with_suffix(self.suffix), options)
+        if stems:
+            write_stems(song, target, options)
+            return target
+        return write_audio(song, target, options)
 
 
 def audio_option(command: Command) -> Command:

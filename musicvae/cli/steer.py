@@ -5,24 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from musicvae.cli.common import (
-    INPUT,
-    Finite,
-    checkpoint_option,
-    complain,
-    device_option,
-    json_option,
-    say,
-)
-from musicvae.cli.reading import song_options
-from musicvae.cli.songs import Models, Writer, read_aligned, songs_under
-from musicvae.cli.sound import Sound, audio_option
-from musicvae.errors import MusicVAEError
-from musicvae.options import ReadOptions
+from musicvae.cli.common import Finite, say, songs_argument
+from musicvae.cli.making import Making, making_options
+from musicvae.cli.pictures import look_options
+from musicvae.cli.reporting import new_path
 
 # `attributes.ATTRIBUTES` in its order, which a test holds it to; that one is heavy to import.
 KNOBS = {
@@ -49,8 +39,13 @@ def knob_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return command
 
 
+if TYPE_CHECKING:
+    from musicvae.alignment import Alignment
+    from musicvae.plots import Theme
+
+
 @click.command(name="steer")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@songs_argument
 @knob_options
 @click.option(
     "--direction",
@@ -60,26 +55,18 @@ def knob_options(command: Callable[..., Any]) -> Callable[..., Any]:
     help="A direction made by `musicvae direction`, and how many steps to go along it.",
 )
 @click.option(
-    "--out",
+    "--plot",
     type=click.Path(path_type=Path),
-    default=Path("steered"),
-    show_default=True,
-    help="Folder to write to.",
+    help="A picture of how far all attributes of all songs moved: PNG, SVG or PDF.",
 )
-@song_options
-@audio_option
-@checkpoint_option
-@device_option
-@json_option
+@look_options
+@making_options("steered")
 def command(
     paths: tuple[Path, ...],
     directions: tuple[str, ...],
-    out: Path,
-    options: ReadOptions,
-    audio: Sound | None,
-    checkpoint: str | None,
-    device: str,
-    as_json: bool,
+    plot: Path | None,
+    look: Theme,
+    making: Making,
     **knobs: float | None,
 ) -> None:
     """Turn songs (files or folders) by musical knobs, and write them to --out.
@@ -97,36 +84,60 @@ def command(
     ways = [_way(word) for word in directions]
     if not asked and not ways:
         raise click.UsageError("say what to turn, such as --density +1; see --help")
+    if plot is not None:
+        from musicvae.plots.style import checked_suffix
+
+        checked_suffix(new_path(plot))
     from musicvae.model.own import OwnDirection
     from musicvae.model.steering import steer
 
-    writer = Writer(out, as_json=as_json, audio=audio)
+    writer = making.writer()
     loaded = [(OwnDirection.load(path), amount) for path, amount in ways]
-    models = Models(checkpoint, device)
+    models = making.models()
     turned = " ".join(f"--{name.replace('_', '-')} {amount:+g}" for name, amount in asked.items())
     turned += "".join(f" --direction {path.name}={amount:+g}" for path, amount in ways)
-    failed = False
-    for path in songs_under(paths):
-        try:
-            song = read_aligned(path, options)
-            model = models.suiting(song)
-            found = steer(model, song, asked, directions=loaded)
-            known = {n: round(v, 3) for n, v in found.moved.items() if math.isfinite(v)}
-            note = f"musicvae steer {path.name} {turned.strip()} checkpoint {model.hash}"
-            figures = {"asked": asked, "moved": known, "source": str(path)}
-            writer.numbered(found.song, path.stem, note=note, **figures)
-            if not as_json:
-                for name in asked:
-                    say(f"  {name} {known.get(name, 0.0):+.2f} of {asked[name]:+g}")
-                others = {n: v for n, v in known.items() if n not in asked and abs(v) >= 0.1}
-                if others:
-                    told = ", ".join(f"{name} {value:+.2f}" for name, value in others.items())
-                    say(f"  with it {told}")
-        except MusicVAEError as error:
-            complain(error)
-            failed = True
-    if failed:
-        raise SystemExit(1)
+
+    moved: dict[str, dict[str, float]] = {}
+
+    def do(path: Path, song: Alignment) -> None:
+        model = models.suiting(song)
+        found = steer(model, song, asked, directions=loaded)
+        known = {n: round(v, 3) for n, v in found.moved.items() if math.isfinite(v)}
+        note = f"musicvae steer {path.name} {turned.strip()} checkpoint {model.hash}"
+        figures = {"asked": asked, "moved": known, "source": str(path)}
+        moved[writer.numbered(found.song, path.stem, note=note, **figures).stem] = known
+        if making.as_json:
+            return
+        for name in asked:
+            say(f"  {name} {known.get(name, 0.0):+.2f} of {asked[name]:+g}")
+        others = {n: v for n, v in known.items() if n not in asked and abs(v) >= 0.1}
+        if others:
+            told = ", ".join(f"{name} {value:+.2f}" for name, value in others.items())
+            say(f"  with it {told}")
+
+    try:
+        making.each_song(paths, do)
+    finally:
+        if plot is not None and moved:
+            _draw(moved, asked, plot, look)
+            if not making.as_json:
+                say(str(plot))
+
+
+def _draw(
+    moved: dict[str, dict[str, float]], asked: dict[str, float], path: Path, look: Theme
+) -> None:
+    """The attributes of songs (rows), by how far they moved; what was asked for is framed."""
+    import numpy as np
+
+    from musicvae.plots import plot_matrix
+
+    names = [name for name in KNOBS if any(name in found for found in moved.values())]
+    values = np.array([[found.get(n, math.nan) for n in names] for found in moved.values()])
+    marked = np.array([[name in asked for name in names]] * len(moved))
+    told = "  ·  ".join(f"{name.replace('_', ' ')} {amount:+g}" for name, amount in asked.items())
+    title, facts = "Steered", f"asked for: {told}  ·  in standard deviations"
+    plot_matrix(values, list(moved), names, path, title, facts, marked=marked, look=look)
 
 
 def _way(word: str) -> tuple[Path, float]:

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.common import INPUT, Finite, console, emit, json_option, progress_bar
+from musicvae.cli import completing
+from musicvae.cli.common import (
+    INPUT,
+    Finite,
+    above,
+    bar_look,
+    console,
+    device_option,
+    emit,
+    json_option,
+    progress_bar,
+)
 from musicvae.cli.reading import reading_options
+from musicvae.cli.reporting import ReportFile, report_option
+from musicvae.cli.terminal import is_terminal
 from musicvae.config import OBJECTIVES, PRECISIONS, Preset, load_preset
 from musicvae.options import ReadOptions
 from musicvae.processes import agreed, rank
@@ -24,6 +38,7 @@ if TYPE_CHECKING:
 @click.option(
     "--preset",
     "preset_name",
+    shell_complete=completing.presets,
     help="A shipped preset or a TOML file; chosen by what the folder holds.",
 )
 @click.option(
@@ -49,15 +64,14 @@ if TYPE_CHECKING:
     "--from",
     "origin",
     metavar="CHECKPOINT|scratch",
+    shell_complete=completing.origins,
     help="Go on from a trained model, with its preset; or from no model, however few the songs.",
 )
 @click.option(
     "--set", "settings", multiple=True, metavar="A.B=C", help="Change one value of the preset."
 )
 @click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of split, weights and noise.")
-@click.option(
-    "--device", type=click.Choice(["auto", "cpu", "cuda", "mps"]), default="auto", show_default=True
-)
+@device_option
 @click.option(
     "--devices", type=click.IntRange(min=1), default=1, show_default=True, help="How many, by DDP."
 )
@@ -70,6 +84,7 @@ if TYPE_CHECKING:
 )
 @click.option("--compile", "compiled", is_flag=True, help="Let torch.compile make the network.")
 @reading_options
+@report_option
 @json_option
 def command(
     path: Path,
@@ -87,6 +102,7 @@ def command(
     precision: str,
     compiled: bool,
     options: ReadOptions,
+    report: ReportFile | None,
     as_json: bool,
 ) -> None:
     """Learn from the MIDI under PATH; write checkpoints/NAME/.
@@ -139,7 +155,7 @@ def command(
         preset, weights = start.preset, start.weights
         folder = Path("checkpoints") / _run_name(name, preset.name)
     live = _Live(as_json)
-    with live:
+    with above(live.progress):
         result = train(
             prepared,
             preset,
@@ -169,7 +185,12 @@ def command(
     )
     if result.interrupted:
         console().print(f"go on with: musicvae train {path} --name {folder.name} --resume")
-    emit(as_json, "trained", path=str(result.model), steps=result.steps, metrics=result.metrics)
+    told = {"steps": result.steps, "metrics": result.metrics}
+    if not rank():
+        from musicvae.cli.training_report import write_training_report
+
+        told["report"] = write_training_report(folder, result, live.announced, report)
+    emit(as_json, "trained", path=str(result.model), **told)
 
 
 def _start_from(origin: str, asked: Preset | None, settings: tuple[str, ...]) -> Start:
@@ -217,26 +238,22 @@ class _Live:
 
         self.as_json = as_json
         self.f1 = 0.0
+        self.announced: Announcement | None = None
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
             TextColumn("{task.fields[figures]}"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
-            console=console(),
-            transient=False,
-            disable=not console().is_terminal,
+            **bar_look(disable=not is_terminal(sys.stderr)),
         )
-        self.task = self.progress.add_task("training", total=None, figures="", left="")
-
-    def __enter__(self) -> _Live:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.progress.stop()
+        self.task = self.progress.add_task(
+            "training", total=None, figures="", left="", visible=False
+        )
 
     def plan(self, plan: Announcement) -> None:
         """State what is going to happen."""
+        self.announced = plan
         train, valid = plan.counts["train"], plan.counts.get("valid", {})
         say, n_read = console().print, plan.files - len(plan.skipped)
         say(f"files    {plan.files:,}: {n_read:,} read, {len(plan.skipped):,} left out")
@@ -270,7 +287,7 @@ class _Live:
         if plan.resumed_at:
             say(f"resumes  at step {plan.resumed_at:,}")
         emit(self.as_json, "plan", path=str(plan.folder), files=plan.files, counts=plan.counts)
-        self.progress.start()
+        self.progress.update(self.task, visible=True)
 
     def step(self, module: object) -> None:
         """Move the bar on."""

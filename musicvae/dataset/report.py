@@ -17,6 +17,7 @@ import numpy as np
 from musicvae.dataset.duplicates import KINDS, Group
 from musicvae.dataset.shards import batches_of
 from musicvae.dataset.tally import Tally
+from musicvae.display import Displayed
 from musicvae.files import replacing
 
 REPORT = "report.json"
@@ -24,7 +25,7 @@ _INNER = ("reasons", "examples")  # of a tally: `skipped` says the same in full
 
 
 @dataclass(frozen=True, kw_only=True)
-class PrepareReport:
+class PrepareReport(Displayed):
     """What became of every regular file under a folder.
 
     Sums are held; what has an entry a file is read from `report.json` when it is asked for.
@@ -35,6 +36,11 @@ class PrepareReport:
     duplicates: Counter[str]
     """Groups of songs that are one, by kind (`duplicates.KINDS`)."""
     folder: Path = field(compare=False)
+
+    def __repr__(self) -> str:
+        sums = self.tally
+        facts = f"{sums.kept:,} of {sums.files:,} files, {sums.windows:,} windows"
+        return f"<PrepareReport: {facts}>"
 
     def __getattr__(self, name: str) -> Any:
         """The sums by their own names: `report.kept` is `report.tally.kept`."""

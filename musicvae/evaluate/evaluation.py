@@ -13,6 +13,7 @@ import numpy as np
 
 from musicvae.dataset import Shards, Windows, prepare_cached
 from musicvae.dataset.split import split as split_songs
+from musicvae.display import Displayed
 from musicvae.errors import DataError
 from musicvae.evaluate.comparison import Comparison, compared
 from musicvae.evaluate.likelihood import likelihood, teacher_forced
@@ -28,7 +29,7 @@ DRAWS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
-class Evaluation:
+class Evaluation(Displayed):
     """Figures of a model on songs; docs/evaluate.md says what each of them is."""
 
     checkpoint: str
@@ -46,6 +47,10 @@ class Evaluation:
     """
     likelihood: dict[str, Any]
     comparison: Comparison
+
+    def __repr__(self) -> str:
+        judged = f"{self.windows:,} windows of {self.songs:,} {self.split} songs"
+        return f"<Evaluation of {self.preset} on {judged}>"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, for JSON; None for what is not known."""

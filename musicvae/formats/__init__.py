@@ -15,10 +15,13 @@ from musicvae.formats.reading import Reading
 from musicvae.options import ReadOptions
 from musicvae.song import Song
 
-__all__ = ["SUFFIXES", "Reading", "examine", "load", "read"]
+__all__ = ["SCORES", "SUFFIXES", "Reading", "examine", "load", "read", "write"]
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".musicxml", ".mxl", ".xml", ".abc", ".krn")
 """What songs are usually called; only to choose files of a folder, never to judge what they are."""
+
+SCORES = (".musicxml", ".xml", ".mxl")
+"""What a path ends in that is to be written as a score; all others are MIDI."""
 
 _AS_USUAL = ReadOptions()
 _GIVE = "give MIDI, MusicXML, ABC or Humdrum"
@@ -69,3 +72,12 @@ def load(path: str | Path) -> bytes:
 def read(path: str | Path, options: ReadOptions = _AS_USUAL) -> Song:
     """The song in a file. Raises `ReadError` with the reason if there is none."""
     return examine(load(path), path, options).song
+
+
+def write(song: Song, path: str | Path, *, note: str = "") -> Path:
+    """Write a song as its path says, a score or MIDI; `note` is kept in it. Raises `WriteError`."""
+    if Path(path).suffix.lower() in SCORES:
+        from musicvae.formats import engraving
+
+        return engraving.write_score(song, path, note=note)
+    return midi.write(song, path, note=note)

@@ -14,7 +14,8 @@ from numpy.typing import NDArray
 from musicvae.errors import ConfigError, ReadError, WriteError, reason_of
 from musicvae.files import replacing
 from musicvae.formats import midi
-from musicvae.formats.loudness import TARGET_LUFS, levelled
+from musicvae.formats.loudness import TARGET_LUFS, levelled, limited
+from musicvae.formats.stems import stem_path, stems_of
 from musicvae.formats.synthesis import default_soundfont, pick_synth, synthesised
 from musicvae.song import Song
 
@@ -58,6 +59,32 @@ def render(song: Song, options: SoundOptions | None = None) -> tuple[Samples, in
     there, `WriteError` if the song lasts for hours.
     """
     options = options or SoundOptions()
+    samples, _ = _raw(song, options)
+    return levelled(samples, options.rate, options.lufs)[0], options.rate
+
+
+def render_stems(
+    song: Song, options: SoundOptions | None = None
+) -> tuple[Samples, dict[str, Samples], int]:
+    """Play `song`, and each of its parts alone: the mix, stems by name, and their rate in hz.
+
+    All are of one length. Stems have the gain of the mix, so together they are the mix before its
+    limiter. Raises as `render`.
+    """
+    options = options or SoundOptions()
+    raw, scale = _raw(song, options)
+    mix, gain = levelled(raw, options.rate, options.lufs)
+    content, font = _soundfont(options.soundfont)
+    stems: dict[str, Samples] = {}
+    for name, stem in stems_of(song).items():
+        alone, rate = _played(_scaled(stem, scale), font, content, pick_synth(options.synth))
+        alone = _faded(_of_length(_at_rate(alone, rate, options.rate), len(mix)), options.rate)
+        stems[name] = limited(alone * np.float32(gain), options.rate)
+    return mix, stems, options.rate
+
+
+def _raw(song: Song, options: SoundOptions) -> tuple[Samples, float]:
+    """What is played, with its tail, not levelled yet; and what velocities were multiplied by."""
     if song.duration_s > _LONGEST_S:
         hours = f"{song.duration_s / 3600:.0f} hours of sound"
         raise WriteError("audio", hours, f"up to {_LONGEST_S // 3600} are rendered")
@@ -65,15 +92,15 @@ def render(song: Song, options: SoundOptions | None = None) -> tuple[Samples, in
     synth = pick_synth(options.synth)
     if not song.n_notes:
         silent = np.zeros((round(song.duration_s * options.rate), 2), np.float32)
-        return _tailed(silent, len(silent), options.rate), options.rate
+        return _tailed(silent, len(silent), options.rate), 1.0
     velocity = max((int(part.velocity.max(initial=0)) for part in song.parts), default=0)
     scale = max(1.0, _CLEAR_VELOCITY / velocity) if velocity else 1.0
     samples, rate = _played(_scaled(song, scale), font, content, synth)
     if np.abs(samples).max(initial=0) >= _CLIPPED:
-        samples, rate = _played(_scaled(song, scale / 2), font, content, synth)
-    samples, rate = _at_rate(samples, rate, options.rate), options.rate
-    samples = _tailed(samples, round(song.duration_s * rate), rate)
-    return levelled(samples, rate, options.lufs), rate
+        scale /= 2
+        samples, rate = _played(_scaled(song, scale), font, content, synth)
+    samples = _at_rate(samples, rate, options.rate)
+    return _tailed(samples, round(song.duration_s * options.rate), options.rate), scale
 
 
 def write_audio(song: Song, path: str | Path, options: SoundOptions | None = None) -> Path:
@@ -81,14 +108,31 @@ def write_audio(song: Song, path: str | Path, options: SoundOptions | None = Non
 
     Raises `WriteError` for another suffix or a place that cannot be written, and as `render`.
     """
-    import soundfile
+    _checked(path)
+    samples, rate = render(song, options)
+    return _write(samples, rate, path)
 
+
+def write_stems(song: Song, path: str | Path, options: SoundOptions | None = None) -> list[Path]:
+    """`write_audio`, and a file for each part beside it (`song.bass.wav`); returns their paths."""
+    _checked(path)
+    mix, stems, rate = render_stems(song, options)
+    _write(mix, rate, path)
+    return [_write(each, rate, stem_path(Path(path), name)) for name, each in stems.items()]
+
+
+def _checked(path: str | Path) -> str:
     suffix = Path(path).suffix.lower()
     if suffix not in _FORMATS:
         kinds = ", ".join(SUFFIXES)
         raise WriteError(path, f"no audio format {suffix or 'without a suffix'}", f"use {kinds}")
-    samples, rate = render(song, options)
-    kind, subtype = _FORMATS[suffix]
+    return suffix
+
+
+def _write(samples: Samples, rate: int, path: str | Path) -> Path:
+    import soundfile
+
+    kind, subtype = _FORMATS[_checked(path)]
     shape = {"samplerate": rate, "channels": 2, "format": kind, "subtype": subtype}
     with replacing(path) as aside:
         try:
@@ -146,12 +190,19 @@ def _at_rate(samples: Samples, before: int, after: int) -> Samples:
 def _tailed(samples: Samples, length: int, rate: int) -> Samples:
     """`length` samples and the tail until it is silent, faded at its end."""
     needed = length + round(_LEAST_TAIL_S * rate)
-    if len(samples) < needed:
-        samples = np.pad(samples, ((0, needed - len(samples)), (0, 0)))
+    samples = _of_length(samples, max(len(samples), needed))
     least = _SILENCE * np.abs(samples).max(initial=0)
     loud = np.flatnonzero(np.abs(samples[needed:]).max(axis=1) > least)
     end = needed + (int(loud[-1]) + 1 if len(loud) else 0)
-    samples = samples[:end].copy()
+    return _faded(samples[:end].copy(), rate)
+
+
+def _of_length(samples: Samples, length: int) -> Samples:
+    """Samples cut, or followed by silence."""
+    return np.pad(samples[:length], ((0, max(length - len(samples), 0)), (0, 0)))
+
+
+def _faded(samples: Samples, rate: int) -> Samples:
     fade = round(_FADE_S * rate)
     samples[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)[:, None]
     return samples

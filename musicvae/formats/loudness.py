@@ -32,25 +32,26 @@ def loudness_of(samples: Samples, rate: int) -> float:
     return float(Meter(rate).integrated_loudness(samples.astype(np.float64)))
 
 
-def levelled(samples: Samples, rate: int, lufs: float) -> Samples:
-    """Samples `(n, channels)` as loud as `lufs`, and none of them above the ceiling.
+def levelled(samples: Samples, rate: int, lufs: float) -> tuple[Samples, float]:
+    """Samples `(n, channels)` as loud as `lufs`, none of them above the ceiling; and their gain.
 
     Silence, and what is gated as silence, is levelled by its peak.
     """
     peak = float(np.abs(samples).max(initial=0))
     if not peak:
-        return samples
+        return samples, 1.0
     loud = loudness_of(samples, rate)
     if not np.isfinite(loud) or lufs - loud > _MOST_GAIN_DB:
-        return np.asarray(samples * np.float32(CEILING / peak), np.float32)
-    gain_db, made = lufs - loud, samples
+        return np.asarray(samples * np.float32(CEILING / peak), np.float32), CEILING / peak
+    gain_db, made, gain = lufs - loud, samples, 1.0
     for _ in range(_TRIES):
-        made = limited(samples * np.float32(10 ** (gain_db / 20)), rate)
+        gain = 10 ** (gain_db / 20)
+        made = limited(samples * np.float32(gain), rate)
         off = lufs - loudness_of(made, rate)
         if abs(off) <= _NEAR_DB:
             break
         gain_db += off
-    return made
+    return made, gain
 
 
 def limited(samples: Samples, rate: int) -> Samples:

@@ -7,6 +7,7 @@ and notes stay where they were sung. What is no single voice is declined in word
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -29,6 +30,10 @@ from musicvae.formats.transcription_taps import taps_of
 from musicvae.keys import diatonic_key
 from musicvae.maps import Key, Tempo
 from musicvae.song import Ints, Part, Song
+
+_KNOWN: dict[tuple[bytes, HearOptions], Reading] = {}
+"""What was heard last: a command that reads a file twice hears it once."""
+_MOST_KNOWN = 16
 
 Samples = NDArray[np.float32]
 Reals = NDArray[np.float64]
@@ -70,7 +75,14 @@ def examine(
 
     Raises `ReadError` for what is damaged, and for what is no single voice and no tapped rhythm.
     """
-    return heard(samples_of(content, RATE, path), path, options or HearOptions())
+    options = options or HearOptions()
+    key = (hashlib.blake2b(content).digest(), options)
+    if key not in _KNOWN:
+        reading = heard(samples_of(content, RATE, path), path, options)
+        while len(_KNOWN) >= _MOST_KNOWN:
+            _KNOWN.pop(next(iter(_KNOWN)))
+        _KNOWN[key] = reading
+    return _KNOWN[key]
 
 
 def heard(samples: Samples, path: str | Path, options: HearOptions) -> Reading:
@@ -122,7 +134,9 @@ def _reading(
     song = _song(line, bars, length_s, options)
     if key and options.key is not None:
         fifths, minor = key_of(key)
-        song = replace(song, key=Key(ticks=[0], fifths=[fifths], minor=[minor]))
+        song = replace(
+            song, key=Key(ticks=np.array([0]), fifths=np.array([fifths]), minor=np.array([minor]))
+        )
     return Reading(
         song=song,
         kind="tapped rhythm" if line.is_drum else "single voice",

@@ -28,6 +28,7 @@ EVEN = ("2/4", "3/4", "4/4", "6/8", "3/8", "9/8", "12/8", "5/4")
 _VALUES = (1, 2, 3, 4)  # sixteenths that a pulse may be
 _CELL_S = (0.06, 0.32)  # how long a sixteenth may last
 _LONGEST, _TAIL = 64.0, 32  # cells, as the ear was taught
+_PLAIN = 80  # velocity
 _USUAL_BAR_S, _USUAL_CELL_S = 1.6, 0.13
 
 # What each thing adds to the log-odds that bars are the ones meant.
@@ -156,7 +157,9 @@ def _hearing(line: Line, pulse: Pulse, value: int) -> Hearing:
     M = len(cell)
     drum, part = np.full(M, line.is_drum), np.zeros(M, np.int64)
     n_cells = int(cell[-1]) + 1 + int(min(max(length[-1], 1), _TAIL))
-    heard = Heard(cell, np.minimum(length, _LONGEST), line.pitch, line.velocity, part, drum)
+    # A voice swells and fades for reasons of its own: only of hits is loudness an accent.
+    loud = line.velocity if line.is_drum else np.full(M, _PLAIN)
+    heard = Heard(cell, np.minimum(length, _LONGEST), line.pitch, loud, part, drum)
     return Hearing(*listen(features(heard, n_cells), weights()))
 
 

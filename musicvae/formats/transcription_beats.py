@@ -148,9 +148,9 @@ def _clock(onset_s: Reals, at: Ints, weight: Reals) -> Reals:
 
     n = max(int(at[-1]) + 1, 3)
     total = np.bincount(at, weights=weight * onset_s, minlength=n)
-    weight = np.bincount(at, weights=weight, minlength=n)
+    held = np.bincount(at, weights=weight, minlength=n)
     bend = diags_array([1.0, -2.0, 1.0], offsets=[0, 1, 2], shape=(n - 2, n))
     period = max(float(onset_s[-1] - onset_s[0]) / max(int(at[-1]), 1), 1e-3)
     # As stiff in time whatever the pulse: a bend is over seconds, not over pulses.
     stiff = _STIFF * (0.25 / period) ** 3
-    return spsolve(csc_array(diags_array(weight) + stiff * (bend.T @ bend)), total)
+    return spsolve(csc_array(diags_array(held) + stiff * (bend.T @ bend)), total)

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from musicvae.alignment import Placement
 from musicvae.bars import Bars
+from musicvae.display import Displayed
 from musicvae.latent.mixing import Latents
 from musicvae.song import Ints, Part
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Encoding:
+class Encoding(Displayed):
     """A song in the latent space, with what is needed to make a song of it again.
 
     A song passes through the model in groups of parts (`parts.into_slots`): `mu` and `sigma` are
@@ -38,6 +39,10 @@ class Encoding:
     alignment: Placement | None = None
     """Where the song is in its file; none for a song that is on no file."""
     checkpoint: str = ""
+
+    def __repr__(self) -> str:
+        facts = f"{self.n_windows} windows of {self.mu.shape[2]} latents, {self.kl_bits:,.0f} bits"
+        return f"<Encoding: {facts}>"
 
     @property
     def kl_bits(self) -> float:

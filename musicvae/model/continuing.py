@@ -10,7 +10,7 @@ import numpy as np
 from musicvae.alignment import Alignment, align
 from musicvae.bars import Bars
 from musicvae.errors import ConfigError, DataError
-from musicvae.grid import Grid
+from musicvae.grid import Grid, meter_lasting
 from musicvae.maps import Key, Meter, Tempo
 from musicvae.model.coder import Coder
 from musicvae.model.rewriting import bar_of, rewritten
@@ -27,16 +27,21 @@ def continue_(
         raise ConfigError("continue needs at least one bar to write")
     aligned = song if isinstance(song, Alignment) else align(song)
     grid, n = _bars_of(aligned.song)
-    longer = _longer(aligned.song, grid, n, bars)
+    written = Bars.from_song(replace(aligned.original, parts=())).grid
+    believed = np.array_equal(written.start_ticks[:n], grid.start_ticks[:n])
+    pickup = int(grid.length_ticks[0]) if grid.lead[0] and believed else 0
+    longer = _longer(aligned.song, grid, n, bars, pickup)
     begin = int(grid.start_ticks[n - 1] + grid.length_ticks[n - 1])
     hole = np.arange(n + bars) >= n
     made = rewritten(coder, longer, hole, temperature=temperature, seed=seed)
     warp, original = aligned.fit.warp, aligned.original
     at, end = (round(float(warp.backward(tick))) for tick in (begin, longer.end_ticks))
     frame = _until(original, at, end)
-    if longer.meter.ticks[-1] == begin:  # what the bars before it have does not go on
-        frame = replace(frame, meter=_with_meter(frame.meter, at, *_meter_after(grid, n)))
-    return warp.undo(made, frame)
+    meter = frame.meter
+    for tick, numerator, denominator in zip(*vars(longer.meter).values(), strict=True):
+        if tick >= begin:  # what the bars before it have does not go on
+            meter = _with_meter(meter, round(float(warp.backward(tick))), numerator, denominator)
+    return warp.undo(made, replace(frame, meter=meter))
 
 
 def infill(
@@ -67,19 +72,23 @@ def _bars_of(song: Song) -> tuple[Grid, int]:
     return grid, min(max(onset, held) + 1, len(grid))
 
 
-def _longer(song: Song, grid: Grid, n: int, bars: int) -> Song:
+def _longer(song: Song, grid: Grid, n: int, bars: int, pickup: int) -> Song:
     """The song with that many more bars after its first `n`, in the meter, tempo and key it has
-    there.
+    there. The last bar is shorter by the ticks of the `pickup` that the song begins with.
     """
     tpq, last = song.ticks_per_quarter, n - 1
     begin = int(grid.start_ticks[last] + grid.length_ticks[last])
     numerator, denominator = _meter_after(grid, n)
     full = max(round(4 * tpq * numerator / denominator), 1)
-    cut = _until(song, begin, begin + bars * full)
+    final = full - pickup if pickup < full else full
+    cut = _until(song, begin, begin + (bars - 1) * full + final)
     meter = cut.meter
     same = (int(meter.numerator[-1]), int(meter.denominator[-1])) == (numerator, denominator)
     if not same or (begin - int(meter.ticks[-1])) % full:
         meter = _with_meter(meter, begin, numerator, denominator)
+    if final < full:
+        last_bar = cut.end_ticks - final
+        meter = _with_meter(_before(meter, last_bar), last_bar, *meter_lasting(final, tpq))
     return replace(cut, meter=meter)
 
 

@@ -23,6 +23,7 @@ from musicvae.song import Ints, Song
 
 _AT_ONCE = 256
 Reader = Callable[[Path], Song | Alignment]
+Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -83,14 +84,17 @@ class EncodedSongs:
         )
 
 
-def encoded_folder(coder: Coder, folder: str | Path) -> EncodedSongs:
+def encoded_folder(
+    coder: Coder, folder: str | Path, progress: Progress | None = None
+) -> EncodedSongs:
     """The songs of a folder that the model can represent, prepared as for training.
 
-    Raises `DataError` if there is none.
+    `progress` is told how many windows are done, and of how many. Raises `DataError` if
+    there is none.
     """
     size = coder.preset.grid.bars
     windows = Windows(folder, coder.preset, split="all", hop=size)
-    mu, values = _windows(coder, windows.cutter, windows.source, windows.first)
+    mu, values = _windows(coder, windows.cutter, windows.source, windows.first, progress=progress)
     paths = [source.path for source in windows.sources]
     songs = list(dict.fromkeys(paths[s] for s in windows.source.tolist()))
     place = {path: nth for nth, path in enumerate(songs)}
@@ -166,10 +170,12 @@ def _one(
     )
 
 
-def encoded_paths(coder: Coder, paths: Sequence[Path], read: Reader) -> EncodedSongs:
-    """The songs of folders and files; `read` reads a file."""
+def encoded_paths(
+    coder: Coder, paths: Sequence[Path], read: Reader, progress: Progress | None = None
+) -> EncodedSongs:
+    """The songs of folders and files; `read` reads a file, `progress` is told of each folder."""
     found = [
-        encoded_folder(coder, path)
+        encoded_folder(coder, path, progress)
         if is_folder(path)
         else encoded_song(coder, read(path), str(path))
         for path in paths
@@ -178,7 +184,12 @@ def encoded_paths(coder: Coder, paths: Sequence[Path], read: Reader) -> EncodedS
 
 
 def _windows(
-    coder: Coder, cutter: WindowCutter, source: Ints, first: Ints, shift: Ints | None = None
+    coder: Coder,
+    cutter: WindowCutter,
+    source: Ints,
+    first: Ints,
+    shift: Ints | None = None,
+    progress: Progress | None = None,
 ) -> tuple[Latents, Floats]:
     """Means `(M, Z)` and attributes `(M, A)` of windows of a cutter, in batches across songs, taken
     down by `shift` semitones.
@@ -190,4 +201,6 @@ def _windows(
         batch = cutter.batch(source[part], first[part], by)
         mus.append(coder.means(batch))
         values.append(measured(table_of_batch(batch, coder.preset), coder.preset.meters))
+        if progress is not None:
+            progress(begin + len(mus[-1]), len(first))
     return np.concatenate(mus), np.concatenate(values)

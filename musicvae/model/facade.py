@@ -55,6 +55,7 @@ class MusicVAE(Coder):
         qpm: float | None = None,
         key: int | None = None,
         meter: str | None = None,
+        pickup: str | None = None,
         settle: int | None = None,
         seed: int = 0,
     ) -> list[Song]:
@@ -70,6 +71,8 @@ class MusicVAE(Coder):
             qpm: tempo in quarters a minute; one usual in the training songs if not given.
             key: semitones above C of the major scale used, -6..5; drawn if not given.
             meter: such as `3/4`; the training songs' most frequent one if not given.
+            pickup: what sounds before the first bar, such as `1/8`, by which the last one is
+                shorter; `0` for none. From 8 bars on as in most training songs if not given.
             settle: how often drawn latents are decoded and encoded again before they are used,
                 a few steps of the walk of Bengio et al. (2013) from the prior towards the data. If
                 not given, two with a linear prior; with a learnt one none for short windows of a
@@ -86,6 +89,7 @@ class MusicVAE(Coder):
             qpm=qpm,
             key=key,
             meter=meter,
+            pickup=pickup,
             settle=self.settle if settle is None else settle,
             seed=seed,
         )

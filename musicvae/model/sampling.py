@@ -10,7 +10,14 @@ import numpy as np
 from musicvae.bars import Notes
 from musicvae.dataset.cutting import Source, WindowCutter
 from musicvae.errors import ConfigError
-from musicvae.frames import blank_bars, chosen_keys, chosen_meter, chosen_tempos, songs_of
+from musicvae.frames import (
+    blank_bars,
+    chosen_keys,
+    chosen_meter,
+    chosen_pickup,
+    chosen_tempos,
+    songs_of,
+)
 from musicvae.model.coder import Coder
 from musicvae.models import FlowPrior
 from musicvae.parts import Group
@@ -32,6 +39,7 @@ def sample(
     settle: int,
     seed: int,
     form: str | None = None,
+    pickup: str | None = None,
 ) -> list[Song]:
     """`MusicVAE.sample`."""
     if form is not None and not re.fullmatch("[A-Za-z]+", form):
@@ -44,27 +52,33 @@ def sample(
     chosen = chosen_meter(preset, coder.provenance, meter)
     keys = chosen_keys(coder.provenance, key, n, rng)
     paces = chosen_tempos(preset, coder.provenance, qpm, n, rng)
-    blank, R = blank_bars(preset, bars, chosen), len(preset.parts)
+    before = chosen_pickup(coder.provenance, pickup, chosen, bars)
+    blank, R = blank_bars(preset, bars, chosen, pickup=before), len(preset.parts)
     group = Group(notes=Notes.concatenate([]), owner=np.arange(R))
-    everywhere = np.ones((bars, R), bool)
+    everywhere = np.ones((len(blank), R), bool)
     sources = [Source(bars=blank, group=group, key=key, active=everywhere) for key in keys.tolist()]
     cutter = WindowCutter(sources, preset)
-    tied = _tied(coder, n, bars, form, rng)
+    tied = _tied(coder, n, bars, form, bool(before), rng)
     z = coder.paths(cutter, np.arange(n), temperature, rng, tied=tied)
     notes = coder.notes(cutter, blank, z, settle=settle)
-    levels = np.full((bars, n * R), _LEVEL)
+    levels = np.full((len(blank), n * R), _LEVEL)
     loud = coder.played(blank, notes, levels, notes.part // R)
     return songs_of(replace(blank, notes=loud), paces, keys)
 
 
-def _tied(coder: Coder, n: int, bars: int, form: str | None, rng: np.random.Generator) -> Ints:
+def _tied(
+    coder: Coder, n: int, bars: int, form: str | None, pickup: bool, rng: np.random.Generator
+) -> Ints:
     """Labels of bars that are to be alike, in windows `(n, W, N)`: as the form says, else as songs
-    have them that the model learned from.
+    have them that the model learned from. A pickup comes before them and is like no other bar.
     """
-    size = coder.preset.grid.bars
     if form is not None:
-        return by_window(section_labels(form, bars), size, n)
-    if isinstance(coder.prior, FlowPrior):
-        drawn = [by_window(coder.prior.form(bars, rng), size, 1) for _ in range(n)]
-        return np.concatenate(drawn)
-    return by_window(np.arange(bars), size, n)
+        label = np.tile(section_labels(form, bars), (n, 1))
+    elif isinstance(coder.prior, FlowPrior):
+        label = coder.prior.songs_forms(n, bars, rng)
+    else:
+        label = np.tile(np.arange(bars), (n, 1))
+    if pickup:
+        label[:, -1] = bars - 1  # a pickup shorter than the bar that it is like
+        label = np.pad(label + 1, ((0, 0), (1, 0)))
+    return by_window(label, coder.preset.grid.bars)

@@ -70,7 +70,7 @@ def varied(
     least = spread / (2 + spread)  # there noise is half as large, beside latents of size 1
     share = least + (1 - least) * amount**_CURVE
     rng = np.random.default_rng(seed)
-    labels = None if tied is None else by_window(tied, size, G)
+    labels = None if tied is None else by_window(np.tile(tied, (G, 1)), size)
     return coder.paths(
         coder.frame(encoding),
         np.arange(G),

@@ -280,18 +280,18 @@ class FlowPrior(nn.Module):
             return paths
         return np.where(given.whole(frame)[..., None], given.z, paths).astype(np.float32)
 
-    def form(self, n_bars: int, rng: np.random.Generator) -> Ints:
-        """Labels of the bars of a song of that many `(n_bars,)`, as a song about as long had them,
-        an eighth more or less; bars that it did not have are like no others.
+    def songs_forms(self, n: int, n_bars: int, rng: np.random.Generator) -> Ints:
+        """Labels of the bars of `n` songs of that many `(n, n_bars)`, as songs about as long had
+        them, an eighth more or less; bars that those did not have are like no others.
         """
-        label = np.arange(n_bars)
+        label = np.tile(np.arange(n_bars), (n, 1))
         if len(self.forms):
-            forms = self.forms.cpu().numpy().round().astype(np.int64)
+            forms = self.forms.cpu().numpy()
             apart = np.abs((forms >= 0).sum(1) - min(n_bars, FORM_BARS))
             near = np.flatnonzero(apart <= max(int(apart.min()), n_bars // 8))
-            chosen = forms[rng.choice(near)][:n_bars]
-            there = np.flatnonzero(chosen >= 0)
-            label[there] = chosen[there]
+            chosen = forms[rng.choice(near, n), :n_bars].round().astype(np.int64)
+            width = chosen.shape[1]
+            label[:, :width] = np.where(chosen >= 0, chosen, label[:, :width])
         return label
 
     def standardised(self, z: Tensor) -> Tensor:

@@ -1,22 +1,37 @@
-"""Floor 9: pictures. A song as a piano roll in rows of bars, what was changed in one, how odd it
-is, the curves of a training run, the figures of an evaluation, and a map of songs.
+"""Floor 9: pictures. A song as a piano roll in rows of bars, several of them in a strip or square,
+what was changed in one, how odd it is, what it sounds like, its latents; the curves of a training
+run, the figures of an evaluation, matrices of attributes, and a map of songs.
 
-Figures are built with matplotlib's objects alone, without pyplot: no window, no global state, and
-the same picture every time.
+All have one style, on light or on dark paper (`themes.py`). Figures are built with matplotlib's
+objects alone, without pyplot: no window, no global state, and the same picture every time.
 """
 
 from musicvae.plots.changes import plot_changes
 from musicvae.plots.curves import plot_curves
 from musicvae.plots.evaluation import plot_evaluation
+from musicvae.plots.latents import plot_latents
 from musicvae.plots.map import plot_map
+from musicvae.plots.matrix import plot_matrix
 from musicvae.plots.roll import plot_song
 from musicvae.plots.scores import plot_scores
+from musicvae.plots.sound import plot_sound
+from musicvae.plots.strips import plot_square, plot_strip
+from musicvae.plots.themes import DARK, LIGHT, Theme, theme
 
 __all__ = [
+    "DARK",
+    "LIGHT",
+    "Theme",
     "plot_changes",
     "plot_curves",
     "plot_evaluation",
+    "plot_latents",
     "plot_map",
+    "plot_matrix",
     "plot_scores",
     "plot_song",
+    "plot_sound",
+    "plot_square",
+    "plot_strip",
+    "theme",
 ]

@@ -10,15 +10,21 @@ from numpy.typing import NDArray
 
 from musicvae.plots import style
 from musicvae.plots.roll import song_figure
+from musicvae.plots.themes import LIGHT, Theme
 from musicvae.song import Part, Song
 
 _STAYED, _OUT, _IN = "as it was", "before", "after"
-_COLOURS = {_STAYED: "#A9A9B2", _OUT: "#D55E00", _IN: "#009E73"}
 _LOUD = 104  # notes are not told apart by velocity here
 
 
 def plot_changes(
-    before: Song, after: Song, path: str | Path, title: str = "", *, bars_per_row: int | None = None
+    before: Song,
+    after: Song,
+    path: str | Path,
+    title: str = "",
+    *,
+    bars_per_row: int | None = None,
+    look: Theme = LIGHT,
 ) -> Path:
     """Draw a song and what became of it as one roll: in grey the notes that begin as they did, in
     red those of `before` alone, in green those of `after` alone.
@@ -37,7 +43,8 @@ def plot_changes(
         ]
     together = replace(after, parts=tuple(parts))
     with style.drawing():
-        figure = song_figure(together, title, bars_per_row=bars_per_row, colours=_COLOURS)
+        colours = {_STAYED: look.neutral, _OUT: look.red, _IN: look.green}
+        figure = song_figure(together, title, bars_per_row=bars_per_row, colours=colours, look=look)
         return style.save(figure, path)
 
 

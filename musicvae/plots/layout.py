@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from musicvae.bars import Bars
 from musicvae.grid import Grid
-from musicvae.plots.style import DRUMS, part_colour
+from musicvae.plots.themes import LIGHT, Theme
 from musicvae.song import Ints, Part, Song
 
 _MOST_ROWS = 24
@@ -57,7 +57,10 @@ class NoteTable:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Layout:
-    """A song, laid out: rows of bars `[first, stop)`, range of pitches, drum lane, legend."""
+    """A song, laid out: rows of bars `[first, stop)`, range of pitches, drum lane, legend.
+
+    `width` is that of the longest row in inches. A `small` roll has thick notes and no beats.
+    """
 
     grid: Grid
     rows: list[tuple[int, int]]
@@ -67,6 +70,14 @@ class Layout:
     drums: NoteTable
     lanes: list[str]
     legend: list[tuple[str, str]]
+    look: Theme
+    width: float
+    small: bool = False
+
+    @property
+    def per_point(self) -> float:
+        """Ticks in a seventy-second of an inch."""
+        return self.widest_ticks / (72 * self.width)
 
     @property
     def widest_ticks(self) -> int:
@@ -86,17 +97,19 @@ class Layout:
 
 
 def laid_out(
-    song: Song, bars_per_row: int | None = None, colours: Mapping[str, str] | None = None
+    song: Song,
+    bars_per_row: int | None = None,
+    colours: Mapping[str, str] | None = None,
+    look: Theme = LIGHT,
+    width: float = 8.0,
 ) -> Layout:
     """Decide where everything goes. `colours` of parts by name, if they are not the usual ones."""
     grid = Bars.from_song(song).grid
-    named = [
-        (part, name, colour) for part, name, colour in _named(song, colours or {}) if len(part)
-    ]
+    named = [entry for entry in _named(song, colours or {}, look) if len(entry[0])]
     melodic = [entry for entry in named if not entry[0].is_drum]
     drums = [entry for entry in named if entry[0].is_drum]
     used = {int(p) for part, _, _ in drums for p in np.unique(part.pitch)}
-    lanes, lane_of = _drum_lanes(used)
+    lanes, lane_of = drum_lanes(used)
     pitched = _table([(part, part.pitch, colour) for part, _, colour in melodic], nested=True)
     hits = _table([(part, lane_of[part.pitch], colour) for part, _, colour in drums], nested=False)
     low, high = _pitch_range(pitched.line)
@@ -110,6 +123,8 @@ def laid_out(
         drums=hits,
         lanes=lanes,
         legend=list(dict.fromkeys((name, colour) for _, name, colour in named)),
+        look=look,
+        width=width,
     )
 
 
@@ -145,13 +160,20 @@ def _rows(n_bars: int, pickup: int, bars_per_row: int | None) -> list[tuple[int,
     return list(zip(begins, [*begins[1:], n_bars], strict=True))
 
 
-def _named(song: Song, colours: Mapping[str, str]) -> list[tuple[Part, str, str]]:
-    """Each part with its name and colour; drums are all of one colour, unless told otherwise."""
-    found, melodic = [], 0
+def named_parts(song: Song) -> list[tuple[Part, str]]:
+    """Each part with the name that a picture has room for; of a part without one its family."""
+    found = []
     for part in song.parts:
         name = " ".join(part.name.split()) or _family(part)
-        name = name if len(name) <= 24 else name[:23] + "…"
-        usual = DRUMS if part.is_drum else part_colour(melodic)
+        found.append((part, name if len(name) <= 24 else name[:23] + "…"))
+    return found
+
+
+def _named(song: Song, colours: Mapping[str, str], look: Theme) -> list[tuple[Part, str, str]]:
+    """Each part with its name and colour; drums are all of one colour, unless told otherwise."""
+    found, melodic = [], 0
+    for part, name in named_parts(song):
+        usual = look.drums if part.is_drum else look.part(melodic)
         found.append((part, name, colours.get(name, usual)))
         melodic += not part.is_drum and len(part) > 0
     return found
@@ -161,8 +183,8 @@ def _family(part: Part) -> str:
     return "Drums" if part.is_drum else _FAMILIES[part.program // 8 % len(_FAMILIES)]
 
 
-def _drum_lanes(used: set[int]) -> tuple[list[str], Ints]:
-    """Names of the rows in use, bottom first, and the row of each MIDI pitch `(128,)`."""
+def drum_lanes(used: set[int]) -> tuple[list[str], Ints]:
+    """Names of the rows of drums in use, bottom first, and the row of each MIDI pitch `(128,)`."""
     known = {pitch for _, pitches in _DRUM_ROWS for pitch in pitches}
     rows = [*_DRUM_ROWS[:2], (_OTHER_DRUMS, tuple(sorted(used - known))), *_DRUM_ROWS[2:]]
     rows = [(name, pitches) for name, pitches in rows if used & set(pitches)][::-1]

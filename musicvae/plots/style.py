@@ -1,29 +1,27 @@
-"""Floor 9: colours and how a figure becomes a file."""
+"""Floor 9: what all pictures share: heading, axes, and how a figure becomes a file."""
 
 from __future__ import annotations
 
+import io
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
-
-from musicvae.errors import WriteError
+from musicvae.errors import WriteError, shown
 from musicvae.files import replacing
+from musicvae.plots.themes import Theme
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
 SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 150
-
-# Okabe and Ito (2008), without the two that are hard to see on white, strongest contrasts first.
-PART_COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00")
-DRUMS, INK, GREY, BAR_LINE = "#2E2E2E", "#222222", "#6E6E6E", "#5A5A60"
-BEAT_LINE, OCTAVE_LINE, BLACK_KEY = "#E4E4E8", "#B9B9C2", "#F3F3F6"
+WIDTH = 9.2  # inches of a page: 800 points wide in a README, its smallest letters can be read
+LEFT, RIGHT = 0.62, 0.2
 
 _RC: dict[Any, Any] = {
     "font.family": ["DejaVu Sans"],
@@ -41,20 +39,6 @@ _METADATA: dict[str, dict[str, Any]] = {
 }
 
 
-def mixed(colour: str, share: ArrayLike, other: str = "#FFFFFF") -> NDArray[np.float64]:
-    """`share` of `colour` and the rest of `other`, as rgb `(..., 3)` within 0..1."""
-    one, two = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in (colour, other))
-    share = np.asarray(share, np.float64)[..., None]
-    return np.asarray(share * one + (1 - share) * two)
-
-
-def part_colour(index: int) -> str:
-    """The colour of the nth melodic part; past the sixth they come again, darker."""
-    turn, nth = divmod(index, len(PART_COLOURS))
-    red, green, blue = mixed(PART_COLOURS[nth], max(0.3, 0.6**turn), "#000000") * 255
-    return f"#{round(red):02X}{round(green):02X}{round(blue):02X}"
-
-
 @contextmanager
 def drawing() -> Iterator[None]:
     """Our own settings while a figure is made, whatever the user's are."""
@@ -66,12 +50,93 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def save(figure: Figure, path: str | Path) -> Path:
+def page(look: Theme, height: float, width: float = WIDTH) -> Figure:
+    """An empty figure, in inches."""
+    from matplotlib.figure import Figure
+
+    return Figure(figsize=(width, height), facecolor="none" if look.transparent else look.paper)
+
+
+def panel(figure: Figure, left: float, top: float, wide: float, tall: float) -> Axes:
+    """Axes at a place in inches from the upper left corner."""
+    width, height = figure.get_size_inches()
+    return figure.add_axes((left / width, 1 - (top + tall) / height, wide / width, tall / height))
+
+
+def heading(figure: Figure, look: Theme, title: str, subtitle: str = "", left: float = LEFT) -> int:
+    """Title and subtitle at the top of a page; returns how many lines that were."""
+    width, height = figure.get_size_inches()
+    words = plain(title), shown(subtitle.replace("\n", " "))
+    looks: tuple[dict[str, Any], ...] = (
+        {"size": 14, "weight": "bold", "color": look.ink},
+        {"size": 9.5, "color": look.grey},
+    )
+    places = iter((0.38, 0.62))
+    for text, how in zip(words, looks, strict=True):
+        if text:
+            at = (left / width, 1 - next(places) / height)
+            figure.text(*at, text, va="baseline", parse_math=False, **how)
+    return sum(map(bool, words))
+
+
+def plain(text: str) -> str:
+    """A name as one line that can be shown."""
+    return shown(" ".join(text.split()))
+
+
+def dressed(axes: Axes, look: Theme, title: str = "", *, size: float = 10, pad: float = 6) -> None:
+    """Axes of a diagram in our look: a line on the left and below, no box."""
+    if title:
+        how: dict[str, Any] = {"weight": "bold", "color": look.ink, "pad": pad}
+        axes.set_title(title, loc="left", fontsize=size, **how)
+    axes.set_facecolor("none")
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+    for side in ("left", "bottom"):
+        axes.spines[side].set_color(look.octave_line)
+    axes.tick_params(colors=look.grey, labelsize=8.5, length=2.5)
+    for label in (axes.xaxis.label, axes.yaxis.label):
+        label.set_color(look.grey)
+
+
+def bare(axes: Axes, look: Theme) -> None:
+    """Axes without lines and ticks, for rolls."""
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    axes.tick_params(length=0, pad=4, labelsize=8.5, labelcolor=look.grey)
+    axes.set_xticks([])
+    axes.set_facecolor("none")
+
+
+def ramp(*colours: str) -> LinearSegmentedColormap:
+    """A colour map through these."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    return LinearSegmentedColormap.from_list("musicvae", list(colours))
+
+
+def save(figure: Figure, path: str | Path, dpi: float = DPI) -> Path:
     """Write a figure as its suffix says. Raises `WriteError`."""
     suffix = checked_suffix(path)
     with replacing(path) as aside:
-        figure.savefig(aside, format=suffix[1:], dpi=DPI, metadata=_METADATA[suffix])
+        figure.savefig(aside, format=suffix[1:], dpi=dpi, metadata=_METADATA[suffix])
     return Path(path)
+
+
+def as_svg(figure: Figure) -> str:
+    """A figure as the text of an SVG element."""
+    buffer = io.StringIO()
+    figure.savefig(buffer, format="svg", metadata=_METADATA[".svg"])
+    text = buffer.getvalue()
+    return text[text.index("<svg") :]
+
+
+def as_png(figure: Figure, dpi: float = DPI) -> bytes:
+    """A figure as the bytes of a PNG."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dpi, metadata=_METADATA[".png"])
+    return buffer.getvalue()
 
 
 def checked_suffix(path: str | Path) -> str:

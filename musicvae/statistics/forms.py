@@ -81,8 +81,9 @@ def section_labels(form: str, n_bars: int, end_bars: int = 2) -> Ints:
     return label
 
 
-def by_window(label: Ints, window_bars: int, n: int) -> Ints:
-    """Labels of bars `(N,)` in windows, the same for `n` songs. `(n, W, window_bars)`"""
-    whole = np.arange(-(-len(label) // window_bars) * window_bars)
-    whole[: len(label)] = label
-    return np.tile(whole.reshape(1, -1, window_bars), (n, 1, 1))
+def by_window(label: Ints, window_bars: int) -> Ints:
+    """Labels of bars `(n, N)` in windows. `(n, W, window_bars)`"""
+    n, N = label.shape
+    whole = np.tile(np.arange(-(-N // window_bars) * window_bars), (n, 1))
+    whole[:, :N] = label
+    return whole.reshape(n, -1, window_bars)

@@ -14,6 +14,7 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
 from musicvae.dataset import Batch, Windows
@@ -21,6 +22,7 @@ from musicvae.errors import DataError
 from musicvae.song import Ints
 from musicvae.training.mixing import kits_mixed
 from musicvae.training.noise import corrupted
+from musicvae.training.regularising import values_of
 from musicvae.training.rehearsal import mixed
 
 _JITTER = np.array([-7, -5, -2, -1, 1, 2, 5, 7])
@@ -32,6 +34,8 @@ class Lesson(NamedTuple):
     batch: Batch
     heard: Batch | None
     """The same windows with corrupted notes, where the encoder hears such ones."""
+    values: Tensor | None
+    """Attributes of the windows `(B, A)`, where dimensions of the latent are to follow some."""
 
 
 def piece_of(micro: int, rank: int, world: int) -> int:
@@ -86,13 +90,15 @@ class Steps(IterableDataset[Lesson]):
         """The same, with what the encoder hears of it if that is something else."""
         preset = self.windows.preset
         if preset.training.noise == "none":
-            return Lesson(self.at(step, micro), None)
+            batch = self.at(step, micro)
+            return Lesson(batch, None, values_of(batch, preset))
         # The noise is drawn for all rows, so that it does not matter how they are dealt out.
         whole = self._batch(step, slice(None))
         heard = corrupted(whole, preset, np.random.default_rng((self.seed, step, 2)))
         whole = whole._replace(damage=heard.damage)  # the decoder is told of it too
         mine = self._mine(micro)
-        return Lesson(*(Batch(*(tensor[mine] for tensor in each)) for each in (whole, heard)))
+        batch, heard = (Batch(*(tensor[mine] for tensor in each)) for each in (whole, heard))
+        return Lesson(batch, heard, values_of(batch, preset))
 
     def _batch(self, step: int, mine: slice) -> Batch:
         epoch, nth = divmod(step, self.per_epoch)

@@ -18,6 +18,7 @@ from musicvae.models.kl import control_of
 from musicvae.models.objectives import NATS_PER_BIT, deterministic_noise, objective
 from musicvae.training.data import Lesson, piece_of
 from musicvae.training.plan import Plan
+from musicvae.training.regularising import checked_attributes, disorder, following
 
 
 class TrainingModule(pl.LightningModule):
@@ -29,6 +30,7 @@ class TrainingModule(pl.LightningModule):
         self.vae = VAE(preset)
         self.averaged = copy.deepcopy(self.vae).requires_grad_(False).eval()
         self.control = control_of(preset.training)
+        checked_attributes(preset)
         self.latest: dict[str, float] = {}
         self.restored: dict[str, Tensor] = {}
         self.micro: list[Tensor] = []
@@ -63,16 +65,22 @@ class TrainingModule(pl.LightningModule):
 
     def training_step(self, lesson: Lesson, batch_idx: int) -> Tensor:
         """One micro-batch: the loss in nats a window. What is steered by it waits for the last."""
-        batch, heard = lesson
+        batch, heard, values = lesson
         world, accumulate = self.trainer.world_size, self.preset.training.accumulate
         pieces = world * accumulate
         shape = (len(batch.notes) * pieces, self.vae.Z)
         noise = deterministic_noise(self.preset.training.seed, self.plan.step, shape)
         mine = noise[self._piece(batch_idx) :: pieces].to(self.device)
-        terms, _ = objective(self.vae, batch, mine, heard)
+        terms, posterior = objective(self.vae, batch, mine, heard)
         direct, free = self.preset.model.direct_weight, self.preset.training.free_bits
         loss = terms.loss(self.control.beta, direct, free)
-        means = torch.stack([*(each.mean() for each in terms.notes[:4]), terms.kl.mean()]).detach()
+        disordered = torch.zeros_like(loss)
+        if values is not None:
+            slices, n = self.vae.encoder.slices, values.shape[1]
+            disordered = disorder(following(posterior.mu, slices, n), values)
+            loss = loss + self.preset.training.attribute_weight * disordered
+        each = [*(nats.mean() for nats in terms.notes[:4]), terms.kl.mean(), disordered]
+        means = torch.stack(each).detach()
         self.micro = [*self.micro, means] if batch_idx % accumulate else [means]
         if len(self.micro) == accumulate:
             means = torch.stack(self.micro).mean(0)
@@ -88,9 +96,11 @@ class TrainingModule(pl.LightningModule):
 
     def _learned(self, means: Tensor) -> None:
         """Take note of a step's mean losses, and steer beta by its KL."""
-        onset, pitch, duration, touch, kl = means.tolist()
+        onset, pitch, duration, touch, kl, disordered = means.tolist()
         total = onset + pitch + duration + touch
         self._note(onset=onset, pitch=pitch, duration=duration, loss=total)
+        if self.preset.training.attributes:
+            self._note(disorder=disordered)
         if not self.preset.training.deterministic:
             kl_bits = kl / NATS_PER_BIT
             if math.isfinite(kl_bits):

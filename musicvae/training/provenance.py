@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -25,5 +27,18 @@ def provenance(windows: Windows, source: str, precision: str) -> dict[str, Any]:
         "keys": dict(zip(map(str, keys.tolist()), n_keys.tolist(), strict=True)),
         "qpm": quartiles,
         "meters": {meter: count for meter, count in meters if count},
+        "pickups": pickups(windows),
         "precision": precision,
     }
+
+
+def pickups(windows: Windows) -> dict[str, dict[str, int]]:
+    """By meter how many songs begin with which pickup, as a share of a whole note; 0 is none."""
+    found: dict[str, Counter[str]] = {}
+    for source in windows.sources:
+        grid = source.bars.grid
+        meter = f"{grid.numerator[0]}/{grid.denominator[0]}"
+        cells = int(grid.open_steps[0]) if grid.lead[0] else 0
+        share = Fraction(cells, 4 * grid.steps_per_quarter)
+        found.setdefault(meter, Counter())[str(share)] += 1
+    return {meter: dict(count.most_common()) for meter, count in sorted(found.items())}

@@ -1,0 +1,105 @@
+"""Floor 11: `musicvae convert`: songs as MIDI or as scores, whole or part by part."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from musicvae.cli.common import (
+    complain,
+    emit,
+    force_option,
+    json_option,
+    named_path,
+    progress_bar,
+    say,
+    songs_argument,
+)
+from musicvae.cli.reading import song_options
+from musicvae.cli.songs import read_aligned, songs_under
+from musicvae.errors import MusicVAEError
+from musicvae.files import writable_folder
+from musicvae.options import ReadOptions
+
+_SUFFIXES = (".mid", ".musicxml", ".mxl", ".xml")
+
+
+@click.command(name="convert")
+@songs_argument
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="A folder, or a .mid, .musicxml or .mxl file for one song; beside each song if not given.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice([suffix[1:] for suffix in _SUFFIXES if suffix != ".xml"]),
+    help="Of the files; musicxml, or what --out says.",
+)
+@click.option("--stems", is_flag=True, help="Write each part alone as well: song.bass.mid.")
+@song_options
+@force_option
+@json_option
+def command(
+    paths: tuple[Path, ...],
+    out: Path | None,
+    kind: str | None,
+    stems: bool,
+    options: ReadOptions,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write songs (files or folders) as scores in MusicXML, or as MIDI.
+
+    Songs are read as everywhere, their bar lines put where the music has them; scores show them
+    with voices, staves, ties, triplets and drums, for notation programs.
+
+    \b
+    Examples:
+      musicvae convert song.mid
+      musicvae convert songs/ --out scores/ --format mxl
+      musicvae convert song.mid --format mid --stems --out stems/
+    """
+    from musicvae.formats.stems import stem_path, stems_of
+
+    songs = songs_under(paths)
+    single = out is not None and out.suffix.lower() in _SUFFIXES
+    if single and (len(songs) > 1 or kind):
+        raise click.UsageError(f"--out {out} is one file: give one song, and no --format")
+    suffix = f".{kind or 'musicxml'}"
+    folder = None if single or out is None else writable_folder(out)
+    failed = False
+    with progress_bar("writing") as advance:
+        for done, path in enumerate(songs, start=1):
+            target = out if single else (folder or path.parent) / f"{path.stem}{suffix}"
+            assert target is not None, "a single file is named"
+            try:
+                song = read_aligned(path, options).song
+                parts = stems_of(song) if stems else {}
+                alone = {stem_path(target, name): part for name, part in parts.items()}
+                files = {target: song, **alone}
+                for each in files:
+                    named_path(each, force=force)
+                for each, written in files.items():
+                    written.save(each, note=f"musicvae convert {path.name}")
+            except MusicVAEError as error:
+                failed = True
+                complain(error)
+                continue
+            finally:
+                advance(done, len(songs))
+            emit(
+                as_json,
+                "song",
+                path=target,
+                source=str(path),
+                notes=song.n_notes,
+                **({"stems": [str(each) for each in alone]} if stems else {}),
+            )
+            if not as_json:
+                more = f", and {len(alone)} parts alone" if stems else ""
+                say(f"{target}: {song.n_notes} notes{more}")
+    if failed:
+        raise SystemExit(1)

@@ -1,0 +1,83 @@
+"""Floor 11: what a terminal is and how wide, and tables that are drawn on one.
+
+A pipe or a file gets plain text, whole lines and no control bytes. `NO_COLOR` and `TERM=dumb` are
+heeded by rich.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TextIO
+
+import click
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_NARROW = 60  # columns, below which a table is no table any more
+Rows = Sequence[tuple[str, ...]]
+
+
+def is_terminal(stream: TextIO) -> bool:
+    """Whether someone looks at a stream now, on what can do more than print lines."""
+    try:
+        return stream.isatty() and os.environ.get("TERM") not in ("dumb", "unknown")
+    except ValueError:  # closed
+        return False
+
+
+def stdout_console() -> Console:
+    """The console on stdout, as wide as the terminal."""
+    from rich.console import Console
+
+    return Console(highlight=False, markup=False, emoji=False)
+
+
+def print_table(
+    head: tuple[str, ...], rows: Rows, *, numbers: Sequence[int] = (), indent: int = 0
+) -> None:
+    """Rows under a head on stdout: on a terminal as wide as it is, elsewhere columns of text.
+
+    `numbers` are the columns that are to stand flush right on a terminal.
+    """
+    from musicvae.cli.common import columns
+
+    if not is_terminal(sys.stdout):
+        text = columns([head, *rows])
+        click.echo("\n".join(" " * indent + line for line in text.split("\n")))
+        return
+    from rich.padding import Padding
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for nth, name in enumerate(head):
+        flush = nth in numbers
+        table.add_column(name, justify="right" if flush else "left", no_wrap=flush, overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(cell) for cell in row))
+    console = stdout_console()
+    if console.width < _NARROW:
+        for row in rows:
+            _print_record(console, head, row, indent)
+        return
+    console.print(Padding(table, (0, 0, 0, indent), expand=False))
+
+
+def _print_record(
+    console: Console, head: tuple[str, ...], row: tuple[str, ...], indent: int
+) -> None:
+    """A row for a narrow terminal: the first cell that is no number, above the rest."""
+    from rich.padding import Padding
+    from rich.text import Text
+
+    title = next((cell for cell in row if cell and not cell.isdigit()), row[0])
+    rest = [
+        f"{name.lower()} {cell}".strip()
+        for name, cell in zip(head, row, strict=True)
+        if cell and cell != title
+    ]
+    console.print(Padding(Text(title, "bold"), (0, 0, 0, indent), expand=False))
+    console.print(Padding(Text(", ".join(rest)), (0, 0, 0, indent + 2), expand=False))

@@ -1,0 +1,98 @@
+"""Floor 9: numbers in rows and columns, such as what asking for one attribute does to all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae.plots import style
+from musicvae.plots.themes import LIGHT, Theme
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_TOP, _HEAD, _LEFT, _ROW, _BOTTOM = 0.8, 0.85, 1.35, 0.34, 0.3  # inches
+_WIDEST = 0.72
+
+
+def plot_matrix(
+    values: NDArray[np.float64],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    path: str | Path,
+    title: str = "",
+    subtitle: str = "",
+    *,
+    marked: NDArray[np.bool_] | None = None,
+    look: Theme = LIGHT,
+) -> Path:
+    """Draw values `(R, C)`, what is above nought in blue, below in red; `nan` stays empty.
+
+    `marked` `(R, C)`: cells to frame, such as what was asked for. PNG, SVG or PDF by the suffix;
+    returns the path. Raises `WriteError`.
+    """
+    style.checked_suffix(path)
+    with style.drawing():
+        figure = matrix_figure(values, rows, columns, title, subtitle, marked=marked, look=look)
+        return style.save(figure, path)
+
+
+def matrix_figure(
+    values: NDArray[np.float64],
+    rows: Sequence[str],
+    columns: Sequence[str],
+    title: str = "",
+    subtitle: str = "",
+    *,
+    marked: NDArray[np.bool_] | None = None,
+    look: Theme = LIGHT,
+) -> Figure:
+    """The picture of `plot_matrix` as a matplotlib `Figure`."""
+    from matplotlib.patches import Rectangle
+
+    n_rows, n_columns = values.shape
+    cell = min((style.WIDTH - _LEFT - style.RIGHT) / max(n_columns, 1), _WIDEST)
+    width = max(_LEFT + n_columns * cell + style.RIGHT + 0.2, 6.0)
+    figure = style.page(look, _TOP + _HEAD + n_rows * _ROW + _BOTTOM, width)
+    style.heading(figure, look, title, subtitle, left=0.3)
+    axes = style.panel(figure, _LEFT, _TOP + _HEAD, max(n_columns, 1) * cell, n_rows * _ROW)
+    most = max(float(np.nanmax(np.abs(values), initial=0)), 1e-9)
+    shades = style.ramp(look.red, look.paper, look.blue).with_extremes(bad=(0, 0, 0, 0))
+    axes.pcolormesh(
+        np.ma.masked_invalid(values), cmap=shades, vmin=-most, vmax=most,
+        edgecolors=look.paper, linewidth=1.5,
+    )  # fmt: skip
+    for row, column in np.argwhere(np.isfinite(values)).tolist():
+        value = values[row, column]
+        strong = abs(value) > 0.7 * most
+        colour = (look.paper if look.name == "light" else look.ink) if strong else look.ink
+        text = f"{round(value, 2) + 0.0:+.2f}".replace("0.", ".", 1)
+        axes.text(column + 0.5, row + 0.5, text, size=8, ha="center", va="center", color=colour)
+    for row, column in np.argwhere(marked).tolist() if marked is not None else ():
+        axes.add_patch(
+            Rectangle((column, row), 1, 1, fill=False, ec=look.ink, lw=1.6, clip_on=False)
+        )
+    axes.invert_yaxis()
+    style.bare(axes, look)
+    axes.set_yticks(np.arange(n_rows) + 0.5, [_word(name)[:20] for name in rows])
+    axes.set_xticks(
+        np.arange(n_columns) + 0.5,
+        [_word(c) for c in columns],
+        rotation=38,
+        ha="left",
+        rotation_mode="anchor",
+    )
+    axes.tick_params(
+        labeltop=True, labelbottom=False, labelsize=9, labelcolor=look.ink, length=0, pad=5
+    )
+    for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
+        label.set_parse_math(False)
+    return figure
+
+
+def _word(name: str) -> str:
+    return style.plain(name.replace("_", " "))

@@ -1,0 +1,24 @@
+"""Floor 10: reports. A page in one file, with pictures, tables and songs that play; the same songs
+in a notebook.
+"""
+
+from musicvae.report.page import Page
+from musicvae.report.pages import (
+    evaluation_page,
+    preparation_page,
+    songs_page,
+    training_page,
+    way_page,
+)
+from musicvae.report.sounds import NO_SOUND, Embedding
+
+__all__ = [
+    "NO_SOUND",
+    "Embedding",
+    "Page",
+    "evaluation_page",
+    "preparation_page",
+    "songs_page",
+    "training_page",
+    "way_page",
+]
