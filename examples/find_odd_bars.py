@@ -4,7 +4,7 @@
 
 Without a folder four chorales by Bach are judged. In each song the notes of one bar of one part are
 moved by a semitone; you will see whether that bar comes out as the oddest, and why the model thinks
-so. In examples-out/odd/ lie the spoilt songs, and a picture of each with its surprise over time.
+so. In examples-out/odd/ hear the spoilt songs, and see a picture of each: surprise over time.
 """
 
 import sys

@@ -1,6 +1,6 @@
 """Teach a model your own songs, in two minutes, and hear what it makes of them.
 
-    python examples/train_on_your_folder.py [FOLDER] [STEPS]
+    python examples/train_on_your_folder.py [FOLDER] [STEPS] [PRESET]
 
 FOLDER holds MIDI or scores; without it 24 chorales by Bach are used. You will see how well songs
 that were held out come back, at first and in the end; in examples-out/train/ lie the checkpoint,
@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 from musicvae import MusicVAE, corpora, train
+from musicvae.config import load_preset
 from musicvae.dataset import Shards, prepare_cached
 from musicvae.formats.audio import write_audio
 from musicvae.plots import plot_song
@@ -24,7 +25,8 @@ folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
 folder = folder or corpora.export("chorales", OUT / "songs", limit=24).folder
 steps = int(sys.argv[2]) if len(sys.argv) > 2 else None
 shards = prepare_cached(folder)
-start = start_for(Shards(shards), scratch=False)
+asked = load_preset(sys.argv[3]) if len(sys.argv) > 3 else None
+start = start_for(Shards(shards), asked, scratch=False)
 print(*start.told, sep="\n")
 first: list[dict[str, float]] = []
 result = train(

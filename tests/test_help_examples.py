@@ -9,7 +9,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import click
+import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner, Result
 from conftest import band, chorale
 from music import chorale_song
@@ -74,7 +76,24 @@ def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
             chorale_song(bars=8, seed=nth + len(place)).save(folder / place / f"song{nth}.mid")
     moods = "".join(f"song{nth}.mid,{('sad', 'glad')[nth % 2]}\n" for nth in range(4))
     (folder / "mood.csv").write_text(moods, "utf-8")
+    for place in ("hum.wav", "ideas/hum.wav"):
+        hum(folder / place)
+    run = folder / "checkpoints" / "melody-2bar" / "metrics.csv"
+    run.parent.mkdir(parents=True)
+    steps = "".join(f"{n},{n / 10},{90 / n},{1 - 1 / n},{80 / n}\n" for n in range(1, 9))
+    run.write_text(f"step,minutes,train_loss,valid_f1,valid_loss\n{steps}", "utf-8")
     return folder
+
+
+def hum(path: Path) -> None:
+    """A scale, sung by a sine."""
+    rate, wave = 22_050, []
+    for pitch in (60, 62, 64, 65, 67, 65, 64, 62, 60, 64, 67, 64, 60):
+        time_s = np.arange(rate // 2) / rate
+        loud = np.minimum(1, np.minimum(time_s, 0.48 - time_s) * 40).clip(0)
+        wave.append(0.4 * loud * np.sin(2 * np.pi * 440 * 2 ** ((pitch - 69) / 12) * time_s))
+    path.parent.mkdir(exist_ok=True)
+    soundfile.write(path, np.concatenate(wave), rate)
 
 
 def run(line: str) -> Result:
@@ -109,4 +128,4 @@ def test_examples_do_what_they_say(
         assert not out or Path(out[1]).exists(), line
         after = {path for path in Path().rglob("*") if path.is_file()}
         if line.split()[1] in WRITES:
-            assert any(path.suffix == ".mid" for path in after - before), line
+            assert any(path.suffix in (".mid", ".musicxml") for path in after - before), line

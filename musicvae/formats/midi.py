@@ -11,6 +11,7 @@ are meant, and our own (`events`, `pairs`), which says what is odd, for all othe
 from __future__ import annotations
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +24,7 @@ from musicvae.formats.chunks import chunks_of
 from musicvae.formats.fast import by_symusic
 from musicvae.formats.reading import Reading
 from musicvae.options import ReadOptions
-from musicvae.song import Part, Song
+from musicvae.song import Part, Song, resolve_overlaps
 
 if TYPE_CHECKING:
     import pretty_midi
@@ -63,6 +64,7 @@ def to_bytes(song: Song, *, note: str = "") -> bytes:
     """The bytes of a format 1 MIDI file: a conductor track, then one track a part."""
     import mido
 
+    song = without_overlaps(song)
     midi = mido.MidiFile(type=1, ticks_per_beat=song.ticks_per_quarter, charset="utf-8")
     midi.tracks.append(_conductor_track(song, note))
     for part, channel in zip(song.parts, _channels(song.parts), strict=True):
@@ -70,6 +72,21 @@ def to_bytes(song: Song, *, note: str = "") -> bytes:
     buffer = io.BytesIO()
     midi.save(file=buffer)
     return buffer.getvalue()
+
+
+def without_overlaps(song: Song) -> Song:
+    """The song as MIDI can tell it: no note of a part begins while another of its pitch sounds.
+
+    Readers would pair beginnings and ends each in their own way; the rule is `resolve_overlaps`.
+    """
+    parts = []
+    for part in song.parts:
+        onset, pitch, velocity = part.onset_ticks, part.pitch, part.velocity
+        keep, duration, changed = resolve_overlaps(onset, part.duration_ticks, pitch)
+        if changed:
+            part = part.with_notes(onset[keep], duration[keep], pitch[keep], velocity[keep])
+        parts.append(part)
+    return replace(song, parts=tuple(parts))
 
 
 def to_pretty_midi(song: Song) -> pretty_midi.PrettyMIDI:
