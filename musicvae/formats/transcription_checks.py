@@ -109,8 +109,8 @@ def _stretches(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The frames of a mask that lie in stretches of 120 ms of it."""
     if len(mask) < _STRETCH:
         return np.zeros(len(mask), bool)
-    whole = np.lib.stride_tricks.sliding_window_view(mask, _STRETCH).all(1)
-    return _covered(whole, _STRETCH)
+    begins: NDArray[np.bool_] = np.lib.stride_tricks.sliding_window_view(mask, _STRETCH).all(1)
+    return _covered(begins, _STRETCH)
 
 
 def _still(pitch: Reals) -> NDArray[np.bool_]:
