@@ -109,7 +109,8 @@ def _stretches(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """The frames of a mask that lie in stretches of 120 ms of it."""
     if len(mask) < _STRETCH:
         return np.zeros(len(mask), bool)
-    begins: NDArray[np.bool_] = np.lib.stride_tricks.sliding_window_view(mask, _STRETCH).all(1)
+    wide = np.lib.stride_tricks.sliding_window_view(mask, _STRETCH)
+    begins = np.asarray(wide.all(axis=1), np.bool_)
     return _covered(begins, _STRETCH)
 
 
