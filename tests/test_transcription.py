@@ -201,6 +201,7 @@ def taps(pattern: str = "x.x.xx..", beat_s: float = 0.25, times: int = 4) -> np.
 def test_a_tapped_rhythm_is_heard_as_hits() -> None:
     reading = examine(wav(taps(), RATE), "tap.wav")
     part = reading.song.parts[0]
+    assert "4 bars of 4/4 at 120" in reading.heard
     assert reading.kind == "tapped rhythm" and part.is_drum and len(part) == 16
     first = 0.3 + 0.25 * np.array([i for i, m in enumerate("x.x.xx.." * 4) if m == "x"])
     assert np.abs(onsets_s(reading.song) - first).max() < 0.04

@@ -28,6 +28,7 @@ EVEN = ("2/4", "3/4", "4/4", "6/8", "3/8", "9/8", "12/8", "5/4")
 _VALUES = (1, 2, 3, 4)  # sixteenths that a pulse may be
 _CELL_S = (0.06, 0.32)  # how long a sixteenth may last
 _LONGEST, _TAIL = 64.0, 32  # cells, as the ear was taught
+_TAPPED_QPM = 110  # usual quarters a minute
 _PLAIN = 80  # velocity
 _USUAL_BAR_S, _USUAL_CELL_S = 1.6, 0.13
 
@@ -54,6 +55,7 @@ WEIGHTS = {
     "5/4": -0.07,
     "2/2": 0.49,
     "3/2": 0.07,
+    "tapped": -6.0,  # set by hand: a rhythm alone says little of which notes are quarters
 }
 
 
@@ -197,5 +199,6 @@ def _evidence(bars: Bars, hearing: Hearing, line: Line, best: float) -> dict[str
         "changing": float(bool((np.diff(meters) != 0).any())),
         "meter": float(hearing.meter_logs(meters)),
         "late": max(float(at[0] - line.onset_s[0]), 0.0) / max(bar_s, 0.1),
+        "tapped": float(line.is_drum) * float(np.log(15 / bars.cell_s / _TAPPED_QPM) ** 2),
         name: 1.0,
     }
