@@ -30,7 +30,9 @@ def zipped(*names: str) -> bytes:
         (b"junk\r\n\r\nMThd\0\0\0\6", "midi"),
         (b"a book on MThd chunks", "unknown"),
         (b"RIFF\0\0\0\0RMIDdata", "rmid"),
-        (b"RIFF\0\0\0\0WAVEfmt ", "unknown"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "audio"),
+        (b"\xff\xfb\x90\x64", "audio"),
+        (b"\0\0\0\x20ftypM4A ", "unknown"),
         (f"{XML}<score-partwise version='4.0'>".encode(), "musicxml"),
         (f"\ufeff{XML}<score-timewise>".encode(), "musicxml"),
         (f"{XML}<score-partwise>".encode("utf-16"), "musicxml"),
@@ -58,7 +60,7 @@ def test_kinds_by_content(content: bytes, kind: str) -> None:
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"RIFF\0\0\0\0WAVEfmt ", "an audio file"),
+        (b"\0\0\0\x20ftypM4A ", "a film or M4A recording; export it as WAV"),
         (b"%PDF-1.7", "a PDF"),
         (b"<!DOCTYPE html><html>", "a web page"),
         (zipped("photo.jpg"), "an archive; unpack it"),

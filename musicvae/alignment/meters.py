@@ -54,6 +54,10 @@ class Hearing:
     def __len__(self) -> int:
         return len(self.odds)
 
+    def meter_logs(self, meters: Ints) -> float:
+        """Mean log-probability over the piece of these meters `(K,)`, as indices of `METERS`."""
+        return float(self._meter_logs.mean(0)[meters].mean())
+
     def best(self) -> Path:
         """The best path of all."""
         T, M = self.bar_scores.shape

@@ -57,6 +57,7 @@ _GROUPS = {
     "Files and sound": {
         "convert": "songs as MIDI or as scores, whole or part by part",
         "render": "songs as sound",
+        "transcribe": "hummed tunes and tapped rhythms as MIDI",
         "encode": "a song to latents in a file",
         "decode": "a song from a file of latents",
     },

@@ -20,7 +20,7 @@ from musicvae.cli.reading import reading_options
 from musicvae.cli.roll import roll_option, show_roll
 from musicvae.cli.songs import read_aligned
 from musicvae.cli.terminal import print_table
-from musicvae.errors import DataError, one_line
+from musicvae.errors import DataError, ReadError, one_line
 from musicvae.files import is_folder
 from musicvae.options import ReadOptions
 
@@ -45,12 +45,14 @@ def command(
       musicvae inspect song.mid
       musicvae inspect downloads/ --json
     """
-    from musicvae.dataset.inspection import inspect_files
+    from musicvae.dataset.inspection import inspect_file, inspect_files
 
     files = _files(paths)
     failed, alone = 0, len(files) == 1
     with progress_bar("reading") as advance:
         for done, (path, seen) in enumerate(inspect_files(files, options), start=1):
+            if not seen["ok"] and path in paths and _is_recording(path):
+                seen = inspect_file(path, options, listen=True)
             failed += not seen["ok"]
             emit(as_json, "inspected", path=path, **seen)
             if not as_json and not alone:
@@ -63,6 +65,17 @@ def command(
         ctx.exit(1)
     if alone and not as_json:
         show_roll(read_aligned(files[0], replace(options, ungridded=True)).song, roll)
+
+
+def _is_recording(path: Path) -> bool:
+    """Whether a file is a recording. In folders they are passed over, as `prepare` does."""
+    from musicvae.formats import load
+    from musicvae.formats.kinds import kind_of
+
+    try:
+        return kind_of(load(path)) == "audio"
+    except ReadError:
+        return False
 
 
 def _files(paths: tuple[Path, ...]) -> list[Path]:

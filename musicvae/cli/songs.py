@@ -16,9 +16,13 @@ from musicvae.formats.stems import stem_path, stems_of
 
 if TYPE_CHECKING:
     from musicvae.alignment import Alignment
+    from musicvae.formats.reading import Reading
     from musicvae.model import MusicVAE
     from musicvae.options import ReadOptions
     from musicvae.song import Song
+
+_TOLD: set[Path] = set()
+"""Recordings of which it was told what was heard."""
 
 
 def load_model(
@@ -85,15 +89,25 @@ def read_aligned(path: Path, options: ReadOptions) -> Alignment:
     Raises `ReadError` if it cannot be read, or is a performance without a grid and these are not
     allowed.
     """
-    from musicvae import formats
     from musicvae.alignment import align
     from musicvae.errors import ReadError
 
-    reading = formats.examine(formats.load(path), path, options)
+    reading = _read(path, options)
     found = align(reading.song, as_written=options.as_written, measured=reading.measured)
     if not options.ungridded and (reason := found.fit.decline):
         raise ReadError(path, reason, "take it all the same with --allow-ungridded")
     return found
+
+
+def _read(path: Path, options: ReadOptions) -> Reading:
+    """What a file holds; of a recording what was heard is told once, on stderr."""
+    from musicvae import formats
+
+    reading = formats.examine(formats.load(path), path, options)
+    if reading.heard and path not in _TOLD:
+        _TOLD.add(path)
+        console().print(one_line(f"{path}: heard {reading.heard}"))
+    return reading
 
 
 def some_of(paths: Sequence[Path], options: ReadOptions, n: int = 8) -> list[Alignment]:

@@ -70,9 +70,14 @@ class Examined:
         }
 
 
-def examine(content: bytes, name: str | Path, options: ReadOptions) -> Examined:
-    """Read one file, whatever it is. Raises `ReadError` if there is no song in it."""
-    reading = read_content(content, name, options)
+def examine(
+    content: bytes, name: str | Path, options: ReadOptions, *, listen: bool = False
+) -> Examined:
+    """Read one file, whatever it is; a recording if told to `listen`.
+
+    Raises `ReadError` if there is no song in it.
+    """
+    reading = read_content(content, name, options, listen=listen)
     song = reading.song
     if not song.n_notes:
         raise ReadError(name, "no notes", "leave it out")

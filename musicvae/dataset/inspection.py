@@ -39,10 +39,13 @@ def inspected(path: Path, options: ReadOptions) -> bytes:
     return json.dumps(inspect_file(path, options), ensure_ascii=False).encode()
 
 
-def inspect_file(path: Path, options: ReadOptions) -> dict[str, Any]:
-    """What is seen in one file: `ok` and, where there is a song in it, all that was found."""
+def inspect_file(path: Path, options: ReadOptions, *, listen: bool = False) -> dict[str, Any]:
+    """What is seen in one file: `ok` and, where there is a song in it, all that was found.
+
+    `listen` lets recordings be written down, in this process.
+    """
     try:
-        seen = examine(load(path), path, options)
+        seen = examine(load(path), path, options, listen=listen)
     except ReadError as error:
         return {"ok": False, "reason": error.reason, "hint": error.hint}
     declined = "" if options.ungridded else seen.alignment.fit.decline

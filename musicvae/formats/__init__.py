@@ -1,4 +1,4 @@
-"""Floor 3: files -> Song, whatever they are called: MIDI, MusicXML, ABC, Humdrum; and audio.
+"""Floor 3: files -> Song, whatever they are called: MIDI, MusicXML, ABC, Humdrum, recordings.
 
 `examine` tells what bytes hold and what was odd about them; `read` opens a file for its song.
 """
@@ -25,13 +25,19 @@ SCORES = (".musicxml", ".xml", ".mxl")
 
 _AS_USUAL = ReadOptions()
 _GIVE = "give MIDI, MusicXML, ABC or Humdrum"
+_HEAR = "write it down first, with musicvae transcribe"
 
 
 def examine(
-    content: bytes, path: str | Path = "<bytes>", options: ReadOptions = _AS_USUAL
+    content: bytes,
+    path: str | Path = "<bytes>",
+    options: ReadOptions = _AS_USUAL,
+    *,
+    listen: bool = True,
 ) -> Reading:
     """What the bytes of a file hold, told by the bytes alone; `path` is for error messages.
 
+    A recording is written down, unless `listen` says not to: renders often lie beside their songs.
     Raises `ReadError` with the reason if that is no music, or is damaged.
     """
     kind = kind_of(content)
@@ -41,9 +47,13 @@ def examine(
         from musicvae.formats import score
 
         return score.examine(content, path, options)
+    if kind == "audio" and listen:
+        from musicvae.formats import transcription
+
+        return transcription.examine(content, path)
     what = describe(content)
     reason = "empty file" if kind == "empty" else f"not a MIDI file or score{what and ': '}{what}"
-    raise ReadError(path, reason, _GIVE)
+    raise ReadError(path, reason, _HEAR if kind == "audio" else _GIVE)
 
 
 def load(path: str | Path) -> bytes:

@@ -12,11 +12,14 @@ _MIDI = re.compile(rb"MThd\0\0\0")
 _XML = re.compile(rb"\s*<(?:\?xml|!DOCTYPE|!--|score-)")
 _SCORE = re.compile(rb"<score-(?:partwise|timewise)\b")
 _TUNE, _TUNE_KEY = re.compile(rb"^X:[ \t]*+\d", re.MULTILINE), re.compile(rb"^K:", re.MULTILINE)
+_AUDIO = "an audio file"
 _OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
     (re.compile(pattern, re.IGNORECASE | re.DOTALL), name)
     for pattern, name in (
         (rb"SMF2CLIP", "a MIDI 2.0 clip"),
-        (rb"RIFF....WAVE|fLaC|OggS|ID3|\xff[\xfa\xfb]|FORM....AIF", "an audio file"),
+        (rb"RIFF....WAVE|RF64....WAVE|fLaC|OggS|ID3|FORM....AIF", _AUDIO),
+        (rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb]", _AUDIO),
+        (rb"....ftyp|\x1aE\xdf\xa3|#!AMR", "a film or M4A recording; export it as WAV"),
         (rb"%PDF", "a PDF"),
         (rb"\x89PNG|\xff\xd8\xff|GIF8|BM....\0\0\0\0", "a picture"),
         (rb"\s*<!doctype html|\s*<html", "a web page"),
@@ -28,11 +31,13 @@ _OTHERS: tuple[tuple[re.Pattern[bytes], str], ...] = tuple(
 
 
 def kind_of(content: bytes) -> str:
-    """ "midi", "rmid", "musicxml", "mxl", "abc", "humdrum", "empty" or "unknown"."""
+    """ "midi", "rmid", "musicxml", "mxl", "abc", "humdrum", "audio", "empty" or "unknown"."""
     if content[:4] == b"MThd":
         return "midi"
     if not content:
         return "empty"
+    if describe(content) == _AUDIO and midi_start(content) < 0:
+        return "audio"
     if content[:4] == b"RIFF" and content[8:12] == b"RMID":
         return "rmid"
     if content[:4] == b"PK\x03\x04":

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from musicvae.song import Song
 
@@ -11,13 +13,16 @@ from musicvae.song import Song
 class Reading:
     """A song as its file tells it; `kind` names the format, `warnings` are one line each.
 
-    `measured` says that its bars are those of a score, which no one needs to ask the music for.
+    `measured` says that its bars are those of a score, which no one needs to ask the music for;
+    `heard` is a line on what was made of sound, empty for all else, and `facts` the same as data.
     """
 
     song: Song
     kind: str
     warnings: tuple[str, ...] = ()
     measured: bool = False
+    heard: str = ""
+    facts: Mapping[str, Any] = field(default_factory=dict)
 
 
 def many(count: int, what: str) -> str:

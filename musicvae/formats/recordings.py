@@ -1,0 +1,66 @@
+"""Floor 3: the bytes of an audio file -> samples, one channel, or why they cannot be had."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae.errors import ReadError
+
+SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".aif", ".aiff")
+"""What recordings are usually called; only to choose files of a folder."""
+LONGEST_S = 600.0
+"""Of a recording that is heard; a minute of it takes about five seconds."""
+_SHORTEST_S = 0.5
+_BLOCK_FRAMES = 1 << 18
+_SILENT = 10 ** (-70 / 20)
+_ALIKE = 0.25  # of the power of one channel: what two channels of one microphone differ by at most
+
+
+def samples_of(content: bytes, rate: int, path: str | Path) -> NDArray[np.float32]:
+    """Samples `(n,)` float32 at `rate`, without what is constant; channels mixed.
+
+    Raises `ReadError` for what is damaged, silent, too short or too long.
+    """
+    import soundfile
+    import soxr
+
+    try:
+        with soundfile.SoundFile(io.BytesIO(content)) as file:
+            before, total, channels = file.samplerate, file.frames, file.channels
+            if total > LONGEST_S * before:
+                length = f"{total / before / 60:.0f} minutes of sound"
+                raise ReadError(path, length, f"cut it to {LONGEST_S / 60:.0f} minutes at most")
+            if not 4_000 <= before <= 400_000 or channels > 64:
+                odd = f"{channels} channels of {before} samples a second"
+                raise ReadError(path, odd, "export it again as WAV")
+            blocks = file.blocks(_BLOCK_FRAMES, dtype="float32", always_2d=True)
+            sound = np.concatenate([np.zeros(0, np.float32), *(_mixed(b) for b in blocks)])
+    except (soundfile.LibsndfileError, RuntimeError, ValueError) as error:
+        reason = str(error).removeprefix("Error opening ").rstrip(".")
+        told = f"an audio file that cannot be read ({reason.split(': ')[-1].lower()})"
+        raise ReadError(path, told, "is it whole? export it again as WAV") from None
+    if len(sound) < _SHORTEST_S * before:
+        reason = f"{len(sound) / before:.1f} seconds of sound, too short for a tune"
+        raise ReadError(path, reason, "hum a few bars")
+    if not np.isfinite(sound).all():
+        raise ReadError(path, "an audio file with samples that are no numbers", "export it again")
+    sound = np.asarray(soxr.resample(sound, before, rate), np.float32)
+    sound -= sound.mean()
+    if np.abs(sound).max(initial=0) < _SILENT:
+        raise ReadError(path, "silence", "is the microphone on?")
+    return sound
+
+
+def _mixed(block: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The mean of the channels `(n, channels)`; but not of two that put one another out."""
+    if block.shape[1] == 1:
+        return block[:, 0]
+    mixed = block.mean(1)
+    power = float((block**2).mean())
+    if float((mixed**2).mean()) < _ALIKE * power / block.shape[1]:
+        return block[:, int((block**2).mean(0).argmax())]
+    return mixed
