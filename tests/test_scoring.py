@@ -291,5 +291,6 @@ def test_score_of_a_folder_names_the_outlier(place, monkeypatch) -> None:
     files = {Path(row["path"]).name: row for row in rows if row["kind"] == "file"}
     assert len(files) == 7
     assert [name for name, row in files.items() if row["outlier"]] == ["noise.mid"]
-    words = run("score", folder, "--as-written").stdout.splitlines()
+    head, *words = run("score", folder, "--as-written").stdout.splitlines()
+    assert head.split()[:2] == ["song", "oddity"]
     assert "noise.mid" in words[0] and "outlier" in words[0] and len(words) == 7
