@@ -195,6 +195,27 @@ def test_a_piano_has_two_staves_and_overlaps_have_voices() -> None:
     assert_same(song, there_and_back(song))
 
 
+def test_staves_share_no_voice_however_many_they_need() -> None:
+    """Five voices above: the staff below begins with a number of its own, and shows its rests."""
+    high = [(nth * 120, 1800 - nth * 120, 84 - 2 * nth, 80) for nth in range(6)]
+    low = [(480, 480, pitch, 80) for pitch in (40, 43, 47)]
+    song = Song.new([part_of([*high, *low], "Piano")])
+    (bar,) = measures(song)
+    staves: dict[str | None, set[str | None]] = {}
+    for note in bar.findall("note"):
+        staves.setdefault(note.findtext("voice"), set()).add(note.findtext("staff"))
+    assert len(staves) == 7 and all(len(each) == 1 for each in staves.values())
+    assert [n for n in bar.findall("note[rest]") if n.findtext("staff") == "2"]
+    assert_same(song, there_and_back(song))
+
+
+@pytest.mark.parametrize("meter", [(3, 64), (3, 128), (1, 128), (4, 256), (6, 256)])
+def test_meters_shorter_than_cells_are_written(meter: tuple[int, int]) -> None:
+    song = Song.new([part_of([(0, 480, 60, 80), (480, 240, 64, 80)], "Tune")], meter=meter)
+    written = {n.findtext("pitch/step") for bar in measures(song) for n in bar.findall("note")}
+    assert {"C", "E"} <= written
+
+
 def test_accidentals_are_written_once_a_bar_and_taken_back() -> None:
     notes = [(i * 480, 480, pitch, 80) for i, pitch in enumerate((66, 66, 65, 67, 66))]
     song = replace(

@@ -116,16 +116,18 @@ class Engraver:
         start, stop = int(grid.base[bar]), int(grid.base[bar + 1])
         lead = int(grid.lead[bar])
         here = (self.begin < stop) & (self.end > start)
-        first = True
+        first, used = True, 0
         for nth, staff in enumerate(self.staves, start=1):
             mine = np.flatnonzero(here & self._on(staff))
             chords = self._chords(mine, start, stop, lead)
             accidentals: dict[tuple[str, int], int] = {}
+            # A staff has four numbers by custom; where it needs more, the next one begins later.
+            before = max(4 * (nth - 1), used)
             for voice, notes in enumerate(voices(chords) or [[]], start=1):
                 if not first:
                     SubElement(SubElement(measure, "backup"), "duration").text = str(stop - start)
-                first = False
-                place = _Place(voice + 4 * (nth - 1), nth if len(self.staves) > 1 else None)
+                first, used = False, before + voice
+                place = _Place(used, nth if len(self.staves) > 1 else None, voice == 1)
                 if not notes:
                     rest = SubElement(measure, "note")
                     SubElement(rest, "rest", measure="yes")
@@ -168,7 +170,7 @@ class Engraver:
         """A rest, which only the first voice shows, or the notes of a chord."""
         sounding, tied = value.sounding, bool(value.sounding.notes)
         length = str(sounding.end - sounding.begin)
-        if not tied and place.voice % 4 != 1 and not value.triplet:
+        if not tied and not place.first and not value.triplet:
             SubElement(SubElement(measure, "forward"), "duration").text = length
             return
         for nth, i in enumerate(sounding.notes or (None,)):
@@ -219,10 +221,11 @@ class Engraver:
 
 @dataclass(frozen=True)
 class _Place:
-    """Voice and staff of a note."""
+    """Voice and staff of a note, and whether it is the staff's first voice."""
 
     voice: int
     staff: int | None
+    first: bool
 
     def end(self, note: Element) -> None:
         """Add the staff, if there are several."""

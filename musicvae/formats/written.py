@@ -59,8 +59,8 @@ class Pulse:
 
     @property
     def compound(self) -> bool:
-        """Whether a beat has three parts: 3/8, 6/8, 9/8, 12/8."""
-        return self.denominator >= 8 and self.numerator % 3 == 0
+        """Whether a beat has three parts that are whole cells: 3/8, 6/8, 9/8, 12/8."""
+        return 8 <= self.denominator <= 32 and self.numerator % 3 == 0
 
     @property
     def beat(self) -> int:
@@ -72,7 +72,7 @@ class Pulse:
     def half(self) -> int:
         """Cells of half a bar of four beats, which nothing should hide; else of the bar."""
         bar = 4 * CELLS * self.numerator // self.denominator
-        return bar // 2 if self.numerator == 4 else bar
+        return max(bar // 2 if self.numerator == 4 else bar, 1)
 
 
 def voices(chords: Iterable[Sounding]) -> list[list[Sounding]]:
