@@ -150,6 +150,15 @@ def test_audio_is_heard_not_clipped_and_as_long_as_the_song(here) -> None:
     assert song.duration_s <= len(samples) / rate < song.duration_s + 6
 
 
+def test_json_names_every_file_that_is_written(here) -> None:
+    words = ("--n", 1, "--out", "all", "--audio", "--stems", "--score", "--bars", 2, "--seed", 3)
+    result = run("sample", *words, "--json")
+    assert result.exit_code == 0, result.stderr
+    (told,) = (json.loads(line) for line in result.stdout.splitlines())
+    named = [told["path"], told["audio"], told["score"], *told["stems"], *told["stems_audio"]]
+    assert told["stems_audio"] and sorted(named) == sorted(map(str, Path("all").iterdir()))
+
+
 def test_interpolate_ends_are_the_reconstructions(here) -> None:
     result = run("interpolate", "hymn.mid", "band.mid", "--steps", 5, "--out", "morph")
     assert result.exit_code == 0, result.stderr

@@ -462,6 +462,23 @@ def test_denoise_writes_lists_and_draws(place, monkeypatch) -> None:
     assert bad.exit_code == 1 and "there are: " in bad.stderr and "Traceback" not in bad.output
 
 
+def test_songs_of_one_name_have_a_picture_each(place, monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(place)
+    for nth in range(2):
+        damaged(chorale_song(bars=4, seed=nth), nth).save(f"two/{nth}/take.mid")
+    words = ("denoise", "two", "--plot", "--out", "twice", "--as-written", "--json")
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    plots = [json.loads(line)["plot"] for line in done.stdout.splitlines()]
+    assert plots == ["twice/take-changes.png", "twice/take-2-changes.png"]
+    contents = [Path(each).read_bytes() for each in plots]
+    assert contents[0] != contents[1]
+    Path("twice/take.mid").unlink()
+    again = run(*words)
+    assert again.exit_code == 1 and "take-changes.png: exists already" in again.stderr
+    assert not Path("twice/take.mid").exists()
+
+
 def test_models_that_mend_are_chosen_for_that_and_for_nothing_else(place, monkeypatch) -> None:
     monkeypatch.chdir(place)
     hymn = Bars.from_song(chorale_song())

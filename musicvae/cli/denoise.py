@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.common import Finite, columns, console, named_path, say, songs_argument
+from musicvae.cli.common import Finite, columns, console, say, songs_argument
 from musicvae.cli.making import Making, making_options
 from musicvae.cli.pictures import look_options
+from musicvae.cli.songs import beside
 from musicvae.damage import expected
 from musicvae.errors import one_line
 from musicvae.keys import pitch_name
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from musicvae.model.repair import Mend
     from musicvae.plots import Theme
 
+_PICTURE = "-changes.png"
 _MENDS = ("wrong", "dropped", "added", "jitter")
 
 
@@ -64,11 +66,8 @@ def command(
     def do(path: Path, song: Alignment) -> None:
         model = models.suiting(song)
         found = model.denoise(song, strength=strength, damage=damage)
-        picture = writer.folder / f"{path.stem}-changes.png"
-        if plot:
-            named_path(picture, force=force)
         share = found.n_untouched / max(song.original.n_notes, 1)
-        writer.named(
+        written = writer.named(
             found.song,
             path.stem,
             force=force,
@@ -78,12 +77,13 @@ def command(
             untouched=round(share, 4),
             checkpoint=str(model.path),
             source=str(path),
-            **({"plot": str(picture)} if plot else {}),
+            plot=_PICTURE if plot else "",
         )
         if plot:
             from musicvae.plots import plot_changes
 
-            plot_changes(found.original, found.song, picture, path.stem, look=look)
+            picture = beside(written, _PICTURE)
+            plot_changes(found.original, found.song, picture, written.stem, look=look)
         if not making.as_json:
             for line in listed(found.changes):
                 say(line)

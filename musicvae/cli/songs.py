@@ -145,6 +145,11 @@ def songs_under(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def beside(path: Path, ending: str) -> Path:
+    """What belongs to a song that was written: of `x-2.mid` and `-changes.png`, `x-2-changes.png`."""
+    return path.with_name(f"{path.stem}{ending}")
+
+
 class Writer:
     """Writes songs into a folder and tells of each: a line, or JSON."""
 
@@ -189,17 +194,22 @@ class Writer:
         force: bool,
         note: str,
         suffix: str = ".mid",
+        plot: str = "",
         **figures: Any,
     ) -> Path:
         """Write under the input's name; of inputs with one name the later ones get a number.
 
-        Returns the path.
+        `plot` is the ending of a picture that the caller draws beside it, under `beside`. Returns
+        the path.
         """
         path, nth = self.folder / f"{stem}{suffix}", 2
         while path in self._taken:
             path, nth = self.folder / f"{stem}-{nth}{suffix}", nth + 1
-        for target in self._targets(song, path):
+        pictures = [beside(path, plot)] if plot else []
+        for target in (*self._targets(song, path), *pictures):
             named_path(target, force=force)
+        if plot:
+            figures["plot"] = str(pictures[0])
         self._taken.add(path)
         self._write(song, path, note, figures)
         return path
@@ -233,7 +243,10 @@ class Writer:
             ]
             told["stems"] = [str(each) for each in written]
         if self.audio:
-            told["audio"] = str(self.audio.write(song, path, stems=self.stems))
+            sounds = [str(each) for each in self.audio.write(song, path, stems=self.stems)]
+            told["audio"] = sounds[0]
+            if self.stems:
+                told["stems_audio"] = sounds[1:]
         if self.as_json:
             emit(True, "song", path=str(path), **told)
         else:

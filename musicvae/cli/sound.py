@@ -28,16 +28,18 @@ class Sound:
     suffix: str = ".wav"
     soundfont: Path | None = None
 
-    def write(self, song: Song, path: Path, *, stems: bool = False) -> Path:
-        """Render a song beside its MIDI file, each part alone too if asked; say once by what."""
+    def write(self, song: Song, path: Path, *, stems: bool = False) -> list[Path]:
+        """Render a song beside its MIDI file, each part alone too if asked; say once by what.
+
+        Returns the paths of all files, the whole song's first.
+        """
         from musicvae.formats.audio import SoundOptions, write_audio, write_stems
 
         options, target = SoundOptions(soundfont=self.soundfont), path.with_suffix(self.suffix)
         tell_synth(options)
         if stems:
-            write_stems(song, target, options)
-            return target
-        return write_audio(song, target, options)
+            return [target, *write_stems(song, target, options)]
+        return [write_audio(song, target, options)]
 
 
 def audio_option(command: Command) -> Command:
