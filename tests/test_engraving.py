@@ -283,3 +283,59 @@ def test_convert_writes_scores_and_parts(tmp_path: Path, monkeypatch: pytest.Mon
     assert names == {"one.mid", *(f"one.{n}.mid" for n in ("soprano", "alto", "tenor", "bass"))}
     wrong = CliRunner().invoke(main, ["convert", "songs", "scores", "--out", "x.mid"])
     assert wrong.exit_code == 2
+
+
+def test_convert_never_replaces_a_song_that_it_reads_or_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, bars in (("dd/a/x.mid", 2), ("dd/b/x.mid", 3), ("ff/song.mid", 2)):
+        chorale(bars=bars).save(name)
+    own = chorale(bars=4).save("ff/song.musicxml").read_bytes()
+    for _ in range(2):
+        done = CliRunner().invoke(main, ["convert", "dd", "--out", "sc", "--force"])
+        assert done.exit_code == 0, done.output
+        assert {path.name for path in Path("sc").iterdir()} == {"x.musicxml", "x-2.musicxml"}
+    assert_same(chorale(bars=2), Song.read("sc/x.musicxml"))
+    assert_same(chorale(bars=3), Song.read("sc/x-2.musicxml"))
+    beside = CliRunner().invoke(main, ["convert", "ff", "--force"])
+    assert beside.exit_code == 1 and "ff/song.musicxml: is the song itself" in beside.stderr
+    assert Path("ff/song.musicxml").read_bytes() == own
+    assert_same(chorale(bars=2), Song.read("ff/song-2.musicxml"))
+    for words in (["ff/song.musicxml"], ["ff/song.mid", "--out", "./ff/song.mid"]):
+        alone = CliRunner().invoke(main, ["convert", *words, "--force"])
+        assert alone.exit_code == 1 and "--out" in alone.stderr and "--force" not in alone.stderr
+    assert Path("ff/song.musicxml").read_bytes() == own
+    Path("ff/song.musicxml").rename("ff/song.bass.mid")
+    stems = ["convert", "ff/song.mid", "ff/song.bass.mid", "--stems", "--format", "mid", "--force"]
+    CliRunner().invoke(main, [*stems, "--out", "ff"])
+    assert Path("ff/song.bass.mid").read_bytes() == own
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        (["convert", "a.mid", "--out", "a.pdf"], ".musicxml"),
+        (["plot", "a.mid", "--out", "roll.jpg"], ".svg"),
+        (["render", "a.mid", "--out", "a.mp3"], ".flac"),
+        (["transcribe", "a.wav", "--out", "a.mdi"], ".mid"),
+    ],
+)
+def test_a_mistyped_suffix_makes_no_folder(
+    words: list[str], known: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    chorale(bars=1).save("a.mid")
+    wrong = CliRunner().invoke(main, words)
+    assert wrong.exit_code == 2 and known in wrong.stderr
+    assert [path.name for path in Path().iterdir()] == ["a.mid"]
+
+
+def test_a_folder_may_have_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    chorale(bars=1).save("a.mid")
+    Path("v1.3").mkdir()
+    for folder in ("v1.2/", "v1.3"):
+        done = CliRunner().invoke(main, ["convert", "a.mid", "--out", folder])
+        assert done.exit_code == 0, done.output
+        assert (Path(folder) / "a.musicxml").is_file()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import os
 import secrets
 import sys
 from collections.abc import Callable, Iterator
@@ -17,7 +18,7 @@ import click
 from musicvae.cli import completing
 from musicvae.cli.terminal import is_terminal
 from musicvae.errors import WriteError, one_line, shown
-from musicvae.files import next_free
+from musicvae.files import is_folder, next_free
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -38,6 +39,32 @@ class Finite(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return number
+
+
+class OutPath(click.Path):
+    """Where to write: a file of one of some suffixes, or a folder.
+
+    A name with another suffix is a slip, such as `song.pdf`, unless such a folder is there, or the
+    name ends in a slash.
+    """
+
+    def __init__(self, *suffixes: str) -> None:
+        super().__init__(path_type=Path)
+        self.suffixes = suffixes
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """The path, or a usage error."""
+        path, raw = Path(super().convert(value, param, ctx)), os.fspath(value)
+        suffix = path.suffix.lower()
+        known = not suffix or suffix in self.suffixes
+        if not known and not raw.endswith(("/", os.sep)) and not is_folder(path):
+            kinds = ", ".join(self.suffixes)
+            self.fail(
+                f"{raw}: no file of {suffix} can be written; use {kinds}, or {raw}/ for a folder",
+                param,
+                ctx,
+            )
+        return path
 
 
 def _drawn(ctx: click.Context, param: click.Parameter, value: int | None) -> int:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import click
 
 from musicvae.cli.common import (
+    OutPath,
     complain,
     emit,
     force_option,
@@ -18,8 +21,9 @@ from musicvae.cli.common import (
 )
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import read_aligned, songs_under
-from musicvae.errors import MusicVAEError
+from musicvae.errors import MusicVAEError, WriteError
 from musicvae.files import writable_folder
+from musicvae.formats.stems import stem_path, stems_of
 from musicvae.options import ReadOptions
 
 _SUFFIXES = (".mid", ".musicxml", ".mxl", ".xml")
@@ -29,7 +33,7 @@ _SUFFIXES = (".mid", ".musicxml", ".mxl", ".xml")
 @songs_argument
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutPath(*_SUFFIXES),
     help="A folder, or a .mid, .musicxml or .mxl file for one song; beside each song if not given.",
 )
 @click.option(
@@ -62,26 +66,34 @@ def command(
       musicvae convert songs/ --out scores/ --format mxl
       musicvae convert song.mid --format mid --stems --out stems/
     """
-    from musicvae.formats.stems import stem_path, stems_of
-
     songs = songs_under(paths)
     single = out is not None and out.suffix.lower() in _SUFFIXES
     if single and (len(songs) > 1 or kind):
         raise click.UsageError(f"--out {out} is one file: give one song, and no --format")
     suffix = f".{kind or 'musicxml'}"
     folder = None if single or out is None else writable_folder(out)
+    sources = {os.path.realpath(path) for path in songs}
+    taken: set[str] = set()
     failed = False
     with progress_bar("writing") as advance:
         for done, path in enumerate(songs, start=1):
-            target = out if single else (folder or path.parent) / f"{path.stem}{suffix}"
-            assert target is not None, "a single file is named"
+            wanted = out if single else (folder or path.parent) / f"{path.stem}{suffix}"
+            assert wanted is not None, "a single file is named"
             try:
                 song = read_aligned(path, options).song
                 parts = stems_of(song) if stems else {}
+                if os.path.realpath(wanted) == os.path.realpath(path):
+                    hint = "choose another name with --out, or another --format"
+                    raise WriteError(wanted, "is the song itself", hint)
+                target = _free(wanted, parts, sources | taken)
+                if single and target != wanted:
+                    hint = "choose another name with --out"
+                    raise WriteError(wanted, "has stems that would replace the song", hint)
                 alone = {stem_path(target, name): part for name, part in parts.items()}
                 files = {target: song, **alone}
                 for each in files:
                     named_path(each, force=force)
+                taken.update(os.path.realpath(each) for each in files)
                 for each, written in files.items():
                     written.save(each, note=f"musicvae convert {path.name}")
             except MusicVAEError as error:
@@ -103,3 +115,13 @@ def command(
                 say(f"{target}: {song.n_notes} notes{more}")
     if failed:
         raise SystemExit(1)
+
+
+def _free(wanted: Path, parts: Iterable[str], taken: set[str]) -> Path:
+    """`wanted`, or with the first number under which neither it nor a stem is among `taken`:
+    songs that are read, and what this run has written, which nothing may replace.
+    """
+    target, nth = wanted, 2
+    while taken & {os.path.realpath(p) for p in (target, *(stem_path(target, n) for n in parts))}:
+        target, nth = wanted.with_name(f"{wanted.stem}-{nth}{wanted.suffix}"), nth + 1
+    return target

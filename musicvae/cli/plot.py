@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.common import (
+    OutPath,
     complain,
     emit,
     force_option,
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 KINDS = ("auto", "roll", "sound", "latents", "curves")
 _AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".aif", ".aiff")
+_FORMATS = ("png", "svg", "pdf")
 _METRICS = "metrics.csv"
 
 
@@ -41,7 +43,7 @@ _METRICS = "metrics.csv"
 @songs_argument
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutPath(*(f".{each}" for each in _FORMATS)),
     default=Path("plots"),
     show_default=True,
     help="Folder to write to; or, for one picture, a .png, .svg or .pdf file.",
@@ -57,7 +59,7 @@ _METRICS = "metrics.csv"
 @click.option(
     "--format",
     "suffix",
-    type=click.Choice(["png", "svg", "pdf"]),
+    type=click.Choice(_FORMATS),
     default="png",
     show_default=True,
     help="Of the pictures in a folder.",

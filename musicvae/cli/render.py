@@ -16,6 +16,7 @@ import click
 from musicvae.cli.common import (
     INPUT,
     Finite,
+    OutPath,
     complain,
     emit,
     force_option,
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 @songs_argument
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutPath(*(f".{each}" for each in KINDS)),
     help="A folder, or a .wav, .flac or .ogg file for one song; beside each song if not given.",
 )
 @click.option(

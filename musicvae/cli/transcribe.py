@@ -10,6 +10,7 @@ import click
 from musicvae.cli.common import (
     INPUT,
     Finite,
+    OutPath,
     complain,
     console,
     emit,
@@ -35,7 +36,7 @@ _MIDI = (".mid", ".midi")
 @click.argument("paths", nargs=-1, required=True, type=INPUT)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=OutPath(*_MIDI),
     help="A folder, or a .mid file for one recording; beside each recording if not given.",
 )
 @click.option("--tempo", type=Finite(20, 400), help="Quarters a minute, about; heard if not given.")
