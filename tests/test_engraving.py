@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -19,6 +20,7 @@ from music import part_of
 from musicvae import corpora, formats
 from musicvae.bars import Bars
 from musicvae.cli import main
+from musicvae.cli.songs import Writer
 from musicvae.formats.engraving import to_bytes
 from musicvae.formats.paper import clef_of, spelled
 from musicvae.formats.written import Pulse, Sounding, filled, write
@@ -254,6 +256,36 @@ def test_drums_stand_where_drummers_look() -> None:
     assert hat.findtext("notehead") == "x"
 
 
+def moved_by(notes: list[tuple[int, int, int, int]], *ticks: int) -> list:
+    """The notes that many ticks later, over and over."""
+    return [(at + ticks[i % len(ticks)], *more) for i, (at, *more) in enumerate(notes)]
+
+
+def paper(played: list) -> list[tuple[int, ...]]:
+    """Where notes are on paper: begin and length in 24ths of a quarter."""
+    notes = Bars.from_song(there_and_back(Song.new([part_of(played, "Tune")]))).notes
+    columns = (notes.bar * 96 + notes.step, notes.duration)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def test_only_what_is_off_the_grid_moves_and_each_beat_as_it_is_played() -> None:
+    straight = [(480 * 4 + nth * 120, 120, 60 + nth, 80) for nth in range(16)]
+    triplets = [(nth * 160, 160, 72 + nth % 5, 80) for nth in range(12)]
+    at_rest = paper([*triplets, *straight])
+    assert paper([*triplets, *moved_by(straight, 17, -13, 9, -7)]) == at_rest
+    assert paper([*moved_by(triplets, 14, -9, 5), *straight]) == at_rest
+    assert paper([*moved_by(triplets, 14, -9, 5), *moved_by(straight, 17, -13)]) == at_rest
+
+
+def test_ends_off_the_grid_move_no_beginnings() -> None:
+    """Quick notes and triplets, each let go early; by a tick, which nobody would write."""
+    notes = [(nth * 60, 60, 60 + nth % 7, 80) for nth in range(16)]
+    notes += [(960 + nth * 160, 160, 60 + nth % 7, 80) for nth in range(12)]
+    given = [(at, length - 11, *more) for at, length, *more in notes]
+    assert [at for at, _ in paper(given)] == [at for at, _ in paper(notes)]
+    assert paper([(at, length - 1, *more) for at, length, *more in notes]) == paper(notes)
+
+
 # -- files ----------------------------------------------------------------------------------------
 
 
@@ -283,6 +315,33 @@ def test_convert_writes_scores_and_parts(tmp_path: Path, monkeypatch: pytest.Mon
     assert names == {"one.mid", *(f"one.{n}.mid" for n in ("soprano", "alto", "tenor", "bass"))}
     wrong = CliRunner().invoke(main, ["convert", "songs", "scores", "--out", "x.mid"])
     assert wrong.exit_code == 2
+
+
+def test_notes_that_paper_does_not_hold_are_told_and_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A flam is one stroke on paper: of 24 notes 8 are the second ones of flams."""
+    monkeypatch.chdir(tmp_path)
+    strokes = [(240 * nth + 7, 20, 38, 80) for nth in range(16)]
+    flams = [(at + 40, *more) for at, *more in strokes[::2]]
+    take = Song.new([part_of(sorted([*strokes, *flams]), "Kit", is_drum=True)])
+    take.save("take.mid")
+    words = ["convert", "take.mid", "--allow-ungridded", "--as-written"]
+    told = CliRunner().invoke(main, words)
+    assert told.exit_code == 0 and told.stdout == "take.musicxml: 16 notes\n"
+    assert "take.musicxml: 8 of 24 notes left out" in told.stderr
+    assert Song.read("take.musicxml").n_notes == 16
+    line = json.loads(CliRunner().invoke(main, [*words, "--force", "--json"]).stdout)
+    assert (line["notes"], line["left_out"]) == (16, 8)
+
+    writer = Writer(Path("made"), as_json=True, audio=None, score=True)
+    writer.numbered(take, "song", "by hand")
+    writer.named(take, "song", force=False, note="by hand", suffix=".mxl")
+    caught = capsys.readouterr()
+    lines = [json.loads(line) for line in caught.out.splitlines()]
+    assert [(each["notes"], each["score_notes"]) for each in lines] == [(24, 16), (16, 16)]
+    assert lines[1]["left_out"] == 8 and "left_out" not in lines[0]
+    assert caught.err.count("8 of 24 notes left out") == 3
 
 
 def test_convert_never_replaces_a_song_that_it_reads_or_wrote(

@@ -54,7 +54,8 @@ class OutPath(click.Path):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """The path, or a usage error."""
-        path, raw = Path(super().convert(value, param, ctx)), os.fspath(value)
+        super().convert(value, param, ctx)
+        path, raw = Path(value), os.fspath(value)
         suffix = path.suffix.lower()
         known = not suffix or suffix in self.suffixes
         if not known and not raw.endswith(("/", os.sep)) and not is_folder(path):

@@ -20,7 +20,7 @@ from musicvae.cli.common import (
     songs_argument,
 )
 from musicvae.cli.reading import song_options
-from musicvae.cli.songs import read_aligned, songs_under
+from musicvae.cli.songs import read_aligned, save, songs_under
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.files import writable_folder
 from musicvae.formats.stems import stem_path, stems_of
@@ -94,8 +94,10 @@ def command(
                 for each in files:
                     named_path(each, force=force)
                 taken.update(os.path.realpath(each) for each in files)
-                for each, written in files.items():
-                    written.save(each, note=f"musicvae convert {path.name}")
+                n_notes, *_ = [
+                    save(written, each, f"musicvae convert {path.name}")
+                    for each, written in files.items()
+                ]
             except MusicVAEError as error:
                 failed = True
                 complain(error)
@@ -107,12 +109,13 @@ def command(
                 "song",
                 path=target,
                 source=str(path),
-                notes=song.n_notes,
+                notes=n_notes,
+                left_out=song.n_notes - n_notes,
                 **({"stems": [str(each) for each in alone]} if stems else {}),
             )
             if not as_json:
                 more = f", and {len(alone)} parts alone" if stems else ""
-                say(f"{target}: {song.n_notes} notes{more}")
+                say(f"{target}: {n_notes} notes{more}")
     if failed:
         raise SystemExit(1)
 

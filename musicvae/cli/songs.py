@@ -145,8 +145,23 @@ def songs_under(paths: Sequence[Path]) -> list[Path]:
     return found
 
 
+def save(song: Song, path: Path, note: str) -> int:
+    """Write a song as MIDI or as a score; returns how many notes were written.
+
+    If a score does not hold all, it is told on stderr.
+    """
+    from musicvae.formats import write_counted
+
+    _, n_notes = write_counted(song, path, note=one_line(note))
+    if missing := song.n_notes - n_notes:
+        why = "each falls onto another note of its part and pitch"
+        told = f"{path}: {missing} of {song.n_notes} notes left out; on paper {why}"
+        console().print(one_line(told))
+    return n_notes
+
+
 def beside(path: Path, ending: str) -> Path:
-    """What belongs to a song that was written: of `x-2.mid` and `-changes.png`, `x-2-changes.png`."""
+    """What is named after a file: of `x-2.mid` and `-changes.png`, `x-2-changes.png`."""
     return path.with_name(f"{path.stem}{ending}")
 
 
@@ -227,15 +242,17 @@ class Writer:
         return found
 
     def _write(self, song: Song, path: Path, note: str, figures: dict[str, Any]) -> None:
-        song.save(path, note=one_line(note))
+        n_notes = save(song, path, note)
         told = {
-            "notes": song.n_notes,
+            "notes": n_notes,
+            **({"left_out": song.n_notes - n_notes} if path.suffix.lower() != ".mid" else {}),
             "parts": len(song.parts),
             "duration_s": round(song.duration_s, 3),
             **figures,
         }
         if self.score:
-            told["score"] = str(song.save(path.with_suffix(".musicxml"), note=one_line(note)))
+            score = path.with_suffix(".musicxml")
+            told["score"], told["score_notes"] = str(score), save(song, score, note)
         if self.stems:
             written = [
                 alone.save(stem_path(path, name), note=one_line(f"{note} {name}"))
@@ -252,4 +269,4 @@ class Writer:
         else:
             kl_bits = figures.get("kl_bits", math.nan)
             bits = "" if math.isnan(kl_bits) else f", {kl_bits:.0f} bits"
-            say(f"{path}: {song.n_notes} notes, {song.duration_s:.0f} s{bits}")
+            say(f"{path}: {n_notes} notes, {song.duration_s:.0f} s{bits}")

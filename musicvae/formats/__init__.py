@@ -76,8 +76,13 @@ def read(path: str | Path, options: ReadOptions = _AS_USUAL) -> Song:
 
 def write(song: Song, path: str | Path, *, note: str = "") -> Path:
     """Write a song as its path says, a score or MIDI; `note` is kept in it. Raises `WriteError`."""
+    return write_counted(song, path, note=note)[0]
+
+
+def write_counted(song: Song, path: str | Path, *, note: str = "") -> tuple[Path, int]:
+    """`write`; returns the path, and how many notes were written, which in a score may be fewer."""
     if Path(path).suffix.lower() in SCORES:
         from musicvae.formats import engraving
 
         return engraving.write_score(song, path, note=note)
-    return midi.write(song, path, note=note)
+    return midi.write(song, path, note=note), song.n_notes

@@ -20,6 +20,7 @@ from musicvae.errors import shown
 from musicvae.files import write_bytes
 from musicvae.formats.engraver import Engraver
 from musicvae.formats.layout import Layout
+from musicvae.formats.loose import to_paper
 from musicvae.formats.paper import unpitched
 from musicvae.formats.written import CELLS
 from musicvae.song import Ints, Part, Song
@@ -35,9 +36,13 @@ _CONTAINER = (
 )
 
 
-def write_score(song: Song, path: str | Path, *, note: str = "") -> Path:
-    """Write `song` as a score: `.mxl` compressed, else plain. Raises `WriteError`."""
-    content = to_bytes(song, title=Path(path).stem, note=note)
+def write_score(song: Song, path: str | Path, *, note: str = "") -> tuple[Path, int]:
+    """Write `song` as a score: `.mxl` compressed, else plain. Raises `WriteError`.
+
+    Returns the path, and how many notes are on paper: of those of a part and pitch that fall onto
+    one place only one is.
+    """
+    content, n_notes = _document(song, title=Path(path).stem, note=note)
     if Path(path).suffix.lower() == ".mxl":
         buffer = io.BytesIO()
         with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -47,11 +52,16 @@ def write_score(song: Song, path: str | Path, *, note: str = "") -> Path:
             ):
                 archive.writestr(zipfile.ZipInfo(name, (1980, 1, 1, 0, 0, 0)), text)
         content = buffer.getvalue()
-    return write_bytes(path, content)
+    return write_bytes(path, content), n_notes
 
 
 def to_bytes(song: Song, *, title: str = "", note: str = "") -> bytes:
     """The bytes of a MusicXML 4.0 document; `note` says how the song was made."""
+    return _document(song, title=title, note=note)[0]
+
+
+def _document(song: Song, *, title: str, note: str) -> tuple[bytes, int]:
+    """The document, and how many notes are in it."""
     bars = _on_paper(song)
     root = Element("score-partwise", version="4.0")
     if title:
@@ -71,18 +81,14 @@ def to_bytes(song: Song, *, title: str = "", note: str = "") -> bytes:
         _list(listing, "P1", Part.empty("Silence"), np.zeros(0, np.int64))
         root.append(Engraver(grid, Part.empty(), 0).part())
     ElementTree.indent(root)
-    return (_DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n").encode("utf-8")
+    text = _DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n"
+    return text.encode("utf-8"), len(bars.notes)
 
 
 def _on_paper(song: Song) -> Bars:
-    """Bars whose notes can be written; what is played freely goes to sixteenths or triplets."""
+    """Bars whose notes can be written; see `loose`."""
     bars = Bars.from_song(song, CELLS)
-    if bars.moved > len(bars.notes) // 10:
-        onset = np.concatenate([part.onset_ticks for part in song.parts])
-        beat = onset / song.ticks_per_quarter
-        off = [float(np.abs(beat * n - np.round(beat * n)).mean()) for n in (4, 3)]
-        bars = bars.at(4 if off[0] <= off[1] else 12).at(CELLS)
-    return bars
+    return to_paper(song, bars) if bars.moved else bars
 
 
 def _text(words: str) -> str:
