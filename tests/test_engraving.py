@@ -343,6 +343,10 @@ def test_notes_that_paper_does_not_hold_are_told_and_not_counted(
     assert lines[1]["left_out"] == 8 and "left_out" not in lines[0]
     assert caught.err.count("8 of 24 notes left out") == 3
 
+    parts = Writer(Path("parts"), as_json=True, audio=None, stems=True)
+    parts.named(take, "song", force=False, note="by hand", suffix=".musicxml")
+    assert "parts/song.kit.musicxml: 8 of 24 notes left out" in capsys.readouterr().err
+
 
 def test_convert_never_replaces_a_song_that_it_reads_or_wrote(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

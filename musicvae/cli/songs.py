@@ -254,10 +254,10 @@ class Writer:
             score = path.with_suffix(".musicxml")
             told["score"], told["score_notes"] = str(score), save(song, score, note)
         if self.stems:
-            written = [
-                alone.save(stem_path(path, name), note=one_line(f"{note} {name}"))
-                for name, alone in stems_of(song).items()
-            ]
+            written = []
+            for name, alone in stems_of(song).items():
+                written.append(stem_path(path, name))
+                save(alone, written[-1], f"{note} {name}")
             told["stems"] = [str(each) for each in written]
         if self.audio:
             sounds = [str(each) for each in self.audio.write(song, path, stems=self.stems)]
