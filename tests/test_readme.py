@@ -12,6 +12,7 @@ import click
 import pytest
 
 import musicvae
+from musicvae.checkpoints import finding
 from musicvae.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -58,6 +59,12 @@ def test_the_python_shown_is_python_and_names_what_exists() -> None:
     model = import_module("musicvae.model").MusicVAE
     for method in re.findall(r"model\.(\w+)\(", block):
         assert hasattr(model, method)
+
+
+def test_every_model_the_readme_judges_is_shipped() -> None:
+    shipped = {path.stem for path in finding.shipped_folder().glob("*.safetensors")}
+    names = re.findall(r"^musicvae evaluate (\S+)", README, re.M)
+    assert names and set(names) <= shipped
 
 
 def test_every_file_the_readme_points_to_is_there() -> None:
