@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner, Result
 from matplotlib.image import imread
 from music import corpus_folder
@@ -83,6 +84,42 @@ def test_plot_says_in_a_line_what_it_cannot_draw(here: Path, tmp_path: Path) -> 
     assert "not a table of metrics" in lines[0]
     assert "Traceback" not in result.output
     assert len(list((tmp_path / "o").iterdir())) == 1
+
+
+def test_a_rendering_beside_its_song_is_not_drawn_again(here: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "songs"
+    for nth in range(2):
+        Song.read(a_song(here, nth)).save(folder / f"song-{nth}.mid")
+    for stem in ("song-0", "song-1", "take"):
+        soundfile.write(folder / f"{stem}.wav", np.sin(np.arange(16_000) / 10), 16_000)
+
+    def drawn(*words: str) -> list[str]:
+        out = tmp_path / "-".join(("out", *words))
+        result = run("plot", folder, "--out", out, *words)
+        assert result.exit_code == 0, result.output
+        return sorted(path.name for path in out.iterdir())
+
+    assert drawn() == ["song-0.png", "song-1.png", "take.png"]
+    assert len(drawn("--as", "sound")) == 5
+
+
+def test_plot_goes_on_after_sound_that_is_no_numbers(here: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "nan.wav", np.full(16_000, np.nan), 16_000, subtype="FLOAT")
+    out = tmp_path / "o"
+    result = run("plot", tmp_path / "nan.wav", a_song(here), "--out", out)
+    assert result.exit_code == 1 and result.exception.args == (1,)
+    assert "samples that are no numbers; export it again" in result.stderr
+    assert len(list(out.iterdir())) == 1
+
+
+def test_plot_draws_the_roll_of_a_recording(tmp_path: Path) -> None:
+    tune = np.repeat([440.0, 494.0, 523.0, 587.0, 523.0, 494.0, 440.0, 440.0], 8000)
+    loud = np.tile(np.minimum(1, 8 - 8 * np.linspace(0, 1, 8000)), 8)
+    sound = 0.3 * loud * np.sin(2 * np.pi * np.cumsum(tune) / 16_000)
+    soundfile.write(tmp_path / "take.wav", sound, 16_000)
+    result = run("plot", tmp_path / "take.wav", "--as", "roll", "--out", tmp_path / "t.png")
+    assert result.exit_code == 0, result.output
+    assert "heard" in result.stderr and (tmp_path / "t.png").is_file()
 
 
 def test_sample_writes_a_report(here: Path, tmp_path: Path) -> None:

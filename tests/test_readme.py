@@ -16,6 +16,7 @@ from musicvae.checkpoints import finding
 from musicvae.cli import main
 
 ROOT = Path(__file__).parent.parent
+SHIPPED = {path.stem for path in finding.shipped_folder().glob("*.safetensors")}
 README = (ROOT / "README.md").read_text("utf-8")
 
 
@@ -62,9 +63,8 @@ def test_the_python_shown_is_python_and_names_what_exists() -> None:
 
 
 def test_every_model_the_readme_judges_is_shipped() -> None:
-    shipped = {path.stem for path in finding.shipped_folder().glob("*.safetensors")}
     names = re.findall(r"^musicvae evaluate (\S+)", README, re.M)
-    assert names and set(names) <= shipped
+    assert names and set(names) <= SHIPPED
 
 
 def test_every_file_the_readme_points_to_is_there() -> None:

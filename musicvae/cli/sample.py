@@ -38,8 +38,8 @@ from musicvae.cli.roll import roll_option, show_roll
 @click.option(
     "--pickup",
     metavar="1/8",
-    help="What sounds before the first bar, 0 for none; if not given, none in songs of fewer than 8 "
-    "bars, in longer ones what is usual in the meter.",
+    help="What sounds before the first bar, 0 for none; if not given, none in songs of fewer than "
+    "8 bars, in longer ones what is usual in the meter.",
 )
 @roll_option
 @report_option
