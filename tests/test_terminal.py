@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 from conftest import band, chorale
 
 import musicvae
+from musicvae.bars import Bars
 from musicvae.checkpoints import finding
 from musicvae.cli import main
 from musicvae.cli.roll import roll_lines
@@ -77,6 +79,15 @@ def test_a_note_stands_where_it_sounds() -> None:
     assert said.strip() == "1 bar"
     assert roll(Song.new([part], end_ticks=1920), unicode=False)[0].endswith("''''''''")
     assert roll(Song.new()) == []
+
+
+def test_a_pickup_is_no_bar_of_its_own() -> None:
+    begun = chorale(bars=12)
+    assert bool(Bars.from_song(begun).grid.lead[0])
+    n = len(Bars.from_song(begun)) - 1
+    assert f"a pickup and {n} bars" in roll(begun, 400)[-1]
+    assert re.search(rf"a pickup and bars 1 to \d+ of {n}\b", roll(begun, 80)[-1])
+    assert "pickup" not in roll(band())[-1]
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

@@ -86,9 +86,7 @@ def roll_lines(song: Song, width: int, *, colours: bool, unicode: bool = True) -
         names = [f"{name:>{_LABEL - 1}} " for name in _LANES]
         used = [row for row in range(len(_LANES)) if cells.upper[row].any()]
         lines += [names[row] + _line(cells, row, walls, colours, unicode) for row in used]
-    n = len(bars)
-    said = f"bars 1 to {shown} of {n}" if shown < n else f"{n} bar" + "s" * (n > 1)
-    legend = [said]
+    legend = [_counted(len(bars), shown, pickup=bool(len(bars) and bars.grid.lead[0] > 0))]
     if colours:
         legend += [
             _painted("■" if unicode else "#", _COLOURS[i % len(_COLOURS)][0])
@@ -97,6 +95,16 @@ def roll_lines(song: Song, width: int, *, colours: bool, unicode: bool = True) -
             for i, nth in enumerate(pitched[: len(_COLOURS)])
         ]
     return [*lines, *_wrapped(legend, width)]
+
+
+def _counted(n: int, shown: int, *, pickup: bool) -> str:
+    """Which bars are shown, in words; a pickup is bar 0, as everywhere."""
+    n, shown = n - pickup, shown - pickup
+    if shown < n:
+        said = f"bars 1 to {shown} of {n}" if shown else f"none of {n} bars"
+    else:
+        said = f"{n} bar" + "s" * (n != 1)
+    return f"a pickup and {said}" if pickup and n else "a pickup" if pickup else said
 
 
 def _sounding(song: Song) -> list[int]:
