@@ -146,7 +146,8 @@ def test_interpolate_draws_and_tells_of_the_way(here: Path, tmp_path: Path) -> N
     assert text.count("<article") == 3 and 'class="place"' in text
     assert "0.50" in text and plot.read_text("utf-8").count("<svg") == 1
     told = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [line["kind"] for line in told] == ["song"] * 3 + ["report"]
+    assert [line["kind"] for line in told] == ["song"] * 3 + ["plot", "report"]
+    assert told[-2]["path"] == str(plot)
     assert told[-1]["songs"] == 3
     again = run("interpolate", *ends[:2], *more)
     assert again.exit_code == 1 and "exists already" in again.stderr
@@ -158,10 +159,40 @@ def test_interpolate_draws_and_tells_of_the_way(here: Path, tmp_path: Path) -> N
     assert text.count("<article") == 1
 
 
+@pytest.mark.parametrize("option", ["--plot", "--report"])
+def test_what_cannot_be_written_is_found_before_the_work(
+    here: Path, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    suffix = {"--plot": ".png", "--report": ".html"}[option]
+    ends = [a_song(here, nth) for nth in range(2)]
+    for name, reason in (("file/way", "file is a file, not a folder"), ("n" * 300, "too long")):
+        path = tmp_path / f"{name}{suffix}"
+        for words in (("interpolate", *ends), ("evaluate", "tiny", here / "midi")):
+            out = ("--out", tmp_path / "w") if words[0] == "interpolate" else ()
+            result = run(*words, *out, option, path)
+            assert result.exit_code == 1 and "using" not in result.stderr
+            (line,) = result.stderr.splitlines()
+            assert reason in line and line.endswith(f"choose another place with {option}")
+    assert not (tmp_path / "w").exists()
+    (tmp_path / f"folder{suffix}").mkdir()
+    result = run("interpolate", *ends, option, tmp_path / f"folder{suffix}")
+    assert result.exit_code == 1 and "is a folder; choose" in result.stderr
+
+
+def test_steer_tells_of_its_picture(here: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "moved.png"
+    words = ("steer", a_song(here), "--density", 1, "--out", tmp_path / "s", "--plot", picture)
+    told = [json.loads(line) for line in run(*words, "--json").stdout.splitlines()]
+    assert [line["kind"] for line in told] == ["song", "plot"]
+    assert told[-1]["path"] == str(picture) and picture.is_file()
+
+
 def test_train_leaves_a_page_beside_its_model(here: Path) -> None:
     path = Path("checkpoints/tiny/report.html")
     assert json.loads((here / "told.json").read_text())["report"] == str(path)
     text = path.read_text("utf-8")
+    assert "checkpoints/" not in text and str(here) not in text
     assert "songs to learn from" in text and "<picture>" in text
     assert text.count("<article") == 4 and "<audio" not in text
 

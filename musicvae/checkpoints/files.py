@@ -84,9 +84,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], header: dict[str,
     return Path(path)
 
 
-def load_tensors(
-    path: str | Path, hint: str = HINT
-) -> tuple[dict[str, Tensor], dict[str, Any]]:
+def load_tensors(path: str | Path, hint: str = HINT) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Read what `save_tensors` wrote, its header checked before anything else.
 
     `hint` says in errors how such a file is made.

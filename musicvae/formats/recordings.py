@@ -57,11 +57,10 @@ def channels_of(path: str | Path) -> tuple[NDArray[np.float32], int]:
     Raises `ReadError` for none, what is damaged or has samples that are no numbers.
     """
     try:
-        raw = Path(path).open("rb")
+        with Path(path).open("rb") as content, _opened(content, path) as file:
+            samples, rate = file.read(dtype="float32", always_2d=True), int(file.samplerate)
     except OSError as error:
         raise ReadError(path, reason_of(error), "check the path") from None
-    with raw, _opened(raw, path) as file:
-        samples, rate = file.read(dtype="float32", always_2d=True), int(file.samplerate)
     _check_numbers(samples, path)
     return samples, rate
 
