@@ -159,12 +159,31 @@ def _drain(end: int) -> None:
         os.close(end)
 
 
-@pytest.mark.parametrize("words", [("--help",), ("sample", "--help"), ("presets",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--help",),
+        ("sample", "--help"),
+        ("completion", "--help"),
+        ("presets",),
+        ("info", str(SHIPPED / "melody-2bar.safetensors")),
+        ("inspect", "songs/song0.mid"),
+    ],
+)
 def test_forty_columns_are_enough(words: tuple[str, ...], songs: Path) -> None:
     code, seen = on_terminal(*words, columns=40, cwd=songs)
     long = [line for line in map(click.unstyle, seen.splitlines()) if len(line) > 40]
     assert code == 0
     assert [line for line in long if not line.strip().startswith("musicvae ")] == []
+
+
+def test_a_roll_that_is_not_drawn_is_refused(songs: Path) -> None:
+    one, two = (str(songs / "songs" / f"song{nth}.mid") for nth in range(2))
+    wrong = (("inspect", one, two), ("inspect", one, "--json"), ("sample", "--json"))
+    for words in wrong:
+        done = CliRunner().invoke(main, [*words, "--roll"])
+        assert done.exit_code == 2 and "--roll" in done.stderr
+    assert CliRunner().invoke(main, ["inspect", one, two, "--no-roll"]).exit_code == 0
 
 
 def test_a_reader_that_leaves_is_no_error(songs: Path) -> None:

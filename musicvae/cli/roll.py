@@ -44,6 +44,14 @@ class _Cells:
     lower: NDArray[np.int64]
 
 
+def check_roll(roll: bool | None, *, as_json: bool, songs: int = 1) -> None:
+    """Raise a usage error for a roll that is asked for where none is drawn."""
+    if roll and as_json:
+        raise click.UsageError("--roll and --json do not go together; say one of them")
+    if roll and songs != 1:
+        raise click.UsageError(f"--roll draws one song, not {songs:,}; give a single file")
+
+
 def show_roll(song: Song, roll: bool | None) -> None:
     """Print the roll of a song if it is wanted: on a terminal, unless said otherwise."""
     if not (is_terminal(sys.stdout) if roll is None else roll):
