@@ -35,7 +35,7 @@ from singing import TIMBRES, Sung, performed, same_lines, voice, with_noise
 
 from musicvae.errors import ReadError
 from musicvae.formats.transcription import HearOptions, heard
-from musicvae.formats.transcription_frames import RATE
+from musicvae.formats.transcription.frames import RATE
 from musicvae.grid import grid_of
 from musicvae.song import Song
 

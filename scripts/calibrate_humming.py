@@ -1,4 +1,4 @@
-"""Fit which bars are meant by a sung tune: the weights in `musicvae/formats/transcription_bars.py`.
+"""Fit which bars are meant by a sung tune: the weights in `musicvae/formats/transcription/bars.py`.
 
     python scripts/calibrate_humming.py --songs 420
 
@@ -24,8 +24,8 @@ import_path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from known_bars import Known, bar_lines, known
 from singing import TIMBRES, performed, same_lines
 
-from musicvae.formats.transcription_bars import Line, tried
-from musicvae.formats.transcription_beats import pulses
+from musicvae.formats.transcription.bars import Line, tried
+from musicvae.formats.transcription.beats import pulses
 
 RIGHT = 0.9
 MISSED, LATE_S = 0.04, 0.01

@@ -19,8 +19,8 @@ from musicvae.errors import ConfigError, ReadError
 from musicvae.formats import examine, transcription
 from musicvae.formats.audio import render
 from musicvae.formats.transcription import HearOptions, key_of, key_words, snapped
-from musicvae.formats.transcription_beats import pulses, steady
-from musicvae.formats.transcription_frames import RATE
+from musicvae.formats.transcription.beats import pulses, steady
+from musicvae.formats.transcription.frames import RATE
 from musicvae.grid import grid_of
 from musicvae.song import Part
 

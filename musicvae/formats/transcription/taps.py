@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.formats.transcription_frames import RATE, Reals
+from musicvae.formats.transcription.frames import RATE, Reals
 
 Samples = NDArray[np.float32]
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.formats.transcription_frames import Frames
+from musicvae.formats.transcription.frames import Frames
 from musicvae.song import Ints
 
 Reals = NDArray[np.float64]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from musicvae.alignment.features import Heard, features
 from musicvae.alignment.meters import LENGTHS, Hearing, Path, meter_index
 from musicvae.alignment.network import METERS, listen, weights
-from musicvae.formats.transcription_beats import Pulse
+from musicvae.formats.transcription.beats import Pulse
 from musicvae.song import Ints
 
 Reals = NDArray[np.float64]

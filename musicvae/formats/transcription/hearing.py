@@ -21,12 +21,12 @@ from musicvae.alignment.signatures import changes_of, meter_of
 from musicvae.errors import ConfigError, ReadError
 from musicvae.formats.reading import Reading, many
 from musicvae.formats.recordings import samples_of
-from musicvae.formats.transcription_bars import Bars, Line, bars_of
-from musicvae.formats.transcription_beats import pulses, steady
-from musicvae.formats.transcription_checks import is_tapped, nature_of, reason_against
-from musicvae.formats.transcription_frames import RATE, frames_of
-from musicvae.formats.transcription_notes import notes_of
-from musicvae.formats.transcription_taps import taps_of
+from musicvae.formats.transcription.bars import Bars, Line, bars_of
+from musicvae.formats.transcription.beats import pulses, steady
+from musicvae.formats.transcription.checks import is_tapped, nature_of, reason_against
+from musicvae.formats.transcription.frames import RATE, frames_of
+from musicvae.formats.transcription.notes import notes_of
+from musicvae.formats.transcription.taps import taps_of
 from musicvae.keys import diatonic_key
 from musicvae.maps import Key, Tempo
 from musicvae.song import Ints, Part, Song

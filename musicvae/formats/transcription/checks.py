@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.formats.transcription_frames import RATE, Frames, Reals
+from musicvae.formats.transcription.frames import RATE, Frames, Reals
 
 Samples = NDArray[np.float32]
 
