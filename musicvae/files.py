@@ -26,13 +26,13 @@ def replacing(path: str | Path) -> Iterator[Path]:
         )
         os.close(handle)
     except OSError as error:
-        raise WriteError(target, reason_of(error), "choose another place with --out") from None
+        raise WriteError(target, reason_of(error), "choose another place") from None
     aside = Path(name)
     try:
         yield aside
         put_in_place(aside, target)
     except OSError as error:
-        raise WriteError(target, reason_of(error), "choose another place with --out") from None
+        raise WriteError(target, reason_of(error), "choose another place") from None
     finally:
         aside.unlink(missing_ok=True)
 
@@ -52,16 +52,43 @@ def write_bytes(path: str | Path, content: bytes) -> Path:
     return Path(path)
 
 
-def writable_folder(path: str | Path) -> Path:
-    """Make the folder if need be and prove that files can be put there, or raise `WriteError`."""
+def writable_folder(path: str | Path, option: str = "--out") -> Path:
+    """Make the folder if need be and prove that files can be put there.
+
+    Raises `WriteError`, which names the `option` that says where.
+    """
     folder = Path(path)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".part"):
             pass
     except OSError as error:
-        raise WriteError(folder, reason_of(error), "choose another folder with --out") from None
+        raise WriteError(folder, reason_of(error), f"choose another folder with {option}") from None
     return folder
+
+
+def writable_file(path: str | Path, option: str = "--out") -> Path:
+    """Make the parent folder if need be and prove that a file of this name can be put there.
+
+    Raises `WriteError`, which names the `option` that says where.
+    """
+    target, reason = Path(path), ""
+    try:
+        if target.is_dir():
+            reason = "is a folder"
+        elif target.parent.exists() and not target.parent.is_dir():
+            reason = f"{target.parent.name} is a file, not a folder"
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with tempfile.NamedTemporaryFile(
+                dir=target.parent, prefix=f".{target.name}.", suffix=".part"
+            ):
+                pass
+    except OSError as error:
+        reason = reason_of(error)
+    if reason:
+        raise WriteError(target, reason, f"choose another place with {option}")
+    return target
 
 
 def is_folder(path: str | Path) -> bool:

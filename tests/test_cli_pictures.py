@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 from click.testing import CliRunner, Result
 from matplotlib.image import imread
 from music import corpus_folder
@@ -85,6 +86,42 @@ def test_plot_says_in_a_line_what_it_cannot_draw(here: Path, tmp_path: Path) -> 
     assert len(list((tmp_path / "o").iterdir())) == 1
 
 
+def test_a_rendering_beside_its_song_is_not_drawn_again(here: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "songs"
+    for nth in range(2):
+        Song.read(a_song(here, nth)).save(folder / f"song-{nth}.mid")
+    for stem in ("song-0", "song-1", "take"):
+        soundfile.write(folder / f"{stem}.wav", np.sin(np.arange(16_000) / 10), 16_000)
+
+    def drawn(*words: str) -> list[str]:
+        out = tmp_path / "-".join(("out", *words))
+        result = run("plot", folder, "--out", out, *words)
+        assert result.exit_code == 0, result.output
+        return sorted(path.name for path in out.iterdir())
+
+    assert drawn() == ["song-0.png", "song-1.png", "take.png"]
+    assert len(drawn("--as", "sound")) == 5
+
+
+def test_plot_goes_on_after_sound_that_is_no_numbers(here: Path, tmp_path: Path) -> None:
+    soundfile.write(tmp_path / "nan.wav", np.full(16_000, np.nan), 16_000, subtype="FLOAT")
+    out = tmp_path / "o"
+    result = run("plot", tmp_path / "nan.wav", a_song(here), "--out", out)
+    assert result.exit_code == 1 and result.exception.args == (1,)
+    assert "samples that are no numbers; export it again" in result.stderr
+    assert len(list(out.iterdir())) == 1
+
+
+def test_plot_draws_the_roll_of_a_recording(tmp_path: Path) -> None:
+    tune = np.repeat([440.0, 494.0, 523.0, 587.0, 523.0, 494.0, 440.0, 440.0], 8000)
+    loud = np.tile(np.minimum(1, 8 - 8 * np.linspace(0, 1, 8000)), 8)
+    sound = 0.3 * loud * np.sin(2 * np.pi * np.cumsum(tune) / 16_000)
+    soundfile.write(tmp_path / "take.wav", sound, 16_000)
+    result = run("plot", tmp_path / "take.wav", "--as", "roll", "--out", tmp_path / "t.png")
+    assert result.exit_code == 0, result.output
+    assert "heard" in result.stderr and (tmp_path / "t.png").is_file()
+
+
 def test_sample_writes_a_report(here: Path, tmp_path: Path) -> None:
     report = tmp_path / "songs.html"
     words = ("sample", "--n", 2, "--bars", 2, "--seed", 1, "--out", tmp_path / "s")
@@ -109,7 +146,8 @@ def test_interpolate_draws_and_tells_of_the_way(here: Path, tmp_path: Path) -> N
     assert text.count("<article") == 3 and 'class="place"' in text
     assert "0.50" in text and plot.read_text("utf-8").count("<svg") == 1
     told = [json.loads(line) for line in result.stdout.splitlines()]
-    assert [line["kind"] for line in told] == ["song"] * 3 + ["report"]
+    assert [line["kind"] for line in told] == ["song"] * 3 + ["plot", "report"]
+    assert told[-2]["path"] == str(plot)
     assert told[-1]["songs"] == 3
     again = run("interpolate", *ends[:2], *more)
     assert again.exit_code == 1 and "exists already" in again.stderr
@@ -121,10 +159,40 @@ def test_interpolate_draws_and_tells_of_the_way(here: Path, tmp_path: Path) -> N
     assert text.count("<article") == 1
 
 
+@pytest.mark.parametrize("option", ["--plot", "--report"])
+def test_what_cannot_be_written_is_found_before_the_work(
+    here: Path, tmp_path: Path, option: str
+) -> None:
+    (tmp_path / "file").write_text("no folder")
+    suffix = {"--plot": ".png", "--report": ".html"}[option]
+    ends = [a_song(here, nth) for nth in range(2)]
+    for name, reason in (("file/way", "file is a file, not a folder"), ("n" * 300, "too long")):
+        path = tmp_path / f"{name}{suffix}"
+        for words in (("interpolate", *ends), ("evaluate", "tiny", here / "midi")):
+            out = ("--out", tmp_path / "w") if words[0] == "interpolate" else ()
+            result = run(*words, *out, option, path)
+            assert result.exit_code == 1 and "using" not in result.stderr
+            (line,) = result.stderr.splitlines()
+            assert reason in line and line.endswith(f"choose another place with {option}")
+    assert not (tmp_path / "w").exists()
+    (tmp_path / f"folder{suffix}").mkdir()
+    result = run("interpolate", *ends, option, tmp_path / f"folder{suffix}")
+    assert result.exit_code == 1 and "is a folder; choose" in result.stderr
+
+
+def test_steer_tells_of_its_picture(here: Path, tmp_path: Path) -> None:
+    picture = tmp_path / "moved.png"
+    words = ("steer", a_song(here), "--density", 1, "--out", tmp_path / "s", "--plot", picture)
+    told = [json.loads(line) for line in run(*words, "--json").stdout.splitlines()]
+    assert [line["kind"] for line in told] == ["song", "plot"]
+    assert told[-1]["path"] == str(picture) and picture.is_file()
+
+
 def test_train_leaves_a_page_beside_its_model(here: Path) -> None:
     path = Path("checkpoints/tiny/report.html")
     assert json.loads((here / "told.json").read_text())["report"] == str(path)
     text = path.read_text("utf-8")
+    assert "checkpoints/" not in text and str(here) not in text
     assert "songs to learn from" in text and "<picture>" in text
     assert text.count("<article") == 4 and "<audio" not in text
 

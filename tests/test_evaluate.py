@@ -51,10 +51,13 @@ def test_one_line_of_json_with_every_figure_and_a_picture(place: Path, tmp_path:
     options = ("--seed", 1, "--json", "--plot", picture, "--report", report)
     result = run(place, place / "midi", *options)
     assert result.exit_code == 0, result.output
-    line, told = result.stdout.splitlines()
+    line, drawn, told = result.stdout.splitlines()
+    assert json.loads(drawn)["kind"] == "plot" and json.loads(drawn)["path"] == str(picture)
     assert json.loads(told)["path"] == str(report) and json.loads(told)["songs"] == 4
     page = report.read_text("utf-8")
     assert page.count("<article") == 4 and page.count("<table") >= 3 and "teacher forced" in page
+    # A page is sent on: it says nothing of where things lay.
+    assert str(place) not in page and "tiny (" in page and ") on midi, seed 1" in page
     found = json.loads(line)
     assert found["schema"] == 1 and found["path"].endswith("model.safetensors")
     assert found["split"] == "test" and found["seed"] == 1 and found["windows"] > 0

@@ -2,14 +2,17 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import warnings
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import matplotlib
 import numpy as np
 import pytest
 from conftest import band, chorale
 from hypothesis import given, settings
+from matplotlib import font_manager
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 from strategies import part_of, songs
@@ -30,6 +33,7 @@ from musicvae.plots import (
     plot_sound,
     plot_square,
     plot_strip,
+    style,
     theme,
 )
 from musicvae.plots.layout import beats, laid_out, tempo_marks
@@ -358,3 +362,28 @@ def test_what_was_asked_for_is_framed_in_a_matrix(tmp_path: Path) -> None:
     assert len(axes.patches) == 2
     assert [label.get_text() for label in axes.get_xticklabels()] == ["c d", "e"]
     assert [text.get_text() for text in axes.texts] == ["+1.00", "+.00", "+.00", "+1.00"]
+
+
+# -- fonts ----------------------------------------------------------------------------------------
+
+
+def test_letters_that_no_font_has_are_told_of_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(style, "_told", [])
+    monkeypatch.setattr(style, "FONTS", ("DejaVu Sans", "A font that no one has"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        plot_song(chorale(), tmp_path / "plain.png", "Ein Lied")
+        assert caplog.messages == []
+        for nth in range(2):
+            plot_song(chorale(), tmp_path / f"{nth}.png", "\u6625\u306e\u6b4c")
+    assert len(caplog.messages) == 1 and "no font has all letters" in caplog.messages[0]
+
+
+def test_fonts_for_other_scripts_are_taken_where_they_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", [])
+    assert style._fonts() == ["DejaVu Sans"]
+    here = [SimpleNamespace(name="MS Gothic"), SimpleNamespace(name="Noto Sans CJK SC")]
+    monkeypatch.setattr(font_manager.fontManager, "ttflist", here)
+    assert style._fonts() == ["DejaVu Sans", "Noto Sans CJK SC", "MS Gothic"]

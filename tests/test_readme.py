@@ -12,9 +12,11 @@ import click
 import pytest
 
 import musicvae
+from musicvae.checkpoints import finding
 from musicvae.cli import main
 
 ROOT = Path(__file__).parent.parent
+SHIPPED = {path.stem for path in finding.shipped_folder().glob("*.safetensors")}
 README = (ROOT / "README.md").read_text("utf-8")
 
 
@@ -58,6 +60,11 @@ def test_the_python_shown_is_python_and_names_what_exists() -> None:
     model = import_module("musicvae.model").MusicVAE
     for method in re.findall(r"model\.(\w+)\(", block):
         assert hasattr(model, method)
+
+
+def test_every_model_the_readme_judges_is_shipped() -> None:
+    names = re.findall(r"^musicvae evaluate (\S+)", README, re.M)
+    assert names and set(names) <= SHIPPED
 
 
 def test_every_file_the_readme_points_to_is_there() -> None:

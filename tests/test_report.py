@@ -8,7 +8,9 @@ import json
 import re
 import sys
 from collections import Counter
+from dataclasses import replace
 from html.parser import HTMLParser
+from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
@@ -90,6 +92,8 @@ def test_the_notes_of_a_page_are_those_of_the_song() -> None:
     assert [n[0] for n in lead] == np.round(1000 * seconds).astype(int).tolist()
     assert [n[2] for n in lead] == song.parts[0].pitch.tolist()
     assert found["lanes"] == ["Kick", "Snare", "Hi-hat"]
+    assert found["hisses"][0] == 0 < found["hisses"][1] < found["hisses"][2]
+    assert "note.lane" not in (files("musicvae.report") / "player.js").read_text("utf-8")
     drums = found["parts"][2]
     assert drums["drum"] and {n[4] for n in drums["notes"]} == {0, 1, 2}
     assert found["low"] < min(n[2] for n in lead) < found["high"]
@@ -97,6 +101,12 @@ def test_the_notes_of_a_page_are_those_of_the_song() -> None:
 
 
 def test_a_pickup_has_no_number_and_drums_alone_no_pitches() -> None:
+    # A kit without a bass drum has none in its lowest lane.
+    song = band()
+    hats = replace(song.parts[2], pitch=np.full(len(song.parts[2]), 42))
+    hats_alone = told(Song.new([hats]), "hats")
+    assert hats_alone["lanes"] == ["Hi-hat"]
+    assert hats_alone["hisses"] == told(song, "all")["hisses"][2:]
     assert told(chorale(), "a")["bars"][0][1] == 0
     found = told(Song.new([band().parts[2]]), "a")
     assert found["low"] > found["high"]
@@ -130,7 +140,7 @@ def test_sound_is_limited_and_it_is_said() -> None:
 def test_a_soundfont_that_is_none_leaves_the_page_whole(tmp_path: Path) -> None:
     broken = Embedding(sound=SoundOptions(soundfont=tmp_path / "none.sf2"))
     text = songs_page("Songs", "", [chorale()], ["a"], embedding=broken).html()
-    assert "No sound could be made" in text
+    assert "No sound could be made (none.sf2: " in text and str(tmp_path) not in text
     assert "<audio" not in text
 
 

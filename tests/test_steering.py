@@ -309,6 +309,8 @@ def test_steer_refuses_in_one_line(here) -> None:
     assert run("steer", "plain.mid", "--direction", "x=much").exit_code == 2
     missing = run("steer", "plain.mid", "--direction", "none.safetensors=1")
     assert missing.exit_code == 1 and "none.safetensors" in missing.stderr
+    assert "make one with: musicvae direction" in missing.stderr
+    assert "musicvae train" not in missing.stderr
     assert "Traceback" not in result.output + missing.output
 
 

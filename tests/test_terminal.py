@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ from click.testing import CliRunner
 from conftest import band, chorale
 
 import musicvae
+from musicvae.bars import Bars
 from musicvae.checkpoints import finding
 from musicvae.cli import main
 from musicvae.cli.roll import roll_lines
@@ -77,6 +79,15 @@ def test_a_note_stands_where_it_sounds() -> None:
     assert said.strip() == "1 bar"
     assert roll(Song.new([part], end_ticks=1920), unicode=False)[0].endswith("''''''''")
     assert roll(Song.new()) == []
+
+
+def test_a_pickup_is_no_bar_of_its_own() -> None:
+    begun = chorale(bars=12)
+    assert bool(Bars.from_song(begun).grid.lead[0])
+    n = len(Bars.from_song(begun)) - 1
+    assert f"a pickup and {n} bars" in roll(begun, 400)[-1]
+    assert re.search(rf"a pickup and bars 1 to \d+ of {n}\b", roll(begun, 80)[-1])
+    assert "pickup" not in roll(band())[-1]
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
@@ -148,12 +159,31 @@ def _drain(end: int) -> None:
         os.close(end)
 
 
-@pytest.mark.parametrize("words", [("--help",), ("sample", "--help"), ("presets",)])
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--help",),
+        ("sample", "--help"),
+        ("completion", "--help"),
+        ("presets",),
+        ("info", str(SHIPPED / "melody-2bar.safetensors")),
+        ("inspect", "songs/song0.mid"),
+    ],
+)
 def test_forty_columns_are_enough(words: tuple[str, ...], songs: Path) -> None:
     code, seen = on_terminal(*words, columns=40, cwd=songs)
     long = [line for line in map(click.unstyle, seen.splitlines()) if len(line) > 40]
     assert code == 0
     assert [line for line in long if not line.strip().startswith("musicvae ")] == []
+
+
+def test_a_roll_that_is_not_drawn_is_refused(songs: Path) -> None:
+    one, two = (str(songs / "songs" / f"song{nth}.mid") for nth in range(2))
+    wrong = (("inspect", one, two), ("inspect", one, "--json"), ("sample", "--json"))
+    for words in wrong:
+        done = CliRunner().invoke(main, [*words, "--roll"])
+        assert done.exit_code == 2 and "--roll" in done.stderr
+    assert CliRunner().invoke(main, ["inspect", one, two, "--no-roll"]).exit_code == 0
 
 
 def test_a_reader_that_leaves_is_no_error(songs: Path) -> None:

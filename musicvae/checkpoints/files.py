@@ -84,19 +84,22 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], header: dict[str,
     return Path(path)
 
 
-def load_tensors(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_tensors` wrote, its header checked before anything else."""
+def load_tensors(path: str | Path, hint: str = HINT) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read what `save_tensors` wrote, its header checked before anything else.
+
+    `hint` says in errors how such a file is made.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    header = read_header(path)
+    header = read_header(path, hint)
     try:
         return load_file(path), header
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(path, f"damaged ({error})", HINT) from None
+        raise CheckpointError(path, f"damaged ({error})", hint) from None
 
 
-def read_header(path: str | Path) -> dict[str, Any]:
+def read_header(path: str | Path, hint: str = HINT) -> dict[str, Any]:
     """The header of a checkpoint, without its weights. Raises `CheckpointError`."""
     try:
         with Path(path).open("rb") as file:
@@ -106,14 +109,14 @@ def read_header(path: str | Path) -> dict[str, Any]:
             metadata = json.loads(file.read(size)).get("__metadata__") or {}
             header = json.loads(metadata["musicvae"]) if "musicvae" in metadata else None
     except OSError as error:
-        raise CheckpointError(path, reason_of(error), HINT) from None
+        raise CheckpointError(path, reason_of(error), hint) from None
     except (struct.error, ValueError, AttributeError, TypeError):
-        raise CheckpointError(path, "not a safetensors file, or cut short", HINT) from None
+        raise CheckpointError(path, "not a safetensors file, or cut short", hint) from None
     if not isinstance(header, dict):
-        raise CheckpointError(path, "not a checkpoint of musicvae", HINT)
+        raise CheckpointError(path, "not a checkpoint of musicvae", hint)
     if header.get("format") != FORMAT:
         reason = f"format {header.get('format')}, this version reads {FORMAT}"
-        raise CheckpointError(path, reason, "upgrade musicvae, or train anew")
+        raise CheckpointError(path, reason, "upgrade musicvae, or make it anew")
     return header
 
 

@@ -51,7 +51,7 @@ _GROUPS = {
         "score": "how unusual songs are, bar by bar, and why",
         "similar": "the songs of a folder most like a song",
         "map": "songs as points of a plane",
-        "plot": "a song's piano roll as a picture",
+        "plot": "songs, sound, latents and curves of training as pictures",
         "evaluate": "how good a model is, on songs it has not seen",
     },
     "Files and sound": {

@@ -18,7 +18,7 @@ import click
 from musicvae.cli import completing
 from musicvae.cli.terminal import is_terminal
 from musicvae.errors import WriteError, one_line, shown
-from musicvae.files import is_folder, next_free
+from musicvae.files import is_folder, next_free, writable_file
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -195,6 +195,19 @@ def named_path(path: Path, *, force: bool) -> Path:
     """A file that the user named; raises `WriteError` if it is there and not forced."""
     if path.exists() and not force:
         raise WriteError(path, "exists already", "say --force to overwrite it")
+    return path
+
+
+def free_target(path: Path, option: str, *, force: bool | None = None) -> Path:
+    """A file that an option named, known before the work to be one that can be written.
+
+    Raises `WriteError`, also if it is there and not forced; without a `force` the command has none.
+    """
+    writable_file(path, option)
+    if force is not None:
+        return named_path(path, force=force)
+    if path.exists():
+        raise WriteError(path, "exists already", "give another name")
     return path
 
 

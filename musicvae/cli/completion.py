@@ -14,11 +14,8 @@ VARIABLE = "_MUSICVAE_COMPLETE"
 def command(shell: str) -> None:
     """Print what makes SHELL complete commands, options, checkpoints, presets and corpora.
 
-    \b
-    For good, once:
-      bash: musicvae completion bash >> ~/.bashrc
-      zsh: musicvae completion zsh >> ~/.zshrc, below its compinit
-      fish: musicvae completion fish > ~/.config/fish/completions/musicvae.fish
+    For good append it once (>>) to ~/.bashrc, or to ~/.zshrc below its compinit; for fish write it
+    (>) to musicvae.fish in ~/.config/fish/completions/.
 
     \b
     Examples:

@@ -15,10 +15,9 @@ from musicvae.cli.common import (
     emit,
     force_option,
     json_option,
-    named_path,
     seed_option,
 )
-from musicvae.cli.pictures import look_options
+from musicvae.cli.pictures import look_options, picture_path, tell_picture
 from musicvae.cli.reading import song_options
 from musicvae.cli.reporting import ReportFile, report_option
 from musicvae.cli.songs import load_model
@@ -89,10 +88,9 @@ def command(
       musicvae evaluate melody-2bar data/folk/ --plot melody-2bar.png --json
     """
     from musicvae.evaluate import evaluate, text
-    from musicvae.plots.style import checked_suffix
 
     if plot is not None:
-        checked_suffix(named_path(plot, force=force))
+        picture_path(plot, force=force)
     model = load_model(checkpoint, device, seed=seed)
     found = evaluate(
         model,
@@ -113,6 +111,7 @@ def command(
 
         title = f"{found.preset} on {path.name or path}, {found.split} songs"
         plot_evaluation(found.to_dict(), found.comparison.distributions, plot, title, look=look)
+        tell_picture(plot, as_json=as_json)
     if report:
         from musicvae.report import evaluation_page
 

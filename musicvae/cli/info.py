@@ -18,7 +18,7 @@ from musicvae.checkpoints import (
 )
 from musicvae.checkpoints.shipping import flat_figures
 from musicvae.cli import completing
-from musicvae.cli.common import columns, emit, json_option
+from musicvae.cli.common import emit, json_option
 from musicvae.cli.terminal import print_table
 from musicvae.config import Preset, TrainingConfig
 from musicvae.errors import CheckpointError, one_line
@@ -68,7 +68,7 @@ def command(checkpoint: str | None, as_json: bool) -> None:
         size = f"{n_model:,} parameters, {n_bytes / 1e6:.1f} MB"
         extra = [f"{name} {n:,}" for name, n in parameters.items() if name != "model"]
         rows = [("checkpoint", str(path)), ("size", ", ".join([size, *extra]))]
-        click.echo(columns([*rows, *_preset_rows(preset), *_provenance_rows(provenance)]))
+        print_table(("", ""), [*rows, *_preset_rows(preset), *_provenance_rows(provenance)])
 
 
 def _list(as_json: bool) -> None:

@@ -17,9 +17,9 @@ from musicvae.cli.common import (
     songs_argument,
 )
 from musicvae.cli.reading import reading_options
-from musicvae.cli.roll import roll_option, show_roll
+from musicvae.cli.roll import check_roll, roll_option, show_roll
 from musicvae.cli.songs import read_aligned
-from musicvae.cli.terminal import print_table
+from musicvae.cli.terminal import print_fact, print_table
 from musicvae.errors import DataError, ReadError, one_line
 from musicvae.files import is_folder
 from musicvae.options import ReadOptions
@@ -48,6 +48,7 @@ def command(
     from musicvae.dataset.inspection import inspect_file, inspect_files
 
     files = _files(paths)
+    check_roll(roll, as_json=as_json, songs=len(files))
     failed, alone = 0, len(files) == 1
     with progress_bar("reading") as advance:
         for done, (path, seen) in enumerate(inspect_files(files, options), start=1):
@@ -117,7 +118,7 @@ def _told(path: Path, seen: dict[str, Any], *, alone: bool) -> list[str]:
 def _tell(path: Path, seen: dict[str, Any]) -> None:
     """All there is to tell of one file alone."""
     for line in _told(path, seen, alone=True):
-        say(line)
+        print_fact(line)
     if "bars" not in seen:
         return
     rows = [
@@ -132,4 +133,4 @@ def _tell(path: Path, seen: dict[str, Any]) -> None:
     ]
     print_table(("part", "program", "notes", "role", "why"), rows, numbers=(2,), indent=2)
     for warning in seen["warnings"]:
-        say(f"  warning: {warning}")
+        print_fact(f"  warning: {warning}")

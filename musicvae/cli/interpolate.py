@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from musicvae.cli.common import INPUT, say
+from musicvae.cli.common import INPUT
 from musicvae.cli.making import Making, making_options
-from musicvae.cli.pictures import look_options
-from musicvae.cli.reporting import ReportFile, new_path, report_option
+from musicvae.cli.pictures import look_options, picture_path, tell_picture
+from musicvae.cli.reporting import ReportFile, report_option
 from musicvae.cli.songs import Writer, read_aligned
 
 if TYPE_CHECKING:
@@ -91,9 +91,7 @@ def command(
     """
     _check(paths, steps, morph=morph, grid=grid, bars=bars, align=align, like=like, rates=rates)
     if plot is not None:
-        from musicvae.plots.style import checked_suffix
-
-        checked_suffix(new_path(plot))
+        picture_path(plot)
     parts = dict(_rate(words) for words in rates)
     songs = [read_aligned(path, making.options) for path in paths]
     writer = making.writer(making.out or Path(f"{paths[0].stem}-to-{paths[-1].stem}"))
@@ -117,8 +115,7 @@ def command(
         found = Way(made, _places(len(made)))
     if plot is not None:
         found.plot(plot, title, facts, look)
-        if not making.as_json:
-            say(str(plot))
+        tell_picture(plot, as_json=making.as_json)
     if report:
         report.write(lambda *how: found.page(title, facts, *how))
 

@@ -14,12 +14,11 @@ from musicvae.cli.common import (
     force_option,
     free_path,
     json_option,
-    named_path,
     progress_bar,
     say,
     songs_argument,
 )
-from musicvae.cli.pictures import look_options
+from musicvae.cli.pictures import look_options, picture_path
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import load_model, read_aligned, some_of
 from musicvae.cli.steer import KNOBS
@@ -78,10 +77,9 @@ def command(
     from musicvae.model.encoded import encoded_paths
     from musicvae.model.mapping import song_map
     from musicvae.plots import plot_map
-    from musicvae.plots.style import checked_suffix
 
     if out is not None:
-        checked_suffix(named_path(out, force=force))
+        picture_path(out, "--out", force=force)
     target = out or free_path(Path(), "map", ".png")
     tasted = [] if checkpoint else some_of(paths, options)
     model = load_model(checkpoint, device, songs=tasted)

@@ -1,14 +1,35 @@
-"""Floor 11: the options of every command that draws."""
+"""Floor 11: the options of every command that draws, and where it may draw to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from musicvae.cli.common import emit, free_target, say
+
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def picture_path(path: Path, option: str = "--plot", *, force: bool | None = None) -> Path:
+    """A picture that an option named, before the work: of a format that is drawn, and writable.
+
+    Raises `WriteError`.
+    """
+    from musicvae.plots.style import checked_suffix
+
+    checked_suffix(path)
+    return free_target(path, option, force=force)
+
+
+def tell_picture(path: Path, *, as_json: bool) -> None:
+    """A line for a picture that was drawn, or JSON."""
+    emit(as_json, "plot", path=path)
+    if not as_json:
+        say(str(path))
 
 
 def look_options(command: Command) -> Command:

@@ -28,13 +28,9 @@ from musicvae.files import is_folder
 from musicvae.options import ReadOptions
 
 if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
     from musicvae.plots import Theme
 
 KINDS = ("auto", "roll", "sound", "latents", "curves")
-_AUDIO = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".aif", ".aiff")
 _FORMATS = ("png", "svg", "pdf")
 _METRICS = "metrics.csv"
 
@@ -95,7 +91,7 @@ def command(
     """
     from musicvae.plots.style import SUFFIXES
 
-    files = [file for path in paths for file in _files(path)]
+    files = [file for path in paths for file in _files(path, kind)]
     to_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
     if to_file and len(files) > 1:
         raise click.UsageError(f"--out {out} is one file for {len(files)} songs; give a folder")
@@ -127,8 +123,10 @@ def command(
 Draw = Callable[[Path, str, "Theme"], dict[str, int | float]]
 
 
-def _files(path: Path) -> list[Path]:
-    """What to draw under a path: of a run its metrics, of another folder songs and recordings."""
+def _files(path: Path, kind: str) -> list[Path]:
+    """What to draw under a path: of a run its metrics, of another folder songs and recordings. A
+    recording beside the song that it is of is left out, unless sound is what is to be drawn.
+    """
     if not is_folder(path):
         return [path]
     if (path / _METRICS).is_file():
@@ -137,8 +135,18 @@ def _files(path: Path) -> list[Path]:
     from musicvae.formats import SUFFIXES
 
     inside = [path / name for name in files_under(path)]
-    known = {*SUFFIXES, *_AUDIO}
-    return [file for file in inside if file.suffix.lower() in known] or songs_under([path])
+    songs = [file for file in inside if file.suffix.lower() in SUFFIXES]
+    known = {file.with_suffix("") for file in songs} if kind != "sound" else set()
+    heard = {f for f in inside if _is_recording(f) and f.with_suffix("") not in known}
+    wanted = heard.union(songs)
+    return [file for file in inside if file in wanted] or songs_under([path])
+
+
+def _is_recording(path: Path) -> bool:
+    """Whether a file is called like a recording."""
+    from musicvae.formats.recordings import SUFFIXES
+
+    return path.suffix.lower() in SUFFIXES
 
 
 def _kind_of(path: Path) -> str:
@@ -148,7 +156,7 @@ def _kind_of(path: Path) -> str:
         return "curves"
     if suffix in (".z", ".safetensors"):
         return "latents"
-    return "sound" if suffix in _AUDIO else "roll"
+    return "sound" if _is_recording(path) else "roll"
 
 
 def _roll(path: Path, bars: int | None) -> Draw:
@@ -167,8 +175,10 @@ def _sound(path: Path, bars: int | None) -> Draw:
     from musicvae.formats.audio import SoundOptions, render
     from musicvae.plots import plot_sound
 
-    if path.suffix.lower() in _AUDIO:
-        song, (samples, rate) = None, _read_audio(path)
+    if _is_recording(path):
+        from musicvae.formats.recordings import channels_of
+
+        song, (samples, rate) = None, channels_of(path)
     else:
         from musicvae.cli.sound import tell_synth
 
@@ -228,16 +238,3 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
     if not rows or "minutes" not in rows[0]:
         raise ReadError(path, "not a table of metrics", "give a run's metrics.csv")
     return rows
-
-
-def _read_audio(path: Path) -> tuple[NDArray[np.float32], int]:
-    """Samples `(n, channels)` and their rate."""
-    import soundfile
-
-    if not path.is_file():
-        raise ReadError(path, "no such file", "check the path")
-    try:
-        samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
-    except soundfile.LibsndfileError as error:
-        raise ReadError(path, f"no sound that can be read ({error})") from None
-    return samples, int(rate)

@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from musicvae.cli.common import emit, named_path, progress_bar, say
-from musicvae.errors import WriteError
+from musicvae.cli.common import emit, free_target, progress_bar, say
 
 if TYPE_CHECKING:
     from musicvae.report import Embedding, Page
@@ -77,12 +76,4 @@ def _checked(path: Path, force: bool | None) -> Path:
     """
     from musicvae.report.page import checked
 
-    checked(path)
-    return new_path(path) if force is None else named_path(path, force=force)
-
-
-def new_path(path: Path) -> Path:
-    """A file that the user named; raises `WriteError` if it is there."""
-    if path.exists():
-        raise WriteError(path, "exists already", "give another name")
-    return path
+    return free_target(checked(path), "--report", force=force)

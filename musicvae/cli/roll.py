@@ -44,6 +44,14 @@ class _Cells:
     lower: NDArray[np.int64]
 
 
+def check_roll(roll: bool | None, *, as_json: bool, songs: int = 1) -> None:
+    """Raise a usage error for a roll that is asked for where none is drawn."""
+    if roll and as_json:
+        raise click.UsageError("--roll and --json do not go together; say one of them")
+    if roll and songs != 1:
+        raise click.UsageError(f"--roll draws one song, not {songs:,}; give a single file")
+
+
 def show_roll(song: Song, roll: bool | None) -> None:
     """Print the roll of a song if it is wanted: on a terminal, unless said otherwise."""
     if not (is_terminal(sys.stdout) if roll is None else roll):
@@ -86,9 +94,7 @@ def roll_lines(song: Song, width: int, *, colours: bool, unicode: bool = True) -
         names = [f"{name:>{_LABEL - 1}} " for name in _LANES]
         used = [row for row in range(len(_LANES)) if cells.upper[row].any()]
         lines += [names[row] + _line(cells, row, walls, colours, unicode) for row in used]
-    n = len(bars)
-    said = f"bars 1 to {shown} of {n}" if shown < n else f"{n} bar" + "s" * (n > 1)
-    legend = [said]
+    legend = [_counted(len(bars), shown, pickup=bool(len(bars) and bars.grid.lead[0] > 0))]
     if colours:
         legend += [
             _painted("■" if unicode else "#", _COLOURS[i % len(_COLOURS)][0])
@@ -97,6 +103,16 @@ def roll_lines(song: Song, width: int, *, colours: bool, unicode: bool = True) -
             for i, nth in enumerate(pitched[: len(_COLOURS)])
         ]
     return [*lines, *_wrapped(legend, width)]
+
+
+def _counted(n: int, shown: int, *, pickup: bool) -> str:
+    """Which bars are shown, in words; a pickup is bar 0, as everywhere."""
+    n, shown = n - pickup, shown - pickup
+    if shown < n:
+        said = f"bars 1 to {shown} of {n}" if shown else f"none of {n} bars"
+    else:
+        said = f"{n} bar" + "s" * (n != 1)
+    return f"a pickup and {said}" if pickup and n else "a pickup" if pickup else said
 
 
 def _sounding(song: Song) -> list[int]:

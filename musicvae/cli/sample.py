@@ -7,7 +7,7 @@ import click
 from musicvae.cli.common import Finite, progress_bar
 from musicvae.cli.making import Making, making_options, temperature_option
 from musicvae.cli.reporting import ReportFile, report_option
-from musicvae.cli.roll import roll_option, show_roll
+from musicvae.cli.roll import check_roll, roll_option, show_roll
 
 
 @click.command(name="sample")
@@ -38,7 +38,8 @@ from musicvae.cli.roll import roll_option, show_roll
 @click.option(
     "--pickup",
     metavar="1/8",
-    help="What sounds before the first bar, 0 for none; as is usual in the meter if not given.",
+    help="What sounds before the first bar, 0 for none; if not given, none in songs of fewer than "
+    "8 bars, in longer ones what is usual in the meter.",
 )
 @roll_option
 @report_option
@@ -64,6 +65,7 @@ def command(
       musicvae sample --bars 32 --meter 3/4 --temperature 0.8 --audio
       musicvae sample --form AABA
     """
+    check_roll(roll, as_json=making.as_json)
     writer, seed = making.writer(), making.seed
     model = making.model(seed=seed)
     songs = model.sample(

@@ -86,7 +86,7 @@ def command(
       musicvae score songs/ --plot pictures/ --json
     """
     songs, models = songs_under(paths), Models(checkpoint, device, _KNOWS)
-    folder = writable_folder(pictures) if pictures else None
+    folder = writable_folder(pictures, "--plot") if pictures else None
     found: list[_Told] = []
     failed = False
     with progress_bar("scoring") as advance:

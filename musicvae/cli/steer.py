@@ -11,8 +11,7 @@ import click
 
 from musicvae.cli.common import Finite, say, songs_argument
 from musicvae.cli.making import Making, making_options
-from musicvae.cli.pictures import look_options
-from musicvae.cli.reporting import new_path
+from musicvae.cli.pictures import look_options, picture_path, tell_picture
 
 # `attributes.ATTRIBUTES` in its order, which a test holds it to; that one is heavy to import.
 KNOBS = {
@@ -85,9 +84,7 @@ def command(
     if not asked and not ways:
         raise click.UsageError("say what to turn, such as --density +1; see --help")
     if plot is not None:
-        from musicvae.plots.style import checked_suffix
-
-        checked_suffix(new_path(plot))
+        picture_path(plot)
     from musicvae.model.own import OwnDirection
     from musicvae.model.steering import steer
 
@@ -120,8 +117,7 @@ def command(
     finally:
         if plot is not None and moved:
             _draw(moved, asked, plot, look)
-            if not making.as_json:
-                say(str(plot))
+            tell_picture(plot, as_json=making.as_json)
 
 
 def _draw(

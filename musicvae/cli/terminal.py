@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, TextIO
 
 import click
 
+from musicvae.errors import one_line
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -40,19 +42,20 @@ def print_table(
 ) -> None:
     """Rows under a head on stdout: on a terminal as wide as it is, elsewhere columns of text.
 
-    `numbers` are the columns that are to stand flush right on a terminal.
+    A head of empty words is none. `numbers` are the columns that are to stand flush right on a
+    terminal.
     """
     from musicvae.cli.common import columns
 
     if not is_terminal(sys.stdout):
-        text = columns([head, *rows])
+        text = columns([head, *rows] if any(head) else list(rows))
         click.echo("\n".join(" " * indent + line for line in text.split("\n")))
         return
     from rich.padding import Padding
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, header_style="bold", show_header=any(head))
     for nth, name in enumerate(head):
         flush = nth in numbers
         table.add_column(name, justify="right" if flush else "left", no_wrap=flush, overflow="fold")
@@ -64,6 +67,19 @@ def print_table(
             _print_record(console, head, row, indent)
         return
     console.print(Padding(table, (0, 0, 0, indent), expand=False))
+
+
+def print_fact(line: str) -> None:
+    """A line of a result on stdout; on a terminal as several that fit, indented as it is."""
+    text = one_line(line)
+    if not is_terminal(sys.stdout):
+        click.echo(text)
+        return
+    from rich.padding import Padding
+    from rich.text import Text
+
+    words = text.lstrip(" ")
+    stdout_console().print(Padding(Text(words), (0, 0, 0, len(text) - len(words)), expand=False))
 
 
 def _print_record(

@@ -30,7 +30,7 @@ def write_training_report(
         songs = _songs(result.model)
         told = (
             f"Training of {folder.name}",
-            f"{result.steps:,} of {result.total_steps:,} steps, {result.model}",
+            f"{result.steps:,} of {result.total_steps:,} steps, {result.model.name}",
             _rows(folder),
             _table(plan),
             songs,

@@ -26,6 +26,7 @@ from musicvae.song import Song
 
 Values = Sequence[float] | Sequence[str] | Callable[[Song], float]
 
+_HINT = "make one with: musicvae direction"
 _RIDGE = 0.1
 _FOLDS = 5
 
@@ -58,11 +59,11 @@ class OwnDirection:
     @classmethod
     def load(cls, path: str | Path) -> OwnDirection:
         """Read what `save` wrote. Raises `CheckpointError`."""
-        tensors, header = load_tensors(path)
+        tensors, header = load_tensors(path, _HINT)
         told = header.get("direction")
         if not isinstance(told, dict) or "direction.move" not in tensors:
             reason = "not a direction"
-            raise CheckpointError(path, reason, "make one with: musicvae direction")
+            raise CheckpointError(path, reason, _HINT)
         held_out = told.get("held_out")
         return cls(
             name=str(told.get("name", "")),

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import io
+import logging
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +21,28 @@ if TYPE_CHECKING:
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
+_log = logging.getLogger("musicvae")
+_LACKING = "Glyph .* missing from"
+_ADVICE = "install one that has, such as Noto Sans CJK"
+_told: list[str] = []
 SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 150
 WIDTH = 9.2  # inches of a page: 800 points wide in a README, its smallest letters can be read
 LEFT, RIGHT = 0.62, 0.2
 
+FONTS = (
+    "DejaVu Sans",  # comes with matplotlib, so that pictures look alike everywhere
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Hiragino Sans",
+    "Yu Gothic",
+    "MS Gothic",
+    "Microsoft YaHei",
+    "Arial Unicode MS",
+)
+"""In which letters are looked for, one after the other; the first is always there."""
+
 _RC: dict[Any, Any] = {
-    "font.family": ["DejaVu Sans"],
     "font.size": 9,
     "svg.hashsalt": "musicvae",
     "svg.fonttype": "path",
@@ -44,10 +62,34 @@ def drawing() -> Iterator[None]:
     """Our own settings while a figure is made, whatever the user's are."""
     import matplotlib
 
-    with matplotlib.rc_context(_RC), warnings.catch_warnings():
-        # A part may be named in a script that the font lacks: a box in the legend is enough.
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
+    fonts = logging.getLogger("matplotlib.font_manager")
+    level = fonts.level
+    with matplotlib.rc_context(_RC | {"font.family": _fonts()}), warnings.catch_warnings():
+        fonts.setLevel(logging.ERROR)  # another weight than was asked for is good enough
+        # A part may be named in a script that no font has: a box in the legend, and a word.
+        warnings.filterwarnings("always", message=_LACKING)
+        warnings.showwarning = partial(_shown_warning, warnings.showwarning)
+        try:
+            yield
+        finally:
+            fonts.setLevel(level)
+
+
+def _fonts() -> list[str]:
+    """Those of `FONTS` that this system has."""
+    from matplotlib.font_manager import fontManager
+
+    known = {each.name for each in fontManager.ttflist}
+    return [FONTS[0], *(name for name in FONTS[1:] if name in known)]
+
+
+def _shown_warning(otherwise: Callable[..., None], message: Any, *more: Any, **how: Any) -> None:
+    """What becomes of a warning: of letters that are lacking it is told once, in our words."""
+    if not re.match(_LACKING, str(message)):
+        otherwise(message, *more, **how)
+    elif not _told:
+        _told.append(str(message))
+        _log.warning("musicvae: no font has all letters of a picture, they are boxes; %s", _ADVICE)
 
 
 def page(look: Theme, height: float, width: float = WIDTH) -> Figure:

@@ -10,13 +10,16 @@ from musicvae.bars import Bars
 from musicvae.plots.layout import drum_lanes, named_parts
 from musicvae.song import Song
 
+_HISSES = {"Kick": 0, "Snare": 900, "Tom": 400, "Other": 3000, "Hi-hat": 6000, "Cymbal": 4000}
 _LEAST_SPAN = 12  # semitones that a roll shows at least
 
 
 def told(song: Song, title: str) -> dict[str, Any]:
     """What `player.js` reads: `seconds`; `bars`, when they begin and their numbers, 0 for a pickup;
     `low` and `high` pitch, `low` above `high` where there are only drums; names of drum `lanes`;
-    `parts` with their notes as (onset ms, length ms, pitch, velocity, lane).
+    `hisses`, above which frequency in hz oscillators let noise through for each of them, 0 for
+    drums that are no noise; `parts` with their notes as (onset ms, length ms, pitch, velocity,
+    lane).
     """
 
     def seconds(ticks: Any) -> Any:
@@ -48,6 +51,7 @@ def told(song: Song, title: str) -> dict[str, Any]:
         "bars": [[at, nth] for nth, at in enumerate(begins, start=first)],
         **_range(pitches),
         "lanes": lanes,
+        "hisses": [_HISSES[name] for name in lanes],
         "parts": parts,
     }
 

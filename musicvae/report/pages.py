@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from musicvae.checkpoints import name_of
 from musicvae.plots.curves import curves_figure
 from musicvae.plots.evaluation import evaluation_figure
 from musicvae.plots.strips import square_figure, strip_figure
@@ -115,14 +117,14 @@ def evaluation_page(
     embedding: Embedding | None = None,
     progress: Progress | None = None,
 ) -> Page:
-    """What was measured of a model, and songs of it."""
+    """What was measured of a model, and songs of it. Of paths only the names are told, since pages
+    are sent on.
+    """
     figures = found.to_dict()
     title = f"{found.preset}, {found.split} songs"
-    page = Page(
-        title,
-        f"{found.checkpoint} ({found.hash}) on {found.data}, seed {found.seed}",
-        embedding=embedding,
-    )
+    model, data = name_of(Path(found.checkpoint)), Path(found.data).name or found.data
+    facts = f"{model} ({found.hash}) on {data}, seed {found.seed}"
+    page = Page(title, facts, embedding=embedding)
     drawn = partial(_drawn_evaluation, figures, found.comparison.distributions)
     page.picture(drawn, "Scores of windows given back, and how samples are distributed")
     page.heading("Windows given back")

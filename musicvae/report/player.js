@@ -21,7 +21,8 @@
     constructor(song) {
       this.length = song.seconds;
       this.notes = song.parts.flatMap((part) => part.notes.map((n) => ({
-        at: n[0] / 1000, long: n[1] / 1000, pitch: n[2], loud: n[3] / 127, lane: n[4], drum: part.drum,
+        at: n[0] / 1000, long: n[1] / 1000, pitch: n[2], loud: n[3] / 127, drum: part.drum,
+        hiss: part.drum ? song.hisses[n[4]] : 0,
       }))).sort((a, b) => a.at - b.at);
       this.where = 0;
       this.playing = false;
@@ -74,7 +75,7 @@
       gain.gain.setTargetAtTime(note.drum ? 0 : peak * 0.6, at + 0.01, note.drum ? 0.04 : 0.25);
       gain.gain.setTargetAtTime(0, end, 0.05);
       gain.connect(this.out);
-      const source = note.drum && note.lane > 0 ? this.noise() : this.context.createOscillator();
+      const source = note.hiss ? this.noise() : this.context.createOscillator();
       if (source.frequency) {
         source.type = "triangle";
         source.frequency.setValueAtTime(note.drum ? 110 : 440 * 2 ** ((note.pitch - 69) / 12), at);
@@ -83,7 +84,7 @@
       } else {
         const filter = this.context.createBiquadFilter();
         filter.type = "highpass";
-        filter.frequency.value = 900 * note.lane ** 1.4;
+        filter.frequency.value = note.hiss;
         source.connect(filter).connect(gain);
       }
       source.start(at);

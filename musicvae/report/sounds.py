@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 
-from musicvae.errors import MusicVAEError
+from musicvae.errors import FileError, MusicVAEError
 from musicvae.formats.audio import SoundOptions, render
 from musicvae.song import Song
 
@@ -65,6 +66,8 @@ def embedded(
 def _played(song: Song, how: Embedding) -> tuple[str, str]:
     try:
         samples, rate = render(song, how.sound)
+    except FileError as error:  # a page is sent on: it does not say where things lay
+        return "", f"{Path(error.path).name}: {error.reason}"
     except MusicVAEError as error:
         return "", str(error)
     return data_uri(samples.mean(1), rate), ""
