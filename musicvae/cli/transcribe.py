@@ -103,7 +103,8 @@ def command(
                 if plot:
                     from musicvae.plots import plot_song
 
-                    plot_song(reading.song, target.with_suffix(".png"), path.stem)
+                    picture = free_path(target.parent, target.stem, ".png", force=force)
+                    plot_song(reading.song, picture, path.stem)
             except MusicVAEError as error:
                 failed = True
                 complain(error)
