@@ -112,7 +112,7 @@ def test_trouble_is_one_line(tmp_path: Path) -> None:
     for make, error, message in (
         ("a.mp4", WriteError, "no audio format .mp4; use .wav, .flac, .ogg"),
         ("a", WriteError, "without a suffix"),
-        ("file/a.wav", WriteError, "--out"),
+        ("file/a.wav", WriteError, "choose another place"),
     ):
         with pytest.raises(error, match=message):
             audio.write_audio(one_note(), tmp_path / make)

@@ -263,7 +263,7 @@ def test_overlapping_notes_in_a_file_follow_the_one_rule() -> None:
 
 def test_a_place_that_cannot_be_written_is_a_write_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(WriteError, match="--out"):
+    with pytest.raises(WriteError, match="choose another place"):
         chorale().save(tmp_path / "file" / "a.mid")
 
 
