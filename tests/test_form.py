@@ -248,6 +248,16 @@ def test_forms_of_songs_are_kept_with_the_prior(place, model) -> None:
     assert longer.shape == (2, 90) and np.array_equal(longer[:, 64:], [range(64, 90)] * 2)
 
 
+def test_the_second_notes_of_a_few_chords_are_no_form(tmp_path) -> None:
+    line = [(i * 48, 48, 60 + (i * i) % 11, 80) for i in range(40)]
+    double = [(i * 48, 48, 50, 80) for i in (5, 22)]
+    song = Song.new([part_of(sorted(line + double), 10, name="Fiddle")])
+    song.save(tmp_path / "midi" / "fiddle.mid")
+    windows = Windows(tmp_path / "midi", "melody-2bar", split="all")
+    assert len(windows.sources) == 2  # the line, and what sounds with it
+    assert len(forms_of(windows)) == 1
+
+
 def test_amount_0_is_the_reconstruction_and_more_is_further(model) -> None:
     song = chorale_song(bars=9, meter=(3, 4), pickup=1)
     assert model.vary(song, amount=0) == model.reconstruct(song)

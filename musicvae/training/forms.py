@@ -18,15 +18,19 @@ _MOST, _SHORTEST = 512, 8
 def forms_of(windows: Windows, seed: int = 0) -> Ints:
     """Labels of the bars of songs, -1 past their ends; see `statistics.forms`. `(F, FORM_BARS)`
 
-    Bars that are no whole ones, a pickup or what a repeat begins with, are left out. Of many songs
-    512 are chosen by chance, of every length as many as there are or equally many.
+    Bars that are no whole ones, a pickup or what a repeat begins with, are left out, and so is what
+    sounds in less than half of its bars, such as the second notes of a few double stops: its
+    silence comes back, no theme. Of many songs 512 are chosen by chance, of every length as many as
+    there are or equally many.
     """
     grid, notes = windows.cutter.end_to_end
     found = []
     for begin, stop in pairwise(windows.cutter.offsets.tolist()):
         length = grid.open_steps[begin:stop]
         whole = np.flatnonzero(length == np.bincount(length).argmax())[:FORM_BARS]
-        if len(whole) >= _SHORTEST:
+        first, last = np.searchsorted(notes.bar, [begin, stop])
+        sounding = np.intersect1d(notes.bar[first:last] - begin, whole)
+        if len(whole) >= _SHORTEST and 2 * len(sounding) >= len(whole):
             found.append(_form(notes, begin, stop, whole, windows.preset.grid.bars))
     forms = np.array(found, np.int64).reshape(-1, FORM_BARS)
     length, chance = (forms >= 0).sum(1), np.random.default_rng(seed).permutation(len(forms))
