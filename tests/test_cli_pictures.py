@@ -14,7 +14,7 @@ from music import corpus_folder
 
 from musicvae import Song
 from musicvae.cli import main
-from musicvae.cli.sound import tell_synth
+from musicvae.cli.sound import say_once
 from musicvae.formats.audio import SoundOptions, write_audio
 
 
@@ -67,7 +67,7 @@ def test_plot_draws_what_a_file_is(here: Path, tmp_path: Path) -> None:
 
 def test_plot_draws_the_sound_of_a_song(here: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.svg"
-    tell_synth.cache_clear()  # as in a process of its own
+    say_once.cache_clear()  # as in a process of its own
     result = run("plot", a_song(here), "--as", "sound", "--out", out, "--transparent")
     assert result.exit_code == 0, result.output
     assert "<image" in out.read_text("utf-8")

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from conftest import chorale
 
 from musicvae.cli import main
-from musicvae.cli.sound import tell_synth
+from musicvae.cli.sound import say_once
 from musicvae.formats.loudness import CEILING, loudness_of
 
 
@@ -32,7 +32,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
 def test_a_folder_becomes_sound_of_one_loudness(songs: Path, tmp_path: Path) -> None:
     (songs / "broken.mid").write_bytes(b"MThd nonsense")
     out = tmp_path / "sound"
-    tell_synth.cache_clear()  # as in a process of its own
+    say_once.cache_clear()  # as in a process of its own
     code, told, trouble = run(
         "render", songs, "--out", out, "--format", "flac", "--workers", 2, "--json"
     )

@@ -62,11 +62,15 @@ def audio_option(command: Command) -> Command:
     return wrapped
 
 
-@cache
 def tell_synth(options: SoundOptions) -> None:
     """Say on stderr, once, what sound is made by."""
     from musicvae.formats.synthesis import default_soundfont, pick_synth
 
     font = Path(options.soundfont or default_soundfont()).name
-    told = f"sound by {pick_synth(options.synth)} with {font}, at {options.lufs:g} LUFS"
-    console().print(one_line(told))
+    say_once(f"sound by {pick_synth(options.synth)} with {font}, at {options.lufs:g} LUFS")
+
+
+@cache
+def say_once(words: str) -> None:
+    """A line on stderr, the first time that it is to be said."""
+    console().print(one_line(words))
