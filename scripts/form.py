@@ -4,21 +4,16 @@
     python scripts/form.py continue melody-2bar data/folk --limit 40
     python scripts/form.py infill melody-2bar data/folk --limit 40
     python scripts/form.py sample melody-2bar data/folk --limit 100
-    python scripts/form.py seconds melody-2bar song-of-64-bars.mid
 
-Songs are those of the test split, drawn at random by the seed; `--split valid` to tune.
+Songs are those of the test split, drawn at random by the seed; `--split valid` to tune. How long
+commands take: `benchmarks/answers.py`.
 """
 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -321,36 +316,16 @@ def _shuffled(song: Song, seed: int) -> Song:
     return replace(bars, notes=Notes.sorted(**columns)).to_song()
 
 
-def seconds(checkpoint: str, path: str) -> None:
-    """How long the commands take for a song, imports included."""
-    root = Path(__file__).resolve().parent.parent
-    with tempfile.TemporaryDirectory() as out:
-        for words in (
-            ["vary", path],
-            ["continue", path, "--bars", "8"],
-            ["infill", path, "--bars", "5-8"],
-            ["sample", "--n", "1", "--bars", "64"],
-            ["sample", "--n", "1", "--form", "AABA"],
-        ):
-            line = [sys.executable, str(root / "cli.py"), *words, "--checkpoint", checkpoint]
-            began = time.monotonic()
-            subprocess.run([*line, "--out", out], check=True, capture_output=True)
-            print(f"{' '.join(words[:1] + words[-2:])}: {time.monotonic() - began:.1f} s")
-
-
 def main() -> None:
     """Read the options, measure, print."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("vary", "continue", "infill", "sample", "seconds"))
+    parser.add_argument("what", choices=("vary", "continue", "infill", "sample"))
     parser.add_argument("checkpoint")
-    parser.add_argument("folder", help="songs; of seconds, one song")
+    parser.add_argument("folder", help="songs")
     parser.add_argument("--limit", type=int, default=40, help="songs at most")
     parser.add_argument("--split", default="test")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
-    if args.what == "seconds":
-        seconds(args.checkpoint, args.folder)
-        return
     model = MusicVAE.load(args.checkpoint)
     if args.what == "sample":
         long_samples(model, args.folder, args.split, args.limit, args.seed)
