@@ -22,8 +22,8 @@ from musicvae.bars import Bars
 from musicvae.cli import main
 from musicvae.cli.songs import Writer
 from musicvae.formats.engraving import to_bytes
-from musicvae.formats.paper import clef_of, spelled
-from musicvae.formats.written import Pulse, Sounding, filled, write
+from musicvae.formats.engraving.paper import clef_of, spelled
+from musicvae.formats.engraving.written import Pulse, Sounding, filled, write
 from musicvae.song import Key, Meter, Song, Tempo
 
 

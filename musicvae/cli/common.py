@@ -209,10 +209,3 @@ def free_target(path: Path, option: str, *, force: bool | None = None) -> Path:
     if path.exists():
         raise WriteError(path, "exists already", "give another name")
     return path
-
-
-def columns(rows: list[tuple[str, ...]]) -> str:
-    """Rows as text in aligned columns, the last one ragged."""
-    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
-    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
-    return "\n".join(line.rstrip() for line in lines)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.common import Finite, columns, console, say, songs_argument
+from musicvae.cli.common import Finite, console, say, songs_argument
 from musicvae.cli.making import Making, making_options
 from musicvae.cli.pictures import look_options
 from musicvae.cli.songs import beside
+from musicvae.cli.terminal import columns
 from musicvae.damage import expected
 from musicvae.errors import one_line
 from musicvae.keys import pitch_name

@@ -11,7 +11,6 @@ import numpy as np
 
 from musicvae.cli.common import (
     checkpoint_option,
-    columns,
     complain,
     console,
     device_option,
@@ -26,7 +25,7 @@ from musicvae.cli.common import (
 from musicvae.cli.pictures import look_options
 from musicvae.cli.reading import song_options
 from musicvae.cli.songs import Models, read_aligned, songs_under
-from musicvae.cli.terminal import print_table
+from musicvae.cli.terminal import columns, print_table
 from musicvae.errors import MusicVAEError, one_line
 from musicvae.files import is_folder, writable_folder
 from musicvae.options import ReadOptions

@@ -45,8 +45,6 @@ def print_table(
     A head of empty words is none. `numbers` are the columns that are to stand flush right on a
     terminal.
     """
-    from musicvae.cli.common import columns
-
     if not is_terminal(sys.stdout):
         text = columns([head, *rows] if any(head) else list(rows))
         click.echo("\n".join(" " * indent + line for line in text.split("\n")))
@@ -97,3 +95,10 @@ def _print_record(
     ]
     console.print(Padding(Text(title, "bold"), (0, 0, 0, indent), expand=False))
     console.print(Padding(Text(", ".join(rest)), (0, 0, 0, indent + 2), expand=False))
+
+
+def columns(rows: list[tuple[str, ...]]) -> str:
+    """Rows as text in aligned columns, the last one ragged."""
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

@@ -8,9 +8,9 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.formats.layout import Layout
-from musicvae.formats.paper import Clef, Staff, clef_of, spelled, staves_of, unpitched
-from musicvae.formats.written import CELLS, Sounding, Written, filled, voices, write
+from musicvae.formats.engraving.layout import Layout
+from musicvae.formats.engraving.paper import Clef, Staff, clef_of, spelled, staves_of, unpitched
+from musicvae.formats.engraving.written import CELLS, Sounding, Written, filled, voices, write
 from musicvae.song import Ints, Part
 
 _ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}

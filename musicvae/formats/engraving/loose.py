@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.bars import Bars, Notes, places, settled
-from musicvae.formats.written import CELLS
+from musicvae.formats.engraving.written import CELLS
 from musicvae.grid import cell_of, tick_of
 from musicvae.song import Ints, Song
 

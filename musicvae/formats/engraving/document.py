@@ -18,11 +18,11 @@ import numpy as np
 from musicvae.bars import Bars
 from musicvae.errors import shown
 from musicvae.files import write_bytes
-from musicvae.formats.engraver import Engraver
-from musicvae.formats.layout import Layout
-from musicvae.formats.loose import to_paper
-from musicvae.formats.paper import unpitched
-from musicvae.formats.written import CELLS
+from musicvae.formats.engraving.engraver import Engraver
+from musicvae.formats.engraving.layout import Layout
+from musicvae.formats.engraving.loose import to_paper
+from musicvae.formats.engraving.paper import unpitched
+from musicvae.formats.engraving.written import CELLS
 from musicvae.song import Ints, Part, Song
 
 _DOCTYPE = (

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from musicvae.bars import Bars
-from musicvae.formats.paper import key_of
-from musicvae.formats.written import CELLS, Pulse
+from musicvae.formats.engraving.paper import key_of
+from musicvae.formats.engraving.written import CELLS, Pulse
 
 _MANY_TEMPOS = 16  # more of them are a performance: heard, not read
 
