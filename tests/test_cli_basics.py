@@ -16,7 +16,7 @@ from conftest import band, chorale
 
 from musicvae import __version__, checkpoints
 from musicvae.checkpoints import Checkpoint
-from musicvae.cli import common, main
+from musicvae.cli import common, main, terminal
 from musicvae.config import load_preset, preset_names
 from musicvae.errors import WriteError
 
@@ -347,4 +347,4 @@ def test_no_progress_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_table_has_its_columns_aligned() -> None:
-    assert common.columns([("a", "bb"), ("ccc", "d")]) == "a    bb\nccc  d"
+    assert terminal.columns([("a", "bb"), ("ccc", "d")]) == "a    bb\nccc  d"
