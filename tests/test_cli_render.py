@@ -66,3 +66,17 @@ def test_audio_is_of_the_kind_and_by_the_font_that_is_asked_for(tmp_path: Path) 
     code, _, trouble = run("sample", "--n", 1, "--out", tmp_path, "--audio-format", "nonsense")
     assert code == 2
     assert "nonsense" in trouble
+
+
+def test_no_recording_is_replaced_by_its_own_sound(songs: Path, tmp_path: Path) -> None:
+    run("render", songs / "song0.mid", "--out", tmp_path / "hum.wav")
+    (tmp_path / "hum.mid").write_bytes((songs / "song0.mid").read_bytes())
+    before = (tmp_path / "hum.wav").read_bytes()
+    for force in ((), ("--force",)):
+        code, _, trouble = run("render", tmp_path / "hum.wav", *force)
+        assert code == 1 and "hum.wav: is the song itself" in trouble
+    both = (tmp_path / "hum.mid", tmp_path / "hum.wav")
+    code, told, trouble = run("render", *both, "--force", "--json")
+    assert code == 1 and "hum.wav: is the song itself" in trouble
+    assert [Path(json.loads(line)["path"]).name for line in told.splitlines()] == ["hum-2.wav"]
+    assert (tmp_path / "hum.wav").read_bytes() == before

@@ -191,8 +191,21 @@ def free_path(folder: Path, stem: str, suffix: str, *, force: bool = False) -> P
     return folder / f"{stem}-{next_free(folder, stem, suffix)}{suffix}"
 
 
-def named_path(path: Path, *, force: bool) -> Path:
-    """A file that the user named; raises `WriteError` if it is there and not forced."""
+def first_free(wanted: Path, is_free: Callable[[Path], bool]) -> Path:
+    """`wanted`, or with the first number from 2 on that is free: song.mid, song-2.mid."""
+    target, nth = wanted, 2
+    while not is_free(target):
+        target, nth = wanted.with_name(f"{wanted.stem}-{nth}{wanted.suffix}"), nth + 1
+    return target
+
+
+def named_path(path: Path, *, force: bool, source: Path | None = None) -> Path:
+    """A file that the user named; raises `WriteError` if it is there and not forced, or if it is
+    the `source` that it is made of.
+    """
+    if source is not None and os.path.realpath(path) == os.path.realpath(source):
+        hint = "choose another name with --out, or another --format"
+        raise WriteError(path, "is the song itself", hint)
     if path.exists() and not force:
         raise WriteError(path, "exists already", "say --force to overwrite it")
     return path

@@ -12,6 +12,7 @@ from musicvae.cli.common import (
     OutPath,
     complain,
     emit,
+    first_free,
     force_option,
     json_option,
     named_path,
@@ -82,9 +83,7 @@ def command(
             try:
                 song = read_aligned(path, options).song
                 parts = stems_of(song) if stems else {}
-                if os.path.realpath(wanted) == os.path.realpath(path):
-                    hint = "choose another name with --out, or another --format"
-                    raise WriteError(wanted, "is the song itself", hint)
+                named_path(wanted, force=True, source=path)
                 target = _free(wanted, parts, sources | taken)
                 if single and target != wanted:
                     hint = "choose another name with --out"
@@ -124,7 +123,9 @@ def _free(wanted: Path, parts: Iterable[str], taken: set[str]) -> Path:
     """`wanted`, or with the first number under which neither it nor a stem is among `taken`:
     songs that are read, and what this run has written, which nothing may replace.
     """
-    target, nth = wanted, 2
-    while taken & {os.path.realpath(p) for p in (target, *(stem_path(target, n) for n in parts))}:
-        target, nth = wanted.with_name(f"{wanted.stem}-{nth}{wanted.suffix}"), nth + 1
-    return target
+
+    def is_free(target: Path) -> bool:
+        files = (target, *(stem_path(target, name) for name in parts))
+        return not taken & {os.path.realpath(file) for file in files}
+
+    return first_free(wanted, is_free)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from musicvae.cli.common import (
     OutPath,
     complain,
     emit,
+    first_free,
     force_option,
     json_option,
     named_path,
@@ -111,7 +113,7 @@ def command(
     jobs, failed = [], 0
     for path, target in _targets(songs, out, single, suffix):
         try:
-            jobs.append((path, named_path(target, force=force)))
+            jobs.append((path, named_path(target, force=force, source=path)))
         except WriteError as error:
             failed += 1
             complain(error)
@@ -134,19 +136,25 @@ def command(
 def _targets(
     songs: list[Path], out: Path | None, single: bool, suffix: str
 ) -> Iterator[tuple[Path, Path]]:
-    """Where the sound of each song goes; of songs with one name the later ones get a number."""
+    """Where the sound of each song goes; of songs with one name the later ones get a number, and so
+    does what would replace another of them.
+    """
     if single and out is not None:
         yield from ((path, out) for path in songs)
         return
     folder = writable_folder(out) if out is not None else None
-    taken: set[Path] = set()
+    taken = {os.path.realpath(path) for path in songs}
     for path in songs:
-        place = folder or path.parent
-        target, nth = place / f"{path.stem}{suffix}", 2
-        while target in taken:
-            target, nth = place / f"{path.stem}-{nth}{suffix}", nth + 1
-        taken.add(target)
+        wanted = (folder or path.parent) / f"{path.stem}{suffix}"
+        own = os.path.realpath(path)  # which is refused later, with a hint
+        target = first_free(wanted, partial(_is_free, taken, own))
+        taken.add(os.path.realpath(target))
         yield path, target
+
+
+def _is_free(taken: set[str], own: str, target: Path) -> bool:
+    real = os.path.realpath(target)
+    return real == own or real not in taken
 
 
 Job = tuple[Path, Path, ReadOptions, "SoundOptions", bool, bool]

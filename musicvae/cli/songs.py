@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musicvae.cli.common import console, emit, named_path, say
+from musicvae.cli.common import console, emit, first_free, named_path, say
 from musicvae.cli.sound import Sound
 from musicvae.errors import DataError, MusicVAEError, one_line
 from musicvae.files import is_folder, next_free, writable_folder
@@ -217,9 +217,7 @@ class Writer:
         `plot` is the ending of a picture that the caller draws beside it, under `beside`. Returns
         the path.
         """
-        path, nth = self.folder / f"{stem}{suffix}", 2
-        while path in self._taken:
-            path, nth = self.folder / f"{stem}-{nth}{suffix}", nth + 1
+        path = first_free(self.folder / f"{stem}{suffix}", lambda p: p not in self._taken)
         pictures = [beside(path, plot)] if plot else []
         for target in (*self._targets(song, path), *pictures):
             named_path(target, force=force)
