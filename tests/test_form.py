@@ -39,6 +39,7 @@ from musicvae.training import train
 from musicvae.training.flow_fitting import fit_flow, known_windows
 from musicvae.training.forms import forms_of
 from musicvae.training.priors import kept_bars
+from musicvae.training.provenance import pickups
 
 # -- forms ------------------------------------------------------------------------------------
 
@@ -256,6 +257,7 @@ def test_the_second_notes_of_a_few_chords_are_no_form(tmp_path) -> None:
     windows = Windows(tmp_path / "midi", "melody-2bar", split="all")
     assert len(windows.sources) == 2  # the line, and what sounds with it
     assert len(forms_of(windows)) == 1
+    assert pickups(windows) == {"4/4": {"0": 1}}  # and one song
 
 
 def test_amount_0_is_the_reconstruction_and_more_is_further(model) -> None:

@@ -35,8 +35,8 @@ def provenance(windows: Windows, source: str, precision: str) -> dict[str, Any]:
 def pickups(windows: Windows) -> dict[str, dict[str, int]]:
     """By meter how many songs begin with which pickup, as a share of a whole note; 0 is none."""
     found: dict[str, Counter[str]] = {}
-    for source in windows.sources:
-        grid = source.bars.grid
+    songs = {source.path: source.bars.grid for source in windows.sources}  # of several passes one
+    for grid in songs.values():
         meter = f"{grid.numerator[0]}/{grid.denominator[0]}"
         cells = int(grid.open_steps[0]) if grid.lead[0] else 0
         share = Fraction(cells, 4 * grid.steps_per_quarter)
