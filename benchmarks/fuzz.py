@@ -3,7 +3,7 @@
     python benchmarks/fuzz.py --files 20000 --seed 0
 
 Files are spoilt copies (bit flips, cuts, splices, swapped lengths, nasty events; see
-tests/mutations.py) of the MIDI in the data folder and of exported corpora, a share of them of
+tests/support/mutations.py) of the MIDI in the data folder and of exported corpora, a share of them of
 scores. The run fails if the report does not account for every file, if a reader failed other than
 by saying what is wrong with a file, or if a process of readers grew without end.
 """
@@ -22,10 +22,8 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from mutations import mutate
-
-from musicvae import corpora
-from musicvae.dataset import prepare
+from musicvae.data import corpora, prepare
+from support.mutations import mutate
 
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
 SCORES = 0.02  # share of files that are spoilt scores, which take music21 a thousand times longer

@@ -39,20 +39,20 @@ import symusic
 from numpy.typing import NDArray
 from other_readers import Muspy, by_pretty_midi
 
-from musicvae import corpora, formats
-from musicvae.alignment import align, alignment
-from musicvae.bars import Bars
-from musicvae.dataset import prepare
-from musicvae.dataset.examine import Examined, examine
-from musicvae.dataset.fingerprints import marks
-from musicvae.dataset.intake import StoredSong, intake
-from musicvae.dataset.rows import kept_row
+from musicvae import io
+from musicvae.data import corpora, prepare
+from musicvae.data.fingerprints import marks
+from musicvae.data.pipeline import Examined, examine
+from musicvae.data.schema import kept_row
+from musicvae.data.stored_song import StoredSong, intake
+from musicvae.downbeats import align, barlines
 from musicvae.errors import MusicVAEError
-from musicvae.formats import midi
-from musicvae.merging import merge_parts
-from musicvae.options import ReadOptions
-from musicvae.roles import roles_of
-from musicvae.rolls import to_roll
+from musicvae.io import midi
+from musicvae.io.options import ReadOptions
+from musicvae.representation.bars import Bars
+from musicvae.representation.pianoroll import to_roll
+from musicvae.representation.roles import roles_of
+from musicvae.representation.tracks import merge_parts
 
 OPTIONS = ReadOptions()
 DIGEST = bytes(16)
@@ -83,7 +83,7 @@ class Stages:
 
     def run(self, content: bytes) -> None:
         self._found.clear()
-        reading = self._took("read", lambda: formats.examine(content, "file", OPTIONS))
+        reading = self._took("read", lambda: io.examine(content, "file", OPTIONS))
         song, merge = self._took("merge", lambda: merge_parts(reading.song))
         aligned = self._took("align", lambda: align(song))
         roles = self._took("roles", lambda: roles_of(aligned.song))
@@ -104,7 +104,7 @@ class Stages:
     @contextmanager
     def within_align(self) -> Iterator[None]:
         """Time also what `align` calls."""
-        known = {name: getattr(alignment, name) for name in INSIDE}
+        known = {name: getattr(barlines, name) for name in INSIDE}
 
         def watched(name: str) -> Callable[..., Any]:
             return lambda *args, **kwargs: self._took(
@@ -112,12 +112,12 @@ class Stages:
             )
 
         for name in INSIDE:
-            setattr(alignment, name, watched(name))
+            setattr(barlines, name, watched(name))
         try:
             yield
         finally:
             for name, function in known.items():
-                setattr(alignment, name, function)
+                setattr(barlines, name, function)
 
     def _took(self, name: str, work: Callable[[], Any]) -> Any:
         began = time.perf_counter()
@@ -225,7 +225,7 @@ def scaling(paths: list[Path], rounds: int, n_files: int) -> None:
 def transposed(paths: list[Path], folder: Path, n_files: int) -> None:
     """So many different files: those given, then the same ones in other keys."""
     folder.mkdir()
-    songs = [formats.read(path) for path in paths]
+    songs = [io.read(path) for path in paths]
     for i in range(n_files):
         song, up = songs[i % len(songs)], (i // len(songs)) % 24 - 12
         parts = tuple(

@@ -12,16 +12,17 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from musicvae.io import read
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import click
 import numpy as np
 
-from musicvae import Song
-from musicvae.formats import SUFFIXES
-from musicvae.formats.audio import SoundOptions, render
-from musicvae.formats.loudness import loudness_of
-from musicvae.formats.synthesis import pick_synth
+from musicvae.io import SUFFIXES
+from musicvae.io.audio.loudness import loudness_of
+from musicvae.io.audio.render import SoundOptions, render
+from musicvae.io.audio.synth import pick_synth
 
 
 @click.command()
@@ -32,7 +33,7 @@ def main(folder: Path, limit: int, synth: str | None) -> None:
     """Render and measure."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     chosen = files[:: max(1, len(files) // limit)][:limit]
-    songs = [song for song in map(Song.read, chosen) if song.n_notes and song.duration_s < 600]
+    songs = [song for song in map(read, chosen) if song.n_notes and song.duration_s < 600]
     print(f"{len(songs)} songs, {sum(song.duration_s for song in songs):.0f} s of music")
     print(f"{'synthesizer':14}{'times real time':>16}{'slowest':>9}{'LUFS off':>10}{'peak':>8}")
     for name in [synth] if synth else sorted({"midirenderer", pick_synth("auto")}):

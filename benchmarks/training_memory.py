@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-from musicvae.dataset import prepare_cached
+from musicvae.data import prepare_cached
 
 
 def peak_of(command: list[str], folder: str) -> tuple[float, float]:

@@ -19,12 +19,11 @@ import click
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from musicvae.config import load_preset
-from musicvae.dataset import Windows
-from musicvae.models import VAE
-from musicvae.models.objectives import deterministic_noise, objective
-from musicvae.models.vae import n_parameters
-from musicvae.training.data import Steps
+from musicvae.config.preset import load_preset
+from musicvae.data import Windows
+from musicvae.networks.losses import deterministic_noise, objective
+from musicvae.networks.vae import VAE, n_parameters
+from musicvae.training.sampler import Steps
 
 _REPEATS = 15
 

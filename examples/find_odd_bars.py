@@ -13,9 +13,11 @@ from pathlib import Path
 
 import numpy as np
 
-from musicvae import Bars, MusicVAE, Song, align, corpora
+from musicvae import Bars, MusicVAE, Song, align
 from musicvae.checkpoints import choose
+from musicvae.data import corpora
 from musicvae.errors import MusicVAEError
+from musicvae.io import read, write
 from musicvae.plots import plot_scores
 
 OUT = Path("examples-out/odd")
@@ -37,13 +39,13 @@ folder = folder or corpora.export("chorales", OUT / "songs", limit=4).folder
 rng, found, tried = np.random.default_rng(3), 0, 0
 for path in sorted(folder.rglob("*.mid"))[:8]:
     try:
-        song, bar, name = spoilt(align(Song.read(path)).song, rng)
+        song, bar, name = spoilt(align(read(path)).song, rng)
         model = MusicVAE.load(choose([Bars.from_song(song)], mends=("wrong",)).path)
         scores = model.score(song)
     except MusicVAEError as error:
         print(error)
         continue
-    song.save(OUT / f"{path.stem}.mid")
+    write(song, OUT / f"{path.stem}.mid")
     number, odd, tried = int(scores.numbers[bar]), scores.odd[0], tried + 1
     found += (odd.bar, odd.name) == (number, name)
     print(f"{path.name}: spoilt bar {number} of {name}; the oddest is bar {odd.bar} of {odd.name}")

@@ -14,8 +14,10 @@ from pathlib import Path
 
 import numpy as np
 
-from musicvae import Bars, MusicVAE, Song, align, corpora, train
-from musicvae.config import load_preset
+from musicvae import Bars, MusicVAE, Song, align, train
+from musicvae.config.preset import load_preset
+from musicvae.data import corpora
+from musicvae.io import read, write
 
 OUT = Path("examples-out/lesson")
 SIZES = ("model.width=96", "model.blocks=1", "model.latent=48")
@@ -41,7 +43,7 @@ def smooth(song: Song) -> float:
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else None
 folder = folder or corpora.export("folk", OUT / "songs", limit=150).folder
 steps = int(sys.argv[2]) if len(sys.argv) > 2 else 150
-tunes = [align(Song.read(path)).song for path in sorted(folder.rglob("*.mid"))[:20]]
+tunes = [align(read(path)).song for path in sorted(folder.rglob("*.mid"))[:20]]
 print(f"tunes as they are: {np.mean([smooth(t) for t in tunes]):.0%} of moves by a third at most")
 runs = OUT / f"run-{len([*OUT.glob('run-*')]) + 1}"
 for kind in ("ae", "dae", "vae"):
@@ -54,7 +56,7 @@ for kind in ("ae", "dae", "vae"):
         model.decode(replace(code, mu=rng.standard_normal(code.mu.shape, np.float32)))
         for _ in range(8)
     ]
-    made[0].save(OUT / f"random-{kind}.mid")
+    write(made[0], OUT / f"random-{kind}.mid")
     moves = np.mean([smooth(song) for song in made])
     print(f"{kind:>3}: {back:.0%} of notes come back, {mended:.0%} if some came late;", end=" ")
     print(f"of random points {moves:.0%} of moves by a third at most")

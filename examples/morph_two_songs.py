@@ -13,11 +13,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae import Bars, MusicVAE, Song, align, corpora
+from musicvae import Bars, MusicVAE, Song, align
 from musicvae.checkpoints import choose
-from musicvae.formats.audio import write_audio
-from musicvae.keys import diatonic_key
+from musicvae.data import corpora
+from musicvae.io import read, write
+from musicvae.io.audio.render import write_audio
 from musicvae.plots import plot_song
+from musicvae.representation.key import diatonic_key
 
 OUT = Path("examples-out/morph")
 
@@ -35,7 +37,7 @@ paths = [Path(word) for word in sys.argv[1:]]
 if len(paths) < 2:
     folder = paths[0] if paths else corpora.export("chorales", OUT / "songs", limit=2).folder
     paths = sorted(folder.rglob("*.mid"))
-a, b = (align(Song.read(path)) for path in paths[:2])
+a, b = (align(read(path)) for path in paths[:2])
 found = choose([Bars.from_song(each.song) for each in (a, b)])
 print(f"from {paths[0].name} to {paths[1].name}, by {found.path.stem} ({found.why})")
 model = MusicVAE.load(found.path)
@@ -43,11 +45,11 @@ steps = model.interpolate(a, b, steps=7)
 n_bars = min(len(Bars.from_song(end)) for end in (steps[0], steps[-1]))
 profiles = [profile(song, n_bars) for song in steps]
 for nth, song in enumerate(steps):
-    path = song.save(OUT / f"step-{nth + 1}.mid")
+    path = write(song, OUT / f"step-{nth + 1}.mid")
     to_a, to_b = (float((profiles[nth] * profiles[end]).sum()) for end in (0, -1))
     print(f"{path}: {to_a:.2f} like the first song, {to_b:.2f} like the last one")
 morph = model.morph(a, b)
-path = morph.save(OUT / "morph.mid")
+path = write(morph, OUT / "morph.mid")
 write_audio(morph, OUT / "morph.wav")
 plot_song(morph, OUT / "morph.png", f"{paths[0].stem} becomes {paths[1].stem}")
 print(f"{path}: {morph.duration_s:.0f} s; hear morph.wav and see morph.png beside it")

@@ -10,20 +10,22 @@ moved most. In examples-out/steer/ lie the turned songs: hear plain.mid, then th
 import sys
 from pathlib import Path
 
-from musicvae import Bars, MusicVAE, Song, align, corpora
+from musicvae import Bars, MusicVAE, align
 from musicvae.attributes import ATTRIBUTES
 from musicvae.checkpoints import choose
-from musicvae.model.steering import steer
+from musicvae.data import corpora
+from musicvae.io import read, write
+from musicvae.tools.steer import steer
 
 OUT = Path("examples-out/steer")
 
 place = Path(sys.argv[1]) if len(sys.argv) > 1 else None
 place = place or corpora.export("folk", OUT / "songs", limit=1).folder
 path = sorted(place.rglob("*.mid"))[0] if place.is_dir() else place
-song = align(Song.read(path))
+song = align(read(path))
 model = MusicVAE.load(choose([Bars.from_song(song.song)]).path)
 print(f"{path}, by {model.path.stem}")
-model.reconstruct(song).save(OUT / "plain.mid")
+write(model.reconstruct(song), OUT / "plain.mid")
 before = model.attributes(song)
 for knob in ("density", "register", "syncopation"):
     if knob not in before:
@@ -31,7 +33,7 @@ for knob in ("density", "register", "syncopation"):
         continue
     for turn in (+2, -2):
         found = steer(model, song, {knob: turn})
-        found.song.save(OUT / f"{knob}{turn:+d}.mid")
+        write(found.song, OUT / f"{knob}{turn:+d}.mid")
         after, moved = model.attributes(found.song)[knob], found.moved
         other = max((n for n in moved if n != knob), key=lambda n: abs(moved[n]))
         told = f"{before[knob]:.2f} to {after:.2f} {ATTRIBUTES[knob].unit}"

@@ -11,12 +11,13 @@ knows some music already, with many (500 windows) it begins from nothing.
 import sys
 from pathlib import Path
 
-from musicvae import MusicVAE, corpora, train
-from musicvae.config import load_preset
-from musicvae.dataset import Shards, prepare_cached
-from musicvae.formats.audio import write_audio
+from musicvae import MusicVAE, train
+from musicvae.config.preset import load_preset
+from musicvae.data import Shards, corpora, prepare_cached
+from musicvae.io import write
+from musicvae.io.audio.render import write_audio
 from musicvae.plots import plot_song
-from musicvae.training.starting import start_for
+from musicvae.training.finetune import start_for
 
 OUT = Path("examples-out/train")
 
@@ -43,7 +44,7 @@ print(f"of the notes of held-out songs {before:.0%} came back at first, {after:.
 
 model = MusicVAE.load(result.model)
 for nth, song in enumerate(model.sample(4, bars=8, seed=1), start=1):
-    path = song.save(result.folder / f"new-{nth}.mid")
+    path = write(song, result.folder / f"new-{nth}.mid")
     write_audio(song, path.with_suffix(".wav"))
     print(f"{path}: {song.n_notes} notes, {song.duration_s:.0f} s, and its sound beside it")
     if nth == 1:

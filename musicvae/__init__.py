@@ -5,32 +5,24 @@ Names below are imported on first use, so that `import musicvae` stays light.
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+from warnings import warn
 
 if TYPE_CHECKING:
-    from musicvae.alignment import align
-    from musicvae.bars import Bars
-    from musicvae.config import Preset
-    from musicvae.dataset import Windows
+    from musicvae.config.preset import Preset
+    from musicvae.data.dataset import Windows
+    from musicvae.downbeats.barlines import align
     from musicvae.errors import MusicVAEError
+    from musicvae.evaluation.evaluate import evaluate
+    from musicvae.io import read, write
     from musicvae.model import MusicVAE
+    from musicvae.representation.bars import Bars
     from musicvae.song import Part, Song
-    from musicvae.training import train
+    from musicvae.training.train import train
 
 __version__ = "0.1.0"
-
-_HOMES = {
-    "Bars": "musicvae.bars",
-    "MusicVAE": "musicvae.model",
-    "MusicVAEError": "musicvae.errors",
-    "Part": "musicvae.song",
-    "Preset": "musicvae.config",
-    "Song": "musicvae.song",
-    "Windows": "musicvae.dataset",
-    "align": "musicvae.alignment",
-    "train": "musicvae.training",
-}
 
 __all__ = [
     "Bars",
@@ -42,11 +34,66 @@ __all__ = [
     "Windows",
     "__version__",
     "align",
+    "evaluate",
+    "read",
     "train",
+    "write",
 ]
+
+_MODULES = {
+    "Bars": "musicvae.representation.bars",
+    "MusicVAE": "musicvae.model",
+    "MusicVAEError": "musicvae.errors",
+    "Part": "musicvae.song",
+    "Preset": "musicvae.config.preset",
+    "Song": "musicvae.song",
+    "Windows": "musicvae.data.dataset",
+    "align": "musicvae.downbeats.barlines",
+    "evaluate": "musicvae.evaluation.evaluate",
+    "read": "musicvae.io",
+    "train": "musicvae.training.train",
+    "write": "musicvae.io",
+}
+
+_DEPRECATED: dict[str, str] = {}
+"""Old public names, and the names that replace them."""
+
+_DISPLAYED = {
+    "Song": "musicvae.song",
+    "Encoding": "musicvae.latent.encoding",
+    "Evaluation": "musicvae.evaluation.evaluate",
+    "PrepareReport": "musicvae.data.report",
+}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(_HOMES[name]), name)
+    if name in _DEPRECATED:
+        new = _DEPRECATED[name]
+        warn(f"musicvae.{name} is now musicvae.{new}", DeprecationWarning, stacklevel=2)
+        name = new
+    if name in _MODULES:
+        return getattr(import_module(_MODULES[name]), name)
     raise AttributeError(f"module 'musicvae' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *_MODULES]
+
+
+def load_ipython_extension(shell: Any) -> None:
+    """Register the notebook displays of songs, encodings and reports with an IPython shell.
+
+    Called by `%load_ext musicvae`, and by `import musicvae` inside a running IPython.
+    """
+
+    def bundle(thing: object, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        from musicvae.report.notebook import bundle
+
+        return bundle(thing)
+
+    for name, module in _DISPLAYED.items():
+        shell.display_formatter.mimebundle_formatter.for_type_by_name(module, name, bundle)
+
+
+if "IPython" in sys.modules and (_shell := sys.modules["IPython"].get_ipython()) is not None:
+    load_ipython_extension(_shell)

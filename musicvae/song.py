@@ -10,16 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, TypeVar
+from warnings import warn
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-
-from musicvae.display import Displayed
-from musicvae.maps import NO_INTS, Arrays, Ints, Key, Meter, Tempo, from_zero, frozen, trusted
-
-if TYPE_CHECKING:
-    import pretty_midi
 
 __all__ = [
     "Ints",
@@ -27,11 +22,134 @@ __all__ = [
     "Meter",
     "Part",
     "Song",
-    "Tempo",
+    "TempoMap",
     "resolve_overlaps",
     "trusted",
     "with_tables",
 ]
+
+Ints = NDArray[np.int64]
+_T = TypeVar("_T")
+
+
+def frozen(values: ArrayLike) -> Ints:
+    """A copy as a flat int64 array that cannot be changed."""
+    array = np.array(values, dtype=np.int64).reshape(-1)
+    array.setflags(write=False)
+    return array
+
+
+NO_INTS = frozen([])
+
+
+def trusted(kind: type[_T], **fields: Any) -> _T:
+    """An object of this module without its checks, for fields that are known to pass them.
+
+    Every field has to be given: arrays frozen, int64, sorted, within range. Where songs are read
+    by the thousand, checking what a reader has just made sure of is most of the work.
+    """
+    made = object.__new__(kind)
+    vars(made).update(fields)
+    return made
+
+
+class Arrays:
+    """Equality for dataclasses whose fields may be arrays."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        mine, theirs = vars(self), vars(other)
+        return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class TempoMap(Arrays):
+    """The tempo map: from `ticks[i]` on a quarter lasts `us_per_quarter[i]` microseconds."""
+
+    ticks: Ints
+    us_per_quarter: Ints
+
+    def __post_init__(self) -> None:
+        _freeze_map(self, "ticks", "us_per_quarter")
+
+    @classmethod
+    def constant(cls, qpm: float = 120.0) -> TempoMap:
+        """One tempo throughout, in quarters a minute."""
+        return cls(ticks=frozen([0]), us_per_quarter=frozen([round(60e6 / qpm)]))
+
+    @property
+    def qpm(self) -> NDArray[np.float64]:
+        """Quarters a minute, one for each entry."""
+        return 60e6 / self.us_per_quarter
+
+    def seconds(self, ticks: ArrayLike, ticks_per_quarter: int) -> NDArray[np.float64]:
+        """Time in seconds of each tick. Shape as given."""
+        at = np.asarray(ticks, dtype=np.int64)
+        pace = self.us_per_quarter / 1e6 / ticks_per_quarter
+        starts = np.concatenate([[0.0], np.cumsum(np.diff(self.ticks) * pace[:-1])])
+        i = np.clip(np.searchsorted(self.ticks, at, side="right") - 1, 0, None)
+        return np.asarray(starts[i] + (at - self.ticks[i]) * pace[i])
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Meter(Arrays):
+    """The meter map: from `ticks[i]` on bars are `numerator[i]`/`denominator[i]`."""
+
+    ticks: Ints
+    numerator: Ints
+    denominator: Ints
+
+    def __post_init__(self) -> None:
+        _freeze_map(self, "ticks", "numerator", "denominator")
+
+    @classmethod
+    def constant(cls, numerator: int = 4, denominator: int = 4) -> Meter:
+        """One meter throughout."""
+        return cls(
+            ticks=frozen([0]), numerator=frozen([numerator]), denominator=frozen([denominator])
+        )
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Key(Arrays):
+    """Key signatures: from `ticks[i]` on `fifths[i]` sharps (flats if negative), minor or not."""
+
+    ticks: Ints
+    fifths: Ints
+    minor: Ints
+
+    def __post_init__(self) -> None:
+        _freeze_map(self, "ticks", "fifths", "minor")
+
+    @classmethod
+    def none(cls) -> Key:
+        """No key signature."""
+        return cls(ticks=frozen([]), fifths=frozen([]), minor=frozen([]))
+
+
+def _freeze_map(owner: Any, *names: str) -> None:
+    """Sort a map by tick; of several entries at one tick the last one counts."""
+    columns = [np.asarray(getattr(owner, name), dtype=np.int64).reshape(-1) for name in names]
+    order = np.argsort(columns[0], kind="stable")
+    ticks = columns[0][order]
+    last = np.append(np.diff(ticks) != 0, True)[: len(ticks)]
+    columns = [column[order][last] for column in columns]
+    for name, column in zip(names, columns, strict=True):
+        object.__setattr__(owner, name, frozen(column))
+
+
+def from_zero(entries: Any, default: Any) -> Any:
+    """A map that starts at tick 0: the default holds until the first entry."""
+    return type(default)(
+        **{
+            name: np.concatenate([value, getattr(entries, name)])
+            for name, value in vars(default).items()
+        }
+    )
+
 
 MAX_TICKS_PER_QUARTER = 0x7FFF  # what a MIDI file can say
 _COLUMNS = ("onset_ticks", "duration_ticks", "pitch", "velocity")
@@ -135,12 +253,12 @@ class Part(Arrays):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Song(Arrays, Displayed):
+class Song(Arrays):
     """One piece: parts, meter map, tempo map, key signatures and length, all in ticks."""
 
     ticks_per_quarter: int = 480
     parts: tuple[Part, ...] = ()
-    tempo: Tempo
+    tempo: TempoMap
     meter: Meter
     key: Key
     end_ticks: int = 0
@@ -152,7 +270,7 @@ class Song(Arrays, Displayed):
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "end_ticks", max(int(self.end_ticks), last))
         if not len(self.tempo.ticks) or self.tempo.ticks[0] > 0:
-            object.__setattr__(self, "tempo", from_zero(self.tempo, Tempo.constant()))
+            object.__setattr__(self, "tempo", from_zero(self.tempo, TempoMap.constant()))
         if not len(self.meter.ticks) or self.meter.ticks[0] > 0:
             object.__setattr__(self, "meter", from_zero(self.meter, Meter.constant()))
 
@@ -170,7 +288,7 @@ class Song(Arrays, Displayed):
         return cls(
             ticks_per_quarter=ticks_per_quarter,
             parts=tuple(parts),
-            tempo=Tempo.constant(qpm),
+            tempo=TempoMap.constant(qpm),
             meter=Meter.constant(*meter),
             key=Key.none(),
             end_ticks=end_ticks,
@@ -195,37 +313,20 @@ class Song(Arrays, Displayed):
         """Length in seconds, trailing silence included."""
         return float(self.tempo.seconds(self.end_ticks, self.ticks_per_quarter))
 
-    # Conveniences that reach up to higher floors; their imports are deferred and named in the
-    # test that guards the floors.
-
     @classmethod
     def read(cls, path: str | Path) -> Song:
-        """Read a file of music. Raises `ReadError` with the reason if it cannot be read."""
-        from musicvae import formats
+        """Deprecated alias of `musicvae.read`."""
+        from musicvae.io import read
 
-        return formats.read(path)
+        warn("Song.read(path) is now musicvae.read(path)", DeprecationWarning, stacklevel=2)
+        return read(path)
 
     def save(self, path: str | Path, *, note: str = "") -> Path:
-        """Write standard MIDI, or a score if the path ends in `.musicxml`, `.xml` or `.mxl`.
+        """Deprecated alias of `musicvae.write`."""
+        from musicvae.io import write
 
-        `note` is kept in it, in MIDI as a text event. Returns the path; raises `WriteError`.
-        """
-        from musicvae import formats
-
-        return formats.write(self, path, note=note)
-
-    def to_pretty_midi(self) -> pretty_midi.PrettyMIDI:
-        """The song as a `pretty_midi.PrettyMIDI` object."""
-        from musicvae.formats import midi
-
-        return midi.to_pretty_midi(self)
-
-    def to_roll(self, steps_per_quarter: int = 4) -> NDArray[np.uint8]:
-        """Piano roll `(bars, parts, planes, steps, pitches)`, uint8; see `musicvae.rolls`."""
-        from musicvae.bars import Bars
-        from musicvae.rolls import to_roll
-
-        return to_roll(Bars.from_song(self).at(steps_per_quarter))
+        warn("song.save(path) is now musicvae.write(song, path)", DeprecationWarning, stacklevel=2)
+        return write(self, path, note=note)
 
 
 def _ordered(keys: tuple[Ints, ...], columns: Sequence[Ints]) -> list[Ints]:

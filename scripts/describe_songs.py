@@ -1,6 +1,6 @@
 """What there is in generated songs: musical measures of MIDI files, and their audio if beside them.
 
-    python scripts/describe_songs.py songs/
+    python experiments/form.py songs/
 
 A row a song, then whether each keeps what is promised of `make songs`: at least eight bars, notes
 in at least 90% of them, more than four pitch classes, repeated notes, no chord that stands still
@@ -17,6 +17,7 @@ import soundfile
 
 from musicvae import Bars, Song
 from musicvae.attributes import describe
+from musicvae.io import read
 
 _SHOWN = (
     "bars",
@@ -53,7 +54,7 @@ def main(folder: str) -> int:
     print(f"{'song':24}" + "".join(f"{name:>19}" for name in _SHOWN))
     failed = 0
     for path in sorted(Path(folder).glob("*.mid")):
-        song = Song.read(path)
+        song = read(path)
         measures = describe(Bars.from_song(song).at(4))
         print(f"{path.name:24}" + "".join(f"{measures.get(name, 0):19.3f}" for name in _SHOWN))
         for words in broken_promises(song, measures, path.with_suffix(".wav")):

@@ -1,12 +1,12 @@
 """Fit the directions of attributes for a checkpoint that is trained already, in seconds.
 
-    python scripts/fit_directions.py checkpoints/folk data/folk
-    python scripts/fit_directions.py melody-2bar data/folk --out new.safetensors --effects 24
+    python musicvae/cli/commands/refit.py checkpoints/folk data/folk
+    python musicvae/cli/commands/refit.py melody-2bar data/folk --out new.safetensors --effects 24
 
 The folder must hold the songs that the checkpoint was trained on: directions learn from those of
 the training split. Weights, prior and figures of the model stay as they are. `--effects N` then
 steers N songs held out for testing and writes the matrix of effects into the checkpoint, for its
-card; `scripts/steering.py` prints it.
+card; `experiments/steering.py` prints it.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import argparse
 from pathlib import Path
 
 from musicvae.checkpoints import find
-from musicvae.training.directions import replace_directions
+from musicvae.training.fit_directions import replace_directions
 
 
 def main() -> None:

@@ -1,6 +1,6 @@
 """Measure anew what is usual, for a checkpoint that learned to mend: `score` compares with it.
 
-    python scripts/fit_norms.py checkpoints/mine data/folk
+    python musicvae/cli/commands/refit.py checkpoints/mine data/folk
 
 The folder must hold the songs that the checkpoint was trained on: what is usual is told by those
 of the validation split. The weights stay as they are.
@@ -12,8 +12,8 @@ import argparse
 from dataclasses import replace
 
 from musicvae.checkpoints import find, load, save
-from musicvae.dataset import Windows
-from musicvae.models import VAE
+from musicvae.data import Windows
+from musicvae.networks.vae import VAE
 from musicvae.training.callbacks import usual
 
 

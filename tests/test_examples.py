@@ -8,12 +8,13 @@ import runpy
 from pathlib import Path
 
 import pytest
-from music import chorale_song
 
-from musicvae.checkpoints import finding
+from musicvae.checkpoints import registry
+from musicvae.io import write
+from support.songs import chorale_song
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
-SHIPPED = finding.shipped_folder()
+SHIPPED = registry.shipped_folder()
 # What a script is run with, so that all of them take seconds; what it says, with the least
 # that so short a run must reach; what it leaves.
 RUNS = {
@@ -66,10 +67,10 @@ def test_an_example_does_what_it_says(
     monkeypatch.chdir(tmp_path)
     for nth in range(4):
         song = chorale_song(bars=6, seed=nth)
-        song.save(f"songs/song{nth}.mid")
+        write(song, f"songs/song{nth}.mid")
         tune = type(song).new(song.parts[:1], end_ticks=song.end_ticks)
         for path in (f"tunes/tune{nth}.mid", "tune.mid"):
-            tune.save(path)
+            write(tune, path)
     words, said, left = RUNS[name]
     monkeypatch.setattr("sys.argv", [f"{name}.py", *words])
     runpy.run_path(str(EXAMPLES / f"{name}.py"), run_name="__main__")

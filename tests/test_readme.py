@@ -12,11 +12,11 @@ import click
 import pytest
 
 import musicvae
-from musicvae.checkpoints import finding
+from musicvae.checkpoints import registry
 from musicvae.cli import main
 
 ROOT = Path(__file__).parent.parent
-SHIPPED = {path.stem for path in finding.shipped_folder().glob("*.safetensors")}
+SHIPPED = {path.stem for path in registry.shipped_folder().glob("*.safetensors")}
 README = (ROOT / "README.md").read_text("utf-8")
 
 

@@ -4,12 +4,12 @@ import pickle
 
 import numpy as np
 import pytest
-from conftest import chorale
 from hypothesis import given
 from hypothesis import strategies as st
 
 from musicvae.errors import FileError, ReadError
-from musicvae.song import Key, Meter, Part, Song, Tempo, resolve_overlaps
+from musicvae.song import Key, Meter, Part, Song, TempoMap, resolve_overlaps
+from support.small_songs import chorale
 
 
 def test_caller_keeps_its_arrays_and_the_part_its_own() -> None:
@@ -51,7 +51,7 @@ def test_equality_is_of_content() -> None:
 
 
 def test_seconds_follow_the_tempo_map() -> None:
-    tempo = Tempo(ticks=np.array([0, 960]), us_per_quarter=np.array([500_000, 1_000_000]))
+    tempo = TempoMap(ticks=np.array([0, 960]), us_per_quarter=np.array([500_000, 1_000_000]))
     assert tempo.seconds([0, 480, 960, 1440], 480).tolist() == [0.0, 0.5, 1.0, 2.0]
     assert tempo.qpm.tolist() == [120.0, 60.0]
 
@@ -61,7 +61,7 @@ def test_seconds_follow_the_tempo_map() -> None:
     st.lists(st.integers(0, 9000), min_size=2, max_size=8),
 )
 def test_seconds_grow_with_ticks(entries: list[tuple[int, int]], ticks: list[int]) -> None:
-    tempo = Tempo(
+    tempo = TempoMap(
         ticks=np.array([0, *(t for t, _ in entries)]),
         us_per_quarter=np.array([500_000, *(us for _, us in entries)]),
     )
@@ -75,7 +75,7 @@ def test_of_two_map_entries_at_one_tick_the_last_counts() -> None:
 
 
 def test_maps_that_begin_late_get_the_default_first() -> None:
-    late = Tempo(ticks=np.array([960]), us_per_quarter=np.array([400_000]))
+    late = TempoMap(ticks=np.array([960]), us_per_quarter=np.array([400_000]))
     meter = Meter(ticks=np.array([960]), numerator=np.array([3]), denominator=np.array([4]))
     song = Song(tempo=late, meter=meter, key=Key.none())
     assert song.tempo.us_per_quarter.tolist() == [500_000, 400_000]

@@ -3,7 +3,7 @@
 Nothing here loads torch before weights are read or written.
 """
 
-from musicvae.checkpoints.files import (
+from musicvae.checkpoints.checkpoint import (
     FORMAT,
     MODEL_FILE,
     ORIGIN_FILE,
@@ -17,7 +17,7 @@ from musicvae.checkpoints.files import (
     save,
     save_tensors,
 )
-from musicvae.checkpoints.finding import (
+from musicvae.checkpoints.registry import (
     Choice,
     choose,
     find,

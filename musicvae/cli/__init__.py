@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable
 from importlib import import_module
 from io import TextIOWrapper
+from keyword import iskeyword
 from shutil import get_terminal_size
 from typing import Any
 
@@ -48,7 +49,7 @@ _GROUPS = {
     },
     "Look and judge": {
         "inspect": "what is read from files, what is kept, and why",
-        "score": "how unusual songs are, bar by bar, and why",
+        "anomalies": "how unusual songs are, bar by bar, and why",
         "similar": "the songs of a folder most like a song",
         "map": "songs as points of a plane",
         "plot": "songs, sound, latents and curves of training as pictures",
@@ -66,7 +67,12 @@ _GROUPS = {
     },
 }
 _COMMANDS = {name: words for group in _GROUPS.values() for name, words in group.items()}
-_MODULES = {"continue": "going_on"}  # where the name of a command is none of a module
+_ALIASES = {"score": "anomalies", "humanize": "humanise", "personalize": "personalise"}
+"""Other names of commands, not listed in the help: old ones and other spellings."""
+
+
+def _module_of(command: str) -> str:
+    return command + "_" * iskeyword(command)
 
 
 class _Formatter(click.HelpFormatter):
@@ -95,10 +101,11 @@ class _Commands(click.Group):
         return list(_COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        cmd_name = _ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in _COMMANDS:
             return None
         command: click.Command = import_module(
-            f"musicvae.cli.{_MODULES.get(cmd_name, cmd_name)}"
+            f"musicvae.cli.commands.{_module_of(cmd_name)}"
         ).command
         command.context_class = _Context
         return command

@@ -1,29 +1,56 @@
-"""Floor 11: `musicvae completion`: what a shell needs to complete commands, options and names."""
+"""Floor 11: what a shell may complete: names of checkpoints, presets and corpora.
+
+Called by click while a line is being typed, so nothing here loads torch, and trouble is silence.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
 import click
-from click.shell_completion import get_completion_class
+from click.shell_completion import CompletionItem
 
-SHELLS = ("bash", "zsh", "fish")
-VARIABLE = "_MUSICVAE_COMPLETE"
+from musicvae.errors import MusicVAEError
+
+Completer = Callable[[click.Context, click.Parameter, str], list[CompletionItem]]
 
 
-@click.command(name="completion")
-@click.argument("shell", type=click.Choice(SHELLS))
-def command(shell: str) -> None:
-    """Print what makes SHELL complete commands, options, checkpoints, presets and corpora.
+def checkpoints(
+    ctx: click.Context, param: click.Parameter, incomplete: str
+) -> list[CompletionItem]:
+    """Shipped models, runs under `./checkpoints/`, and files."""
+    from musicvae.checkpoints import MODEL_FILE, name_of, shipped_checkpoints
 
-    For good append it once (>>) to ~/.bashrc, or to ~/.zshrc below its compinit; for fish write it
-    (>) to musicvae.fish in ~/.config/fish/completions/.
+    found = [(name_of(path), "shipped") for path in shipped_checkpoints()]
+    runs = sorted(Path("checkpoints").glob(f"*/{MODEL_FILE}"))
+    found += [(name_of(path), "your run") for path in runs]
+    return _beginning(found, incomplete) or [CompletionItem(incomplete, type="file")]
 
-    \b
-    Examples:
-      musicvae completion bash
-      musicvae completion zsh
-      musicvae completion fish
-    """
-    root = click.get_current_context().find_root().command
-    found = get_completion_class(shell)
-    assert found is not None, "click knows these shells"
-    click.echo(found(root, {}, "musicvae", VARIABLE).source())
+
+def origins(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What training can begin from: checkpoints, or nothing."""
+    scratch = _beginning([("scratch", "from no model")], incomplete)
+    return scratch + checkpoints(ctx, param, incomplete)
+
+
+def presets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Shipped presets, and TOML files."""
+    from musicvae.config.preset import load_preset, preset_names
+
+    try:
+        known = [(name, load_preset(name).description) for name in preset_names()]
+    except MusicVAEError:
+        return []
+    return _beginning(known, incomplete) or [CompletionItem(incomplete, type="file")]
+
+
+def corpora(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Built-in corpora."""
+    from musicvae.data import corpora as known
+
+    return _beginning([(name, known.get(name).title) for name in known.names()], incomplete)
+
+
+def _beginning(known: Iterable[tuple[str, str]], incomplete: str) -> list[CompletionItem]:
+    return [CompletionItem(name, help=what) for name, what in known if name.startswith(incomplete)]

@@ -1,12 +1,12 @@
 """Floor 6: songs as paths in the latent space: ways between them, and files that hold them."""
 
-from musicvae.latent.between import Choices, between
+from musicvae.latent.blend import Choices, blend
+from musicvae.latent.crossfade import turning
 from musicvae.latent.encoding import Encoding
-from musicvae.latent.files import SUFFIX, Sizes, Stored, load, save
-from musicvae.latent.mixing import WAYS, Latents, lerp, slerp
-from musicvae.latent.morph import turning
-from musicvae.latent.pairing import alike, by_likeness, by_position, nearest_places
-from musicvae.latent.quantised import Coding
+from musicvae.latent.file import SUFFIX, Sizes, Stored, load, save
+from musicvae.latent.interpolation import WAYS, Latents, lerp, slerp
+from musicvae.latent.matching import alike, by_likeness, by_position, nearest_places
+from musicvae.latent.quantization import Coding
 
 __all__ = [
     "SUFFIX",
@@ -18,7 +18,7 @@ __all__ = [
     "Sizes",
     "Stored",
     "alike",
-    "between",
+    "blend",
     "by_likeness",
     "by_position",
     "lerp",

@@ -8,15 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.alignment import Placement
-from musicvae.bars import Bars
-from musicvae.display import Displayed
-from musicvae.latent.mixing import Latents
+from musicvae.downbeats import Placement
+from musicvae.latent.interpolation import Latents
+from musicvae.representation.bars import Bars
 from musicvae.song import Ints, Part
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Encoding(Displayed):
+class Encoding:
     """A song in the latent space, with what is needed to make a song of it again.
 
     A song passes through the model in groups of parts (`parts.into_slots`): `mu` and `sigma` are

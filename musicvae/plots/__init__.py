@@ -6,17 +6,17 @@ All have one style, on light or on dark paper (`themes.py`). Figures are built w
 objects alone, without pyplot: no window, no global state, and the same picture every time.
 """
 
-from musicvae.plots.changes import plot_changes
-from musicvae.plots.curves import plot_curves
+from musicvae.plots.anomaly import plot_scores
+from musicvae.plots.comparison import plot_square, plot_strip
 from musicvae.plots.evaluation import plot_evaluation
+from musicvae.plots.heatmap import plot_matrix
 from musicvae.plots.latents import plot_latents
-from musicvae.plots.map import plot_map
-from musicvae.plots.matrix import plot_matrix
-from musicvae.plots.roll import plot_song
-from musicvae.plots.scores import plot_scores
-from musicvae.plots.sound import plot_sound
-from musicvae.plots.strips import plot_square, plot_strip
+from musicvae.plots.note_edits import plot_changes
+from musicvae.plots.pianoroll import plot_song
+from musicvae.plots.song_map import plot_map
+from musicvae.plots.spectrogram import plot_sound
 from musicvae.plots.themes import DARK, LIGHT, Theme, theme
+from musicvae.plots.training_curves import plot_curves
 
 __all__ = [
     "DARK",

@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae.metrics.overlap import bandwidth, density
 from musicvae.plots import style
 from musicvae.plots.themes import LIGHT, Theme
-from musicvae.statistics.overlap import bandwidth, density
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

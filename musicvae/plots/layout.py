@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.bars import Bars
-from musicvae.grid import Grid
 from musicvae.plots.themes import LIGHT, Theme
+from musicvae.representation.bars import Bars
+from musicvae.representation.grid import Grid
 from musicvae.song import Ints, Part, Song
 
 _MOST_ROWS = 24

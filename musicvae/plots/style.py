@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicvae.errors import WriteError, shown
-from musicvae.files import replacing
 from musicvae.plots.themes import Theme
+from musicvae.storage import replacing
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

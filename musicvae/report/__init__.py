@@ -2,6 +2,7 @@
 in a notebook.
 """
 
+from musicvae.report.audio import NO_SOUND, Embedding
 from musicvae.report.page import Page
 from musicvae.report.pages import (
     evaluation_page,
@@ -10,7 +11,6 @@ from musicvae.report.pages import (
     training_page,
     way_page,
 )
-from musicvae.report.sounds import NO_SOUND, Embedding
 
 __all__ = [
     "NO_SOUND",

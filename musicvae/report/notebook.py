@@ -6,36 +6,34 @@ two of them touch each other; and as a picture, for readers that show no frames.
 
 from __future__ import annotations
 
-import html
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from musicvae.display import Displayed
 from musicvae.errors import MusicVAEError
 from musicvae.plots import style
 from musicvae.plots.evaluation import evaluation_figure
 from musicvae.plots.latents import latents_figure
-from musicvae.plots.roll import song_figure
+from musicvae.plots.pianoroll import song_figure
 from musicvae.plots.themes import LIGHT, Theme
-from musicvae.report.page import Page
+from musicvae.report.audio import Embedding
+from musicvae.report.page import Page, framed
 from musicvae.report.pages import evaluation_page, preparation_page
-from musicvae.report.sounds import Embedding
 from musicvae.song import Song
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from musicvae.dataset import PrepareReport
-    from musicvae.evaluate.evaluation import Evaluation
+    from musicvae.data import PrepareReport
+    from musicvae.evaluation.evaluate import Evaluation
     from musicvae.latent import Encoding
 
 _SOUND = Embedding(most_s=90, longest_s=90)
 _MOST_NOTES = 2000  # of a song whose roll is kept as a picture too
-_SONG_PX, _PAGE_PX = 420, 640
+_SONG_PX = 420
 Bundle = dict[str, Any]
 
 
-def bundle(thing: Displayed) -> Bundle:
+def bundle(thing: object) -> Bundle:
     """What a notebook shows of a thing, by kind; its `repr` alone if anything is wrong with it."""
     found: Bundle = {"text/plain": repr(thing)}
     try:
@@ -43,15 +41,6 @@ def bundle(thing: Displayed) -> Bundle:
     except (MusicVAEError, ImportError, OSError, ValueError) as error:
         found["text/plain"] += f"  (not shown: {error})"
     return found
-
-
-def framed(page: Page, height: int = _PAGE_PX) -> str:
-    """A page as an element for a notebook."""
-    text = html.escape(page.html(cell=True))
-    return (
-        f'<iframe title="{html.escape(page.title)}" width="100%" height="{height}" '
-        f'sandbox="allow-scripts allow-downloads" frameborder="0" srcdoc="{text}"></iframe>'
-    )
 
 
 def _song(song: Song) -> Bundle:

@@ -14,19 +14,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicvae.errors import WriteError, shown
-from musicvae.files import write_bytes
-from musicvae.formats import midi
+from musicvae.io import midi
 from musicvae.plots import style
-from musicvae.plots.roll import subtitle
+from musicvae.plots.pianoroll import subtitle
 from musicvae.plots.themes import DARK, LIGHT, Theme
-from musicvae.report.notes import told
-from musicvae.report.sounds import Embedding, Progress, embedded
+from musicvae.report.audio import Embedding, Progress, embedded
+from musicvae.report.song_json import told
 from musicvae.song import Song
+from musicvae.storage import write_bytes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+
 SUFFIXES = (".html", ".htm")
+_PAGE_PX = 640
 _MOST_SVG = 400_000  # characters; a picture that would be larger is a PNG
 _COLUMNS = 9
 
@@ -159,7 +165,6 @@ class Page:
         return Path(path)
 
     def _repr_html_(self) -> str:
-        from musicvae.report.notebook import framed
 
         return framed(self)
 
@@ -244,3 +249,12 @@ def _shipped(name: str) -> str:
 
 def _hash(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode("ascii")
+
+
+def framed(page: Page, height: int = _PAGE_PX) -> str:
+    """A page as an element for a notebook."""
+    text = html.escape(page.html(cell=True))
+    return (
+        f'<iframe title="{html.escape(page.title)}" width="100%" height="{height}" '
+        f'sandbox="allow-scripts allow-downloads" frameborder="0" srcdoc="{text}"></iframe>'
+    )

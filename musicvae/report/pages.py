@@ -9,16 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicvae.checkpoints import name_of
-from musicvae.plots.curves import curves_figure
+from musicvae.plots.comparison import square_figure, strip_figure
 from musicvae.plots.evaluation import evaluation_figure
-from musicvae.plots.strips import square_figure, strip_figure
+from musicvae.plots.training_curves import curves_figure
+from musicvae.report.audio import Embedding, Progress
 from musicvae.report.page import Page
-from musicvae.report.sounds import Embedding, Progress
 from musicvae.song import Song
 
 if TYPE_CHECKING:
-    from musicvae.dataset import PrepareReport
-    from musicvae.evaluate.evaluation import Evaluation
+    from musicvae.data import PrepareReport
+    from musicvae.evaluation.evaluate import Evaluation
 
 MOST_SONGS = 48
 _REASONS = 12

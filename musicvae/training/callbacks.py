@@ -14,25 +14,19 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from musicvae.belief import EXPECTED, norms_of
-from musicvae.checkpoints import (
-    MODEL_FILE,
-    STATE_FILE,
-    Checkpoint,
-    load,
-    save,
-    save_tensors,
-)
-from musicvae.config import TrainingConfig
-from musicvae.dataset import Windows
-from musicvae.files import write_bytes
-from musicvae.models import VAE, tensors_of
-from musicvae.processes import give_back_memory
-from musicvae.training.checks import free_running
-from musicvae.training.directions import direction_tensors, fit_directions
+from musicvae.checkpoints import MODEL_FILE, STATE_FILE, Checkpoint, load, save, save_tensors
+from musicvae.config.training import TrainingConfig
+from musicvae.data import Windows
+from musicvae.latent.surprisal import EXPECTED, norms_of
+from musicvae.networks.priors import tensors_of
+from musicvae.networks.vae import VAE
+from musicvae.storage import write_bytes
+from musicvae.training.distributed import give_back_memory
+from musicvae.training.fit_directions import direction_tensors, fit_directions
+from musicvae.training.fit_prior import fit_prior, quick_prior
 from musicvae.training.module import TrainingModule
-from musicvae.training.plan import Plan
-from musicvae.training.priors import fit_prior, quick_prior
+from musicvae.training.schedule import Plan
+from musicvae.training.validation import free_running
 
 Say = Callable[[str], None]
 

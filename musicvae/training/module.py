@@ -11,14 +11,13 @@ import torch
 from torch import Tensor
 
 from musicvae.checkpoints import Checkpoint
-from musicvae.config import Preset
+from musicvae.config.preset import Preset
 from musicvae.errors import CheckpointError
-from musicvae.models import VAE
-from musicvae.models.kl import control_of
-from musicvae.models.objectives import NATS_PER_BIT, deterministic_noise, objective
-from musicvae.training.data import Lesson, piece_of
-from musicvae.training.plan import Plan
-from musicvae.training.regularising import checked_attributes, disorder, following
+from musicvae.networks.losses import NATS_PER_BIT, control_of, deterministic_noise, objective
+from musicvae.networks.vae import VAE
+from musicvae.training.attribute_regularization import checked_attributes, disorder, following
+from musicvae.training.sampler import Lesson, piece_of
+from musicvae.training.schedule import Plan
 
 
 class TrainingModule(pl.LightningModule):

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from fractions import Fraction
+from importlib.metadata import version
 from typing import Any
 
 import numpy as np
 
-from musicvae import __version__
-from musicvae.dataset import Windows
+from musicvae.data import Windows
 
 
 def provenance(windows: Windows, source: str, precision: str) -> dict[str, Any]:
@@ -20,7 +20,7 @@ def provenance(windows: Windows, source: str, precision: str) -> dict[str, Any]:
     bars = np.bincount(windows.cutter.meter, minlength=len(windows.preset.meters) + 1)[1:]
     meters = zip(windows.preset.meters, bars.tolist(), strict=True)
     return {
-        "musicvae": __version__,
+        "musicvae": version("musicvae"),
         "source": source,
         "songs": len(windows.songs),
         "windows": len(windows),

@@ -1,0 +1,109 @@
+"""Fit which bars are meant by a sung tune: the weights in `musicvae/io/transcription/bars.py`.
+
+    python experiments/transcription/calibrate.py --songs 420
+
+Validation tunes of `folk` (never the test split), as `experiments/transcription/singing.py` performs them: notes
+as they are sung and heard, some of them missed. Of all bars that are thought of for a tune those
+are right whose lines lie where they should (F1 of .9 within 70 ms); a conditional logistic
+regression learns to tell them from what `tried` says of each. Printed: the weights, and by
+cross-validation
+over the tunes how many are right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import zlib
+from pathlib import Path
+from sys import path as import_path
+
+import numpy as np
+from scipy.optimize import minimize
+
+import_path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
+from known_bars import Known, bar_lines, known
+from singing import TIMBRES, performed, same_lines
+
+from musicvae.io.transcription.bars import Line, tried
+from musicvae.io.transcription.beats import pulses
+
+RIGHT = 0.9
+MISSED, LATE_S = 0.04, 0.01
+Case = tuple[np.ndarray, np.ndarray]
+
+
+def main() -> None:
+    """Perform, try, fit."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--songs", type=int, default=420)
+    parser.add_argument("--strength", type=float, default=0.005, help="of the weights' decay")
+    chosen = parser.parse_args()
+    songs = [one for one in known("folk") if one.split == "valid"]
+    step = max(1, len(songs) // chosen.songs)
+    cases, names = [], {}
+    for i, one in enumerate(songs[::step]):
+        found = seen(one, TIMBRES[i % len(TIMBRES)], names)
+        if found is not None:
+            cases.append(found)
+    cases = [(np.pad(x, ((0, 0), (0, len(names) - x.shape[1]))), f1) for x, f1 in cases]
+    reach = np.mean([f1.max() >= RIGHT for _, f1 in cases])
+    folds = [fit([c for i, c in enumerate(cases) if i % 5 != k], chosen.strength) for k in range(5)]
+    right = np.mean([picked(x, folds[i % 5], f1) >= RIGHT for i, (x, f1) in enumerate(cases)])
+    print(f"{len(cases)} tunes; right bars among those tried {reach:.3f}, chosen {right:.3f}")
+    for name, weight in zip(names, fit(cases, chosen.strength), strict=True):
+        print(f'    "{name}": {weight:.2f},')
+
+
+def seen(one: Known, timbre: str, names: dict[str, int]) -> Case | None:
+    """The evidence for all bars of a tune, and the F1 of each; none if it is too short."""
+    rng = np.random.default_rng(zlib.crc32(one.name.encode()))
+    lines = np.array([tick for tick, _ in bar_lines(one.song)])
+    sung = performed(one.song, lines, rng, timbre, 28.0)
+    heard = rng.uniform(size=len(sung.onset)) > MISSED
+    if heard.sum() < 10 or len(sung.lines) < 4:
+        return None
+    onset = np.maximum.accumulate(sung.onset + rng.normal(0, LATE_S, len(sung.onset)))[heard]
+    line = Line(
+        onset_s=onset + np.arange(len(onset)) * 1e-6,
+        stop_s=sung.stop[heard],
+        pitch=sung.pitch[heard],
+        velocity=np.full(len(onset), 80),
+    )
+    rows, f1 = [], []
+    for bars in tried(line, pulses(line.onset_s)):
+        at = bars.seconds(bars.path.lines)
+        f1.append(same_lines(at[at <= sung.stop[-1] + 0.05], sung.lines))
+        row = np.zeros(64)
+        for name, value in bars.evidence.items():
+            row[names.setdefault(name, len(names))] = value
+        rows.append(row)
+    return np.array(rows)[:, : len(names)], np.array(f1)
+
+
+def fit(cases: list[Case], strength: float) -> np.ndarray:
+    """Weights under which the right bars of each tune are likeliest."""
+    size = cases[0][0].shape[1]
+    known_right = [(x, f1 >= RIGHT) for x, f1 in cases if (f1 >= RIGHT).any()]
+
+    def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
+        total, slope = 0.0, np.zeros(size)
+        for x, right in known_right:
+            odds = x @ weights
+            chance = np.exp(odds - odds.max())
+            chance /= chance.sum()
+            among = np.where(right, chance, 0) / chance[right].sum()
+            total -= np.log(chance[right].sum())
+            slope += x.T @ (chance - among)
+        n = len(known_right)
+        return total / n + strength * weights @ weights / 2, slope / n + strength * weights
+
+    return minimize(loss, np.zeros(size), jac=True, method="L-BFGS-B").x
+
+
+def picked(x: np.ndarray, weights: np.ndarray, f1: np.ndarray) -> float:
+    """The F1 of the bars that these weights choose."""
+    return float(f1[int((x @ weights).argmax())])
+
+
+if __name__ == "__main__":
+    main()

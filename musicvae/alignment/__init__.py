@@ -1,5 +1,0 @@
-"""Floor 2: where the bar lines of a song are, whatever its file says."""
-
-from musicvae.alignment.alignment import Alignment, Placement, align
-
-__all__ = ["Alignment", "Placement", "align"]

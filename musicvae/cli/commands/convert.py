@@ -1,0 +1,132 @@
+"""Floor 11: `musicvae convert`: songs as MIDI or as scores, whole or part by part."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from musicvae.cli.console import (
+    OutPath,
+    complain,
+    emit,
+    first_free,
+    force_option,
+    json_option,
+    named_path,
+    progress_bar,
+    say,
+    songs_argument,
+)
+from musicvae.cli.inputs import read_aligned, songs_under
+from musicvae.cli.options import song_options
+from musicvae.cli.writer import save
+from musicvae.errors import MusicVAEError, WriteError
+from musicvae.io.options import ReadOptions
+from musicvae.io.stems import stem_path, stems_of
+from musicvae.storage import writable_folder
+
+_SUFFIXES = (".mid", ".musicxml", ".mxl", ".xml")
+
+
+@click.command(name="convert")
+@songs_argument
+@click.option(
+    "--out",
+    type=OutPath(*_SUFFIXES),
+    help="A folder, or a .mid, .musicxml or .mxl file for one song; beside each song if not given.",
+)
+@click.option(
+    "--format",
+    "kind",
+    type=click.Choice([suffix[1:] for suffix in _SUFFIXES if suffix != ".xml"]),
+    help="Of the files; musicxml, or what --out says.",
+)
+@click.option("--stems", is_flag=True, help="Write each part alone as well: song.bass.mid.")
+@song_options
+@force_option
+@json_option
+def command(
+    paths: tuple[Path, ...],
+    out: Path | None,
+    kind: str | None,
+    stems: bool,
+    options: ReadOptions,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write songs (files or folders) as scores in MusicXML, or as MIDI.
+
+    Songs are read as everywhere, their bar lines put where the music has them; scores show them
+    with voices, staves, ties, triplets and drums, for notation programs.
+
+    \b
+    Examples:
+      musicvae convert song.mid
+      musicvae convert songs/ --out scores/ --format mxl
+      musicvae convert song.mid --format mid --stems --out stems/
+    """
+    songs = songs_under(paths)
+    single = out is not None and out.suffix.lower() in _SUFFIXES
+    if single and (len(songs) > 1 or kind):
+        raise click.UsageError(f"--out {out} is one file: give one song, and no --format")
+    suffix = f".{kind or 'musicxml'}"
+    folder = None if single or out is None else writable_folder(out)
+    sources = {os.path.realpath(path) for path in songs}
+    taken: set[str] = set()
+    failed = False
+    with progress_bar("writing") as advance:
+        for done, path in enumerate(songs, start=1):
+            wanted = out if single else (folder or path.parent) / f"{path.stem}{suffix}"
+            assert wanted is not None, "a single file is named"
+            try:
+                song = read_aligned(path, options).song
+                parts = stems_of(song) if stems else {}
+                named_path(wanted, force=True, source=path)
+                target = _free(wanted, parts, sources | taken)
+                if single and target != wanted:
+                    hint = "choose another name with --out"
+                    raise WriteError(wanted, "has stems that would replace the song", hint)
+                alone = {stem_path(target, name): part for name, part in parts.items()}
+                files = {target: song, **alone}
+                for each in files:
+                    named_path(each, force=force)
+                taken.update(os.path.realpath(each) for each in files)
+                n_notes, *_ = [
+                    save(written, each, f"musicvae convert {path.name}")
+                    for each, written in files.items()
+                ]
+            except MusicVAEError as error:
+                failed = True
+                complain(error)
+                continue
+            finally:
+                advance(done, len(songs))
+            emit(
+                as_json,
+                "song",
+                path=target,
+                source=str(path),
+                notes=n_notes,
+                left_out=song.n_notes - n_notes,
+                **({"stems": [str(each) for each in alone]} if stems else {}),
+            )
+            if not as_json:
+                more = f", and {len(alone)} parts alone" if stems else ""
+                say(f"{target}: {n_notes} notes{more}")
+    if failed:
+        raise SystemExit(1)
+
+
+def _free(wanted: Path, parts: Iterable[str], taken: set[str]) -> Path:
+    """`wanted`, or with the first number under which neither it nor a stem is among `taken`:
+    songs that are read, and what this run has written, which nothing may replace.
+    """
+
+    def is_free(target: Path) -> bool:
+        files = (target, *(stem_path(target, name) for name in parts))
+        return not taken & {os.path.realpath(file) for file in files}
+
+    return first_free(wanted, is_free)

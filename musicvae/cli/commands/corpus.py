@@ -1,0 +1,123 @@
+"""`musicvae corpus`: list the built-in corpora, or export one as MIDI."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import click
+
+from musicvae.cli import completion
+from musicvae.cli.console import SCHEMA, progress_bar
+from musicvae.cli.terminal import print_table
+from musicvae.data import corpora
+from musicvae.errors import ConfigError, WriteError
+
+
+@click.group(name="corpus")
+def command() -> None:
+    """The built-in public-domain corpora, as MIDI with right bar lines."""
+
+
+@command.command(name="list")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a corpus.")
+def list_(as_json: bool) -> None:
+    """What there is: name, songs, content, licence.
+
+    \b
+    Example:
+      musicvae corpus list
+    """
+    known = [corpora.get(name) for name in corpora.names()]
+    if as_json:
+        for corpus in known:
+            fields = {"name": corpus.name, "songs": corpus.n_songs, "title": corpus.title}
+            _print_json({**fields, "licence": corpus.licence})
+        return
+    rows = [(c.name, str(c.n_songs), c.title, c.licence) for c in known]
+    print_table(("name", "songs", "what", "licence"), rows, numbers=(1,))
+
+
+@command.command(name="export")
+@click.argument("name", shell_complete=completion.corpora)
+@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.option("--limit", type=click.IntRange(min=1), help="Only so many songs.")
+@click.option("--workers", type=click.IntRange(min=1), help="Processes. Default: one a core.")
+@click.option("--force", is_flag=True, help="Overwrite files that differ from the corpus.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a song.")
+def export(
+    name: str, folder: Path, limit: int | None, workers: int | None, force: bool, as_json: bool
+) -> None:
+    """Write the corpus NAME into DIR, one MIDI file a song.
+
+    The first time it is parsed (about a minute); later it is copied from the cache.
+
+    \b
+    Examples:
+      musicvae corpus export chorales data/midi/
+      musicvae corpus export folk tunes/ --limit 100
+    """
+    try:
+        corpora.get(name)
+    except ConfigError as error:
+        click.echo(f"musicvae: {error}", err=True)
+        click.get_current_context().exit(2)
+    with progress_bar(f"reading {name}") as progress:
+        report = corpora.export(
+            name, folder, limit=limit, workers=workers, force=force, progress=progress
+        )
+    if as_json:
+        for entry in _entries(report):
+            _print_json(entry)
+    else:
+        click.echo(_summary(report))
+    if kept := report.having("kept"):
+        shown = ", ".join(path.name for path in kept[:3]) + (", ..." if len(kept) > 3 else "")
+        differ = "1 file here differs" if len(kept) == 1 else f"{len(kept)} files here differ"
+        reason = f"{differ} from the corpus, not overwritten ({shown})"
+        raise WriteError(report.folder, reason, "choose another folder, or give --force")
+
+
+def _summary(report: corpora.Report) -> str:
+    """The export in two or three lines."""
+    songs = [file.piece for file in report.files]
+    counts = Counter(file.status for file in report.files)
+    written = f"{counts['written']} written, {counts['unchanged']} unchanged"
+    n_bars, pickups = sum(piece.bars for piece in songs), sum(piece.pickup for piece in songs)
+    lines = [
+        f"{report.corpus.name}: {len(songs)} songs in {report.folder} ({written}), "
+        f"{n_bars} bars, {pickups} songs begin with a pickup"
+    ]
+    reasons = Counter(skipped.reason.split(":")[0] for skipped in report.skipped)
+    lines += [f"skipped {count}: {reason}" for reason, count in sorted(reasons.items())]
+    if grace := sum(piece.grace for piece in songs):
+        lines.append(f"dropped {grace} grace notes")
+    return "\n".join(lines)
+
+
+def _entries(report: corpora.Report) -> list[dict[str, Any]]:
+    """One object a file, then one a skipped piece."""
+    files = [
+        {
+            "path": str(file.path),
+            "status": file.status,
+            "title": file.piece.title,
+            "source": file.piece.place,
+            "bars": file.piece.bars,
+            "notes": file.piece.notes,
+            "pickup": file.piece.pickup,
+            "grace_notes_dropped": file.piece.grace,
+        }
+        for file in report.files
+    ]
+    skipped = [
+        {"path": None, "status": "skipped", "source": skipped.place, "reason": skipped.reason}
+        for skipped in report.skipped
+    ]
+    return [*files, *skipped]
+
+
+def _print_json(fields: dict[str, Any]) -> None:
+    click.echo(json.dumps({"schema": SCHEMA, **fields}, ensure_ascii=False))

@@ -1,0 +1,76 @@
+"""`musicvae decode`: a song from a file of latents."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from musicvae.cli.console import INPUT
+from musicvae.cli.inputs import load_model
+from musicvae.cli.options import Making, making_options
+from musicvae.errors import CheckpointError
+
+if TYPE_CHECKING:
+    from musicvae.latent import Stored
+    from musicvae.model import MusicVAE
+
+
+@click.command(name="decode")
+@click.argument("path", type=INPUT)
+@making_options(
+    None,
+    help="File to write, .mid or .musicxml; PATH's name with .mid if not given.",
+    force=True,
+    reads=False,
+)
+def command(path: Path, making: Making) -> None:
+    """Make a song of the latents that `musicvae encode` wrote to PATH.
+
+    The model is the one that made them, by its hash, unless --checkpoint says another one.
+
+    \b
+    Examples:
+      musicvae decode song.z --out again.mid
+      musicvae decode song.z --out again.musicxml
+    """
+    from musicvae.io import SCORES
+    from musicvae.latent import load
+
+    target = making.out or Path(path.with_suffix(".mid").name)
+    if target.suffix.lower() not in (".mid", *SCORES):
+        raise click.UsageError(f"--out {target}: give the name of a .mid or .musicxml file")
+    stored = load(path)
+    model = _model(path, stored, making.checkpoint, making.device)
+    encoding = stored.encoding
+    song = model.decode(encoding)
+    making.writer(target.parent).named(
+        song,
+        target.stem,
+        force=making.force,
+        suffix=target.suffix,
+        note=f"musicvae decode {path.name} checkpoint {model.hash}",
+        kl_bits=round(encoding.kl_bits, 2),
+        windows=encoding.n_windows,
+        checkpoint=str(model.path),
+        source=str(path),
+    )
+
+
+def _model(path: Path, stored: Stored, checkpoint: str | None, device: str) -> MusicVAE:
+    """The model that made the latents, or the one asked for, if they fit it."""
+    from musicvae.checkpoints import find_maker
+
+    made_by = f"checkpoint {stored.checkpoint or '?'} ({stored.hash})"
+    if checkpoint is None:
+        found = find_maker(stored.checkpoint, stored.hash)
+        if found is None:
+            reason = f"made by {made_by}, which is not here"
+            raise CheckpointError(path, reason, "say where it is with --checkpoint")
+        return load_model(str(found), device)
+    model = load_model(checkpoint, device)
+    if not model.fits(stored.encoding):
+        reason = f"made by {made_by}, whose latents do not fit {checkpoint}"
+        raise CheckpointError(path, reason, "decode it without --checkpoint")
+    return model

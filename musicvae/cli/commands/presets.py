@@ -1,0 +1,39 @@
+"""`musicvae presets`: the shipped presets."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+import click
+
+from musicvae.checkpoints import preset_of, read_header, shipped_checkpoints
+from musicvae.cli.console import emit, json_option
+from musicvae.cli.terminal import print_table
+from musicvae.config.preset import load_preset, preset_names
+
+
+@click.command(name="presets")
+@json_option
+def command(as_json: bool) -> None:
+    """The presets to train with, by --preset NAME. A TOML file of your own works as well.
+
+    WEIGHTS names the trained model of a preset that came with the package, for --checkpoint.
+
+    \b
+    Example:
+      musicvae presets
+    """
+    head = ("NAME", "BARS", "PARTS", "KL BITS", "MINUTES", "WEIGHTS", "WHAT")
+    rows: list[tuple[str, ...]] = []
+    weights: dict[str, list[str]] = {}
+    for path in shipped_checkpoints():
+        weights.setdefault(preset_of(read_header(path), path).name, []).append(path.stem)
+    for name in preset_names():
+        preset, shipped = load_preset(name), weights.get(name, [])
+        emit(as_json, "preset", path=f"presets/{name}.toml", weights=shipped, **asdict(preset))
+        parts = ", ".join(part.name for part in preset.parts)
+        bits, minutes = preset.training.kl_target_bits, preset.training.minutes
+        figures = (str(preset.grid.bars), parts, f"{bits:g}", f"{minutes:g}")
+        rows.append((name, *figures, ", ".join(shipped) or "-", preset.description))
+    if not as_json:
+        print_table(head, rows, numbers=(1, 3, 4))

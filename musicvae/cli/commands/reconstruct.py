@@ -1,0 +1,55 @@
+"""`musicvae reconstruct`: songs through the bottleneck and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from musicvae.cli.console import console, songs_argument
+from musicvae.cli.options import Making, making_options
+from musicvae.errors import one_line
+
+if TYPE_CHECKING:
+    from musicvae.downbeats import Alignment
+
+
+@click.command(name="reconstruct")
+@songs_argument
+@making_options("reconstructed", force=True)
+def command(
+    paths: tuple[Path, ...],
+    making: Making,
+) -> None:
+    """Send songs (files or folders) through the bottleneck and back, one file each in --out.
+
+    Length, tempo, meter and programs are kept. What the model cannot represent passes unchanged;
+    its share is reported. Without --checkpoint each song goes through the model that suits it.
+
+    \b
+    Example:
+      musicvae reconstruct song.mid --out reconstructed/
+    """
+    writer, models = making.writer(), making.models()
+
+    def do(path: Path, song: Alignment) -> None:
+        model = models.suiting(song)
+        encoding = model.encode(song)
+        share = encoding.n_untouched / max(song.song.n_notes, 1)
+        writer.named(
+            model.decode(encoding),
+            path.stem,
+            force=making.force,
+            note=f"musicvae reconstruct {path.name} checkpoint {model.hash}",
+            kl_bits=round(encoding.kl_bits, 2),
+            windows=encoding.n_windows,
+            untouched=round(share, 4),
+            checkpoint=str(model.path),
+            source=str(path),
+        )
+        if share:
+            told = f"{path}: {share:.0%} of its notes passed unchanged"
+            console().print(one_line(told), soft_wrap=True)
+
+    making.each_song(paths, do)

@@ -1,0 +1,104 @@
+"""`musicvae sample`: new songs."""
+
+from __future__ import annotations
+
+import click
+
+from musicvae.cli.console import Finite, progress_bar
+from musicvae.cli.options import (
+    Making,
+    ReportFile,
+    making_options,
+    report_option,
+    temperature_option,
+)
+from musicvae.cli.pianoroll import check_roll, roll_option, show_roll
+
+
+@click.command(name="sample")
+@click.option(
+    "--n", type=click.IntRange(min=1), default=8, show_default=True, help="How many songs."
+)
+@click.option(
+    "--bars",
+    type=click.IntRange(min=1),
+    help="Bars of each song; 16 if not given, or 8 for each letter of --form.",
+)
+@click.option(
+    "--form", metavar="LETTERS", help="Sections of equal length, those of one letter alike: AABA."
+)
+@temperature_option
+@click.option(
+    "--tempo",
+    "qpm",
+    type=Finite(20, 400),
+    help="Quarters a minute; a usual one if not given.",
+)
+@click.option(
+    "--key",
+    type=click.IntRange(-6, 5),
+    help="Semitones above C of the major scale used; drawn if not given.",
+)
+@click.option("--meter", help="Such as 3/4; the training songs' usual one if not given.")
+@click.option(
+    "--pickup",
+    metavar="1/8",
+    help="What sounds before the first bar, 0 for none; if not given, none in songs of fewer than "
+    "8 bars, in longer ones what is usual in the meter.",
+)
+@roll_option
+@report_option
+@making_options("songs", seed=True, reads=False)
+def command(
+    n: int,
+    bars: int | None,
+    form: str | None,
+    temperature: float,
+    qpm: float | None,
+    key: int | None,
+    meter: str | None,
+    pickup: str | None,
+    roll: bool | None,
+    report: ReportFile | None,
+    making: Making,
+) -> None:
+    """Make new songs and write them to --out as MIDI.
+
+    \b
+    Examples:
+      musicvae sample --n 8 --out songs/
+      musicvae sample --bars 32 --meter 3/4 --temperature 0.8 --audio
+      musicvae sample --form AABA
+    """
+    check_roll(roll, as_json=making.as_json)
+    writer, seed = making.writer(), making.seed
+    model = making.model(seed=seed)
+    songs = model.sample(
+        n,
+        bars=bars,
+        form=form,
+        temperature=temperature,
+        qpm=qpm,
+        key=key,
+        meter=meter,
+        pickup=pickup,
+        seed=seed,
+    )
+    note = f"musicvae sample --seed {seed} checkpoint {model.hash}"
+    paths = []
+    with progress_bar("writing") as advance:
+        for done, song in enumerate(songs, start=1):
+            paths.append(writer.numbered(song, "song", note=note))
+            advance(done, n)
+    if not making.as_json:
+        show_roll(songs[0], roll)
+    if report:
+        from musicvae.report import songs_page
+
+        title, facts = f"New songs by {model.preset.name}", f"seed {seed}, checkpoint {model.hash}"
+        names = [path.stem for path in paths]
+        report.write(
+            lambda how, advance: songs_page(
+                title, facts, songs, names, embedding=how, progress=advance
+            )
+        )

@@ -1,0 +1,168 @@
+"""`musicvae transcribe`: hummed tunes and tapped rhythms as MIDI."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from musicvae.cli.console import (
+    INPUT,
+    Finite,
+    OutPath,
+    complain,
+    console,
+    emit,
+    force_option,
+    free_path,
+    json_option,
+    named_path,
+    progress_bar,
+    say,
+)
+from musicvae.errors import ConfigError, DataError, MusicVAEError, one_line
+from musicvae.storage import is_folder, writable_folder
+
+if TYPE_CHECKING:
+    from musicvae.io.result import Reading
+    from musicvae.io.transcription import HearOptions
+
+_METERS = ("2/4", "3/4", "4/4", "2/2", "3/2", "3/8", "6/8", "9/8", "12/8", "5/4", "5/8", "7/8")
+_MIDI = (".mid", ".midi")
+
+
+@click.command(name="transcribe")
+@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@click.option(
+    "--out",
+    type=OutPath(*_MIDI),
+    help="A folder, or a .mid file for one recording; beside each recording if not given.",
+)
+@click.option("--tempo", type=Finite(20, 400), help="Quarters a minute, about; heard if not given.")
+@click.option("--meter", type=click.Choice(_METERS), help="The meter; heard if not given.")
+@click.option(
+    "--key",
+    default="none",
+    show_default=True,
+    metavar="none|auto|KEY",
+    help="Move notes into the key that is heard, or into one such as 'D major'.",
+)
+@click.option("--quantise", is_flag=True, help="Put notes on the grid of sixteenths.")
+@click.option("--plot", is_flag=True, help="Draw each song as a piano roll beside its MIDI.")
+@force_option
+@json_option
+def command(
+    paths: tuple[Path, ...],
+    out: Path | None,
+    tempo: float | None,
+    meter: str | None,
+    key: str,
+    quantise: bool,
+    plot: bool,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Write down recordings (files or folders): a voice that hums, sings or whistles, or taps.
+
+    The MIDI plays in time with the recording, its bars on the beats that are heard.
+
+    \b
+    Examples:
+      musicvae transcribe hum.wav --out hum.mid
+      musicvae transcribe hum.wav --key auto --quantise
+      musicvae transcribe ideas/ --out songs/ --plot
+    """
+    from musicvae.io import write
+    from musicvae.io.transcription import HearOptions
+
+    pair = tuple(int(n) for n in meter.split("/")) if meter else None
+    try:
+        options = HearOptions(
+            tempo=tempo,
+            meter=(pair[0], pair[1]) if pair else None,
+            key=None if key.lower() == "none" else "auto" if key.lower() == "auto" else key,
+            quantise=quantise,
+        )
+    except ConfigError as error:
+        raise click.BadParameter(str(error), param_hint="--key") from None
+    files = _recordings(paths)
+    single = out is not None and out.suffix.lower() in _MIDI and not out.is_dir()
+    if single and len(files) > 1:
+        raise click.UsageError(f"--out {out} is one file for {len(files)} recordings")
+    folder = writable_folder(out) if out is not None and not single else None
+    failed = False
+    with progress_bar("listening") as advance:
+        for done, path in enumerate(files, start=1):
+            try:
+                reading = _heard(path, options)
+                if single and out is not None:
+                    target = named_path(out, force=force)
+                else:
+                    target = free_path(folder or path.parent, path.stem, ".mid", force=force)
+                write(reading.song, target, note=one_line(f"musicvae transcribe {path.name}"))
+                if plot:
+                    from musicvae.plots import plot_song
+
+                    picture = free_path(target.parent, target.stem, ".png", force=force)
+                    plot_song(reading.song, picture, path.stem)
+            except MusicVAEError as error:
+                failed = True
+                complain(error)
+                continue
+            finally:
+                advance(done, len(files))
+            _tell(path, target, reading, as_json)
+    if failed:
+        raise SystemExit(1)
+
+
+def _heard(path: Path, options: HearOptions) -> Reading:
+    """What is heard in a file; an error if it is no recording."""
+    from musicvae import io
+    from musicvae.errors import ReadError
+    from musicvae.io import transcription
+    from musicvae.io.detect import kind_of
+
+    content = io.load(path)
+    kind = kind_of(content)
+    if kind == "audio":
+        return transcription.examine(content, path, options)
+    if kind in ("empty", "unknown"):
+        io.examine(content, path)  # which says what it is instead
+    raise ReadError(path, "no recording but a song already", "give a WAV, FLAC, MP3 or OGG file")
+
+
+def _tell(path: Path, target: Path, reading: Reading, as_json: bool) -> None:
+    song = reading.song
+    console().print(one_line(f"{path}: heard {reading.heard}"))
+    if not as_json:
+        say(f"{target}: {song.n_notes} notes, {song.duration_s:.0f} s")
+    emit(
+        as_json,
+        "transcribed",
+        path=target,
+        source=str(path),
+        heard=reading.kind,
+        notes=song.n_notes,
+        duration_s=round(song.duration_s, 3),
+        **reading.facts,
+    )
+
+
+def _recordings(paths: tuple[Path, ...]) -> list[Path]:
+    """These files, and what is called like a recording in these folders."""
+    from musicvae.data.discover import files_under
+    from musicvae.io.audio.load import SUFFIXES
+
+    found: list[Path] = []
+    for path in paths:
+        if not is_folder(path):
+            found.append(path)
+            continue
+        names = (path / name for name in files_under(path))
+        inside = [file for file in names if file.suffix.lower() in SUFFIXES]
+        if not inside:
+            raise DataError(f"{path}: no recording there; give WAV, FLAC, MP3 or OGG files")
+        found += inside
+    return found

@@ -1,0 +1,1 @@
+"""Presets and training options, loaded strictly from TOML."""

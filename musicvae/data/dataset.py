@@ -1,0 +1,129 @@
+"""Floor 5: windows of a prepared folder as a torch `Dataset`, and whole batches at once.
+
+`Windows` knows nothing of our trainer: use it with any `torch.utils.data.DataLoader`.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import Dataset
+
+from musicvae.config.preset import Preset, load_preset
+from musicvae.data.batch import Batch, Source, WindowCutter, sources_of
+from musicvae.data.shards import Shards
+from musicvae.data.split import SPLITS
+from musicvae.data.split import split as split_songs
+from musicvae.data.stored_song import StoredSong
+from musicvae.errors import ConfigError, DataError
+from musicvae.representation.bars import Notes
+from musicvae.song import Ints
+
+
+class Windows(Dataset[Batch]):
+    """Windows of the songs of a folder, as a torch dataset.
+
+    Args:
+        folder: MIDI files, or shards made by `musicvae prepare`.
+        preset: a `Preset` or the name of one.
+        split: `train`, `valid`, `test`, or `all` songs.
+        hop: bars from one window to the next; one if not given.
+        seed: of the split by song.
+
+    An item is a `Batch` without its first axis, padded to the longest window, so the default
+    collate stacks items; `batch` makes a whole batch at once, much faster.
+    Raises `DataError` when the folder has nothing for this preset.
+    """
+
+    def __init__(
+        self,
+        folder: str | Path | Shards,
+        preset: Preset | str = "chorale-2bar",
+        *,
+        split: str = "train",
+        hop: int = 1,
+        seed: int = 0,
+    ) -> None:
+        shards = folder if isinstance(folder, Shards) else _prepared(folder)
+        self.preset = load_preset(preset) if isinstance(preset, str) else preset
+        self.split = split
+        if split not in (*SPLITS, "all"):
+            raise ConfigError(f"split {split!r}: use one of {', '.join(SPLITS)} or all")
+        place = split_songs(shards.clusters(), seed)
+        self.songs: list[str] = []
+        self.sources: list[Source] = []
+        """Where windows are cut from; their notes are in the cutter alone."""
+        self.n_untouched = 0
+        chosen = (s for s, where in zip(shards, place, strict=True) if split in (where, "all"))
+        self.cutter = WindowCutter(self._sources_of(chosen), self.preset)
+        if not self.sources:
+            raise DataError(
+                f"no song of the {split} split fits preset {self.preset.name}: it cannot represent "
+                f"any of {self.n_untouched:,} notes (drums, or out of its range)"
+            )
+        self.source, self.first, self.left_out = self.cutter.windows(hop)
+        if not len(self.first):
+            reasons = ", ".join(f"{n} {why}" for why, n in self.left_out.items() if n)
+            raise DataError(
+                f"no window of the {split} split fits preset {self.preset.name} "
+                f"({reasons}); choose another preset"
+            )
+        self.n_bars = int(sum({s.path: len(s.bars) for s in self.sources}.values()))
+
+    def _sources_of(self, songs: Iterable[StoredSong]) -> Iterator[Source]:
+        """The sources of songs, taken note of on the way without their notes."""
+        none = Notes.concatenate([])
+        for song in songs:
+            self.songs.append(song.path)
+            found, untouched = sources_of(song.bars, self.preset, song.path)
+            self.n_untouched += len(untouched)
+            for source in found:
+                self.sources.append(replace(source, group=replace(source.group, notes=none)))
+                yield source
+
+    def __len__(self) -> int:
+        return len(self.first)
+
+    def __getitem__(self, index: int) -> Batch:
+        one = self.batch(np.array([range(len(self))[index]]))
+        notes = torch.nn.functional.pad(one.notes, (0, 0, 0, self.max_notes - one.notes.shape[1]))
+        return Batch(notes[0], *(tensor[0] for tensor in one[1:]))
+
+    @property
+    def max_notes(self) -> int:
+        """Most notes of any window."""
+        if not hasattr(self, "_max_notes"):
+            pieces = np.array_split(np.arange(len(self)), max(1, len(self) // 4096))
+            self._max_notes = max(self.batch(p).notes.shape[1] for p in pieces)
+        return self._max_notes
+
+    def batch(
+        self,
+        index: Ints | Sequence[int],
+        shift: Ints | None = None,
+        dropped: NDArray[np.bool_] | None = None,
+    ) -> Batch:
+        """The windows at `index` as one batch; `shift`, `dropped` as in `WindowCutter.batch`."""
+        which = np.asarray(index)
+        return self.cutter.batch(self.source[which], self.first[which], shift, dropped)
+
+    def meter_of(self, index: Ints) -> Ints:
+        """The meter of the first bar of each window, in the preset's vocabulary. `(B,)`"""
+        return self.cutter.meter[self.cutter.offsets[self.source[index]] + self.first[index]]
+
+    def counts(self) -> Counter[str]:
+        """Songs, bars, windows and notes of this split, for people to read."""
+        counted = {"songs": len(self.songs), "bars": self.n_bars, "windows": len(self)}
+        return Counter(counted | {"notes": self.cutter.n_notes})
+
+
+def _prepared(folder: str | Path) -> Shards:
+    from musicvae.data.prepare import prepare_cached  # what makes songs need not load
+
+    return Shards(prepare_cached(folder))

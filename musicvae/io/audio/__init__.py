@@ -1,0 +1,1 @@
+"""Songs as sound, and recordings as samples."""

@@ -1,0 +1,1 @@
+"""MusicXML, ABC and Humdrum -> Song."""

@@ -1,0 +1,1 @@
+"""Song <-> what a network can take: bars, windows, slots, piano rolls, note tables."""

@@ -1,0 +1,245 @@
+"""Which preset suits a song, and which checkpoint is taken for it."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from musicvae import Bars, Song
+from musicvae.checkpoints import Checkpoint, choose, find, nearest_shipped, save
+from musicvae.cli import main
+from musicvae.config.preset import Preset, load_preset, preset_from_dict, preset_names
+from musicvae.errors import CheckpointError
+from musicvae.io import read, write
+from musicvae.networks.vae import VAE
+from musicvae.representation.preset_fit import fit, fit_all, most_wanted
+from support.songs import band_song, chorale_song, part_of
+
+
+def preset(name: str, *kinds: str, bars: int = 2, bits: float = 100.0) -> Preset:
+    """A small model with these slots, high ones first; `bass` is a low voice."""
+    parts = []
+    for i, kind in enumerate(kinds):
+        where = {"low": 0, "high": 127} if kind == "drums" else {}
+        center = 40.0 if kind == "bass" else 70.0 - 6 * i
+        real = "voice" if kind == "bass" else kind
+        parts.append({"name": f"{kind} {i}", "kind": real, "center": center, **where})
+    sizes = {"latent": 4, "width": 8, "blocks": 1, "rank": 4, "hidden": 8}
+    data = {"name": name, "parts": parts, "grid": {"bars": bars}, "model": sizes}
+    return preset_from_dict({**data, "training": {"kl_target_bits": bits}}, name)
+
+
+MELODY = preset("melody-2bar", "voice", bits=58.0)
+LONG_MELODY = preset("melody-16bar", "voice", bars=16, bits=277.0)
+VOICES = preset("chorale-4bar", *4 * ["voice"], bars=4, bits=200.0)
+PIANO = preset("piano-2bar", "chords", bits=200.0)
+LIED = preset("song-4bar", "voice", "chords", bars=4, bits=400.0)
+GROOVE = preset("groove-2bar", "drums", bits=107.0)
+BAND = preset("band-4bar", "voice", "chords", "bass", "drums", bars=4, bits=400.0)
+ALL = (BAND, VOICES, GROOVE, LONG_MELODY, MELODY, PIANO, LIED)
+
+_HYMN, _BAND = chorale_song(bars=8, seed=1), band_song()
+SONGS = {
+    "one voice": (Song.new(_HYMN.parts[:1], end_ticks=_HYMN.end_ticks), MELODY),
+    "two voices": (Song.new(_HYMN.parts[:2], end_ticks=_HYMN.end_ticks), VOICES),
+    "four voices": (_HYMN, VOICES),
+    "a piano": (Song.new(_BAND.parts[1:2], end_ticks=_BAND.end_ticks), PIANO),
+    "voice and piano": (Song.new(_BAND.parts[:2], end_ticks=_BAND.end_ticks), LIED),
+    "drums": (Song.new(_BAND.parts[4:], end_ticks=_BAND.end_ticks), GROOVE),
+    "a band": (_BAND, BAND),
+}
+
+
+@pytest.mark.parametrize("what", SONGS)
+def test_each_kind_of_song_gets_its_kind_of_model(what: str) -> None:
+    song, wanted = SONGS[what]
+    bars = Bars.from_song(song)
+    real = [load_preset(name) for name in preset_names()]
+    for presets in (ALL, ALL[::-1], real):
+        found = max(presets, key=lambda each: fit(each, bars).order)
+        assert found.name == wanted.name
+        assert fit(found, bars).share == 1.0
+
+
+def test_what_a_fit_says() -> None:
+    hymn, band = Bars.from_song(_HYMN), Bars.from_song(_BAND)
+    assert (fit(VOICES, hymn).share, fit(VOICES, hymn).passes, fit(VOICES, hymn).idle) == (1, 1, 0)
+    assert fit(MELODY, hymn).passes == 4 and fit(GROOVE, hymn).share == 0
+    assert str(fit(MELODY, hymn)) == "100% of the notes, in 4 passes"
+    assert str(fit(GROOVE, hymn)) == "none of the notes"
+    drums = len(_BAND.parts[4]) / _BAND.n_notes
+    assert fit(VOICES, band).share == pytest.approx(1 - drums, abs=1e-9)
+    assert fit(VOICES, band).bent == 1  # the piano is split into lines
+    both = fit_all(MELODY, [hymn, Bars.from_song(SONGS["one voice"][0])])
+    assert both.passes == 2.5 and both.share == 1.0
+    assert fit(MELODY, Bars.from_song(Song.new(end_ticks=1920))).share == 0.0
+
+
+def test_a_few_notes_too_many_ask_for_no_other_model() -> None:
+    """A melody played legato, with one overlap in forty notes, is a melody."""
+    notes = [(i * 480, 480, 60 + i % 7, 80) for i in range(40)]
+    notes[20] = (20 * 480, 960, 66, 80)
+    bars = Bars.from_song(Song.new([part_of(notes)], end_ticks=41 * 480))
+    assert fit(MELODY, bars).passes == 1
+    assert max(ALL, key=lambda each: fit(each, bars).order).name == "melody-2bar"
+
+
+def test_windows_with_too_long_a_bar_do_not_count() -> None:
+    song = chorale_song(bars=4, meter=(4, 4))
+    longer = replace(song, meter=type(song.meter).constant(8, 4))
+    assert fit(VOICES, Bars.from_song(song)).share == 1.0
+    assert fit(VOICES, Bars.from_song(longer)).share == 0.0
+
+
+def test_songs_vote_for_a_preset() -> None:
+    hymns = [Bars.from_song(chorale_song(bars=4, seed=i)) for i in range(2)]
+    tune = Bars.from_song(SONGS["one voice"][0])
+    found, share = most_wanted(ALL, [tune, *hymns])
+    assert (found.name, round(share, 2)) == ("chorale-4bar", 0.67)
+    assert most_wanted([MELODY], [Bars.from_song(SONGS["drums"][0])])[1] == 0.0
+
+
+def checkpoint(path: Path, of: Preset, *, finished: bool = True, age: int = 0) -> Path:
+    torch.manual_seed(0)
+    tensors = {f"model.{name}": tensor for name, tensor in VAE(of).state_dict().items()}
+    known = {"finished": finished, "held_out": {"f1": 0.1}}
+    save(Checkpoint(preset=of, tensors=tensors, provenance=known), path)
+    os.utime(path, (1e9 - age, 1e9 - age))
+    return path
+
+
+def own(name: str, of: Preset, **kind: object) -> Path:
+    return checkpoint(Path("checkpoints") / name / "model.safetensors", of, **kind)
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def models(shipped: Path) -> Path:
+    for each in (MELODY, VOICES, GROOVE, LIED):
+        checkpoint(shipped / f"{each.name}.safetensors", each)
+    return shipped
+
+
+@pytest.mark.parametrize("what", ["one voice", "four voices", "voice and piano", "drums"])
+def test_a_song_gets_the_shipped_model_that_fits(models: Path, what: str) -> None:
+    song, wanted = SONGS[what]
+    choice = choose([Bars.from_song(song)])
+    assert choice.path == models / f"{wanted.name}.safetensors"
+    assert choice.why == "shipped, it fits best: 100% of the notes, in 1 pass"
+
+
+def test_the_newest_run_that_fits_comes_before_what_is_shipped(models: Path) -> None:
+    hymn, drums = (Bars.from_song(SONGS[what][0]) for what in ("four voices", "drums"))
+    old = own("old", VOICES, age=9)
+    own("new", MELODY, age=5)
+    own("unfinished", VOICES, finished=False)
+    choice = choose([hymn])
+    assert choice.path == old
+    assert choice.why == "the newest run that fits: 100% of the notes, in 1 pass"
+    choice = choose([drums])
+    assert choice.path.stem == "groove-2bar"
+    assert choice.why.endswith("; new: none of the notes")
+    tune = Bars.from_song(SONGS["one voice"][0])
+    assert choose([tune]).path.parent.name == "new"
+    assert choose([tune, hymn]).path == old
+
+
+def test_without_anything_shipped_the_runs_are_all_there_is() -> None:
+    hymn = Bars.from_song(_HYMN)
+    with pytest.raises(CheckpointError, match="no checkpoint there; train one with"):
+        choose([hymn])
+    unfinished = own("half", VOICES, finished=False)
+    assert choose([hymn]).path == unfinished
+    tune = own("tune", MELODY)
+    assert choose([hymn]).path == tune
+    assert choose([hymn]).why == "the newest run that fits: 100% of the notes, in 4 passes"
+
+
+def test_without_songs_the_newest_run_or_the_default(models: Path) -> None:
+    assert find() == models / "chorale-4bar.safetensors"
+    assert choose().why == "shipped"
+    (models / "chorale-4bar.safetensors").unlink()
+    assert find() == models / "groove-2bar.safetensors"
+    own("old", MELODY, age=3)
+    newest = own("newer", GROOVE)
+    assert find() == newest and choose().why == "the newest run"
+
+
+def test_names(models: Path) -> None:
+    assert find("melody-2bar") == models / "melody-2bar.safetensors"
+    mine = own("melody-2bar", MELODY)
+    assert find("melody-2bar") == Path("checkpoints/melody-2bar/model.safetensors") == mine
+    assert find("pretrained/melody-2bar") == models / "melody-2bar.safetensors"
+    assert find(mine.parent) == find(mine) == mine
+    with pytest.raises(CheckpointError) as error:
+        find("melody-2bra")
+    assert str(error.value) == (
+        "melody-2bra: no such checkpoint (did you mean 'melody-2bar'?); shipped are chorale-4bar, "
+        "groove-2bar, melody-2bar, song-4bar; train one with: musicvae train data/midi/"
+    )
+
+
+def test_a_damaged_run_is_passed_over(models: Path) -> None:
+    path = own("cut", VOICES)
+    path.write_bytes(path.read_bytes()[:100])
+    assert choose([Bars.from_song(_HYMN)]).path.stem == "chorale-4bar"
+    assert find().stem == "chorale-4bar"
+
+
+def test_the_nearest_shipped_model(models: Path) -> None:
+    hymn, lied = (Bars.from_song(SONGS[what][0]) for what in ("four voices", "voice and piano"))
+    assert nearest_shipped("song-4bar", [hymn]) == models / "song-4bar.safetensors"
+    assert nearest_shipped("piano-2bar", [hymn]) is None
+    found = nearest_shipped(None, [lied])
+    assert found is not None and found.stem == "song-4bar"
+    for name in ("melody-2bar", "chorale-4bar", "song-4bar"):
+        (models / f"{name}.safetensors").unlink()
+    assert nearest_shipped(None, [hymn]) is None
+
+
+# -- from the command line ------------------------------------------------------------------------
+
+
+def run(*words: str | Path) -> Result:
+    result = CliRunner().invoke(main, [str(word) for word in words])
+    assert result.exit_code == 0, result.output
+    return result
+
+
+def test_each_song_goes_through_the_model_that_suits_it(models: Path) -> None:
+    for name in ("one voice", "four voices", "drums"):
+        write(SONGS[name][0], f"in/{name.replace(' ', '-')}.mid")
+    result = run("reconstruct", "in", "--out", "out", "--json")
+    lines = [json.loads(line) for line in result.stdout.splitlines()]
+    used = {Path(line["source"]).stem: Path(line["checkpoint"]).stem for line in lines}
+    assert used == {
+        "one-voice": "melody-2bar", "four-voices": "chorale-4bar", "drums": "groove-2bar"
+    }  # fmt: skip
+    told = [line for line in result.stderr.splitlines() if line.startswith("using ")]
+    assert len(told) == 3 and all(
+        "shipped, it fits best: 100% of the notes" in line for line in told
+    )
+    for line in lines:
+        assert read(line["path"]).end_ticks == read(line["source"]).end_ticks
+    named = run("reconstruct", "in", "--out", "named", "--checkpoint", "chorale-4bar", "--json")
+    used = {Path(json.loads(line)["checkpoint"]).stem for line in named.stdout.splitlines()}
+    assert used == {"chorale-4bar"}
+    assert named.stderr.count("using ") == 1
+
+
+def test_songs_between_which_to_interpolate_share_a_model(models: Path) -> None:
+    write(SONGS["one voice"][0], "a.mid")
+    write(SONGS["four voices"][0], "b.mid")
+    assert "chorale-4bar.safetensors (shipped" in run("interpolate", "a.mid", "b.mid").stderr
+    assert "melody-2bar.safetensors (shipped" in run("interpolate", "a.mid", "a.mid").stderr
+    assert "chorale-4bar.safetensors (shipped), seed" in run("sample", "--n", "1").stderr

@@ -1,0 +1,267 @@
+"""The terminal: what is drawn on one, and what never reaches a pipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import click
+import numpy as np
+import pytest
+from click.shell_completion import ShellComplete
+from click.testing import CliRunner
+
+import musicvae
+from musicvae.checkpoints import registry
+from musicvae.cli import main
+from musicvae.cli.pianoroll import roll_lines
+from musicvae.io import write
+from musicvae.representation.bars import Bars
+from musicvae.song import Part, Song
+from support.small_songs import band, chorale
+
+ROOT = Path(musicvae.__file__).parents[1]
+SHIPPED = registry.shipped_folder()
+COMMAND = "import sys; from musicvae.cli import main; sys.argv[0] = 'musicvae'; main()"
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {n: v for n, v in os.environ.items() if n not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
+    return {**kept, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **more}
+
+
+def on_terminal(*words: str, columns: int = 80, cwd: Path, **more: str) -> tuple[int, str]:
+    """Exit code, and what a command writes to the terminal that is its stdout and stderr."""
+    ours, theirs = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", COMMAND, *words],
+        stdout=theirs,
+        stderr=theirs,
+        stdin=theirs,
+        cwd=cwd,
+        env=environment(COLUMNS=str(columns), **more),
+    )
+    os.close(theirs)
+    found = []
+    try:
+        while part := os.read(ours, 4096):
+            found.append(part)
+    except OSError:  # the other end is closed
+        pass
+    os.close(ours)
+    return process.wait(), b"".join(found).decode("utf-8").replace("\r\n", "\n")
+
+
+@pytest.fixture
+def songs(tmp_path: Path) -> Path:
+    for nth in range(3):
+        write(chorale(seed=nth), tmp_path / "songs" / f"song{nth}.mid")
+    return tmp_path
+
+
+# -- rolls ----------------------------------------------------------------------------------------
+
+
+def roll(song: Song, width: int = 80, **how: bool) -> list[str]:
+    return roll_lines(song, width, **{"colours": False, **how})
+
+
+def test_a_note_stands_where_it_sounds() -> None:
+    part = Part(onset_ticks=[0, 960], duration_ticks=[480, 960], pitch=[60, 63], velocity=[80, 80])
+    *rows, said = roll(Song.new([part], end_ticks=1920))
+    # A column a sixteenth, a bar line before each bar; the upper half of the first row is 63.
+    assert rows == [" Eb4 │        ▀▀▀▀▀▀▀▀", "     │▄▄▄▄"]
+    assert said.strip() == "1 bar"
+    assert roll(Song.new([part], end_ticks=1920), unicode=False)[0].endswith("''''''''")
+    assert roll(Song.new()) == []
+
+
+def test_a_pickup_is_no_bar_of_its_own() -> None:
+    begun = chorale(bars=12)
+    assert bool(Bars.from_song(begun).grid.lead[0])
+    n = len(Bars.from_song(begun)) - 1
+    assert f"a pickup and {n} bars" in roll(begun, 400)[-1]
+    assert re.search(rf"a pickup and bars 1 to \d+ of {n}\b", roll(begun, 80)[-1])
+    assert "pickup" not in roll(band())[-1]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+@pytest.mark.parametrize("song", [chorale(bars=40), band()], ids=["chorale", "band"])
+def test_a_roll_fits_its_terminal(song: Song, width: int) -> None:
+    plain, coloured = roll(song, width), roll(song, width, colours=True)
+    assert max(map(len, plain)) <= width
+    assert max(len(click.unstyle(line)) for line in coloured) <= width
+    if width == 120:
+        assert sum("│" in line for line in plain) > 8
+    assert "\x1b" not in "".join(plain) and "Bass" in click.unstyle(coloured[-1])
+
+
+def test_drums_have_lanes_and_wide_ranges_fit() -> None:
+    names = [line[:5].strip() for line in roll(band())]
+    assert names[-4:-1] == ["hats", "snar", "kick"]
+    pitches = np.array([21, 108])
+    part = Part(onset_ticks=[0, 0], duration_ticks=[480, 480], pitch=pitches, velocity=[80, 80])
+    assert len(roll(Song.new([part]))) <= 25
+
+
+# -- terminals and pipes --------------------------------------------------------------------------
+
+
+def test_inspect_draws_on_a_terminal_and_not_in_a_pipe(songs: Path) -> None:
+    code, seen = on_terminal("inspect", "songs/song0.mid", cwd=songs)
+    assert code == 0 and "▀" in seen and "\x1b[38;5;" in seen
+    assert "▀" not in on_terminal("inspect", "songs/song0.mid", "--no-roll", cwd=songs)[1]
+    without = on_terminal("inspect", "songs/song0.mid", cwd=songs, NO_COLOR="1")[1]
+    assert "▀" in without and "[38;5" not in without
+    assert "\x1b" not in on_terminal("inspect", "songs/song0.mid", cwd=songs, TERM="dumb")[1]
+    piped = subprocess.run(
+        [sys.executable, "-c", COMMAND, "inspect", "songs"],
+        cwd=songs,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert "\x1b" not in piped.stdout + piped.stderr and "▀" not in piped.stdout
+    assert piped.stderr == "" and len(piped.stdout.splitlines()) == 3
+
+
+def test_a_bar_on_a_terminal_leaves_stdout_whole(songs: Path) -> None:
+    """stderr is a terminal and stdout a file: every line of JSON is in the file."""
+    ours, theirs = pty.openpty()
+    reader = threading.Thread(target=_drain, args=(ours,))
+    reader.start()
+    with (songs / "seen.jsonl").open("wb") as file:
+        subprocess.run(
+            [sys.executable, "-c", COMMAND, "inspect", "songs", "--json"],
+            cwd=songs,
+            env=environment(),
+            stdout=file,
+            stderr=theirs,
+            check=True,
+        )
+    os.close(theirs)
+    reader.join()
+    lines = (songs / "seen.jsonl").read_text("utf-8").splitlines()
+    assert [json.loads(line)["path"] for line in lines] == [f"songs/song{n}.mid" for n in range(3)]
+
+
+def _drain(end: int) -> None:
+    try:
+        while os.read(end, 4096):
+            pass
+    except OSError:
+        os.close(end)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("--help",),
+        ("sample", "--help"),
+        ("completion", "--help"),
+        ("presets",),
+        ("info", str(SHIPPED / "melody-2bar.safetensors")),
+        ("inspect", "songs/song0.mid"),
+    ],
+)
+def test_forty_columns_are_enough(words: tuple[str, ...], songs: Path) -> None:
+    code, seen = on_terminal(*words, columns=40, cwd=songs)
+    long = [line for line in map(click.unstyle, seen.splitlines()) if len(line) > 40]
+    assert code == 0
+    assert [line for line in long if not line.strip().startswith("musicvae ")] == []
+
+
+def test_a_roll_that_is_not_drawn_is_refused(songs: Path) -> None:
+    one, two = (str(songs / "songs" / f"song{nth}.mid") for nth in range(2))
+    wrong = (("inspect", one, two), ("inspect", one, "--json"), ("sample", "--json"))
+    for words in wrong:
+        done = CliRunner().invoke(main, [*words, "--roll"])
+        assert done.exit_code == 2 and "--roll" in done.stderr
+    assert CliRunner().invoke(main, ["inspect", one, two, "--no-roll"]).exit_code == 0
+
+
+def test_a_reader_that_leaves_is_no_error(songs: Path) -> None:
+    for words in ("inspect songs", "presets", "--help"):
+        done = subprocess.run(
+            f'"{sys.executable}" -c "$CODE" {words} | head -1',
+            shell=True,
+            cwd=songs,
+            env=environment(CODE=COMMAND),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stderr == "" and len(done.stdout.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "how",
+    [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
+    ids=["ascii", "C"],
+)
+def test_letters_that_a_terminal_lacks_end_no_command(how: dict[str, str], songs: Path) -> None:
+    write(chorale(), songs / "nö.mid")
+    for words in (("inspect", "nö.mid", "--roll"), ("steer", "--help"), ("nö",), ("plot", "ö.mid")):
+        done = subprocess.run(
+            [sys.executable, "-c", COMMAND, *words],
+            cwd=songs,
+            env=environment(**how),
+            capture_output=True,
+            check=False,
+        )
+        assert b"Traceback" not in done.stderr
+        assert done.returncode == {"nö": 2, "plot": 1}.get(words[0], 0)
+        if words[0] == "inspect":  # a name keeps its own bytes
+            assert done.stdout.replace("nö".encode(), b"").isascii() and b"''" in done.stdout
+
+
+# -- completion -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_each_shell_gets_its_lines(shell: str) -> None:
+    done = CliRunner().invoke(main, ["completion", shell])
+    assert done.exit_code == 0 and f"_MUSICVAE_COMPLETE={shell}_complete" in done.stdout
+
+
+def test_names_are_completed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shipped: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (shipped / "melody-9bar.safetensors").touch()
+    (tmp_path / "checkpoints" / "mine").mkdir(parents=True)
+    (tmp_path / "checkpoints" / "mine" / "model.safetensors").touch()
+    complete = ShellComplete(main, {}, "musicvae", "_MUSICVAE_COMPLETE")
+
+    def names(*words: str, typed: str = "") -> list[str]:
+        return [str(item.value) for item in complete.get_completions(list(words), typed)]
+
+    assert {"sample", "score", "similar", "steer"} == set(names(typed="s"))
+    assert names("sample", "--checkpoint", typed="m") == ["melody-9bar", "mine"]
+    assert names("info", typed="mel") == ["melody-9bar"]
+    assert names("train", "x", "--from", typed="scr")[0] == "scratch"
+    assert "melody-2bar" in names("train", "x", "--preset", typed="mel")
+    assert names("corpus", "export") == ["chorales", "folk"]
+    assert "density" in names("map", "x", "--colour", typed="d")
+    assert "--syncopation" in names("steer", "x", typed="--sy")
+
+
+def test_completion_is_light() -> None:
+    words = "musicvae sample --checkpoint "
+    done = subprocess.run(
+        [sys.executable, "-X", "importtime", "-c", COMMAND],
+        env=environment(_MUSICVAE_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD="3"),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert all(f"plain,{path.stem}" in done.stdout for path in SHIPPED.glob("*.safetensors"))
+    loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+    assert not loaded & {"torch", "music21", "pretty_midi", "matplotlib", "pyarrow", "librosa"}

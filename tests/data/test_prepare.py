@@ -1,0 +1,532 @@
+"""A folder of files becomes shards: all accounted for, whatever they hold and whatever happens."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+
+from musicvae.data import PrepareReport, Shards, prepare, prepare_cached
+from musicvae.data import prepare as module
+from musicvae.data.counts import Tally
+from musicvae.data.discover import files_under, look
+from musicvae.data.fingerprints import marks
+from musicvae.data.prepare import Readers, fill
+from musicvae.data.sandbox import Limits
+from musicvae.data.schema import kept_row, pack, rows_of, skipped_row, song_of
+from musicvae.data.stored_song import StoredSong
+from musicvae.errors import DataError, WriteError
+from musicvae.io import read, write
+from musicvae.io.options import ReadOptions
+from musicvae.representation.bars import Bars
+from musicvae.song import Song
+from support import hostile
+from support.same import same_grid, same_notes
+from support.small_songs import band, chorale
+from support.strategies import songs
+
+LIMITS = Limits(seconds=2.0, memory_bytes=512 << 20)
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+
+
+def chorales(folder: Path, number: int, bars: int = 2) -> Path:
+    for seed in range(number):
+        write(chorale(seed=seed, bars=bars), folder / f"{seed:03d}.mid")
+    return folder
+
+
+def fill_hostile(source: Path, out: Path, workers: int = 1) -> PrepareReport:
+    readers = Readers(ReadOptions(), LIMITS, intake=hostile.hostile_intake)
+    return fill(source, out, readers, workers=workers)
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Many shards and chunks of few files."""
+    monkeypatch.setattr(module, "FILES_PER_SHARD", 8)
+    monkeypatch.setattr(module, "FILES_PER_CHUNK", 4)
+
+
+@pytest.fixture
+def read_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Names that `hostile_intake` has read since this was last called."""
+    log = tmp_path / "log"
+    monkeypatch.setenv("MUSICVAE_TEST_COUNTER", str(log))
+
+    def names() -> list[str]:
+        found = log.read_text().splitlines() if log.exists() else []
+        log.unlink(missing_ok=True)
+        return sorted(found)
+
+    return names
+
+
+# -- what is kept ---------------------------------------------------------------------------------
+
+
+def test_every_file_is_accounted_for(midi_folder: Path, tmp_path: Path) -> None:
+    (midi_folder / "broken.mid").write_bytes(b"MThd")
+    (midi_folder / "notes.txt").write_text("no music")
+    (midi_folder / ".hidden").write_text("")
+    (midi_folder / "README.md").write_text("read me")
+    write(Song.new(end_ticks=480), midi_folder / "silent.mid")
+    steps: list[tuple[int, int]] = []
+    report = prepare(
+        midi_folder, tmp_path / "out", progress=lambda done, total: steps.append((done, total))
+    )
+    assert report.files == 15 == report.kept + len(report.skipped)
+    assert {entry["path"]: entry["reason"] for entry in report.skipped} == {
+        ".hidden": "empty file",
+        "README.md": "not a MIDI file or score",
+        "broken.mid": "truncated in its header",
+        "notes.txt": "not a MIDI file or score",
+        "silent.mid": "no notes",
+    }
+    assert report.reasons["empty file"] == 1
+    assert report.examples["no notes"] == ["silent.mid"]
+    assert steps == [(15, 15)]
+    assert report.bars == 10 * 9
+    assert report.windows == 10 * 9
+    assert report.notes == 10 * 4 * 33
+    assert (report.moved, report.merged) == (0, 0)
+    assert report.bars_by_reason == {"kept": 90, "silent": 0}
+    assert sum(report.parts.values()) == 40
+    assert report.duplicates == {
+        "same bytes": 0, "same music": 0, "transposed": 2, "near": 0,
+    }  # fmt: skip
+    written = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert written["skipped"] == report.skipped
+    assert written["files"] == 15
+    assert written["duplicates"] == [
+        {"kind": "transposed", "paths": ["more/song1-in-eb.mid", "song1.mid"]},
+        {"kind": "transposed", "paths": ["more/song2-in-bb.mid", "song2.mid"]},
+    ]
+    assert written["settings"]["options"] == asdict(ReadOptions())
+
+
+def test_what_is_prepared_is_what_was_read(midi_folder: Path, tmp_path: Path) -> None:
+    prepare(midi_folder, tmp_path / "out", options=ReadOptions(as_written=True))
+    shards = Shards(tmp_path / "out")
+    stored = list(shards)
+    assert len(stored) == len(shards) == len(shards.clusters().head) == 10
+    assert [song.path for song in stored] == sorted(song.path for song in stored)
+    for song in stored:
+        assert song.bars.to_song() == read(midi_folder / song.path)
+        assert np.array_equal(song.fingerprints, marks(song.bars).bars)
+
+
+@settings(max_examples=25)
+@given(songs())
+def test_a_row_keeps_any_song(song: Song) -> None:
+    for bars in (Bars.from_song(song), Bars.from_song(song).at(4)):
+        if not len(bars.notes):
+            continue
+        before = StoredSong(path="a", bars=bars, marks=marks(bars), facts={"bars": {"kept": 1}})
+        rows = [skipped_row("b", bytes(16), "no notes"), kept_row(before, b"0" * 16)]
+        skipped, kept = rows_of(pack(rows))
+        assert (skipped["path"], skipped["reason"]) == ("b", "no notes")
+        after = song_of(kept)
+        assert (after.path, after.facts) == (before.path, before.facts)
+        assert after.bars.frame == bars.frame
+        assert same_notes(after.bars.notes, bars.notes)
+        assert same_grid(after.bars.grid, bars.grid)
+        assert (after.bars.moved, after.bars.merged) == (bars.moved, bars.merged)
+        assert np.array_equal(after.marks.bars, before.marks.bars)
+        assert after.marks[1:] == before.marks[1:]
+        assert pack([skipped, kept]).serialize() == pack(rows).serialize()
+
+
+def test_nothing_usable_is_an_error_with_the_first_reason(tmp_path: Path) -> None:
+    folder = tmp_path / "midi"
+    folder.mkdir()
+    with pytest.raises(DataError, match=r"empty folder.*corpus export"):
+        prepare(folder, tmp_path / "out")
+    (folder / "README.md").write_text("put MIDI here")
+    with pytest.raises(DataError, match="empty folder"):
+        prepare(folder, tmp_path / "out")
+    (folder / "a.mid").write_bytes(b"")
+    with pytest.raises(DataError, match=r"no usable bar in 2 files \(README.md: not a MIDI"):
+        prepare(folder, tmp_path / "out")
+    with pytest.raises(DataError, match="no such folder"):
+        prepare(tmp_path / "none", tmp_path / "out")
+    with pytest.raises(DataError, match="is a file"):
+        prepare(folder / "a.mid", tmp_path / "out")
+    with pytest.raises(DataError, match="not a prepared folder"):
+        Shards(tmp_path / "out")
+    with pytest.raises(WriteError, match="is the folder that is read"):
+        prepare(folder, folder)
+
+
+def test_what_is_prepared_is_not_prepared_again(midi_folder: Path, tmp_path: Path) -> None:
+    prepare(midi_folder, tmp_path / "out")
+    with pytest.raises(DataError, match="out: is prepared already; give the folder of the files"):
+        prepare(tmp_path / "out", tmp_path / "more")
+
+
+def test_the_result_may_lie_in_the_folder_itself(midi_folder: Path) -> None:
+    out = midi_folder / "prepared"
+    assert prepare(midi_folder, out).files == 10
+    before = files_in(out)
+    assert prepare(midi_folder, out).files == 10
+    assert files_in(out) == before
+
+
+def test_files_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
+    names = ["a.mid", "a/z.mid", "a!b.mid", "a0.mid", "b/c/d", "b/c.mid", "B.mid", "ä/ö.mid"]
+    for name in names:
+        write(chorale(bars=1), tmp_path / "midi" / name)
+    prepare(tmp_path / "midi", tmp_path / "out")
+    assert [song.path for song in Shards(tmp_path / "out")] == sorted(names)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="file names are text on this system")
+def test_a_folder_that_may_not_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a.mid", "locked/b.mid", "m.mid"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"x")
+    scandir = os.scandir
+
+    def guarded(path: Any) -> Any:
+        if "locked" in os.fspath(path):
+            raise PermissionError(13, "Permission denied")
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", guarded)
+    assert list(files_under(tmp_path)) == ["a.mid", "locked", "m.mid"]
+    assert look(tmp_path).files == 3
+    with pytest.raises(DataError, match="locked: permission denied; give a folder that may be"):
+        look(tmp_path / "locked")
+
+
+def test_a_name_that_is_no_text_is_kept_and_told(tmp_path: Path) -> None:
+    write(chorale(), tmp_path / "midi" / "a.mid")
+    shutil.copy(tmp_path / "midi" / "a.mid", os.fsencode(tmp_path / "midi") + b"/b\xff.mid")
+    (tmp_path / "midi" / os.fsdecode(b"c\xfe")).write_bytes(b"?")
+    report = prepare(tmp_path / "midi", tmp_path / "out")
+    assert [song.path for song in Shards(tmp_path / "out")] == ["a.mid", "b\\xff.mid"]
+    assert [entry["path"] for entry in report.skipped] == ["c\\xfe"]
+
+
+def test_a_format_that_is_not_ours_is_refused_by_name(midi_folder: Path, tmp_path: Path) -> None:
+    prepare(midi_folder, tmp_path)
+    index = json.loads((tmp_path / "index.json").read_text())
+    (tmp_path / "index.json").write_text(json.dumps({**index, "format": 99}))
+    with pytest.raises(DataError, match="prepared in format 99"):
+        Shards(tmp_path)
+
+
+def test_a_shard_that_is_damaged_is_named_and_made_anew(midi_folder: Path, tmp_path: Path) -> None:
+    prepare(midi_folder, tmp_path / "out")
+    whole = files_in(tmp_path / "out")
+    (shard,) = (tmp_path / "out").glob("shard-*")
+    shard.write_bytes(shard.read_bytes()[:1000])
+    with pytest.raises(DataError, match=r"shard-00000.*missing or damaged"):
+        list(Shards(tmp_path / "out"))
+    prepare(midi_folder, tmp_path / "out")
+    assert files_in(tmp_path / "out") == whole
+
+
+# -- processes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_same_files_same_bytes_with_any_number_of_workers(tmp_path: Path) -> None:
+    folder = chorales(tmp_path / "midi", 34)
+    (folder / "007.mid").write_bytes(b"broken")
+    one = prepare(folder, tmp_path / "one", workers=1)
+    two = prepare(folder, tmp_path / "two", workers=2)
+    assert one == two
+    assert one.kept == 33
+    assert len(list((tmp_path / "one").glob("shard-*"))) == 5
+    assert files_in(tmp_path / "one") == files_in(tmp_path / "two")
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_hostile_file_costs_one_line(tmp_path: Path, workers: int) -> None:
+    folder = chorales(tmp_path / "midi", 6)
+    hostile_files = {
+        "001a.mid": ("do die", "reader crashed (signal 11)"),
+        "002a.mid": ("do sleep:100", "took longer than 2 s"),
+        "003a.mid": ("do eat:9000000000", "needs more than 512 MB of memory"),
+        "004a.mid": ("do fail:x", "reader failed (KeyError: 'x')"),
+        "005a.mid": ("do leave", "reader crashed (exit code 3)"),
+    }
+    for name, (words, _) in hostile_files.items():
+        (folder / name).write_text(words)
+    report = fill_hostile(folder, tmp_path / "out", workers)
+    assert report.kept == 6
+    expected = [{"path": name, "reason": why} for name, (_, why) in hostile_files.items()]
+    assert report.skipped == expected
+    clean = fill_hostile(chorales(tmp_path / "clean", 6), tmp_path / "two", workers)
+    assert clean.bars == report.bars
+    assert [song.path for song in Shards(tmp_path / "out")] == sorted(files_in(tmp_path / "clean"))
+
+
+def test_every_odd_file_there_is_has_one_outcome(shared_data: Path, tmp_path: Path) -> None:
+    report = prepare(shared_data / "bad-midi", tmp_path / "out")
+    found = sum(path.is_file() for path in (shared_data / "bad-midi").rglob("*"))
+    assert report.files == found == report.kept + len(report.skipped)
+    assert 0 < report.kept < found
+    assert not [entry for entry in report.skipped if entry["reason"].startswith("reader")]
+
+
+def test_a_file_that_ended_its_process_is_tried_again(tmp_path: Path, read_files) -> None:
+    folder = chorales(tmp_path / "midi", 3)
+    (folder / "001a.mid").write_text("do die")
+    fill_hostile(folder, tmp_path / "out")
+    before = files_in(tmp_path / "out")
+    read_files()
+    fill_hostile(folder, tmp_path / "out")
+    assert set(read_files()) == {"001a.mid"}
+    assert files_in(tmp_path / "out") == before
+
+
+def test_two_runs_do_not_write_to_one_folder(midi_folder: Path, tmp_path: Path) -> None:
+    def meddle(done: int, total: int) -> None:
+        with pytest.raises(WriteError, match="another run is writing there"):
+            prepare(midi_folder, tmp_path / "out")
+
+    assert prepare(midi_folder, tmp_path / "out", progress=meddle).kept == 10
+
+
+# -- going on -------------------------------------------------------------------------------------
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_what_was_read_is_not_read_again(tmp_path: Path, read_files) -> None:
+    folder, out = chorales(tmp_path / "midi", 30), tmp_path / "out"
+    (folder / "005.mid").write_bytes(b"broken")
+    fill_hostile(folder, out)
+    assert len(read_files()) == 30
+    first = files_in(out)
+    fill_hostile(folder, out)
+    assert read_files() == []
+    assert files_in(out) == first
+
+    (folder / "000.mid").rename(folder / "zzz.mid")  # every file moves to another place
+    (folder / "010.mid").unlink()
+    write(chorale(seed=99), folder / "100.mid")
+    shutil.copy(folder / "011.mid", folder / "101.mid")
+    assert fill_hostile(folder, out, workers=2).kept == 30
+    assert read_files() == ["100.mid"]
+    fill_hostile(folder, tmp_path / "anew")
+    assert files_in(out) == files_in(tmp_path / "anew")
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_other_options_read_anew(tmp_path: Path, read_files) -> None:
+    folder, out = chorales(tmp_path / "midi", 9), tmp_path / "out"
+    fill_hostile(folder, out)
+    read_files()
+    readers = Readers(ReadOptions(pedal=True), LIMITS, intake=hostile.hostile_intake)
+    fill(folder, out, readers)
+    assert len(read_files()) == 9
+    assert Shards(out).index["settings"]["options"]["pedal"]
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_interrupted_it_keeps_what_is_whole_and_goes_on(tmp_path: Path, read_files) -> None:
+    folder, out = chorales(tmp_path / "midi", 30), tmp_path / "out"
+    fill_hostile(folder, tmp_path / "whole")
+    read_files()
+
+    def stop(done: int, total: int) -> None:
+        if done == 20:
+            raise KeyboardInterrupt
+
+    readers = Readers(ReadOptions(), LIMITS, intake=hostile.hostile_intake)
+    with pytest.raises(KeyboardInterrupt):
+        fill(folder, out, readers, workers=1, progress=stop)
+    with pytest.raises(DataError, match="not a prepared folder"):
+        Shards(out)
+    assert [path.name for path in sorted(out.iterdir())] == [
+        ".lock",
+        *sorted(path.name for path in (tmp_path / "whole").glob("shard-*"))[:2],
+    ]
+    read_files()
+    fill_hostile(folder, out)
+    assert read_files() == [f"{i:03d}.mid" for i in range(16, 30)]
+    assert files_in(out) == files_in(tmp_path / "whole")
+
+
+@pytest.mark.usefixtures("small_shards")
+def test_a_dataset_stays_whole_until_the_next_one_is(tmp_path: Path) -> None:
+    folder, out = chorales(tmp_path / "midi", 20), tmp_path / "out"
+    prepare(folder, out)
+    before = [song.path for song in Shards(out)]
+    (folder / "000.mid").unlink()
+
+    def stop(done: int, total: int) -> None:
+        if done == 16:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(folder, out, progress=stop)
+    assert [song.path for song in Shards(out)] == before
+    prepare(folder, out)
+    assert [song.path for song in Shards(out)] == before[1:]
+    assert len(list(out.glob("shard-*"))) == 3
+
+
+def test_what_a_killed_run_left_behind_goes(midi_folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    prepare(midi_folder, out)
+    whole = files_in(out)
+    for name in (".index.json.abc.part", ".report.json.x.part", ".y.shard.part", "shard-9.arrow"):
+        (out / name).write_bytes(b"half")
+    prepare(midi_folder, out)
+    assert files_in(out) == whole
+
+
+KILLED = """
+import sys
+from pathlib import Path
+from typing import Any
+from musicvae.data import prepare
+preparing.FILES_PER_SHARD, preparing.FILES_PER_CHUNK = 16, 4
+preparing.prepare(sys.argv[1], sys.argv[2], workers=2)
+"""
+
+
+def kill_and_resume(tmp_path: Path, moments: int, seed: int) -> None:
+    """Kill a run at random moments, going on each time; what comes out is as if nothing was."""
+    folder = chorales(tmp_path / "midi", 96, bars=8)
+    (folder / "050.mid").write_bytes(b"broken")
+    command = [sys.executable, "-c", KILLED, str(folder)]
+    began = time.monotonic()
+    subprocess.run([*command, str(tmp_path / "whole")], check=True)
+    lasted, rng = time.monotonic() - began, random.Random(seed)
+    whole = files_in(tmp_path / "whole")
+    killed = 0
+    for moment in range(moments):
+        out = tmp_path / f"out{moment // 4}"  # up to four kills before a run may end
+        run = subprocess.Popen([*command, str(out)])
+        try:
+            run.wait(rng.uniform(0.1, 1.0) * lasted)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            killed += 1
+        run.wait()
+        if moment % 4 == 3 or moment == moments - 1:
+            subprocess.run([*command, str(out)], check=True)
+            assert files_in(out) == whole
+    assert killed
+
+
+def test_killed_and_resumed_it_gives_the_same_bytes(tmp_path: Path) -> None:
+    kill_and_resume(tmp_path, moments=3, seed=1)
+
+
+@pytest.mark.slow
+def test_killed_at_twenty_moments_it_gives_the_same_bytes(tmp_path: Path) -> None:
+    kill_and_resume(tmp_path, moments=20, seed=2)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signal to a single process")
+def test_ctrl_c_ends_the_readers_as_well(tmp_path: Path) -> None:
+    folder = chorales(tmp_path / "midi", 2)
+    (folder / "003.mid").write_text("do sleep:1000")
+    code = (  # what a shell starts in the background ignores the signal, and so do its children
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from support import hostile; from pathlib import Path; from musicvae.io.options import ReadOptions; "
+        "from musicvae.data.prepare import Readers, fill; "
+        f"fill(Path({str(folder)!r}), Path({str(tmp_path / 'out')!r}), "
+        "Readers(ReadOptions(), intake=hostile.hostile_intake), workers=1)"
+    )
+    log = tmp_path / "log"
+    paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    environment = os.environ | {"MUSICVAE_TEST_COUNTER": str(log), "PYTHONPATH": paths}
+    run = subprocess.Popen([sys.executable, "-c", code], env=environment, stderr=subprocess.PIPE)
+    while not (log.exists() and "003.mid" in log.read_text()):
+        time.sleep(0.05)
+        assert run.poll() is None
+    children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
+    run.send_signal(signal.SIGINT)
+    _, words = run.communicate(timeout=20)
+    assert b"KeyboardInterrupt" in words
+    assert not children.exists()
+
+
+# -- the cache ------------------------------------------------------------------------------------
+
+
+def test_the_cache_is_used_again_and_notices_changes(midi_folder: Path) -> None:
+    first = prepare_cached(midi_folder)
+    stamp = (first / "index.json").stat().st_mtime_ns
+    assert prepare_cached(midi_folder) == first
+    assert (first / "index.json").stat().st_mtime_ns == stamp
+    assert prepare_cached(first) == first
+    shutil.copy(midi_folder / "song0.mid", midi_folder / "song9.mid")
+    assert len(Shards(prepare_cached(midi_folder))) == 11
+    other = prepare_cached(midi_folder, options=ReadOptions(pedal=True))
+    assert other != first
+    assert len(Shards(first)) == len(Shards(other)) == 11
+
+
+# -- the sums -------------------------------------------------------------------------------------
+
+
+def test_reasons_of_one_kind_count_as_one() -> None:
+    found = Tally()
+    for i, reason in enumerate(
+        ("3 of 18 tracks", "12 of 15 tracks", "a 3/4 bar", "tightness 0.31")
+    ):
+        found.count(skipped_row(str(i), bytes(16), reason))
+    assert found.reasons == {"N of N tracks": 2, "a 3/N bar": 1, "tightness N": 1}
+    assert found.examples["N of N tracks"] == ["0", "1"]
+
+
+def test_sums_over_parts_are_sums_over_all() -> None:
+    rows = [skipped_row(str(i), bytes(16), f"reason {'abc'[i % 3]}, {i}") for i in range(9)]
+    for seed, song in enumerate((chorale(), band(), replace(chorale(seed=1), end_ticks=99_999))):
+        bars = Bars.from_song(song)
+        facts = {
+            "parts": [{"name": p.name, "role": "bass"} for p in song.parts],
+            "bars": {"kept": len(bars), "odd": seed},
+            "warnings": ["strange"],
+        }
+        stored = StoredSong(path=str(seed), bars=bars, marks=marks(bars), facts=facts)
+        rows.insert(4 * seed, kept_row(stored, bytes(16)))
+
+    def tally(some: list) -> Tally:
+        found = Tally()
+        for row in some:
+            found.count(row)
+        return Tally.from_json(json.loads(json.dumps(found.to_json())))
+
+    whole, joined = tally(rows), Tally()
+    for begin, end in pairwise((0, 0, 3, 8, len(rows))):
+        joined.add(tally(rows[begin:end]))
+    assert joined == whole
+    assert (whole.files, whole.kept) == (12, 3)
+    assert whole.reasons == {f"reason {letter}, N": 3 for letter in "abc"}
+    assert whole.examples["reason b, N"] == ["1", "4", "7"]
+    assert whole.parts == {"bass": 11}
+    assert whole.bars_by_reason["odd"] == 3
+    assert whole.warnings == {"strange": 3}
+    assert whole.windows < whole.bars
+    many = Tally()
+    for i in range(2000):
+        one = Tally()
+        one.count(skipped_row(str(i), bytes(16), f"kind{i}"))
+        many.add(one)
+    assert sum(many.reasons.values()) == 2000
+    assert 400 < len(many.reasons) < 600 and len(many.examples) < 600

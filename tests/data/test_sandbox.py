@@ -1,0 +1,119 @@
+"""Processes that die, hang, eat memory or lie cost one answer each, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from functools import partial
+from itertools import count
+
+import pytest
+
+from musicvae.data import sandbox
+from musicvae.data.sandbox import Failure, Limits, run
+from musicvae.errors import DataError
+from support import hostile
+
+LIMITS = Limits(seconds=1.0, memory_bytes=256 << 20)
+
+
+def words(answers: list[object]) -> list[object]:
+    """Answers without the number of the process that gave them."""
+    return [
+        words(a) if isinstance(a, list) else a.reason if isinstance(a, Failure) else a.split()[0]
+        for a in answers
+    ]
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_job_that_ends_its_process_costs_one_answer(workers: int) -> None:
+    jobs = ["a", "die", "b", "leave", "sleep:30", "c", "eat:900000000", "fail:x", "print", "d"]
+    assert words(list(run(hostile.act, jobs, workers=workers, limits=LIMITS))) == [
+        b"a",
+        "reader crashed (signal 11)",
+        b"b",
+        "reader crashed (exit code 3)",
+        "took longer than 1 s",
+        b"c",
+        "needs more than 256 MB of memory",
+        "KeyError: 'x'",
+        b"print",
+        b"d",
+    ]
+
+
+def test_a_job_of_many_parts_is_blamed_for_one() -> None:
+    jobs = [("a", "b"), ("c", "die", "d"), ("e",), ("sleep:30", "f")]
+    answers = run(hostile.act_all, jobs, limits=LIMITS, split=hostile.first_parts)
+    assert words(list(answers)) == [
+        b"a",
+        [b"c", "reader crashed (signal 11)", b"d"],
+        b"e",
+        ["took longer than 1 s", b"f"],
+    ]
+
+
+def test_each_part_of_a_job_has_its_time() -> None:
+    assert words(list(run(hostile.act, ["work:2.4"], limits=LIMITS))) == [b"work:2.4"]
+
+
+def test_whoever_pays_for_the_job_before_is_not_blamed() -> None:
+    answers = list(run(hostile.act, ["die-second", "die-second"], limits=LIMITS))
+    assert words(answers) == [b"die-second", b"die-second"]
+    assert answers[0] != answers[1]
+
+
+def test_few_jobs_are_taken_ahead_and_closing_ends_everything() -> None:
+    taken: list[int] = []
+
+    def endless():
+        for number in count():
+            taken.append(number)
+            yield "a"
+
+    answers = run(hostile.act, endless(), workers=2)
+    process = int(next(answers).split()[1])
+    assert len(taken) < 20
+    answers.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(process, 0)
+
+
+def test_closing_does_not_wait_for_what_hangs() -> None:
+    answers = run(hostile.act, ["a", "sleep:100"], workers=1)
+    next(answers)
+    began = time.monotonic()
+    answers.close()
+    assert time.monotonic() - began < 20
+
+
+def test_what_cannot_be_started_is_said() -> None:
+    with pytest.raises(DataError, match="reading processes cannot start"):
+        list(run(partial(_nowhere), ["a"]))
+
+
+def _nowhere(job: str) -> bytes:
+    return job.encode()
+
+
+_nowhere.__module__ = "support.hostile"
+_nowhere.__qualname__ = "first_parts.nothing_here"
+hostile.first_parts.nothing_here = _nowhere  # type: ignore[attr-defined]  # here, not in a sandbox
+
+
+def test_what_never_gets_ready_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "_BOOT", "import time; time.sleep(60)")
+    monkeypatch.setattr(sandbox, "_START_S", 0.2)
+    with pytest.raises(DataError, match=r"cannot start: .*-9"):
+        list(run(hostile.act, ["a"], limits=LIMITS))
+
+
+def test_processes_that_read_load_nothing_heavy() -> None:
+    code = (
+        "import sys, musicvae.data.reader, musicvae.data.sandbox_worker; "
+        "sys.exit([m for m in ('torch', 'music21', 'librosa') if m in sys.modules] or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from pathlib import Path
+from shutil import which
+
+import numpy as np
+import pytest
+import soundfile
+
+from musicvae.errors import ConfigError, ReadError, WriteError
+from musicvae.io.audio import render
+from musicvae.io.audio.loudness import CEILING, levelled, limited, loudness_of
+from musicvae.io.audio.synth import pick_synth
+from musicvae.song import Song
+from support.small_songs import band, chorale
+from support.strategies import part_of
+
+
+def loudness(samples: render.Samples, begin_s: float, end_s: float, rate: int) -> float:
+    return float(np.abs(samples[round(begin_s * rate) : round(end_s * rate)]).max())
+
+
+def one_note(velocity: int = 100, end_ticks: int = 0, program: int = 48) -> Song:
+    return Song.new([part_of([(0, 48, 60, velocity)], 20, program=program)], end_ticks=end_ticks)
+
+
+@pytest.mark.parametrize("song", [chorale(bars=2), band()], ids=["chorale", "band"])
+def test_a_song_sounds_as_long_as_it_lasts_and_dies_away(song: Song) -> None:
+    samples, rate = render.render(song)
+    assert samples.dtype == np.float32
+    assert samples.shape[1] == 2
+    assert np.isfinite(samples).all()
+    tail_s = len(samples) / rate - song.duration_s
+    assert 0.49 < tail_s < 4.1
+    assert np.abs(samples).max() <= 10 ** (-1 / 20) + 1e-6
+    assert loudness_of(samples, rate) == pytest.approx(-18, abs=0.5)
+    assert np.abs(samples[-1]).max() < 1e-4
+    assert loudness(samples, 0, 0.5, rate) > 0.1
+
+
+def test_the_same_song_sounds_the_same() -> None:
+    one, other = (render.render(one_note())[0] for _ in range(2))
+    assert np.array_equal(one, other)
+
+
+def test_trailing_silence_and_leading_rest_are_kept() -> None:
+    silent, rate = render.render(one_note(end_ticks=480 * 16))
+    assert len(silent) / rate >= 8.5
+    assert loudness(silent, 6, 8, rate) < 1e-3
+    late = Song.new([part_of([(24 * 8, 24, 60, 100)], 20)])
+    samples, _ = render.render(late)
+    assert loudness(samples, 0, 3.9, rate) < 1e-3
+    assert loudness(samples, 4, 4.5, rate) > 0.1
+
+
+def test_the_end_is_not_cut_off() -> None:
+    samples, rate = render.render(one_note())
+    assert loudness(samples, 1.0, 1.1, rate) > 0.01  # the strings ring on past their note
+    assert np.abs(np.diff(samples[-2400:, 0])).max() < 0.01
+
+
+@pytest.mark.parametrize("velocity", [1, 5, 30, 127])
+def test_a_song_with_notes_is_never_silent(velocity: int) -> None:
+    samples, rate = render.render(one_note(velocity))
+    assert loudness(samples, 0, 1, rate) > 0.1
+
+
+def test_many_loud_notes_do_not_clip() -> None:
+    every = [(0, 96, pitch, 127) for pitch in range(30, 100)]
+    song = Song.new([part_of(every, 20, program=p, name=str(p)) for p in range(0, 96, 8)])
+    samples, _ = render.render(song, render.SoundOptions(lufs=-8))
+    peak = np.abs(samples).max()
+    assert peak < 0.9
+    assert (np.abs(samples) > 0.999 * peak).mean() < 1e-3
+
+
+def test_parts_sound_different_and_drums_are_drums() -> None:
+    strings, _ = render.render(one_note(program=48))
+    organ, _ = render.render(one_note(program=16))
+    kit, _ = render.render(Song.new([part_of([(0, 48, 60, 100)], 20, is_drum=True)]))
+    size = 24_000
+    assert not np.allclose(strings[:size], organ[:size], atol=0.05)
+    assert not np.allclose(strings[:size], kit[:size], atol=0.05)
+
+
+def test_no_notes_are_silence() -> None:
+    samples, rate = render.render(Song.new(end_ticks=960))
+    assert len(samples) == round(1.5 * rate)
+    assert not samples.any()
+
+
+@pytest.mark.parametrize("suffix", render.SUFFIXES)
+def test_files_are_what_their_suffix_says(tmp_path: Path, suffix: str) -> None:
+    song = one_note()
+    path = render.write_audio(song, tmp_path / "new" / f"a{suffix.upper()}")
+    info = soundfile.info(path)
+    assert info.format == suffix[1:].upper()
+    assert (info.channels, info.samplerate) == (2, 48_000)
+    expected, rate = render.render(song)
+    assert info.frames == pytest.approx(len(expected), abs=2048)
+    read, _ = soundfile.read(path)
+    assert np.abs(read).max() > 0.1
+    if suffix != ".ogg":
+        assert np.abs(read - expected).max() < 1e-4
+    assert rate == 48_000
+    assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+def test_trouble_is_one_line(tmp_path: Path) -> None:
+    (tmp_path / "bad.sf2").write_bytes(b"RIFFnonsense")
+    (tmp_path / "file").write_text("in the way")
+    for make, error, message in (
+        ("a.mp4", WriteError, "no audio format .mp4; use .wav, .flac, .ogg"),
+        ("a", WriteError, "without a suffix"),
+        ("file/a.wav", WriteError, "choose another place"),
+    ):
+        with pytest.raises(error, match=message):
+            render.write_audio(one_note(), tmp_path / make)
+    with pytest.raises(ReadError, match="SoundFont: no such file"):
+        render.render(one_note(), render.SoundOptions(soundfont=tmp_path / "none.sf2"))
+    with pytest.raises(ReadError, match="the synthesizer cannot use it"):
+        render.render(one_note(), render.SoundOptions(soundfont=tmp_path / "bad.sf2"))
+    with pytest.raises(WriteError, match="hours of sound"):
+        render.render(Song.new(end_ticks=960 * 3600 * 4))
+    assert not list(tmp_path.glob("*.wav"))
+
+
+def tone(seconds: float, level: float, hz: float = 997.0, rate: int = 48_000) -> render.Samples:
+    wave = level * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate)) / rate)
+    return np.stack([wave, wave], axis=1).astype(np.float32)
+
+
+def test_loudness_is_that_of_the_norm() -> None:
+    # A sine of 997 Hz at -20 dBFS in one channel measures -23.0 LUFS (EBU Tech 3341), in two -20.
+    assert loudness_of(tone(5, 0.1), 48_000) == pytest.approx(-20.0, abs=0.1)
+    assert loudness_of(tone(0.2, 0.1), 48_000) > -26  # shorter than a block
+    assert loudness_of(np.zeros((48_000, 2), np.float32), 48_000) == -np.inf
+
+
+@pytest.mark.parametrize("lufs", [-30.0, -18.0, -10.0])
+def test_sound_is_as_loud_as_is_asked_for_and_does_not_clip(lufs: float) -> None:
+    clicks = tone(10, 0.01)
+    clicks[::24_000] = 0.9  # peaks far above the loudness
+    made, _ = levelled(clicks, 48_000, lufs)
+    assert loudness_of(made, 48_000) == pytest.approx(lufs, abs=0.5)
+    assert np.abs(made).max() <= CEILING + 1e-6
+
+
+def test_the_limiter_leaves_alone_what_is_below_and_moves_smoothly() -> None:
+    quiet = tone(1, 0.5)
+    assert np.array_equal(limited(quiet, 48_000), quiet)
+    loud = tone(3, 0.5)
+    loud[48_000:96_000] *= 3
+    made = limited(loud, 48_000)
+    assert np.abs(made).max() <= CEILING + 1e-6
+    assert np.allclose(made[:40_000], loud[:40_000])
+    gain = np.abs(made[:, 0]) / np.maximum(np.abs(loud[:, 0]), 1e-3)
+    assert np.abs(np.diff(gain[np.abs(loud[:, 0]) > 0.3])).max() < 0.02
+
+
+@pytest.mark.parametrize("rate", [22_050, 44_100])
+def test_the_rate_is_by_choice(rate: int) -> None:
+    samples, found = render.render(one_note(end_ticks=960), render.SoundOptions(rate=rate))
+    usual, _ = render.render(one_note(end_ticks=960))
+    assert found == rate
+    assert len(samples) / rate == pytest.approx(len(usual) / 48_000, abs=0.15)
+
+
+def test_options_out_of_range_are_refused() -> None:
+    for made, words in (
+        ({"lufs": 3.0}, "LUFS"),
+        ({"rate": 100}, "rate"),
+    ):
+        with pytest.raises(ConfigError, match=words):
+            render.SoundOptions(**made)
+    with pytest.raises(ConfigError, match="no synthesizer 'harp'"):
+        render.render(one_note(), render.SoundOptions(synth="harp"))
+
+
+def test_fluidsynth_is_chosen_where_it_is_and_named_where_it_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert pick_synth("auto") == "midirenderer"
+    with pytest.raises(ConfigError, match="install FluidSynth"):
+        pick_synth("fluidsynth")
+    program = tmp_path / "fluidsynth"
+    program.write_text("#!/bin/sh\necho it broke >&2\nexit 3\n")
+    program.chmod(0o755)
+    assert pick_synth("auto") == "fluidsynth"
+    with pytest.raises(ReadError, match="it broke"):
+        render.render(one_note())
+
+
+@pytest.mark.skipif(not which("fluidsynth"), reason="no FluidSynth here")
+def test_fluidsynth_plays_the_same_song() -> None:
+    ours, _ = render.render(chorale(bars=2), render.SoundOptions(synth="midirenderer"))
+    theirs, rate = render.render(chorale(bars=2), render.SoundOptions(synth="fluidsynth"))
+    assert abs(len(ours) - len(theirs)) / rate < 4.1
+    assert loudness_of(theirs, rate) == pytest.approx(-18, abs=0.5)

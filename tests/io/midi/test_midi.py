@@ -1,0 +1,304 @@
+from __future__ import annotations
+
+import io
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import mido
+import numpy as np
+import pretty_midi
+import pytest
+import symusic
+from hypothesis import given
+
+from musicvae.errors import ReadError, WriteError
+from musicvae.io import midi, read, write
+from musicvae.song import Part, Song
+from support.small_songs import band, chorale
+from support.strategies import part_of, songs
+
+Sound = tuple[int, int, int, int, bool]  # onset tick, end tick, pitch, velocity, drum
+
+
+def parsed(song: Song, note: str = "") -> mido.MidiFile:
+    return mido.MidiFile(file=io.BytesIO(midi.to_bytes(song, note=note)), charset="utf-8")
+
+
+def expected(song: Song) -> list[Sound]:
+    return sorted(
+        (int(on), int(on + length), int(pitch), int(velocity), part.is_drum)
+        for part in song.parts
+        for on, length, pitch, velocity in zip(
+            part.onset_ticks, part.duration_ticks, part.pitch, part.velocity, strict=True
+        )
+    )
+
+
+def heard(file: mido.MidiFile) -> list[Sound]:
+    """What a sequencer would play, track by track; fails on what one would stumble over."""
+    found = []
+    for track in file.tracks:
+        now = 0
+        sounding: dict[tuple[int, int], tuple[int, int]] = {}
+        for message in track:
+            now += message.time
+            if message.type not in ("note_on", "note_off"):
+                continue
+            key = (message.channel, message.note)
+            if message.type == "note_on" and message.velocity > 0:
+                assert key not in sounding, "a note begins before it has ended"
+                sounding[key] = (now, message.velocity)
+            else:
+                assert key in sounding, "a note ends that has not begun"
+                onset, velocity = sounding.pop(key)
+                assert now > onset, "a note of no length"
+                found.append((onset, now, message.note, velocity, message.channel == 9))
+        assert not sounding, "stuck notes"
+    return sorted(found)
+
+
+# -- round trips ----------------------------------------------------------------------------------
+
+
+@given(songs(empty_parts=False))
+def test_song_to_midi_and_back_is_exact(song: Song) -> None:
+    assert midi.from_bytes(midi.to_bytes(song)) == song
+
+
+@given(songs())
+def test_only_empty_parts_are_lost(song: Song) -> None:
+    again = midi.from_bytes(midi.to_bytes(song))
+    assert again == replace(song, parts=tuple(part for part in song.parts if len(part)))
+    assert midi.from_bytes(midi.to_bytes(again)) == again
+
+
+@given(songs())
+def test_the_same_song_is_the_same_bytes(song: Song) -> None:
+    assert midi.to_bytes(song) == midi.to_bytes(replace(song, parts=tuple(song.parts)))
+
+
+def test_a_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+    song = chorale()
+    path = write(song, tmp_path / "new" / "a.mid", note="made by a test")
+    assert path.is_file()
+    assert read(path) == song
+    assert [p.name for p in path.parent.iterdir()] == ["a.mid"]
+
+
+@pytest.mark.parametrize("make", [chorale, band])
+def test_pretty_midi_there_and_back(make: Callable[[], Song]) -> None:
+    song = make()
+    again = midi.from_pretty_midi(midi.to_pretty_midi(song))
+    assert expected(again) == expected(song)
+    assert np.allclose(again.tempo.us_per_quarter, song.tempo.us_per_quarter, atol=1)
+    assert [part.program for part in again.parts] == [part.program for part in song.parts]
+
+
+# -- what a DAW sees ------------------------------------------------------------------------------
+
+
+@given(songs())
+def test_a_sequencer_hears_every_note_once(song: Song) -> None:
+    assert heard(parsed(song)) == expected(song)
+
+
+@given(songs())
+def test_other_readers_agree_on_the_notes(song: Song) -> None:
+    content = midi.to_bytes(song)
+    score = symusic.Score.from_midi(content)
+    seen = sorted(
+        (n.time, n.time + n.duration, n.pitch, n.velocity, t.is_drum)
+        for t in score.tracks
+        for n in t.notes
+    )
+    assert seen == expected(song)
+    other = pretty_midi.PrettyMIDI(io.BytesIO(content))
+    played = sorted(
+        (other.time_to_tick(n.start), other.time_to_tick(n.end), n.pitch, n.velocity, i.is_drum)
+        for i in other.instruments
+        for n in i.notes
+    )
+    assert played == expected(song)
+
+
+@given(songs())
+def test_every_track_lasts_as_long_as_the_song(song: Song) -> None:
+    for track in parsed(song).tracks:
+        assert sum(message.time for message in track) == song.end_ticks
+        assert [m.type for m in track].count("end_of_track") == 1
+        assert track[-1].type == "end_of_track"
+
+
+@given(songs())
+def test_names_programs_and_channels(song: Song) -> None:
+    tracks = parsed(song).tracks[1:]
+    assert len(tracks) == len(song.parts)
+    for track, part in zip(tracks, song.parts, strict=True):
+        assert [m.name for m in track if m.type == "track_name"] == [part.name]
+        assert [m.program for m in track if m.type == "program_change"] == [part.program]
+        channels = {m.channel for m in track if not m.is_meta}
+        assert channels == {9} if part.is_drum else 9 not in channels
+
+
+@given(songs())
+def test_the_conductor_track_has_meter_tempo_and_key(song: Song) -> None:
+    found: dict[str, list[tuple[int, ...]]] = defaultdict(list)
+    now = 0
+    for message in parsed(song).tracks[0]:
+        now += message.time
+        if message.type == "time_signature":
+            found["meter"].append((now, message.numerator, message.denominator))
+        elif message.type == "set_tempo":
+            found["tempo"].append((now, message.tempo))
+        elif message.type == "key_signature":
+            found["key"].append((now,))
+    meter, tempo = song.meter, song.tempo
+    assert found["meter"] == [
+        tuple(map(int, row))
+        for row in zip(meter.ticks, meter.numerator, meter.denominator, strict=True)
+    ]
+    assert found["tempo"] == [
+        tuple(map(int, row)) for row in zip(tempo.ticks, tempo.us_per_quarter, strict=True)
+    ]
+    assert [tick for (tick,) in found["key"]] == song.key.ticks.tolist()
+
+
+def test_a_repeated_note_ends_before_it_begins_again() -> None:
+    song = Song.new([part_of([(i * 24, 24, 60, 64) for i in range(4)], 20)])
+    kinds = [(m.type, m.time) for m in parsed(song).tracks[1] if m.type.startswith("note")]
+    assert kinds[1:7:2] == [("note_off", 480)] * 3
+    assert kinds[2:8:2] == [("note_on", 0)] * 3
+
+
+def test_many_parts_get_all_channels_but_never_that_of_drums() -> None:
+    line = part_of([(0, 24, 60, 64)], 20)
+    many = [replace(line, program=i, name=str(i)) for i in range(20)]
+    song = Song.new([*many, replace(line, is_drum=True)])
+    channels = [{m.channel for m in t if not m.is_meta} for t in parsed(song).tracks[1:]]
+    assert channels[-1] == {9}
+    assert set().union(*channels[:-1]) == set(range(16)) - {9}
+    assert midi.from_bytes(midi.to_bytes(song)).n_notes == 21
+
+
+def test_a_note_for_people_is_in_the_file() -> None:
+    texts = [m.text for m in parsed(chorale(), note="seed 7").tracks[0] if m.type == "text"]
+    assert texts == ["seed 7"]
+
+
+@pytest.mark.parametrize("minor", [False, True])
+@pytest.mark.parametrize("fifths", range(-7, 8))
+def test_every_key_signature_survives(fifths: int, minor: bool) -> None:
+    song = chorale()
+    key = replace(song.key, fifths=np.array([fifths]), minor=np.array([int(minor)]))
+    again = midi.from_bytes(midi.to_bytes(replace(song, key=key)))
+    assert again.key == key
+
+
+@pytest.mark.parametrize(
+    ("fifths", "minor", "name"),
+    [(0, False, "C"), (-3, True, "Cm"), (6, False, "F#"), (-2, False, "Bb")],
+)
+def test_key_names(fifths: int, minor: bool, name: str) -> None:
+    assert midi.key_name(fifths, minor) == name
+
+
+# -- trouble --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty file"),
+        (b"hello, this is no music", "not a MIDI file"),
+        (b"MThd", "truncated in its header"),
+        (b"MThd\0\0\0\6\0\1\0\1\0\0MTrk\0\0\0\4\0\xff\x2f\0", "no ticks per quarter"),
+        (b"MThd\0\0\0\6\0\1\0\2\1\xe0MTrk\0\0\0\4\0\xff\x2f\0", "1 of 2 tracks"),
+    ],
+)
+def test_what_is_no_midi_is_refused_in_one_line(
+    content: bytes, reason: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "bad.mid"
+    path.write_bytes(content)
+    with pytest.raises(ReadError, match=reason) as caught:
+        read(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_cut_short_anywhere_is_refused() -> None:
+    whole = midi.to_bytes(chorale())
+    for length in range(4, len(whole), 97):
+        with pytest.raises(ReadError, match="truncated"):
+            midi.from_bytes(whole[:length])
+
+
+def test_a_missing_file_and_a_folder_are_read_errors(tmp_path: Path) -> None:
+    for path in (tmp_path / "none.mid", tmp_path):
+        with pytest.raises(ReadError, match="check the path"):
+            read(path)
+
+
+def test_a_file_in_a_riff_wrapping_is_read() -> None:
+    content = midi.to_bytes(chorale())
+    size = (len(content) + 12).to_bytes(4, "little")
+    wrapped = b"RIFF" + size + b"RMIDdata" + len(content).to_bytes(4, "little") + content
+    assert midi.from_bytes(wrapped) == chorale()
+
+
+def test_overlapping_notes_in_a_file_follow_the_one_rule() -> None:
+    file = mido.MidiFile(ticks_per_beat=480)
+    track = mido.MidiTrack()
+    file.tracks.append(track)
+    for kind, time in (("note_on", 0), ("note_on", 240), ("note_off", 240), ("note_off", 240)):
+        track.append(mido.Message(kind, note=60, velocity=64, time=time))
+    buffer = io.BytesIO()
+    file.save(file=buffer)
+    (part,) = midi.from_bytes(buffer.getvalue()).parts
+    assert part.onset_ticks.tolist() == [0, 240]
+    assert (part.onset_ticks[:-1] + part.duration_ticks[:-1] <= part.onset_ticks[1:]).all()
+
+
+def test_a_place_that_cannot_be_written_is_a_write_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(WriteError, match="choose another place"):
+        write(chorale(), tmp_path / "file" / "a.mid")
+
+
+def test_a_crash_while_writing_leaves_the_old_file_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(chorale(), tmp_path / "a.mid")
+    before = path.read_bytes()
+
+    def crash(*args: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.replace", crash)
+    with pytest.raises(KeyboardInterrupt):
+        write(band(), path)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mid"]
+
+
+def test_every_bad_file_has_one_typed_outcome(shared_data: Path) -> None:
+    files = [p for p in sorted((shared_data / "bad-midi").rglob("*")) if p.is_file()]
+    if not files:
+        pytest.skip("no ../shared/data/bad-midi")
+    outcomes = []
+    for path in files:
+        try:
+            song = read(path)
+        except ReadError as error:
+            assert str(path) in str(error)
+            assert "\n" not in str(error)
+            outcomes.append("refused")
+            continue
+        assert all(isinstance(part, Part) and len(part) for part in song.parts)
+        content = midi.to_bytes(song)
+        assert heard(mido.MidiFile(file=io.BytesIO(content), charset="utf-8")) == expected(song)
+        assert expected(midi.from_bytes(content)) == expected(song)
+        outcomes.append("read")
+    assert set(outcomes) == {"refused", "read"}

@@ -1,0 +1,244 @@
+"""Files of scores: wrappings, damage and malice, and real songs against a count of their XML."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import sys
+import zipfile
+from collections import Counter
+from fractions import Fraction
+from itertools import pairwise
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pytest
+
+from musicvae.errors import ReadError
+from musicvae.io.notation import reader
+from musicvae.io.options import ReadOptions
+from support.scores import GOOD, KERN, PIANO, archive, bars, document, note, notes, part, read
+
+# -- other wrappings ------------------------------------------------------------------------------
+
+
+def test_compressed_scores_are_found_by_their_container():
+    good, other = document(part(note("C4", 8))), document(part(note("D4", 8)))
+    container = b'<container><rootfiles><rootfile full-path="b/s.xml"/></rootfiles></container>'
+    named = read(archive({"META-INF/container.xml": container, "a.xml": other, "b/s.xml": good}))
+    assert (named.kind, notes(named.song)) == ("compressed MusicXML", [(0, 4, 60)])
+    assert notes(read(archive({"a.xml": other})).song) == [(0, 4, 62)]
+
+
+def test_measures_outside_and_parts_inside_are_the_same_score():
+    wise = (
+        '<score-timewise><part-list><score-part id="P1"><part-name>A</part-name></score-part>'
+        '<score-part id="P2"><part-name>B</part-name></score-part></part-list>'
+    )
+    for number, (high, low) in enumerate((("C5", "C3"), ("D5", "D3"))):
+        first = "<attributes><divisions>2</divisions></attributes>" * (number == 0)
+        wise += f'<measure number="{number}"><part id="P1">{first}{note(high, 8)}</part>'
+        wise += f'<part id="P2">{first}{note(low, 8)}</part></measure>'
+    song = read(wise + "</score-timewise>").song
+    assert [p.pitch.tolist() for p in song.parts] == [[72, 74], [48, 50]]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_encodings(encoding: str):
+    text = document(part(note("C4", 8))).decode().replace("UTF-8", encoding.replace("-sig", ""))
+    assert notes(read(text.encode(encoding)).song) == [(0, 4, 60)]
+    assert notes(read("X:1\nK:C\nL:1/4\nM:4/4\nC4|D4|\n".encode(encoding)).song)[0] == (0, 4, 60)
+
+
+def test_a_score_without_a_list_of_parts():
+    text = document(part(note("C4", 8))).decode()
+    start, end = text.index("<part-list>"), text.index("</part-list>") + len("</part-list>")
+    assert notes(read(text[:start] + text[end:]).song) == [(0, 4, 60)]
+
+
+# -- damage and malice ----------------------------------------------------------------------------
+
+BOMB = (
+    '<!DOCTYPE score-partwise [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
+    '<!ENTITY c "&b;&b;&b;&b;&b;&b;&b;&b;">]>'
+)
+OUTSIDE = '<!DOCTYPE score-partwise [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"", "empty file"),
+        (b"no music at all", "no score"),
+        (b"\x00" * 100, "no score"),
+        (GOOD[:-40], "damaged XML"),
+        (b"<html><body/></html>", "no MusicXML score"),
+        (document(part(note("r", 8))), "no notes"),
+        (b"<score-partwise/>", "without measures"),
+        (document(part(note("C4", 8)), before=BOMB), "declares entities"),
+        (document(part(note("C4", 8)), before=OUTSIDE), "declares entities"),
+        (GOOD.replace(b"<divisions>2<", b"<divisions>0<"), "music21 cannot read it"),
+        (GOOD.replace(b"<duration>8<", b"<duration>1e300<"), "quarters|without end|cannot read"),
+        (GOOD.replace(b"<duration>8<", b"<duration>9999<"), "a measure of 5000 quarters"),
+        (GOOD.replace(b"<octave>4<", b"<octave>x<"), "music21 cannot read it"),
+        (b"PK\x03\x04" + b"\x00" * 60, "damaged archive"),
+        (archive({"a.txt": b"x"}), "without a score"),
+        (archive({"a.xml": GOOD})[:-30], "damaged archive"),
+        (b"X:1\nK:C\n", "music21 cannot read it|no notes|without measures"),
+        (b"**kern\n*-\n", "no notes|music21 cannot read it"),
+    ],
+)
+def test_what_is_no_score_is_one_line(content: bytes, reason: str, capfd: pytest.CaptureFixture):
+    with pytest.raises(ReadError, match=rf"^some/file: .*({reason}).*; \w.*") as caught:
+        read(content, "some/file")
+    assert "\n" not in str(caught.value)
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch):
+    bomb = archive({"a.xml": b" " * (65 << 20)})
+    assert len(bomb) < 100_000
+    monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_, **__: pytest.fail("unpacked"))
+    with pytest.raises(ReadError, match=r"more than 65536 KiB when unpacked; split"):
+        read(bomb)
+
+
+def test_an_archive_that_lies_about_its_size():
+    content = bytearray(archive({"a.xml": b" " * (1 << 20)}))
+    place = content.rindex(b"PK\x01\x02") + 24
+    content[place : place + 4] = (100).to_bytes(4, "little")
+    with pytest.raises(ReadError):
+        read(bytes(content))
+
+
+def test_too_many_measures_are_refused_before_music21_sees_them():
+    text = document(part("")).replace(b"</part>", b"<measure/>" * 200_001 + b"</part>")
+    with pytest.raises(ReadError, match="more than 200000 measures; split"):
+        read(text)
+
+
+def test_damaged_copies_are_songs_or_one_line():
+    rng = random.Random(4)
+    outcomes = Counter()
+    for base in (GOOD, PIANO, archive({"a.xml": PIANO}), KERN.encode()):
+        for _ in range(25):
+            data = bytearray(base)
+            for _ in range(rng.randint(1, 4)):
+                data[rng.randrange(len(data))] = rng.randrange(256)
+            try:
+                outcomes[type(read(bytes(data))).__name__] += 1
+            except ReadError as error:
+                outcomes["ReadError"] += 1
+                assert "\n" not in str(error)
+    assert set(outcomes) == {"Reading", "ReadError"}
+    assert sum(outcomes.values()) == 100
+
+
+def test_reading_writes_no_files(tmp_path: Path):
+    """Neither music21's pickles nor its scratch files: home and the folder for those stay empty."""
+    home = tmp_path / "home"
+    home.mkdir()
+    (tmp_path / "a.mxl").write_bytes(archive({"a.xml": GOOD}))
+    (tmp_path / "a.krn").write_text(KERN)
+    code = (
+        "import sys; from pathlib import Path; from musicvae.io.notation import reader;"
+        "from musicvae.io.options import ReadOptions;"
+        "[score.examine(Path(p).read_bytes(), p, ReadOptions()) for p in sys.argv[1:]]"
+    )
+    env = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "a.mxl"), str(tmp_path / "a.krn")],
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert list(home.rglob("*")) == []
+
+
+# -- real songs -----------------------------------------------------------------------------------
+
+SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+
+
+def counted(root: ElementTree.Element) -> tuple[list[Fraction], list[list[tuple]]]:
+    """Bar lines and notes (onset, end, pitch) of each part, counted in the XML alone."""
+    columns = []
+    for element in root.findall("part"):
+        divisions, measures = Fraction(1), []
+        for measure in element.findall("measure"):
+            position = reach = last = Fraction(0)
+            found = []
+            for child in measure:
+                if text := child.findtext("divisions"):
+                    divisions = Fraction(text)
+                length = Fraction(child.findtext("duration") or 0) / divisions
+                if child.tag in ("backup", "forward"):
+                    position += -length if child.tag == "backup" else length
+                elif child.tag == "note" and child.find("grace") is None:
+                    if child.find("chord") is None:
+                        last, position = position, position + length
+                    pitch = child.find("pitch")
+                    if pitch is not None and child.find("cue") is None:
+                        octave = 12 * (int(pitch.findtext("octave")) + 1)
+                        alter = int(float(pitch.findtext("alter") or 0))
+                        ties = {mark.get("type") for mark in child.findall("tie")}
+                        midi_pitch = octave + SEMITONES[pitch.findtext("step")] + alter
+                        found.append((last, midi_pitch, length, ties))
+                reach = max(reach, position)
+            measures.append((reach, found))
+        columns.append(measures)
+    starts = [Fraction(0)]
+    for row in zip(*columns, strict=True):
+        starts.append(starts[-1] + max(reach for reach, _ in row))
+    return starts, [_joined(column, starts) for column in columns]
+
+
+def _joined(column: list, starts: list[Fraction]) -> list[tuple]:
+    """Ties joined; of twins the longest stays; a note ends where its pitch starts again."""
+    whole, held = [], []
+    for start, (_, found) in zip(starts, column, strict=False):
+        for onset, pitch, length, ties in sorted(found, key=lambda n: n[:3]):
+            at = start + onset
+            known = (
+                next((n for n in held if n[1:] == [pitch, at]), None) if "stop" in ties else None
+            )
+            if known is None:
+                known = [at, pitch, at]
+                whole.append(known)
+            elif "start" not in ties:
+                held.remove(known)
+            known[2] = at + length
+            if "start" in ties and known not in held:
+                held.append(known)
+    ends: dict[tuple, Fraction] = {}
+    for onset, pitch, end in whole:
+        ends[pitch, onset] = max(ends.get((pitch, onset), end), end)
+    keys = sorted(ends)
+    after = dict(pairwise(keys))
+    return sorted(
+        (onset, min(end, after[pitch, onset][1]), pitch)
+        if after.get((pitch, onset), (None,))[0] == pitch
+        else (onset, end, pitch)
+        for (pitch, onset), end in ends.items()
+    )
+
+
+def test_songs_of_the_lieder_are_those_counted_in_their_files(shared_data: Path):
+    files = sorted((shared_data / "lieder").rglob("*.mxl"))
+    for file in random.Random(11).sample(files, 8):
+        with zipfile.ZipFile(file) as zipped:
+            name = next(n for n in zipped.namelist() if n.endswith(".xml") and "META" not in n)
+            lines, parts = counted(ElementTree.fromstring(zipped.read(name)))
+        reading = reader.examine(file.read_bytes(), file, ReadOptions())
+        song = reading.song
+        tpq = song.ticks_per_quarter
+        assert bars(song) == lines[:-1], file
+        assert Fraction(song.end_ticks, tpq) == lines[-1]
+        for found, expected in zip(song.parts, [p for p in parts if p], strict=True):
+            columns = (found.onset_ticks, found.onset_ticks + found.duration_ticks)
+            onset, end = ([Fraction(t, tpq) for t in c.tolist()] for c in columns)
+            heard = sorted(zip(onset, end, found.pitch.tolist(), strict=True))
+            assert heard == expected, (file, found.name)

@@ -1,0 +1,69 @@
+"""Bytes that mean harm: whatever comes, a reading or a `ReadError`, from a process that lives."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parents[1]
+FUZZ = """
+import json, sys
+from collections import Counter
+from pathlib import Path
+import numpy as np
+from support.small_songs import band, chorale
+from support.mutations import MUTATIONS, mutate
+from musicvae import io
+from musicvae.errors import ReadError
+from musicvae.io import midi
+from musicvae.io.options import ReadOptions
+
+seed, rounds, *paths = sys.argv[1:]
+rng, outcomes = np.random.default_rng(int(seed)), Counter()
+contents = [midi.to_bytes(chorale(bars=3)), midi.to_bytes(band())]
+contents += [Path(path).read_bytes() for path in paths]
+for number in range(int(rounds)):
+    spoilt = mutate(contents[number % len(contents)], rng)
+    try:
+        song = formats.examine(spoilt, "spoilt", ReadOptions(pedal=number % 2 == 1)).song
+    except ReadError:
+        outcomes["refused"] += 1
+        continue
+    outcomes["read"] += 1
+    assert np.all(np.diff(song.meter.ticks) > 0) and np.all(np.diff(song.tempo.ticks) > 0)
+    assert song.meter.ticks[0] == song.tempo.ticks[0] == 0
+    for part in song.parts:
+        assert len(part) and part == part.take(np.arange(len(part)))
+        assert part.end_ticks <= song.end_ticks
+print(json.dumps(outcomes))
+"""
+
+
+def fuzzed(seed: int, rounds: int, paths: list[Path]) -> dict[str, int]:
+    command = [sys.executable, "-c", FUZZ, str(seed), str(rounds), *map(str, paths)]
+    done = subprocess.run(
+        command, cwd=TESTS, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stderr
+    outcomes: dict[str, int] = json.loads(done.stdout)
+    return outcomes
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_damaged_songs_end_in_a_reading_or_an_error(seed: int) -> None:
+    outcomes = fuzzed(seed, 600, [])
+    assert outcomes["read"] + outcomes["refused"] == 600
+    assert min(outcomes.values()) > 60
+
+
+def test_damaged_odd_files_end_in_a_reading_or_an_error(shared_data: Path) -> None:
+    files = sorted((shared_data / "bad-midi").rglob("*.mid"))
+    if not files:
+        pytest.skip("no ../shared/data/bad-midi")
+    outcomes = fuzzed(3, 1000, files)
+    assert outcomes["read"] + outcomes["refused"] == 1000
+    assert min(outcomes.values()) > 100

@@ -1,0 +1,409 @@
+"""Scores that are written: read back they are the same song, and on paper they look right."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from musicvae import io
+from musicvae.cli import main
+from musicvae.cli.writer import Writer
+from musicvae.data import corpora
+from musicvae.io import read
+from musicvae.io import write as write_song
+from musicvae.io.musicxml_writer import to_bytes
+from musicvae.io.musicxml_writer.note_values import Pulse, Sounding, filled, write
+from musicvae.io.musicxml_writer.staves import clef_of, spelled
+from musicvae.representation.bars import Bars
+from musicvae.song import Key, Meter, Song, TempoMap
+from support.small_songs import band, chorale
+from support.songs import part_of
+
+
+def measures(song: Song, part: int = 0) -> list[Element]:
+    root = ElementTree.fromstring(to_bytes(song))
+    return root.findall("part")[part].findall("measure")
+
+
+def cells(song: Song) -> list[tuple[int, ...]]:
+    """Notes on the grid, without drums' lengths, which paper does not know."""
+    bars = Bars.from_song(song)
+    drums = np.array([part.is_drum for part in song.parts])[bars.notes.part]
+    names = ("part", "bar", "step", "pitch")
+    columns = [getattr(bars.notes, name).tolist() for name in names]
+    lengths = np.where(drums, 0, bars.notes.duration).tolist()
+    return sorted(zip(*columns, lengths, strict=True))
+
+
+def assert_same(song: Song, again: Song) -> None:
+    one, other = Bars.from_song(song).grid, Bars.from_song(again).grid
+    assert cells(song) == cells(again)
+    for name in ("steps", "lead", "numerator", "denominator"):
+        assert np.array_equal(getattr(one, name), getattr(other, name)), name
+    assert [part.is_drum for part in song.parts] == [part.is_drum for part in again.parts]
+    assert [part.program for part in song.parts] == [part.program for part in again.parts]
+
+
+def there_and_back(song: Song) -> Song:
+    return io.examine(to_bytes(song, title="there")).song
+
+
+# -- and back -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("song", [chorale(), band()], ids=["chorale", "band"])
+def test_a_score_read_back_is_the_song(song: Song) -> None:
+    again = there_and_back(song)
+    assert_same(song, again)
+    assert [part.name for part in again.parts] == [part.name for part in song.parts]
+    assert again.tempo.us_per_quarter.tolist() == pytest.approx(
+        song.tempo.us_per_quarter.tolist(), rel=1e-5
+    )
+
+
+@pytest.mark.parametrize("name,limit", [("chorales", 10), ("folk", 30)])
+def test_corpora_come_back(name: str, limit: int, tmp_path: Path) -> None:
+    report = corpora.export(name, tmp_path, limit=limit, workers=1)
+    assert len(report.files) == limit
+    for file in report.files:
+        song = io.read(file.path)
+        assert_same(song, there_and_back(song))
+
+
+def test_songs_for_voice_and_piano_come_back(shared_data: Path) -> None:
+    files = sorted((shared_data / "lieder" / "scores").rglob("*.mxl"))[7::130][:10]
+    assert len(files) == 10
+    for file in files:
+        song = io.read(file)
+        assert_same(song, there_and_back(song))
+
+
+NOTES = st.lists(
+    st.tuples(st.integers(0, 143), st.integers(1, 60), st.integers(36, 84), st.integers(1, 127)),
+    min_size=1,
+    max_size=24,
+)
+
+
+@settings(max_examples=40)
+@given(NOTES, st.sampled_from([(4, 4), (3, 4), (6, 8), (5, 8), (2, 2), (7, 16)]))
+def test_whatever_stands_on_the_grid_comes_back(notes: list, meter: tuple[int, int]) -> None:
+    found, taken = [], set()
+    for onset, duration, pitch, velocity in notes:
+        span = {(pitch, cell) for cell in range(onset, onset + duration)}
+        if not span & taken:
+            taken |= span
+            found.append((onset * 20, duration * 20, pitch, velocity))
+    song = Song.new([part_of(found, "Piano")], meter=meter, end_ticks=480)
+    assert_same(song, there_and_back(song))
+
+
+def test_tempos_keys_and_meters_along_the_way() -> None:
+    ticks = np.array([0, 1920, 3360])
+    song = replace(
+        chorale(bars=6),
+        tempo=TempoMap(ticks=np.array([0, 2400]), us_per_quarter=np.array([500_000, 800_000])),
+        meter=Meter(ticks=ticks, numerator=np.array([4, 3, 6]), denominator=np.array([4, 4, 8])),
+        key=Key(ticks=np.array([0, 1920]), fifths=np.array([-3, 2]), minor=np.array([1, 0])),
+    )
+    again = there_and_back(song)
+    assert_same(song, again)
+    assert again.tempo.ticks.tolist() == [0, 2400]
+    assert again.key.fifths.tolist() == [-3, 2]
+
+
+# -- how it looks ---------------------------------------------------------------------------------
+
+
+def told(voice: list[Sounding], pulse: Pulse) -> list[str]:
+    end = 96 * pulse.numerator // pulse.denominator
+    return [
+        ("" if each.sounding.notes else "rest ")
+        + each.type
+        + "." * each.dots
+        + " 3" * each.triplet
+        + "~" * each.sounding.holds
+        for each in write(filled(voice, 0, end), pulse)
+    ]
+
+
+def sounding(*spans: tuple[int, int]) -> list[Sounding]:
+    return [Sounding(begin=begin, end=end, notes=(0,)) for begin, end in spans]
+
+
+@pytest.mark.parametrize(
+    "spans,meter,wanted",
+    [
+        ([(0, 96)], (4, 4), ["whole"]),
+        ([(0, 72)], (3, 4), ["half."]),
+        ([(12, 36), (36, 96)], (4, 4), ["rest eighth", "quarter", "eighth~", "half"]),
+        ([(36, 60)], (4, 4), ["rest quarter.", "eighth~", "eighth", "rest quarter."]),
+        ([(24, 96)], (4, 4), ["rest quarter", "quarter~", "half"]),
+        ([(0, 36), (36, 72)], (6, 8), ["quarter.", "quarter."]),
+        ([(12, 48)], (6, 8), ["rest eighth", "quarter~", "eighth", "rest quarter"]),
+        ([(0, 8), (8, 24)], (2, 4), ["eighth 3", "quarter 3", "rest quarter"]),
+        ([(0, 16), (16, 32), (32, 48)], (2, 4), ["quarter 3"] * 3),
+        ([(0, 18), (18, 24)], (2, 4), ["eighth.", "16th", "rest quarter"]),
+        ([(0, 4), (4, 12), (12, 24)], (2, 4), ["16th 3", "eighth 3", "eighth", "rest quarter"]),
+    ],
+)
+def test_values_show_the_beats(
+    spans: list[tuple[int, int]], meter: tuple[int, int], wanted: list[str]
+) -> None:
+    pulse = Pulse(numerator=meter[0], denominator=meter[1])
+    assert told(sounding(*spans), pulse) == wanted
+
+
+def test_short_notes_of_a_beat_are_beamed() -> None:
+    pulse = Pulse(numerator=2, denominator=4)
+    values = write(filled(sounding((0, 18), (18, 24), (24, 36)), 0, 48), pulse)
+    assert [value.beams for value in values] == [("begin",), ("end", "backward hook"), (), ()]
+
+
+def test_a_pickup_and_a_shared_bar_tell_no_new_meter() -> None:
+    whole = chorale(bars=4)  # a pickup of a quarter, 4/4
+    cut = replace(
+        whole,
+        meter=Meter(
+            ticks=np.array([0, 480, 2400, 3840, 4320]),
+            numerator=np.array([1, 4, 3, 1, 4]),
+            denominator=np.full(5, 4),
+        ),
+    )
+    assert_same(cut, there_and_back(cut))
+    found = measures(cut)
+    times = [each.findtext("attributes/time/beats") for each in found]
+    assert times == ["4", None, None, None, None, None]
+    assert [each.get("implicit") for each in found[:5]] == ["yes", None, "yes", "yes", None]
+    assert found[0].get("number") == "0"
+
+
+def test_a_piano_has_two_staves_and_overlaps_have_voices() -> None:
+    hands = [(0, 960, 72, 80), (480, 960, 64, 80), (0, 1920, 40, 80), (960, 480, 43, 80)]
+    song = Song.new([part_of(hands, "Piano")])
+    (bar,) = measures(song)
+    assert bar.findtext("attributes/staves") == "2"
+    assert [clef.findtext("sign") for clef in bar.findall("attributes/clef")] == ["G", "F"]
+    staves = {n.findtext("pitch/octave"): n.findtext("staff") for n in bar.findall("note[pitch]")}
+    assert staves == {"5": "1", "4": "1", "2": "2"}
+    assert {n.findtext("voice") for n in bar.findall("note")} == {"1", "2", "5", "6"}
+    assert_same(song, there_and_back(song))
+
+
+def test_staves_share_no_voice_however_many_they_need() -> None:
+    """Five voices above: the staff below begins with a number of its own, and shows its rests."""
+    high = [(nth * 120, 1800 - nth * 120, 84 - 2 * nth, 80) for nth in range(6)]
+    low = [(480, 480, pitch, 80) for pitch in (40, 43, 47)]
+    song = Song.new([part_of([*high, *low], "Piano")])
+    (bar,) = measures(song)
+    staves: dict[str | None, set[str | None]] = {}
+    for note in bar.findall("note"):
+        staves.setdefault(note.findtext("voice"), set()).add(note.findtext("staff"))
+    assert len(staves) == 7 and all(len(each) == 1 for each in staves.values())
+    assert [n for n in bar.findall("note[rest]") if n.findtext("staff") == "2"]
+    assert_same(song, there_and_back(song))
+
+
+@pytest.mark.parametrize("meter", [(3, 64), (3, 128), (1, 128), (4, 256), (6, 256)])
+def test_meters_shorter_than_cells_are_written(meter: tuple[int, int]) -> None:
+    song = Song.new([part_of([(0, 480, 60, 80), (480, 240, 64, 80)], "Tune")], meter=meter)
+    written = {n.findtext("pitch/step") for bar in measures(song) for n in bar.findall("note")}
+    assert {"C", "E"} <= written
+
+
+def test_accidentals_are_written_once_a_bar_and_taken_back() -> None:
+    notes = [(i * 480, 480, pitch, 80) for i, pitch in enumerate((66, 66, 65, 67, 66))]
+    song = replace(
+        Song.new([part_of(notes, "Tune", program=73)]),
+        key=Key(ticks=np.array([0]), fifths=np.array([0]), minor=np.array([0])),
+    )
+    first, second = measures(song)
+    marks = [note.findtext("accidental") for note in first.findall("note")]
+    assert marks == ["sharp", None, "natural", None]
+    assert second.findtext("note/accidental") == "sharp"
+
+
+@pytest.mark.parametrize("fifths", range(-7, 8))
+def test_pitches_keep_their_height_whatever_they_are_called(fifths: int) -> None:
+    natural = dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))
+    names = [spelled(pitch, fifths) for pitch in range(128)]
+    for pitch, (step, alter, octave, usual) in enumerate(names):
+        assert 12 * (octave + 1) + natural[step] + alter == pitch
+        assert usual == (fifths > "FCGDAEB".index(step)) - (-fifths > "BEADGCF".index(step))
+    scale = [(tone + 7 * fifths) % 12 for tone in natural.values()]
+    assert all(names[60 + tone][1] == names[60 + tone][3] for tone in scale)
+
+
+def test_clefs_follow_the_notes() -> None:
+    assert clef_of(np.array([67, 72, 79])).sign == "G"
+    assert clef_of(np.array([43, 48, 55])).sign == "F"
+    assert clef_of(np.array([28, 33, 40])).octave == -1
+
+
+def test_drums_stand_where_drummers_look() -> None:
+    (first, *_) = measures(band(), part=2)
+    assert first.findtext("attributes/clef/sign") == "percussion"
+    kick = next(n for n in first.findall("note") if n.find("instrument").get("id") == "P3-I36")
+    hat = next(n for n in first.findall("note") if n.find("instrument").get("id") == "P3-I42")
+    assert kick.findtext("unpitched/display-step") == "F"
+    assert hat.findtext("notehead") == "x"
+
+
+def moved_by(notes: list[tuple[int, int, int, int]], *ticks: int) -> list:
+    """The notes that many ticks later, over and over."""
+    return [(at + ticks[i % len(ticks)], *more) for i, (at, *more) in enumerate(notes)]
+
+
+def paper(played: list) -> list[tuple[int, ...]]:
+    """Where notes are on paper: begin and length in 24ths of a quarter."""
+    notes = Bars.from_song(there_and_back(Song.new([part_of(played, "Tune")]))).notes
+    columns = (notes.bar * 96 + notes.step, notes.duration)
+    return list(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def test_only_what_is_off_the_grid_moves_and_each_beat_as_it_is_played() -> None:
+    straight = [(480 * 4 + nth * 120, 120, 60 + nth, 80) for nth in range(16)]
+    triplets = [(nth * 160, 160, 72 + nth % 5, 80) for nth in range(12)]
+    at_rest = paper([*triplets, *straight])
+    assert paper([*triplets, *moved_by(straight, 17, -13, 9, -7)]) == at_rest
+    assert paper([*moved_by(triplets, 14, -9, 5), *straight]) == at_rest
+    assert paper([*moved_by(triplets, 14, -9, 5), *moved_by(straight, 17, -13)]) == at_rest
+
+
+def test_ends_off_the_grid_move_no_beginnings() -> None:
+    """Quick notes and triplets, each let go early; by a tick, which nobody would write."""
+    notes = [(nth * 60, 60, 60 + nth % 7, 80) for nth in range(16)]
+    notes += [(960 + nth * 160, 160, 60 + nth % 7, 80) for nth in range(12)]
+    given = [(at, length - 11, *more) for at, length, *more in notes]
+    assert [at for at, _ in paper(given)] == [at for at, _ in paper(notes)]
+    assert paper([(at, length - 1, *more) for at, length, *more in notes]) == paper(notes)
+
+
+# -- files ----------------------------------------------------------------------------------------
+
+
+def test_the_suffix_says_what_is_written(tmp_path: Path) -> None:
+    song = chorale(bars=2)
+    plain = write_song(song, tmp_path / "a.musicxml", note="by hand")
+    zipped = write_song(song, tmp_path / "a.mxl")
+    assert b"<miscellaneous-field" in plain.read_bytes()
+    assert zipfile.ZipFile(zipped).namelist() == ["META-INF/container.xml", "score.musicxml"]
+    assert_same(song, read(plain))
+    assert_same(song, read(zipped))
+    assert (
+        plain.read_bytes() == write_song(song, tmp_path / "a.musicxml", note="by hand").read_bytes()
+    )
+    assert b"<part " in to_bytes(Song.new())
+
+
+def test_convert_writes_scores_and_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_song(chorale(bars=2), "songs/one.mid")
+    done = CliRunner().invoke(main, ["convert", "songs", "--out", "scores"])
+    assert done.exit_code == 0 and done.stdout == "scores/one.musicxml: 36 notes\n"
+    assert_same(chorale(bars=2), read("scores/one.musicxml"))
+    again = CliRunner().invoke(main, ["convert", "songs", "--out", "scores"])
+    assert again.exit_code == 1 and "say --force" in again.stderr
+    words = ["convert", "scores/one.musicxml", "--format", "mid", "--stems", "--out", "stems"]
+    assert CliRunner().invoke(main, words).exit_code == 0
+    names = {path.name for path in Path("stems").iterdir()}
+    assert names == {"one.mid", *(f"one.{n}.mid" for n in ("soprano", "alto", "tenor", "bass"))}
+    wrong = CliRunner().invoke(main, ["convert", "songs", "scores", "--out", "x.mid"])
+    assert wrong.exit_code == 2
+
+
+def test_notes_that_paper_does_not_hold_are_told_and_not_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A flam is one stroke on paper: of 24 notes 8 are the second ones of flams."""
+    monkeypatch.chdir(tmp_path)
+    strokes = [(240 * nth + 7, 20, 38, 80) for nth in range(16)]
+    flams = [(at + 40, *more) for at, *more in strokes[::2]]
+    take = Song.new([part_of(sorted([*strokes, *flams]), "Kit", is_drum=True)])
+    write_song(take, "take.mid")
+    words = ["convert", "take.mid", "--allow-ungridded", "--as-written"]
+    told = CliRunner().invoke(main, words)
+    assert told.exit_code == 0 and told.stdout == "take.musicxml: 16 notes\n"
+    assert "take.musicxml: 8 of 24 notes left out" in told.stderr
+    assert read("take.musicxml").n_notes == 16
+    line = json.loads(CliRunner().invoke(main, [*words, "--force", "--json"]).stdout)
+    assert (line["notes"], line["left_out"]) == (16, 8)
+
+    writer = Writer(Path("made"), as_json=True, audio=None, score=True)
+    writer.numbered(take, "song", "by hand")
+    writer.named(take, "song", force=False, note="by hand", suffix=".mxl")
+    caught = capsys.readouterr()
+    lines = [json.loads(line) for line in caught.out.splitlines()]
+    assert [(each["notes"], each["score_notes"]) for each in lines] == [(24, 16), (16, 16)]
+    assert lines[1]["left_out"] == 8 and "left_out" not in lines[0]
+    assert caught.err.count("8 of 24 notes left out") == 3
+
+    parts = Writer(Path("parts"), as_json=True, audio=None, stems=True)
+    parts.named(take, "song", force=False, note="by hand", suffix=".musicxml")
+    assert "parts/song.kit.musicxml: 8 of 24 notes left out" in capsys.readouterr().err
+
+
+def test_convert_never_replaces_a_song_that_it_reads_or_wrote(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, bars in (("dd/a/x.mid", 2), ("dd/b/x.mid", 3), ("ff/song.mid", 2)):
+        write_song(chorale(bars=bars), name)
+    own = write_song(chorale(bars=4), "ff/song.musicxml").read_bytes()
+    for _ in range(2):
+        done = CliRunner().invoke(main, ["convert", "dd", "--out", "sc", "--force"])
+        assert done.exit_code == 0, done.output
+        assert {path.name for path in Path("sc").iterdir()} == {"x.musicxml", "x-2.musicxml"}
+    assert_same(chorale(bars=2), read("sc/x.musicxml"))
+    assert_same(chorale(bars=3), read("sc/x-2.musicxml"))
+    beside = CliRunner().invoke(main, ["convert", "ff", "--force"])
+    assert beside.exit_code == 1 and "ff/song.musicxml: is the song itself" in beside.stderr
+    assert Path("ff/song.musicxml").read_bytes() == own
+    assert_same(chorale(bars=2), read("ff/song-2.musicxml"))
+    for words in (["ff/song.musicxml"], ["ff/song.mid", "--out", "./ff/song.mid"]):
+        alone = CliRunner().invoke(main, ["convert", *words, "--force"])
+        assert alone.exit_code == 1 and "--out" in alone.stderr and "--force" not in alone.stderr
+    assert Path("ff/song.musicxml").read_bytes() == own
+    Path("ff/song.musicxml").rename("ff/song.bass.mid")
+    stems = ["convert", "ff/song.mid", "ff/song.bass.mid", "--stems", "--format", "mid", "--force"]
+    CliRunner().invoke(main, [*stems, "--out", "ff"])
+    assert Path("ff/song.bass.mid").read_bytes() == own
+
+
+@pytest.mark.parametrize(
+    ("words", "known"),
+    [
+        (["convert", "a.mid", "--out", "a.pdf"], ".musicxml"),
+        (["plot", "a.mid", "--out", "roll.jpg"], ".svg"),
+        (["render", "a.mid", "--out", "a.mp3"], ".flac"),
+        (["transcribe", "a.wav", "--out", "a.mdi"], ".mid"),
+    ],
+)
+def test_a_mistyped_suffix_makes_no_folder(
+    words: list[str], known: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_song(chorale(bars=1), "a.mid")
+    wrong = CliRunner().invoke(main, words)
+    assert wrong.exit_code == 2 and known in wrong.stderr
+    assert [path.name for path in Path().iterdir()] == ["a.mid"]
+
+
+def test_a_folder_may_have_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write_song(chorale(bars=1), "a.mid")
+    Path("v1.3").mkdir()
+    for folder in ("v1.2/", "v1.3"):
+        done = CliRunner().invoke(main, ["convert", "a.mid", "--out", folder])
+        assert done.exit_code == 0, done.output
+        assert (Path(folder) / "a.musicxml").is_file()

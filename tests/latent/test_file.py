@@ -1,0 +1,380 @@
+"""Songs as latents in files: what comes back, what is in them, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import load_file, save_file
+
+from musicvae import MusicVAE
+from musicvae.checkpoints.registry import shipped_folder
+from musicvae.cli import main
+from musicvae.downbeats import align
+from musicvae.errors import ConfigError, ReadError
+from musicvae.io import read, write
+from musicvae.latent import Coding, Encoding, blend, load, save
+from musicvae.latent.quantization import restored, rounded
+from musicvae.song import Song
+from support.songs import band_song, chorale_song, wandering_song
+from support.strategies import songs
+
+FOLDER = shipped_folder()
+
+
+@pytest.fixture(autouse=True)
+def shipped() -> Path:
+    """Unlike elsewhere, what ships is there."""
+    return FOLDER
+
+
+@cache
+def model(name: str = "melody-2bar") -> MusicVAE:
+    return MusicVAE.load(FOLDER / f"{name}.safetensors", device="cpu")
+
+
+def same(one: Encoding, other: Encoding) -> bool:
+    """Whether two encodings are the same in every field."""
+    if (one.alignment is None) is not (other.alignment is None):
+        return False
+    if one.alignment and other.alignment:
+        a, b = one.alignment, other.alignment
+        points = [(w.file_ticks, w.song_ticks) for w in (a.warp, b.warp)]
+        if a.original != b.original or not all(map(np.array_equal, *points)):
+            return a.warp.is_identity and b.warp.is_identity and a.original == b.original
+    grids = [{n: v for n, v in vars(e.bars.grid).items() if not n.startswith("_")}
+             for e in (one, other)]  # fmt: skip
+    fields = ("steps", "lead", "numerator", "denominator", "start_ticks", "length_ticks")
+    return (
+        all(np.array_equal(grids[0][name], grids[1][name]) for name in fields)
+        and one.bars.frame == other.bars.frame
+        and one.untouched == other.untouched
+        and one.key == other.key
+        and one.checkpoint == other.checkpoint
+        and all(map(np.array_equal, one.owners, other.owners))
+        and all(map(np.array_equal, one.active, other.active))
+        and np.array_equal(one.levels, other.levels)
+        and np.array_equal(one.mu, other.mu)
+        and np.array_equal(one.sigma, other.sigma)
+    )
+
+
+@settings(max_examples=25, deadline=None)
+@given(song=songs(), other=songs(), t=st.floats(0.1, 0.9))
+def test_what_is_saved_is_loaded(tmp_path_factory, song: Song, other: Song, t: float) -> None:
+    path = tmp_path_factory.mktemp("z") / "song.z"
+    one, two = model().encode(song), model().encode(other)
+    encodings = [one]
+    if not (one.is_empty or two.is_empty):
+        encodings.append(blend(one, two, t, 2))
+    for encoding in encodings:
+        save(encoding, path, checkpoint="melody-2bar")
+        stored = load(path)
+        assert same(stored.encoding, encoding)
+        assert (stored.checkpoint, stored.hash) == ("melody-2bar", encoding.checkpoint)
+        assert model().decode(stored.encoding) == model().decode(encoding)
+
+
+def test_a_file_late_against_its_grid_comes_back_where_it_was(tmp_path: Path) -> None:
+    """Drums that pass untouched come back to the tick, though only they are in the file."""
+    song = band_song()
+    late = Song(
+        **{
+            **vars(song),
+            "parts": tuple(
+                part.with_notes(
+                    part.onset_ticks + 37, part.duration_ticks, part.pitch, part.velocity
+                )
+                for part in song.parts
+            ),
+            "end_ticks": song.end_ticks + 37,
+        }
+    )
+    encoding = model().encode(late)
+    assert encoding.alignment is not None and not encoding.alignment.warp.is_identity
+    assert sum(len(p) for p in encoding.alignment.original.parts) == encoding.n_untouched > 0
+    save(encoding, tmp_path / "late.z")
+    again = load(tmp_path / "late.z").encoding
+    assert same(again, encoding)
+    drums = next(part for part in model().decode(again).parts if part.is_drum)
+    assert drums == late.parts[-1]
+
+
+def test_no_note_that_the_model_makes_is_in_the_file(tmp_path: Path) -> None:
+    """Two songs in one frame, their latents exchanged: nothing else tells them apart."""
+    one, other = (
+        model().encode(align(chorale_song(8, seed=seed), measured=True)) for seed in (1, 2)
+    )
+    files = []
+    for seed, encoding in ((1, one), (2, other)):
+        flat = replace(encoding, mu=one.mu * 0, sigma=one.sigma * 0 + 1, key=0,
+                       levels=one.levels, active=one.active)  # fmt: skip
+        save(flat, tmp_path / f"{seed}.z")
+        files.append((tmp_path / f"{seed}.z").read_bytes())
+    assert files[0] == files[1]
+    assert set(load_file(tmp_path / "1.z")) == {"mu", "sigma", "frame"}
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    shape=st.tuples(st.integers(0, 2), st.integers(0, 5), st.integers(1, 9)),
+    seed=st.integers(0, 1000),
+    step=st.floats(0.05, 4),
+    bits=st.integers(2, 12),
+)
+def test_rounding_is_as_close_as_it_says(shape, seed: int, step: float, bits: int) -> None:
+    rng = np.random.default_rng(seed)
+    sigma = np.exp(rng.uniform(-3, 0.3, shape)).astype(np.float32)
+    mu = (2 * rng.standard_normal(shape)).astype(np.float32)
+    mu[..., :1], sigma[..., :1] = 0, 1  # a bar that is not there
+    packed = rounded(mu, sigma, Coding(step=step))
+    near, around = restored(*packed, shape, True)
+    assert np.abs(np.log2(around / sigma)).max(initial=0) <= 0.5001
+    assert (np.abs(near - mu) <= step * around / 2 + 1e-5).all()
+    assert (near[..., :1] == 0).all() and (around[..., :1] == 1).all()
+    packed = rounded(mu, sigma, Coding(bits=bits))
+    near, _ = restored(*packed, shape, False)
+    assert len(np.unique(near)) <= 2**bits
+    assert np.abs(near - mu).max(initial=0) <= packed[2] / 2 + 1e-5
+
+
+def test_points_are_rounded_by_bits_alone() -> None:
+    mu, sigma = np.ones((1, 2, 3), np.float32), np.zeros((1, 2, 3), np.float32)
+    with pytest.raises(ConfigError, match="round them with bits"):
+        rounded(mu, sigma, Coding(step=1.0))
+    near, around = restored(*rounded(mu, sigma, Coding(bits=4)), (1, 2, 3), False)
+    assert np.allclose(near, mu) and (around == 0).all()
+    for wrong in ({"step": 0.0}, {"bits": 1}, {}, {"step": 1.0, "bits": 3}):
+        with pytest.raises(ConfigError):
+            Coding(**wrong)
+
+
+def test_coarser_steps_take_less_and_lose_more(tmp_path: Path) -> None:
+    encoding = model("chorale-4bar").encode(chorale_song(16, seed=4))
+    taken, apart = [], []
+    for step in (0.25, 1, 4):
+        taken.append(save(encoding, tmp_path / "x.z", coding=Coding(step=step)).latents)
+        near = load(tmp_path / "x.z").encoding
+        apart.append(float(np.abs(near.mu - encoding.mu).mean()))
+    assert taken[0] > taken[1] > taken[2] and apart[0] < apart[1] < apart[2]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of latents, rounded."""
+    path = tmp_path_factory.mktemp("whole") / "song.z"
+    save(model().encode(wandering_song(9, drums=True)), path, coding=Coding(step=1.0))
+    return path
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_damage_is_one_error(whole: Path, data: st.DataObject) -> None:
+    """Bytes changed, cut or put in anywhere: the file is read, or refused by name."""
+    content = bytearray(whole.read_bytes())
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        kind = data.draw(st.sampled_from(["change", "cut", "add"]))
+        if kind == "change":
+            content[at] = data.draw(st.integers(0, 255))
+        elif kind == "cut":
+            del content[at : at + data.draw(st.integers(1, 40))]
+        else:
+            content[at:at] = data.draw(st.binary(min_size=1, max_size=5))
+        if not content:
+            break
+    broken = whole.with_name("broken.z")
+    broken.write_bytes(content)
+    try:
+        encoding = load(broken).encoding
+    except ReadError as error:
+        assert str(broken) in str(error)
+    else:
+        assert np.isfinite(encoding.mu).all()
+
+
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_a_frame_that_lies_is_one_error(whole: Path, data: st.DataObject) -> None:
+    """Whole files in which one thing of the frame is something else."""
+    tensors = load_file(whole)
+    frame = json.loads(zlib.decompress(tensors["frame"].tobytes()))
+    places = list(_places(frame))
+    *path, last = data.draw(st.sampled_from(places))
+    inner = frame
+    for key in path:
+        inner = inner[key]
+    wrong = [None, "x", -1, 0, 1.5, 10**30, [], [[]], {}, True, 2**40]
+    inner[last] = data.draw(st.sampled_from(wrong))
+    tensors["frame"] = np.frombuffer(zlib.compress(json.dumps(frame).encode()), np.uint8)
+    liar = whole.with_name("liar.z")
+    save_file(tensors, liar, _metadata(whole))
+    try:
+        load(liar)
+    except ReadError as error:
+        assert str(liar) in str(error)
+
+
+def _places(value, path=()):
+    if isinstance(value, dict | list):
+        keys = value if isinstance(value, dict) else range(min(len(value), 3))
+        for key in keys:
+            yield (*path, key)
+            yield from _places(value[key], (*path, key))
+
+
+def _metadata(path: Path) -> dict[str, str]:
+    content = path.read_bytes()
+    (size,) = struct.unpack("<Q", content[:8])
+    return json.loads(content[8 : 8 + size])["__metadata__"]
+
+
+def test_other_files_are_refused_by_name(whole: Path, tmp_path: Path) -> None:
+    header = json.loads(_metadata(whole)["musicvae-song"])
+    for change, words in (
+        ({"format": 7}, "format 7, this version reads 1"),
+        ({"shape": [1, 2, 10**12]}, "damaged"),
+        ({"coding": "magic"}, "'magic' is not known"),
+    ):
+        told = {"musicvae-song": json.dumps({**header, **change})}
+        save_file(load_file(whole), tmp_path / "x.z", told)
+        with pytest.raises(ReadError, match=words):
+            load(tmp_path / "x.z")
+    with pytest.raises(ReadError, match="not a song in latents"):
+        load(FOLDER / "melody-2bar.safetensors")
+    with pytest.raises(ReadError, match="no such file"):
+        load(tmp_path / "nowhere.z")
+    bomb = zlib.compress(b" " * 200_000_000)
+    tensors = {**load_file(whole), "frame": np.frombuffer(bomb, np.uint8)}
+    save_file(tensors, tmp_path / "bomb.z", _metadata(whole))
+    with pytest.raises(ReadError, match=r"bomb\.z: damaged"):
+        load(tmp_path / "bomb.z")
+
+
+# -- the commands ---------------------------------------------------------------------------------
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def fails(result: Result, *words: str) -> None:
+    assert result.exit_code == 1, result.output
+    (line,) = [each for each in result.stderr.splitlines() if each.startswith("musicvae: ")]
+    for word in words:
+        assert word in line
+
+
+@pytest.fixture
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    write(chorale_song(8, seed=3, pickup=1), tmp_path / "hymn.mid")
+    return tmp_path
+
+
+def test_encode_and_decode_are_reconstruct(here: Path) -> None:
+    result = run("encode", "hymn.mid", "--json")
+    assert result.exit_code == 0, result.stderr
+    told = json.loads(result.stdout)
+    assert told["kind"] == "latents" and told["path"] == "hymn.z" and told["bars"] == 9
+    assert told["bits_per_bar"] == pytest.approx(8 * (here / "hymn.z").stat().st_size / 9, abs=0.01)
+    assert 0 < told["kl_bits_per_bar"] < told["latent_bits_per_bar"] < told["bits_per_bar"]
+    assert "chorale-4bar" in result.stderr
+    result = run("decode", "hymn.z", "--out", "there/back.mid", "--json")
+    assert result.exit_code == 0, result.stderr
+    assert json.loads(result.stdout)["path"] == "there/back.mid"
+    assert run("reconstruct", "hymn.mid", "--out", "ends").exit_code == 0
+    assert read(here / "there/back.mid") == read(here / "ends/hymn.mid")
+    fails(run("encode", "hymn.mid"), "hymn.z", "--force")
+    fails(run("decode", "hymn.z", "--out", "there/back.mid"), "back.mid", "--force")
+    result = run("encode", "hymn.mid", "--step", 1.5, "--force")
+    assert result.exit_code == 0 and "bits a bar" in result.stdout
+    assert (here / "hymn.z").stat().st_size < told["bytes"] / 3
+    assert run("decode", "hymn.z", "--out", "small.mid").exit_code == 0
+    assert read(here / "small.mid").end_ticks == read(here / "hymn.mid").end_ticks
+
+
+def test_a_model_that_is_not_here_is_named(here: Path, monkeypatch) -> None:
+    assert run("encode", "hymn.mid", "--bits", 4).exit_code == 0
+    fails(
+        run("decode", "hymn.z", "--checkpoint", "melody-2bar", "--out", "other.mid"),
+        "hymn.z",
+        "do not fit melody-2bar",
+    )
+    empty = here / "empty"
+    empty.mkdir()
+    monkeypatch.setattr("musicvae.checkpoints.registry.shipped_folder", lambda: empty)
+    made_by = f"made by checkpoint chorale-4bar ({model('chorale-4bar').hash}), which is not here"
+    fails(run("decode", "hymn.z"), "hymn.z", made_by, "--checkpoint")
+    elsewhere = FOLDER / "chorale-4bar.safetensors"
+    words = ("--checkpoint", elsewhere, "--out", "once.mid")
+    assert run("decode", "hymn.z", *words).exit_code == 0
+    (here / "checkpoints" / "mine").mkdir(parents=True)
+    copy = here / "checkpoints" / "mine" / "model.safetensors"
+    copy.write_bytes(elsewhere.read_bytes())  # another name, the same hash
+    result = run("decode", "hymn.z", "--out", "again.mid")
+    assert result.exit_code == 0 and "checkpoints/mine" in result.stderr
+
+
+def test_a_song_without_notes_is_kept_too(here: Path) -> None:
+    write(Song.new(end_ticks=4 * 1920), here / "rest.mid")
+    result = run("encode", "rest.mid", "--checkpoint", "melody-2bar")
+    assert result.exit_code == 0, result.stderr
+    assert run("decode", "rest.z", "--out", "still.mid").exit_code == 0
+    assert read(here / "still.mid").end_ticks == 4 * 1920
+
+
+def test_wrong_usage(here: Path) -> None:
+    assert run("encode", "hymn.mid", "--bits", 4, "--step", 1).exit_code == 2
+    assert run("encode", "hymn.mid", "--step", "nan").exit_code == 2
+    assert run("decode", "hymn.z", "--out", "folder").exit_code == 2
+    (here / "letter.z").write_text("Dear sirs,")
+    fails(run("decode", "letter.z"), "letter.z", "not a song in latents")
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("a.mid", "b.mid", "--grid"),
+        ("a.mid", "b.mid", "--morph", "--steps", "3"),
+        ("a.mid", "b.mid", "c.mid", "--morph"),
+        ("a.mid", "b.mid", "--bars", "8"),
+        ("a.mid", "b.mid", "c.mid", "--like", "A"),
+        ("a.mid", "b.mid", "--part", "drums"),
+        ("a.mid", "b.mid", "--part", "drums=C"),
+        ("a.mid", "b.mid", "c.mid", "d.mid", "--grid", "--align"),
+    ],
+)
+def test_options_of_interpolate_that_do_not_go_together(here: Path, words: tuple[str, ...]) -> None:
+    assert run("interpolate", *words).exit_code == 2
+
+
+def test_interpolate_writes_morphs_and_grids_beside_one_another(here: Path) -> None:
+    write(chorale_song(6, seed=5), here / "b.mid")
+    common = ("--checkpoint", "melody-2bar", "--out", "out", "--json")
+    for nth in (1, 2):
+        result = run("interpolate", "hymn.mid", "b.mid", "--morph", "--like", "a", *common)
+        assert result.exit_code == 0, result.stderr
+        assert json.loads(result.stdout)["path"] == f"out/morph-{nth:02d}.mid"
+        names = ("hymn.mid", "b.mid", "b.mid", "hymn.mid")
+        result = run("interpolate", *names, "--grid", "--steps", 2, *common)
+        assert result.exit_code == 0, result.stderr
+        paths = [json.loads(line)["path"] for line in result.stdout.splitlines()]
+        assert paths == [
+            f"out/grid-{nth:02d}-row-{r}-column-{c}.mid" for r in (1, 2) for c in (1, 2)
+        ]
+    assert read(paths[0]) == read(paths[3]) != read(paths[1])
+    result = run("interpolate", "hymn.mid", "b.mid", "--part", "tenor=B", "--steps", 3, *common)
+    assert result.exit_code == 0, result.stderr
+    fails(
+        run("interpolate", "hymn.mid", "b.mid", "--part", "x=B", *common), "no part is called 'x'"
+    )

@@ -1,0 +1,159 @@
+"""Options of the model and of learning: what each changes, and what it must not."""
+
+import math
+
+import pytest
+import torch
+
+from musicvae.config.preset import load_preset
+from musicvae.data import Batch
+from musicvae.errors import ConfigError
+from musicvae.networks.layers import Packing, Places
+from musicvae.networks.losses import (
+    NATS_PER_BIT,
+    BetaControl,
+    FixedBeta,
+    Terms,
+    control_of,
+    objective,
+)
+from musicvae.networks.vae import VAE, frame_of, with_notes
+from musicvae.training import train
+from support.networks import batch_of, tiny
+from support.songs import chorale_song, corpus_folder
+
+
+def flat(*settings: str, seed: int = 0) -> tuple[VAE, Batch, torch.Tensor]:
+    """A flat decoder that plays many notes, some windows, and latents of them."""
+    torch.manual_seed(seed)
+    vae = VAE(tiny("flat", "bar", *settings)).eval()
+    torch.nn.init.normal_(vae.decoder.tell.weight, std=0.5)
+    songs = chorale_song(bars=4), chorale_song(bars=5, meter=(3, 4), pickup=1)
+    batch = batch_of(vae.preset, *songs)
+    return vae, batch, torch.randn(len(batch.notes), vae.Z)
+
+
+def test_the_flat_decoder_hears_only_what_came_before() -> None:
+    """Other notes from some row on change nothing up to it, nor the parts before it in its row."""
+    vae, batch, z = flat()
+    decoder, slices = vae.decoder, vae.slices_of(z)
+    packing = Packing.of(batch, vae.layout)
+    at = Places.of(batch, vae.layout)
+    with torch.no_grad():
+        heard = decoder._played(at, decoder._row(at, packing), packing)
+        onset, feature = decoder._cells(slices, batch, heard, packing)
+        row, part = 9, 2
+        other = heard.clone()
+        other[:, row, part:] += 1.0
+        other[:, row + 1 :] += 1.0
+        again, shape = decoder._cells(slices, batch, other, packing)
+    assert torch.equal(onset[:, :row], again[:, :row])
+    assert torch.equal(feature[:, row, : part + 1], shape[:, row, : part + 1])
+    assert not torch.equal(feature[:, row, part + 1], shape[:, row, part + 1])
+    assert not torch.equal(feature[:, row + 1], shape[:, row + 1])
+
+
+def test_flat_decoding_is_what_teacher_forcing_would_choose() -> None:
+    vae, batch, z = flat()
+    rows = vae.decode(z, frame_of(batch))
+    assert len(rows) > 50
+    again = vae.decoder.teacher_forced(vae.slices_of(z), with_notes(frame_of(batch), rows))
+    assert torch.equal(rows, again)
+
+
+@pytest.mark.parametrize(
+    ("decoder", "setting"),
+    [
+        ("flat", "training.scheduled_sampling=0.5"),
+        ("flat", "training.hearing_dropout=0.5"),
+        ("list", "training.hearing_dropout=0.5"),
+    ],
+)
+def test_what_is_hidden_in_training_is_heard_otherwise(decoder: str, setting: str) -> None:
+    def losses(*settings: str) -> tuple[torch.Tensor, torch.Tensor]:
+        torch.manual_seed(1)
+        vae = VAE(tiny(decoder, "bar", *settings))
+        if decoder == "list":
+            torch.nn.init.normal_(vae.decoder.correct.weight, std=0.3)
+        batch = batch_of(vae.preset, chorale_song(bars=4))
+        z = torch.randn(len(batch.notes), vae.Z)
+        return vae.loss(batch, z).total, vae.eval().loss(batch, z).total
+
+    plain, hidden = losses(), losses(setting)
+    torch.testing.assert_close(plain[0], plain[1])
+    torch.testing.assert_close(hidden[1], plain[1])
+    assert not torch.allclose(hidden[0], plain[0])
+
+
+def test_one_slice_of_the_window_has_the_size_of_the_latent() -> None:
+    for slices, n in (("window", 1), ("bar", 2), ("quarter", 12)):
+        assert 16 * n == VAE(tiny("cells", slices)).Z
+
+
+def test_a_fixed_beta_grows_to_its_value_and_stays() -> None:
+    training = load_preset("tiny").with_settings(
+        ["training.kl_control=beta", "training.beta=0.4", "training.beta_warmup_steps=4"]
+    )
+    control = control_of(training.training)
+    assert isinstance(control, FixedBeta)
+    seen = []
+    for bits in (50.0, 10.0, 90.0, 1.0, 30.0):
+        seen.append(control.beta)
+        control.update(bits)
+    torch.testing.assert_close(torch.tensor(seen), torch.tensor([0.1, 0.2, 0.3, 0.4, 0.4]))
+    assert 1 < control.mean_bits < 90
+    assert isinstance(control_of(load_preset("tiny").training), BetaControl)
+    assert FixedBeta(0.7).beta == 0.7
+
+
+def test_free_bits_of_a_window_cost_nothing() -> None:
+    preset = tiny()
+    batch = batch_of(preset, chorale_song(bars=4))
+    vae = VAE(preset)
+    terms, _ = objective(vae, batch, torch.zeros(len(batch.notes), vae.Z))
+    kl = torch.tensor([10.0, 30.0]) * NATS_PER_BIT
+    two = Terms(type(terms.notes)(*(torch.zeros(2) for _ in terms.notes)), kl)
+    assert math.isclose(float(two.loss(0.5, 0.0, 20.0)), 0.5 * 5 * NATS_PER_BIT, rel_tol=1e-5)
+    assert math.isclose(float(two.loss(0.5)), 0.5 * 20 * NATS_PER_BIT, rel_tol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (["training.beta=0.2"], r"beta must be 1 while beta is steered .*kl_control=beta"),
+        (["training.beta_warmup_steps=9"], r"beta_warmup_steps must be 0 while .*kl_control=beta"),
+        (["training.free_bits=9"], r"free_bits must be 0 with training.kl_control=target"),
+        (
+            ["training.free_bits=9", "training.kl_control=beta"],
+            r"free_bits must be 0 with training.kl_control=beta",
+        ),
+        (["training.kl_control=free_bits"], r"free_bits must be more than 0"),
+        (["training.kl_control=both"], r"kl_control must be one of target, beta, free_bits"),
+        (["training.hearing_dropout=0.1"], r"hears no notes; use list or flat"),
+        (
+            ["training.scheduled_sampling=0.1", "model.decoder=list"],
+            r"scheduled_sampling must be 0 with model.decoder=list",
+        ),
+        (["model.encoder=linar"], r"model.encoder must be one of linear, recurrent"),
+    ],
+)
+def test_options_that_do_not_go_together_are_told(settings: list[str], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_preset("tiny").with_settings(settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        ["model.decoder=flat", "training.scheduled_sampling=0.3", "training.kl_control=beta"],
+        ["model.encoder=recurrent", "training.kl_control=free_bits", "training.free_bits=20"],
+        ["model.slices=window"],
+    ],
+    ids=" ".join,
+)
+def test_every_option_goes_through_a_whole_run(settings: list[str], tmp_path) -> None:
+    folder = corpus_folder(tmp_path / "midi", n=6, bars=5)
+    rows: list[dict[str, float]] = []
+    preset = load_preset("tiny").with_settings(settings)
+    train(folder, preset, tmp_path / "run", steps=40, on_check=rows.append)
+    assert rows[-1]["train_loss"] < rows[1]["train_loss"] and rows[-1]["valid_kl_bits"] > 0

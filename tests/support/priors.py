@@ -1,0 +1,51 @@
+"""Small priors and the paths they learn from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+
+from musicvae.config.preset import Preset, load_preset
+from musicvae.networks.priors.conditioning import PathFrame, Paths
+
+
+def frame_of(n: int, W: int, N: int = 1, R: int = 1, key: int = 0) -> PathFrame:
+    """Frames of `n` songs of `W` whole windows in one meter."""
+    return PathFrame(
+        meter=torch.zeros(n, W, N, dtype=torch.long),
+        real=torch.ones(n, W, N, dtype=torch.bool),
+        lead=torch.zeros(n, W, N),
+        present=torch.ones(n, W, N, R, dtype=torch.bool),
+        first=(torch.arange(W) * N).expand(n, W),
+        bars=torch.full((n, W), W * N),
+        key=torch.full((n, W), key),
+    )
+
+
+def paths_of(mu: np.ndarray, key: np.ndarray | int = 0) -> Paths:
+    """Paths `(n, W, Z)` with next to no noise, one bar a window."""
+    n, W, Z = mu.shape
+    frame = frame_of(n, W)
+    keys = torch.from_numpy(np.broadcast_to(np.asarray(key).reshape(-1, 1), (n, W)).copy())
+    mu = mu.reshape(-1, Z).astype(np.float32)
+    return Paths(
+        mu=mu,
+        sigma=np.full_like(mu, 1e-3),
+        frame=replace(frame, key=keys).reshape(n * W),
+        path=np.repeat(np.arange(n), W),
+    )
+
+
+def small(steps: int = 200, **grid: int) -> Preset:
+    tiny = load_preset("tiny")
+    prior = replace(tiny.prior, width=32, layers=1, steps=steps, learning_rate=5e-3, solver_steps=8)
+    return replace(tiny, prior=prior, grid=replace(tiny.grid, **grid), parts=tiny.parts[:1])
+
+
+def two_kinds(n: int, W: int = 4) -> np.ndarray:
+    """Songs that stay near +1 or near -1 from beginning to end, in 16 dimensions."""
+    rng = np.random.default_rng(0)
+    kind = rng.choice([-1.0, 1.0], (n, 1, 1))
+    return kind + 0.1 * rng.standard_normal((n, W, 16))

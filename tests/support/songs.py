@@ -1,0 +1,128 @@
+"""Songs made in memory, plain enough to reason about, varied enough to be music."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from musicvae.io import write
+from musicvae.song import Key, Meter, Part, Song, TempoMap
+
+_CHORDS = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (57, 60, 64))
+
+
+def part_of(notes, name="", program=0, is_drum=False) -> Part:
+    """A part from (onset, duration, pitch, velocity) in ticks."""
+    columns = np.array(notes, dtype=np.int64).reshape(-1, 4).T
+    return Part.empty(name, program, is_drum).with_notes(*columns)
+
+
+def chorale_song(
+    bars: int = 8,
+    meter: tuple[int, int] = (4, 4),
+    pickup: int = 0,
+    transpose: int = 0,
+    seed: int = 0,
+    qpm: float = 84.0,
+) -> Song:
+    """Four voices in quarters and eighths; `pickup` quarters before the first full bar."""
+    rng = np.random.default_rng(seed)
+    tpq = 480
+    quarters = pickup + bars * 4 * meter[0] // meter[1]
+    voices: list[list[tuple[int, int, int, int]]] = [[], [], [], []]
+    for q in range(quarters):
+        chord = _CHORDS[rng.integers(len(_CHORDS))]
+        for v, pitch in enumerate((chord[2], chord[1], chord[0], chord[0] - 12)):
+            at, high = q * tpq, pitch + transpose
+            if rng.random() < 0.3:
+                voices[v] += [
+                    (at, tpq // 2, high, 80),
+                    (at + tpq // 2, tpq // 2, high + 2 - 2 * (v % 2), 70),
+                ]
+            else:
+                voices[v].append((at, tpq, high, 76))
+    names = ("Soprano", "Alto", "Tenor", "Bass")
+    song = Song.new(
+        [part_of(notes, name, 52) for notes, name in zip(voices, names, strict=True)],
+        qpm=qpm,
+        meter=meter,
+        end_ticks=quarters * tpq,
+    )
+    if not pickup:
+        return song
+    ticks, numerator, denominator = [0, pickup * tpq], [pickup, meter[0]], [4, meter[1]]
+    return Song(
+        ticks_per_quarter=tpq,
+        parts=song.parts,
+        tempo=song.tempo,
+        meter=Meter(ticks=ticks, numerator=numerator, denominator=denominator),
+        key=song.key,
+        end_ticks=song.end_ticks,
+    )
+
+
+def band_song(bars: int = 6, qpm: float = 126.0) -> Song:
+    """A lead, a piano in chords, a bass, a pad and drums: more parts than four voices can hold."""
+    tpq, bar = 480, 4 * 480
+    lead, piano, bass, pad, drums = [], [], [], [], []
+    for b in range(bars):
+        at, chord = b * bar, _CHORDS[b % 4]
+        lead += [(at + i * tpq, tpq // 2, chord[i % 3] + 12, 90 + i) for i in range(4)]
+        piano += [(at + i * 960, 900, pitch, 64) for i in (0, 1) for pitch in chord]
+        bass += [(at + i * tpq, tpq - 20, chord[0] - 24, 100) for i in range(4)]
+        pad.append((at, bar, chord[1], 50))
+        drums += [(at + i * tpq // 2, 60, 42, 60 + 20 * (i % 2)) for i in range(8)]
+        drums += [(at, 60, 36, 110), (at + 2 * tpq, 60, 38, 105)]
+    return Song.new(
+        [
+            part_of(lead, "Lead", 80),
+            part_of(piano, "Piano", 0),
+            part_of(bass, "Bass", 33),
+            part_of(pad, "Pad", 89),
+            part_of(drums, "Drums", 0, True),
+        ],
+        qpm=qpm,
+        end_ticks=bars * bar,
+    )
+
+
+def corpus_folder(folder, n: int = 12, bars: int = 8):
+    """A folder of `n` different chorales as MIDI."""
+    for i in range(n):
+        write(chorale_song(bars=bars, seed=i + 1, transpose=i % 5), folder / f"song-{i:02d}.mid")
+    return folder
+
+
+def wandering_song(bars: int, seed: int = 0, parts: int = 1, drums: bool = False) -> Song:
+    """Lines over meters and tempos that change every few bars, with a pickup, ties and rests."""
+    rng, tpq = np.random.default_rng(seed), 480
+    ticks, meters, at = [0], [(1, 4)], tpq
+    paces: list[tuple[int, int]] = [(0, 500_000)]
+    for bar in range(1, bars):
+        if bar == 1 or rng.random() < 0.2:
+            meters.append([(4, 4), (3, 4), (6, 8), (5, 8), (2, 2), (7, 8)][rng.integers(6)])
+            ticks.append(at)
+        if rng.random() < 0.1:
+            paces.append((at, int(rng.integers(300_000, 900_000))))
+        at += 4 * tpq * meters[-1][0] // meters[-1][1]
+    made = []
+    for nth in range(parts):
+        now, notes = 0, []
+        while now < at:
+            length = int(rng.choice([120, 240, 240, 480, 960]))
+            if rng.random() < 0.85:
+                pitch = int(74 - 9 * nth + rng.integers(-6, 7))
+                notes.append((now, min(length, at - now), pitch, int(rng.integers(50, 110))))
+            now += length
+        made.append(part_of(notes, f"Line {nth}", 40 + nth))
+    if drums:
+        made.append(part_of([(t, 60, 38, 90) for t in range(0, at, tpq)], "Kit", 0, True))
+    return Song(
+        ticks_per_quarter=tpq,
+        parts=tuple(made),
+        tempo=TempoMap(ticks=[t for t, _ in paces], us_per_quarter=[us for _, us in paces]),
+        meter=Meter(
+            ticks=ticks, numerator=[n for n, _ in meters], denominator=[d for _, d in meters]
+        ),
+        key=Key.none(),
+        end_ticks=at,
+    )

@@ -1,0 +1,45 @@
+"""What the package shows at its front, and what stays light. Layers are held by import-linter."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+import musicvae
+
+HEAVY = ("torch", "pytorch_lightning", "music21", "librosa", "pretty_midi", "matplotlib", "pyarrow")
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import musicvae; musicvae.Song, musicvae.Bars, musicvae.Preset, musicvae.read",
+        "from musicvae.cli import main; main(['--help'], standalone_mode=False)",
+        "from musicvae.cli import main; main(['plot', '--help'], standalone_mode=False)",
+        "from musicvae.cli import main; main(['presets'], standalone_mode=False)",
+    ],
+    ids=["import", "help", "plot --help", "presets"],
+)
+def test_light_imports(code: str) -> None:
+    check = f"import sys; {code}; sys.exit([m for m in {HEAVY!r} if m in sys.modules] or 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_all_equals_the_importable_names() -> None:
+    public = {name for name in musicvae._MODULES if not name.startswith("_")} | {"__version__"}
+    assert set(musicvae.__all__) == public
+    for name in musicvae.__all__:
+        assert getattr(musicvae, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = musicvae.nothing
+
+
+@pytest.mark.parametrize(("old", "new"), sorted(musicvae._DEPRECATED.items()))
+def test_deprecated_names_warn(old: str, new: str) -> None:
+    with pytest.warns(DeprecationWarning, match=f"{old} is now musicvae.{new}"):
+        assert getattr(musicvae, old) is getattr(musicvae, new)

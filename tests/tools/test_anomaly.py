@@ -1,0 +1,297 @@
+"""Scores: what is odd in a song is found, and named."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from musicvae import Bars, MusicVAE, Song
+from musicvae.checkpoints import load, save
+from musicvae.cli import main
+from musicvae.data import Windows
+from musicvae.data.dataset import WindowCutter, sources_of
+from musicvae.downbeats import align
+from musicvae.errors import ConfigError, DataError
+from musicvae.io import write
+from musicvae.latent.surprisal import FEATURES, Norms, surprises
+from musicvae.tools.anomaly import together
+from musicvae.tools.anomaly_reasons import described, reasons
+from musicvae.tools.outliers import elsewhere, outliers, traits
+from support.denoising import mending_run
+from support.songs import band_song, chorale_song, corpus_folder, part_of, wandering_song
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    here = tmp_path_factory.mktemp("scoring")
+    mending_run(here)
+    return here
+
+
+@pytest.fixture(scope="module")
+def model(place) -> MusicVAE:
+    return MusicVAE.load(place / "checkpoints" / "mender")
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def with_bar(song: Song, bar: int, change) -> Song:
+    """A song in 4/4 with other notes in one bar, counted from 1."""
+    begin, stop = (bar - 1) * 1920, bar * 1920
+    parts = []
+    for part in song.parts:
+        mine = (part.onset_ticks >= begin) & (part.onset_ticks < stop)
+        columns = [part.onset_ticks.copy(), part.duration_ticks, part.pitch.copy(), part.velocity]
+        columns[0][mine], columns[2][mine] = change(part.onset_ticks[mine], part.pitch[mine])
+        columns[1] = columns[1].copy()
+        columns[1][mine] = np.minimum(columns[1][mine], stop - columns[0][mine])
+        parts.append(part.with_notes(*columns))
+    return replace(song, parts=tuple(parts))
+
+
+def as_written(song: Song):
+    """A song whose bar lines are believed."""
+    return align(song, as_written=True)
+
+
+def off(onset, pitch):
+    """A semitone higher."""
+    return onset, pitch + 1
+
+
+def late(onset, pitch):
+    """A sixteenth later."""
+    return onset + 120, pitch
+
+
+@pytest.mark.parametrize("change", [off, late], ids=["a semitone", "a sixteenth"])
+def test_a_bar_in_which_something_is_wrong_is_the_oddest(model, change) -> None:
+    found = 0
+    for seed in range(4):
+        song = with_bar(chorale_song(bars=10, seed=600 + seed), 4 + seed, change)
+        scores = model.score(as_written(song))
+        assert scores.against == "corpus" and len(scores.bars) == 10
+        found += int(scores.numbers[np.nanargmax(scores.bars)] == 4 + seed)
+        assert scores.odd[0].oddity == pytest.approx(np.nanmax(scores.parts))
+    assert found >= 3
+
+
+def test_a_wrong_note_is_named_with_its_beat(model) -> None:
+    song = chorale_song(bars=10, seed=650)
+    bass = song.parts[3]
+    pitch = bass.pitch.copy()
+    nth = int(np.flatnonzero(bass.onset_ticks == 5 * 1920 + 960)[0])  # bar 6, beat 3
+    pitch[nth] += 6
+    wrong = bass.with_notes(bass.onset_ticks, bass.duration_ticks, pitch, bass.velocity)
+    scores = model.score(as_written(replace(song, parts=(*song.parts[:3], wrong))))
+    odd = scores.odd[0]
+    assert (odd.bar, odd.part, odd.name) == (6, 3, "Bass")
+    assert odd.reasons[0].startswith("improbable: ") and "at beat 3" in odd.reasons[0]
+
+
+def test_plain_songs_are_usual_and_noise_is_not(model) -> None:
+    plain = [model.score(chorale_song(bars=8, seed=500 + i)).oddity for i in range(3)]
+    rng = np.random.default_rng(0)
+    song = chorale_song(bars=8, seed=1)
+    noise = [
+        part.with_notes(
+            np.sort(rng.integers(0, 8 * 1920 - 500, len(part))),
+            part.duration_ticks,
+            rng.integers(50, 80, len(part)),
+            part.velocity,
+        )
+        for part in song.parts
+    ]
+    assert model.score(replace(song, parts=tuple(noise))).oddity > max(plain) + 5
+    assert max(map(abs, plain)) < 5
+
+
+def test_without_norms_a_song_is_compared_with_itself(model, place) -> None:
+    kept = load(place / "checkpoints" / "mender" / "model.safetensors")
+    known = {name: value for name, value in kept.provenance.items() if name != "norms"}
+    save(replace(kept, provenance=known), place / "bare.safetensors")
+    song = with_bar(chorale_song(bars=10, seed=610), 5, off)
+    scores = MusicVAE.load(place / "bare.safetensors").score(as_written(song))
+    assert scores.against == "song"
+    assert scores.numbers[np.nanargmax(scores.bars)] == 5
+
+
+def test_norms_are_kept_and_come_back(model) -> None:
+    data = model.provenance["norms"]
+    norms = Norms.from_dict(json.loads(json.dumps(data)))
+    assert norms is not None and norms.to_dict() == data
+    assert set(data["features"]) == set(FEATURES)
+    assert norms.oddity(norms.mean) == pytest.approx(0)
+    assert norms.oddity(norms.mean + norms.spread) == pytest.approx(1)
+    assert Norms.from_dict({}) is None
+    assert Norms.from_dict({"features": {"other": [0, 1]}}) is None
+    assert Norms.of([]) is None
+
+
+def test_features_say_what_they_are_there_for(model) -> None:
+    """A bar whose rhythm is odd is odd by its rhythm; one of another harmony by its pitches."""
+    by = {}
+    for change in (off, late):
+        song = with_bar(chorale_song(bars=9, seed=620), 5, change)
+        sources, _ = sources_of(Bars.from_song(song).at(4), model.preset)
+        (found,) = surprises(model.vae, sources)
+        rest = np.delete(np.arange(9), 4)
+        by[change] = {
+            name: np.nanmean(values[4]) / max(np.nanmean(values[rest]), 1e-3)
+            for name, values in found.features.items()
+        }
+    assert by[late]["rhythm"] > 2 and by[late]["rhythm"] > by[off]["rhythm"]
+    assert by[off]["pitch"] > 1.5 and by[off]["pitch"] > by[late]["pitch"]
+    assert by[off]["notes"] > 2 and by[late]["notes"] > 2
+
+
+def test_notes_of_a_source_come_back_from_the_cutter(tmp_path) -> None:
+    songs = [Bars.from_song(chorale_song(bars=3 + i, seed=i)) for i in range(3)]
+    from musicvae.config.preset import load_preset
+
+    preset = load_preset("tiny")
+    sources = [source for bars in songs for source in sources_of(bars, preset)[0]]
+    cutter = WindowCutter(sources, preset)
+    for i, source in enumerate(sources):
+        again = cutter.notes_of(i)
+        for name, column in vars(source.group.notes).items():
+            assert np.array_equal(getattr(again, name), column)
+    windows = Windows(corpus_folder(tmp_path, n=4), preset, split="all")
+    assert sum(len(windows.cutter.notes_of(i)) for i in range(4)) == windows.cutter.n_notes
+
+
+@pytest.mark.parametrize(
+    "song",
+    [band_song(), wandering_song(40, seed=2, parts=2, drums=True), wandering_song(1, seed=4)],
+    ids=["a band", "meters that change", "one bar"],
+)
+def test_any_song_can_be_scored(model, song: Song) -> None:
+    scores = model.score(song)
+    assert scores.parts.shape == (len(scores.numbers), len(song.parts))
+    data = json.loads(json.dumps(scores.to_dict(), allow_nan=False))
+    assert len(data["bars"]) == len(scores.numbers) and data["unusual"]
+    drums = [i for i, part in enumerate(song.parts) if part.is_drum]
+    assert np.isnan(scores.parts[:, drums]).all()
+    assert scores.n_untouched == sum(len(song.parts[i]) for i in drums)
+
+
+def test_a_pickup_is_bar_zero(model) -> None:
+    scores = model.score(chorale_song(bars=4, pickup=1))
+    assert scores.numbers.tolist() == [0, 1, 2, 3, 4]
+
+
+def test_what_cannot_be_scored_is_said(model) -> None:
+    with pytest.raises(DataError, match="nothing in it that preset tiny can hear"):
+        model.score(Song.new([]))
+
+
+def test_a_model_that_did_not_learn_to_mend_says_so(tmp_path) -> None:
+    import torch
+
+    from musicvae.config.preset import load_preset
+    from musicvae.networks.vae import VAE
+
+    torch.manual_seed(0)
+    vae = VAE(load_preset("tiny"))
+    sources, _ = sources_of(Bars.from_song(chorale_song()), vae.preset)
+    with pytest.raises(ConfigError, match="did not learn to mend"):
+        surprises(vae, sources)
+
+
+def test_bars_of_many_parts_count_midway_from_the_mean_to_the_oddest() -> None:
+    parts = np.array([[1.0, 3.0, np.nan], [np.nan, np.nan, np.nan], [2.0, np.nan, np.nan]])
+    found = together(parts)
+    assert found[0] == 2.5 and np.isnan(found[1]) and found[2] == 2.0
+
+
+# -- in words -------------------------------------------------------------------------------------
+
+
+def test_plain_measures_find_what_anyone_would_hear() -> None:
+    song = chorale_song(bars=9, seed=7)
+    high = with_bar(song, 5, lambda onset, pitch: (onset, pitch + 24))
+    plain = described(Bars.from_song(high))
+    assert (plain["higher than usual"][4] > 3).all()
+    assert (np.delete(plain["higher than usual"], 4, 0) < 3).all()
+    outside = described(Bars.from_song(with_bar(song, 5, off)))["notes out of the key"]
+    assert outside[4].mean() > 3 and np.delete(outside, 4, 0).mean() < 1
+    clash = song.parts[1].with_notes(
+        song.parts[1].onset_ticks,
+        song.parts[1].duration_ticks,
+        np.where(song.parts[1].onset_ticks // 1920 == 4, 66, song.parts[1].pitch),
+        song.parts[1].velocity,
+    )
+    harsh = described(Bars.from_song(replace(song, parts=(song.parts[0], clash, *song.parts[2:]))))
+    assert harsh["dissonant with the other parts"][4, 1] > 2
+
+
+def test_reasons_are_few_and_the_strongest_first() -> None:
+    flat = np.zeros(len(FEATURES))
+    assert reasons(flat, 0.0, {}, []) == []
+    deviations = flat.copy()
+    deviations[FEATURES.index("rhythm")] = 4.0
+    deviations[FEATURES.index("missing")] = 5.0
+    found = reasons(deviations, 0.1, {"higher than usual": 2.0, "other": np.nan}, [])
+    assert found == ["a rhythm unlike the bars around", "higher than usual"]  # too little lacks
+    assert reasons(deviations, 0.9, {}, [])[0] == "notes seem to be missing"
+    deviations[FEATURES.index("worst")] = 6.0
+    notes = [(1.0, 0.04, 61, False), (3.5, 0.001, 70, False), (2.0, 0.3, 60, False)]
+    assert reasons(deviations, 0.0, {}, notes)[0] == "improbable: Bb4 at beat 3.5, C#4 at beat 1"
+
+
+def test_outliers_and_songs_in_the_wrong_folder() -> None:
+    away = outliers([0.1, -0.2, 0.0, 0.2, 9.0, float("nan")])
+    assert away.argmax() == 4 or np.nanargmax(away) == 4
+    assert away[4] > 3 and np.isnan(away[5]) and (away[:4] < 3).all()
+    hymns = [traits(Bars.from_song(chorale_song(bars=8, seed=i))) for i in range(9)]
+    lines = [traits(Bars.from_song(wandering_song(12, seed=i))) for i in range(9)]
+    labels = ["hymns"] * 8 + ["lines"] + ["lines"] * 8 + ["hymns"]  # one of each is misplaced
+    found = elsewhere(np.stack([*hymns, *lines]), labels)
+    assert found[8] == "hymns" and found[17] == "lines"
+    assert [i for i, where in enumerate(found) if where] == [8, 17]
+    assert elsewhere(np.stack(hymns), ["hymns"] * 9) == [None] * 9
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def test_score_tells_draws_and_writes_json(place, monkeypatch) -> None:
+    monkeypatch.chdir(place)
+    write(with_bar(chorale_song(bars=8, seed=630), 5, off), "odd.mid")
+    done = run("score", "odd.mid", "--plot", "pics", "--most", 3, "--as-written")
+    assert done.exit_code == 0, done.output
+    lines = done.stdout.splitlines()
+    assert "beside songs the model knows" in lines[0] and len(lines) == 5
+    assert lines[1].startswith("  bar 5 ") and lines[-1] == "pics/odd-score.png"
+    assert Path("pics/odd-score.png").stat().st_size > 5000
+    whole = run("score", "odd.mid", "--table", "--as-written")
+    assert len(whole.stdout.splitlines()) == 1 + 8 * 4
+    told = json.loads(run("score", "odd.mid", "--json", "--as-written").stdout)
+    assert told["kind"] == "score" and len(told["bars"]) == 8
+    assert told["unusual"][0]["bar"] == 5 and told["unusual"][0]["reasons"]
+    assert told["features"] == list(FEATURES)
+
+
+def test_score_of_a_folder_names_the_outlier(place, monkeypatch) -> None:
+    monkeypatch.chdir(place)
+    folder = corpus_folder(Path("many"), n=6, bars=6)
+    rng = np.random.default_rng(1)
+    notes = [(int(t) * 120, 110, int(rng.integers(50, 80)), 80) for t in range(0, 96, 3)]
+    write(Song.new([part_of(notes, "Noise")], end_ticks=96 * 120), folder / "noise.mid")
+    (folder / "broken.mid").write_bytes(b"MThd no")
+    done = run("score", folder, "--json", "--as-written")
+    assert done.exit_code == 1 and "broken.mid" in done.stderr  # told, and the others go on
+    rows = [json.loads(line) for line in done.stdout.splitlines()]
+    files = {Path(row["path"]).name: row for row in rows if row["kind"] == "file"}
+    assert len(files) == 7
+    assert [name for name, row in files.items() if row["outlier"]] == ["noise.mid"]
+    head, *words = run("score", folder, "--as-written").stdout.splitlines()
+    assert head.split()[:2] == ["song", "oddity"]
+    assert "noise.mid" in words[0] and "outlier" in words[0] and len(words) == 7

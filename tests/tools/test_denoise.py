@@ -1,0 +1,502 @@
+"""Repair: what is improbable is put right, and nothing else is touched."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from musicvae import Bars, MusicVAE, Song
+from musicvae.checkpoints import choose, find, load, save
+from musicvae.cli import main
+from musicvae.config.corruptions import CORRUPTIONS, expected, kinds_in
+from musicvae.config.preset import load_preset
+from musicvae.data import Windows
+from musicvae.data.corruption import corrupt_all, drawn_amounts, silenced
+from musicvae.data.dataset import WindowCutter, sources_of
+from musicvae.downbeats import align
+from musicvae.errors import CheckpointError, ConfigError, DataError
+from musicvae.io import write
+from musicvae.latent.note_posterior import Belief
+from musicvae.latent.song_input import read
+from musicvae.networks.vae import VAE, frame_of
+from musicvae.representation.bars import Notes
+from musicvae.tools.note_edits import Doubt, changed, changes
+from musicvae.training.sampler import Steps
+from support.denoising import mending_preset, mending_run
+from support.songs import band_song, chorale_song, part_of, wandering_song
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A working directory with a model that learned to mend plain hymns."""
+    here = tmp_path_factory.mktemp("mending")
+    mending_run(here)
+    return here
+
+
+@pytest.fixture(scope="module")
+def model(place) -> MusicVAE:
+    return MusicVAE.load(place / "checkpoints" / "mender")
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def exact(song: Song) -> list[set[tuple[int, ...]]]:
+    """Of each part every note to the tick."""
+    columns = ("onset_ticks", "duration_ticks", "pitch", "velocity")
+    return [
+        set(zip(*(getattr(part, name).tolist() for name in columns), strict=True))
+        for part in song.parts
+    ]
+
+
+def onsets(song: Song) -> set[tuple[int, int, int]]:
+    return {(i, n[0], n[2]) for i, notes in enumerate(exact(song)) for n in notes}
+
+
+def f1(made: Song, true: Song) -> float:
+    a, b = onsets(made), onsets(true)
+    return 2 * len(a & b) / (len(a) + len(b))
+
+
+def with_part(song: Song, nth: int, **columns) -> Song:
+    part = song.parts[nth]
+    known = {n: getattr(part, n).copy() for n in ("onset_ticks", "duration_ticks", "pitch")}
+    for name, change in columns.items():
+        known[name] = change(known[name])
+    other = part.with_notes(**known, velocity=part.velocity)
+    return replace(song, parts=(*song.parts[:nth], other, *song.parts[nth + 1 :]))
+
+
+# -- what training is told ------------------------------------------------------------------------
+
+
+def test_a_preset_names_one_kind_of_damage_or_several() -> None:
+    preset = mending_preset()
+    assert preset.training.told == kinds_in("mixed") and len(preset.training.told) > 3
+    single = load_preset("tiny").with_settings(["training.corruption=wrong"])
+    assert single.training.told == () and single.training.noise == "wrong"
+    two = mending_preset("training.corruption=jitter+cut")
+    assert two.training.told == ("jitter", "cut")
+    for words in ("jitter+rust", "jitter+jitter", "mixed+cut"):
+        with pytest.raises(ConfigError, match="several joined by"):
+            mending_preset(f"training.corruption={words}")
+
+
+def test_damage_in_words_is_read_and_what_is_none_is_said() -> None:
+    assert expected("jitter=0.2, dropped=0.1") == {"jitter": 0.2, "dropped": 0.1}
+    with pytest.raises(ConfigError, match="did you mean 'jitter'"):
+        expected("jiter=0.1")
+    for words in ("jitter", "jitter=2", "jitter=x"):
+        with pytest.raises(ConfigError, match=r"write it as jitter=0\.1"):
+            expected(words)
+
+
+def test_amounts_are_drawn_for_each_window_within_what_was_asked() -> None:
+    kinds = ("wrong", "dropped", "hidden", "flat")
+    amounts = drawn_amounts(kinds, 4000, 0.25, np.random.default_rng(0))
+    assert amounts.shape == (4000, 4) and amounts.min() == 0
+    assert 0.12 < (amounts.sum(1) == 0).mean() < 0.25
+    lacking = (amounts[:, 2:] > 0).any(1)
+    assert lacking.any() and amounts[:, 3].max() > 0.9
+    assert ((amounts[lacking] > 0).sum(1) == 1).all()  # what lacks comes alone
+    assert amounts[~lacking].sum(1).max() <= 0.25 and (amounts[:, :2] > 0).all(1).any()
+
+
+def test_encoder_and_decoder_are_told_the_damage_and_heed_it(tmp_path) -> None:
+    torch.manual_seed(0)
+    preset = mending_preset()
+    vae = VAE(preset).eval()
+    source, _ = sources_of(Bars.from_song(chorale_song()), preset)
+    plain = WindowCutter(source, preset).batch(np.array([0]), np.array([0]))
+    assert plain.damage.shape == (1, len(preset.training.told)) and not plain.damage.any()
+    damage = torch.zeros(len(preset.training.told))
+    damage[1] = 0.2
+    told = WindowCutter(source, preset, damage).batch(np.array([0]), np.array([0]))
+    assert torch.equal(told.damage[0], damage)
+    assert not torch.equal(vae.encode(plain).mu, vae.encode(told).mu)
+    z = vae.slices_of(vae.encode(plain).mu)
+    odds = [vae.decoder.odds(z, frame_of(each))[0] for each in (plain, told)]
+    assert not torch.equal(*odds)
+    silent = VAE(load_preset("tiny"))
+    assert not any("damage" in name for name in silent.state_dict())
+
+
+def test_a_lesson_tells_both_sides_the_same(tmp_path) -> None:
+    from support.songs import corpus_folder
+
+    windows = Windows(corpus_folder(tmp_path, n=6), mending_preset(), split="all")
+    lesson = Steps(windows, batch=16, seed=1, key_jitter=0.0).lesson(3)
+    assert torch.equal(lesson.batch.damage, lesson.heard.damage) and lesson.batch.damage.any()
+    clean = lesson.batch.damage.sum(1) == 0
+    same = (lesson.batch.n_notes == lesson.heard.n_notes)[clean]
+    assert same.all()
+
+
+def test_the_odds_of_a_voice_are_at_most_one_and_none_where_it_is_silent(model) -> None:
+    source, _ = sources_of(Bars.from_song(chorale_song(bars=3)), model.preset)
+    batch = WindowCutter(source, model.preset).batch(np.array([0]), np.array([2]))
+    z = model.vae.slices_of(model.vae.encode(batch).mu)
+    odds, length = model.vae.decoder.odds(z, frame_of(batch))
+    assert odds.shape[1:3] == length.shape[1:] and (odds.sum(-1) <= 1.0001).all()
+    steps = model.preset.grid.max_steps
+    assert (odds[:, 16:steps] == 0).all()  # 4/4 has 16 of 24 cells
+    assert (odds[:, steps:] == 0).all()  # the song has one more bar, not two
+    assert odds[:, :16].sum() > 3
+
+
+def test_hidden_bars_are_silent_and_others_as_they_were() -> None:
+    from musicvae.data.corruption import Ground
+
+    rows = np.array(
+        [(0, b, 1 + 8 * i, r, 60, 12, 80, 0) for b in (0, 1) for i in (0, 1) for r in (0, 1)]
+    )
+    ground = Ground(
+        steps=np.full((1, 2), 16), lead=np.zeros((1, 2), np.int64), kinds=("chords", "chords")
+    )
+    silent = np.zeros((1, 2, 2), bool)
+    silent[0, 1, 0] = True
+    left = silenced(rows.copy(), ground, silent)
+    assert {tuple(r[[1, 3]]) for r in left} == {(0, 0), (0, 1), (1, 1)}
+    last = left[(left[:, 1] == 0) & (left[:, 3] == 0)][-1]
+    assert last[5] == 8  # it sounds no longer into the hidden bar
+    amounts = np.array([[0.0, 1.0]])
+    assert not len(
+        corrupt_all(rows, ground, ("wrong", "hidden"), amounts, np.random.default_rng(0))
+    )
+
+
+# -- what is changed, and what is not -------------------------------------------------------------
+
+
+def belief(song: Song, sure: float = 0.9) -> tuple[Belief, Bars]:
+    """A belief in exactly the notes of a song of one line, on a grid of sixteenths."""
+    preset = load_preset("melody-2bar")
+    bars = Bars.from_song(song).at(4)
+    (source,), _ = sources_of(bars, preset)
+    probability = np.zeros((int(bars.grid.base[-1]), 1, 88), np.float32)
+    found = Belief(
+        source=source,
+        probability=probability,
+        duration=np.full(probability.shape[:2], 4),
+        known=np.ones(len(probability), bool),
+        lowest=21,
+        drums=np.zeros(1, bool),
+        chordal=np.zeros(1, bool),
+    )
+    probability[found.heard] = sure
+    return found, bars
+
+
+def line(*notes: tuple[int, int, int]) -> Song:
+    """A line from (sixteenth, sixteenths, pitch), in C, two bars."""
+    made = [(120 * at, 120 * long, pitch, 70 + i) for i, (at, long, pitch) in enumerate(notes)]
+    return Song.new([part_of(made, "Line")], end_ticks=32 * 120)
+
+
+TUNE = line((0, 4, 60), (4, 4, 62), (8, 4, 64), (12, 4, 65), (16, 4, 67), (20, 4, 65), (24, 8, 60))
+
+
+def told(found: Belief, cell: int, pitch: int, p: float) -> None:
+    """Believe that a pitch starts in a cell."""
+    column = int(found.columns(np.array([pitch]), np.array([0]))[0])
+    found.probability[cell, 0, column] = p
+
+
+def mended(song: Song, found: Belief, bars: Bars, strength: float = 0.5) -> Song:
+    return changed(song, bars, [found], [changes(found, Doubt.of(strength))])
+
+
+def test_nothing_is_changed_that_is_believed() -> None:
+    found, bars = belief(TUNE)
+    assert changes(found, Doubt.of(1.0)) == []
+    assert exact(mended(TUNE, found, bars)) == exact(TUNE)
+    told(found, 8, 64, 0.0001)
+    assert changes(found, Doubt.of(0.0)) == []  # at strength 0 nothing at all
+    found.known[:] = False
+    assert changes(found, Doubt.of(0.5)) == []  # nor where nothing was heard
+
+
+def test_a_wrong_pitch_is_another_one_and_the_rest_stays() -> None:
+    found, bars = belief(TUNE)
+    told(found, 8, 64, 0.01)
+    told(found, 8, 63, 0.8)
+    (change,) = changes(found, Doubt.of(0.5))
+    assert (change.kind, change.before, change.after) == ("pitch", (8, 64), (8, 63))
+    assert change.heard == pytest.approx(0.01) and change.believed == pytest.approx(0.8)
+    before, after = exact(TUNE)[0], exact(mended(TUNE, found, bars))[0]
+    assert before - after == {(960, 480, 64, 72)} and after - before == {(960, 480, 63, 72)}
+
+
+def test_a_note_is_not_replaced_by_what_is_hardly_likelier() -> None:
+    found, bars = belief(TUNE, 0.45)
+    told(found, 8, 63, 0.5)
+    assert changes(found, Doubt.of(0.5)) == []
+    assert exact(mended(TUNE, found, bars)) == exact(TUNE)
+
+
+def test_a_displaced_note_goes_back_and_its_neighbours_close_the_gap() -> None:
+    # The third note came one sixteenth late: the one before is as long as ever, so there is a gap.
+    late = line(
+        (0, 4, 60), (4, 4, 62), (9, 3, 64), (12, 4, 65), (16, 4, 67), (20, 4, 65), (24, 8, 60)
+    )
+    found, bars = belief(late)
+    told(found, 9, 64, 0.01)
+    told(found, 8, 64, 0.9)
+    (change,) = changes(found, Doubt.of(0.5))
+    assert change.kind == "moved"
+    assert exact(mended(late, found, bars)) == exact(TUNE)
+
+
+def test_an_early_note_gives_back_what_it_cut_from_the_one_before() -> None:
+    early = line(
+        (0, 4, 60), (4, 3, 62), (7, 4, 64), (12, 4, 65), (16, 4, 67), (20, 4, 65), (24, 8, 60)
+    )
+    found, bars = belief(early)
+    told(found, 7, 64, 0.01)
+    told(found, 8, 64, 0.9)
+    assert exact(mended(early, found, bars)) == exact(TUNE)
+
+
+def test_what_was_put_in_is_taken_out_and_the_note_before_goes_on() -> None:
+    more = line(
+        (0, 4, 60), (4, 4, 62), (8, 2, 64), (10, 2, 61), (12, 4, 65), (16, 4, 67), (20, 4, 65),
+        (24, 8, 60),
+    )  # fmt: skip
+    found, bars = belief(more)
+    told(found, 10, 61, 0.01)
+    (change,) = changes(found, Doubt.of(0.5))
+    assert change.kind == "removed" and change.after is None
+    made = exact(mended(more, found, bars))[0]
+    assert {note[:3] for note in made} == {note[:3] for note in exact(TUNE)[0]}
+
+
+def test_a_missing_note_is_put_in_as_long_as_there_is_room_and_as_loud_as_its_neighbours() -> None:
+    fewer = line((0, 4, 60), (4, 4, 62), (12, 4, 65), (16, 4, 67), (20, 4, 65), (24, 8, 60))
+    found, bars = belief(fewer)
+    told(found, 8, 64, 0.9)
+    found.duration[8] = 9  # longer than there is room for
+    (change,) = changes(found, Doubt.of(0.5))
+    assert change.kind == "added" and np.isnan(change.heard)
+    before, after = exact(fewer)[0], exact(mended(fewer, found, bars))[0]
+    assert before <= after and after - before == {(960, 480, 64, 72)}
+
+
+def test_ticks_between_cells_stay_when_a_note_moves() -> None:
+    played = with_part(TUNE, 0, onset_ticks=lambda at: at + np.array([0, 7, -9, 5, 0, 3, 0]))
+    found, bars = belief(played)
+    told(found, 8, 64, 0.01)
+    told(found, 8, 62, 0.9)
+    after = exact(mended(played, found, bars))[0]
+    assert {note[0] for note in after} == {note[0] for note in exact(played)[0]}
+
+
+# -- a model, songs -------------------------------------------------------------------------------
+
+
+def damaged(song: Song, seed: int = 0) -> Song:
+    """A hymn with eighths displaced by a sixteenth, wrong notes and missing ones."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for part in song.parts:
+        kind = rng.choice(4, len(part), p=[0.88, 0.04, 0.04, 0.04])
+        onset = part.onset_ticks + 120 * (kind == 1)
+        pitch = part.pitch + 6 * (kind == 2)
+        keep = kind != 3
+        columns = (onset, np.minimum(part.duration_ticks, 360), pitch, part.velocity)
+        parts.append(part.with_notes(*(column[keep] for column in columns)))
+    return replace(song, parts=tuple(parts))
+
+
+def test_a_model_wins_back_more_than_half_and_lists_what_it_did(model) -> None:
+    before = after = 0.0
+    for seed in (1, 3):
+        song = chorale_song(bars=10, seed=800 + seed, qpm=60)
+        dirty = damaged(song, seed)
+        found = model.denoise(dirty)
+        before, after = before + f1(dirty, song), after + f1(found.song, song)
+        was, now = exact(dirty), exact(found.song)
+        assert len(found.changes) > 3 and found.n_untouched == 0
+        for change in found.changes:
+            assert 1 <= change.bar <= 10 and 1 <= change.beat < 5
+            assert change.name == song.parts[change.part].name
+            assert (change.heard is None) == (change.kind == "added")
+            assert change.heard is None or change.heard < 0.25
+            assert (change.believed is None) == (change.kind == "removed")
+        # What begins elsewhere, or not at all, is listed, and little else: a note may take the
+        # place of another one of its pitch that moved.
+        gone = sum(
+            len({n[::2] for n in a} - {n[::2] for n in b}) for a, b in zip(was, now, strict=True)
+        )
+        assert gone <= found.n_changed <= gone + 2
+        assert json.loads(json.dumps([c.to_dict() for c in found.changes]))
+    assert after - before > 0.5 * (2 - before)
+
+
+def test_a_song_of_which_most_seems_wrong_is_left_alone(model) -> None:
+    """Where notes were added voices have two at once: too much for a model of 150 steps."""
+    dirty = damaged(chorale_song(bars=10, seed=800, qpm=60), 0)
+    found = model.denoise(dirty)
+    assert len(found.changes) < 0.5 * dirty.n_notes
+    assert f1(found.song, dirty) > 0.5
+
+
+def test_clean_songs_come_back_as_they_were(model) -> None:
+    total = same = 0
+    for seed in range(4):
+        song = chorale_song(bars=10, seed=700 + seed)
+        found = model.denoise(song)
+        same += sum(len(a & b) for a, b in zip(exact(song), exact(found.song), strict=True))
+        total += song.n_notes
+    assert same >= 0.98 * total
+
+
+def test_at_strength_zero_the_song_is_the_very_same(model) -> None:
+    dirty = damaged(chorale_song(bars=6, pickup=1, meter=(3, 4)))
+    found = model.denoise(dirty, strength=0.0)
+    assert exact(found.song) == exact(dirty) and found.changes == []
+    assert found.song.end_ticks == dirty.end_ticks
+
+
+@pytest.mark.parametrize(
+    "song",
+    [
+        band_song(),
+        wandering_song(30, seed=3, parts=3, drums=True),
+        wandering_song(1, seed=1),
+        chorale_song(bars=2, pickup=1),
+    ],
+    ids=["a band", "meters that change", "one bar", "a pickup"],
+)
+def test_any_song_keeps_its_frame_and_what_the_model_cannot_hear(model, song: Song) -> None:
+    found = model.denoise(song, strength=1.0)
+    made = found.song
+    assert made.end_ticks == song.end_ticks and made.ticks_per_quarter == song.ticks_per_quarter
+    assert [(p.name, p.program, p.is_drum) for p in made.parts] == [
+        (p.name, p.program, p.is_drum) for p in song.parts
+    ]
+    for name in ("ticks", "numerator", "denominator"):
+        assert np.array_equal(getattr(made.meter, name), getattr(song.meter, name))
+    assert np.array_equal(made.tempo.us_per_quarter, song.tempo.us_per_quarter)
+    drums = [i for i, part in enumerate(song.parts) if part.is_drum]
+    assert all(exact(made)[i] == exact(song)[i] for i in drums)
+    assert found.n_untouched >= sum(len(song.parts[i]) for i in drums)
+
+
+def test_a_late_file_is_mended_in_its_own_time(model) -> None:
+    song = chorale_song(bars=12, seed=5)
+    shifted = replace(
+        song,
+        parts=tuple(with_part(song, i, onset_ticks=lambda at: at + 187).parts[i] for i in range(4)),
+        end_ticks=song.end_ticks + 187,
+    )
+    aligned = align(shifted)
+    found = model.denoise(aligned)
+    before, after = exact(shifted), exact(found.song)
+    kept = sum(len(a & b) for a, b in zip(before, after, strict=True))
+    assert kept >= shifted.n_notes - 2 * len(found.changes)
+
+
+def test_what_cannot_be_repaired_is_said(model, place) -> None:
+    with pytest.raises(DataError, match="nothing in it that preset tiny can hear"):
+        model.denoise(Song.new([part_of([(0, 60, 38, 90)], is_drum=True)]))
+    with pytest.raises(DataError):
+        model.denoise(Song.new([]))
+    with pytest.raises(ConfigError, match="not a model for damage by tapped: it knows wrong"):
+        model.denoise(chorale_song(), damage={"tapped": 1.0})
+    with pytest.raises(ConfigError, match="strength 2"):
+        model.denoise(chorale_song(), strength=2)
+    plain = place / "plain.safetensors"
+    preset = load_preset("tiny")
+    tensors = {f"model.{n}": t for n, t in VAE(preset).state_dict().items()}
+    kept = load(place / "checkpoints" / "mender" / "model.safetensors")
+    save(replace(kept, preset=preset, tensors=tensors), plain)
+    with pytest.raises(ConfigError, match="did not learn to mend"):
+        MusicVAE.load(plain).denoise(chorale_song())
+
+
+def test_notes_that_fell_on_one_cell_go_together(model) -> None:
+    song = chorale_song(bars=4)
+    twice = with_part(song, 0, onset_ticks=lambda at: at)
+    part = twice.parts[0]
+    both = part.with_others(part_of([(5, 100, int(part.pitch[0]), 90)], part.name, part.program))
+    reading = read(model, replace(twice, parts=(both, *twice.parts[1:])))
+    assert len(reading.bars.notes) == song.n_notes  # one of the two, on the model's grid
+    assert isinstance(reading.bars.notes, Notes)
+
+
+# -- the command ----------------------------------------------------------------------------------
+
+
+def test_denoise_writes_lists_and_draws(place, monkeypatch) -> None:
+    monkeypatch.chdir(place)
+    write(damaged(chorale_song(bars=8, seed=42), 1), "take.mid")
+    done = run("denoise", "take.mid", "--plot", "--out", "good", "--as-written")
+    assert done.exit_code == 0, done.output
+    assert "using" in done.stderr and "mender" in done.stderr
+    lines = done.stdout.splitlines()
+    assert lines[0].startswith("good/take.mid: ") and len(lines) > 3
+    assert all(line.startswith("  bar ") and "probable: " in line for line in lines[1:])
+    assert Path("good/take-changes.png").stat().st_size > 5000
+    again = run("denoise", "take.mid", "--out", "good")
+    assert again.exit_code == 1 and "--force" in again.stderr
+    told = run("denoise", "take.mid", "--out", "more", "--json", "--expect", "jitter=0.1")
+    result = json.loads(told.stdout)
+    assert result["changes"] and result["changed"] <= len(result["changes"])
+    assert {change["kind"] for change in result["changes"]} <= {
+        "moved",
+        "added",
+        "removed",
+        "pitch",
+    }
+    bad = run("denoise", "take.mid", "--expect", "rust=1")
+    assert bad.exit_code == 1 and "there are: " in bad.stderr and "Traceback" not in bad.output
+
+
+def test_songs_of_one_name_have_a_picture_each(place, monkeypatch, tmp_path) -> None:
+    monkeypatch.chdir(place)
+    for nth in range(2):
+        write(damaged(chorale_song(bars=4, seed=nth), nth), f"two/{nth}/take.mid")
+    words = ("denoise", "two", "--plot", "--out", "twice", "--as-written", "--json")
+    done = run(*words)
+    assert done.exit_code == 0, done.output
+    plots = [json.loads(line)["plot"] for line in done.stdout.splitlines()]
+    assert plots == ["twice/take-changes.png", "twice/take-2-changes.png"]
+    contents = [Path(each).read_bytes() for each in plots]
+    assert contents[0] != contents[1]
+    Path("twice/take.mid").unlink()
+    again = run(*words)
+    assert again.exit_code == 1 and "take-changes.png: exists already" in again.stderr
+    assert not Path("twice/take.mid").exists()
+
+
+def test_models_that_mend_are_chosen_for_that_and_for_nothing_else(place, monkeypatch) -> None:
+    monkeypatch.chdir(place)
+    hymn = Bars.from_song(chorale_song())
+    assert choose([hymn], mends=("jitter",)).path.parent.name == "mender"
+    with pytest.raises(CheckpointError, match="no model there mends notes"):
+        choose([hymn], mends=("tapped",))
+    with pytest.raises(CheckpointError, match="no checkpoint there"):
+        choose([hymn])
+    with pytest.raises(CheckpointError):
+        find()
+    assert find("mender").parent.name == "mender"
+    write(chorale_song(), "hymn.mid")
+    done = run("reconstruct", "hymn.mid", "--out", "r")
+    assert done.exit_code == 1 and "no checkpoint there" in done.stderr
+
+
+def test_every_kind_of_damage_has_a_name_and_a_place_in_presets() -> None:
+    shipped = ("chorale-repair", "melody-repair", "groove-repair")
+    for name in shipped:
+        preset = load_preset(name)
+        assert preset.repairs and set(preset.training.told) <= set(CORRUPTIONS)
+        assert preset.prior.kind == "none"

@@ -1,0 +1,187 @@
+"""Many songs at once: neighbours, and places on a map."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from musicvae import MusicVAE, Song
+from musicvae.attributes import ATTRIBUTES
+from musicvae.cli import main
+from musicvae.config.preset import load_preset
+from musicvae.errors import DataError, WriteError
+from musicvae.io import read, write
+from musicvae.plots import plot_map
+from musicvae.tools.embed import EncodedSongs, encoded_folder, encoded_song, encoded_ways
+from musicvae.tools.explore import neighbours, similarities, song_map
+from musicvae.training import train
+from support.songs import chorale_song, corpus_folder
+
+
+def songs_of(lengths: list[int], seed: int = 0, Z: int = 6) -> EncodedSongs:
+    rng = np.random.default_rng(seed)
+    n = sum(lengths)
+    return EncodedSongs(
+        names=tuple(f"in/{nth}.mid" for nth in range(len(lengths))),
+        groups=("in",) * len(lengths),
+        mu=rng.normal(size=(n, Z)).astype(np.float32),
+        song=np.repeat(np.arange(len(lengths)), lengths),
+        values=rng.normal(size=(n, len(ATTRIBUTES))),
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A working directory with MIDI in two folders and a small trained model."""
+    place = tmp_path_factory.mktemp("map")
+    corpus_folder(place / "data" / "midi", n=10, bars=8)
+    train(place / "data" / "midi", load_preset("tiny"), place / "checkpoints" / "tiny", steps=60)
+    for i in range(5):
+        song = chorale_song(bars=6 + i, seed=20 + i)
+        write(song, place / "high" / f"song{i}.mid")
+        low = [
+            p.with_notes(p.onset_ticks, p.duration_ticks, p.pitch - 12, p.velocity)
+            for p in chorale_song(bars=6, seed=30 + i).parts
+        ]
+        write(
+            replace(chorale_song(bars=6, seed=30 + i), parts=tuple(low)),
+            place / "low" / f"song{i}.mid",
+        )
+    return place
+
+
+@pytest.fixture
+def here(place, monkeypatch) -> Path:
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def model(place) -> MusicVAE:
+    return MusicVAE.load(place / "checkpoints" / "tiny", device="cpu")
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def lines_of(result: Result) -> list[dict]:
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_means_and_parts_of_many() -> None:
+    songs = songs_of([2, 1, 3])
+    songs.values[0, 0] = np.nan
+    assert songs.starts.tolist() == [0, 2, 3]
+    means = songs.means(songs.values)
+    assert means[0, 0] == songs.values[1, 0]
+    assert np.allclose(means[2], songs.values[3:].mean(0))
+    some = songs.take([0, 2])
+    assert some.names == ("in/0.mid", "in/2.mid") and some.song.tolist() == [0, 0, 1, 1, 1]
+    both = EncodedSongs.concatenate([some, songs])
+    assert len(both) == 5 and np.array_equal(both.take([2, 3, 4]).mu, songs.mu)
+
+
+def test_a_song_is_most_like_itself_whole_in_part_and_turned_round() -> None:
+    songs = songs_of([4, 6, 5, 7])
+    for nth in range(4):
+        mine = songs.take([nth])
+        assert neighbours([mine], songs, 1)[0].name == f"in/{nth}.mid"
+        assert neighbours([mine], songs, 1)[0].similarity == pytest.approx(1, abs=1e-5)
+        turned = replace(mine, mu=mine.mu[::-1])
+        assert similarities(turned, songs)[0][nth] == pytest.approx(1, abs=1e-5)
+        half = replace(mine, mu=mine.mu[:2], song=mine.song[:2], values=mine.values[:2])
+        both, there, back = similarities(half, songs)
+        assert both.argmax() == nth and there[nth] == pytest.approx(1, abs=1e-5)
+        assert back[nth] < 0.99
+
+
+def test_a_map_holds_what_differs_most() -> None:
+    songs = songs_of([3] * 20)
+    mu = songs.mu * 0.01
+    where = np.linspace(-3, 3, 20)[songs.song]
+    mu[:, 2] += where.astype(np.float32)
+    values = songs.values.copy()
+    values[:, 2] = -where
+    found = song_map(replace(songs, mu=mu, values=values))
+    assert found.explained[0] > 0.99 and found.axes[0] == "register, r = 1.00"
+    assert np.allclose(found.points[:, 0], -np.linspace(-3, 3, 20), atol=0.1)
+    with pytest.raises(DataError, match="at least three songs, there are 2"):
+        song_map(songs.take([0, 1]))
+
+
+def test_a_folder_is_encoded_as_its_songs_are(place, model) -> None:
+    folder = encoded_folder(model, place / "high")
+    assert len(folder) == 5 and folder.groups == (str(place / "high"),) * 5
+    one = encoded_song(model, read(place / "high" / "song2.mid"), "x")
+    nth = folder.names.index(str(place / "high" / "song2.mid"))
+    assert np.allclose(folder.take([nth]).mu, one.mu, atol=1e-4)
+    assert np.allclose(folder.take([nth]).values, one.values, equal_nan=True)
+    encoding = model.encode(read(place / "high" / "song2.mid"))
+    assert np.allclose(one.mu, encoding.mu.reshape(-1, model.vae.Z), atol=1e-4)
+    with pytest.raises(DataError, match="nothing in it that preset tiny"):
+        encoded_song(model, Song.new([], end_ticks=1920), "empty.mid")
+
+
+def test_a_transposed_copy_is_first(place, model) -> None:
+    folder = encoded_folder(model, place / "high")
+    song = read(place / "high" / "song3.mid")
+    parts = [
+        p.with_notes(p.onset_ticks, p.duration_ticks, p.pitch + 2, p.velocity) for p in song.parts
+    ]
+    mine = encoded_ways(model, replace(song, parts=tuple(parts)), "moved")
+    first = neighbours(mine, folder, 2)
+    assert Path(first[0].name).name == "song3.mid" and first[0].of_neighbour > 0.99
+    assert first[0].similarity > first[1].similarity
+
+
+def test_similar_as_typed(here) -> None:
+    found = lines_of(run("similar", "high/song1.mid", "high", "low", "--n", 3, "--json"))
+    assert len(found) == 3 and [line["rank"] for line in found] == [1, 2, 3]
+    assert found[0]["path"] == str(Path("high") / "song1.mid")
+    assert found[0]["of_neighbour"] > 0.99
+    assert found[0]["similarity"] >= found[1]["similarity"] >= found[2]["similarity"]
+    told = run("similar", "high/song1.mid", "low").stdout.splitlines()
+    assert len(told) == 6 and told[0].split()[0] == "similarity"
+    missing = run("similar", "none.mid", "low")
+    assert missing.exit_code == 1 and "none.mid" in missing.stderr
+    (here / "none").mkdir(exist_ok=True)
+    empty = run("similar", "high/song1.mid", "none", "--checkpoint", "tiny")
+    assert empty.exit_code == 1 and "Traceback" not in empty.output
+
+
+def test_map_as_typed(here) -> None:
+    words = ("map", "high", "low", "high/song0.mid", "--out", "map.svg", "--json")
+    *points, last = lines_of(run(*words))
+    assert last["path"] == "map.svg" and last["songs"] == len(points) == 11
+    assert {point["folder"] for point in points} == {"high", "low"}
+    assert points[0]["attributes"]["register"] > 40
+    assert (points[-1]["x"], points[-1]["y"]) == (points[0]["x"], points[0]["y"])
+    assert (here / "map.svg").read_text("utf-8").startswith("<?xml")
+    assert run(*words).exit_code == 1  # it is there already
+    assert run(*words, "--force", "--colour", "register").exit_code == 0
+    assert run("map", "high", "low", "--checkpoint", "tiny").stdout.startswith("map.png: 10 songs")
+    assert run("map", "high", "low", "--checkpoint", "tiny").stdout.startswith("map-1.png")
+    wrong = run("map", "high", "--out", "map.bmp")
+    assert wrong.exit_code == 1 and "no picture format" in wrong.stderr
+    few = run("map", "high/song0.mid", "--out", "few.png")
+    assert few.exit_code == 1 and "at least three songs" in few.stderr
+
+
+def test_a_map_of_numbers_some_unknown(tmp_path) -> None:
+    points = np.random.default_rng(0).normal(size=(12, 2))
+    values = np.append(np.arange(10.0), [np.nan, np.nan])
+    path = plot_map(points, values, tmp_path / "a.png", title="A", colour_name="density")
+    assert path.stat().st_size > 5000
+    every = np.full(12, np.nan)
+    plot_map(
+        points, every, tmp_path / "b.png", title="B", colour_name="velocity", marked=[(0, "x")]
+    )
+    with pytest.raises(WriteError, match="no picture format"):
+        plot_map(points, values, tmp_path / "a.txt", title="A", colour_name="")

@@ -1,0 +1,245 @@
+"""Beats: played as a drummer would, and made for a rhythm."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from musicvae import Bars, MusicVAE, Song
+from musicvae.cli import main
+from musicvae.config.preset import load_preset
+from musicvae.data.corruption import LEVEL, TAP, Ground, corrupt
+from musicvae.errors import ConfigError, DataError
+from musicvae.io import read, write
+from musicvae.representation.drums import canonical
+from musicvae.tools.groove import _rhythm, _taps
+from musicvae.training import train
+from support.songs import band_song, chorale_song, part_of
+
+LATE = 30  # 960ths of a quarter by which the snare comes late
+
+
+def beat(bars: int = 8, seed: int = 0) -> Song:
+    """A beat that is always played in the same way: loud kicks, late snares, soft off-beats."""
+    rng = np.random.default_rng(seed)
+    hits = []
+    for q in range(4 * bars):
+        at, snare = q * 480, q % 2 == 1
+        hits.append(
+            (at + (LATE // 2 if snare else 0), 60, 38 if snare else 36, 90 if snare else 112)
+        )
+        hits.append((at, 60, 42, 74))
+        hits.append((at + 240, 60, 42, 48))
+        if rng.random() < 0.25 and not snare:
+            hits.append((at + 360, 60, 36, 70))
+    return Song.new([part_of(hits, "Kit", 0, True)], end_ticks=1920 * bars)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    here = tmp_path_factory.mktemp("groove")
+    folder = here / "midi"
+    for i in range(16):
+        write(beat(seed=i), folder / f"beat-{i:02d}.mid")
+    preset = load_preset("groove-repair").with_settings(
+        [
+            "grid.bars=2",
+            "model.width=64",
+            "model.blocks=2",
+            "model.latent=24",
+            "model.dropout=0",
+            "training.batch=32",
+            "training.warmup_steps=10",
+            "training.corruption=dropped+added+wrong+jitter+hidden+flat+tapped",
+        ]
+    )
+    train(folder, preset, here / "checkpoints" / "drummer", steps=220)
+    return here
+
+
+@pytest.fixture(scope="module")
+def model(place) -> MusicVAE:
+    return MusicVAE.load(place / "checkpoints" / "drummer")
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def flat(song: Song) -> Song:
+    """The same beat on the grid, all hits equally loud."""
+    parts = []
+    for part in song.parts:
+        onset = (part.onset_ticks + 60) // 120 * 120
+        loud = np.full(len(part), LEVEL)
+        parts.append(part.with_notes(onset, part.duration_ticks, part.pitch, loud))
+    return replace(song, parts=tuple(parts))
+
+
+def touch(song: Song) -> dict[tuple[int, int], tuple[int, int]]:
+    """Velocity, and ticks after the sixteenth, of each hit by sixteenth and pitch."""
+    part = song.parts[0]
+    cell = (part.onset_ticks + 60) // 120
+    columns = (cell, part.pitch, part.velocity, part.onset_ticks - 120 * cell)
+    return {(c, p): (v, t) for c, p, v, t in zip(*(x.tolist() for x in columns), strict=True)}
+
+
+# -- what is taught -------------------------------------------------------------------------------
+
+
+def test_flat_loses_how_notes_are_played_and_tapped_what_is() -> None:
+    rows = np.array([(0, 0, 1 + s, 0, p, 3, 90 + s, 7) for s in (0, 4, 8) for p in (36, 42)])
+    ground = Ground(steps=np.array([[16]]), lead=np.array([[0]]), kinds=("drums",))
+    rng = np.random.default_rng(0)
+    plain = corrupt(rows, ground, "flat", 1.0, rng)
+    assert np.array_equal(plain[:, :6], rows[:, :6])
+    assert set(plain[:, 6]) == {LEVEL} and not plain[:, 7].any()
+    taps = corrupt(rows, ground, "tapped", 1.0, rng)
+    assert taps[:, 2].tolist() == [1, 5, 9] and set(taps[:, 4]) == {TAP}
+    fewer = [len(corrupt(rows, ground, "tapped", 0.3, np.random.default_rng(i))) for i in range(9)]
+    assert min(fewer) >= 1  # at least one pitch is heard, if it is only by chance all that is
+    assert np.array_equal(corrupt(rows, ground, "tapped", 0.0, rng), rows)
+
+
+# -- humanise -------------------------------------------------------------------------------------
+
+
+def test_a_flat_beat_is_played_as_the_drummer_played(model) -> None:
+    real, dull = beat(seed=99), flat(beat(seed=99))
+    made = model.humanise(dull, variation=0.0)
+    a, b, before = touch(real), touch(made), touch(dull)
+    assert set(a) == set(b)  # what is struck when, stays
+    keys = sorted(a)
+    loud = np.abs([a[k][0] - b[k][0] for k in keys]).mean()
+    assert loud < 0.4 * np.abs([a[k][0] - before[k][0] for k in keys]).mean()
+    snare = [b[k][1] for k in keys if k[1] == 38]
+    others = [b[k][1] for k in keys if k[1] != 38]
+    assert np.mean(snare) > 8 and abs(np.mean(others)) < 5  # 15 ticks late, as it learned
+    part, was = made.parts[0], dull.parts[0]
+    assert (part.name, part.program, part.is_drum) == (was.name, was.program, True)
+    assert made.end_ticks == dull.end_ticks
+
+
+def test_amount_goes_from_nothing_to_all(model) -> None:
+    dull = flat(beat(seed=98))
+    none = model.humanise(dull, amount=0.0)
+    assert touch(none) == touch(dull)
+    half, whole = (model.humanise(dull, amount=a, variation=0.0) for a in (0.5, 1.0))
+    keys = sorted(touch(dull))
+    some = np.array([touch(half)[k][0] - LEVEL for k in keys])
+    all_ = np.array([touch(whole)[k][0] - LEVEL for k in keys])
+    assert np.abs(some - all_ / 2).max() <= 1
+
+
+def test_variation_is_chance_with_a_seed(model) -> None:
+    dull = flat(beat(seed=97))
+    one, same, other = (touch(model.humanise(dull, variation=1.0, seed=s)) for s in (1, 1, 2))
+    assert one == same and one != other
+
+
+def test_other_parts_and_hits_without_a_class_stay(model) -> None:
+    band = band_song()
+    drums = band.parts[4]
+    whistle = part_of([(0, 60, 71, 33), (960, 60, 71, 44)], "Drums", 0, True)
+    song = replace(band, parts=(*band.parts[:4], drums.with_others(whistle)))
+    made = model.humanise(song)
+    for mine, theirs in zip(made.parts[:4], song.parts[:4], strict=True):
+        assert np.array_equal(mine.onset_ticks, theirs.onset_ticks)
+        assert np.array_equal(mine.velocity, theirs.velocity)
+    kept = made.parts[4].pitch == 71
+    assert made.parts[4].velocity[kept].tolist() == [33, 44]
+    assert made.parts[4].onset_ticks[kept].tolist() == [0, 960]
+    assert len(made.parts[4]) == len(song.parts[4])
+
+
+def test_what_cannot_be_humanised_is_said(model) -> None:
+    with pytest.raises(DataError, match="nothing in it that preset groove-repair can hear"):
+        model.humanise(chorale_song())
+    with pytest.raises(ConfigError, match="amount 2"):
+        model.humanise(beat(), amount=2)
+
+
+# -- drumify --------------------------------------------------------------------------------------
+
+
+def test_a_tapped_rhythm_becomes_a_beat(model) -> None:
+    real = beat(seed=96)
+    cells = np.unique((real.parts[0].onset_ticks + 60) // 120) * 120
+    taps = part_of([(int(c), 60, TAP, 90) for c in cells], "Taps", 0, True)
+    made = model.drumify(replace(real, parts=(taps,)))
+    assert len(made.parts) == 1 and made.parts[0].is_drum and made.end_ticks == real.end_ticks
+    a, b = set(touch(real)), set(touch(made))
+    assert 2 * len(a & b) / (len(a) + len(b)) > 0.8
+    assert len(set(made.parts[0].velocity.tolist())) > 3  # played, not only struck
+
+
+def test_a_melody_gets_drums_and_stays(model) -> None:
+    song = chorale_song(bars=6, pickup=1)
+    made = model.drumify(song)
+    assert [part.name for part in made.parts] == ["Soprano", "Alto", "Tenor", "Bass", "Drums"]
+    for mine, theirs in zip(made.parts[:4], song.parts, strict=True):
+        assert np.array_equal(mine.onset_ticks, theirs.onset_ticks)
+    drums = made.parts[4]
+    assert drums.is_drum and len(drums) > 6 and set(canonical(drums.pitch)) == set(drums.pitch)
+    assert made.end_ticks == song.end_ticks
+    assert np.array_equal(made.meter.ticks, song.meter.ticks)
+
+
+def test_drums_that_are_there_are_replaced_and_a_part_may_be_named(model) -> None:
+    band = band_song()
+    made = model.drumify(band, part="bass")
+    assert [part.name for part in made.parts] == ["Lead", "Piano", "Bass", "Pad", "Drums"]
+    assert sum(part.is_drum for part in made.parts) == 1
+    assert _rhythm(band, "Bass") == [2] and _rhythm(band, None) == [0]  # the highest
+    assert _rhythm(replace(band, parts=band.parts[4:]), None) == [0]  # the drums, if alone
+    with pytest.raises(DataError, match="no part named 'Flute'; there are: Lead, Piano"):
+        model.drumify(band, part="Flute")
+    with pytest.raises(DataError, match="no rhythm"):
+        model.drumify(Song.new([]))
+
+
+def test_a_drawn_beat_differs_by_seed(model) -> None:
+    song = chorale_song(bars=4)
+    one, same, other = (model.drumify(song, temperature=1.0, seed=s) for s in (1, 1, 2))
+    assert np.array_equal(one.parts[4].onset_ticks, same.parts[4].onset_ticks)
+    assert touchless(one) != touchless(other)
+
+
+def touchless(song: Song) -> set[tuple[int, int]]:
+    part = song.parts[-1]
+    return set(zip(part.onset_ticks.tolist(), part.pitch.tolist(), strict=True))
+
+
+def test_taps_are_one_for_each_place_as_loud_as_the_loudest() -> None:
+    bars = Bars.from_song(band_song()).at(4)
+    piano = bars.notes.take(bars.notes.part == 1)
+    taps = _taps(bars, piano, 0)
+    assert len(taps) == 12 and set(taps.pitch) == {TAP} and set(taps.duration) == {1}
+    assert len(np.unique(taps.bar * 64 + taps.step)) == 12
+
+
+# -- the commands ---------------------------------------------------------------------------------
+
+
+def test_the_commands_write_songs_and_choose_the_drummer(place, monkeypatch) -> None:
+    monkeypatch.chdir(place)
+    write(flat(beat(seed=95)), "dull.mid")
+    write(chorale_song(bars=4), "hymn.mid")
+    done = run("humanise", "dull.mid", "--seed", 1, "--json", "--as-written")
+    assert done.exit_code == 0, done.output
+    told = json.loads(done.stdout)
+    assert told["path"] == "humanised/dull.mid" and told["seed"] == 1 and told["hits"] > 60
+    made = read("humanised/dull.mid")
+    assert len(set(made.parts[0].velocity.tolist())) > 5
+    band = run("drumify", "hymn.mid", "--seed", 1, "--as-written")
+    assert band.exit_code == 0, band.output
+    assert [p.name for p in read("drumified/hymn.mid").parts][-1] == "Drums"
+    bad = run("humanise", "hymn.mid", "--seed", 1)
+    assert bad.exit_code == 1 and "musicvae: " in bad.stderr and "Traceback" not in bad.output
+    none = run("drumify", "hymn.mid", "--part", "Flute", "--seed", 1)
+    assert none.exit_code == 1 and "no part named" in none.stderr

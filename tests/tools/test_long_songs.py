@@ -1,0 +1,104 @@
+"""Songs of any length through the shipped models: what is not notes comes back to the tick."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from musicvae import MusicVAE
+from musicvae.checkpoints.registry import shipped_folder
+from musicvae.downbeats import align
+from musicvae.errors import ReadError
+from musicvae.io import midi, read
+from musicvae.song import Part, Song
+from support.songs import wandering_song
+from support.strategies import songs
+
+MODELS = ("melody-2bar", "chorale-4bar")
+
+
+@cache
+def model(name: str) -> MusicVAE:
+    return MusicVAE.load(FOLDER / f"{name}.safetensors", device="cpu")
+
+
+FOLDER = shipped_folder()
+
+
+def notes_of(part: Part) -> set[tuple[int, ...]]:
+    columns = (part.onset_ticks, part.duration_ticks, part.pitch, part.velocity)
+    return set(zip(*(column.tolist() for column in columns), strict=True))
+
+
+def assert_frame_kept(name: str, song: Song, *, as_written: bool = False) -> None:
+    """All but the notes is as it was, and the notes that the model cannot represent are too."""
+    aligned = align(song, as_written=as_written)
+    encoding = model(name).encode(aligned)
+    made = model(name).decode(encoding)
+    assert made.without_notes() == song.without_notes()
+    again = midi.from_bytes(midi.to_bytes(made))
+    assert again.end_ticks == midi.from_bytes(midi.to_bytes(song)).end_ticks
+    assert 0 <= encoding.n_untouched <= song.n_notes
+    assert sum(len(part) for part in encoding.untouched) == encoding.n_untouched
+    if aligned.fit.warp.is_identity:
+        for back, aside in zip(made.parts, encoding.untouched, strict=True):
+            assert notes_of(aside) <= notes_of(back)
+    else:
+        for part, back in zip(song.parts, made.parts, strict=True):
+            assert not (part.is_drum and len(part)) or notes_of(part) == notes_of(back)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@settings(max_examples=12, deadline=None)
+@given(song=songs())
+def test_any_song_keeps_its_frame(name: str, song: Song) -> None:
+    assert_frame_kept(name, song)
+    assert_frame_kept(name, song, as_written=True)
+
+
+@pytest.mark.parametrize("bars", [1, 2, 3, 5, 33, 400])
+@pytest.mark.parametrize("name", MODELS)
+def test_songs_of_1_to_400_bars_of_mixed_meters(name: str, bars: int) -> None:
+    song = wandering_song(bars, seed=bars, drums=bars == 33)
+    assert_frame_kept(name, song, as_written=True)
+    encoding = model(name).encode(align(song, as_written=True))
+    assert len(encoding.bars) == bars
+    assert (encoding.n_untouched > 0) is (bars == 33)
+    assert encoding.mu.shape[1] == -(-bars // model(name).preset.grid.bars)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("folder", ["freedoom", "groove"])
+def test_real_files_keep_their_frame(shared_data: Path, name: str, folder: str) -> None:
+    files = sorted((shared_data / folder).rglob("*.mid"))
+    for path in files[:: max(len(files) // 3, 1)][:3]:
+        assert_frame_kept(name, read(path))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MODELS)
+def test_many_real_files_keep_their_frame(shared_data: Path, name: str) -> None:
+    scores = sorted((shared_data / "lieder").rglob("*.mxl"))[::40]
+    files = [*scores[:30], *sorted((shared_data / "freedoom").rglob("*.mid"))]
+    seen = 0
+    for path in files:
+        try:
+            song = read(path)
+        except ReadError:
+            continue
+        assert_frame_kept(name, song)
+        seen += 1
+    assert seen > 40
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 10**6), bars=st.integers(1, 40))
+def test_what_is_decoded_stays_within_its_song(seed: int, bars: int) -> None:
+    song = wandering_song(bars, seed=seed, parts=2)
+    made = model("melody-2bar").reconstruct(song)
+    assert all(part.end_ticks <= song.end_ticks for part in made.parts)
+    assert made.n_notes > 0

@@ -1,0 +1,388 @@
+"""Directions: what they are, that steering by them does what was asked, and what is refused."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from click.testing import CliRunner, Result
+
+from musicvae import MusicVAE, Song
+from musicvae.checkpoints import Checkpoint, load, save
+from musicvae.checkpoints.release import card
+from musicvae.cli import main
+from musicvae.config.preset import load_preset
+from musicvae.data import Windows
+from musicvae.errors import CheckpointError, ConfigError, DataError
+from musicvae.io import read, write
+from musicvae.latent.directions import Directions, shortest
+from musicvae.tools.attribute_vector import OwnDirection, numbers_of
+from musicvae.tools.steer import searched, steer, windows_of, within_range
+from musicvae.training import train
+from musicvae.training.fit_directions import echoed, examples, fit_directions
+from support.songs import band_song, chorale_song, corpus_folder
+
+
+def linear(K: int = 3, Z: int = 8, seed: int = 0) -> Directions:
+    """Attributes that are linear in latents, and no hidden layer to speak of."""
+    rng = np.random.default_rng(seed)
+    return Directions(
+        names=("density", "range", "register")[:K],
+        mean=np.zeros(K),
+        std=np.ones(K),
+        centre=rng.normal(size=Z),
+        spread=rng.uniform(0.5, 2, Z),
+        linear=rng.normal(size=(K, Z)),
+        inner=rng.normal(size=(4, Z)),
+        bias=np.zeros(4),
+        outer=np.zeros((K, 4)),
+    )
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A working directory with MIDI and a small trained model."""
+    place = tmp_path_factory.mktemp("knobs")
+    corpus_folder(place / "data" / "midi", n=14, bars=8)
+    preset = load_preset("tiny").with_settings(["training.batch=32"])
+    train(place / "data" / "midi", preset, place / "checkpoints" / "tiny", steps=200)
+    return place
+
+
+@pytest.fixture
+def here(place, monkeypatch) -> Path:
+    monkeypatch.chdir(place)
+    return place
+
+
+@pytest.fixture(scope="module")
+def model(place) -> MusicVAE:
+    return MusicVAE.load(place / "checkpoints" / "tiny", device="cpu")
+
+
+def run(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words])
+
+
+def lines_of(result: Result) -> list[dict]:
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+def test_an_axis_moves_its_attribute_and_no_other() -> None:
+    ways = linear()
+    assert np.allclose(ways.axes @ ways.linear.T, np.eye(3))
+
+
+def test_a_move_is_what_was_asked_and_the_shortest_such() -> None:
+    ways, rng = linear(), np.random.default_rng(1)
+    z, by = rng.normal(size=(5, 8)), rng.normal(size=(5, 3))
+    moved = ways.moved(z, by)
+    assert np.allclose(ways.predicted(moved) - ways.predicted(z), by, atol=0.2)
+    # Any other move with the same effect is longer.
+    inside = np.linalg.svd(ways.linear)[2][3:]
+    length = lambda way: (way**2 / ways.spread).sum(1)  # noqa: E731
+    for way in inside:
+        assert (length(moved - z) <= length(moved - z + 0.3 * way) + 1e-9).all()
+
+
+def test_slopes_are_those_of_what_is_predicted() -> None:
+    ways = replace(linear(), outer=np.random.default_rng(2).normal(size=(3, 4)))
+    z, small = np.random.default_rng(3).normal(size=(2, 8)), 1e-5
+    for dimension in range(8):
+        step = np.eye(8)[dimension] * small
+        slope = (ways.predicted(z + step) - ways.predicted(z - step)) / (2 * small)
+        assert np.allclose(slope, ways.slopes(z)[:, :, dimension], atol=1e-5)
+
+
+def test_dimensions_of_bars_that_are_not_there_stay() -> None:
+    z = np.random.default_rng(4).normal(size=(2, 8))
+    z[:, 5:] = 0
+    moved = linear().moved(z, np.ones((2, 3)))
+    assert (moved[:, 5:] == 0).all() and (moved[:, :5] != z[:, :5]).all()
+
+
+def test_tensors_come_back_as_directions() -> None:
+    ways = linear()
+    again = Directions.of(ways.tensors())
+    assert again is not None and again.names == ways.names
+    assert np.allclose(again.linear, ways.linear, atol=1e-6)
+    assert Directions.of({}) is None
+
+
+def test_a_shortest_move_raises_its_measure_by_one() -> None:
+    weights, spread = np.array([1.0, -2, 0.5]), np.array([1.0, 0.5, 3])
+    assert shortest(weights, spread) @ weights == pytest.approx(1)
+
+
+def test_nothing_less_than_none_is_asked() -> None:
+    ways = replace(linear(), names=("chromaticism", "register", "repetition"))
+    before = np.array([[0.1, 60, 0.5], [0.0, 60, 1.0]])
+    asked = within_range(ways, before, np.full((2, 3), -1.0))
+    assert asked.tolist() == [[-0.1, -1, -0.5], [0, -1, -1]]
+    assert within_range(ways, before, np.full((2, 3), 2.0)).tolist() == [[0.9, 2, 0.5], [1, 2, 0]]
+
+
+def test_a_run_ends_with_directions(place, model) -> None:
+    ways = model.directions
+    assert ways is not None and set(ways.names) >= {"density", "register", "note_length"}
+    assert "velocity" not in ways.names
+    windows = Windows(place / "data" / "midi", model.preset, split="train")
+    mu, _, values, n = examples(model.vae, windows, limit=64)
+    assert len(mu) == len(values) == 2 * n
+    column = ways.names.index("register")
+    true = (values[:n, 2] - ways.mean[column]) / ways.std[column]
+    assert np.corrcoef(ways.predicted(mu[:n])[:, column], true)[0, 1] > 0.7
+
+
+def test_an_echo_repeats_a_bar(place, model) -> None:
+    windows = Windows(place / "data" / "midi", model.preset, split="train")
+    plain = windows.batch(np.arange(min(len(windows), 24)))
+    heard = echoed(plain, np.random.default_rng(0))
+    assert heard.notes.shape[0] == plain.notes.shape[0]
+    changed = 0
+    for before, after, nb, na in zip(
+        plain.notes, heard.notes, plain.n_notes, heard.n_notes, strict=True
+    ):
+        a, b = before[:nb].numpy(), after[:na].numpy()
+        first = a[a[:, 0] == 0]
+        assert np.array_equal(b[b[:, 0] == 0], first)
+        second = b[b[:, 0] == 1]
+        if not np.array_equal(second, a[a[:, 0] == 1]):
+            changed += 1
+            onsets = first[first[:, 1] > 0].copy()
+            onsets[:, 0] = 1
+            assert np.array_equal(second, onsets)
+    assert changed
+
+
+@pytest.mark.parametrize("name", ["register", "density"])
+def test_more_asked_is_more_given(model, name) -> None:
+    song = chorale_song(bars=8, seed=40)
+    became = []
+    for asked in (-1.5, 0.0, 1.5):
+        found = steer(model, song, {name: asked})
+        became.append(found.moved[name])
+        assert found.song.end_ticks == song.end_ticks
+        assert [p.name for p in found.song.parts] == [p.name for p in song.parts]
+    assert became[1] == 0 and became[0] < -0.03 and became[2] > 0.03
+
+
+def test_what_is_told_is_what_the_song_has(model) -> None:
+    """The measure that the search goes by is that of the song that comes of it."""
+    song = chorale_song(bars=8, seed=41)
+    found = steer(model, song, {"register": 1.5})
+    plain = model.reconstruct(song)
+    pitches = [np.concatenate([p.pitch for p in s.parts]).mean() for s in (plain, found.song)]
+    nth = found.names.index("register")
+    assert pitches[1] - pitches[0] == pytest.approx(found.after[nth] - found.before[nth], abs=1.0)
+
+
+def test_nothing_asked_is_the_reconstruction(model) -> None:
+    song = chorale_song(bars=5, seed=42, pickup=1)
+    plain, steered = model.reconstruct(song), model.steer(song, {"density": 0.0})
+    for a, b in zip(plain.parts, steered.parts, strict=True):
+        assert np.array_equal(a.pitch, b.pitch) and np.array_equal(a.onset_ticks, b.onset_ticks)
+
+
+def test_steering_is_the_same_every_time(model) -> None:
+    song = chorale_song(bars=6, seed=43)
+    a, b = (model.steer(song, {"density": 1}) for _ in range(2))
+    for one, other in zip(a.parts, b.parts, strict=True):
+        assert np.array_equal(one.pitch, other.pitch)
+
+
+def test_what_cannot_be_represented_passes(model) -> None:
+    song = band_song()
+    steered = model.steer(song, {"register": 1})
+    drums = [next(p for p in s.parts if p.is_drum) for s in (song, steered)]
+    assert np.array_equal(drums[0].onset_ticks, drums[1].onset_ticks)
+
+
+def test_the_search_keeps_what_a_window_lacks(model) -> None:
+    encoding = model.encode(chorale_song(bars=3, seed=44))
+    cutter, group, nth = windows_of(model, encoding)
+    z = encoding.mu[group, nth]
+    goal = np.zeros((len(z), len(model.directions.names)))
+    goal[:, 0] = 1
+    moved, before, after = searched(model, cutter, group, nth * 2, z, goal)
+    assert ((moved == 0) == (z == 0)).all() and before.shape == after.shape
+
+
+def test_refusals(model, tmp_path) -> None:
+    song = chorale_song(bars=4)
+    with pytest.raises(ConfigError, match="does not model velocity"):
+        model.steer(song, {"velocity": 1})
+    with pytest.raises(ConfigError, match="no such attribute; there are: density, range"):
+        model.steer(song, {"loudness": 1})
+    with pytest.raises(DataError, match="nothing that preset tiny can represent"):
+        model.steer(Song.new([], end_ticks=1920), {"density": 1})
+    kept = load(model.path)
+    bare = {n: t for n, t in kept.tensors.items() if not n.startswith("directions.")}
+    path = save(Checkpoint(preset=kept.preset, tensors=bare), tmp_path / "bare.safetensors")
+    with pytest.raises(ConfigError, match="has no directions to steer by; fit them with"):
+        MusicVAE.load(path).steer(song, {"density": 1})
+    broken = kept.tensors | {"directions.linear": torch.zeros(1)}
+    del broken["directions.names"]
+    path = save(Checkpoint(preset=kept.preset, tensors=broken), tmp_path / "broken.safetensors")
+    with pytest.raises(CheckpointError, match="its directions are of another kind"):
+        MusicVAE.load(path)
+
+
+def test_attributes_of_a_song(model) -> None:
+    found = model.attributes(chorale_song(bars=8, seed=45))
+    assert "velocity" not in found and 3 < found["density"] < 8
+    assert found["register"] == pytest.approx(62, abs=6)
+
+
+# -- one's own ---------------------------------------------------------------------------------
+
+
+def test_a_function_makes_a_direction_and_steering_goes_along_it(model) -> None:
+    songs = [chorale_song(bars=6, seed=50 + i, transpose=0) for i in range(14)]
+    way = model.direction_from(songs, lambda song: float(song.n_notes), name="busy")
+    assert way.name == "busy" and way.songs == 14 and np.isfinite(way.held_out)
+    encoding = model.encode(songs[0])
+    moved = encoding.mu + np.float32(1) * (way.move * (encoding.mu != 0))
+    assert ((moved - encoding.mu) @ way.weights > 0).all()
+    busy = [model.steer(songs[0], directions=[(way, a)]).n_notes for a in (-4, 0, 4)]
+    assert busy[0] < busy[2] or busy[0] < busy[1] or busy[1] < busy[2]
+
+
+def test_a_direction_is_saved_and_belongs_to_its_model(model, tmp_path) -> None:
+    songs = [chorale_song(bars=4, seed=i) for i in range(4)]
+    way = model.direction_from(songs, ["slow", "fast", "slow", "fast"])
+    assert np.isnan(way.held_out)
+    again = OwnDirection.load(way.save(tmp_path / "way.safetensors"))
+    assert np.allclose(again.move, way.move, atol=1e-5) and again.weights_hash == way.weights_hash
+    other = replace(again, weights_hash="0" * 12)
+    with pytest.raises(ConfigError, match="found with another model"):
+        model.steer(songs[0], directions=[(other, 1)])
+    with pytest.raises(CheckpointError, match="not a direction"):
+        OwnDirection.load(model.path)
+
+
+def test_labels() -> None:
+    assert numbers_of(["reel", "jig", "jig"]).tolist() == [1, 0, 0]
+    assert numbers_of(["1", "2.5"]).tolist() == [1, 2.5]
+    with pytest.raises(ConfigError, match="numbers or two words, these are 3"):
+        numbers_of(["a", "b", "c"])
+    with pytest.raises(ConfigError, match="finite"):
+        numbers_of(["nan", "1"])
+
+
+def test_labels_that_say_nothing_are_refused(model) -> None:
+    songs = [chorale_song(bars=4, seed=i) for i in range(3)]
+    with pytest.raises(DataError, match="labelled differently"):
+        model.direction_from(songs, [1, 1, 1])
+    with pytest.raises(ConfigError, match="3 songs and 2 values"):
+        model.direction_from(songs, [1, 2])
+
+
+# -- the commands ------------------------------------------------------------------------------
+
+
+def test_steer_as_typed(here) -> None:
+    write(chorale_song(bars=6, seed=60), here / "hymn.mid")
+    words = ("steer", "hymn.mid", "--density", "+1", "--register", "-1", "--out", "out", "--json")
+    (line,) = lines_of(run(*words))
+    assert line["path"] == str(Path("out") / "hymn-01.mid")
+    assert line["asked"] == {"density": 1.0, "register": -1.0}
+    assert line["moved"]["register"] < 0
+    assert read(line["path"]).end_ticks == chorale_song(bars=6).end_ticks
+    (second,) = lines_of(run(*words))
+    assert second["path"] == str(Path("out") / "hymn-02.mid")
+    assert Path(line["path"]).read_bytes() == Path(second["path"]).read_bytes()
+    told = run("steer", "hymn.mid", "--density", 1, "--out", "out").stdout
+    assert "  density +" in told and "of +1" in told
+
+
+def test_steer_refuses_in_one_line(here) -> None:
+    write(chorale_song(bars=4), here / "plain.mid")
+    result = run("steer", "plain.mid", "--velocity", 1)
+    assert result.exit_code == 1 and "does not model velocity" in result.stderr
+    assert run("steer", "plain.mid").exit_code == 2
+    assert run("steer", "plain.mid", "--density", "nan").exit_code == 2
+    assert run("steer", "plain.mid", "--direction", "x=much").exit_code == 2
+    missing = run("steer", "plain.mid", "--direction", "none.safetensors=1")
+    assert missing.exit_code == 1 and "none.safetensors" in missing.stderr
+    assert "make one with: musicvae direction" in missing.stderr
+    assert "musicvae train" not in missing.stderr
+    assert "Traceback" not in result.output + missing.output
+
+
+def test_directions_from_folders_and_labels(here) -> None:
+    for i in range(6):
+        write(chorale_song(bars=5, seed=70 + i), here / "plain" / f"{i}.mid")
+        song = chorale_song(bars=5, seed=70 + i)
+        slow = [p.take(np.arange(len(p)) % 2 == 0) for p in song.parts]
+        write(replace(song, parts=tuple(slow)), here / "sparse" / f"{i}.mid")
+    words = ("direction", "--from-folders", "plain", "sparse", "--out", "full.safetensors")
+    (line,) = lines_of(run(*words, "--json"))
+    assert line["songs"] == 12 and line["held_out"] > 0.5
+    assert run(*words).exit_code == 1  # it is there already
+    (here / "mood.csv").write_text("song,label\n0.mid,3\n1,5\nplain/2.mid,9\n")
+    (line,) = lines_of(
+        run("direction", "plain", "--labels", "mood.csv", "--out", "m.safetensors", "--json")
+    )
+    assert line["songs"] == 3 and line["held_out"] is None
+    (made,) = lines_of(
+        run(
+            "steer",
+            "sparse/0.mid",
+            "--direction",
+            "full.safetensors=3",
+            "--out",
+            "fuller",
+            "--json",
+        )
+    )
+    plain = MusicVAE.load(here / "checkpoints" / "tiny").reconstruct(
+        read(here / "sparse" / "0.mid")
+    )
+    assert made["notes"] >= plain.n_notes
+    assert run("direction", "plain").exit_code == 2
+    none = run("direction", "plain", "--labels", "nothing.csv")
+    assert none.exit_code == 1 and "nothing.csv" in none.stderr
+
+
+def test_labels_that_fit_no_song(here) -> None:
+    (here / "other.csv").write_text("zzz,1\n")
+    result = run("direction", "data/midi", "--labels", "other.csv", "--out", "zzz.safetensors")
+    assert result.exit_code == 1 and "labels none of the" in result.stderr
+    (here / "short.csv").write_text("zzz\n")
+    result = run("direction", "data/midi", "--labels", "short.csv", "--out", "zzz.safetensors")
+    assert result.exit_code == 1 and "line 1 has no label" in result.stderr
+
+
+def test_directions_are_fitted_anew_where_they_lie(place, model, tmp_path) -> None:
+    from musicvae.training.fit_directions import replace_directions
+
+    path = replace_directions(model.path, place / "data" / "midi", out=tmp_path / "new.safetensors")
+    before, after = load(model.path), load(path)
+    assert set(before.tensors) == set(after.tensors)
+    for name, tensor in before.tensors.items():
+        if not name.startswith("directions."):
+            assert torch.equal(tensor, after.tensors[name])
+    assert MusicVAE.load(path).directions.names == model.directions.names
+
+
+def test_directions_are_the_same_every_time(place, model) -> None:
+    windows = Windows(place / "data" / "midi", model.preset, split="train")
+    a, b = (fit_directions(model.vae, windows, steps=20) for _ in range(2))
+    assert all(np.array_equal(x, b.tensors()[n]) for n, x in a.tensors().items())
+
+
+def test_a_card_has_the_effects(model) -> None:
+    kept = load(model.path)
+    effects = {
+        "density": {"rank": 0.98, "density": 0.7, "range": 0.01},
+        "range": {"rank": 1.0, "density": 0.02, "range": 0.8},
+    }
+    text = card(replace(kept, provenance=kept.provenance | {"effects": effects}), "tiny")
+    assert "| density | 0.98 | 0.70 | 0.01 |" in text and "| range | 1.00 | 0.02 | 0.80 |" in text
+    assert "asked | rank" not in card(kept, "tiny")
