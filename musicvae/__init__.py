@@ -12,8 +12,8 @@ from warnings import warn
 
 if TYPE_CHECKING:
     from musicvae.config.preset import Preset
-    from musicvae.data.dataset import Windows
-    from musicvae.downbeats.barlines import align
+    from musicvae.data.dataset import WindowDataset
+    from musicvae.downbeats.barlines import estimate_barlines
     from musicvae.errors import MusicVAEError
     from musicvae.evaluation.evaluate import evaluate
     from musicvae.io import read, write
@@ -31,9 +31,9 @@ __all__ = [
     "Part",
     "Preset",
     "Song",
-    "Windows",
+    "WindowDataset",
     "__version__",
-    "align",
+    "estimate_barlines",
     "evaluate",
     "read",
     "train",
@@ -47,15 +47,18 @@ _MODULES = {
     "Part": "musicvae.song",
     "Preset": "musicvae.config.preset",
     "Song": "musicvae.song",
-    "Windows": "musicvae.data.dataset",
-    "align": "musicvae.downbeats.barlines",
+    "WindowDataset": "musicvae.data.dataset",
+    "estimate_barlines": "musicvae.downbeats.barlines",
     "evaluate": "musicvae.evaluation.evaluate",
     "read": "musicvae.io",
     "train": "musicvae.training.train",
     "write": "musicvae.io",
 }
 
-_DEPRECATED: dict[str, str] = {}
+_DEPRECATED: dict[str, str] = {
+    "Windows": "WindowDataset",
+    "align": "estimate_barlines",
+}
 """Old public names, and the names that replace them."""
 
 _DISPLAYED = {

@@ -1,5 +1,7 @@
-"""Floor 5: folder -> shards -> windows -> batches.
+"""Training data: a folder of music files becomes shards, shards become windows, windows batches.
 
+In: a folder of MIDI or scores. Out: `Shards` (songs on the stored grid), `WindowDataset` (a torch
+dataset of windows for one preset) and `Batch` (the tensors networks read).
 Names are imported on first use: processes that only read files must not load torch.
 """
 
@@ -10,24 +12,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from musicvae.data.batch import Batch
-    from musicvae.data.dataset import Windows
+    from musicvae.data.dataset import WindowDataset
     from musicvae.data.prepare import prepare, prepare_cached
     from musicvae.data.report import PrepareReport
     from musicvae.data.shards import Shards
 
-_HOMES = {
+_MODULES = {
     "Batch": "batch",
     "PrepareReport": "report",
     "Shards": "shards",
-    "Windows": "dataset",
+    "WindowDataset": "dataset",
     "prepare": "prepare",
     "prepare_cached": "prepare",
 }
 
-__all__ = ["Batch", "PrepareReport", "Shards", "Windows", "prepare", "prepare_cached"]
+__all__ = ["Batch", "PrepareReport", "Shards", "WindowDataset", "prepare", "prepare_cached"]
 
 
 def __getattr__(name: str) -> Any:
-    if name in _HOMES:
-        return getattr(import_module(f"musicvae.data.{_HOMES[name]}"), name)
+    if name in _MODULES:
+        return getattr(import_module(f"musicvae.data.{_MODULES[name]}"), name)
     raise AttributeError(f"module 'musicvae.data' has no attribute {name!r}")

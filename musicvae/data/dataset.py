@@ -26,7 +26,7 @@ from musicvae.representation.bars import Notes
 from musicvae.song import Ints
 
 
-class Windows(Dataset[Batch]):
+class WindowDataset(Dataset[Batch]):
     """Windows of the songs of a folder, as a torch dataset.
 
     Args:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from musicvae.downbeats import Alignment, align
+from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import ReadError
 from musicvae.io import examine as read_content
 from musicvae.io.options import ReadOptions
@@ -31,7 +31,7 @@ class Examined:
 
     reading: Reading
     merge: Merge | None
-    alignment: Alignment
+    alignment: BarlineEstimate
     bars: Bars
 
     @cached_property
@@ -84,7 +84,7 @@ def examine(
     merge = None
     if options.merge:
         song, merge = merge_parts(song)
-    alignment = align(song, as_written=options.as_written, measured=reading.measured)
+    alignment = estimate_barlines(song, as_written=options.as_written, measured=reading.measured)
     bars = Bars.from_song(alignment.song)
     if int(bars.grid.base[-1]) >= _MOST_CELLS:
         raise ReadError(name, "longer than any piece of music", "leave it out")

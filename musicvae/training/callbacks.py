@@ -16,8 +16,8 @@ import pytorch_lightning as pl
 
 from musicvae.checkpoints import MODEL_FILE, STATE_FILE, Checkpoint, load, save, save_tensors
 from musicvae.config.training import TrainingConfig
-from musicvae.data import Windows
-from musicvae.latent.surprisal import EXPECTED, norms_of
+from musicvae.data import WindowDataset
+from musicvae.latent.surprisal import DEFAULT_CORRUPTION, fit_reference_stats
 from musicvae.networks.priors import tensors_of
 from musicvae.networks.vae import VAE
 from musicvae.storage import write_bytes
@@ -41,8 +41,8 @@ class Keeper(pl.Callback):
     def __init__(
         self,
         folder: Path,
-        held_out: Windows,
-        windows: Windows,
+        held_out: WindowDataset,
+        windows: WindowDataset,
         provenance: dict[str, Any],
         say: Say,
         on_check: Callable[[dict[str, float]], None],
@@ -163,10 +163,10 @@ class Keeper(pl.Callback):
         save_tensors(self.folder / STATE_FILE, module.state(), json.loads(json.dumps(header)))
 
 
-def usual(vae: VAE, windows: Windows) -> dict[str, Any]:
+def usual(vae: VAE, windows: WindowDataset) -> dict[str, Any]:
     """For provenance: what is usual in these songs to a model that learned to mend."""
-    knows = {*EXPECTED, "hidden"} <= set(vae.preset.training.told)
-    norms = norms_of(vae, windows) if knows else None
+    knows = {*DEFAULT_CORRUPTION, "hidden"} <= set(vae.preset.training.told)
+    norms = fit_reference_stats(vae, windows) if knows else None
     return {} if norms is None else {"norms": norms.to_dict()}
 
 

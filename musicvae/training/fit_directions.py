@@ -14,7 +14,7 @@ from musicvae.checkpoints import load
 from musicvae.checkpoints.checkpoint import load_tensors, save_tensors
 from musicvae.checkpoints.compression import halved
 from musicvae.config.preset import Preset
-from musicvae.data import Batch, Windows
+from musicvae.data import Batch, WindowDataset
 from musicvae.latent.directions import Directions, Floats
 from musicvae.networks.vae import VAE, rows_of, table_of_batch, with_notes
 from musicvae.representation.note_table import BAR, PART, PITCH, POSITION, WINDOW
@@ -40,7 +40,7 @@ class Examples(NamedTuple):
 
 
 @torch.no_grad()
-def examples(vae: VAE, windows: Windows, *, limit: int = _WINDOWS) -> Examples:
+def examples(vae: VAE, windows: WindowDataset, *, limit: int = _WINDOWS) -> Examples:
     """Up to `limit` windows, each as it is and once edited: in another key, or with notes moved,
     left out, put in or cut.
 
@@ -89,7 +89,7 @@ def echoed(batch: Batch, rng: np.random.Generator) -> Batch:
     return with_notes(batch, torch.from_numpy(every[order]))
 
 
-def fit_directions(vae: VAE, windows: Windows, *, steps: int = _STEPS) -> Directions | None:
+def fit_directions(vae: VAE, windows: WindowDataset, *, steps: int = _STEPS) -> Directions | None:
     """Directions of all attributes that the preset can have and these windows differ in.
 
     The network learns for `steps`, but for no more than are of use.
@@ -191,7 +191,7 @@ def replace_directions(
     found = load(checkpoint)
     vae = VAE(found.preset)
     vae.load_state_dict(found.under("model"))
-    windows = Windows(folder, found.preset, split="train", seed=found.preset.training.seed)
+    windows = WindowDataset(folder, found.preset, split="train", seed=found.preset.training.seed)
     directions = fit_directions(vae.eval(), windows)
     kept = {n: t for n, t in tensors.items() if not n.startswith("directions.")}
     kept |= {name: halved(t) for name, t in direction_tensors(directions).items()}

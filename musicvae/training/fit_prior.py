@@ -15,7 +15,7 @@ from torch import Tensor
 
 from musicvae.checkpoints import load, save
 from musicvae.config.sections import PriorConfig
-from musicvae.data import Batch, Windows
+from musicvae.data import Batch, WindowDataset
 from musicvae.networks.priors import Prior, prior_of, tensors_of
 from musicvae.networks.priors.conditioning import Given, PathFrame, Paths
 from musicvae.networks.priors.flow import FlowPrior
@@ -29,7 +29,9 @@ _BATCH, _FRAMES = 64, 4096
 
 
 @torch.no_grad()
-def encoded(vae: VAE, windows: Windows, *, limit: int | None = None, heard: bool = False) -> Paths:
+def encoded(
+    vae: VAE, windows: WindowDataset, *, limit: int | None = None, heard: bool = False
+) -> Paths:
     """The posteriors of these songs under this model, those of the first `limit` windows.
 
     With `heard` also the mean of each window without some of its bars, drawn at random.
@@ -85,7 +87,7 @@ def kept_bars(real: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.b
 
 def fit_prior(
     vae: VAE,
-    windows: Windows,
+    windows: WindowDataset,
     *,
     steps: int | None = None,
     seconds: float = math.inf,
@@ -119,7 +121,7 @@ def fit_prior(
     return flow
 
 
-def quick_prior(vae: VAE, windows: Windows, *, limit: int = 2000) -> PathPrior | None:
+def quick_prior(vae: VAE, windows: WindowDataset, *, limit: int = 2000) -> PathPrior | None:
     """What an unfinished run has: the linear-Gaussian prior of the first `limit` windows, unless
     its preset wants none.
     """
@@ -144,7 +146,7 @@ def replace_prior(
     preset = replace(found.preset, prior=change(found.preset.prior))
     vae = VAE(preset)
     vae.load_state_dict(found.under("model"))
-    windows = Windows(folder, preset, split="train", seed=preset.training.seed)
+    windows = WindowDataset(folder, preset, split="train", seed=preset.training.seed)
     prior = fit_prior(vae.eval(), windows, seconds=60 * preset.prior.minutes)
     kept = {name: t for name, t in found.tensors.items() if not name.startswith("prior.")}
     new = replace(found, preset=preset, tensors=kept | tensors_of(prior))

@@ -15,7 +15,7 @@ from musicvae.checkpoints import (
     name_of,
     save,
 )
-from musicvae.data import Shards, Windows, prepare_cached
+from musicvae.data import Shards, WindowDataset, prepare_cached
 from musicvae.errors import CheckpointError
 from musicvae.networks.priors import tensors_of
 from musicvae.networks.vae import VAE
@@ -24,7 +24,7 @@ from musicvae.training.fit_prior import fit_prior
 from musicvae.training.provenance import provenance
 
 
-def personalise(
+def personalize(
     source: str | Path, weights: str | Path, folder: str | Path, *, source_name: str = ""
 ) -> Path:
     """A checkpoint that samples songs like those under `source`, in seconds.
@@ -41,7 +41,7 @@ def personalise(
     path = find(weights)
     found = load(path)
     preset = replace(found.preset, prior=replace(found.preset.prior, kind="small"))
-    windows = Windows(Shards(prepare_cached(source)), preset, split="all")
+    windows = WindowDataset(Shards(prepare_cached(source)), preset, split="all")
     vae = VAE(preset)
     vae.load_state_dict(found.under("model"))
     prior = fit_prior(vae.eval(), windows)

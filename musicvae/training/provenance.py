@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from musicvae.data import Windows
+from musicvae.data import WindowDataset
 
 
-def provenance(windows: Windows, source: str, precision: str) -> dict[str, Any]:
+def provenance(windows: WindowDataset, source: str, precision: str) -> dict[str, Any]:
     """Facts of the training songs: sampled songs take their keys, tempos and meters from here."""
     qpm = sorted(float(each.bars.frame.tempo.qpm[0]) for each in windows.sources)
     quartiles = [round(qpm[round(q * (len(qpm) - 1))], 1) for q in (0.25, 0.5, 0.75)]
@@ -32,7 +32,7 @@ def provenance(windows: Windows, source: str, precision: str) -> dict[str, Any]:
     }
 
 
-def pickups(windows: Windows) -> dict[str, dict[str, int]]:
+def pickups(windows: WindowDataset) -> dict[str, dict[str, int]]:
     """By meter how many songs begin with which pickup, as a share of a whole note; 0 is none."""
     found: dict[str, Counter[str]] = {}
     songs = {source.path: source.bars.grid for source in windows.sources}  # of several passes one

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from musicvae.data import Batch, Windows
+from musicvae.data import Batch, WindowDataset
 from musicvae.errors import DataError
 from musicvae.song import Ints
 from musicvae.training.attribute_regularization import values_of
@@ -54,7 +54,7 @@ class Steps(IterableDataset[Lesson]):
 
     def __init__(
         self,
-        windows: Windows,
+        windows: WindowDataset,
         *,
         batch: int,
         seed: int,
@@ -143,7 +143,9 @@ class Steps(IterableDataset[Lesson]):
 class WindowsModule(pl.LightningDataModule):
     """Training windows for a Lightning trainer, from step `start` on."""
 
-    def __init__(self, windows: Windows, *, start: int = 0, dreams: Batch | None = None) -> None:
+    def __init__(
+        self, windows: WindowDataset, *, start: int = 0, dreams: Batch | None = None
+    ) -> None:
         super().__init__()
         self.windows, self.start, self.dreams = windows, start, dreams
 

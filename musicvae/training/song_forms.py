@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 
 from musicvae.attributes.form import labels_of, self_similarity
-from musicvae.data import Windows
+from musicvae.data import WindowDataset
 from musicvae.networks.priors.flow import FORM_BARS
 from musicvae.representation.bars import Notes
 from musicvae.song import Ints
@@ -15,7 +15,7 @@ from musicvae.song import Ints
 _MOST, _SHORTEST = 512, 8
 
 
-def forms_of(windows: Windows, seed: int = 0) -> Ints:
+def forms_of(windows: WindowDataset, seed: int = 0) -> Ints:
     """Labels of the bars of songs, -1 past their ends; see `statistics.forms`. `(F, FORM_BARS)`
 
     Bars that are no whole ones, a pickup or what a repeat begins with, are left out, and so is what

@@ -29,7 +29,7 @@ from musicvae.checkpoints import (
     name_of,
 )
 from musicvae.config.preset import Preset, load_preset, preset_from_dict
-from musicvae.data import Batch, Shards, Windows, prepare_cached
+from musicvae.data import Batch, Shards, WindowDataset, prepare_cached
 from musicvae.data.prepare import Progress
 from musicvae.data.report import skipped_in
 from musicvae.errors import CheckpointError, DataError, TrainingError
@@ -150,7 +150,7 @@ def train(
     shards = Shards(prepare_cached(source, progress=on_prepare))
     writable_folder(target)
     seed = preset.training.seed
-    windows = Windows(shards, preset, split="train", seed=seed)
+    windows = WindowDataset(shards, preset, split="train", seed=seed)
     held_out = _held_out(shards, preset, seed, say)
 
     pl.seed_everything(seed, workers=False, verbose=False)
@@ -280,16 +280,18 @@ def _begun(folder: Path, weights: str | Path | None) -> Checkpoint | None:
     return load(kept) if kept.exists() else None
 
 
-def _held_out(shards: Shards, preset: Preset, seed: int, say: Callable[[str], None]) -> Windows:
+def _held_out(
+    shards: Shards, preset: Preset, seed: int, say: Callable[[str], None]
+) -> WindowDataset:
     size = preset.grid.bars
     try:
-        return Windows(shards, preset, split="valid", hop=size, seed=seed)
+        return WindowDataset(shards, preset, split="valid", hop=size, seed=seed)
     except DataError:
         say("too few songs to hold one out: the figures below are on the training songs themselves")
-        return Windows(shards, preset, split="train", hop=size, seed=seed)
+        return WindowDataset(shards, preset, split="train", hop=size, seed=seed)
 
 
-def _pace(module: TrainingModule, windows: Windows, device: str, precision: str) -> float:
+def _pace(module: TrainingModule, windows: WindowDataset, device: str, precision: str) -> float:
     """Seconds of one training step, measured on steps of no length."""
     training = module.preset.training
     where = torch.device(pick_device(device))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musicvae.data import Batch, Windows
+from musicvae.data import Batch, WindowDataset
 from musicvae.metrics.reconstruction import judged, note_f1
 from musicvae.networks.cell_decoder import NoteLoss
 from musicvae.networks.losses import NATS_PER_BIT, active_units, deterministic_noise
@@ -20,12 +20,12 @@ from musicvae.training.corruption import corrupted
 _BATCH = 128
 
 
-def spread(windows: Windows, limit: int) -> Ints:
+def spread(windows: WindowDataset, limit: int) -> Ints:
     """Indices of up to `limit` windows, spread evenly over the split."""
     return np.linspace(0, len(windows) - 1, min(limit, len(windows))).astype(np.int64)
 
 
-def batch_of(windows: Windows, index: Ints, device: torch.device) -> Batch:
+def batch_of(windows: WindowDataset, index: Ints, device: torch.device) -> Batch:
     """The windows at `index` on a device."""
     return Batch(*(tensor.to(device) for tensor in windows.batch(index)))
 
@@ -49,7 +49,9 @@ class Reconstruction:
 
 
 @torch.no_grad()
-def reconstructed(vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0) -> Reconstruction:
+def reconstructed(
+    vae: VAE, windows: WindowDataset, *, limit: int = 512, seed: int = 0
+) -> Reconstruction:
     """Up to `limit` windows through the bottleneck and back, all on the CPU."""
     device, training = next(vae.parameters()).device, vae.preset.training
     index = spread(windows, limit)
@@ -88,7 +90,7 @@ def reconstructed(vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0
 
 
 def free_running(
-    vae: VAE, windows: Windows, *, limit: int = 512, seed: int = 0
+    vae: VAE, windows: WindowDataset, *, limit: int = 512, seed: int = 0
 ) -> dict[str, float]:
     """Reconstruction of held-out windows, decoded greedily from the mean and from a sampled `z`.
 
@@ -124,7 +126,7 @@ def numbered(rows: Ints, begin: int) -> Ints:
 _CHUNK = 4096
 
 
-def table_of(windows: Windows, index: Ints) -> Table:
+def table_of(windows: WindowDataset, index: Ints) -> Table:
     """The windows at `index` `(W,)` with their notes, pitches normalised by key."""
     songs = {path: nth for nth, path in enumerate(windows.songs)}
     of_source = np.array([songs.get(source.path, -1) for source in windows.sources])
@@ -138,7 +140,7 @@ def table_of(windows: Windows, index: Ints) -> Table:
     return pieces[0] if len(pieces) == 1 else Table.concatenate(pieces)
 
 
-def _qpm(windows: Windows, source: int, first: int) -> float:
+def _qpm(windows: WindowDataset, source: int, first: int) -> float:
     """The tempo that holds as a window begins, in quarters a minute."""
     bars = windows.sources[source].bars
     tempo, at = bars.frame.tempo, bars.grid.start_ticks[first]
