@@ -23,7 +23,7 @@ from musicvae.errors import MusicVAEError, one_line, reason_of
 # Threads that wait by spinning make a busy machine several times slower; set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-_GROUPS = {
+COMMAND_SECTIONS = {
     "Prepare and learn": {
         "corpus": "the built-in public-domain corpora, as MIDI",
         "prepare": "a folder of MIDI to shards and a report",
@@ -66,16 +66,16 @@ _GROUPS = {
         "completion": "what a shell needs to complete commands and names",
     },
 }
-_COMMANDS = {name: words for group in _GROUPS.values() for name, words in group.items()}
+COMMAND_HELP = {name: words for group in COMMAND_SECTIONS.values() for name, words in group.items()}
 _ALIASES = {"score": "anomalies", "humanize": "humanise", "personalize": "personalise"}
 """Other names of commands, not listed in the help: old ones and other spellings."""
 
 
-def _module_of(command: str) -> str:
+def _module_name(command: str) -> str:
     return command + "_" * iskeyword(command)
 
 
-class _Formatter(click.HelpFormatter):
+class _HelpFormatter(click.HelpFormatter):
     """Help that fits a narrow terminal, and keeps room there beside the options."""
 
     def __init__(self, width: int | None = None, **how: Any) -> None:
@@ -89,37 +89,37 @@ class _Formatter(click.HelpFormatter):
 
 
 class _Context(click.Context):
-    formatter_class = _Formatter
+    formatter_class = _HelpFormatter
 
 
-class _Commands(click.Group):
+class _LazyGroup(click.Group):
     """A group whose commands live in modules of the same name, imported on use."""
 
     context_class = _Context
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMAND_HELP)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         cmd_name = _ALIASES.get(cmd_name, cmd_name)
-        if cmd_name not in _COMMANDS:
+        if cmd_name not in COMMAND_HELP:
             return None
         command: click.Command = import_module(
-            f"musicvae.cli.commands.{_module_of(cmd_name)}"
+            f"musicvae.cli.commands.{_module_name(cmd_name)}"
         ).command
         command.context_class = _Context
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        widest = max(len(name) for name in _COMMANDS)
-        for title, commands in _GROUPS.items():
+        widest = max(len(name) for name in COMMAND_HELP)
+        for title, commands in COMMAND_SECTIONS.items():
             with formatter.section(title):
                 formatter.write_dl([(name.ljust(widest), said) for name, said in commands.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Names with what they do, no command imported."""
         known = [
-            CompletionItem(n, help=s) for n, s in _COMMANDS.items() if n.startswith(incomplete)
+            CompletionItem(n, help=s) for n, s in COMMAND_HELP.items() if n.startswith(incomplete)
         ]
         return known or super().shell_complete(ctx, incomplete)
 
@@ -142,7 +142,7 @@ class _Commands(click.Group):
             sys.exit(1)
 
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="musicvae")
 def main() -> None:
     """Learn a latent space of bars from MIDI, and make songs from it."""

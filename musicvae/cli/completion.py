@@ -25,12 +25,12 @@ def checkpoints(
     found = [(name_of(path), "shipped") for path in shipped_checkpoints()]
     runs = sorted(Path("checkpoints").glob(f"*/{MODEL_FILE}"))
     found += [(name_of(path), "your run") for path in runs]
-    return _beginning(found, incomplete) or [CompletionItem(incomplete, type="file")]
+    return _matching(found, incomplete) or [CompletionItem(incomplete, type="file")]
 
 
 def origins(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """What training can begin from: checkpoints, or nothing."""
-    scratch = _beginning([("scratch", "from no model")], incomplete)
+    scratch = _matching([("scratch", "from no model")], incomplete)
     return scratch + checkpoints(ctx, param, incomplete)
 
 
@@ -42,15 +42,15 @@ def presets(ctx: click.Context, param: click.Parameter, incomplete: str) -> list
         known = [(name, load_preset(name).description) for name in preset_names()]
     except MusicVAEError:
         return []
-    return _beginning(known, incomplete) or [CompletionItem(incomplete, type="file")]
+    return _matching(known, incomplete) or [CompletionItem(incomplete, type="file")]
 
 
 def corpora(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Built-in corpora."""
     from musicvae.data import corpora as known
 
-    return _beginning([(name, known.get(name).title) for name in known.names()], incomplete)
+    return _matching([(name, known.get(name).title) for name in known.names()], incomplete)
 
 
-def _beginning(known: Iterable[tuple[str, str]], incomplete: str) -> list[CompletionItem]:
+def _matching(known: Iterable[tuple[str, str]], incomplete: str) -> list[CompletionItem]:
     return [CompletionItem(name, help=what) for name, what in known if name.startswith(incomplete)]

@@ -25,12 +25,12 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 SCHEMA = 1
-INPUT = click.Path(path_type=Path, readable=False)
+INPUT_PATH = click.Path(path_type=Path, readable=False)
 """A path to read. What cannot be read is told in one line like any other trouble with a file."""
 Advance = Callable[[int, int], None]
 
 
-class Finite(click.FloatRange):
+class FiniteFloat(click.FloatRange):
     """A number within a range; `nan` and `inf`, which Python reads as numbers, are refused."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -41,7 +41,7 @@ class Finite(click.FloatRange):
         return number
 
 
-class OutPath(click.Path):
+class OutputPath(click.Path):
     """Where to write: a file of one of some suffixes, or a folder.
 
     A name with another suffix is a slip, such as `song.pdf`, unless such a folder is there, or the
@@ -68,11 +68,11 @@ class OutPath(click.Path):
         return path
 
 
-def _drawn(ctx: click.Context, param: click.Parameter, value: int | None) -> int:
+def _random_seed(ctx: click.Context, param: click.Parameter, value: int | None) -> int:
     return secrets.randbelow(2**31) if value is None else value
 
 
-songs_argument = click.argument("paths", nargs=-1, required=True, type=INPUT)
+songs_argument = click.argument("paths", nargs=-1, required=True, type=INPUT_PATH)
 json_option = click.option(
     "--json", "as_json", is_flag=True, help="JSON Lines on stdout, one object a result."
 )
@@ -80,7 +80,7 @@ force_option = click.option("--force", is_flag=True, help="Overwrite files that 
 seed_option = click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
-    callback=_drawn,
+    callback=_random_seed,
     help="The same seed makes the same notes; drawn and told if not given.",
 )
 device_option = click.option(
@@ -100,7 +100,7 @@ checkpoint_option = click.option(
 
 
 @cache
-def console() -> Console:
+def stderr_console() -> Console:
     """The console on stderr: plain text, not wrapped, so that paths and logs stay whole."""
     from rich.console import Console
 
@@ -125,37 +125,42 @@ def progress_bar(description: str) -> Iterator[Advance]:
     )
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn())
-    bar = Progress(*columns, TimeRemainingColumn(), **bar_look(transient=True))
-    with above(bar):
+    bar = Progress(*columns, TimeRemainingColumn(), **progress_kwargs(transient=True))
+    with live_progress(bar):
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
-def bar_look(**more: Any) -> dict[str, Any]:
+def progress_kwargs(**overrides: Any) -> dict[str, Any]:
     """How a `Progress` is made: on stderr, and what is printed goes where it should, never from
     stdout into stderr.
     """
-    return {"console": console(), "redirect_stdout": False, "redirect_stderr": False, **more}
+    return {
+        "console": stderr_console(),
+        "redirect_stdout": False,
+        "redirect_stderr": False,
+        **overrides,
+    }
 
 
-_bars: list[Progress] = []
+_live_bars: list[Progress] = []
 
 
 @contextmanager
-def above(bar: Progress) -> Iterator[None]:
+def live_progress(bar: Progress) -> Iterator[None]:
     """While the block runs a bar is on the terminal, and lines that are printed go above it."""
-    _bars.append(bar)
+    _live_bars.append(bar)
     try:
         with bar:
             yield
     finally:
-        _bars.remove(bar)
+        _live_bars.remove(bar)
 
 
 def _print(line: str, *, err: bool = False) -> None:
     """One line on stdout or stderr."""
-    if _bars and (err or is_terminal(sys.stdout)):
-        console().print(line)
+    if _live_bars and (err or is_terminal(sys.stdout)):
+        stderr_console().print(line)
     else:
         click.echo(line, err=err)
 
@@ -173,12 +178,12 @@ def emit(as_json: bool, kind: str, *, path: str | Path, **fields: Any) -> None:
         _print(json.dumps(line, allow_nan=False, default=str))
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print one line of a result on stdout, whatever names are in it."""
     _print(one_line(line))
 
 
-def complain(error: Exception) -> None:
+def print_error(error: Exception) -> None:
     """One line on stderr for an error after which the command goes on."""
     _print(f"musicvae: {error}", err=True)
 
@@ -191,7 +196,7 @@ def free_path(folder: Path, stem: str, suffix: str, *, force: bool = False) -> P
     return folder / f"{stem}-{next_free(folder, stem, suffix)}{suffix}"
 
 
-def first_free(wanted: Path, is_free: Callable[[Path], bool]) -> Path:
+def first_free_path(wanted: Path, is_free: Callable[[Path], bool]) -> Path:
     """`wanted`, or with the first number from 2 on that is free: song.mid, song-2.mid."""
     target, nth = wanted, 2
     while not is_free(target):
@@ -199,7 +204,7 @@ def first_free(wanted: Path, is_free: Callable[[Path], bool]) -> Path:
     return target
 
 
-def named_path(path: Path, *, force: bool, source: Path | None = None) -> Path:
+def check_overwrite(path: Path, *, force: bool, source: Path | None = None) -> Path:
     """A file that the user named; raises `WriteError` if it is there and not forced, or if it is
     the `source` that it is made of.
     """
@@ -211,14 +216,14 @@ def named_path(path: Path, *, force: bool, source: Path | None = None) -> Path:
     return path
 
 
-def free_target(path: Path, option: str, *, force: bool | None = None) -> Path:
+def check_option_path(path: Path, option: str, *, force: bool | None = None) -> Path:
     """A file that an option named, known before the work to be one that can be written.
 
     Raises `WriteError`, also if it is there and not forced; without a `force` the command has none.
     """
     writable_file(path, option)
     if force is not None:
-        return named_path(path, force=force)
+        return check_overwrite(path, force=force)
     if path.exists():
         raise WriteError(path, "exists already", "give another name")
     return path

@@ -11,46 +11,46 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from musicvae.cli.console import (
-    Finite,
+    FiniteFloat,
     checkpoint_option,
-    complain,
     device_option,
     force_option,
     json_option,
+    print_error,
     progress_bar,
     seed_option,
 )
-from musicvae.cli.inputs import Models, load_model, read_aligned, songs_under
-from musicvae.cli.writer import KINDS, Sound, Writer, tell_synth
+from musicvae.cli.inputs import ModelPicker, find_song_files, load_model, read_with_barlines
+from musicvae.cli.writer import AUDIO_FORMATS, AudioOutput, SongWriter, announce_synth
 from musicvae.errors import MusicVAEError
 from musicvae.io.options import ReadOptions
 
 if TYPE_CHECKING:
-    from musicvae.downbeats import Alignment
+    from musicvae.downbeats import BarlineEstimate
     from musicvae.model import MusicVAE
     from musicvae.song import Song
 from typing import TYPE_CHECKING
 
-from musicvae.cli.console import emit, free_target, say
+from musicvae.cli.console import check_option_path, emit, print_line
 
 if TYPE_CHECKING:
     from musicvae.report import Embedding, Page
     from musicvae.report.audio import Progress
 from typing import TYPE_CHECKING
 
-from musicvae.cli.console import INPUT
+from musicvae.cli.console import INPUT_PATH
 
 if TYPE_CHECKING:
     from musicvae.song import Song
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
-takes_option = click.option(
+variants_option = click.option(
     "--n", type=click.IntRange(min=1), default=1, show_default=True, help="How many of each song."
 )
 temperature_option = click.option(
     "--temperature",
-    type=Finite(min=0),
+    type=FiniteFloat(min=0),
     default=1.0,
     show_default=True,
     help="Below 1 nearer to the usual, above 1 bolder.",
@@ -67,13 +67,13 @@ stems_option = click.option(
 
 
 @dataclass(frozen=True, kw_only=True)
-class Making:
+class GenerateOptions:
     """What the shared options say: how songs are read, by what model, where and how they go."""
 
     out: Path | None = None
     options: ReadOptions = field(default_factory=ReadOptions)
     force: bool = False
-    audio: Sound | None = None
+    audio: AudioOutput | None = None
     score: bool = False
     stems: bool = False
     checkpoint: str | None = None
@@ -81,9 +81,9 @@ class Making:
     device: str = "auto"
     as_json: bool = False
 
-    def writer(self, folder: Path | None = None) -> Writer:
+    def writer(self, folder: Path | None = None) -> SongWriter:
         """What writes songs into `--out`, or into another folder."""
-        return Writer(
+        return SongWriter(
             folder or self.out or Path(),
             as_json=self.as_json,
             audio=self.audio,
@@ -91,27 +91,29 @@ class Making:
             stems=self.stems,
         )
 
-    def models(self, mends: Sequence[str] = ()) -> Models:
+    def models(self, corruptions: Sequence[str] = ()) -> ModelPicker:
         """For each song the model that suits it."""
-        return Models(self.checkpoint, self.device, mends)
+        return ModelPicker(self.checkpoint, self.device, corruptions)
 
     def model(self, **chosen: Any) -> MusicVAE:
         """One model for all; see `load_model`."""
         return load_model(self.checkpoint, self.device, **chosen)
 
-    def each_song(self, paths: Sequence[Path], do: Callable[[Path, Alignment], None]) -> None:
+    def for_each_song(
+        self, paths: Sequence[Path], do: Callable[[Path, BarlineEstimate], None]
+    ) -> None:
         """Read every song under `paths` and do with it what is to be done.
 
         What goes wrong with one is told, and the rest goes on; then the command ends with 1.
         """
-        failed, songs = False, songs_under(paths)
+        failed, songs = False, find_song_files(paths)
         with progress_bar("songs") as advance:
             for done, path in enumerate(songs, start=1):
                 try:
-                    do(path, read_aligned(path, self.options))
+                    do(path, read_with_barlines(path, self.options))
                 except MusicVAEError as error:
                     failed = True
-                    complain(error)
+                    print_error(error)
                 advance(done, len(songs))
         if failed:
             raise SystemExit(1)
@@ -120,7 +122,7 @@ class Making:
         self,
         paths: Sequence[Path],
         n: int,
-        make: Callable[[MusicVAE, Alignment, int], Song],
+        make: Callable[[MusicVAE, BarlineEstimate, int], Song],
         *,
         command: str,
         **told: Any,
@@ -135,11 +137,11 @@ class Making:
             for word, value in told.items()
         )
 
-        def do(path: Path, song: Alignment) -> None:
-            model = models.suiting(song)
+        def process(path: Path, song: BarlineEstimate) -> None:
+            model = models.for_song(song)
             for seed in range(self.seed, self.seed + n):
                 note = f"musicvae {command} {path.name} {asked} --seed {seed}"
-                writer.numbered(
+                writer.write_numbered(
                     make(model, song, seed),
                     path.stem,
                     note=f"{note} checkpoint {model.hash}",
@@ -148,10 +150,10 @@ class Making:
                     source=str(path),
                 )
 
-        self.each_song(paths, do)
+        self.for_each_song(paths, process)
 
 
-def making_options(
+def generate_options(
     out: str | None,
     *,
     help: str = "Folder to write to.",
@@ -169,9 +171,9 @@ def making_options(
     options = [where]
     names = ["out", "audio", "score", "stems", "checkpoint", "device", "as_json"]
     for wanted, option, name in (
-        (reads, song_options, "options"),
+        (reads, song_read_options, "options"),
         (force, force_option, "force"),
-        (True, audio_option, ""),
+        (True, audio_options, ""),
         (True, score_option, ""),
         (True, stems_option, ""),
         (True, checkpoint_option, ""),
@@ -187,7 +189,7 @@ def making_options(
         @wraps(command)
         def called(**arguments: Any) -> Any:
             chosen = {name: arguments.pop(name) for name in names}
-            return command(making=Making(**chosen), **arguments)
+            return command(shared=GenerateOptions(**chosen), **arguments)
 
         wrapped: Any = called
         for option in reversed(options):
@@ -197,7 +199,7 @@ def making_options(
     return decorate
 
 
-def picture_path(path: Path, option: str = "--plot", *, force: bool | None = None) -> Path:
+def check_plot_path(path: Path, option: str = "--plot", *, force: bool | None = None) -> Path:
     """A picture that an option named, before the work: of a format that is drawn, and writable.
 
     Raises `WriteError`.
@@ -205,17 +207,17 @@ def picture_path(path: Path, option: str = "--plot", *, force: bool | None = Non
     from musicvae.plots.style import checked_suffix
 
     checked_suffix(path)
-    return free_target(path, option, force=force)
+    return check_option_path(path, option, force=force)
 
 
-def tell_picture(path: Path, *, as_json: bool) -> None:
+def print_plot_path(path: Path, *, as_json: bool) -> None:
     """A line for a picture that was drawn, or JSON."""
     emit(as_json, "plot", path=path)
     if not as_json:
-        say(str(path))
+        print_line(str(path))
 
 
-def look_options(command: Command) -> Command:
+def theme_options(command: Command) -> Command:
     """`--theme` and `--transparent`: the command gets `look`, a `plots.Theme`."""
 
     @wraps(command)
@@ -240,7 +242,7 @@ def look_options(command: Command) -> Command:
     return wrapped
 
 
-_FLAGS = (
+READ_FLAGS = (
     ("--pedal", "pedal", "Let the sustain pedal lengthen notes."),
     ("--repeats", "repeats", "Play the repeats of scores as often as they say."),
     ("--keep-tracks", "keep_tracks", "Do not merge tracks that are one instrument."),
@@ -249,14 +251,14 @@ _FLAGS = (
 )
 
 
-def reading_options(command: Command) -> Command:
+def read_options(command: Command) -> Command:
     """Give a command the options of reading; it is called with `options`, a `ReadOptions`."""
-    return _with_flags(command, _FLAGS)
+    return _with_flags(command, READ_FLAGS)
 
 
-def song_options(command: Command) -> Command:
+def song_read_options(command: Command) -> Command:
     """Those of `reading_options` that matter to a model, which knows parts itself."""
-    return _with_flags(command, [flag for flag in _FLAGS if flag[1] != "keep_tracks"])
+    return _with_flags(command, [flag for flag in READ_FLAGS if flag[1] != "keep_tracks"])
 
 
 def _with_flags(command: Command, flags: Sequence[tuple[str, str, str]]) -> Command:
@@ -289,13 +291,13 @@ class ReportFile:
         from musicvae.report import Embedding
 
         sound = SoundOptions(soundfont=self.soundfont, rate=24_000)
-        tell_synth(sound)
+        announce_synth(sound)
         with progress_bar("sound for the report") as advance:
             page = make(Embedding(sound=sound), advance)
         page.save(self.path)
         emit(self.as_json, "report", path=self.path, songs=page.n_songs)
         if not self.as_json:
-            say(str(self.path))
+            print_line(str(self.path))
 
 
 def report_option(command: Command) -> Command:
@@ -309,7 +311,7 @@ def report_option(command: Command) -> Command:
         path, report = arguments.pop("report"), None
         if path is not None:
             report = ReportFile(
-                path=_checked(path, arguments.get("force")),
+                path=_check_report_path(path, arguments.get("force")),
                 soundfont=arguments.get("soundfont"),
                 as_json=arguments.get("as_json", False),
             )
@@ -324,29 +326,33 @@ def report_option(command: Command) -> Command:
     )(wrapped)
 
 
-def _checked(path: Path, force: bool | None) -> Path:
+def _check_report_path(path: Path, force: bool | None) -> Path:
     """The path, if a page can be written there. Of a command that has no `--force` no page is
     written over.
     """
     from musicvae.report.page import checked
 
-    return free_target(checked(path), "--report", force=force)
+    return check_option_path(checked(path), "--report", force=force)
 
 
-def audio_option(command: Command) -> Command:
-    """`--audio` and how: the command gets `audio`, a `Sound`, or none if none is wanted."""
+def audio_options(command: Command) -> Command:
+    """`--audio` and how: the command gets `audio`, a `AudioOutput`, or none if none is wanted."""
 
     @wraps(command)
     def called(**arguments: Any) -> Any:
         kind, font = arguments.pop("audio_format"), arguments.pop("soundfont")
         wanted = arguments.pop("audio") or kind or font
-        sound = Sound(suffix=f".{kind or KINDS[0]}", soundfont=font) if wanted else None
+        sound = (
+            AudioOutput(suffix=f".{kind or AUDIO_FORMATS[0]}", soundfont=font) if wanted else None
+        )
         return command(audio=sound, **arguments)
 
     wrapped: Any = called
     for option in (
-        click.option("--soundfont", type=INPUT, help="SF2 file to render with."),
-        click.option("--audio-format", type=click.Choice(KINDS), help="Render to this instead."),
+        click.option("--soundfont", type=INPUT_PATH, help="SF2 file to render with."),
+        click.option(
+            "--audio-format", type=click.Choice(AUDIO_FORMATS), help="Render to this instead."
+        ),
         click.option("--audio", is_flag=True, help="Render each song to WAV beside its MIDI."),
     ):
         wrapped = option(wrapped)

@@ -21,12 +21,12 @@ from musicvae.representation.key import pitch_name
 from musicvae.song import Song
 
 # Of the 256 colours, by part: where a note begins, and where it goes on. Near Okabe and Ito's.
-_COLOURS = ((39, 25), (208, 130), (43, 29), (213, 133), (117, 67), (220, 136))
-_DRUMS = (252, 244)
-_LABEL = 5  # characters before the roll
-_LEAST_BARS, _TALLEST = 8, 24
-_LANES = ("hats", "snar", "kick")
-_LANE_OF = {KICK: 2, SNARE: 1, LOW: 1, MID: 1, HIGH: 1}
+PART_COLORS = ((39, 25), (208, 130), (43, 29), (213, 133), (117, 67), (220, 136))
+DRUM_COLORS = (252, 244)
+LABEL_WIDTH = 5  # characters before the roll
+MIN_BARS, MAX_ROWS = 8, 24
+DRUM_LANES = ("hats", "snar", "kick")
+LANE_OF_CLASS = {KICK: 2, SNARE: 1, LOW: 1, MID: 1, HIGH: 1}
 _BLOCKS, _ASCII = " ▀▄█", " '.:"
 
 roll_option = click.option(
@@ -37,7 +37,7 @@ roll_option = click.option(
 
 
 @dataclass(frozen=True)
-class _Cells:
+class _HalfCells:
     """`(rows, columns)`: 0 for silence, else twice the part's number, and 1 more for an onset."""
 
     upper: NDArray[np.int64]
@@ -52,7 +52,7 @@ def check_roll(roll: bool | None, *, as_json: bool, songs: int = 1) -> None:
         raise click.UsageError(f"--roll draws one song, not {songs:,}; give a single file")
 
 
-def show_roll(song: Song, roll: bool | None) -> None:
+def print_roll(song: Song, roll: bool | None) -> None:
     """Print the roll of a song if it is wanted: on a terminal, unless said otherwise."""
     if not (is_terminal(sys.stdout) if roll is None else roll):
         return
@@ -74,38 +74,40 @@ def roll_lines(song: Song, width: int, *, colours: bool, unicode: bool = True) -
     if not song.n_notes:
         return []
     bars = Bars.from_song(song)
-    per_column, shown = _scale(bars, width - _LABEL)
-    places, n_columns = _places(bars, per_column, shown)
+    per_column, shown = _choose_scale(bars, width - LABEL_WIDTH)
+    places, n_columns = _bar_columns(bars, per_column, shown)
     lines = []
-    pitched = _sounding(song)
+    pitched = _pitched_parts(song)
     notes, drum = bars.notes, np.array([part.is_drum for part in song.parts])
     inside = notes.bar < shown
     of_drums = drum[notes.part]
     walls = set(places[:shown].tolist())
     if (inside & ~of_drums).any():
         which = inside & ~of_drums
-        cells, top, step = _pitched(bars, pitched, which, per_column, places, n_columns)
+        cells, top, step = _pitched_cells(bars, pitched, which, per_column, places, n_columns)
         for row in range(len(cells.upper)):
             high = top - 2 * step * row
             label = pitch_name(high) if row % 6 == 0 else ""
-            lines.append(label.rjust(_LABEL - 1) + " " + _line(cells, row, walls, colours, unicode))
+            lines.append(
+                label.rjust(LABEL_WIDTH - 1) + " " + _row_text(cells, row, walls, colours, unicode)
+            )
     if (inside & of_drums).any():
-        cells = _drummed(bars, inside & of_drums, per_column, places, n_columns)
-        names = [f"{name:>{_LABEL - 1}} " for name in _LANES]
-        used = [row for row in range(len(_LANES)) if cells.upper[row].any()]
-        lines += [names[row] + _line(cells, row, walls, colours, unicode) for row in used]
-    legend = [_counted(len(bars), shown, pickup=bool(len(bars) and bars.grid.lead[0] > 0))]
+        cells = _drum_cells(bars, inside & of_drums, per_column, places, n_columns)
+        names = [f"{name:>{LABEL_WIDTH - 1}} " for name in DRUM_LANES]
+        used = [row for row in range(len(DRUM_LANES)) if cells.upper[row].any()]
+        lines += [names[row] + _row_text(cells, row, walls, colours, unicode) for row in used]
+    legend = [_bar_count_text(len(bars), shown, pickup=bool(len(bars) and bars.grid.lead[0] > 0))]
     if colours:
         legend += [
-            _painted("■" if unicode else "#", _COLOURS[i % len(_COLOURS)][0])
+            _colorize("■" if unicode else "#", PART_COLORS[i % len(PART_COLORS)][0])
             + " "
             + (one_line(song.parts[nth].name)[:16] or f"part {nth + 1}")
-            for i, nth in enumerate(pitched[: len(_COLOURS)])
+            for i, nth in enumerate(pitched[: len(PART_COLORS)])
         ]
-    return [*lines, *_wrapped(legend, width)]
+    return [*lines, *_wrap(legend, width)]
 
 
-def _counted(n: int, shown: int, *, pickup: bool) -> str:
+def _bar_count_text(n: int, shown: int, *, pickup: bool) -> str:
     """Which bars are shown, in words; a pickup is bar 0, as everywhere."""
     n, shown = n - pickup, shown - pickup
     if shown < n:
@@ -115,34 +117,34 @@ def _counted(n: int, shown: int, *, pickup: bool) -> str:
     return f"a pickup and {said}" if pickup and n else "a pickup" if pickup else said
 
 
-def _sounding(song: Song) -> list[int]:
+def _pitched_parts(song: Song) -> list[int]:
     """The parts that have pitches, and notes."""
     return [nth for nth, part in enumerate(song.parts) if not part.is_drum and len(part)]
 
 
-def _scale(bars: Bars, width: int) -> tuple[int, int]:
+def _choose_scale(bars: Bars, width: int) -> tuple[int, int]:
     """Cells of a column, and how many bars are shown: finer where the song is short."""
     spq, n = bars.grid.steps_per_quarter, len(bars)
     for per_column in (spq // 4, spq // 3, spq // 2, spq, 2 * spq, 4 * spq):
         wide = np.cumsum(-(-bars.grid.open_steps // per_column) + 1)
         fitting = int(np.searchsorted(wide, width, side="right"))
-        if fitting >= min(n, _LEAST_BARS):
+        if fitting >= min(n, MIN_BARS):
             return per_column, fitting
     return per_column, max(fitting, 1)
 
 
-def _places(bars: Bars, per_column: int, shown: int) -> tuple[NDArray[np.int64], int]:
+def _bar_columns(bars: Bars, per_column: int, shown: int) -> tuple[NDArray[np.int64], int]:
     """The column of each bar's line; notes begin one further on."""
     wide = -(-bars.grid.open_steps // per_column) + 1
     places = np.concatenate([[0], np.cumsum(wide)])
     return places, int(places[shown])
 
 
-def _spans(
+def _note_spans(
     bars: Bars, which: NDArray[np.bool_], per_column: int, places: NDArray[np.int64], n: int
 ) -> list[tuple[int, int, int, int]]:
     """Part, pitch, first column and the one after the last, of each note."""
-    grid, notes = bars.grid, bars.notes.take(which)
+    grid, notes = bars.grid, bars.notes.select(which)
 
     def column(cell: NDArray[np.int64], *, up: bool) -> NDArray[np.int64]:
         bar = np.clip(grid.base.searchsorted(cell - up, side="right") - 1, 0, len(grid) - 1)
@@ -156,19 +158,19 @@ def _spans(
     return list(zip(*(each.tolist() for each in rows), strict=True))
 
 
-def _pitched(
+def _pitched_cells(
     bars: Bars,
     parts: list[int],
     which: NDArray[np.bool_],
     per_column: int,
     places: NDArray[np.int64],
     n: int,
-) -> tuple[_Cells, int, int]:
+) -> tuple[_HalfCells, int, int]:
     """Cells, the highest pitch, and how many semitones half a character is."""
-    spans = _spans(bars, which, per_column, places, n)
+    spans = _note_spans(bars, which, per_column, places, n)
     pitches = [pitch for _, pitch, _, _ in spans]
     top, low = max(pitches), min(pitches)
-    step = max(1, -(-(top - low + 1) // (2 * _TALLEST)))
+    step = max(1, -(-(top - low + 1) // (2 * MAX_ROWS)))
     halves = (top - low) // step + 1
     cells = np.zeros((halves + halves % 2, n), np.int64)
     order = {part: nth for nth, part in enumerate(parts)}
@@ -177,20 +179,20 @@ def _pitched(
         free = cells[row, first:stop] % 2 == 0  # a beginning is not painted over
         cells[row, first:stop][free] = colour
         cells[row, first] = colour + 1
-    return _Cells(cells[::2], cells[1::2]), top, step
+    return _HalfCells(cells[::2], cells[1::2]), top, step
 
 
-def _drummed(
+def _drum_cells(
     bars: Bars, which: NDArray[np.bool_], per_column: int, places: NDArray[np.int64], n: int
-) -> _Cells:
+) -> _HalfCells:
     """A line each for hats and cymbals, for snare and toms, for the kick."""
-    cells = np.zeros((len(_LANES), n), np.int64)
-    for _, pitch, first, _ in _spans(bars, which, per_column, places, n):
-        cells[_LANE_OF.get(int(fold(pitch)), 0), first] = 1
-    return _Cells(cells, np.zeros_like(cells))
+    cells = np.zeros((len(DRUM_LANES), n), np.int64)
+    for _, pitch, first, _ in _note_spans(bars, which, per_column, places, n):
+        cells[LANE_OF_CLASS.get(int(fold(pitch)), 0), first] = 1
+    return _HalfCells(cells, np.zeros_like(cells))
 
 
-def _line(cells: _Cells, row: int, walls: set[int], colours: bool, unicode: bool) -> str:
+def _row_text(cells: _HalfCells, row: int, walls: set[int], colours: bool, unicode: bool) -> str:
     """One row of characters."""
     blocks, wall = (_BLOCKS, "│") if unicode else (_ASCII, "|")
     found = []
@@ -199,35 +201,37 @@ def _line(cells: _Cells, row: int, walls: set[int], colours: bool, unicode: bool
     ):
         if not above and not below:
             line = wall if column in walls else " "
-            found.append(_painted(line, 240) if colours and line != " " else line)
+            found.append(_colorize(line, 240) if colours and line != " " else line)
         elif not colours:
             found.append(blocks[bool(above) + 2 * bool(below)])
         elif above and below and above != below:
-            found.append(_painted(blocks[1], _colour(above), _colour(below)))
+            found.append(_colorize(blocks[1], _cell_color(above), _cell_color(below)))
         else:
-            found.append(_painted(blocks[bool(above) + 2 * bool(below)], _colour(above or below)))
+            found.append(
+                _colorize(blocks[bool(above) + 2 * bool(below)], _cell_color(above or below))
+            )
     return "".join(found).rstrip() if not colours else "".join(found)
 
 
-def _colour(cell: int) -> int:
+def _cell_color(cell: int) -> int:
     if cell == 1:
-        return _DRUMS[0]
+        return DRUM_COLORS[0]
     part, begins = divmod(cell, 2)
-    return _COLOURS[(part - 1) % len(_COLOURS)][0 if begins else 1]
+    return PART_COLORS[(part - 1) % len(PART_COLORS)][0 if begins else 1]
 
 
-def _painted(text: str, colour: int, behind: int | None = None) -> str:
+def _colorize(text: str, colour: int, behind: int | None = None) -> str:
     back = "" if behind is None else f";48;5;{behind}"
     return f"\x1b[38;5;{colour}{back}m{text}\x1b[0m"
 
 
-def _wrapped(words: list[str], width: int) -> list[str]:
+def _wrap(words: list[str], width: int) -> list[str]:
     """Words, with two spaces between, as lines that fit."""
-    lines, used = [" " * _LABEL], _LABEL
+    lines, used = [" " * LABEL_WIDTH], LABEL_WIDTH
     for word in words:
         long = len(click.unstyle(word))
-        if used > _LABEL and used + 2 + long > width:
-            lines, used = [*lines, " " * _LABEL], _LABEL
-        lines[-1] += ("  " if used > _LABEL else "") + word
-        used += long + (2 if used > _LABEL else 0)
+        if used > LABEL_WIDTH and used + 2 + long > width:
+            lines, used = [*lines, " " * LABEL_WIDTH], LABEL_WIDTH
+        lines[-1] += ("  " if used > LABEL_WIDTH else "") + word
+        used += long + (2 if used > LABEL_WIDTH else 0)
     return lines

@@ -18,7 +18,7 @@ from musicvae.errors import one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
-_NARROW = 60  # columns, below which a table is no table any more
+MIN_TABLE_COLUMNS = 60  # columns, below which a table is no table any more
 Rows = Sequence[tuple[str, ...]]
 
 
@@ -46,7 +46,7 @@ def print_table(
     terminal.
     """
     if not is_terminal(sys.stdout):
-        text = columns([head, *rows] if any(head) else list(rows))
+        text = format_columns([head, *rows] if any(head) else list(rows))
         click.echo("\n".join(" " * indent + line for line in text.split("\n")))
         return
     from rich.padding import Padding
@@ -60,14 +60,14 @@ def print_table(
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     console = stdout_console()
-    if console.width < _NARROW:
+    if console.width < MIN_TABLE_COLUMNS:
         for row in rows:
             _print_record(console, head, row, indent)
         return
     console.print(Padding(table, (0, 0, 0, indent), expand=False))
 
 
-def print_fact(line: str) -> None:
+def print_wrapped(line: str) -> None:
     """A line of a result on stdout; on a terminal as several that fit, indented as it is."""
     text = one_line(line)
     if not is_terminal(sys.stdout):
@@ -97,7 +97,7 @@ def _print_record(
     console.print(Padding(Text(", ".join(rest)), (0, 0, 0, indent + 2), expand=False))
 
 
-def columns(rows: list[tuple[str, ...]]) -> str:
+def format_columns(rows: list[tuple[str, ...]]) -> str:
     """Rows as text in aligned columns, the last one ragged."""
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
     lines = ("  ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) for row in rows)

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from musicvae.song import Song
 from typing import TYPE_CHECKING
 
-from musicvae.cli.console import emit, say
+from musicvae.cli.console import emit, print_line
 
 if TYPE_CHECKING:
     pass
 from functools import cache
 from typing import TYPE_CHECKING
 
-from musicvae.cli.console import console
+from musicvae.cli.console import stderr_console
 from musicvae.errors import one_line
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from musicvae.cli.console import first_free, named_path
+from musicvae.cli.console import check_overwrite, first_free_path
 from musicvae.io.stems import stem_path, stems_of
 from musicvae.storage import next_free, writable_folder
 
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from musicvae.song import Song
 
 
-KINDS = ("wav", "flac", "ogg")
+AUDIO_FORMATS = ("wav", "flac", "ogg")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sound:
+class AudioOutput:
     """Sound beside MIDI: of which kind, and by which SoundFont."""
 
     suffix: str = ".wav"
@@ -53,47 +53,47 @@ class Sound:
         from musicvae.io.audio.render import SoundOptions, write_audio, write_stems
 
         options, target = SoundOptions(soundfont=self.soundfont), path.with_suffix(self.suffix)
-        tell_synth(options)
+        announce_synth(options)
         if stems:
             return [target, *write_stems(song, target, options)]
         return [write_audio(song, target, options)]
 
 
-def tell_synth(options: SoundOptions) -> None:
+def announce_synth(options: SoundOptions) -> None:
     """Say on stderr, once, what sound is made by."""
     from musicvae.io.audio.synth import default_soundfont, pick_synth
 
     font = Path(options.soundfont or default_soundfont()).name
-    say_once(f"sound by {pick_synth(options.synth)} with {font}, at {options.lufs:g} LUFS")
+    print_once(f"sound by {pick_synth(options.synth)} with {font}, at {options.lufs:g} LUFS")
 
 
 @cache
-def say_once(words: str) -> None:
+def print_once(words: str) -> None:
     """A line on stderr, the first time that it is to be said."""
-    console().print(one_line(words))
+    stderr_console().print(one_line(words))
 
 
-def save(song: Song, path: Path, note: str) -> int:
+def write_song(song: Song, path: Path, note: str) -> int:
     """Write a song as MIDI or as a score; returns how many notes were written.
 
     If a score does not hold all, it is told on stderr.
     """
-    from musicvae.io import write_counted
+    from musicvae.io import write_and_count
 
-    _, n_notes = write_counted(song, path, note=one_line(note))
+    _, n_notes = write_and_count(song, path, note=one_line(note))
     if missing := song.n_notes - n_notes:
         why = "each falls onto another note of its part and pitch"
         told = f"{path}: {missing} of {song.n_notes} notes left out; on paper {why}"
-        console().print(one_line(told))
+        stderr_console().print(one_line(told))
     return n_notes
 
 
-def beside(path: Path, ending: str) -> Path:
+def sibling_path(path: Path, ending: str) -> Path:
     """What is named after a file: of `x-2.mid` and `-changes.png`, `x-2-changes.png`."""
     return path.with_name(f"{path.stem}{ending}")
 
 
-class Writer:
+class SongWriter:
     """Writes songs into a folder and tells of each: a line, or JSON."""
 
     def __init__(
@@ -101,35 +101,36 @@ class Writer:
         folder: Path,
         *,
         as_json: bool,
-        audio: Sound | None,
+        audio: AudioOutput | None,
         score: bool = False,
         stems: bool = False,
     ) -> None:
         self.folder, self.as_json, self.audio = writable_folder(folder), as_json, audio
         self.score, self.stems = score, stems
-        self._next: dict[str, int] = {}
-        self._taken: set[Path] = set()
+        self._next_numbers: dict[str, int] = {}
+        self._written: set[Path] = set()
 
-    def numbered(self, song: Song, stem: str, note: str, **figures: Any) -> Path:
+    def write_numbered(self, song: Song, stem: str, note: str, **figures: Any) -> Path:
         """Write under the next free number; returns the path."""
-        number = self._next.get(stem) or next_free(self.folder, stem, ".mid")
+        number = self._next_numbers.get(stem) or next_free(self.folder, stem, ".mid")
         while any(
-            path.exists() for path in self._targets(song, self.folder / f"{stem}-{number:02d}.mid")
+            path.exists()
+            for path in self._output_paths(song, self.folder / f"{stem}-{number:02d}.mid")
         ):
             number += 1
-        self._next[stem] = number + 1
+        self._next_numbers[stem] = number + 1
         path = self.folder / f"{stem}-{number:02d}.mid"
         self._write(song, path, note, figures)
         return path
 
-    def free_stem(self, stem: str) -> str:
+    def next_free_stem(self, stem: str) -> str:
         """`stem-NN` with the first number of which no file has it or a later one."""
         found = (
             re.match(re.escape(stem) + "-([0-9]+)", path.name) for path in self.folder.iterdir()
         )
         return f"{stem}-{1 + max((int(each[1]) for each in found if each), default=0):02d}"
 
-    def named(
+    def write_named(
         self,
         song: Song,
         stem: str,
@@ -145,17 +146,17 @@ class Writer:
         `plot` is the ending of a picture that the caller draws beside it, under `beside`. Returns
         the path.
         """
-        path = first_free(self.folder / f"{stem}{suffix}", lambda p: p not in self._taken)
-        pictures = [beside(path, plot)] if plot else []
-        for target in (*self._targets(song, path), *pictures):
-            named_path(target, force=force)
+        path = first_free_path(self.folder / f"{stem}{suffix}", lambda p: p not in self._written)
+        pictures = [sibling_path(path, plot)] if plot else []
+        for target in (*self._output_paths(song, path), *pictures):
+            check_overwrite(target, force=force)
         if plot:
             figures["plot"] = str(pictures[0])
-        self._taken.add(path)
+        self._written.add(path)
         self._write(song, path, note, figures)
         return path
 
-    def _targets(self, song: Song, path: Path) -> list[Path]:
+    def _output_paths(self, song: Song, path: Path) -> list[Path]:
         """All files that writing a song to a path makes."""
         found = [path]
         if self.audio:
@@ -168,7 +169,7 @@ class Writer:
         return found
 
     def _write(self, song: Song, path: Path, note: str, figures: dict[str, Any]) -> None:
-        n_notes = save(song, path, note)
+        n_notes = write_song(song, path, note)
         told = {
             "notes": n_notes,
             **({"left_out": song.n_notes - n_notes} if path.suffix.lower() != ".mid" else {}),
@@ -178,12 +179,12 @@ class Writer:
         }
         if self.score:
             score = path.with_suffix(".musicxml")
-            told["score"], told["score_notes"] = str(score), save(song, score, note)
+            told["score"], told["score_notes"] = str(score), write_song(song, score, note)
         if self.stems:
             written = []
             for name, alone in stems_of(song).items():
                 written.append(stem_path(path, name))
-                save(alone, written[-1], f"{note} {name}")
+                write_song(alone, written[-1], f"{note} {name}")
             told["stems"] = [str(each) for each in written]
         if self.audio:
             sounds = [str(each) for each in self.audio.write(song, path, stems=self.stems)]
@@ -195,4 +196,4 @@ class Writer:
         else:
             kl_bits = figures.get("kl_bits", math.nan)
             bits = "" if math.isnan(kl_bits) else f", {kl_bits:.0f} bits"
-            say(f"{path}: {n_notes} notes, {song.duration_s:.0f} s{bits}")
+            print_line(f"{path}: {n_notes} notes, {song.duration_s:.0f} s{bits}")

@@ -9,13 +9,13 @@ from hypothesis import strategies as st
 
 from musicvae.attributes import ATTRIBUTES, lacking, measured
 from musicvae.attributes.metrical_weight import weights_of
-from musicvae.cli.commands.steer import KNOBS
-from musicvae.representation.note_table import PITCH, WINDOW, Table
+from musicvae.cli.commands.steer import ATTRIBUTE_HELP
+from musicvae.representation.note_table import PITCH, WINDOW, NoteTable
 from musicvae.representation.windows import CARRY
 from support.windows import melodies, table
 
 
-def one(found: Table, *meters: str) -> dict[str, float]:
+def one(found: NoteTable, *meters: str) -> dict[str, float]:
     return dict(zip(ATTRIBUTES, measured(found, meters)[0].tolist(), strict=True))
 
 
@@ -44,7 +44,7 @@ def test_a_note_held_over_a_stronger_beat_is_syncopated() -> None:
 def test_levels_of_meters() -> None:
     def levels(meter: str, steps: int, quarter: int) -> list[int]:
         found = table([], bars=1, steps=steps)
-        whole = Table(**{**vars(found), "steps_per_quarter": quarter})
+        whole = NoteTable(**{**vars(found), "steps_per_quarter": quarter})
         return weights_of(whole, (meter,)).tolist()
 
     assert levels("4/4", 8, 2) == [0, -3, -2, -3, -1, -3, -2, -3]
@@ -112,7 +112,7 @@ def test_the_register_moves_with_the_pitches_and_nothing_else_of_them_does() -> 
 def test_windows_are_measured_each_for_itself(seed: int) -> None:
     many = melodies(5, seed=seed, kinds=("voice", "chords", "drums"))
     whole = measured(many, ("4/4",))
-    alone = [measured(many.take(np.array([w])), ("4/4",))[0] for w in range(5)]
+    alone = [measured(many.select(np.array([w])), ("4/4",))[0] for w in range(5)]
     assert np.allclose(whole, alone, equal_nan=True)
     order = np.random.default_rng(seed).permutation(len(many.rows))
     rows = many.rows[order]
@@ -140,4 +140,4 @@ def test_what_presets_cannot_have_is_said() -> None:
 
 
 def test_the_command_has_a_knob_for_each() -> None:
-    assert list(KNOBS) == list(ATTRIBUTES)
+    assert list(ATTRIBUTE_HELP) == list(ATTRIBUTES)

@@ -306,7 +306,7 @@ def test_free_path_and_named_path(tmp_path: Path) -> None:
     assert console.free_path(tmp_path, "a", ".png").name == "a-8.png"
     assert console.free_path(tmp_path, "a", ".png", force=True).name == "a.png"
     with pytest.raises(WriteError, match="--force"):
-        console.named_path(tmp_path / "a.png", force=False)
+        console.check_overwrite(tmp_path / "a.png", force=False)
 
 
 def test_a_seed_is_drawn_when_none_is_given() -> None:
@@ -334,7 +334,7 @@ def test_json_lines_are_one_object_each(capsys: pytest.CaptureFixture[str]) -> N
 
 def test_the_console_prints_paths_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
     path = "songs/[live] :smile: " + "x" * 200 + ".mid"
-    console.console().print(path)
+    console.stderr_console().print(path)
     captured = capsys.readouterr()
     assert captured.err == path + "\n"
     assert captured.out == ""
@@ -348,4 +348,4 @@ def test_no_progress_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_table_has_its_columns_aligned() -> None:
-    assert terminal.columns([("a", "bb"), ("ccc", "d")]) == "a    bb\nccc  d"
+    assert terminal.format_columns([("a", "bb"), ("ccc", "d")]) == "a    bb\nccc  d"

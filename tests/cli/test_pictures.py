@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from matplotlib.image import imread
 
 from musicvae.cli import main
-from musicvae.cli.writer import say_once
+from musicvae.cli.writer import print_once
 from musicvae.io import read, write
 from musicvae.io.audio.render import SoundOptions, write_audio
 from support.songs import corpus_folder
@@ -67,7 +67,7 @@ def test_plot_draws_what_a_file_is(here: Path, tmp_path: Path) -> None:
 
 def test_plot_draws_the_sound_of_a_song(here: Path, tmp_path: Path) -> None:
     out = tmp_path / "a.svg"
-    say_once.cache_clear()  # as in a process of its own
+    print_once.cache_clear()  # as in a process of its own
     result = run("plot", a_song(here), "--as", "sound", "--out", out, "--transparent")
     assert result.exit_code == 0, result.output
     assert "<image" in out.read_text("utf-8")

@@ -11,7 +11,7 @@ import soundfile
 from click.testing import CliRunner
 
 from musicvae.cli import main
-from musicvae.cli.writer import say_once
+from musicvae.cli.writer import print_once
 from musicvae.io import write
 from musicvae.io.audio.loudness import CEILING, loudness_of
 from support.small_songs import chorale
@@ -33,7 +33,7 @@ def run(*arguments: object) -> tuple[int, str, str]:
 def test_a_folder_becomes_sound_of_one_loudness(songs: Path, tmp_path: Path) -> None:
     (songs / "broken.mid").write_bytes(b"MThd nonsense")
     out = tmp_path / "sound"
-    say_once.cache_clear()  # as in a process of its own
+    print_once.cache_clear()  # as in a process of its own
     code, told, trouble = run(
         "render", songs, "--out", out, "--format", "flac", "--workers", 2, "--json"
     )

@@ -18,11 +18,11 @@ from musicvae import Bars, MusicVAE, Song
 from musicvae.checkpoints import load, load_tensors, save_tensors
 from musicvae.cli import main
 from musicvae.config.preset import load_preset
-from musicvae.downbeats import align
+from musicvae.downbeats import estimate_barlines
 from musicvae.io import midi, read, write
 from musicvae.latent import blend
 from musicvae.representation.pianoroll import to_roll
-from musicvae.song import Meter
+from musicvae.song import MeterMap
 from musicvae.training import train
 from support.songs import band_song, chorale_song, corpus_folder, part_of
 from support.strategies import songs
@@ -231,7 +231,7 @@ def test_any_two_songs_meet_in_the_middle(trained, a: Song, b: Song, t: float) -
     assert abs(len(mixed.bars) - asked) <= model.preset.grid.bars
     song = model.decode(mixed)
     again = midi.from_bytes(midi.to_bytes(song))
-    assert again.end_ticks == song.end_ticks == mixed.bars.frame.end_ticks
+    assert again.end_ticks == song.end_ticks == mixed.bars.header.end_ticks
     assert len(Bars.from_song(again)) == len(mixed.bars)
 
 
@@ -247,7 +247,7 @@ def test_notes_before_and_across_a_bar_too_long_for_the_model_are_kept(here) -> 
     """Nothing is lost where a window cannot be encoded: such notes pass as they are."""
     notes = [(i * 480, 480, 60 + i % 5, 80) for i in range(15)]
     notes += [(2 * 1920 - 60, 50, 72, 90), (2 * 1920 - 3, 200, 74, 90), (3 * 1920, 2000, 76, 90)]
-    meter = Meter(ticks=[0, 3840, 3840 + 7 * 1920], numerator=[4, 7, 4], denominator=[4, 1, 4])
+    meter = MeterMap(ticks=[0, 3840, 3840 + 7 * 1920], numerator=[4, 7, 4], denominator=[4, 1, 4])
     song = Song.new([part_of(notes)], end_ticks=3840 + 9 * 1920)
     song = replace(song, meter=meter)
     model = MusicVAE.load("tiny")
@@ -369,4 +369,6 @@ def test_bars_are_those_of_the_score_or_as_written_if_one_says_so(here, tmp_path
 
     assert windows("tune.abc") == windows("tune.mid", "--as-written") == 24
     assert windows("tune.mid") < 10
-    assert MusicVAE.load().encode(align(read("hymn.mid"), as_written=True)).n_windows == 3
+    assert (
+        MusicVAE.load().encode(estimate_barlines(read("hymn.mid"), as_written=True)).n_windows == 3
+    )

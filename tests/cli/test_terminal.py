@@ -69,7 +69,7 @@ def songs(tmp_path: Path) -> Path:
 
 
 def roll(song: Song, width: int = 80, **how: bool) -> list[str]:
-    return roll_lines(song, width, **{"colours": False, **how})
+    return roll_lines(song, width, **{"colors": False, **how})
 
 
 def test_a_note_stands_where_it_sounds() -> None:
@@ -94,7 +94,7 @@ def test_a_pickup_is_no_bar_of_its_own() -> None:
 @pytest.mark.parametrize("width", [40, 80, 120])
 @pytest.mark.parametrize("song", [chorale(bars=40), band()], ids=["chorale", "band"])
 def test_a_roll_fits_its_terminal(song: Song, width: int) -> None:
-    plain, coloured = roll(song, width), roll(song, width, colours=True)
+    plain, coloured = roll(song, width), roll(song, width, colors=True)
     assert max(map(len, plain)) <= width
     assert max(len(click.unstyle(line)) for line in coloured) <= width
     if width == 120:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from musicvae import io
 from musicvae.cli import main
-from musicvae.cli.writer import Writer
+from musicvae.cli.writer import SongWriter
 from musicvae.data import corpora
 from musicvae.io import read
 from musicvae.io import write as write_song
@@ -25,7 +25,7 @@ from musicvae.io.musicxml_writer import to_bytes
 from musicvae.io.musicxml_writer.note_values import Pulse, Sounding, filled, write
 from musicvae.io.musicxml_writer.staves import clef_of, spelled
 from musicvae.representation.bars import Bars
-from musicvae.song import Key, Meter, Song, TempoMap
+from musicvae.song import KeyMap, MeterMap, Song, TempoMap
 from support.small_songs import band, chorale
 from support.songs import part_of
 
@@ -55,7 +55,7 @@ def assert_same(song: Song, again: Song) -> None:
 
 
 def there_and_back(song: Song) -> Song:
-    return io.examine(to_bytes(song, title="there")).song
+    return io.read_bytes(to_bytes(song, title="there")).song
 
 
 # -- and back -------------------------------------------------------------------------------------
@@ -113,8 +113,8 @@ def test_tempos_keys_and_meters_along_the_way() -> None:
     song = replace(
         chorale(bars=6),
         tempo=TempoMap(ticks=np.array([0, 2400]), us_per_quarter=np.array([500_000, 800_000])),
-        meter=Meter(ticks=ticks, numerator=np.array([4, 3, 6]), denominator=np.array([4, 4, 8])),
-        key=Key(ticks=np.array([0, 1920]), fifths=np.array([-3, 2]), minor=np.array([1, 0])),
+        meter=MeterMap(ticks=ticks, numerator=np.array([4, 3, 6]), denominator=np.array([4, 4, 8])),
+        key=KeyMap(ticks=np.array([0, 1920]), fifths=np.array([-3, 2]), minor=np.array([1, 0])),
     )
     again = there_and_back(song)
     assert_same(song, again)
@@ -174,7 +174,7 @@ def test_a_pickup_and_a_shared_bar_tell_no_new_meter() -> None:
     whole = chorale(bars=4)  # a pickup of a quarter, 4/4
     cut = replace(
         whole,
-        meter=Meter(
+        meter=MeterMap(
             ticks=np.array([0, 480, 2400, 3840, 4320]),
             numerator=np.array([1, 4, 3, 1, 4]),
             denominator=np.full(5, 4),
@@ -225,7 +225,7 @@ def test_accidentals_are_written_once_a_bar_and_taken_back() -> None:
     notes = [(i * 480, 480, pitch, 80) for i, pitch in enumerate((66, 66, 65, 67, 66))]
     song = replace(
         Song.new([part_of(notes, "Tune", program=73)]),
-        key=Key(ticks=np.array([0]), fifths=np.array([0]), minor=np.array([0])),
+        key=KeyMap(ticks=np.array([0]), fifths=np.array([0]), minor=np.array([0])),
     )
     first, second = measures(song)
     marks = [note.findtext("accidental") for note in first.findall("note")]
@@ -339,17 +339,17 @@ def test_notes_that_paper_does_not_hold_are_told_and_not_counted(
     line = json.loads(CliRunner().invoke(main, [*words, "--force", "--json"]).stdout)
     assert (line["notes"], line["left_out"]) == (16, 8)
 
-    writer = Writer(Path("made"), as_json=True, audio=None, score=True)
-    writer.numbered(take, "song", "by hand")
-    writer.named(take, "song", force=False, note="by hand", suffix=".mxl")
+    writer = SongWriter(Path("made"), as_json=True, audio=None, score=True)
+    writer.write_numbered(take, "song", "by hand")
+    writer.write_named(take, "song", force=False, note="by hand", suffix=".mxl")
     caught = capsys.readouterr()
     lines = [json.loads(line) for line in caught.out.splitlines()]
     assert [(each["notes"], each["score_notes"]) for each in lines] == [(24, 16), (16, 16)]
     assert lines[1]["left_out"] == 8 and "left_out" not in lines[0]
     assert caught.err.count("8 of 24 notes left out") == 3
 
-    parts = Writer(Path("parts"), as_json=True, audio=None, stems=True)
-    parts.named(take, "song", force=False, note="by hand", suffix=".musicxml")
+    parts = SongWriter(Path("parts"), as_json=True, audio=None, stems=True)
+    parts.write_named(take, "song", force=False, note="by hand", suffix=".musicxml")
     assert "parts/song.kit.musicxml: 8 of 24 notes left out" in capsys.readouterr().err
 
 

@@ -11,20 +11,20 @@ import numpy as np
 
 from musicvae.cli.console import (
     checkpoint_option,
-    complain,
-    console,
     device_option,
     emit,
     force_option,
     free_path,
     json_option,
+    print_error,
+    print_line,
     progress_bar,
-    say,
     songs_argument,
+    stderr_console,
 )
-from musicvae.cli.inputs import Models, read_aligned, songs_under
-from musicvae.cli.options import look_options, song_options
-from musicvae.cli.terminal import columns, print_table
+from musicvae.cli.inputs import ModelPicker, find_song_files, read_with_barlines
+from musicvae.cli.options import song_read_options, theme_options
+from musicvae.cli.terminal import format_columns, print_table
 from musicvae.errors import MusicVAEError, one_line
 from musicvae.io.options import ReadOptions
 from musicvae.storage import is_folder, writable_folder
@@ -33,9 +33,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from musicvae.plots import Theme
-    from musicvae.tools.anomaly import Scores
+    from musicvae.tools.anomaly import AnomalyReport
 
-_KNOWS = ("wrong", "dropped", "added", "jitter", "hidden")
+REQUIRED_CORRUPTIONS = ("wrong", "dropped", "added", "jitter", "hidden")
 
 
 @click.command(name="anomalies")
@@ -54,8 +54,8 @@ _KNOWS = ("wrong", "dropped", "added", "jitter", "hidden")
     type=click.Path(path_type=Path),
     help="Folder for a picture of each song over time.",
 )
-@look_options
-@song_options
+@theme_options
+@song_read_options
 @force_option
 @checkpoint_option
 @device_option
@@ -65,7 +65,7 @@ def command(
     most: int,
     table: bool,
     pictures: Path | None,
-    look: Theme,
+    theme: Theme,
     options: ReadOptions,
     force: bool,
     checkpoint: str | None,
@@ -83,17 +83,17 @@ def command(
       musicvae anomalies song.mid
       musicvae anomalies songs/ --plot pictures/ --json
     """
-    songs, models = songs_under(paths), Models(checkpoint, device, _KNOWS)
+    songs, models = find_song_files(paths), ModelPicker(checkpoint, device, REQUIRED_CORRUPTIONS)
     folder = writable_folder(pictures, "--plot") if pictures else None
-    found: list[_Told] = []
+    found: list[_ScoredSong] = []
     failed = False
     with progress_bar("scoring") as advance:
         for done, path in enumerate(songs, start=1):
             try:
-                found.append(_scored(path, models, options, folder, force, look))
+                found.append(_score_song(path, models, options, folder, force, theme))
             except MusicVAEError as error:
                 failed = True
-                complain(error)
+                print_error(error)
             finally:
                 advance(done, len(songs))
     for one in found:
@@ -111,43 +111,43 @@ def command(
                 **picture,
             )
         elif len(songs) == 1 or table:
-            _say_song(one, most, table)
+            _print_song(one, most, table)
     if len(songs) > 1 and found:
-        _say_folder(found, as_json, paths)
+        _print_summary(found, as_json, paths)
     if failed:
         raise SystemExit(1)
 
 
 @dataclass(frozen=True)
-class _Told:
+class _ScoredSong:
     """A song's scores, and what a folder of songs is compared by."""
 
     path: Path
-    scores: Scores
+    scores: AnomalyReport
     traits: NDArray[np.float64]
     model: str
     untouched: float
     picture: Path | None
 
 
-def _scored(
+def _score_song(
     path: Path,
-    models: Models,
+    models: ModelPicker,
     options: ReadOptions,
     folder: Path | None,
     force: bool,
-    look: Theme,
-) -> _Told:
+    theme: Theme,
+) -> _ScoredSong:
     from musicvae.representation.bars import Bars
     from musicvae.tools.outliers import traits
 
-    aligned = read_aligned(path, options)
-    model = models.suiting(aligned)
+    aligned = read_with_barlines(path, options)
+    model = models.for_song(aligned)
     scores = model.score(aligned)
     share = scores.n_untouched / max(aligned.song.n_notes, 1)
     if share:
         words = f"{path}: {share:.0%} of its notes were not heard"
-        console().print(one_line(words), soft_wrap=True)
+        stderr_console().print(one_line(words), soft_wrap=True)
     picture = None
     if folder is not None:
         from musicvae.plots import plot_scores
@@ -156,33 +156,33 @@ def _scored(
         names = [part.name or f"part {n}" for n, part in enumerate(aligned.song.parts, start=1)]
         line = f"oddity {scores.oddity:+.1f} beside the {scores.against}"
         told = (scores.numbers, scores.bars, scores.parts, names)
-        plot_scores(*told, picture, path.stem, line, look=look)
+        plot_scores(*told, picture, path.stem, line, look=theme)
     measured = traits(Bars.from_song(aligned.song))
-    return _Told(path, scores, measured, str(model.path), round(share, 4), picture)
+    return _ScoredSong(path, scores, measured, str(model.path), round(share, 4), picture)
 
 
-def _say_song(one: _Told, most: int, whole: bool) -> None:
+def _print_song(one: _ScoredSong, most: int, whole: bool) -> None:
     scores = one.scores
     compared = "songs the model knows" if scores.against == "corpus" else "the song's other bars"
-    say(f"{one.path}: oddity {scores.oddity:+.1f} beside {compared}")
+    print_line(f"{one.path}: oddity {scores.oddity:+.1f} beside {compared}")
     rows: list[tuple[str, ...]] = [
         (f"  bar {odd.bar}", odd.name, f"{odd.oddity:+.1f}", "; ".join(odd.reasons))
         for odd in (scores.odd if whole else scores.odd[:most])
     ]
     if whole:
         rows.sort(key=lambda row: int(row[0].split()[-1]))
-    for line in columns(rows).splitlines() if rows else []:
-        say(line)
+    for line in format_columns(rows).splitlines() if rows else []:
+        print_line(line)
     if one.picture is not None:
-        say(str(one.picture))
+        print_line(str(one.picture))
 
 
-def _say_folder(found: list[_Told], as_json: bool, paths: tuple[Path, ...]) -> None:
+def _print_summary(found: list[_ScoredSong], as_json: bool, paths: tuple[Path, ...]) -> None:
     """The songs, the oddest first; which are outliers, and which lie in the wrong folder."""
     from musicvae.tools.outliers import OUTLIER, elsewhere, outliers
 
     away = outliers([one.scores.oddity for one in found])
-    labels = [_label(one.path, paths) for one in found]
+    labels = [_folder_label(one.path, paths) for one in found]
     belongs = elsewhere(np.stack([one.traits for one in found]), labels)
     order = sorted(range(len(found)), key=lambda i: -np.nan_to_num(away[i], nan=-99.0))
     rows: list[tuple[str, ...]] = []
@@ -208,7 +208,7 @@ def _say_folder(found: list[_Told], as_json: bool, paths: tuple[Path, ...]) -> N
         print_table(head, [(*map(one_line, row), "")[:4] for row in rows], numbers=(1,))
 
 
-def _label(path: Path, given: tuple[Path, ...]) -> str:
+def _folder_label(path: Path, given: tuple[Path, ...]) -> str:
     """The folder that a song is in, as far as it was given or lies under what was given."""
     for root in given:
         if is_folder(root) and path.is_relative_to(root):

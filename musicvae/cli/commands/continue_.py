@@ -7,7 +7,12 @@ from pathlib import Path
 import click
 
 from musicvae.cli.console import songs_argument
-from musicvae.cli.options import Making, making_options, takes_option, temperature_option
+from musicvae.cli.options import (
+    GenerateOptions,
+    generate_options,
+    temperature_option,
+    variants_option,
+)
 
 
 @click.command(name="continue")
@@ -15,15 +20,15 @@ from musicvae.cli.options import Making, making_options, takes_option, temperatu
 @click.option(
     "--bars", type=click.IntRange(min=1), default=8, show_default=True, help="Bars to add."
 )
-@takes_option
+@variants_option
 @temperature_option
-@making_options("continued", seed=True)
+@generate_options("continued", seed=True)
 def command(
     paths: tuple[Path, ...],
     bars: int,
     n: int,
     temperature: float,
-    making: Making,
+    shared: GenerateOptions,
 ) -> None:
     """Go on from songs (files or folders): every note as it was, then --bars more bars to an end.
 
@@ -35,7 +40,7 @@ def command(
       musicvae continue song.mid
       musicvae continue song.mid --bars 16 --n 4 --temperature 0.8
     """
-    making.takes(
+    shared.takes(
         paths,
         n,
         lambda model, song, seed: model.continue_(

@@ -9,20 +9,20 @@ from pathlib import Path
 import click
 
 from musicvae.cli.console import (
-    OutPath,
-    complain,
+    OutputPath,
+    check_overwrite,
     emit,
-    first_free,
+    first_free_path,
     force_option,
     json_option,
-    named_path,
+    print_error,
+    print_line,
     progress_bar,
-    say,
     songs_argument,
 )
-from musicvae.cli.inputs import read_aligned, songs_under
-from musicvae.cli.options import song_options
-from musicvae.cli.writer import save
+from musicvae.cli.inputs import find_song_files, read_with_barlines
+from musicvae.cli.options import song_read_options
+from musicvae.cli.writer import write_song
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.options import ReadOptions
 from musicvae.io.stems import stem_path, stems_of
@@ -35,7 +35,7 @@ _SUFFIXES = (".mid", ".musicxml", ".mxl", ".xml")
 @songs_argument
 @click.option(
     "--out",
-    type=OutPath(*_SUFFIXES),
+    type=OutputPath(*_SUFFIXES),
     help="A folder, or a .mid, .musicxml or .mxl file for one song; beside each song if not given.",
 )
 @click.option(
@@ -45,7 +45,7 @@ _SUFFIXES = (".mid", ".musicxml", ".mxl", ".xml")
     help="Of the files; musicxml, or what --out says.",
 )
 @click.option("--stems", is_flag=True, help="Write each part alone as well: song.bass.mid.")
-@song_options
+@song_read_options
 @force_option
 @json_option
 def command(
@@ -68,7 +68,7 @@ def command(
       musicvae convert songs/ --out scores/ --format mxl
       musicvae convert song.mid --format mid --stems --out stems/
     """
-    songs = songs_under(paths)
+    songs = find_song_files(paths)
     single = out is not None and out.suffix.lower() in _SUFFIXES
     if single and (len(songs) > 1 or kind):
         raise click.UsageError(f"--out {out} is one file: give one song, and no --format")
@@ -82,25 +82,25 @@ def command(
             wanted = out if single else (folder or path.parent) / f"{path.stem}{suffix}"
             assert wanted is not None, "a single file is named"
             try:
-                song = read_aligned(path, options).song
+                song = read_with_barlines(path, options).song
                 parts = stems_of(song) if stems else {}
-                named_path(wanted, force=True, source=path)
-                target = _free(wanted, parts, sources | taken)
+                check_overwrite(wanted, force=True, source=path)
+                target = _free_target(wanted, parts, sources | taken)
                 if single and target != wanted:
                     hint = "choose another name with --out"
                     raise WriteError(wanted, "has stems that would replace the song", hint)
                 alone = {stem_path(target, name): part for name, part in parts.items()}
                 files = {target: song, **alone}
                 for each in files:
-                    named_path(each, force=force)
+                    check_overwrite(each, force=force)
                 taken.update(os.path.realpath(each) for each in files)
                 n_notes, *_ = [
-                    save(written, each, f"musicvae convert {path.name}")
+                    write_song(written, each, f"musicvae convert {path.name}")
                     for each, written in files.items()
                 ]
             except MusicVAEError as error:
                 failed = True
-                complain(error)
+                print_error(error)
                 continue
             finally:
                 advance(done, len(songs))
@@ -115,12 +115,12 @@ def command(
             )
             if not as_json:
                 more = f", and {len(alone)} parts alone" if stems else ""
-                say(f"{target}: {n_notes} notes{more}")
+                print_line(f"{target}: {n_notes} notes{more}")
     if failed:
         raise SystemExit(1)
 
 
-def _free(wanted: Path, parts: Iterable[str], taken: set[str]) -> Path:
+def _free_target(wanted: Path, parts: Iterable[str], taken: set[str]) -> Path:
     """`wanted`, or with the first number under which neither it nor a stem is among `taken`:
     songs that are read, and what this run has written, which nothing may replace.
     """
@@ -129,4 +129,4 @@ def _free(wanted: Path, parts: Iterable[str], taken: set[str]) -> Path:
         files = (target, *(stem_path(target, name) for name in parts))
         return not taken & {os.path.realpath(file) for file in files}
 
-    return first_free(wanted, is_free)
+    return first_free_path(wanted, is_free)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import INPUT
+from musicvae.cli.console import INPUT_PATH
 from musicvae.cli.inputs import load_model
-from musicvae.cli.options import Making, making_options
+from musicvae.cli.options import GenerateOptions, generate_options
 from musicvae.errors import CheckpointError
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command(name="decode")
-@click.argument("path", type=INPUT)
-@making_options(
+@click.argument("path", type=INPUT_PATH)
+@generate_options(
     None,
     help="File to write, .mid or .musicxml; PATH's name with .mid if not given.",
     force=True,
     reads=False,
 )
-def command(path: Path, making: Making) -> None:
+def command(path: Path, shared: GenerateOptions) -> None:
     """Make a song of the latents that `musicvae encode` wrote to PATH.
 
     The model is the one that made them, by its hash, unless --checkpoint says another one.
@@ -35,20 +35,20 @@ def command(path: Path, making: Making) -> None:
       musicvae decode song.z --out again.mid
       musicvae decode song.z --out again.musicxml
     """
-    from musicvae.io import SCORES
+    from musicvae.io import SCORE_SUFFIXES
     from musicvae.latent import load
 
-    target = making.out or Path(path.with_suffix(".mid").name)
-    if target.suffix.lower() not in (".mid", *SCORES):
+    target = shared.out or Path(path.with_suffix(".mid").name)
+    if target.suffix.lower() not in (".mid", *SCORE_SUFFIXES):
         raise click.UsageError(f"--out {target}: give the name of a .mid or .musicxml file")
     stored = load(path)
-    model = _model(path, stored, making.checkpoint, making.device)
+    model = _find_model(path, stored, shared.checkpoint, shared.device)
     encoding = stored.encoding
     song = model.decode(encoding)
-    making.writer(target.parent).named(
+    shared.writer(target.parent).write_named(
         song,
         target.stem,
-        force=making.force,
+        force=shared.force,
         suffix=target.suffix,
         note=f"musicvae decode {path.name} checkpoint {model.hash}",
         kl_bits=round(encoding.kl_bits, 2),
@@ -58,7 +58,7 @@ def command(path: Path, making: Making) -> None:
     )
 
 
-def _model(path: Path, stored: Stored, checkpoint: str | None, device: str) -> MusicVAE:
+def _find_model(path: Path, stored: Stored, checkpoint: str | None, device: str) -> MusicVAE:
     """The model that made the latents, or the one asked for, if they fit it."""
     from musicvae.checkpoints import find_maker
 

@@ -7,28 +7,28 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import Finite, console, say, songs_argument
-from musicvae.cli.options import Making, look_options, making_options
-from musicvae.cli.terminal import columns
-from musicvae.cli.writer import beside
+from musicvae.cli.console import FiniteFloat, print_line, songs_argument, stderr_console
+from musicvae.cli.options import GenerateOptions, generate_options, theme_options
+from musicvae.cli.terminal import format_columns
+from musicvae.cli.writer import sibling_path
 from musicvae.config.corruptions import expected
 from musicvae.errors import one_line
 from musicvae.representation.key import pitch_name
 
 if TYPE_CHECKING:
-    from musicvae.downbeats import Alignment
+    from musicvae.downbeats import BarlineEstimate
     from musicvae.plots import Theme
-    from musicvae.tools.denoise import Mend
+    from musicvae.tools.denoise import NoteChange
 
-_PICTURE = "-changes.png"
-_MENDS = ("wrong", "dropped", "added", "jitter")
+PLOT_SUFFIX = "-changes.png"
+REQUIRED_CORRUPTIONS = ("wrong", "dropped", "added", "jitter")
 
 
 @click.command(name="denoise")
 @songs_argument
 @click.option(
     "--strength",
-    type=Finite(0, 1),
+    type=FiniteFloat(0, 1),
     default=0.5,
     show_default=True,
     help="At 0 nothing is changed; the more, the less improbable need notes be.",
@@ -39,15 +39,15 @@ _MENDS = ("wrong", "dropped", "added", "jitter")
     help="What is wrong, if it is known, such as jitter=0.2,dropped=0.1; found out if not given.",
 )
 @click.option("--plot", is_flag=True, help="Draw what was changed, a picture beside each song.")
-@look_options
-@making_options("denoised", force=True)
+@theme_options
+@generate_options("denoised", force=True)
 def command(
     paths: tuple[Path, ...],
     strength: float,
     expect: str | None,
     plot: bool,
-    look: Theme,
-    making: Making,
+    theme: Theme,
+    shared: GenerateOptions,
 ) -> None:
     """Repair songs (files or folders): wrong, missing, added and displaced notes.
 
@@ -60,14 +60,14 @@ def command(
       musicvae denoise take.mid --strength 0.8 --expect jitter=0.3
     """
     damage = expected(expect) if expect else None
-    writer, force = making.writer(), making.force
-    models = making.models(tuple(damage or _MENDS))
+    writer, force = shared.writer(), shared.force
+    models = shared.models(tuple(damage or REQUIRED_CORRUPTIONS))
 
-    def do(path: Path, song: Alignment) -> None:
-        model = models.suiting(song)
+    def process(path: Path, song: BarlineEstimate) -> None:
+        model = models.for_song(song)
         found = model.denoise(song, strength=strength, damage=damage)
         share = found.n_untouched / max(song.original.n_notes, 1)
-        written = writer.named(
+        written = writer.write_named(
             found.song,
             path.stem,
             force=force,
@@ -77,24 +77,24 @@ def command(
             untouched=round(share, 4),
             checkpoint=str(model.path),
             source=str(path),
-            plot=_PICTURE if plot else "",
+            plot=PLOT_SUFFIX if plot else "",
         )
         if plot:
             from musicvae.plots import plot_changes
 
-            picture = beside(written, _PICTURE)
-            plot_changes(found.original, found.song, picture, written.stem, look=look)
-        if not making.as_json:
-            for line in listed(found.changes):
-                say(line)
+            picture = sibling_path(written, PLOT_SUFFIX)
+            plot_changes(found.original, found.song, picture, written.stem, look=theme)
+        if not shared.as_json:
+            for line in change_lines(found.changes):
+                print_line(line)
         if share:
             words = f"{path}: {share:.0%} of its notes passed unheard"
-            console().print(one_line(words), soft_wrap=True)
+            stderr_console().print(one_line(words), soft_wrap=True)
 
-    making.each_song(paths, do)
+    shared.for_each_song(paths, process)
 
 
-def listed(changes: list[Mend]) -> list[str]:
+def change_lines(changes: list[NoteChange]) -> list[str]:
     """Changes in words, a line each."""
     rows: list[tuple[str, ...]] = []
     for one in changes:
@@ -113,4 +113,4 @@ def listed(changes: list[Mend]) -> list[str]:
         ]
         why = f"probable: {', '.join(sure)}"
         rows.append((f"  bar {one.bar}", f"beat {one.beat:g}", one.name, what, why))
-    return columns(rows).splitlines() if rows else []
+    return format_columns(rows).splitlines() if rows else []

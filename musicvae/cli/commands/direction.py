@@ -10,37 +10,37 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.console import (
-    INPUT,
+    INPUT_PATH,
+    check_overwrite,
     checkpoint_option,
     device_option,
     emit,
     force_option,
     json_option,
-    named_path,
-    say,
+    print_line,
 )
-from musicvae.cli.inputs import load_model, some_of
+from musicvae.cli.inputs import load_model, sample_songs
 from musicvae.errors import ConfigError, DataError, ReadError, reason_of
 from musicvae.io.options import ReadOptions
 from musicvae.storage import is_folder
 
 if TYPE_CHECKING:
-    from musicvae.tools.embed import EncodedSongs
+    from musicvae.tools.embed import SongEmbeddings
 
 
 @click.command(name="direction")
-@click.argument("folder", required=False, type=INPUT)
+@click.argument("folder", required=False, type=INPUT_PATH)
 @click.option(
     "--from-folders",
     "pair",
     nargs=2,
-    type=INPUT,
+    type=INPUT_PATH,
     metavar="A B",
     help="From the songs of folder B to those of folder A.",
 )
 @click.option(
     "--labels",
-    type=INPUT,
+    type=INPUT_PATH,
     metavar="CSV",
     help="Lines of a song of FOLDER (its file, or its name) and a number, or one of two words.",
 )
@@ -79,9 +79,9 @@ def command(
     if (pair is None) == (labels is None) or (labels is None) != (folder is None):
         raise click.UsageError("give --from-folders A B, or a FOLDER with --labels CSV")
     from musicvae.tools.attribute_vector import fitted, numbers_of
-    from musicvae.tools.embed import EncodedSongs, encoded_folder
+    from musicvae.tools.embed import SongEmbeddings, encoded_folder
 
-    named_path(out, force=force)
+    check_overwrite(out, force=force)
     told = read_labels(labels) if labels is not None else {}
     sources = list(pair or ()) or [folder or Path()]
     for source in sources:
@@ -90,14 +90,14 @@ def command(
     model = load_model(
         checkpoint,
         device,
-        songs=[] if checkpoint else some_of(sources, ReadOptions(ungridded=True)),
+        songs=[] if checkpoint else sample_songs(sources, ReadOptions(ungridded=True)),
     )
     found = [encoded_folder(model, source) for source in sources]
-    songs = EncodedSongs.concatenate(found)
+    songs = SongEmbeddings.concatenate(found)
     if pair is not None:
         values = numbers_of([1.0] * len(found[0]) + [0.0] * len(found[1]))
     else:
-        songs, words = labelled(songs, told, labels or Path())
+        songs, words = select_labeled(songs, told, labels or Path())
         values = numbers_of(words)
     direction = fitted(model, songs, values, name=out.stem)
     direction.save(out)
@@ -112,7 +112,7 @@ def command(
     )
     if not as_json:
         sure = "too few songs to test it" if held_out is None else f"correlation {held_out:.2f}"
-        say(f"{out}: from {len(songs)} songs; on songs left out in turn: {sure}")
+        print_line(f"{out}: from {len(songs)} songs; on songs left out in turn: {sure}")
 
 
 def read_labels(path: Path) -> dict[str, str]:
@@ -138,9 +138,9 @@ def read_labels(path: Path) -> dict[str, str]:
     return {row[0].strip(): row[1].strip() for row in rows}
 
 
-def labelled(
-    songs: EncodedSongs, told: dict[str, str], path: Path
-) -> tuple[EncodedSongs, list[str]]:
+def select_labeled(
+    songs: SongEmbeddings, told: dict[str, str], path: Path
+) -> tuple[SongEmbeddings, list[str]]:
     """The songs that have a label, by file, by name with or without suffix; and their labels.
 
     Raises `DataError` where none has.

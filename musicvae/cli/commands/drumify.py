@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import Finite, songs_argument
-from musicvae.cli.options import Making, making_options
+from musicvae.cli.console import FiniteFloat, songs_argument
+from musicvae.cli.options import GenerateOptions, generate_options
 
 if TYPE_CHECKING:
-    from musicvae.downbeats import Alignment
+    from musicvae.downbeats import BarlineEstimate
 
 
 @click.command(name="drumify")
@@ -23,17 +23,17 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--temperature",
-    type=Finite(min=0),
+    type=FiniteFloat(min=0),
     default=0.0,
     show_default=True,
     help="Above 0 the beat is drawn instead of the likeliest.",
 )
-@making_options("drumified", seed=True, force=True)
+@generate_options("drumified", seed=True, force=True)
 def command(
     paths: tuple[Path, ...],
     part: str | None,
     temperature: float,
-    making: Making,
+    shared: GenerateOptions,
 ) -> None:
     """Make a beat for songs (files or folders): for the rhythm of a part, or one that was tapped.
 
@@ -44,15 +44,15 @@ def command(
       musicvae drumify tune.mid --out band/
       musicvae drumify song.mid --part Bass --temperature 0.8 --seed 3
     """
-    writer, seed = making.writer(), making.seed
-    model = making.model(seed=seed, mends=("tapped",))
+    writer, seed = shared.writer(), shared.seed
+    model = shared.model(seed=seed, corruptions=("tapped",))
 
-    def do(path: Path, song: Alignment) -> None:
+    def process(path: Path, song: BarlineEstimate) -> None:
         made = model.drumify(song, part=part, temperature=temperature, seed=seed)
-        writer.named(
+        writer.write_named(
             made,
             path.stem,
-            force=making.force,
+            force=shared.force,
             note=f"musicvae drumify {path.name} --temperature {temperature:g} --seed {seed} "
             f"checkpoint {model.hash}",
             hits=sum(len(part) for part in made.parts if part.is_drum),
@@ -61,4 +61,4 @@ def command(
             source=str(path),
         )
 
-    making.each_song(paths, do)
+    shared.for_each_song(paths, process)

@@ -7,38 +7,38 @@ from pathlib import Path
 import click
 
 from musicvae.cli.console import (
-    INPUT,
-    Finite,
+    INPUT_PATH,
+    FiniteFloat,
+    check_overwrite,
     checkpoint_option,
-    console,
     device_option,
     emit,
     force_option,
     json_option,
-    named_path,
-    say,
+    print_line,
+    stderr_console,
 )
-from musicvae.cli.inputs import load_model, read_aligned
-from musicvae.cli.options import song_options
+from musicvae.cli.inputs import load_model, read_with_barlines
+from musicvae.cli.options import song_read_options
 from musicvae.errors import one_line
 from musicvae.io.options import ReadOptions
 
 
 @click.command(name="encode")
-@click.argument("path", type=INPUT)
+@click.argument("path", type=INPUT_PATH)
 @click.option(
     "--out", type=click.Path(path_type=Path), help="File to write; the song's name with .z beside "
     "you if not given.",
 )  # fmt: skip
 @click.option(
     "--step",
-    type=Finite(0.01, 100),
+    type=FiniteFloat(0.01, 100),
     help="Round the latents to multiples of so many sigmas; 1 is hardly heard.",
 )
 @click.option(
     "--bits", type=click.IntRange(2, 15), help="Round them to so many bits a dimension instead."
 )
-@song_options
+@song_read_options
 @force_option
 @checkpoint_option
 @device_option
@@ -64,15 +64,15 @@ def command(
       musicvae encode song.mid --out small.z --step 1
     """
     from musicvae.checkpoints import name_of
-    from musicvae.latent import SUFFIX, Coding, save
+    from musicvae.latent import SUFFIX, Quantization, save
 
     if step is not None and bits is not None:
         raise click.UsageError("give --step or --bits, not both")
-    target = named_path(out or Path(path.stem + SUFFIX), force=force)
-    aligned = read_aligned(path, options)
+    target = check_overwrite(out or Path(path.stem + SUFFIX), force=force)
+    aligned = read_with_barlines(path, options)
     model = load_model(checkpoint, device, songs=[aligned])
     encoding = model.encode(aligned)
-    rounding = None if step is None and bits is None else Coding(step=step, bits=bits)
+    rounding = None if step is None and bits is None else Quantization(step=step, bits=bits)
     name = name_of(model.path) if model.path else ""
     sizes = save(encoding, target, checkpoint=name, coding=rounding)
     N = max(len(encoding.bars), 1)
@@ -97,7 +97,7 @@ def command(
     )
     if not as_json:
         told = f"{8 * sizes.file / N:.0f} bits a bar, {8 * sizes.latents / N:.0f} of them latents"
-        say(f"{target}: {len(encoding.bars)} bars, {sizes.file:,} bytes, {told}")
+        print_line(f"{target}: {len(encoding.bars)} bars, {sizes.file:,} bytes, {told}")
     if share:
         words = f"{path}: {share:.0%} of its notes pass unchanged"
-        console().print(one_line(words), soft_wrap=True)
+        stderr_console().print(one_line(words), soft_wrap=True)

@@ -9,22 +9,22 @@ import click
 
 from musicvae.cli import completion
 from musicvae.cli.console import (
-    INPUT,
-    console,
+    INPUT_PATH,
     device_option,
     emit,
     force_option,
     json_option,
     seed_option,
+    stderr_console,
 )
 from musicvae.cli.inputs import load_model
 from musicvae.cli.options import (
     ReportFile,
-    look_options,
-    picture_path,
+    check_plot_path,
+    print_plot_path,
     report_option,
-    song_options,
-    tell_picture,
+    song_read_options,
+    theme_options,
 )
 from musicvae.errors import one_line
 from musicvae.io.options import ReadOptions
@@ -32,12 +32,12 @@ from musicvae.io.options import ReadOptions
 if TYPE_CHECKING:
     from musicvae.plots import Theme
 
-_SONGS = 4  # of the model, on a report
+N_REPORT_SONGS = 4  # of the model, on a report
 
 
 @click.command(name="evaluate")
 @click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=completion.checkpoints)
-@click.argument("path", type=INPUT)
+@click.argument("path", type=INPUT_PATH)
 @click.option(
     "--split",
     type=click.Choice(["test", "valid", "all"]),
@@ -60,11 +60,11 @@ _SONGS = 4  # of the model, on a report
     help="Windows to sample and to compare with as many real ones, at most.",
 )
 @click.option("--plot", type=click.Path(path_type=Path), help="A picture: PNG, SVG or PDF.")
-@look_options
+@theme_options
 @report_option
 @force_option
 @seed_option
-@song_options
+@song_read_options
 @device_option
 @json_option
 def command(
@@ -74,7 +74,7 @@ def command(
     limit: int,
     n: int,
     plot: Path | None,
-    look: Theme,
+    theme: Theme,
     report: ReportFile | None,
     force: bool,
     seed: int,
@@ -95,7 +95,7 @@ def command(
     from musicvae.evaluation import evaluate, text
 
     if plot is not None:
-        picture_path(plot, force=force)
+        check_plot_path(plot, force=force)
     model = load_model(checkpoint, device, seed=seed)
     found = evaluate(
         model,
@@ -105,7 +105,7 @@ def command(
         n=n,
         seed=seed,
         options=options,
-        say=lambda words: console().print(one_line(words)),
+        say=lambda words: stderr_console().print(one_line(words)),
     )
     figures = found.to_dict()
     emit(as_json, "evaluation", path=figures.pop("checkpoint"), **figures)
@@ -115,13 +115,13 @@ def command(
         from musicvae.plots import plot_evaluation
 
         title = f"{found.preset} on {path.name or path}, {found.split} songs"
-        plot_evaluation(found.to_dict(), found.comparison.distributions, plot, title, look=look)
-        tell_picture(plot, as_json=as_json)
+        plot_evaluation(found.to_dict(), found.comparison.distributions, plot, title, look=theme)
+        print_plot_path(plot, as_json=as_json)
     if report:
         from musicvae.report import evaluation_page
 
-        songs = model.sample(_SONGS, seed=seed)
-        names = [f"sample {nth}" for nth in range(1, _SONGS + 1)]
+        songs = model.sample(N_REPORT_SONGS, seed=seed)
+        names = [f"sample {nth}" for nth in range(1, N_REPORT_SONGS + 1)]
         report.write(
             lambda how, advance: evaluation_page(
                 found, songs, names, embedding=how, progress=advance

@@ -7,31 +7,35 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import Finite, songs_argument
-from musicvae.cli.options import Making, making_options
+from musicvae.cli.console import FiniteFloat, songs_argument
+from musicvae.cli.options import GenerateOptions, generate_options
 
 if TYPE_CHECKING:
-    from musicvae.downbeats import Alignment
+    from musicvae.downbeats import BarlineEstimate
 
 
 @click.command(name="humanise")
 @songs_argument
 @click.option(
-    "--amount", type=Finite(0, 1), default=1.0, show_default=True, help="How far to go, 0 to 1."
+    "--amount",
+    type=FiniteFloat(0, 1),
+    default=1.0,
+    show_default=True,
+    help="How far to go, 0 to 1.",
 )
 @click.option(
     "--variation",
-    type=Finite(0, 2),
+    type=FiniteFloat(0, 2),
     default=0.5,
     show_default=True,
     help="How much hits differ by chance; 1 is as much as in real beats.",
 )
-@making_options("humanised", seed=True, force=True)
+@generate_options("humanised", seed=True, force=True)
 def command(
     paths: tuple[Path, ...],
     amount: float,
     variation: float,
-    making: Making,
+    shared: GenerateOptions,
 ) -> None:
     """Play the drums of songs (files or folders) as a drummer would: other velocities, a little
     before or behind the beat. What is struck when, and all other parts, stay.
@@ -41,16 +45,16 @@ def command(
       musicvae humanise beat.mid --out played/
       musicvae humanise beat.mid --amount 0.6 --variation 0
     """
-    writer, models, seed = making.writer(), making.models(("flat",)), making.seed
+    writer, models, seed = shared.writer(), shared.models(("flat",)), shared.seed
 
-    def do(path: Path, song: Alignment) -> None:
-        model = models.suiting(song)
+    def process(path: Path, song: BarlineEstimate) -> None:
+        model = models.for_song(song)
         made = model.humanise(song, amount=amount, variation=variation, seed=seed)
         note = f"musicvae humanise {path.name} --amount {amount:g} --seed {seed}"
-        writer.named(
+        writer.write_named(
             made,
             path.stem,
-            force=making.force,
+            force=shared.force,
             note=f"{note} checkpoint {model.hash}",
             hits=sum(len(part) for part in made.parts if part.is_drum),
             seed=seed,
@@ -58,4 +62,4 @@ def command(
             source=str(path),
         )
 
-    making.each_song(paths, do)
+    shared.for_each_song(paths, process)

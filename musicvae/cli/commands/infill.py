@@ -8,10 +8,15 @@ from pathlib import Path
 import click
 
 from musicvae.cli.console import songs_argument
-from musicvae.cli.options import Making, making_options, takes_option, temperature_option
+from musicvae.cli.options import (
+    GenerateOptions,
+    generate_options,
+    temperature_option,
+    variants_option,
+)
 
 
-def _span(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
+def _parse_bars(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
     """Bars from one to another, both included: `5-8`, or `5`."""
     found = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", value.strip())
     if not found:
@@ -28,19 +33,19 @@ def _span(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, 
 @click.option(
     "--bars",
     required=True,
-    callback=_span,
+    callback=_parse_bars,
     metavar="A-B",
     help="Which bars: 5-8, or 5 alone. Bars are counted from 1; a pickup is bar 0.",
 )
-@takes_option
+@variants_option
 @temperature_option
-@making_options("infilled", seed=True)
+@generate_options("infilled", seed=True)
 def command(
     paths: tuple[Path, ...],
     bars: tuple[int, int],
     n: int,
     temperature: float,
-    making: Making,
+    shared: GenerateOptions,
 ) -> None:
     """Write some bars of songs (files or folders) anew, between what stands around them.
 
@@ -51,7 +56,7 @@ def command(
       musicvae infill song.mid --bars 5-8
       musicvae infill song.mid --bars 3 --n 4 --out choices/
     """
-    making.takes(
+    shared.takes(
         paths,
         n,
         lambda model, song, seed: model.infill(song, *bars, temperature=temperature, seed=seed),

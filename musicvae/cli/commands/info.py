@@ -25,8 +25,18 @@ from musicvae.config.training import TrainingConfig
 from musicvae.errors import CheckpointError, one_line
 
 # What people read first; numbers that only a program needs are for --json.
-_FIRST = ("data", "source", "licence", "credits", "songs", "windows", "minutes", "machine", "steps")
-_HIDDEN = ("beta", "finished")
+FIRST_FIELDS = (
+    "data",
+    "source",
+    "licence",
+    "credits",
+    "songs",
+    "windows",
+    "minutes",
+    "machine",
+    "steps",
+)
+HIDDEN_FIELDS = ("beta", "finished")
 
 
 @click.command(name="info")
@@ -46,13 +56,13 @@ def command(checkpoint: str | None, as_json: bool) -> None:
       musicvae info melody-2bar
     """
     if checkpoint is None:
-        _list(as_json)
+        _print_all(as_json)
         return
     path = find(checkpoint)
     header = read_header(path)
     preset = preset_of(header, path)
     provenance: dict[str, Any] = header.get("provenance", {})
-    parameters = _parameters(path)
+    parameters = _count_parameters(path)
     n_bytes = path.stat().st_size
     emit(
         as_json,
@@ -72,7 +82,7 @@ def command(checkpoint: str | None, as_json: bool) -> None:
         print_table(("", ""), [*rows, *_preset_rows(preset), *_provenance_rows(provenance)])
 
 
-def _list(as_json: bool) -> None:
+def _print_all(as_json: bool) -> None:
     """Each shipped model and each finished run, the newest run first."""
     rows: list[tuple[str, ...]] = []
     for path in (*shipped_checkpoints(), *finished_runs()):
@@ -104,7 +114,7 @@ def _list(as_json: bool) -> None:
     print_table(head, rows, numbers=(4, 5, 6))
 
 
-def _parameters(path: Path) -> dict[str, int]:
+def _count_parameters(path: Path) -> dict[str, int]:
     """Numbers held, by the first word of their tensors' names (`model`, `prior`)."""
     from safetensors import SafetensorError, safe_open
 
@@ -125,11 +135,11 @@ def _preset_rows(preset: Preset) -> list[tuple[str, str]]:
         ("preset", f"{preset.name}: {preset.description}" if preset.description else preset.name),
         ("window", f"{grid.bars} bars, {grid.steps_per_quarter} steps a quarter"),
         ("parts", ", ".join(f"{part.name} ({part.kind})" for part in preset.parts)),
-        ("objective", _objective(preset.training)),
+        ("objective", _objective_text(preset.training)),
     ]
 
 
-def _objective(training: TrainingConfig) -> str:
+def _objective_text(training: TrainingConfig) -> str:
     words = training.objective
     if training.noise != "none":
         words += f", {training.noise} notes {training.corruption_amount:g}"
@@ -141,9 +151,11 @@ def _provenance_rows(provenance: dict[str, Any]) -> list[tuple[str, str]]:
     plain = {
         name: str(value)
         for name, value in provenance.items()
-        if isinstance(value, (str, int, float)) and name not in _HIDDEN
+        if isinstance(value, (str, int, float)) and name not in HIDDEN_FIELDS
     }
-    names = [name for name in _FIRST if name in plain] + [n for n in plain if n not in _FIRST]
+    names = [name for name in FIRST_FIELDS if name in plain] + [
+        n for n in plain if n not in FIRST_FIELDS
+    ]
     rows = [(name.replace("_", " "), one_line(plain[name])) for name in names]
     if origin := provenance.get("from"):
         rows.append(("goes on from", one_line(f"{origin.get('name')} ({origin.get('hash')})")))

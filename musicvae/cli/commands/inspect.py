@@ -8,11 +8,18 @@ from typing import Any
 
 import click
 
-from musicvae.cli.console import complain, emit, json_option, progress_bar, say, songs_argument
-from musicvae.cli.inputs import read_aligned
-from musicvae.cli.options import reading_options
-from musicvae.cli.pianoroll import check_roll, roll_option, show_roll
-from musicvae.cli.terminal import print_fact, print_table
+from musicvae.cli.console import (
+    emit,
+    json_option,
+    print_error,
+    print_line,
+    progress_bar,
+    songs_argument,
+)
+from musicvae.cli.inputs import read_with_barlines
+from musicvae.cli.options import read_options
+from musicvae.cli.pianoroll import check_roll, print_roll, roll_option
+from musicvae.cli.terminal import print_table, print_wrapped
 from musicvae.errors import DataError, ReadError, one_line
 from musicvae.io.options import ReadOptions
 from musicvae.storage import is_folder
@@ -20,7 +27,7 @@ from musicvae.storage import is_folder
 
 @click.command(name="inspect")
 @songs_argument
-@reading_options
+@read_options
 @roll_option
 @json_option
 @click.pass_context
@@ -40,7 +47,7 @@ def command(
     """
     from musicvae.data.inspect import inspect_file, inspect_files
 
-    files = _files(paths)
+    files = _input_files(paths)
     check_roll(roll, as_json=as_json, songs=len(files))
     failed, alone = 0, len(files) == 1
     with progress_bar("reading") as advance:
@@ -50,15 +57,15 @@ def command(
             failed += not seen["ok"]
             emit(as_json, "inspected", path=path, **seen)
             if not as_json and not alone:
-                for line in _told(path, seen, alone=False):
-                    say(line)
+                for line in _summary_lines(path, seen, alone=False):
+                    print_line(line)
             advance(done, len(files))
     if alone and not as_json:
-        _tell(path, seen)
+        _print_details(path, seen)
     if failed == len(files):
         ctx.exit(1)
     if alone and not as_json:
-        show_roll(read_aligned(files[0], replace(options, ungridded=True)).song, roll)
+        print_roll(read_with_barlines(files[0], replace(options, ungridded=True)).song, roll)
 
 
 def _is_recording(path: Path) -> bool:
@@ -72,7 +79,7 @@ def _is_recording(path: Path) -> bool:
         return False
 
 
-def _files(paths: tuple[Path, ...]) -> list[Path]:
+def _input_files(paths: tuple[Path, ...]) -> list[Path]:
     """These files, and all that `prepare` would read in these folders, in its order."""
     from musicvae.data.discover import files_under
 
@@ -80,12 +87,12 @@ def _files(paths: tuple[Path, ...]) -> list[Path]:
     for path in paths:
         inside = [path / name for name in files_under(path)] if is_folder(path) else [path]
         if not inside:
-            complain(DataError(f"{path}: an empty folder; give files, or another folder"))
+            print_error(DataError(f"{path}: an empty folder; give files, or another folder"))
         found += inside
     return found
 
 
-def _told(path: Path, seen: dict[str, Any], *, alone: bool) -> list[str]:
+def _summary_lines(path: Path, seen: dict[str, Any], *, alone: bool) -> list[str]:
     """A line for one file of many; all there is to tell where there is one alone."""
     if "bars" not in seen:
         return [f"{path}: not kept: {seen['reason']}"]
@@ -108,10 +115,10 @@ def _told(path: Path, seen: dict[str, Any], *, alone: bool) -> list[str]:
     ]
 
 
-def _tell(path: Path, seen: dict[str, Any]) -> None:
+def _print_details(path: Path, seen: dict[str, Any]) -> None:
     """All there is to tell of one file alone."""
-    for line in _told(path, seen, alone=True):
-        print_fact(line)
+    for line in _summary_lines(path, seen, alone=True):
+        print_wrapped(line)
     if "bars" not in seen:
         return
     rows = [
@@ -126,4 +133,4 @@ def _tell(path: Path, seen: dict[str, Any]) -> None:
     ]
     print_table(("part", "program", "notes", "role", "why"), rows, numbers=(2,), indent=2)
     for warning in seen["warnings"]:
-        print_fact(f"  warning: {warning}")
+        print_wrapped(f"  warning: {warning}")

@@ -8,21 +8,21 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from musicvae.cli.console import INPUT
-from musicvae.cli.inputs import read_aligned
+from musicvae.cli.console import INPUT_PATH
+from musicvae.cli.inputs import read_with_barlines
 from musicvae.cli.options import (
-    Making,
+    GenerateOptions,
     ReportFile,
-    look_options,
-    making_options,
-    picture_path,
+    check_plot_path,
+    generate_options,
+    print_plot_path,
     report_option,
-    tell_picture,
+    theme_options,
 )
-from musicvae.cli.writer import Writer
+from musicvae.cli.writer import SongWriter
 
 if TYPE_CHECKING:
-    from musicvae.downbeats import Alignment
+    from musicvae.downbeats import BarlineEstimate
     from musicvae.model import MusicVAE
     from musicvae.plots import Theme
     from musicvae.report import Embedding, Page
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="interpolate")
-@click.argument("paths", nargs=-1, required=True, type=INPUT, metavar="A B [C ...]")
+@click.argument("paths", nargs=-1, required=True, type=INPUT_PATH, metavar="A B [C ...]")
 @click.option(
     "--steps",
     type=click.IntRange(min=2),
@@ -65,9 +65,9 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="A picture of all steps, of a grid in a square: PNG, SVG or PDF.",
 )
-@look_options
+@theme_options
 @report_option
-@making_options(None, help="Folder to write to; A-to-B beside you if not given.")
+@generate_options(None, help="Folder to write to; A-to-B beside you if not given.")
 def command(
     paths: tuple[Path, ...],
     steps: int | None,
@@ -79,9 +79,9 @@ def command(
     like: str | None,
     rates: tuple[str, ...],
     plot: Path | None,
-    look: Theme,
+    theme: Theme,
     report: ReportFile | None,
-    making: Making,
+    shared: GenerateOptions,
 ) -> None:
     """Make songs on the way from A to B (to C ...). The ends are their reconstructions.
 
@@ -96,13 +96,15 @@ def command(
       musicvae interpolate a.mid b.mid --part drums=A --part bass=0.5
       musicvae interpolate a.mid b.mid c.mid d.mid --grid --steps 3
     """
-    _check(paths, steps, morph=morph, grid=grid, bars=bars, align=align, like=like, rates=rates)
+    _check_options(
+        paths, steps, morph=morph, grid=grid, bars=bars, align=align, like=like, rates=rates
+    )
     if plot is not None:
-        picture_path(plot)
-    parts = dict(_rate(words) for words in rates)
-    songs = [read_aligned(path, making.options) for path in paths]
-    writer = making.writer(making.out or Path(f"{paths[0].stem}-to-{paths[-1].stem}"))
-    model = making.model(songs=songs)
+        check_plot_path(plot)
+    parts = dict(_parse_part_position(words) for words in rates)
+    songs = [read_with_barlines(path, shared.options) for path in paths]
+    writer = shared.writer(shared.out or Path(f"{paths[0].stem}-to-{paths[-1].stem}"))
+    model = shared.model(songs=songs)
     names = " ".join(path.name for path in paths)
     note = f"musicvae interpolate {names} checkpoint {model.hash}"
     way: dict[str, Any] = {"how": how, "align": align, "like": like and like.upper()}
@@ -111,41 +113,43 @@ def command(
     if grid:
         title, rows = "Between " + ", ".join(stems), steps or 5
         made = _write_grid(writer, model, songs, rows, how, note)
-        found = Way(made, [f"{n // rows + 1}, {n % rows + 1}" for n in range(len(made))], rows)
+        found = InterpolationResult(
+            made, [f"{n // rows + 1}, {n % rows + 1}" for n in range(len(made))], rows
+        )
     elif morph:
         made = [model.morph(songs[0], songs[1], bars=bars, parts=parts, **way)]
-        found = Way(made, [writer.numbered(made[0], "morph", note=note).stem])
+        found = InterpolationResult(made, [writer.write_numbered(made[0], "morph", note=note).stem])
     else:
         made = model.interpolate(*songs, steps=steps or 7, parts=parts, **way)
         for song in made:
-            writer.numbered(song, "step", note=note)
-        found = Way(made, _places(len(made)))
+            writer.write_numbered(song, "step", note=note)
+        found = InterpolationResult(made, _position_labels(len(made)))
     if plot is not None:
-        found.plot(plot, title, facts, look)
-        tell_picture(plot, as_json=making.as_json)
+        found.plot(plot, title, facts, theme)
+        print_plot_path(plot, as_json=shared.as_json)
     if report:
         report.write(lambda *how: found.page(title, facts, *how))
 
 
-class Way(NamedTuple):
+class InterpolationResult(NamedTuple):
     """Songs between songs, with names of their places; of a grid how many columns."""
 
     songs: list[Song]
     names: list[str]
     columns: int | None = None
 
-    def plot(self, path: Path, title: str, facts: str, look: Theme) -> None:
+    def plot(self, path: Path, title: str, facts: str, theme: Theme) -> None:
         """All of them in one picture; one alone as any song."""
         from musicvae.plots import plot_song, plot_square, plot_strip
 
         if len(self.songs) == 1:
-            plot_song(self.songs[0], path, title, look=look)
+            plot_song(self.songs[0], path, title, look=theme)
         elif self.columns:
             n = self.columns
             rows = [self.songs[i : i + n] for i in range(0, len(self.songs), n)]
-            plot_square(rows, path, title, facts, look=look)
+            plot_square(rows, path, title, facts, look=theme)
         else:
-            plot_strip(self.songs, path, title, facts, names=self.names, look=look)
+            plot_strip(self.songs, path, title, facts, names=self.names, look=theme)
 
     def page(self, title: str, facts: str, how: Embedding, advance: Progress) -> Page:
         """All of them to be listened to."""
@@ -157,12 +161,12 @@ class Way(NamedTuple):
         return way_page(*told, columns=self.columns, embedding=how, progress=advance)
 
 
-def _places(n: int) -> list[str]:
+def _position_labels(n: int) -> list[str]:
     """A, shares of the way, B."""
     return ["A", *(f"{k / (n - 1):.2f}" for k in range(1, n - 1)), "B"]
 
 
-def _check(
+def _check_options(
     paths: Sequence[Path],
     steps: int | None,
     *,
@@ -193,7 +197,7 @@ def _check(
         raise click.UsageError(wrong)
 
 
-def _rate(words: str) -> tuple[str, str | float]:
+def _parse_part_position(words: str) -> tuple[str, str | float]:
     """A part's name, and where it stays, from `name=where`."""
     name, equals, where = words.rpartition("=")
     if equals and where.upper() in ("A", "B"):
@@ -208,13 +212,18 @@ def _rate(words: str) -> tuple[str, str | float]:
 
 
 def _write_grid(
-    writer: Writer, model: MusicVAE, songs: Sequence[Alignment], steps: int, how: str, note: str
+    writer: SongWriter,
+    model: MusicVAE,
+    songs: Sequence[BarlineEstimate],
+    steps: int,
+    how: str,
+    note: str,
 ) -> list[Song]:
     """Files named by the grid's number, and by row and column, both from 1; returns the songs."""
-    stem, made = writer.free_stem("grid"), []
+    stem, made = writer.next_free_stem("grid"), []
     a, b, c, d = songs
     for row, line in enumerate(model.grid(a, b, c, d, steps, how=how), start=1):
         for column, song in enumerate(line, start=1):
-            writer.named(song, f"{stem}-row-{row}-column-{column}", force=False, note=note)
+            writer.write_named(song, f"{stem}-row-{row}-column-{column}", force=False, note=note)
             made.append(song)
     return made

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.commands.steer import KNOBS
+from musicvae.cli.commands.steer import ATTRIBUTE_HELP
 from musicvae.cli.console import (
     checkpoint_option,
     device_option,
@@ -15,12 +15,12 @@ from musicvae.cli.console import (
     force_option,
     free_path,
     json_option,
+    print_line,
     progress_bar,
-    say,
     songs_argument,
 )
-from musicvae.cli.inputs import load_model, read_aligned, some_of
-from musicvae.cli.options import look_options, picture_path, song_options
+from musicvae.cli.inputs import load_model, read_with_barlines, sample_songs
+from musicvae.cli.options import check_plot_path, song_read_options, theme_options
 from musicvae.io.options import ReadOptions
 from musicvae.storage import is_folder
 
@@ -28,14 +28,14 @@ if TYPE_CHECKING:
     from musicvae.plots import Theme
     from musicvae.tools.explore import SongMap
 
-_NAMED = 24  # single songs whose names fit on a picture
+MAX_LABELS = 24  # single songs whose names fit on a picture
 
 
 @click.command(name="map")
 @songs_argument
 @click.option(
     "--colour",
-    type=click.Choice(["folder", *KNOBS]),
+    type=click.Choice(["folder", *ATTRIBUTE_HELP]),
     default="folder",
     show_default=True,
     help="What the colours of points tell.",
@@ -44,9 +44,9 @@ _NAMED = 24  # single songs whose names fit on a picture
     "--out", type=click.Path(path_type=Path), help="Picture to write: .png, .svg or .pdf."
 )
 @click.option("--title", help="Above the picture.")
-@look_options
+@theme_options
 @force_option
-@song_options
+@song_read_options
 @checkpoint_option
 @device_option
 @json_option
@@ -55,7 +55,7 @@ def command(
     colour: str,
     out: Path | None,
     title: str | None,
-    look: Theme,
+    theme: Theme,
     force: bool,
     options: ReadOptions,
     checkpoint: str | None,
@@ -78,28 +78,29 @@ def command(
     from musicvae.tools.explore import song_map
 
     if out is not None:
-        picture_path(out, "--out", force=force)
+        check_plot_path(out, "--out", force=force)
     target = out or free_path(Path(), "map", ".png")
-    tasted = [] if checkpoint else some_of(paths, options)
+    tasted = [] if checkpoint else sample_songs(paths, options)
     model = load_model(checkpoint, device, songs=tasted)
     with progress_bar("encoding") as advance:
-        songs = encoded_paths(model, paths, lambda each: read_aligned(each, options), advance)
+        songs = encoded_paths(model, paths, lambda each: read_with_barlines(each, options), advance)
     found = song_map(songs)
     values = {name: songs.attribute(name) for name in ATTRIBUTES}
     single = [str(path) for path in paths if not is_folder(path)]
     places = [
-        _place(name, group, paths) for name, group in zip(songs.names, songs.groups, strict=True)
+        _group_label(name, group, paths)
+        for name, group in zip(songs.names, songs.groups, strict=True)
     ]
-    marked = [(i, Path(n).stem) for i, n in enumerate(songs.names) if n in single][:_NAMED]
+    marked = [(i, Path(n).stem) for i, n in enumerate(songs.names) if n in single][:MAX_LABELS]
     plot_map(
         found.points,
         places if colour == "folder" else values[colour],
         target,
         title=title or f"{len(songs)} songs in the latent space of {model.preset.name}",
         colour_name="" if colour == "folder" else f"{colour} ({ATTRIBUTES[colour].unit})",
-        axis_names=(_axis(found, 0), _axis(found, 1)),
+        axis_names=(_axis_label(found, 0), _axis_label(found, 1)),
         marked=marked,
-        look=look,
+        look=theme,
     )
     for nth, name in enumerate(songs.names):
         x, y = found.points[nth].tolist()
@@ -115,15 +116,15 @@ def command(
         )
     emit(as_json, "map", path=target, songs=len(songs), explained=found.explained, axes=found.axes)
     if not as_json:
-        say(f"{target}: {len(songs)} songs")
+        print_line(f"{target}: {len(songs)} songs")
 
 
-def _axis(found: SongMap, nth: int) -> str:
+def _axis_label(found: SongMap, nth: int) -> str:
     share, words = found.explained[nth], found.axes[nth]
     return f"{share:.0%} of the variance" + (f" ({words})" if words else "")
 
 
-def _place(name: str, group: str, paths: tuple[Path, ...]) -> str:
+def _group_label(name: str, group: str, paths: tuple[Path, ...]) -> str:
     """What a song is told apart by: the folder that was given, or its folder if one was."""
     folders = [path for path in paths if is_folder(path)]
     if len(folders) == 1 or Path(name) in paths:

@@ -7,14 +7,14 @@ from pathlib import Path
 import click
 
 from musicvae.cli import completion
-from musicvae.cli.console import INPUT, console, emit, json_option, progress_bar
-from musicvae.cli.options import reading_options
+from musicvae.cli.console import INPUT_PATH, emit, json_option, progress_bar, stderr_console
+from musicvae.cli.options import read_options
 from musicvae.errors import DataError
 from musicvae.io.options import ReadOptions
 
 
 @click.command(name="personalise")
-@click.argument("path", type=INPUT)
+@click.argument("path", type=INPUT_PATH)
 @click.option(
     "--from",
     "origin",
@@ -25,7 +25,7 @@ from musicvae.io.options import ReadOptions
 @click.option(
     "--name", help="It writes checkpoints/NAME/; `my-` and the model's name if not given."
 )
-@reading_options
+@read_options
 @json_option
 def command(
     path: Path, origin: str | None, name: str | None, options: ReadOptions, as_json: bool
@@ -43,7 +43,7 @@ def command(
     from musicvae.checkpoints import find, free_run_name, name_of, nearest_shipped
     from musicvae.data import Shards, prepare_cached
     from musicvae.training.finetune import some_songs
-    from musicvae.training.personalize import personalise
+    from musicvae.training.personalize import personalize
 
     if name is not None and (not name or Path(name).name != name):
         raise click.UsageError(f"--name {name!r}: give a plain name, no path")
@@ -53,6 +53,8 @@ def command(
     if model is None:
         raise DataError(f"{path}: fits no shipped model; name one with --from, or train one")
     run = free_run_name(name or f"my-{name_of(model)}", named=name is not None)
-    made = personalise(prepared, model, Path("checkpoints") / run, source_name=path.name)
-    console().print(f"songs like these, by {name_of(model)}: musicvae sample --checkpoint {run}")
+    made = personalize(prepared, model, Path("checkpoints") / run, source_name=path.name)
+    stderr_console().print(
+        f"songs like these, by {name_of(model)}: musicvae sample --checkpoint {run}"
+    )
     emit(as_json, "personalised", path=made, model=name_of(model))

@@ -10,19 +10,19 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.console import (
-    OutPath,
-    complain,
+    OutputPath,
+    check_overwrite,
     emit,
     force_option,
     free_path,
     json_option,
-    named_path,
+    print_error,
+    print_line,
     progress_bar,
-    say,
     songs_argument,
 )
-from musicvae.cli.inputs import read_aligned, songs_under
-from musicvae.cli.options import look_options
+from musicvae.cli.inputs import find_song_files, read_with_barlines
+from musicvae.cli.options import theme_options
 from musicvae.errors import MusicVAEError, ReadError, reason_of
 from musicvae.io.options import ReadOptions
 from musicvae.storage import is_folder
@@ -30,16 +30,16 @@ from musicvae.storage import is_folder
 if TYPE_CHECKING:
     from musicvae.plots import Theme
 
-KINDS = ("auto", "roll", "sound", "latents", "curves")
+PLOT_KINDS = ("auto", "roll", "sound", "latents", "curves")
 _FORMATS = ("png", "svg", "pdf")
-_METRICS = "metrics.csv"
+METRICS_FILE = "metrics.csv"
 
 
 @click.command(name="plot")
 @songs_argument
 @click.option(
     "--out",
-    type=OutPath(*(f".{each}" for each in _FORMATS)),
+    type=OutputPath(*(f".{each}" for each in _FORMATS)),
     default=Path("plots"),
     show_default=True,
     help="Folder to write to; or, for one picture, a .png, .svg or .pdf file.",
@@ -47,7 +47,7 @@ _METRICS = "metrics.csv"
 @click.option(
     "--as",
     "kind",
-    type=click.Choice(KINDS),
+    type=click.Choice(PLOT_KINDS),
     default="auto",
     show_default=True,
     help="What to draw: of songs a roll, or the sound they make; else what the file is.",
@@ -62,7 +62,7 @@ _METRICS = "metrics.csv"
 )
 @click.option("--bars", type=click.IntRange(1), help="Bars of a row; 8 if not given, more if long.")
 @click.option("--title", help="Above the picture; the file's name if not given.")
-@look_options
+@theme_options
 @force_option
 @json_option
 def command(
@@ -72,7 +72,7 @@ def command(
     suffix: str,
     bars: int | None,
     title: str | None,
-    look: Theme,
+    theme: Theme,
     force: bool,
     as_json: bool,
 ) -> None:
@@ -91,7 +91,7 @@ def command(
     """
     from musicvae.plots.style import SUFFIXES
 
-    files = [file for path in paths for file in _files(path, kind)]
+    files = [file for path in paths for file in _input_files(path, kind)]
     to_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
     if to_file and len(files) > 1:
         raise click.UsageError(f"--out {out} is one file for {len(files)} songs; give a folder")
@@ -99,38 +99,38 @@ def command(
     with progress_bar("drawing") as advance:
         for done, path in enumerate(files, start=1):
             try:
-                drawn = kind if kind != "auto" else _kind_of(path)
-                draw = _DRAWERS[drawn](path, bars)
-                stem = path.parent.name if path.name == _METRICS else path.stem
+                drawn = kind if kind != "auto" else _plot_kind(path)
+                draw = _PLOTS[drawn](path, bars)
+                stem = path.parent.name if path.name == METRICS_FILE else path.stem
                 if to_file:
-                    target = named_path(out, force=force)
+                    target = check_overwrite(out, force=force)
                 else:
                     target = free_path(out, stem, f".{suffix}", force=force)
-                figures = draw(target, stem if title is None else title, look)
+                figures = draw(target, stem if title is None else title, theme)
             except MusicVAEError as error:
-                complain(error)
+                print_error(error)
                 failed = True
                 continue
             finally:
                 advance(done, len(files))
             emit(as_json, "plot", path=target, source=str(path), drawn=drawn, **figures)
             if not as_json:
-                say(str(target))
+                print_line(str(target))
     if failed:
         raise SystemExit(1)
 
 
-Draw = Callable[[Path, str, "Theme"], dict[str, int | float]]
+DrawFunction = Callable[[Path, str, "Theme"], dict[str, int | float]]
 
 
-def _files(path: Path, kind: str) -> list[Path]:
+def _input_files(path: Path, kind: str) -> list[Path]:
     """What to draw under a path: of a run its metrics, of another folder songs and recordings. A
     recording beside the song that it is of is left out, unless sound is what is to be drawn.
     """
     if not is_folder(path):
         return [path]
-    if (path / _METRICS).is_file():
-        return [path / _METRICS]
+    if (path / METRICS_FILE).is_file():
+        return [path / METRICS_FILE]
     from musicvae.data.discover import files_under
     from musicvae.io import SUFFIXES
 
@@ -139,7 +139,7 @@ def _files(path: Path, kind: str) -> list[Path]:
     known = {file.with_suffix("") for file in songs} if kind != "sound" else set()
     heard = {f for f in inside if _is_recording(f) and f.with_suffix("") not in known}
     wanted = heard.union(songs)
-    return [file for file in inside if file in wanted] or songs_under([path])
+    return [file for file in inside if file in wanted] or find_song_files([path])
 
 
 def _is_recording(path: Path) -> bool:
@@ -149,7 +149,7 @@ def _is_recording(path: Path) -> bool:
     return path.suffix.lower() in SUFFIXES
 
 
-def _kind_of(path: Path) -> str:
+def _plot_kind(path: Path) -> str:
     """What a file is drawn as, by its name."""
     suffix = path.suffix.lower()
     if suffix == ".csv":
@@ -159,19 +159,19 @@ def _kind_of(path: Path) -> str:
     return "sound" if _is_recording(path) else "roll"
 
 
-def _roll(path: Path, bars: int | None) -> Draw:
+def _roll_plot(path: Path, bars: int | None) -> DrawFunction:
     from musicvae.plots import plot_song
 
-    song = read_aligned(path, ReadOptions(ungridded=True)).song
+    song = read_with_barlines(path, ReadOptions(ungridded=True)).song
 
-    def draw(target: Path, title: str, look: Theme) -> dict[str, int | float]:
-        plot_song(song, target, title, bars_per_row=bars, look=look)
+    def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:
+        plot_song(song, target, title, bars_per_row=bars, look=theme)
         return {"notes": song.n_notes}
 
     return draw
 
 
-def _sound(path: Path, bars: int | None) -> Draw:
+def _spectrogram_plot(path: Path, bars: int | None) -> DrawFunction:
     from musicvae.io.audio.render import SoundOptions, render
     from musicvae.plots import plot_sound
 
@@ -180,49 +180,49 @@ def _sound(path: Path, bars: int | None) -> Draw:
 
         song, (samples, rate) = None, channels_of(path)
     else:
-        from musicvae.cli.writer import tell_synth
+        from musicvae.cli.writer import announce_synth
 
-        song = read_aligned(path, ReadOptions(ungridded=True)).song
-        tell_synth(SoundOptions())
+        song = read_with_barlines(path, ReadOptions(ungridded=True)).song
+        announce_synth(SoundOptions())
         samples, rate = render(song)
 
-    def draw(target: Path, title: str, look: Theme) -> dict[str, int | float]:
-        plot_sound(samples, rate, target, title, song=song, look=look)
+    def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:
+        plot_sound(samples, rate, target, title, song=song, look=theme)
         return {"duration_s": round(len(samples) / rate, 3)}
 
     return draw
 
 
-def _latents(path: Path, bars: int | None) -> Draw:
+def _latents_plot(path: Path, bars: int | None) -> DrawFunction:
     from musicvae import latent
     from musicvae.plots import plot_latents
 
     encoding = latent.load(path).encoding
 
-    def draw(target: Path, title: str, look: Theme) -> dict[str, int | float]:
-        plot_latents(encoding, target, title, look=look)
+    def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:
+        plot_latents(encoding, target, title, look=theme)
         return {"windows": encoding.n_windows, "kl_bits": round(encoding.kl_bits, 1)}
 
     return draw
 
 
-def _curves(path: Path, bars: int | None) -> Draw:
+def _curves_plot(path: Path, bars: int | None) -> DrawFunction:
     from musicvae.plots import plot_curves
 
     rows = read_metrics(path)
 
-    def draw(target: Path, title: str, look: Theme) -> dict[str, int | float]:
-        plot_curves(rows, target, title, look=look)
+    def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:
+        plot_curves(rows, target, title, look=theme)
         return {"validations": len(rows)}
 
     return draw
 
 
-_DRAWERS: dict[str, Callable[[Path, int | None], Draw]] = {
-    "roll": _roll,
-    "sound": _sound,
-    "latents": _latents,
-    "curves": _curves,
+_PLOTS: dict[str, Callable[[Path, int | None], DrawFunction]] = {
+    "roll": _roll_plot,
+    "sound": _spectrogram_plot,
+    "latents": _latents_plot,
+    "curves": _curves_plot,
 }
 
 

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import console, songs_argument
-from musicvae.cli.options import Making, making_options
+from musicvae.cli.console import songs_argument, stderr_console
+from musicvae.cli.options import GenerateOptions, generate_options
 from musicvae.errors import one_line
 
 if TYPE_CHECKING:
-    from musicvae.downbeats import Alignment
+    from musicvae.downbeats import BarlineEstimate
 
 
 @click.command(name="reconstruct")
 @songs_argument
-@making_options("reconstructed", force=True)
+@generate_options("reconstructed", force=True)
 def command(
     paths: tuple[Path, ...],
-    making: Making,
+    shared: GenerateOptions,
 ) -> None:
     """Send songs (files or folders) through the bottleneck and back, one file each in --out.
 
@@ -31,16 +31,16 @@ def command(
     Example:
       musicvae reconstruct song.mid --out reconstructed/
     """
-    writer, models = making.writer(), making.models()
+    writer, models = shared.writer(), shared.models()
 
-    def do(path: Path, song: Alignment) -> None:
-        model = models.suiting(song)
+    def process(path: Path, song: BarlineEstimate) -> None:
+        model = models.for_song(song)
         encoding = model.encode(song)
         share = encoding.n_untouched / max(song.song.n_notes, 1)
-        writer.named(
+        writer.write_named(
             model.decode(encoding),
             path.stem,
-            force=making.force,
+            force=shared.force,
             note=f"musicvae reconstruct {path.name} checkpoint {model.hash}",
             kl_bits=round(encoding.kl_bits, 2),
             windows=encoding.n_windows,
@@ -50,6 +50,6 @@ def command(
         )
         if share:
             told = f"{path}: {share:.0%} of its notes passed unchanged"
-            console().print(one_line(told), soft_wrap=True)
+            stderr_console().print(one_line(told), soft_wrap=True)
 
-    making.each_song(paths, do)
+    shared.for_each_song(paths, process)

@@ -15,22 +15,22 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from musicvae.cli.console import (
-    INPUT,
-    Finite,
-    OutPath,
-    complain,
+    INPUT_PATH,
+    FiniteFloat,
+    OutputPath,
+    check_overwrite,
     emit,
-    first_free,
+    first_free_path,
     force_option,
     json_option,
-    named_path,
+    print_error,
+    print_line,
     progress_bar,
-    say,
     songs_argument,
 )
-from musicvae.cli.inputs import songs_under
-from musicvae.cli.options import song_options
-from musicvae.cli.writer import KINDS, tell_synth
+from musicvae.cli.inputs import find_song_files
+from musicvae.cli.options import song_read_options
+from musicvae.cli.writer import AUDIO_FORMATS, announce_synth
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.options import ReadOptions
 from musicvae.storage import writable_folder
@@ -43,13 +43,18 @@ if TYPE_CHECKING:
 @songs_argument
 @click.option(
     "--out",
-    type=OutPath(*(f".{each}" for each in KINDS)),
+    type=OutputPath(*(f".{each}" for each in AUDIO_FORMATS)),
     help="A folder, or a .wav, .flac or .ogg file for one song; beside each song if not given.",
 )
 @click.option(
-    "--format", "kind", type=click.Choice(KINDS), help="Of the files; wav, or what --out says."
+    "--format",
+    "kind",
+    type=click.Choice(AUDIO_FORMATS),
+    help="Of the files; wav, or what --out says.",
 )
-@click.option("--soundfont", type=INPUT, help="SF2 file; General MIDI's of the wheel if not given.")
+@click.option(
+    "--soundfont", type=INPUT_PATH, help="SF2 file; General MIDI's of the wheel if not given."
+)
 @click.option(
     "--synth",
     default="auto",
@@ -58,7 +63,11 @@ if TYPE_CHECKING:
     help="FluidSynth if the system has it, else the synthesizer of the wheel.",
 )
 @click.option(
-    "--lufs", type=Finite(-70, -5), default=-18.0, show_default=True, help="Integrated loudness."
+    "--lufs",
+    type=FiniteFloat(-70, -5),
+    default=-18.0,
+    show_default=True,
+    help="Integrated loudness.",
 )
 @click.option(
     "--rate",
@@ -73,7 +82,7 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Also each part alone, song.bass.wav, as loud as in the mix.",
 )
-@song_options
+@song_read_options
 @force_option
 @json_option
 def command(
@@ -101,39 +110,39 @@ def command(
     """
     from musicvae.io.audio.render import SUFFIXES, SoundOptions
 
-    songs = songs_under(paths)
+    songs = find_song_files(paths)
     single = out is not None and out.suffix.lower() in SUFFIXES
     if single and len(songs) > 1:
         raise click.UsageError(f"--out {out} is one file; name a folder for {len(songs)} songs")
     if single and kind and out is not None and out.suffix.lower() != f".{kind}":
         raise click.UsageError(f"--out {out} is no {kind}; leave out --format")
     sound = SoundOptions(soundfont=soundfont, synth=synth, lufs=lufs, rate=rate)
-    tell_synth(sound)
-    suffix = f".{kind or KINDS[0]}"
+    announce_synth(sound)
+    suffix = f".{kind or AUDIO_FORMATS[0]}"
     jobs, failed = [], 0
-    for path, target in _targets(songs, out, single, suffix):
+    for path, target in _output_paths(songs, out, single, suffix):
         try:
-            jobs.append((path, named_path(target, force=force, source=path)))
+            jobs.append((path, check_overwrite(target, force=force, source=path)))
         except WriteError as error:
             failed += 1
-            complain(error)
+            print_error(error)
     workers = min(workers or os.cpu_count() or 1, max(len(jobs), 1))
-    with progress_bar("rendering") as advance, _pool(workers) as mapped:
+    with progress_bar("rendering") as advance, _job_map(workers) as mapped:
         results = mapped([(*job, options, sound, stems, force) for job in jobs])
         for nth, (target, seconds, trouble) in enumerate(results, start=1):
             advance(nth, len(jobs))
             if trouble is not None:
                 failed += 1
-                complain(trouble)
+                print_error(trouble)
                 continue
             if not as_json:
-                say(f"{target}: {seconds:.0f} s")
+                print_line(f"{target}: {seconds:.0f} s")
             emit(as_json, "sound", path=target, duration_s=round(seconds, 3), rate=rate, lufs=lufs)
     if failed:
         raise SystemExit(1)
 
 
-def _targets(
+def _output_paths(
     songs: list[Path], out: Path | None, single: bool, suffix: str
 ) -> Iterator[tuple[Path, Path]]:
     """Where the sound of each song goes; of songs with one name the later ones get a number, and so
@@ -147,7 +156,7 @@ def _targets(
     for path in songs:
         wanted = (folder or path.parent) / f"{path.stem}{suffix}"
         own = os.path.realpath(path)  # which is refused later, with a hint
-        target = first_free(wanted, partial(_is_free, taken, own))
+        target = first_free_path(wanted, partial(_is_free, taken, own))
         taken.add(os.path.realpath(target))
         yield path, target
 
@@ -158,10 +167,10 @@ def _is_free(taken: set[str], own: str, target: Path) -> bool:
 
 
 Job = tuple[Path, Path, ReadOptions, "SoundOptions", bool, bool]
-Done = tuple[Path, float, MusicVAEError | None]
+Outcome = tuple[Path, float, MusicVAEError | None]
 
 
-def _rendered(job: Job) -> Done:
+def _render_job(job: Job) -> Outcome:
     """One song, read and rendered, in whatever process."""
     from musicvae import io
     from musicvae.io.audio.render import write_audio, write_stems
@@ -172,7 +181,7 @@ def _rendered(job: Job) -> Done:
         song = io.read(path, options)
         if stems:
             for name in stems_of(song):
-                named_path(stem_path(target, name), force=force)
+                check_overwrite(stem_path(target, name), force=force)
             write_stems(song, target, sound)
             return target, song.duration_s, None
         return write_audio(song, target, sound), song.duration_s, None
@@ -181,15 +190,15 @@ def _rendered(job: Job) -> Done:
 
 
 @contextmanager
-def _pool(workers: int) -> Iterator[Any]:
+def _job_map(workers: int) -> Iterator[Any]:
     """What maps jobs to results in order: in this process if one is enough."""
     if workers == 1:
-        yield lambda jobs: map(_rendered, jobs)
+        yield lambda jobs: map(_render_job, jobs)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=context) as pool:
         try:
-            yield lambda jobs: pool.map(_rendered, jobs)
+            yield lambda jobs: pool.map(_render_job, jobs)
         except BrokenProcessPool:
             raise WriteError(
                 "render", "a process died, perhaps for want of memory", "try --workers 1"

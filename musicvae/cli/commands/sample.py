@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import click
 
-from musicvae.cli.console import Finite, progress_bar
+from musicvae.cli.console import FiniteFloat, progress_bar
 from musicvae.cli.options import (
-    Making,
+    GenerateOptions,
     ReportFile,
-    making_options,
+    generate_options,
     report_option,
     temperature_option,
 )
-from musicvae.cli.pianoroll import check_roll, roll_option, show_roll
+from musicvae.cli.pianoroll import check_roll, print_roll, roll_option
 
 
 @click.command(name="sample")
@@ -31,7 +31,7 @@ from musicvae.cli.pianoroll import check_roll, roll_option, show_roll
 @click.option(
     "--tempo",
     "qpm",
-    type=Finite(20, 400),
+    type=FiniteFloat(20, 400),
     help="Quarters a minute; a usual one if not given.",
 )
 @click.option(
@@ -48,7 +48,7 @@ from musicvae.cli.pianoroll import check_roll, roll_option, show_roll
 )
 @roll_option
 @report_option
-@making_options("songs", seed=True, reads=False)
+@generate_options("songs", seed=True, reads=False)
 def command(
     n: int,
     bars: int | None,
@@ -60,7 +60,7 @@ def command(
     pickup: str | None,
     roll: bool | None,
     report: ReportFile | None,
-    making: Making,
+    shared: GenerateOptions,
 ) -> None:
     """Make new songs and write them to --out as MIDI.
 
@@ -70,9 +70,9 @@ def command(
       musicvae sample --bars 32 --meter 3/4 --temperature 0.8 --audio
       musicvae sample --form AABA
     """
-    check_roll(roll, as_json=making.as_json)
-    writer, seed = making.writer(), making.seed
-    model = making.model(seed=seed)
+    check_roll(roll, as_json=shared.as_json)
+    writer, seed = shared.writer(), shared.seed
+    model = shared.model(seed=seed)
     songs = model.sample(
         n,
         bars=bars,
@@ -88,10 +88,10 @@ def command(
     paths = []
     with progress_bar("writing") as advance:
         for done, song in enumerate(songs, start=1):
-            paths.append(writer.numbered(song, "song", note=note))
+            paths.append(writer.write_numbered(song, "song", note=note))
             advance(done, n)
-    if not making.as_json:
-        show_roll(songs[0], roll)
+    if not shared.as_json:
+        print_roll(songs[0], roll)
     if report:
         from musicvae.report import songs_page
 

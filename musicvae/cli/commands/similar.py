@@ -7,27 +7,27 @@ from pathlib import Path
 import click
 
 from musicvae.cli.console import (
-    INPUT,
+    INPUT_PATH,
     checkpoint_option,
     device_option,
     emit,
     json_option,
     progress_bar,
 )
-from musicvae.cli.inputs import load_model, read_aligned
-from musicvae.cli.options import song_options
+from musicvae.cli.inputs import load_model, read_with_barlines
+from musicvae.cli.options import song_read_options
 from musicvae.cli.terminal import print_table
 from musicvae.errors import one_line, shown
 from musicvae.io.options import ReadOptions
 
 
 @click.command(name="similar")
-@click.argument("path", type=INPUT)
-@click.argument("folders", nargs=-1, required=True, type=INPUT, metavar="FOLDER...")
+@click.argument("path", type=INPUT_PATH)
+@click.argument("folders", nargs=-1, required=True, type=INPUT_PATH, metavar="FOLDER...")
 @click.option(
     "--n", type=click.IntRange(min=1), default=10, show_default=True, help="How many to list."
 )
-@song_options
+@song_read_options
 @checkpoint_option
 @device_option
 @json_option
@@ -53,11 +53,13 @@ def command(
     from musicvae.tools.embed import encoded_paths, encoded_ways
     from musicvae.tools.explore import neighbours
 
-    song = read_aligned(path, options)
+    song = read_with_barlines(path, options)
     model = load_model(checkpoint, device, songs=[song])
     mine = encoded_ways(model, song, str(path))
     with progress_bar("encoding") as advance:
-        others = encoded_paths(model, folders, lambda each: read_aligned(each, options), advance)
+        others = encoded_paths(
+            model, folders, lambda each: read_with_barlines(each, options), advance
+        )
     found = neighbours(mine, others, n)
     for nth, other in enumerate(found, start=1):
         emit(

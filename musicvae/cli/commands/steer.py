@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from musicvae.cli.console import Finite, say, songs_argument
-from musicvae.cli.options import Making, look_options, making_options, picture_path, tell_picture
+from musicvae.cli.console import FiniteFloat, print_line, songs_argument
+from musicvae.cli.options import (
+    GenerateOptions,
+    check_plot_path,
+    generate_options,
+    print_plot_path,
+    theme_options,
+)
 
 # `attributes.ATTRIBUTES` in its order, which a test holds it to; that one is heavy to import.
-KNOBS = {
+ATTRIBUTE_HELP = {
     "density": "More notes, or fewer.",
     "range": "A wider line, or a narrower one.",
     "register": "Higher, or lower.",
@@ -25,26 +31,28 @@ KNOBS = {
     "chromaticism": "More notes outside the scale, or fewer.",
     "repetition": "Bars more like the one before, or less.",
 }
-FAR = 10.0
+MAX_STEPS = 10.0
 
 
-def knob_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def attribute_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """An option for each attribute, in standard deviations."""
-    for name, words in reversed(KNOBS.items()):
+    for name, words in reversed(ATTRIBUTE_HELP.items()):
         flag = "--" + name.replace("_", "-")
-        option = click.option(flag, name, type=Finite(-FAR, FAR), metavar="±N", help=words)
+        option = click.option(
+            flag, name, type=FiniteFloat(-MAX_STEPS, MAX_STEPS), metavar="±N", help=words
+        )
         command = option(command)
     return command
 
 
 if TYPE_CHECKING:
-    from musicvae.downbeats import Alignment
+    from musicvae.downbeats import BarlineEstimate
     from musicvae.plots import Theme
 
 
 @click.command(name="steer")
 @songs_argument
-@knob_options
+@attribute_options
 @click.option(
     "--direction",
     "directions",
@@ -57,14 +65,14 @@ if TYPE_CHECKING:
     type=click.Path(path_type=Path),
     help="A picture of how far all attributes of all songs moved: PNG, SVG or PDF.",
 )
-@look_options
-@making_options("steered")
+@theme_options
+@generate_options("steered")
 def command(
     paths: tuple[Path, ...],
     directions: tuple[str, ...],
     plot: Path | None,
-    look: Theme,
-    making: Making,
+    theme: Theme,
+    shared: GenerateOptions,
     **knobs: float | None,
 ) -> None:
     """Turn songs (files or folders) by musical knobs, and write them to --out.
@@ -79,63 +87,63 @@ def command(
       musicvae steer song.mid --direction jig.safetensors=+1.5 --out jigs/
     """
     asked = {name: amount for name, amount in knobs.items() if amount is not None}
-    ways = [_way(word) for word in directions]
+    ways = [_parse_direction(word) for word in directions]
     if not asked and not ways:
         raise click.UsageError("say what to turn, such as --density +1; see --help")
     if plot is not None:
-        picture_path(plot)
-    from musicvae.tools.attribute_vector import OwnDirection
+        check_plot_path(plot)
+    from musicvae.tools.attribute_vector import AttributeVector
     from musicvae.tools.steer import steer
 
-    writer = making.writer()
-    loaded = [(OwnDirection.load(path), amount) for path, amount in ways]
-    models = making.models()
+    writer = shared.writer()
+    loaded = [(AttributeVector.load(path), amount) for path, amount in ways]
+    models = shared.models()
     turned = " ".join(f"--{name.replace('_', '-')} {amount:+g}" for name, amount in asked.items())
     turned += "".join(f" --direction {path.name}={amount:+g}" for path, amount in ways)
 
     moved: dict[str, dict[str, float]] = {}
 
-    def do(path: Path, song: Alignment) -> None:
-        model = models.suiting(song)
+    def process(path: Path, song: BarlineEstimate) -> None:
+        model = models.for_song(song)
         found = steer(model, song, asked, directions=loaded)
         known = {n: round(v, 3) for n, v in found.moved.items() if math.isfinite(v)}
         note = f"musicvae steer {path.name} {turned.strip()} checkpoint {model.hash}"
         figures = {"asked": asked, "moved": known, "source": str(path)}
-        moved[writer.numbered(found.song, path.stem, note=note, **figures).stem] = known
-        if making.as_json:
+        moved[writer.write_numbered(found.song, path.stem, note=note, **figures).stem] = known
+        if shared.as_json:
             return
         for name in asked:
-            say(f"  {name} {known.get(name, 0.0):+.2f} of {asked[name]:+g}")
+            print_line(f"  {name} {known.get(name, 0.0):+.2f} of {asked[name]:+g}")
         others = {n: v for n, v in known.items() if n not in asked and abs(v) >= 0.1}
         if others:
             told = ", ".join(f"{name} {value:+.2f}" for name, value in others.items())
-            say(f"  with it {told}")
+            print_line(f"  with it {told}")
 
     try:
-        making.each_song(paths, do)
+        shared.for_each_song(paths, process)
     finally:
         if plot is not None and moved:
-            _draw(moved, asked, plot, look)
-            tell_picture(plot, as_json=making.as_json)
+            _plot_shifts(moved, asked, plot, theme)
+            print_plot_path(plot, as_json=shared.as_json)
 
 
-def _draw(
-    moved: dict[str, dict[str, float]], asked: dict[str, float], path: Path, look: Theme
+def _plot_shifts(
+    moved: dict[str, dict[str, float]], asked: dict[str, float], path: Path, theme: Theme
 ) -> None:
     """The attributes of songs (rows), by how far they moved; what was asked for is framed."""
     import numpy as np
 
     from musicvae.plots import plot_matrix
 
-    names = [name for name in KNOBS if any(name in found for found in moved.values())]
+    names = [name for name in ATTRIBUTE_HELP if any(name in found for found in moved.values())]
     values = np.array([[found.get(n, math.nan) for n in names] for found in moved.values()])
     marked = np.array([[name in asked for name in names]] * len(moved))
     told = "  ·  ".join(f"{name.replace('_', ' ')} {amount:+g}" for name, amount in asked.items())
     title, facts = "Steered", f"asked for: {told}  ·  in standard deviations"
-    plot_matrix(values, list(moved), names, path, title, facts, marked=marked, look=look)
+    plot_matrix(values, list(moved), names, path, title, facts, marked=marked, look=theme)
 
 
-def _way(word: str) -> tuple[Path, float]:
+def _parse_direction(word: str) -> tuple[Path, float]:
     """`FILE=+1.5` taken apart; one step if no number is given."""
     path, equals, amount = word.rpartition("=")
     if not equals:
@@ -144,6 +152,8 @@ def _way(word: str) -> tuple[Path, float]:
         steps = float(amount)
     except ValueError:
         steps = math.nan
-    if not abs(steps) <= FAR:
-        raise click.UsageError(f"--direction {word}: write it as FILE=+1.5, at most {FAR:g} steps")
+    if not abs(steps) <= MAX_STEPS:
+        raise click.UsageError(
+            f"--direction {word}: write it as FILE=+1.5, at most {MAX_STEPS:g} steps"
+        )
     return Path(path), steps

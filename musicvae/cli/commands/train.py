@@ -11,17 +11,17 @@ import click
 
 from musicvae.cli import completion
 from musicvae.cli.console import (
-    INPUT,
-    Finite,
-    above,
-    bar_look,
-    console,
+    INPUT_PATH,
+    FiniteFloat,
     device_option,
     emit,
     json_option,
+    live_progress,
     progress_bar,
+    progress_kwargs,
+    stderr_console,
 )
-from musicvae.cli.options import ReportFile, reading_options, report_option
+from musicvae.cli.options import ReportFile, read_options, report_option
 from musicvae.cli.terminal import is_terminal
 from musicvae.config.preset import Preset, load_preset
 from musicvae.config.training import OBJECTIVES, PRECISIONS
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 from functools import partial
 from typing import TYPE_CHECKING
 
-from musicvae.cli.console import complain
+from musicvae.cli.console import print_error
 from musicvae.errors import MusicVAEError, one_line
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ if TYPE_CHECKING:
 
 
 @click.command(name="train")
-@click.argument("path", type=INPUT)
+@click.argument("path", type=INPUT_PATH)
 @click.option(
     "--preset",
     "preset_name",
@@ -54,7 +54,9 @@ if TYPE_CHECKING:
 @click.option(
     "--name", help="Name of the run: it writes checkpoints/NAME/. The preset's name if not given."
 )
-@click.option("--minutes", type=Finite(min=0, min_open=True), help="Length of the run in minutes.")
+@click.option(
+    "--minutes", type=FiniteFloat(min=0, min_open=True), help="Length of the run in minutes."
+)
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
@@ -93,7 +95,7 @@ if TYPE_CHECKING:
     help="Of the arithmetic: in bf16 where the device computes in it, unless asked otherwise.",
 )
 @click.option("--compile", "compiled", is_flag=True, help="Let torch.compile make the network.")
-@reading_options
+@read_options
 @report_option
 @json_option
 def command(
@@ -129,7 +131,7 @@ def command(
       musicvae train my-songs/ --from melody-2bar
     """
     if rank():  # of a distributed run only the first process talks
-        as_json, console().quiet = False, True
+        as_json, stderr_console().quiet = False, True
     if minutes is not None and steps is not None:
         raise click.UsageError("give --minutes or --steps, not both")
     if objective is not None:
@@ -147,7 +149,9 @@ def command(
     folder = find_run(name) if resume else None
     if seed is not None:
         settings = (*settings, f"training.seed={seed}")
-    start = _start_from(origin, asked, settings) if origin and origin != "scratch" else None
+    start = (
+        _start_from_checkpoint(origin, asked, settings) if origin and origin != "scratch" else None
+    )
     with progress_bar("reading") as reading:
         prepared = prepare_cached(path, options=options, progress=reading)
     from musicvae.training import train
@@ -161,11 +165,11 @@ def command(
             scratch = origin == "scratch"
             start = start_for(Shards(prepared), asked, settings, scratch=scratch)
             for line in start.told:
-                console().print(line)
+                stderr_console().print(line)
         preset, weights = start.preset, start.weights
         folder = Path("checkpoints") / _run_name(name, preset.name)
-    live = _Live(as_json)
-    with above(live.progress):
+    live = _TrainingDisplay(as_json)
+    with live_progress(live.progress):
         result = train(
             prepared,
             preset,
@@ -190,18 +194,18 @@ def command(
         if result.interrupted
         else "done"
     )
-    console().print(
-        f"{state}: held-out F1 {f1:.3f}{_further(result.metrics)}; the best model is {result.model}"
+    stderr_console().print(
+        f"{state}: held-out F1 {f1:.3f}{_extra_metrics(result.metrics)}; the best model is {result.model}"
     )
     if result.interrupted:
-        console().print(f"go on with: musicvae train {path} --name {folder.name} --resume")
+        stderr_console().print(f"go on with: musicvae train {path} --name {folder.name} --resume")
     told = {"steps": result.steps, "metrics": result.metrics}
     if not rank():
         told["report"] = write_training_report(folder, result, live.announced, report)
     emit(as_json, "trained", path=str(result.model), **told)
 
 
-def _start_from(origin: str, asked: Preset | None, settings: tuple[str, ...]) -> Start:
+def _start_from_checkpoint(origin: str, asked: Preset | None, settings: tuple[str, ...]) -> Start:
     """The beginning that --from asks for."""
     from musicvae.checkpoints import find
     from musicvae.training.finetune import start_from
@@ -227,7 +231,7 @@ def _resumed_preset(folder: Path) -> Preset:
     return preset_from_dict(read_header(folder / STATE_FILE)["preset"], str(folder))
 
 
-def _further(metrics: Mapping[str, float]) -> str:
+def _extra_metrics(metrics: Mapping[str, float]) -> str:
     """What stands beside F1: of corrupted notes before and after, and the bits if there are any."""
     words = ""
     if "valid_f1_denoised" in metrics:
@@ -238,7 +242,7 @@ def _further(metrics: Mapping[str, float]) -> str:
     return words
 
 
-class _Live:
+class _TrainingDisplay:
     """The plan, then a progress bar on a terminal, or a line for each validation elsewhere."""
 
     def __init__(self, as_json: bool) -> None:
@@ -253,7 +257,7 @@ class _Live:
             TextColumn("{task.fields[figures]}"),
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
-            **bar_look(disable=not is_terminal(sys.stderr)),
+            **progress_kwargs(disable=not is_terminal(sys.stderr)),
         )
         self.task = self.progress.add_task(
             "training", total=None, figures="", left="", visible=False
@@ -263,7 +267,7 @@ class _Live:
         """State what is going to happen."""
         self.announced = plan
         train, valid = plan.counts["train"], plan.counts.get("valid", {})
-        say, n_read = console().print, plan.files - len(plan.skipped)
+        say, n_read = stderr_console().print, plan.files - len(plan.skipped)
         say(f"files    {plan.files:,}: {n_read:,} read, {len(plan.skipped):,} left out")
         reasons: dict[str, list[str]] = {}
         for skipped in plan.skipped:
@@ -319,19 +323,19 @@ class _Live:
         self.f1 = row["valid_f1"]
         line = (
             f"step {row['step']:>7,.0f}  {row['minutes']:5.1f} min  loss {row['valid_loss']:6.1f}  "
-            f"F1 {row['valid_f1']:.3f}{_further(row)}  "
+            f"F1 {row['valid_f1']:.3f}{_extra_metrics(row)}  "
             f"{row['valid_active_units']:.0f} active units"
         )
-        console().print(line)
+        stderr_console().print(line)
         emit(self.as_json, "check", path="", **row)
 
     def say(self, words: str) -> None:
         """Trouble, in words."""
-        console().print(f"note: {words}", style="yellow")
+        stderr_console().print(f"note: {words}", style="yellow")
 
 
-PAGE = "report.html"
-_SONGS = 4
+REPORT_FILE = "report.html"
+N_REPORT_SONGS = 4
 
 
 def write_training_report(
@@ -343,27 +347,27 @@ def write_training_report(
     from musicvae.report import NO_SOUND, training_page
 
     try:
-        songs = _songs(result.model)
+        songs = _sample_songs(result.model)
         told = (
             f"Training of {folder.name}",
             f"{result.steps:,} of {result.total_steps:,} steps, {result.model.name}",
-            _rows(folder),
-            _table(plan),
+            _metrics_rows(folder),
+            _run_facts(plan),
             songs,
             [f"sample {nth}" for nth in range(1, len(songs) + 1)],
         )
-        path = training_page(*told, embedding=NO_SOUND).save(folder / PAGE)
+        path = training_page(*told, embedding=NO_SOUND).save(folder / REPORT_FILE)
     except MusicVAEError as error:
-        complain(error)  # the model is there all the same
+        print_error(error)  # the model is there all the same
         return ""
-    console().print(one_line(f"a page about it is {path}"))
+    stderr_console().print(one_line(f"a page about it is {path}"))
     if report:
         page = partial(training_page, *told)
         report.write(lambda how, advance: page(embedding=how, progress=advance))
     return str(path)
 
 
-def _songs(model: Path) -> list[Song]:
+def _sample_songs(model: Path) -> list[Song]:
     """Songs of a model, if it makes any."""
     from musicvae.model import MusicVAE
 
@@ -371,12 +375,12 @@ def _songs(model: Path) -> list[Song]:
     if loaded.preset.training.objective == "dae" or loaded.preset.prior.kind == "none":
         return []
     try:
-        return loaded.sample(_SONGS, bars=max(8, loaded.preset.grid.bars), seed=1)
+        return loaded.sample(N_REPORT_SONGS, bars=max(8, loaded.preset.grid.bars), seed=1)
     except MusicVAEError:
         return []  # an autoencoder has nothing to draw from
 
 
-def _rows(folder: Path) -> list[dict[str, str]]:
+def _metrics_rows(folder: Path) -> list[dict[str, str]]:
     from musicvae.cli.commands.plot import read_metrics
 
     try:
@@ -385,7 +389,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
         return []  # it was stopped before the first validation
 
 
-def _table(plan: Announcement | None) -> list[tuple[str, str]]:
+def _run_facts(plan: Announcement | None) -> list[tuple[str, str]]:
     if plan is None:
         return []
     learned, held = plan.counts["train"], plan.counts.get("valid", {})

@@ -8,39 +8,41 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.console import (
-    INPUT,
-    Finite,
-    OutPath,
-    complain,
-    console,
+    INPUT_PATH,
+    FiniteFloat,
+    OutputPath,
+    check_overwrite,
     emit,
     force_option,
     free_path,
     json_option,
-    named_path,
+    print_error,
+    print_line,
     progress_bar,
-    say,
+    stderr_console,
 )
 from musicvae.errors import ConfigError, DataError, MusicVAEError, one_line
 from musicvae.storage import is_folder, writable_folder
 
 if TYPE_CHECKING:
-    from musicvae.io.result import Reading
+    from musicvae.io.result import ReadResult
     from musicvae.io.transcription import HearOptions
 
-_METERS = ("2/4", "3/4", "4/4", "2/2", "3/2", "3/8", "6/8", "9/8", "12/8", "5/4", "5/8", "7/8")
-_MIDI = (".mid", ".midi")
+METERS = ("2/4", "3/4", "4/4", "2/2", "3/2", "3/8", "6/8", "9/8", "12/8", "5/4", "5/8", "7/8")
+MIDI_SUFFIXES = (".mid", ".midi")
 
 
 @click.command(name="transcribe")
-@click.argument("paths", nargs=-1, required=True, type=INPUT)
+@click.argument("paths", nargs=-1, required=True, type=INPUT_PATH)
 @click.option(
     "--out",
-    type=OutPath(*_MIDI),
+    type=OutputPath(*MIDI_SUFFIXES),
     help="A folder, or a .mid file for one recording; beside each recording if not given.",
 )
-@click.option("--tempo", type=Finite(20, 400), help="Quarters a minute, about; heard if not given.")
-@click.option("--meter", type=click.Choice(_METERS), help="The meter; heard if not given.")
+@click.option(
+    "--tempo", type=FiniteFloat(20, 400), help="Quarters a minute, about; heard if not given."
+)
+@click.option("--meter", type=click.Choice(METERS), help="The meter; heard if not given.")
 @click.option(
     "--key",
     default="none",
@@ -86,8 +88,8 @@ def command(
         )
     except ConfigError as error:
         raise click.BadParameter(str(error), param_hint="--key") from None
-    files = _recordings(paths)
-    single = out is not None and out.suffix.lower() in _MIDI and not out.is_dir()
+    files = _find_recordings(paths)
+    single = out is not None and out.suffix.lower() in MIDI_SUFFIXES and not out.is_dir()
     if single and len(files) > 1:
         raise click.UsageError(f"--out {out} is one file for {len(files)} recordings")
     folder = writable_folder(out) if out is not None and not single else None
@@ -95,9 +97,9 @@ def command(
     with progress_bar("listening") as advance:
         for done, path in enumerate(files, start=1):
             try:
-                reading = _heard(path, options)
+                reading = _transcribe_file(path, options)
                 if single and out is not None:
-                    target = named_path(out, force=force)
+                    target = check_overwrite(out, force=force)
                 else:
                     target = free_path(folder or path.parent, path.stem, ".mid", force=force)
                 write(reading.song, target, note=one_line(f"musicvae transcribe {path.name}"))
@@ -108,16 +110,16 @@ def command(
                     plot_song(reading.song, picture, path.stem)
             except MusicVAEError as error:
                 failed = True
-                complain(error)
+                print_error(error)
                 continue
             finally:
                 advance(done, len(files))
-            _tell(path, target, reading, as_json)
+            _print_result(path, target, reading, as_json)
     if failed:
         raise SystemExit(1)
 
 
-def _heard(path: Path, options: HearOptions) -> Reading:
+def _transcribe_file(path: Path, options: HearOptions) -> ReadResult:
     """What is heard in a file; an error if it is no recording."""
     from musicvae import io
     from musicvae.errors import ReadError
@@ -129,15 +131,15 @@ def _heard(path: Path, options: HearOptions) -> Reading:
     if kind == "audio":
         return transcription.examine(content, path, options)
     if kind in ("empty", "unknown"):
-        io.examine(content, path)  # which says what it is instead
+        io.read_bytes(content, path)  # which says what it is instead
     raise ReadError(path, "no recording but a song already", "give a WAV, FLAC, MP3 or OGG file")
 
 
-def _tell(path: Path, target: Path, reading: Reading, as_json: bool) -> None:
+def _print_result(path: Path, target: Path, reading: ReadResult, as_json: bool) -> None:
     song = reading.song
-    console().print(one_line(f"{path}: heard {reading.heard}"))
+    stderr_console().print(one_line(f"{path}: heard {reading.transcription_note}"))
     if not as_json:
-        say(f"{target}: {song.n_notes} notes, {song.duration_s:.0f} s")
+        print_line(f"{target}: {song.n_notes} notes, {song.duration_s:.0f} s")
     emit(
         as_json,
         "transcribed",
@@ -146,11 +148,11 @@ def _tell(path: Path, target: Path, reading: Reading, as_json: bool) -> None:
         heard=reading.kind,
         notes=song.n_notes,
         duration_s=round(song.duration_s, 3),
-        **reading.facts,
+        **reading.transcription_facts,
     )
 
 
-def _recordings(paths: tuple[Path, ...]) -> list[Path]:
+def _find_recordings(paths: tuple[Path, ...]) -> list[Path]:
     """These files, and what is called like a recording in these folders."""
     from musicvae.data.discover import files_under
     from musicvae.io.audio.load import SUFFIXES

@@ -6,28 +6,33 @@ from pathlib import Path
 
 import click
 
-from musicvae.cli.console import Finite, songs_argument
-from musicvae.cli.options import Making, making_options, takes_option, temperature_option
+from musicvae.cli.console import FiniteFloat, songs_argument
+from musicvae.cli.options import (
+    GenerateOptions,
+    generate_options,
+    temperature_option,
+    variants_option,
+)
 
 
 @click.command(name="vary")
 @songs_argument
 @click.option(
     "--amount",
-    type=Finite(0, 1),
+    type=FiniteFloat(0, 1),
     default=0.5,
     show_default=True,
     help="0 is the reconstruction, 1 another song of the same bars.",
 )
-@takes_option
+@variants_option
 @temperature_option
-@making_options("varied", seed=True)
+@generate_options("varied", seed=True)
 def command(
     paths: tuple[Path, ...],
     amount: float,
     n: int,
     temperature: float,
-    making: Making,
+    shared: GenerateOptions,
 ) -> None:
     """Make variations of songs (files or folders), each as near to its song as --amount says.
 
@@ -38,7 +43,7 @@ def command(
       musicvae vary song.mid
       musicvae vary song.mid --amount 0.3 --n 4 --out variations/
     """
-    making.takes(
+    shared.takes(
         paths,
         n,
         lambda model, song, seed: model.vary(
