@@ -1,8 +1,8 @@
-"""Floor 11: the options of every command that makes songs, and its way through the songs given."""
+"""Option groups of the commands: reading, models, output, sound, pictures and reports."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import wraps
 from pathlib import Path
@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from musicvae.cli.console import (
+    INPUT_PATH,
     FiniteFloat,
+    check_option_path,
     checkpoint_option,
     device_option,
+    emit,
     force_option,
     json_option,
     print_error,
+    print_line,
     progress_bar,
     seed_option,
 )
@@ -28,61 +32,136 @@ from musicvae.io.options import ReadOptions
 if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
     from musicvae.model import MusicVAE
-    from musicvae.song import Song
-from typing import TYPE_CHECKING
-
-from musicvae.cli.console import check_option_path, emit, print_line
-
-if TYPE_CHECKING:
+    from musicvae.plots import Theme
     from musicvae.report import Embedding, Page
     from musicvae.report.audio import Progress
-from typing import TYPE_CHECKING
-
-from musicvae.cli.console import INPUT_PATH
-
-if TYPE_CHECKING:
     from musicvae.song import Song
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+Decorator = Callable[[Any], Any]
 
-variants_option = click.option(
-    "--n", type=click.IntRange(min=1), default=1, show_default=True, help="How many of each song."
-)
 temperature_option = click.option(
     "--temperature",
     type=FiniteFloat(min=0),
     default=1.0,
     show_default=True,
-    help="Below 1 nearer to the usual, above 1 bolder.",
+    help="Sampling temperature: below 1 more typical, above 1 more varied.",
+)
+variants_option = click.option(
+    "--n",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of results per song.",
+)
+_score_option = click.option(
+    "--score", is_flag=True, help="Also write a MusicXML score beside each MIDI file."
+)
+_stems_option = click.option(
+    "--stems", is_flag=True, help="Also write each part to its own file: song.bass.mid."
 )
 
-score_option = click.option(
-    "--score", is_flag=True, help="Also write a score beside each MIDI: MusicXML."
+
+def option_group(
+    target: str,
+    options: Mapping[str, Decorator],
+    build: Callable[..., Any],
+    *,
+    peek: Sequence[str] = (),
+) -> Callable[[Command], Command]:
+    """Return a decorator that adds options to a command and passes their values as one argument.
+
+    Args:
+        target: name of the argument that the command receives.
+        options: option decorators by the name of their value, in the order of the help.
+        build: makes the argument from the values, which it gets as keyword arguments.
+        peek: options of other groups whose values `build` gets too if the command has them; the
+            decorator must stand above those groups.
+    """
+
+    def decorate(command: Command) -> Command:
+        @wraps(command)
+        def call(**arguments: Any) -> Any:
+            values = {name: arguments.pop(name) for name in options}
+            values |= {name: arguments[name] for name in peek if name in arguments}
+            return command(**{target: build(**values)}, **arguments)
+
+        decorated: Any = call
+        for option in reversed(options.values()):
+            decorated = option(decorated)
+        return decorated
+
+    return decorate
+
+
+# -- reading --------------------------------------------------------------------------------------
+
+_READ_FLAGS = {
+    "pedal": click.option("--pedal", is_flag=True, help="Let the sustain pedal lengthen notes."),
+    "repeats": click.option("--repeats", is_flag=True, help="Play the repeats of scores."),
+    "keep_tracks": click.option(
+        "--keep-tracks", is_flag=True, help="Do not merge tracks of the same instrument."
+    ),
+    "ungridded": click.option(
+        "--allow-ungridded",
+        "ungridded",
+        is_flag=True,
+        help="Accept performances that follow no metrical grid.",
+    ),
+    "as_written": click.option(
+        "--as-written", is_flag=True, help="Trust the bar lines that the file states."
+    ),
+}
+
+
+def _build_read_options(*, keep_tracks: bool = False, **flags: bool) -> ReadOptions:
+    return ReadOptions(merge=not keep_tracks, **flags)
+
+
+read_options = option_group("options", _READ_FLAGS, _build_read_options)
+"""Options of reading files; the command receives `options`, a `ReadOptions`."""
+song_read_options = option_group(
+    "options",
+    {name: flag for name, flag in _READ_FLAGS.items() if name != "keep_tracks"},
+    _build_read_options,
 )
-stems_option = click.option(
-    "--stems",
-    is_flag=True,
-    help="Also write each part alone, song.bass.mid, and its sound.",
-)
+"""`read_options` without `--keep-tracks`: a model assigns parts to slots itself."""
+
+
+# -- models and generated songs -------------------------------------------------------------------
 
 
 @dataclass(frozen=True, kw_only=True)
-class GenerateOptions:
-    """What the shared options say: how songs are read, by what model, where and how they go."""
+class ModelOptions:
+    """Values of the options that all commands with a model share."""
 
-    out: Path | None = None
     options: ReadOptions = field(default_factory=ReadOptions)
     force: bool = False
-    audio: AudioOutput | None = None
-    score: bool = False
-    stems: bool = False
     checkpoint: str | None = None
     seed: int = 0
     device: str = "auto"
     as_json: bool = False
 
+    def models(self, corruptions: Sequence[str] = ()) -> ModelPicker:
+        """Return a picker of the best model for each song; see `ModelPicker`."""
+        return ModelPicker(self.checkpoint, self.device, corruptions)
+
+    def model(self, **kwargs: Any) -> MusicVAE:
+        """Load one model for all songs; `kwargs` as for `load_model`."""
+        return load_model(self.checkpoint, self.device, **kwargs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class GenerateOptions(ModelOptions):
+    """Values of the options that all commands that write songs share."""
+
+    out: Path | None = None
+    audio: AudioOutput | None = None
+    score: bool = False
+    stems: bool = False
+
     def writer(self, folder: Path | None = None) -> SongWriter:
-        """What writes songs into `--out`, or into another folder."""
+        """Return a writer of songs into `folder`, by default `--out`."""
         return SongWriter(
             folder or self.out or Path(),
             as_json=self.as_json,
@@ -91,26 +170,19 @@ class GenerateOptions:
             stems=self.stems,
         )
 
-    def models(self, corruptions: Sequence[str] = ()) -> ModelPicker:
-        """For each song the model that suits it."""
-        return ModelPicker(self.checkpoint, self.device, corruptions)
-
-    def model(self, **chosen: Any) -> MusicVAE:
-        """One model for all; see `load_model`."""
-        return load_model(self.checkpoint, self.device, **chosen)
-
     def for_each_song(
-        self, paths: Sequence[Path], do: Callable[[Path, BarlineEstimate], None]
+        self, paths: Sequence[Path], process: Callable[[Path, BarlineEstimate], None]
     ) -> None:
-        """Read every song under `paths` and do with it what is to be done.
+        """Read every song under `paths` and call `process` with its path and the song.
 
-        What goes wrong with one is told, and the rest goes on; then the command ends with 1.
+        An error of one song is printed and the others are still processed; then the command exits
+        with 1.
         """
         failed, songs = False, find_song_files(paths)
         with progress_bar("songs") as advance:
             for done, path in enumerate(songs, start=1):
                 try:
-                    do(path, read_with_barlines(path, self.options))
+                    process(path, read_with_barlines(path, self.options))
                 except MusicVAEError as error:
                     failed = True
                     print_error(error)
@@ -118,34 +190,34 @@ class GenerateOptions:
         if failed:
             raise SystemExit(1)
 
-    def takes(
+    def write_variants(
         self,
         paths: Sequence[Path],
         n: int,
-        make: Callable[[MusicVAE, BarlineEstimate, int], Song],
+        generate: Callable[[MusicVAE, BarlineEstimate, int], Song],
         *,
         command: str,
-        **told: Any,
+        **settings: Any,
     ) -> None:
-        """Make `n` songs of each, by seeds that follow one another, and write them numbered.
+        """Generate `n` songs from each song, with consecutive seeds, and write them numbered.
 
-        `told` is what the command was asked: a word and its value.
+        `settings` are options of the command, by name; they are recorded in the files and in JSON.
         """
         writer, models = self.writer(), self.models()
-        asked = " ".join(
-            f"--{word} {value:g}" if isinstance(value, float) else f"--{word} {value}"
-            for word, value in told.items()
+        words = " ".join(
+            f"--{name} {value:g}" if isinstance(value, float) else f"--{name} {value}"
+            for name, value in settings.items()
         )
 
         def process(path: Path, song: BarlineEstimate) -> None:
             model = models.for_song(song)
             for seed in range(self.seed, self.seed + n):
-                note = f"musicvae {command} {path.name} {asked} --seed {seed}"
+                note = f"musicvae {command} {path.name} {words} --seed {seed}"
                 writer.write_numbered(
-                    make(model, song, seed),
+                    generate(model, song, seed),
                     path.stem,
                     note=f"{note} checkpoint {model.hash}",
-                    **told,
+                    **settings,
                     seed=seed,
                     source=str(path),
                 )
@@ -153,56 +225,118 @@ class GenerateOptions:
         self.for_each_song(paths, process)
 
 
+def model_options(
+    *, reads: bool = True, force: bool = False, checkpoint: bool = True, seed: bool = False
+) -> Callable[[Command], Command]:
+    """Return a decorator for commands with a model; they receive `shared`, a `ModelOptions`.
+
+    Args:
+        reads: add the options of reading songs.
+        force: add `--force`, for commands that write files under given names.
+        checkpoint: add `--checkpoint`.
+        seed: add `--seed`, for commands that sample.
+    """
+    return option_group("shared", _model_option_table(reads, force, checkpoint, seed), ModelOptions)
+
+
 def generate_options(
     out: str | None,
     *,
-    help: str = "Folder to write to.",
-    seed: bool = False,
-    force: bool = False,
+    help: str = "Output folder.",
     reads: bool = True,
+    force: bool = False,
+    seed: bool = False,
 ) -> Callable[[Command], Command]:
-    """Give a command `--out` (this folder if not said), and how to read, compute and write.
+    """Return a decorator for commands that write songs; they receive `shared`, a `GenerateOptions`.
 
-    It is called with `making`, a `Making`. `seed` is for those that draw, `force` for those that
-    name files after songs, `reads` for those that read songs.
+    Args:
+        out: default of `--out`.
+        help: help of `--out`.
+        reads, force, seed: as for `model_options`.
     """
     default: dict[str, Any] = {"default": Path(out), "show_default": True} if out else {}
-    where = click.option("--out", type=click.Path(path_type=Path), help=help, **default)
-    options = [where]
-    names = ["out", "audio", "score", "stems", "checkpoint", "device", "as_json"]
-    for wanted, option, name in (
-        (reads, song_read_options, "options"),
-        (force, force_option, "force"),
-        (True, audio_options, ""),
-        (True, score_option, ""),
-        (True, stems_option, ""),
-        (True, checkpoint_option, ""),
-        (seed, seed_option, "seed"),
-        (True, device_option, ""),
-        (True, json_option, ""),
-    ):
-        if wanted:
-            options.append(option)
-            names += [name] if name else []
+    options: dict[str, Decorator] = {
+        "out": click.option("--out", type=click.Path(path_type=Path), help=help, **default),
+        "audio": audio_options,
+        "score": _score_option,
+        "stems": _stems_option,
+        **_model_option_table(reads, force, True, seed),
+    }
+    return option_group("shared", options, GenerateOptions)
 
-    def decorate(command: Command) -> Command:
-        @wraps(command)
-        def called(**arguments: Any) -> Any:
-            chosen = {name: arguments.pop(name) for name in names}
-            return command(shared=GenerateOptions(**chosen), **arguments)
 
-        wrapped: Any = called
-        for option in reversed(options):
-            wrapped = option(wrapped)
-        return wrapped
+def _model_option_table(
+    reads: bool, force: bool, checkpoint: bool, seed: bool
+) -> dict[str, Decorator]:
+    table: dict[str, tuple[bool, Decorator]] = {
+        "options": (reads, song_read_options),
+        "force": (force, force_option),
+        "checkpoint": (checkpoint, checkpoint_option),
+        "seed": (seed, seed_option),
+        "device": (True, device_option),
+        "as_json": (True, json_option),
+    }
+    return {name: option for name, (wanted, option) in table.items() if wanted}
 
-    return decorate
+
+# -- sound, pictures, reports ---------------------------------------------------------------------
+
+
+def _build_audio_output(
+    *, audio: bool, audio_format: str | None, soundfont: Path | None
+) -> AudioOutput | None:
+    if not (audio or audio_format or soundfont):
+        return None
+    return AudioOutput(suffix=f".{audio_format or AUDIO_FORMATS[0]}", soundfont=soundfont)
+
+
+audio_options = option_group(
+    "audio",
+    {
+        "audio": click.option(
+            "--audio", is_flag=True, help="Also render each song to a WAV file beside its MIDI."
+        ),
+        "audio_format": click.option(
+            "--audio-format", type=click.Choice(AUDIO_FORMATS), help="Render to this format."
+        ),
+        "soundfont": click.option(
+            "--soundfont", type=INPUT_PATH, help="SoundFont (SF2) to render with."
+        ),
+    },
+    _build_audio_output,
+)
+"""Options of rendering; the command receives `audio`, an `AudioOutput` or None."""
+
+
+def _build_theme(*, theme: str, transparent: bool) -> Theme:
+    from musicvae.plots import themes
+
+    return themes.theme(theme, transparent=transparent)
+
+
+theme_options = option_group(
+    "theme",
+    {
+        "theme": click.option(
+            "--theme",
+            type=click.Choice(["light", "dark"]),
+            default="light",
+            show_default=True,
+            help="Color theme of pictures.",
+        ),
+        "transparent": click.option(
+            "--transparent", is_flag=True, help="Make the background of pictures transparent."
+        ),
+    },
+    _build_theme,
+)
+"""Options of the look of pictures; the command receives `theme`, a `plots.Theme`."""
 
 
 def check_plot_path(path: Path, option: str = "--plot", *, force: bool | None = None) -> Path:
-    """A picture that an option named, before the work: of a format that is drawn, and writable.
+    """Return the path of a picture if it can be drawn in that format and written there.
 
-    Raises `WriteError`.
+    Called before any work is done. Raises `WriteError`.
     """
     from musicvae.plots.style import checked_suffix
 
@@ -211,149 +345,68 @@ def check_plot_path(path: Path, option: str = "--plot", *, force: bool | None = 
 
 
 def print_plot_path(path: Path, *, as_json: bool) -> None:
-    """A line for a picture that was drawn, or JSON."""
+    """Print the path of a picture that was drawn, or a JSON object with it."""
     emit(as_json, "plot", path=path)
     if not as_json:
         print_line(str(path))
 
 
-def theme_options(command: Command) -> Command:
-    """`--theme` and `--transparent`: the command gets `look`, a `plots.Theme`."""
-
-    @wraps(command)
-    def called(**arguments: Any) -> Any:
-        from musicvae.plots.themes import theme
-
-        name, transparent = arguments.pop("theme"), arguments.pop("transparent")
-        return command(look=theme(name, transparent=transparent), **arguments)
-
-    wrapped: Any = called
-    for option in (
-        click.option("--transparent", is_flag=True, help="Leave the paper of pictures out."),
-        click.option(
-            "--theme",
-            type=click.Choice(["light", "dark"]),
-            default="light",
-            show_default=True,
-            help="Pictures on light or on dark paper.",
-        ),
-    ):
-        wrapped = option(wrapped)
-    return wrapped
-
-
-READ_FLAGS = (
-    ("--pedal", "pedal", "Let the sustain pedal lengthen notes."),
-    ("--repeats", "repeats", "Play the repeats of scores as often as they say."),
-    ("--keep-tracks", "keep_tracks", "Do not merge tracks that are one instrument."),
-    ("--allow-ungridded", "ungridded", "Keep performances that follow no grid."),
-    ("--as-written", "as_written", "Take the bar lines that files state without question."),
-)
-
-
-def read_options(command: Command) -> Command:
-    """Give a command the options of reading; it is called with `options`, a `ReadOptions`."""
-    return _with_flags(command, READ_FLAGS)
-
-
-def song_read_options(command: Command) -> Command:
-    """Those of `reading_options` that matter to a model, which knows parts itself."""
-    return _with_flags(command, [flag for flag in READ_FLAGS if flag[1] != "keep_tracks"])
-
-
-def _with_flags(command: Command, flags: Sequence[tuple[str, str, str]]) -> Command:
-    @wraps(command)
-    def called(**arguments: Any) -> Any:
-        chosen = {name: arguments.pop(name) for _, name, _ in flags}
-        merge = not chosen.pop("keep_tracks", False)
-        return command(options=ReadOptions(merge=merge, **chosen), **arguments)
-
-    wrapped: Any = called
-    for flag, name, words in reversed(flags):
-        wrapped = click.option(flag, name, is_flag=True, help=words)(wrapped)
-    return wrapped
-
-
-Make = Callable[["Embedding", "Progress"], "Page"]
+PageBuilder = Callable[["Embedding", "Progress"], "Page"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class ReportFile:
-    """Where a report goes, and by which SoundFont its songs are rendered."""
+    """Where a report is written, and the SoundFont that renders its songs."""
 
     path: Path
     soundfont: Path | None = None
     as_json: bool = False
 
-    def write(self, make: Make) -> None:
-        """Make the page and write it, with a bar while its songs are rendered; tell of it."""
+    def write(self, build: PageBuilder) -> None:
+        """Build the page, with a progress bar while its songs are rendered; write and print it."""
         from musicvae.io.audio.render import SoundOptions
         from musicvae.report import Embedding
 
         sound = SoundOptions(soundfont=self.soundfont, rate=24_000)
         announce_synth(sound)
-        with progress_bar("sound for the report") as advance:
-            page = make(Embedding(sound=sound), advance)
+        with progress_bar("rendering the report") as advance:
+            page = build(Embedding(sound=sound), advance)
         page.save(self.path)
         emit(self.as_json, "report", path=self.path, songs=page.n_songs)
         if not self.as_json:
             print_line(str(self.path))
 
 
-def report_option(command: Command) -> Command:
-    """`--report PATH.html`: the command gets `report`, a `ReportFile`, or none if none is wanted.
-
-    To be put above the options that say `--json`, `--force` and `--soundfont`.
-    """
-
-    @wraps(command)
-    def called(**arguments: Any) -> Any:
-        path, report = arguments.pop("report"), None
-        if path is not None:
-            report = ReportFile(
-                path=_check_report_path(path, arguments.get("force")),
-                soundfont=arguments.get("soundfont"),
-                as_json=arguments.get("as_json", False),
-            )
-        return command(report=report, **arguments)
-
-    wrapped: Any = called
-    return click.option(
-        "--report",
-        type=click.Path(path_type=Path),
-        metavar="PATH.html",
-        help="Tell of it in a page of one file too, with songs that play.",
-    )(wrapped)
-
-
-def _check_report_path(path: Path, force: bool | None) -> Path:
-    """The path, if a page can be written there. Of a command that has no `--force` no page is
-    written over.
-    """
+def _build_report_file(
+    *,
+    report: Path | None,
+    force: bool | None = None,
+    soundfont: Path | None = None,
+    as_json: bool = False,
+) -> ReportFile | None:
+    """Return the report file, checked before any work is done. Raises `WriteError`."""
+    if report is None:
+        return None
     from musicvae.report.page import checked
 
-    return check_option_path(checked(path), "--report", force=force)
+    path = check_option_path(checked(report), "--report", force=force)
+    return ReportFile(path=path, soundfont=soundfont, as_json=as_json)
 
 
-def audio_options(command: Command) -> Command:
-    """`--audio` and how: the command gets `audio`, a `AudioOutput`, or none if none is wanted."""
-
-    @wraps(command)
-    def called(**arguments: Any) -> Any:
-        kind, font = arguments.pop("audio_format"), arguments.pop("soundfont")
-        wanted = arguments.pop("audio") or kind or font
-        sound = (
-            AudioOutput(suffix=f".{kind or AUDIO_FORMATS[0]}", soundfont=font) if wanted else None
+report_option = option_group(
+    "report",
+    {
+        "report": click.option(
+            "--report",
+            type=click.Path(path_type=Path),
+            metavar="PATH.html",
+            help="Also write a self-contained HTML page in which the songs can be played.",
         )
-        return command(audio=sound, **arguments)
+    },
+    _build_report_file,
+    peek=("force", "soundfont", "as_json"),
+)
+"""`--report`; the command receives `report`, a `ReportFile` or None.
 
-    wrapped: Any = called
-    for option in (
-        click.option("--soundfont", type=INPUT_PATH, help="SF2 file to render with."),
-        click.option(
-            "--audio-format", type=click.Choice(AUDIO_FORMATS), help="Render to this instead."
-        ),
-        click.option("--audio", is_flag=True, help="Render each song to WAV beside its MIDI."),
-    ):
-        wrapped = option(wrapped)
-    return wrapped
+Stands above the options that add `--json`, `--force` and `--soundfont`.
+"""
