@@ -1,8 +1,10 @@
-"""Small songs, built in memory."""
+"""What holds for all tests: isolation from the user, small songs, marks."""
 
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,9 @@ from musicvae.song import Song
 from support.small_songs import band, chorale
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+BF16 = bool(os.environ.get("MUSICVAE_TEST_BF16"))
+"""Compute in bf16 wherever a device with instructions for it would."""
+
 settings.register_profile(
     "musicvae",
     max_examples=60,
@@ -23,10 +28,43 @@ settings.register_profile(
 settings.load_profile("musicvae")
 
 
+NUMERICAL = {"checkpoints", "downbeats", "evaluation", "latent", "networks", "tools", "training"}
+"""Folders of tests in which networks compute; `scripts/test --machines` runs these."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        folder = item.path.relative_to(Path(__file__).parent).parts[0]
+        if folder in NUMERICAL or item.path.stem == "test_transcription":
+            item.add_marker("numerical")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def isolated_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test sees a folder, cache or setting of the user's; nor does a fixture of a module."""
+    home = tmp_path_factory.mktemp("home")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith("MUSICVAE_")]:
+            patch.delenv(name)
+        for name in ("HOME", "USERPROFILE"):
+            patch.setenv(name, str(home))
+        for name in ("XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"):
+            patch.setenv(name, str(home / name.lower()))
+        # Fonts are found once for all sessions, not once for each.
+        patch.setenv("MPLCONFIGDIR", str(Path(tempfile.gettempdir()) / "musicvae-tests-matplotlib"))
+        patch.setenv("MUSICVAE_CACHE", str(home / "cache"))
+        patch.chdir(tmp_path_factory.mktemp("session"))
+        if BF16:
+            for module in ("networks.devices", "training.fit_flow"):
+                patch.setattr(f"musicvae.{module}.bf16_pays", lambda device: True)
+        yield
+
+
 @pytest.fixture(autouse=True)
-def own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test reads or fills the user's cache."""
+def isolated(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test begins in an empty folder, with an empty cache."""
     monkeypatch.setenv("MUSICVAE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.chdir(tmp_path_factory.mktemp("cwd"))
 
 
 @pytest.fixture(autouse=True)
