@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from musicvae.checkpoints.compression import unpacked
 from musicvae.config.preset import Preset, preset_from_dict
-from musicvae.errors import CheckpointError, ConfigError, WriteError, reason_of
-from musicvae.storage import replacing
+from musicvae.errors import CheckpointError, ConfigError, WriteError, os_reason
+from musicvae.storage import atomic_path
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +43,7 @@ class Checkpoint:
     provenance: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
 
-    def under(self, prefix: str) -> dict[str, Tensor]:
+    def tensors_under(self, prefix: str) -> dict[str, Tensor]:
         """The tensors whose names begin with `prefix.`, without it."""
         cut = len(prefix) + 1
         return {n[cut:]: t for n, t in self.tensors.items() if n.startswith(prefix + ".")}
@@ -62,7 +62,7 @@ def load(path: str | Path) -> Checkpoint:
     """
     tensors, header = load_tensors(path)
     return Checkpoint(
-        preset=preset_of(header, path),
+        preset=preset_from_header(header, path),
         tensors=unpacked(tensors),
         provenance=header.get("provenance", {}),
         path=Path(path),
@@ -76,7 +76,7 @@ def save_tensors(path: str | Path, tensors: dict[str, Tensor], header: dict[str,
 
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"musicvae": json.dumps({"format": FORMAT, **header}, sort_keys=True)}
-    with replacing(path) as aside:  # written as it is, not made in memory first
+    with atomic_path(path) as aside:  # written as it is, not made in memory first
         try:
             save_file(whole, aside, metadata)
         except SafetensorError as error:  # a full disk
@@ -109,7 +109,7 @@ def read_header(path: str | Path, hint: str = HINT) -> dict[str, Any]:
             metadata = json.loads(file.read(size)).get("__metadata__") or {}
             header = json.loads(metadata["musicvae"]) if "musicvae" in metadata else None
     except OSError as error:
-        raise CheckpointError(path, reason_of(error), hint) from None
+        raise CheckpointError(path, os_reason(error), hint) from None
     except (struct.error, ValueError, AttributeError, TypeError):
         raise CheckpointError(path, "not a safetensors file, or cut short", hint) from None
     if not isinstance(header, dict):
@@ -120,7 +120,7 @@ def read_header(path: str | Path, hint: str = HINT) -> dict[str, Any]:
     return header
 
 
-def preset_of(header: dict[str, Any], path: str | Path) -> Preset:
+def preset_from_header(header: dict[str, Any], path: str | Path) -> Preset:
     """The preset in a checkpoint's header. Raises `CheckpointError`."""
     try:
         return preset_from_dict(header["preset"], str(path))
@@ -131,6 +131,6 @@ def preset_of(header: dict[str, Any], path: str | Path) -> Preset:
         raise CheckpointError(path, reason, "use the version that wrote it") from None
 
 
-def hash_of(path: str | Path) -> str:
+def file_hash(path: str | Path) -> str:
     """Twelve hexadecimal digits that stand for a checkpoint's whole content."""
     return hashlib.blake2b(Path(path).read_bytes(), digest_size=6).hexdigest()

@@ -25,7 +25,7 @@ def packed(tensors: Mapping[str, Tensor], largest_bytes: int) -> dict[str, Tenso
     Bytes are for matrices alone, as few as will do: those of the path prior before others, which
     only draws from it, then large ones before small ones.
     """
-    small = dict(_triangle(name, halved(tensor)) for name, tensor in tensors.items())
+    small = dict(_triangle(name, to_half(tensor)) for name, tensor in tensors.items())
     matrices = [n for n, t in small.items() if t.ndim > 1 and t.is_floating_point()]
     order = sorted(matrices, key=lambda n: (not n.startswith("prior."), -small[n].numel()))
     for name in order:
@@ -57,7 +57,7 @@ def n_bytes(tensors: Mapping[str, Tensor]) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
-def halved(tensor: Tensor) -> Tensor:
+def to_half(tensor: Tensor) -> Tensor:
     """A tensor in half precision, unless that would lose it: too large for it, or all too small."""
     if not tensor.is_floating_point() or not tensor.numel():
         return tensor

@@ -15,13 +15,13 @@ from musicvae.checkpoints.checkpoint import (
     HINT,
     MODEL_FILE,
     STATE_FILE,
-    hash_of,
-    preset_of,
+    file_hash,
+    preset_from_header,
     read_header,
 )
 from musicvae.errors import CheckpointError, nearest
 from musicvae.representation.bars import Bars
-from musicvae.representation.preset_fit import Fit, best, fit_all
+from musicvae.representation.preset_fit import PresetFit, pick_best, mean_fit
 
 DEFAULT = "chorale-4bar"
 """The shipped model that is taken where there is nothing to fit."""
@@ -53,20 +53,20 @@ def find(name: str | Path | None = None, folder: str | Path = "checkpoints") -> 
     plain = str(name).removeprefix(f"{_SHIPPED}/")
     if plain in shipped:
         return shipped[plain]
-    known = [*shipped, *(name_of(run) for run in finished_runs(folder))]
+    known = [*shipped, *(checkpoint_name(run) for run in finished_runs(folder))]
     listed = f"shipped are {', '.join(shipped)}; " if shipped else ""
     raise CheckpointError(name, f"no such checkpoint{nearest(plain, known)}", listed + HINT)
 
 
-def find_maker(name: str, digits: str, folder: str | Path = "checkpoints") -> Path | None:
+def find_by_hash(name: str, digits: str, folder: str | Path = "checkpoints") -> Path | None:
     """The checkpoint with this hash, whatever it is called now: first the one of this name, then
     the runs under `folder` and what is shipped; none if it is not there.
     """
     places = [*finished_runs(folder), *shipped_checkpoints()]
-    places.sort(key=lambda path: name_of(path) != name)
+    places.sort(key=lambda path: checkpoint_name(path) != name)
     if name and (Path(folder) / name / MODEL_FILE).is_file():  # a run that is not finished, too
         places.insert(0, Path(folder) / name / MODEL_FILE)
-    return next((path for path in places if hash_of(path) == digits), None)
+    return next((path for path in places if file_hash(path) == digits), None)
 
 
 def choose(
@@ -90,9 +90,9 @@ def choose(
         for path in own:
             if fits[path].suits_like(most):
                 return Choice(path=path, why=f"the newest run that fits: {fits[path]}")
-        path = best(shipped or own, fits.__getitem__)
+        path = pick_best(shipped or own, fits.__getitem__)
         which = "shipped" if shipped else "of the runs here"
-        others = [f"{name_of(run)}: {fits[run]}" for run in own[:1] if run != path]
+        others = [f"{checkpoint_name(run)}: {fits[run]}" for run in own[:1] if run != path]
         why = "; ".join([f"{which}, it fits best: {fits[path]}", *others])
         return Choice(path=path, why=why)
     if own:
@@ -105,27 +105,27 @@ def choose(
     raise CheckpointError(folder, "no checkpoint there", HINT)
 
 
-def nearest_shipped(preset: str | None, songs: Sequence[Bars]) -> Path | None:
+def best_shipped(preset: str | None, songs: Sequence[Bars]) -> Path | None:
     """The shipped model of this preset; of no preset, the one that the songs fit best, if any."""
     if preset is not None:
-        same = [p for p in shipped_checkpoints() if preset_of(read_header(p), p).name == preset]
+        same = [p for p in shipped_checkpoints() if preset_from_header(read_header(p), p).name == preset]
         return same[0] if same else None
     fits = {path: _fit(path, songs) for path in shipped_checkpoints() if serves(path)}
     fits = {path: fit for path, fit in fits.items() if fit.share > 0}
-    return best(fits, fits.__getitem__) if fits else None
+    return pick_best(fits, fits.__getitem__) if fits else None
 
 
 def serves(path: Path, mends: Sequence[str] = ()) -> bool:
     """Whether a model knows all of this damage; of none, whether it makes songs."""
-    training = preset_of(read_header(path), path).training
+    training = preset_from_header(read_header(path), path).training
     return set(mends) <= set(training.told) if mends else training.objective != "dae"
 
 
-def _fit(path: Path, songs: Sequence[Bars]) -> Fit:
-    return fit_all(preset_of(read_header(path), path), songs)
+def _fit(path: Path, songs: Sequence[Bars]) -> PresetFit:
+    return mean_fit(preset_from_header(read_header(path), path), songs)
 
 
-def name_of(path: Path) -> str:
+def checkpoint_name(path: Path) -> str:
     """What `find` knows a checkpoint by."""
     return path.parent.name if path.name == MODEL_FILE else path.stem
 
@@ -143,7 +143,7 @@ def find_run(name: str | None, folder: str | Path = "checkpoints") -> Path:
     return runs[0].parent
 
 
-def free_run_name(name: str, *, named: bool, folder: str | Path = "checkpoints") -> str:
+def unused_run_name(name: str, *, named: bool, folder: str | Path = "checkpoints") -> str:
     """`name`, or with a number behind it if a run has it; a name that a user chose is kept."""
     if named or not (Path(folder) / name).exists():
         return name
@@ -173,7 +173,7 @@ def is_finished(path: Path) -> bool:
     """Whether this is the model of a run that came to its end."""
     try:
         header = read_header(path)
-        preset_of(header, path)
+        preset_from_header(header, path)
     except CheckpointError:
         return False
     return bool(header.get("provenance", {}).get("finished"))

@@ -82,11 +82,11 @@ def card(checkpoint: Checkpoint, name: str) -> str:
     preset, known = checkpoint.preset, checkpoint.provenance
     size = checkpoint.path.stat().st_size if checkpoint.path else 0
     whole = replace(checkpoint, tensors=unpacked(checkpoint.tensors))
-    n_model = sum(t.numel() for t in whole.under("model").values())
+    n_model = sum(t.numel() for t in whole.tensors_under("model").values())
     lean = sum(t.numel() for n, t in checkpoint.tensors.items() if n.endswith(".bytes"))
     kept_in = "half precision" + (f", {lean:,} numbers in a byte" if lean else "")
     on = f" on {known['machine']}" if "machine" in known else ""
-    beside = " with the prior" if whole.under("prior") else ""
+    beside = " with the prior" if whole.tensors_under("prior") else ""
     rows = [
         ("what", preset.description or _parts(preset)),
         ("parts", _parts(preset)),

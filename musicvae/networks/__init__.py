@@ -1,23 +1,23 @@
 """Floor 5: encoders, decoders, the VAE, objectives, the path prior. No input or output here."""
 
 from musicvae.networks.devices import pick_device
-from musicvae.networks.priors import Prior, prior_of, tensors_of
-from musicvae.networks.priors.conditioning import PathFrame, Paths
+from musicvae.networks.priors import Prior, load_prior, prior_tensors
+from musicvae.networks.priors.conditioning import EncodedPaths, PathConditioning
 from musicvae.networks.priors.flow import FlowPrior
-from musicvae.networks.priors.gaussian import PathPrior
-from musicvae.networks.priors.midime import SmallPrior
+from musicvae.networks.priors.gaussian import LinearGaussianPrior
+from musicvae.networks.priors.midime import MidiMePrior
 from musicvae.networks.vae import VAE, Posterior
 
 __all__ = [
     "VAE",
     "FlowPrior",
-    "PathFrame",
-    "PathPrior",
-    "Paths",
+    "PathConditioning",
+    "LinearGaussianPrior",
+    "EncodedPaths",
     "Posterior",
     "Prior",
-    "SmallPrior",
+    "MidiMePrior",
     "pick_device",
-    "prior_of",
-    "tensors_of",
+    "load_prior",
+    "prior_tensors",
 ]

@@ -22,8 +22,8 @@ from musicvae.networks.layers import (
     TIMING_SPREAD,
     VELOCITY_MEAN,
     VELOCITY_SPREAD,
-    Packing,
-    Places,
+    NoteIndex,
+    QuarterPacking,
     Trunk,
 )
 
@@ -33,7 +33,7 @@ _TOUCH_WIDTH = (1.5, 1.5)  # of velocity and microtiming around what is decoded,
 NEVER = -1e4  # log-odds of what cannot be
 
 
-class NoteLoss(NamedTuple):
+class NoteNLL(NamedTuple):
     """Negative log-likelihood in nats a window, by what is told. Each `(B,)`."""
 
     onset: Tensor
@@ -79,7 +79,7 @@ class CellDecoder(Trunk):
             self.pitch_bias[~single] = _RARE
         self.all_single = bool(single.all())
 
-    def features(self, x: Tensor, batch: Batch, packing: Packing) -> tuple[Tensor, Tensor]:
+    def features(self, x: Tensor, batch: Batch, packing: QuarterPacking) -> tuple[Tensor, Tensor]:
         """Log-odds of onsets `(B, 1 + L*steps, R)` and cell features, the same with `rank` last.
 
         Row 0 is for carry-ins, then follow the cells of the open quarters, packed.
@@ -93,19 +93,19 @@ class CellDecoder(Trunk):
         onset = onset.masked_fill(~able, NEVER)
         return onset, torch.cat([carried, cell], 1)
 
-    def _row(self, at: Places, packing: Packing) -> Tensor:
+    def _row(self, at: NoteIndex, packing: QuarterPacking) -> Tensor:
         """The row of each note's cell in `features`. `(B, K)`"""
         quarter, step = at.cell // self.layout.steps, at.cell % self.layout.steps
         packed = packing.place.gather(1, quarter) * self.layout.steps + step
         return torch.where(at.carry, 0, 1 + packed)
 
-    def loss(self, z: Tensor, batch: Batch) -> NoteLoss:
+    def loss(self, z: Tensor, batch: Batch) -> NoteNLL:
         """Negative log-likelihood of a batch's notes."""
-        at, packing = Places.of(batch, self.layout), Packing.of(batch, self.layout)
+        at, packing = NoteIndex.of(batch, self.layout), QuarterPacking.of(batch, self.layout)
         onset, feature = self.features(self.states(z, batch, packing), batch, packing)
         return self.weigh(onset, feature, at, self._row(at, packing))
 
-    def weigh(self, onset: Tensor, feature: Tensor, at: Places, row: Tensor) -> NoteLoss:
+    def weigh(self, onset: Tensor, feature: Tensor, at: NoteIndex, row: Tensor) -> NoteNLL:
         """The notes' negative log-likelihood under these cells; `row` as `_row` gives it."""
         B, rows, R = onset.shape
         place = (row * R + at.part) * at.real  # (B, K)
@@ -124,9 +124,9 @@ class CellDecoder(Trunk):
         duration_total = (duration_loss * at.real).sum(1)
         none = torch.zeros_like(pitch_total)
         touch = self._touch_loss(of_note, at) if self.touched else none
-        return NoteLoss(onset_loss.sum((1, 2)), pitch_total, duration_total, touch, none)
+        return NoteNLL(onset_loss.sum((1, 2)), pitch_total, duration_total, touch, none)
 
-    def _touch_loss(self, of_note: Tensor, at: Places) -> Tensor:
+    def _touch_loss(self, of_note: Tensor, at: NoteIndex) -> Tensor:
         """Velocity and microtiming as Gaussians of a fixed width around what is decoded. `(B,)`"""
         wrong = (self.touches(of_note, at.part * self.layout.pitches + at.pitch) - at.touch).float()
         width = torch.tensor(_TOUCH_WIDTH, device=wrong.device)
@@ -142,7 +142,7 @@ class CellDecoder(Trunk):
         table = self.touch(line).unflatten(-1, (2, -1))
         return (table[..., :-1] * feature[..., None, :]).sum(-1) + table[..., -1]
 
-    def _chord_loss(self, feature: Tensor, starts: Tensor, place: Tensor, at: Places) -> Tensor:
+    def _chord_loss(self, feature: Tensor, starts: Tensor, place: Tensor, at: NoteIndex) -> Tensor:
         """One Bernoulli a pitch in each cell of a chordal part where anything starts. `(B,)`"""
         lay, (B, rows, R) = self.layout, starts.shape
         logits = (self.pitch(feature) + self.pitch_bias).float()  # (B, rows, R, P)
@@ -153,11 +153,11 @@ class CellDecoder(Trunk):
         return (loss * starts * ~self.single).sum((1, 2))
 
     @torch.no_grad()
-    def odds(self, z: Tensor, frame: Batch) -> tuple[Tensor, Tensor]:
+    def note_probabilities(self, z: Tensor, frame: Batch) -> tuple[Tensor, Tensor]:
         """How probable it is that each pitch starts in each cell `(B, N * T, R, P)`, and the
         likeliest duration there `(B, N * T, R)`; 0 in cells that are closed. On the CPU.
         """
-        packing, lay = Packing.of(frame, self.layout), self.layout
+        packing, lay = QuarterPacking.of(frame, self.layout), self.layout
         onset, feature = self.features(self.states(z, frame, packing), frame, packing)
         onset, feature = onset[:, 1:].float(), feature[:, 1:].float()
         logits = self.pitch(feature) + self.pitch_bias  # (B, L * steps, R, P)
@@ -169,9 +169,9 @@ class CellDecoder(Trunk):
         return whole[..., :-1].cpu(), whole[..., -1].long().cpu()
 
     @torch.no_grad()
-    def how_played(self, z: Tensor, batch: Batch) -> Tensor:
+    def decode_expression(self, z: Tensor, batch: Batch) -> Tensor:
         """Velocity and timing, as in `Batch`, that the notes of a batch would have. `(B, K, 2)`"""
-        at, packing = Places.of(batch, self.layout), Packing.of(batch, self.layout)
+        at, packing = NoteIndex.of(batch, self.layout), QuarterPacking.of(batch, self.layout)
         _, feature = self.features(self.states(z, batch, packing), batch, packing)
         place = (self._row(at, packing) * self.layout.parts + at.part) * at.real
         of_note = feature.flatten(1, 2).gather(1, place[..., None].expand(-1, -1, self.rank))
@@ -184,9 +184,9 @@ class CellDecoder(Trunk):
         self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
     ) -> Tensor:
         """Notes as rows `(M, 8)`; see `VAE.decode`."""
-        packing = Packing.of(frame, self.layout)
+        packing = QuarterPacking.of(frame, self.layout)
         onset, feature = self.features(self.states(z, frame, packing), frame, packing)
-        starts = draw_bernoulli(onset.float().cpu(), temperature, generator)
+        starts = sample_bernoulli(onset.float().cpu(), temperature, generator)
         window, row, part = starts.nonzero(as_tuple=True)
         of_cell = feature[window, row, part]  # most cells are silent: only these are looked at
         chosen, duration = self.sounds(of_cell, part, temperature, generator)
@@ -205,7 +205,7 @@ class CellDecoder(Trunk):
         """From log-odds `(...)` and features `(..., rank)` of cells of `parts`: which pitches start
         there `(..., P)`, and for how long `(...)`. On the CPU.
         """
-        starts = draw_bernoulli(onset.float().cpu(), temperature, generator)
+        starts = sample_bernoulli(onset.float().cpu(), temperature, generator)
         chosen, duration = self.sounds(feature, parts, temperature, generator)
         return chosen & starts[..., None], duration
 
@@ -221,12 +221,12 @@ class CellDecoder(Trunk):
         chosen = F.one_hot(draw(logits, temperature, generator), self.layout.pitches).bool()
         if not self.all_single:
             single = self.single[parts].cpu()
-            chord = draw_chord(logits, temperature, generator)
+            chord = sample_chord(logits, temperature, generator)
             chosen = torch.where(single[..., None], chosen, chord)
         duration = 1 + draw(self.duration(feature).float().cpu(), temperature, generator)
         return chosen, duration
 
-    def _rows(self, chosen: Tensor, duration: Tensor, feature: Tensor, packing: Packing) -> Tensor:
+    def _rows(self, chosen: Tensor, duration: Tensor, feature: Tensor, packing: QuarterPacking) -> Tensor:
         """Notes as rows from chosen cells `(B, 1 + L*steps, R)` and their features."""
         window, row, part, pitch = chosen.nonzero(as_tuple=True)
         at = (window, row, part, pitch)
@@ -240,7 +240,7 @@ class CellDecoder(Trunk):
         pitch: Tensor,
         length: Tensor,
         feature: Tensor,
-        packing: Packing,
+        packing: QuarterPacking,
     ) -> Tensor:
         """Notes as rows from where they stand `(M,)` and their cells' features `(M, rank)`."""
         lay = self.layout
@@ -265,7 +265,7 @@ def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
     return F.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none").view_as(target)
 
 
-def draw_bernoulli(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+def sample_bernoulli(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
     """Yes or no for each logit: the likelier, or drawn."""
     if temperature <= 0:
         return logits > 0
@@ -273,7 +273,7 @@ def draw_bernoulli(logits: Tensor, temperature: float, generator: torch.Generato
     return uniform < torch.sigmoid(logits / temperature)
 
 
-def draw_chord(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+def sample_chord(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
     """Which pitches of a cell start `(..., P)`, at least one and at most 16: the likeliest, as many
     as are expected, or drawn.
 
@@ -282,7 +282,7 @@ def draw_chord(logits: Tensor, temperature: float, generator: torch.Generator) -
     if temperature <= 0:
         n = torch.sigmoid(logits).sum(-1).round()
     else:
-        drawn = draw_bernoulli(logits, temperature, generator)
+        drawn = sample_bernoulli(logits, temperature, generator)
         n, logits = drawn.sum(-1), torch.where(drawn, logits + 1e3, logits)
     most = logits.topk(min(_CHORD, logits.shape[-1]), -1).values
     last = most.gather(-1, n.long().clamp(1, most.shape[-1])[..., None] - 1)

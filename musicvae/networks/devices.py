@@ -9,7 +9,7 @@ from musicvae.errors import ConfigError
 from musicvae.networks.layers import Block
 
 
-def bf16_pays(device: str) -> bool:
+def is_bf16_fast(device: str) -> bool:
     """Whether bf16 is faster there: on GPUs, and on processors with instructions for it."""
     if device != "cpu":
         return device == "cuda"
@@ -47,7 +47,7 @@ def pick_precision(name: str, device: str) -> str:
         )
     if name != "auto":
         return name
-    return "bf16-mixed" if bf16_pays(where) else "32-true"
+    return "bf16-mixed" if is_bf16_fast(where) else "32-true"
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:

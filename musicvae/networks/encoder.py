@@ -17,9 +17,9 @@ from musicvae.data import Batch
 from musicvae.networks.layers import (
     Conditions,
     Layout,
-    Packing,
-    Places,
-    blocks_of,
+    NoteIndex,
+    QuarterPacking,
+    build_blocks,
     run,
     summed,
     weighed,
@@ -70,14 +70,14 @@ class Encoder(SliceEncoder):
         for table in (self.onset, self.duration, self.sounding):
             nn.init.normal_(table.weight, std=0.3)
         self.conditions = Conditions(preset, width)
-        self.blocks = blocks_of(preset)
+        self.blocks = build_blocks(preset)
         self.norm = nn.LayerNorm(width)
         self.ends = nn.Embedding(cells, width) if config.ends else None
         self.end(preset)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Encode windows."""
-        lay, at = self.layout, Places.of(batch, self.layout)
+        lay, at = self.layout, NoteIndex.of(batch, self.layout)
         B, there = len(batch.notes), at.real  # (B, K)
         quarter, step = at.cell // lay.steps, at.cell % lay.steps
         line = at.part * lay.pitches + at.pitch
@@ -103,11 +103,11 @@ class Encoder(SliceEncoder):
         if self.ends is not None:
             x = x + self._endings(self.ends.weight, at, cells, begin + at.duration)
         x = x.view(B, lay.Q, -1)
-        packing = Packing.of(batch, lay)
+        packing = QuarterPacking.of(batch, lay)
         x = run(self.blocks, packing.pack(x + self.conditions(batch)), packing.real)
         return self.posterior(packing.unpack(self.norm(x)), batch)
 
-    def _endings(self, table: Tensor, at: Places, cells: Tensor, end: Tensor) -> Tensor:
+    def _endings(self, table: Tensor, at: NoteIndex, cells: Tensor, end: Tensor) -> Tensor:
         """In which cell of which part notes end: the first one that is silent again, if the window
         has it. `end` `(B, K)` counts open cells. `(B * Q, width)`
         """

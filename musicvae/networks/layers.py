@@ -78,7 +78,7 @@ class Layout:
 
 
 @dataclass(frozen=True)
-class Packing:
+class QuarterPacking:
     """The open quarters of each window moved together, so that neighbours in music are neighbours.
 
     L is the most open quarters of any window here.
@@ -89,7 +89,7 @@ class Packing:
     place: Tensor  # (B, Q) where each open quarter went
 
     @classmethod
-    def of(cls, batch: Batch, layout: Layout) -> Packing:
+    def of(cls, batch: Batch, layout: Layout) -> QuarterPacking:
         """The packing of a batch's windows."""
         open_ = layout.open_steps(batch).any(-1)  # (B, Q)
         count = open_.sum(1)
@@ -98,9 +98,9 @@ class Packing:
         real = torch.arange(length, device=open_.device) < count[:, None]
         return cls(index, real, (open_.cumsum(1) - 1).clamp(min=0))
 
-    def cpu(self) -> Packing:
+    def cpu(self) -> QuarterPacking:
         """The same on the CPU."""
-        return Packing(self.index.cpu(), self.real.cpu(), self.place.cpu())
+        return QuarterPacking(self.index.cpu(), self.real.cpu(), self.place.cpu())
 
     def pack(self, x: Tensor) -> Tensor:
         """`(B, Q, F)` -> `(B, L, F)`, padding zero."""
@@ -115,7 +115,7 @@ class Packing:
 
 
 @dataclass(frozen=True)
-class Places:
+class NoteIndex:
     """Where the notes of a batch fall; all `(B, K)`."""
 
     real: Tensor  # bool: a note rather than padding
@@ -127,7 +127,7 @@ class Places:
     touch: Tensor  # (B, K, 2) float: velocity and timing, each in spreads from its middle
 
     @classmethod
-    def of(cls, batch: Batch, layout: Layout) -> Places:
+    def of(cls, batch: Batch, layout: Layout) -> NoteIndex:
         """Read a batch's notes. Pitches outside the layout are moved to its edge."""
         bar, position, part, pitch, duration, velocity, timing = batch.notes.unbind(-1)
         index = torch.arange(batch.notes.shape[1], device=batch.notes.device)
@@ -144,7 +144,7 @@ class Places:
             ),
         )
 
-    def thinned(self, share: float) -> Places:
+    def thinned(self, share: float) -> NoteIndex:
         """The same with about this share of the notes left out, drawn by torch's generator."""
         kept = torch.rand(self.real.shape, device=self.real.device) >= share
         return replace(self, real=self.real & kept) if share else self
@@ -206,17 +206,17 @@ class Trunk(nn.Module):
         self.slices = lay.slices(config)
         self.enter = nn.Linear(config.latent, width * (lay.Q // self.slices))
         self.conditions = Conditions(preset, width)
-        self.blocks = blocks_of(preset)
+        self.blocks = build_blocks(preset)
         self.norm = nn.LayerNorm(width)
 
-    def states(self, z: Tensor, batch: Batch, packing: Packing) -> Tensor:
+    def states(self, z: Tensor, batch: Batch, packing: QuarterPacking) -> Tensor:
         """What the latents say of each open quarter. `(B, L, width)`"""
         x = self.enter(z).reshape(len(z), self.layout.Q, -1)  # (B, slices, ...) -> (B, Q, width)
         x = packing.pack(x + self.conditions(batch))
         states: Tensor = self.norm(run(self.blocks, x, packing.real))
         return states
 
-    def able(self, batch: Batch, packing: Packing) -> Tensor:
+    def able(self, batch: Batch, packing: QuarterPacking) -> Tensor:
         """Where a note may start: not past a bar's end, nor where a part is silent.
 
         `(B, L*steps, R)` bool.
@@ -261,7 +261,7 @@ def _around(window: Tensor, reach: int) -> Tensor:
     return torch.where(inside & (here == there), other, n)
 
 
-def blocks_of(preset: Preset) -> nn.ModuleList:
+def build_blocks(preset: Preset) -> nn.ModuleList:
     """The blocks of one side."""
     config = preset.model
     blocks: list[nn.Module] = [
@@ -321,7 +321,7 @@ class Conditions(nn.Module):
         """`(B, Q, width)`."""
         bars = self.meter(batch.meter) + self.present(batch.present.float())  # (B, N, width)
         if self.n_kinds:
-            told = torch.cat([(batch.damage > 0).float(), batch.damage], -1)
+            told = torch.cat([(batch.corruption > 0).float(), batch.corruption], -1)
             bars = bars + self.damage(told)[:, None]
         out: Tensor = (bars[:, :, None] + self.place).flatten(1, 2)
         return out

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from musicvae.config.training import TrainingConfig
 from musicvae.data import Batch
-from musicvae.networks.cell_decoder import NoteLoss
+from musicvae.networks.cell_decoder import NoteNLL
 from musicvae.networks.vae import VAE, Posterior
 
 NATS_PER_BIT = math.log(2)
@@ -31,10 +31,10 @@ _ACTIVE_VARIANCE = 0.01
 
 
 @dataclass(frozen=True)
-class Terms:
+class LossTerms:
     """The two terms of an objective on a batch, in nats a window."""
 
-    notes: NoteLoss
+    notes: NoteNLL
     kl: Tensor  # (B,), 0 where the code is a point
 
     def loss(self, beta: float, direct_weight: float = 0.0, free_bits: float = 0.0) -> Tensor:
@@ -49,9 +49,9 @@ class Terms:
         return (self.notes.total + direct_weight * self.notes.direct + beta * kl).mean()
 
 
-def objective(
+def compute_loss_terms(
     vae: VAE, batch: Batch, noise: Tensor, heard: Batch | None = None
-) -> tuple[Terms, Posterior]:
+) -> tuple[LossTerms, Posterior]:
     """The terms of `training.objective`; the three differ in what is heard and how `z` is made.
 
     Encodes `heard`, the windows of `batch` with corrupted notes, or `batch` itself if not given;
@@ -60,7 +60,7 @@ def objective(
     """
     posterior = vae.encode(batch if heard is None else heard)
     notes = vae.loss(batch, posterior.sample(noise))
-    return Terms(notes, posterior.kl().sum(1)), posterior
+    return LossTerms(notes, posterior.kl().sum(1)), posterior
 
 
 def active_units(mu: Tensor) -> int:
@@ -75,7 +75,7 @@ def deterministic_noise(seed: int, step: int, shape: tuple[int, ...]) -> Tensor:
 
 
 @dataclass
-class BetaControl:
+class BetaController:
     """Steers beta so that the KL of a window stays near a target in bits.
 
     Small multiplicative steps towards the target, in proportion to how far a running mean of the
@@ -98,7 +98,7 @@ class BetaControl:
 
 
 @dataclass
-class FixedBeta:
+class BetaWarmup:
     """Beta grows in equal steps from near 0 to its final value, and stays there (Bowman et al.
     2016). The same two numbers of state; the KL is only looked at.
     """
@@ -120,11 +120,11 @@ class FixedBeta:
         self.beta = min(self.final, self.beta + self.final / max(self.warmup_steps, 1))
 
 
-def control_of(training: TrainingConfig) -> BetaControl | FixedBeta:
-    """What `training.kl_control` asks for; free bits are subtracted in `Terms.loss`."""
+def make_beta_controller(training: TrainingConfig) -> BetaController | BetaWarmup:
+    """What `training.kl_control` asks for; free bits are subtracted in `LossTerms.loss`."""
     if training.kl_control == "target":
-        return BetaControl(target_bits=training.kl_target_bits)
-    return FixedBeta(training.beta, training.beta_warmup_steps)
+        return BetaController(target_bits=training.kl_target_bits)
+    return BetaWarmup(training.beta, training.beta_warmup_steps)
 
 
 def _running(before: float, now: float) -> float:

@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
-from musicvae.networks.cell_decoder import CellDecoder, NoteLoss
-from musicvae.networks.layers import Packing, Places, rounded, summed, weighed
+from musicvae.networks.cell_decoder import CellDecoder, NoteNLL
+from musicvae.networks.layers import NoteIndex, QuarterPacking, rounded, summed, weighed
 
 
-class ListDecoder(CellDecoder):
+class NoteDecoder(CellDecoder):
     """`z` `(B, slices, latent)` and the bars of a batch -> notes, one after another."""
 
     def __init__(self, preset: Preset) -> None:
@@ -41,24 +41,24 @@ class ListDecoder(CellDecoder):
         nn.init.zeros_(self.correct.weight)
         nn.init.zeros_(self.correct.bias)
 
-    def loss(self, z: Tensor, batch: Batch) -> NoteLoss:
+    def loss(self, z: Tensor, batch: Batch) -> NoteNLL:
         """Negative log-likelihood of a batch's notes, each given those before it."""
-        at, packing = Places.of(batch, self.layout), Packing.of(batch, self.layout)
+        at, packing = NoteIndex.of(batch, self.layout), QuarterPacking.of(batch, self.layout)
         row = self._row(at, packing)
         alone, heard = self._both(z, batch, at, packing)
         direct = self.weigh(*alone, at, row)
         return self.weigh(*heard, at, row)._replace(direct=direct.total)
 
     @torch.no_grad()
-    def teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
+    def decode_teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
         """The likeliest notes of each cell when the true ones before it were heard."""
-        packing = Packing.of(batch, self.layout)
-        _, heard = self._both(z, batch, Places.of(batch, self.layout), packing)
+        packing = QuarterPacking.of(batch, self.layout)
+        _, heard = self._both(z, batch, NoteIndex.of(batch, self.layout), packing)
         chosen, duration = self.choose(*heard, slice(None), 0.0, torch.Generator())
         return self._rows(chosen, duration, heard[1], packing)
 
     def _both(
-        self, z: Tensor, batch: Batch, at: Places, packing: Packing
+        self, z: Tensor, batch: Batch, at: NoteIndex, packing: QuarterPacking
     ) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
         """Log-odds and features as `features` gives them: of the cells alone, and corrected by
         what each hears of the true notes before it.
@@ -70,7 +70,7 @@ class ListDecoder(CellDecoder):
         heard = (onset + correction[..., -1], feature + correction[..., :-1])
         return (onset, feature), heard
 
-    def _corrections(self, x: Tensor, batch: Batch, at: Places, packing: Packing) -> Tensor:
+    def _corrections(self, x: Tensor, batch: Batch, at: NoteIndex, packing: QuarterPacking) -> Tensor:
         """What hearing the notes before changes in each cell. `(B, L*steps, R, rank + 1)`"""
         lay, (B, L, _) = self.layout, x.shape
         at = at.thinned(self.deaf) if self.training else at
@@ -115,7 +115,7 @@ class ListDecoder(CellDecoder):
             states.append(state)
         return torch.stack(states, 1)
 
-    def _line(self, batch: Batch, at: Places, packing: Packing) -> tuple[Tensor, Tensor]:
+    def _line(self, batch: Batch, at: NoteIndex, packing: QuarterPacking) -> tuple[Tensor, Tensor]:
         """Open cells before each note `(B, K)`, and before each packed quarter `(B, L, 1)`."""
         cells = self.layout.line(batch)
         first = cells[:, :: self.layout.steps].gather(1, packing.index)
@@ -126,7 +126,7 @@ class ListDecoder(CellDecoder):
         self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
     ) -> Tensor:
         """Notes as rows `(M, 8)`, made cell after cell; windows side by side."""
-        lay, packing = self.layout, Packing.of(frame, self.layout)
+        lay, packing = self.layout, QuarterPacking.of(frame, self.layout)
         x = self.states(z, frame, packing)
         onset, feature = self.features(x, frame, packing)
         B, L = x.shape[:2]

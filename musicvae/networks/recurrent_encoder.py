@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
 from musicvae.networks.encoder import SliceEncoder
-from musicvae.networks.layers import Conditions, Layout, Packing, Places
+from musicvae.networks.layers import Conditions, Layout, NoteIndex, QuarterPacking
 
 
 class RecurrentEncoder(SliceEncoder):
@@ -49,7 +49,7 @@ class RecurrentEncoder(SliceEncoder):
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Encode windows."""
-        lay, packing = self.layout, Packing.of(batch, self.layout)
+        lay, packing = self.layout, QuarterPacking.of(batch, self.layout)
         x = self._steps(batch).reshape(-1, lay.max_steps, self.onset.embedding_dim)
         x = x.transpose(1, 2)  # (B, N * T, width) -> (B * N, width, T)
         x = self.quarter(F.silu(x + self.near(x))).transpose(1, 2)  # (B * N, quarters, width)
@@ -62,7 +62,7 @@ class RecurrentEncoder(SliceEncoder):
 
     def _steps(self, batch: Batch) -> Tensor:
         """What starts and what sounds on in each step. `(B, N * T, width)`"""
-        lay, at = self.layout, Places.of(batch, self.layout)
+        lay, at = self.layout, NoteIndex.of(batch, self.layout)
         line = at.part * lay.pitches + at.pitch
         starts = at.real & ~at.carry
         note = self.onset(line) + self.duration(at.duration)

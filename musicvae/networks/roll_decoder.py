@@ -16,8 +16,8 @@ from torch.nn import functional as F
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
 from musicvae.data.batch import NOTE_FIELDS
-from musicvae.networks.cell_decoder import NoteLoss, draw_bernoulli
-from musicvae.networks.layers import Packing, Places, Trunk
+from musicvae.networks.cell_decoder import NoteNLL, sample_bernoulli
+from musicvae.networks.layers import NoteIndex, QuarterPacking, Trunk
 from musicvae.representation.grid import Grid
 from musicvae.representation.pianoroll import PLANES, from_roll
 
@@ -42,14 +42,14 @@ class RollDecoder(Trunk):
         self.single: Tensor
         self.register_buffer("single", single, persistent=False)
 
-    def planes(self, z: Tensor, batch: Batch, packing: Packing) -> Tensor:
+    def planes(self, z: Tensor, batch: Batch, packing: QuarterPacking) -> Tensor:
         """What is said of each cell of the open quarters. `(B, L*steps, R, 2, P)`"""
         lay, x = self.layout, self.states(z, batch, packing)
         return self.out(x).reshape(len(x), -1, lay.parts, 2, lay.pitches).float()
 
-    def target(self, batch: Batch, packing: Packing) -> Tensor:
+    def target(self, batch: Batch, packing: QuarterPacking) -> Tensor:
         """The onset and sustain planes of a batch's notes, 0 and 1. `(B, L*steps, R, 2, P)`"""
-        lay, at = self.layout, Places.of(batch, self.layout)
+        lay, at = self.layout, NoteIndex.of(batch, self.layout)
         B, rows = len(batch.notes), packing.index.shape[1] * lay.steps
         line = lay.line(batch)  # (B, N*T)
         begin = line.gather(1, at.cell)
@@ -77,14 +77,14 @@ class RollDecoder(Trunk):
         shape = (B, rows, lay.parts, lay.pitches)
         return torch.stack([onset.reshape(shape), sustain.reshape(shape)], 3)
 
-    def loss(self, z: Tensor, batch: Batch) -> NoteLoss:
+    def loss(self, z: Tensor, batch: Batch) -> NoteNLL:
         """What the roll costs, its onset plane as `onset`, its sustain plane as `duration`.
 
         Cross-entropy: ``-sum(x log p + (1 - x) log(1 - p))`` in nats. Squared: ``||x - x'||^2``,
         up to a constant the nats under a Gaussian of variance 1/2. Cells that are not there, and
         those of silent parts, cost nothing.
         """
-        packing = Packing.of(batch, self.layout)
+        packing = QuarterPacking.of(batch, self.layout)
         said, target = self.planes(z, batch, packing), self.target(batch, packing)
         if self.squared:
             cost = (said - target) ** 2
@@ -93,21 +93,21 @@ class RollDecoder(Trunk):
         cost = cost * self.able(batch, packing)[..., None, None]
         onset, sustain = cost.sum((1, 2, 4)).unbind(1)
         none = torch.zeros_like(onset)
-        return NoteLoss(onset=onset, pitch=none, duration=sustain, touch=none, direct=none)
+        return NoteNLL(onset=onset, pitch=none, duration=sustain, touch=none, direct=none)
 
     @torch.no_grad()
     def decode(
         self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
     ) -> Tensor:
         """Notes as rows; see `VAE.decode`."""
-        packing = Packing.of(frame, self.layout)
+        packing = QuarterPacking.of(frame, self.layout)
         return self.notes(self.planes(z, frame, packing), frame, packing, temperature, generator)
 
     def notes(
         self,
         said: Tensor,
         frame: Batch,
-        packing: Packing,
+        packing: QuarterPacking,
         temperature: float,
         generator: torch.Generator,
     ) -> Tensor:
@@ -120,7 +120,7 @@ class RollDecoder(Trunk):
         if self.squared:
             said = said.clamp(1e-4, 1 - 1e-4).logit()
         able = self.able(frame, packing)[..., None, None]
-        yes = draw_bernoulli(said.cpu(), temperature, generator) & able.cpu()
+        yes = sample_bernoulli(said.cpu(), temperature, generator) & able.cpu()
         onset, held = yes.unbind(3)  # (B, L*steps, R, P)
         single = self.single.cpu()[:, None]
         best = F.one_hot(said[:, :, :, 0].argmax(-1).cpu(), lay.pitches).bool()
@@ -154,6 +154,6 @@ def _grid(steps: np.ndarray, lead: np.ndarray) -> Grid:
         steps_per_quarter=1,
         ticks_per_quarter=1,
         steps=steps.reshape(-1),
-        lead=lead.reshape(-1),
+        lead_steps=lead.reshape(-1),
         **dict.fromkeys(("numerator", "denominator", "start_ticks", "length_ticks"), none),
     )

@@ -14,11 +14,11 @@ from torch.nn import functional as F
 
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
-from musicvae.networks.cell_decoder import NEVER, CellDecoder, NoteLoss
-from musicvae.networks.layers import Packing, Places
+from musicvae.networks.cell_decoder import NEVER, CellDecoder, NoteNLL
+from musicvae.networks.layers import NoteIndex, QuarterPacking
 
 
-class FlatDecoder(CellDecoder):
+class StepDecoder(CellDecoder):
     """`z` `(B, slices, latent)` and the bars of a batch -> notes, one step after another."""
 
     def __init__(self, preset: Preset) -> None:
@@ -39,9 +39,9 @@ class FlatDecoder(CellDecoder):
         self.say = nn.Linear(hidden, hidden)
         self.tell = nn.Linear(hidden, model.rank + 1)
 
-    def loss(self, z: Tensor, batch: Batch) -> NoteLoss:
+    def loss(self, z: Tensor, batch: Batch) -> NoteNLL:
         """Negative log-likelihood of a batch's notes, each given those before it."""
-        at, packing = Places.of(batch, self.layout), Packing.of(batch, self.layout)
+        at, packing = NoteIndex.of(batch, self.layout), QuarterPacking.of(batch, self.layout)
         row = self._row(at, packing)
         heard = self._played(at.thinned(self.deaf) if self.training else at, row, packing)
         if self.training and self.sampled:
@@ -49,15 +49,15 @@ class FlatDecoder(CellDecoder):
         return self.weigh(*self._cells(z, batch, heard, packing), at, row)
 
     @torch.no_grad()
-    def teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
+    def decode_teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
         """The likeliest notes of each cell when the true ones before it were heard."""
-        at, packing = Places.of(batch, self.layout), Packing.of(batch, self.layout)
+        at, packing = NoteIndex.of(batch, self.layout), QuarterPacking.of(batch, self.layout)
         heard = self._played(at, self._row(at, packing), packing)
         onset, feature = self._cells(z, batch, heard, packing)
         chosen, duration = self.choose(onset, feature, slice(None), 0.0, torch.Generator())
         return self._rows(chosen, duration, feature, packing)
 
-    def _played(self, at: Places, row: Tensor, packing: Packing) -> Tensor:
+    def _played(self, at: NoteIndex, row: Tensor, packing: QuarterPacking) -> Tensor:
         """What the notes of each cell sound like to later ones. `(B, 1 + L*steps, R, hidden)`"""
         lay, rows = self.layout, 1 + packing.index.shape[1] * self.layout.steps
         note = self.heard(at.part * lay.pitches + at.pitch) + self.heard_duration(at.duration)
@@ -66,7 +66,7 @@ class FlatDecoder(CellDecoder):
         played = note.new_zeros(len(note), rows * lay.parts, note.shape[-1])
         return played.scatter_add(1, place, note).unflatten(1, (rows, lay.parts))
 
-    def _mixed(self, z: Tensor, batch: Batch, heard: Tensor, packing: Packing) -> Tensor:
+    def _mixed(self, z: Tensor, batch: Batch, heard: Tensor, packing: QuarterPacking) -> Tensor:
         """Some steps' true notes replaced by those the decoder would have played there, as it
         hears the true ones before (Bengio et al. 2015, in parallel as Duckworth et al. 2019).
         """
@@ -82,7 +82,7 @@ class FlatDecoder(CellDecoder):
         drawn = torch.rand(*heard.shape[:2], 1, 1, device=z.device) < self.sampled
         return torch.where(drawn, own.to(heard.dtype), heard)
 
-    def _drive(self, z: Tensor, batch: Batch, packing: Packing) -> tuple[Tensor, Tensor]:
+    def _drive(self, z: Tensor, batch: Batch, packing: QuarterPacking) -> tuple[Tensor, Tensor]:
         """What each step is told besides notes `(B, 1 + L*steps, hidden)`, and the first state."""
         x = self.from_state(self.states(z, batch, packing))  # (B, L, hidden)
         steps = (x[:, :, None] + self.of_step[:-1]).flatten(1, 2)
@@ -91,7 +91,7 @@ class FlatDecoder(CellDecoder):
         return drive, torch.tanh(self.begin((z * open_[..., None]).flatten(1)))[None]
 
     def _cells(
-        self, z: Tensor, batch: Batch, heard: Tensor, packing: Packing
+        self, z: Tensor, batch: Batch, heard: Tensor, packing: QuarterPacking
     ) -> tuple[Tensor, Tensor]:
         """Log-odds of onsets and cell features, as `CellDecoder.features` gives them."""
         drive, state = self._drive(z, batch, packing)
@@ -103,7 +103,7 @@ class FlatDecoder(CellDecoder):
         onset = told[..., -1].masked_fill(~self._able(batch, packing), NEVER)
         return onset, told[..., :-1]
 
-    def _able(self, batch: Batch, packing: Packing) -> Tensor:
+    def _able(self, batch: Batch, packing: QuarterPacking) -> Tensor:
         return torch.cat([batch.present[:, :1], self.able(batch, packing)], 1)
 
     @torch.no_grad()
@@ -111,7 +111,7 @@ class FlatDecoder(CellDecoder):
         self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
     ) -> Tensor:
         """Notes as rows, made cell after cell; windows side by side."""
-        lay, packing = self.layout, Packing.of(frame, self.layout)
+        lay, packing = self.layout, QuarterPacking.of(frame, self.layout)
         drive, state = self._drive(z, frame, packing)
         able = self._able(frame, packing)  # (B, 1 + L*steps, R)
         chosen = torch.zeros(*able.shape, lay.pitches, dtype=torch.bool)

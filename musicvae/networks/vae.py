@@ -9,22 +9,22 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from musicvae.arrays import Ints
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
-from musicvae.networks.cell_decoder import CellDecoder, NoteLoss
+from musicvae.networks.cell_decoder import CellDecoder, NoteNLL
 from musicvae.networks.encoder import Encoder
 from musicvae.networks.layers import Layout
-from musicvae.networks.note_decoder import ListDecoder
+from musicvae.networks.note_decoder import NoteDecoder
 from musicvae.networks.recurrent_encoder import RecurrentEncoder
 from musicvae.networks.roll_decoder import RollDecoder
-from musicvae.networks.step_decoder import FlatDecoder
-from musicvae.representation.note_table import Table
-from musicvae.song import Ints
+from musicvae.networks.step_decoder import StepDecoder
+from musicvae.representation.note_table import NoteTable
 
 _DECODERS: dict[str, type[CellDecoder] | type[RollDecoder]] = {
     "cells": CellDecoder,
-    "list": ListDecoder,
-    "flat": FlatDecoder,
+    "list": NoteDecoder,
+    "flat": StepDecoder,
     "roll": RollDecoder,
 }
 
@@ -82,9 +82,9 @@ class VAE(nn.Module):
             return Posterior(mu.flatten(1), torch.zeros_like(mu).flatten(1))
         return Posterior(mu.flatten(1), (0.5 * logvar).exp().flatten(1))
 
-    def loss(self, batch: Batch, z: Tensor) -> NoteLoss:
+    def loss(self, batch: Batch, z: Tensor) -> NoteNLL:
         """Negative log-likelihood of the windows' notes given `z`, in nats. Each `(B,)`."""
-        return self.decoder.loss(self.slices_of(z), batch)
+        return self.decoder.loss(self.latent_slices(z), batch)
 
     def decode(self, z: Tensor, frame: Batch, temperature: float = 0.0, seed: int = 0) -> Tensor:
         """Notes of windows from their latents `(B, Z)`, within the bars and parts of `frame`.
@@ -94,17 +94,17 @@ class VAE(nn.Module):
         and timing 0 unless the preset models them.
         """
         generator = torch.Generator().manual_seed(seed)
-        return self.decoder.decode(self.slices_of(z), frame, temperature, generator)
+        return self.decoder.decode(self.latent_slices(z), frame, temperature, generator)
 
-    def teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
+    def decode_teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
         """Notes as rows like those of `decode`, the likeliest of each cell given the true notes
         before it; for a decoder that does not hear its notes the same as `decode`.
         """
-        if isinstance(self.decoder, ListDecoder):
-            return self.decoder.teacher_forced(self.slices_of(z), batch)
+        if isinstance(self.decoder, NoteDecoder):
+            return self.decoder.decode_teacher_forced(self.latent_slices(z), batch)
         return self.decode(z, batch)
 
-    def slices_of(self, z: Tensor) -> Tensor:
+    def latent_slices(self, z: Tensor) -> Tensor:
         """Latents `(B, Z)` as decoders take them: `(B, slices, latent)`."""
         return z.reshape(len(z), self.encoder.slices, self.preset.model.latent)
 
@@ -114,12 +114,12 @@ def n_parameters(model: nn.Module) -> int:
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
-def frame_of(batch: Batch) -> Batch:
+def without_notes(batch: Batch) -> Batch:
     """The windows without their notes: what a decoder may know."""
     return batch._replace(notes=batch.notes[:, :0], n_notes=torch.zeros_like(batch.n_notes))
 
 
-def without_bars(batch: Batch, kept: Tensor) -> Batch:
+def keep_bars(batch: Batch, kept: Tensor) -> Batch:
     """The windows with those of their bars silent that are not `kept` `(B, N)`."""
     real = torch.arange(batch.notes.shape[1], device=kept.device) < batch.n_notes[:, None]
     real &= kept.gather(1, batch.notes[..., 0])
@@ -127,7 +127,7 @@ def without_bars(batch: Batch, kept: Tensor) -> Batch:
     return with_notes(batch._replace(present=batch.present & kept[..., None]), rows)
 
 
-def rows_of(batch: Batch) -> NDArray[np.int64]:
+def to_note_rows(batch: Batch) -> NDArray[np.int64]:
     """A batch's notes as rows `(M, 8)`, as `VAE.decode` gives them; `with_notes` is the inverse."""
     notes, count = batch.notes.cpu(), batch.n_notes.cpu()
     real = torch.arange(notes.shape[1]) < count[:, None]
@@ -135,22 +135,22 @@ def rows_of(batch: Batch) -> NDArray[np.int64]:
     return torch.cat([window, notes[real]], 1).numpy()
 
 
-def table_of_batch(batch: Batch, preset: Preset, rows: Ints | None = None) -> Table:
+def to_note_table(batch: Batch, preset: Preset, rows: Ints | None = None) -> NoteTable:
     """A batch's windows as a table, with their own notes or with `rows` `(M, 8)` instead.
 
     Neither songs nor tempos are known to a batch: each window is a song of its own, at the
     preset's usual tempo.
     """
     B = len(batch.steps)
-    return Table(
-        rows=rows_of(batch) if rows is None else rows,
+    return NoteTable(
+        rows=to_note_rows(batch) if rows is None else rows,
         steps=batch.steps.cpu().numpy(),
-        lead=batch.lead.cpu().numpy(),
+        lead_steps=batch.lead.cpu().numpy(),
         meter=batch.meter.cpu().numpy(),
         present=batch.present.cpu().numpy(),
         song=np.arange(B),
         qpm=np.full(B, preset.default_qpm),
-        kinds=tuple(part.kind for part in preset.parts),
+        part_kinds=tuple(part.kind for part in preset.parts),
         steps_per_quarter=preset.grid.steps_per_quarter,
     )
 

@@ -12,13 +12,13 @@ import torch
 from click.testing import CliRunner, Result
 
 from musicvae import Bars, Song
-from musicvae.checkpoints import Checkpoint, choose, find, nearest_shipped, save
+from musicvae.checkpoints import Checkpoint, best_shipped, choose, find, save
 from musicvae.cli import main
 from musicvae.config.preset import Preset, load_preset, preset_from_dict, preset_names
 from musicvae.errors import CheckpointError
 from musicvae.io import read, write
 from musicvae.networks.vae import VAE
-from musicvae.representation.preset_fit import fit, fit_all, most_wanted
+from musicvae.representation.preset_fit import measure_fit, mean_fit, vote_preset
 from support.songs import band_song, chorale_song, part_of
 
 
@@ -62,23 +62,23 @@ def test_each_kind_of_song_gets_its_kind_of_model(what: str) -> None:
     bars = Bars.from_song(song)
     real = [load_preset(name) for name in preset_names()]
     for presets in (ALL, ALL[::-1], real):
-        found = max(presets, key=lambda each: fit(each, bars).order)
+        found = max(presets, key=lambda each: measure_fit(each, bars).order)
         assert found.name == wanted.name
-        assert fit(found, bars).share == 1.0
+        assert measure_fit(found, bars).share == 1.0
 
 
 def test_what_a_fit_says() -> None:
     hymn, band = Bars.from_song(_HYMN), Bars.from_song(_BAND)
-    assert (fit(VOICES, hymn).share, fit(VOICES, hymn).passes, fit(VOICES, hymn).idle) == (1, 1, 0)
-    assert fit(MELODY, hymn).passes == 4 and fit(GROOVE, hymn).share == 0
-    assert str(fit(MELODY, hymn)) == "100% of the notes, in 4 passes"
-    assert str(fit(GROOVE, hymn)) == "none of the notes"
+    assert (measure_fit(VOICES, hymn).share, measure_fit(VOICES, hymn).passes, measure_fit(VOICES, hymn).idle) == (1, 1, 0)
+    assert measure_fit(MELODY, hymn).passes == 4 and measure_fit(GROOVE, hymn).share == 0
+    assert str(measure_fit(MELODY, hymn)) == "100% of the notes, in 4 passes"
+    assert str(measure_fit(GROOVE, hymn)) == "none of the notes"
     drums = len(_BAND.parts[4]) / _BAND.n_notes
-    assert fit(VOICES, band).share == pytest.approx(1 - drums, abs=1e-9)
-    assert fit(VOICES, band).bent == 1  # the piano is split into lines
-    both = fit_all(MELODY, [hymn, Bars.from_song(SONGS["one voice"][0])])
+    assert measure_fit(VOICES, band).share == pytest.approx(1 - drums, abs=1e-9)
+    assert measure_fit(VOICES, band).bent == 1  # the piano is split into lines
+    both = mean_fit(MELODY, [hymn, Bars.from_song(SONGS["one voice"][0])])
     assert both.passes == 2.5 and both.share == 1.0
-    assert fit(MELODY, Bars.from_song(Song.new(end_ticks=1920))).share == 0.0
+    assert measure_fit(MELODY, Bars.from_song(Song.new(end_ticks=1920))).share == 0.0
 
 
 def test_a_few_notes_too_many_ask_for_no_other_model() -> None:
@@ -86,23 +86,23 @@ def test_a_few_notes_too_many_ask_for_no_other_model() -> None:
     notes = [(i * 480, 480, 60 + i % 7, 80) for i in range(40)]
     notes[20] = (20 * 480, 960, 66, 80)
     bars = Bars.from_song(Song.new([part_of(notes)], end_ticks=41 * 480))
-    assert fit(MELODY, bars).passes == 1
-    assert max(ALL, key=lambda each: fit(each, bars).order).name == "melody-2bar"
+    assert measure_fit(MELODY, bars).passes == 1
+    assert max(ALL, key=lambda each: measure_fit(each, bars).order).name == "melody-2bar"
 
 
 def test_windows_with_too_long_a_bar_do_not_count() -> None:
     song = chorale_song(bars=4, meter=(4, 4))
     longer = replace(song, meter=type(song.meter).constant(8, 4))
-    assert fit(VOICES, Bars.from_song(song)).share == 1.0
-    assert fit(VOICES, Bars.from_song(longer)).share == 0.0
+    assert measure_fit(VOICES, Bars.from_song(song)).share == 1.0
+    assert measure_fit(VOICES, Bars.from_song(longer)).share == 0.0
 
 
 def test_songs_vote_for_a_preset() -> None:
     hymns = [Bars.from_song(chorale_song(bars=4, seed=i)) for i in range(2)]
     tune = Bars.from_song(SONGS["one voice"][0])
-    found, share = most_wanted(ALL, [tune, *hymns])
+    found, share = vote_preset(ALL, [tune, *hymns])
     assert (found.name, round(share, 2)) == ("chorale-4bar", 0.67)
-    assert most_wanted([MELODY], [Bars.from_song(SONGS["drums"][0])])[1] == 0.0
+    assert vote_preset([MELODY], [Bars.from_song(SONGS["drums"][0])])[1] == 0.0
 
 
 def checkpoint(path: Path, of: Preset, *, finished: bool = True, age: int = 0) -> Path:
@@ -198,13 +198,13 @@ def test_a_damaged_run_is_passed_over(models: Path) -> None:
 
 def test_the_nearest_shipped_model(models: Path) -> None:
     hymn, lied = (Bars.from_song(SONGS[what][0]) for what in ("four voices", "voice and piano"))
-    assert nearest_shipped("song-4bar", [hymn]) == models / "song-4bar.safetensors"
-    assert nearest_shipped("piano-2bar", [hymn]) is None
-    found = nearest_shipped(None, [lied])
+    assert best_shipped("song-4bar", [hymn]) == models / "song-4bar.safetensors"
+    assert best_shipped("piano-2bar", [hymn]) is None
+    found = best_shipped(None, [lied])
     assert found is not None and found.stem == "song-4bar"
     for name in ("melody-2bar", "chorale-4bar", "song-4bar"):
         (models / f"{name}.safetensors").unlink()
-    assert nearest_shipped(None, [hymn]) is None
+    assert best_shipped(None, [hymn]) is None
 
 
 # -- from the command line ------------------------------------------------------------------------

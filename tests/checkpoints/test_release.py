@@ -13,17 +13,17 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from musicvae import MusicVAE, Song, Windows
-from musicvae.checkpoints import Checkpoint, hash_of, load, read_header, save
-from musicvae.checkpoints.compression import halved, n_bytes, packed, unpacked
+from musicvae import MusicVAE, Song, WindowDataset
+from musicvae.checkpoints import Checkpoint, file_hash, load, read_header, save
+from musicvae.checkpoints.compression import n_bytes, packed, to_half, unpacked
 from musicvae.checkpoints.release import LARGEST_BYTES, Origin, card, flat_figures, ship
 from musicvae.cli import main
 from musicvae.config.preset import load_preset
 from musicvae.errors import CheckpointError
 from musicvae.io import write
 from musicvae.metrics.reconstruction import note_f1
-from musicvae.networks.vae import VAE, frame_of, rows_of
-from musicvae.training import fine_tuning, train
+from musicvae.networks.vae import VAE, to_note_rows, without_notes
+from musicvae.training import fine_tuning_preset, train
 from support.songs import chorale_song, corpus_folder
 
 ROOT = Path(__file__).parents[2]
@@ -58,15 +58,15 @@ def test_what_is_shipped_reconstructs_the_same(place: Path, tmp_path: Path) -> N
     assert all(after.tensors[name].dtype == t.dtype for name, t in before.tensors.items())
     size = [path.stat().st_size for path in (before.path, after.path) if path]
     assert size[1] < 0.6 * size[0]
-    windows = Windows(place / "midi", before.preset, split="all", hop=2)
+    windows = WindowDataset(place / "midi", before.preset, split="all", hop=2)
     batch = windows.batch(range(len(windows)))
     rows = []
     for checkpoint in (before, after):
         vae = VAE(checkpoint.preset)
-        vae.load_state_dict(checkpoint.under("model"))
+        vae.load_state_dict(checkpoint.tensors_under("model"))
         with torch.no_grad():
-            rows.append(vae.eval().decode(vae.encode(batch).mu, frame_of(batch)).numpy())
-    truth = rows_of(batch)
+            rows.append(vae.eval().decode(vae.encode(batch).mu, without_notes(batch)).numpy())
+    truth = to_note_rows(batch)
     scores = [note_f1(found, truth).f1 for found in rows]
     assert len(rows[0]) > 100 and scores[0] > 0
     assert abs(scores[0] - scores[1]) <= 1e-3
@@ -76,7 +76,7 @@ def test_the_prior_of_what_is_shipped_draws_the_same_songs(place: Path, tmp_path
     shipped = ship(place / "checkpoints" / "mine", tmp_path / "mine.safetensors", ORIGIN)
     before = MusicVAE.load(place / "checkpoints" / "mine" / "model.safetensors")
     after = MusicVAE.load(tmp_path / "mine.safetensors")
-    assert before.prior is not None and after.prior is not None and shipped.under("prior")
+    assert before.prior is not None and after.prior is not None and shipped.tensors_under("prior")
     for name, tensor in before.prior.tensors().items():
         np.testing.assert_allclose(
             after.prior.tensors()[name], tensor, atol=1e-3 * np.abs(tensor).max()
@@ -86,10 +86,10 @@ def test_the_prior_of_what_is_shipped_draws_the_same_songs(place: Path, tmp_path
 
 def test_numbers_that_half_precision_would_lose_stay() -> None:
     for lost in (torch.tensor([1.0, 7e4]), torch.tensor([1e-7, 3e-8]), torch.tensor([torch.nan])):
-        assert halved(lost).dtype == torch.float32
-    assert halved(torch.tensor([3, 4])).dtype == torch.int64
-    assert halved(torch.tensor([1.0, 1e-9])).dtype == torch.float16
-    assert halved(torch.zeros(3)).dtype == torch.float16
+        assert to_half(lost).dtype == torch.float32
+    assert to_half(torch.tensor([3, 4])).dtype == torch.int64
+    assert to_half(torch.tensor([1.0, 1e-9])).dtype == torch.float16
+    assert to_half(torch.zeros(3)).dtype == torch.float16
 
 
 def test_triangles_are_stored_without_their_zeros() -> None:
@@ -235,13 +235,13 @@ def refused(status: int, *words: str | Path) -> str:
 def test_a_run_begins_with_the_weights_it_goes_on_from(place: Path, tmp_path: Path) -> None:
     """With a learning rate of nothing they are what comes out of it."""
     mine = load(place / "checkpoints" / "mine" / "model.safetensors")
-    still = fine_tuning(mine.preset).with_settings(["training.learning_rate=1e-12"])
+    still = fine_tuning_preset(mine.preset).with_settings(["training.learning_rate=1e-12"])
     result = train(place / "midi", still, tmp_path / "run", steps=2, weights=mine.path)
     made = load(result.model)
-    for name, tensor in mine.under("model").items():
-        torch.testing.assert_close(made.under("model")[name], tensor, atol=1e-6, rtol=0)
+    for name, tensor in mine.tensors_under("model").items():
+        torch.testing.assert_close(made.tensors_under("model")[name], tensor, atol=1e-6, rtol=0)
     assert mine.path is not None
-    assert made.provenance["from"] == {"name": "mine", "hash": hash_of(mine.path)}
+    assert made.provenance["from"] == {"name": "mine", "hash": file_hash(mine.path)}
     assert made.provenance["beta"] == pytest.approx(mine.provenance["beta"], rel=0.1)
     again = train(place / "midi", still, tmp_path / "run", steps=3, resume=True)
     assert load(again.model).provenance["from"] == made.provenance["from"]
@@ -249,10 +249,10 @@ def test_a_run_begins_with_the_weights_it_goes_on_from(place: Path, tmp_path: Pa
 
 def test_fine_tuning_is_slow_and_short_and_stays_so() -> None:
     preset = load_preset("melody-2bar")
-    once = fine_tuning(preset)
+    once = fine_tuning_preset(preset)
     assert once.training.learning_rate < 0.3 * preset.training.learning_rate
     assert once.training.minutes == 2.0 and once.training.warmup_steps < 100
-    assert fine_tuning(once) == once
+    assert fine_tuning_preset(once) == once
     assert replace(once, training=preset.training) == preset
 
 
@@ -260,7 +260,7 @@ def test_train_from_a_named_model(here: Path) -> None:
     words = ("train", "midi", "--from", "mine", "--steps", 1)
     result = succeeds(*words, "--name", "named")
     made = load("checkpoints/named/model.safetensors")
-    assert made.preset == fine_tuning(load_preset("tiny"))
+    assert made.preset == fine_tuning_preset(load_preset("tiny"))
     assert made.provenance["from"]["name"] == "mine"
     assert "preset" not in result.stderr.splitlines()[0]
     succeeds(*words, "--name", "same", "--preset", "tiny")
@@ -286,7 +286,7 @@ def given(place: Path, shipped: Path) -> Path:
 def test_few_songs_go_on_from_what_is_shipped(here: Path, given: Path) -> None:
     result = succeeds("train", "midi", "--preset", "tiny", "--steps", 1, "--name", "few")
     told = "fewer than 500 windows to learn from (71): going on from the shipped given"
-    n = Windows("midi", "tiny").counts()["windows"]
+    n = WindowDataset("midi", "tiny").counts()["windows"]
     assert told.replace("71", str(n)) in result.stderr
     assert load("checkpoints/few/model.safetensors").provenance["from"]["name"] == "given"
     result = succeeds(
@@ -349,12 +349,12 @@ def test_json_of_info_has_the_whole_card(given: Path) -> None:
 def test_bytes_reconstruct_the_same_to_a_hundredth(place: Path) -> None:
     """Every matrix of a model in bytes, which is more than any model that ships needs."""
     kept = load(place / "checkpoints" / "mine" / "model.safetensors")
-    windows = Windows(place / "midi", kept.preset, split="all", hop=2)
+    windows = WindowDataset(place / "midi", kept.preset, split="all", hop=2)
     batch = windows.batch(range(len(windows)))
     rows = []
     for tensors in (kept.tensors, unpacked(packed(kept.tensors, 0))):
         vae = VAE(kept.preset)
-        vae.load_state_dict(replace(kept, tensors=tensors).under("model"))
+        vae.load_state_dict(replace(kept, tensors=tensors).tensors_under("model"))
         with torch.no_grad():
-            rows.append(vae.eval().decode(vae.encode(batch).mu, frame_of(batch)).numpy())
+            rows.append(vae.eval().decode(vae.encode(batch).mu, without_notes(batch)).numpy())
     assert note_f1(rows[1], rows[0]).f1 > 0.95

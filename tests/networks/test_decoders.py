@@ -8,16 +8,16 @@ import torch
 from musicvae.config.preset import load_preset
 from musicvae.data import Batch
 from musicvae.errors import ConfigError
-from musicvae.networks.layers import Packing, Places
+from musicvae.networks.layers import NoteIndex, QuarterPacking
 from musicvae.networks.losses import (
     NATS_PER_BIT,
-    BetaControl,
-    FixedBeta,
-    Terms,
-    control_of,
-    objective,
+    BetaController,
+    BetaWarmup,
+    LossTerms,
+    compute_loss_terms,
+    make_beta_controller,
 )
-from musicvae.networks.vae import VAE, frame_of, with_notes
+from musicvae.networks.vae import VAE, with_notes, without_notes
 from musicvae.training import train
 from support.networks import batch_of, tiny
 from support.songs import chorale_song, corpus_folder
@@ -36,9 +36,9 @@ def flat(*settings: str, seed: int = 0) -> tuple[VAE, Batch, torch.Tensor]:
 def test_the_flat_decoder_hears_only_what_came_before() -> None:
     """Other notes from some row on change nothing up to it, nor the parts before it in its row."""
     vae, batch, z = flat()
-    decoder, slices = vae.decoder, vae.slices_of(z)
-    packing = Packing.of(batch, vae.layout)
-    at = Places.of(batch, vae.layout)
+    decoder, slices = vae.decoder, vae.latent_slices(z)
+    packing = QuarterPacking.of(batch, vae.layout)
+    at = NoteIndex.of(batch, vae.layout)
     with torch.no_grad():
         heard = decoder._played(at, decoder._row(at, packing), packing)
         onset, feature = decoder._cells(slices, batch, heard, packing)
@@ -55,9 +55,9 @@ def test_the_flat_decoder_hears_only_what_came_before() -> None:
 
 def test_flat_decoding_is_what_teacher_forcing_would_choose() -> None:
     vae, batch, z = flat()
-    rows = vae.decode(z, frame_of(batch))
+    rows = vae.decode(z, without_notes(batch))
     assert len(rows) > 50
-    again = vae.decoder.teacher_forced(vae.slices_of(z), with_notes(frame_of(batch), rows))
+    again = vae.decoder.decode_teacher_forced(vae.latent_slices(z), with_notes(without_notes(batch), rows))
     assert torch.equal(rows, again)
 
 
@@ -94,25 +94,25 @@ def test_a_fixed_beta_grows_to_its_value_and_stays() -> None:
     training = load_preset("tiny").with_settings(
         ["training.kl_control=beta", "training.beta=0.4", "training.beta_warmup_steps=4"]
     )
-    control = control_of(training.training)
-    assert isinstance(control, FixedBeta)
+    control = make_beta_controller(training.training)
+    assert isinstance(control, BetaWarmup)
     seen = []
     for bits in (50.0, 10.0, 90.0, 1.0, 30.0):
         seen.append(control.beta)
         control.update(bits)
     torch.testing.assert_close(torch.tensor(seen), torch.tensor([0.1, 0.2, 0.3, 0.4, 0.4]))
     assert 1 < control.mean_bits < 90
-    assert isinstance(control_of(load_preset("tiny").training), BetaControl)
-    assert FixedBeta(0.7).beta == 0.7
+    assert isinstance(make_beta_controller(load_preset("tiny").training), BetaController)
+    assert BetaWarmup(0.7).beta == 0.7
 
 
 def test_free_bits_of_a_window_cost_nothing() -> None:
     preset = tiny()
     batch = batch_of(preset, chorale_song(bars=4))
     vae = VAE(preset)
-    terms, _ = objective(vae, batch, torch.zeros(len(batch.notes), vae.Z))
+    terms, _ = compute_loss_terms(vae, batch, torch.zeros(len(batch.notes), vae.Z))
     kl = torch.tensor([10.0, 30.0]) * NATS_PER_BIT
-    two = Terms(type(terms.notes)(*(torch.zeros(2) for _ in terms.notes)), kl)
+    two = LossTerms(type(terms.notes)(*(torch.zeros(2) for _ in terms.notes)), kl)
     assert math.isclose(float(two.loss(0.5, 0.0, 20.0)), 0.5 * 5 * NATS_PER_BIT, rel_tol=1e-5)
     assert math.isclose(float(two.loss(0.5)), 0.5 * 20 * NATS_PER_BIT, rel_tol=1e-5)
 

@@ -14,14 +14,19 @@ import torch
 from musicvae import MusicVAE
 from musicvae.checkpoints import MODEL_FILE, STATE_FILE, load_tensors
 from musicvae.config.preset import load_preset
-from musicvae.data import Windows
+from musicvae.data import WindowDataset
 from musicvae.errors import ConfigError
 from musicvae.networks.devices import autocast, compile_blocks, pick_precision
-from musicvae.networks.losses import deterministic_noise, objective
+from musicvae.networks.losses import compute_loss_terms, deterministic_noise
 from musicvae.networks.vae import VAE
 from musicvae.training import train
-from musicvae.training.distributed import agreed, nothing_left, processes_and_nodes, rank
-from musicvae.training.sampler import Steps
+from musicvae.training.distributed import (
+    broadcast_choice,
+    process_group_scope,
+    processes_and_nodes,
+    rank,
+)
+from musicvae.training.sampler import BatchSampler
 from support.songs import corpus_folder
 
 
@@ -49,11 +54,11 @@ def test_half_precision_gives_the_losses_of_full(folder, preset, decoder, precis
     """Within 2% for the notes and for the KL; both are float32 whatever is multiplied in."""
     preset = preset.with_settings([f"model.decoder={decoder}"])
     torch.manual_seed(0)
-    vae, batch = VAE(preset), Windows(folder, preset).batch(range(24))
+    vae, batch = VAE(preset), WindowDataset(folder, preset).batch(range(24))
     noise = deterministic_noise(0, 0, (24, vae.Z))
-    full, _ = objective(vae, batch, noise)
+    full, _ = compute_loss_terms(vae, batch, noise)
     with autocast(torch.device("cpu"), precision):
-        half, posterior = objective(vae, batch, noise)
+        half, posterior = compute_loss_terms(vae, batch, noise)
     assert posterior.mu.dtype == half.kl.dtype == half.notes.total.dtype == torch.float32
     assert not torch.equal(half.notes.total, full.notes.total)
     torch.testing.assert_close(half.notes.total, full.notes.total, rtol=0.02, atol=0.05)
@@ -84,10 +89,10 @@ def test_a_checkpoint_of_a_half_precision_run_loads_in_full(folder, preset, tmp_
 
 
 def test_micro_batches_deal_out_one_batch(folder, preset) -> None:
-    windows = Windows(folder, preset)
+    windows = WindowDataset(folder, preset)
     kwargs = {"seed": 3, "key_jitter": 0.5}
-    whole = Steps(windows, batch=16, **kwargs).at(2)
-    pieces = Steps(windows, batch=8, accumulate=2, rank=1, world=2, **kwargs)
+    whole = BatchSampler(windows, batch=16, **kwargs).at(2)
+    pieces = BatchSampler(windows, batch=8, accumulate=2, rank=1, world=2, **kwargs)
     for micro in range(2):
         assert torch.equal(pieces.at(2, micro).key, whole.key[2 * micro + 1 :: 4])
     row = iter(pieces)
@@ -149,10 +154,10 @@ def test_processes_know_themselves(alone) -> None:
 
 def test_the_first_process_chooses_and_leaves_nothing(alone) -> None:
     before = dict(os.environ)
-    with nothing_left():
-        assert agreed(lambda: "mine") == "mine"
+    with process_group_scope():
+        assert broadcast_choice(lambda: "mine") == "mine"
         os.environ["LOCAL_RANK"] = "1"  # as Lightning sets it for the process that it starts
-        assert agreed(lambda: "other") == "mine"
+        assert broadcast_choice(lambda: "other") == "mine"
         os.environ["MASTER_PORT"] = "1234"
     assert dict(os.environ) == before
 

@@ -15,15 +15,15 @@ from musicvae import MusicVAE
 from musicvae.checkpoints import load
 from musicvae.cli import main
 from musicvae.config.preset import load_preset
-from musicvae.data import Shards, Windows, prepare_cached
+from musicvae.data import Shards, WindowDataset, prepare_cached
 from musicvae.errors import ConfigError
 from musicvae.io import write
-from musicvae.networks.layers import Packing
-from musicvae.networks.losses import NATS_PER_BIT, objective
-from musicvae.networks.vae import VAE, frame_of, rows_of, with_notes
-from musicvae.training.corruption import corrupted
-from musicvae.training.sampler import Steps
-from musicvae.training.validation import free_running
+from musicvae.networks.layers import QuarterPacking
+from musicvae.networks.losses import NATS_PER_BIT, compute_loss_terms
+from musicvae.networks.vae import VAE, to_note_rows, with_notes, without_notes
+from musicvae.training.corruption import corrupt_batch
+from musicvae.training.sampler import BatchSampler
+from musicvae.training.validation import validate
 from support.networks import batch_of, tiny
 from support.songs import chorale_song, corpus_folder
 
@@ -50,7 +50,7 @@ def test_vae_with_beta_one_is_reconstruction_plus_kl() -> None:
     vae = model()
     batch = music(vae)
     noise = noisy(vae, batch)
-    terms, posterior = objective(vae, batch, noise)
+    terms, posterior = compute_loss_terms(vae, batch, noise)
     z = posterior.mu + posterior.sigma * noise
     kl = torch.distributions.kl_divergence(
         torch.distributions.Normal(posterior.mu, posterior.sigma),
@@ -65,8 +65,8 @@ def test_vae_with_beta_one_is_reconstruction_plus_kl() -> None:
 def test_an_autoencoder_has_a_point_no_noise_and_no_bits(name: str) -> None:
     vae = model(f"training.objective={name}")
     batch = music(vae)
-    terms, posterior = objective(vae, batch, noisy(vae, batch))
-    still, _ = objective(vae, batch, 100 * noisy(vae, batch))
+    terms, posterior = compute_loss_terms(vae, batch, noisy(vae, batch))
+    still, _ = compute_loss_terms(vae, batch, 100 * noisy(vae, batch))
     assert torch.equal(terms.notes.total, still.notes.total)
     assert (posterior.sigma == 0).all() and (terms.kl == 0).all()
     assert torch.equal(terms.loss(1.0), vae.loss(batch, posterior.mu).total.mean())
@@ -77,8 +77,8 @@ def test_an_autoencoder_has_a_point_no_noise_and_no_bits(name: str) -> None:
 def test_what_is_heard_decides_the_code_and_what_is_meant_the_loss() -> None:
     vae = model("training.objective=dae")
     batch = music(vae)
-    heard = corrupted(batch, vae.preset, np.random.default_rng(0))
-    terms, posterior = objective(vae, batch, noisy(vae, batch), heard)
+    heard = corrupt_batch(batch, vae.preset, np.random.default_rng(0))
+    terms, posterior = compute_loss_terms(vae, batch, noisy(vae, batch), heard)
     assert torch.equal(posterior.mu, vae.encode(heard).mu)
     assert not torch.equal(posterior.mu, vae.encode(batch).mu)
     assert torch.equal(terms.notes.total, vae.loss(batch, posterior.mu).total)
@@ -108,10 +108,10 @@ def test_squared_error_is_the_distance_of_two_rolls() -> None:
     torch.nn.init.normal_(vae.decoder.out.weight, std=0.3)
     batch = music(vae)
     z = noisy(vae, batch)
-    packing = Packing.of(batch, vae.layout)
-    said = vae.decoder.planes(vae.slices_of(z), batch, packing).detach()  # (B, L*steps, R, 2, P)
+    packing = QuarterPacking.of(batch, vae.layout)
+    said = vae.decoder.planes(vae.latent_slices(z), batch, packing).detach()  # (B, L*steps, R, 2, P)
     open_ = packing.pack(vae.layout.open_steps(batch)).bool().flatten(1)
-    truth = by_hand(rows_of(batch), vae, batch)
+    truth = by_hand(to_note_rows(batch), vae, batch)
     for window in range(len(z)):
         mine = said[window][open_[window]].permute(2, 0, 1, 3).numpy()  # (2, cells, R, P)
         wanted = float(((mine - truth[window, :, : mine.shape[1]]) ** 2).sum())
@@ -123,17 +123,17 @@ def test_a_perfect_roll_is_the_notes_themselves(loss: str) -> None:
     """Notes -> planes -> notes, with carry-ins, ties over bar lines and repeated notes."""
     vae = model("model.decoder=roll", f"model.loss={loss}")
     batch = music(vae)
-    rows = rows_of(batch)
+    rows = to_note_rows(batch)
     rows[:, 5] += rows[:, 5] % 3  # some last on; overlaps of one pitch are cut below
-    batch = corrupted(with_notes(batch, torch.from_numpy(rows)), vae.preset,
+    batch = corrupt_batch(with_notes(batch, torch.from_numpy(rows)), vae.preset,
                       np.random.default_rng(0), kind="dropped", amount=0.1)  # fmt: skip
     assert (batch.notes[..., 1] == 0).any()
-    packing = Packing.of(batch, vae.layout)
+    packing = QuarterPacking.of(batch, vae.layout)
     planes = vae.decoder.target(batch, packing)
     if loss == "cross-entropy":
         planes = (planes - 0.5) * 20
-    found = vae.decoder.notes(planes, frame_of(batch), packing, 0.0, torch.Generator())
-    wanted = rows_of(batch)
+    found = vae.decoder.notes(planes, without_notes(batch), packing, 0.0, torch.Generator())
+    wanted = to_note_rows(batch)
     wanted[:, 6:] = 0  # a roll tells neither velocity nor microtiming
     assert np.array_equal(found.numpy(), wanted)
 
@@ -175,23 +175,23 @@ def test_auto_is_a_transcription_for_dae_and_nothing_for_others() -> None:
 
 def test_what_is_heard_is_a_function_of_seed_and_step_on_any_number_of_ranks(tmp_path) -> None:
     preset = load_preset("tiny").with_settings(["training.corruption=wrong"])
-    windows = Windows(Shards(prepare_cached(corpus_folder(tmp_path / "midi", n=6))), preset)
+    windows = WindowDataset(Shards(prepare_cached(corpus_folder(tmp_path / "midi", n=6))), preset)
     one = {"batch": 16, "seed": 3, "key_jitter": 0.5}
-    lesson = Steps(windows, **one).lesson(4)
-    again = Steps(windows, **one, start=2).lesson(4)
+    lesson = BatchSampler(windows, **one).lesson(4)
+    again = BatchSampler(windows, **one, start=2).lesson(4)
     assert torch.equal(lesson.heard.notes, again.heard.notes)
     assert not torch.equal(rows(lesson.heard), rows(lesson.batch))
-    assert torch.equal(lesson.batch.notes, Steps(windows, **one).at(4).notes)
+    assert torch.equal(lesson.batch.notes, BatchSampler(windows, **one).at(4).notes)
     for rank in range(2):
-        mine = Steps(windows, **one, rank=rank, world=2).lesson(4)
+        mine = BatchSampler(windows, **one, rank=rank, world=2).lesson(4)
         assert torch.equal(mine.heard.notes, lesson.heard.notes[rank::2])
         assert torch.equal(mine.batch.notes, lesson.batch.notes[rank::2])
     plain = replace(preset, training=replace(preset.training, corruption="none"))
-    assert Steps(Windows(windows_folder(tmp_path), plain), **one).lesson(4).heard is None
+    assert BatchSampler(WindowDataset(windows_folder(tmp_path), plain), **one).lesson(4).heard is None
 
 
 def rows(batch) -> torch.Tensor:
-    return torch.from_numpy(rows_of(batch))
+    return torch.from_numpy(to_note_rows(batch))
 
 
 def windows_folder(tmp_path):
@@ -235,9 +235,9 @@ def test_a_resumed_run_keeps_its_objective() -> None:
 
 def test_a_vae_may_hear_noise_too_and_then_has_bits_and_both_f1(tmp_path) -> None:
     vae = VAE(tiny().with_settings(["training.corruption=dropped"])).eval()
-    windows = Windows(corpus_folder(tmp_path, n=4), vae.preset, split="all")
-    scores = free_running(vae, windows)
+    windows = WindowDataset(corpus_folder(tmp_path, n=4), vae.preset, split="all")
+    scores = validate(vae, windows)
     assert {"kl_bits", "f1_sampled", "f1_denoised"} <= set(scores)
     assert 0.7 < scores["f1_noisy"] < 0.9  # 30% of the notes are missing: 2 * .7 / 1.7
-    clean = free_running(model(), windows)
+    clean = validate(model(), windows)
     assert "f1_noisy" not in clean and clean["kl_bits"] * NATS_PER_BIT > 1

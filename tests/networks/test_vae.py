@@ -9,9 +9,14 @@ import torch
 from musicvae.config.preset import Preset, preset_from_dict
 from musicvae.data import Batch
 from musicvae.metrics.reconstruction import note_f1
-from musicvae.networks.layers import Packing, Places
-from musicvae.networks.losses import BetaControl, active_units, deterministic_noise, objective
-from musicvae.networks.vae import VAE, frame_of, rows_of, with_notes
+from musicvae.networks.layers import NoteIndex, QuarterPacking
+from musicvae.networks.losses import (
+    BetaController,
+    active_units,
+    compute_loss_terms,
+    deterministic_noise,
+)
+from musicvae.networks.vae import VAE, to_note_rows, with_notes, without_notes
 from musicvae.song import Song
 from support.networks import batch_of, tiny
 from support.songs import band_song, chorale_song, part_of
@@ -78,8 +83,8 @@ def test_noise_in_masked_cells_changes_nothing(vae: VAE, batch: Batch) -> None:
     closed = closed_dimensions(vae, batch)
     assert (batch.steps == 0).any() and (closed.any() or vae.encoder.slices == 1)
     other = torch.where(closed, z + 5.0, z)
-    assert torch.equal(vae.decode(z, frame_of(batch)), vae.decode(other, frame_of(batch)))
-    assert not torch.equal(vae.decode(z, frame_of(batch)), vae.decode(z + 5.0, frame_of(batch)))
+    assert torch.equal(vae.decode(z, without_notes(batch)), vae.decode(other, without_notes(batch)))
+    assert not torch.equal(vae.decode(z, without_notes(batch)), vae.decode(z + 5.0, without_notes(batch)))
 
 
 def test_absent_bars_cost_nothing_and_kl_is_never_negative(vae: VAE, batch: Batch) -> None:
@@ -94,7 +99,7 @@ def test_decoded_notes_lie_within_the_bars_and_parts_that_exist(vae: VAE, batch:
     some[:, :, 1] = False  # the alto is silent, the tenor in every second bar
     some[:, 1, 2] = False
     absent = batch._replace(present=batch.present & some)
-    rows = vae.decode(torch.randn(len(batch.notes), vae.Z) * 3, frame_of(absent), 1.0, 3)
+    rows = vae.decode(torch.randn(len(batch.notes), vae.Z) * 3, without_notes(absent), 1.0, 3)
     window, bar, position, part, pitch, duration = rows.T[:6]
     assert len(rows) and (part != 1).all() and ((part != 2) | (bar != 1)).all()
     assert ((part == 2) & (bar == 0)).any()
@@ -132,11 +137,11 @@ def test_decoding_is_what_teacher_forcing_would_choose(batch: Batch) -> None:
         decoder.duration.bias.data[2:6] = 3.0  # notes that sound over the next quarters
         decoder.onset.bias.data.fill_(-4.0)
         z = torch.randn(len(batch.notes), vae.Z)
-        rows = vae.decode(z, frame_of(batch))
-        given = with_notes(frame_of(batch), rows)
-        at, packing = Places.of(given, vae.layout), Packing.of(given, vae.layout)
+        rows = vae.decode(z, without_notes(batch))
+        given = with_notes(without_notes(batch), rows)
+        at, packing = NoteIndex.of(given, vae.layout), QuarterPacking.of(given, vae.layout)
         with torch.no_grad():
-            x = decoder.states(vae.slices_of(z), given, packing)
+            x = decoder.states(vae.latent_slices(z), given, packing)
             onset, feature = decoder.features(x, given, packing)
             change = decoder._corrections(x, given, at, packing)
             change = torch.nn.functional.pad(change, (0, 0, 0, 0, 1, 0))
@@ -165,10 +170,10 @@ def by_heart(preset: Preset, batch: Batch, steps: int) -> np.ndarray:
     optimizer = torch.optim.Adam(vae.parameters(), lr=1e-2)
     for step in range(steps):
         noise = deterministic_noise(0, step, (len(batch.notes), vae.Z))
-        objective(vae, batch, noise)[0].loss(0.001, 0.5).backward()
+        compute_loss_terms(vae, batch, noise)[0].loss(0.001, 0.5).backward()
         optimizer.step()
         optimizer.zero_grad()
-    return vae.eval().decode(vae.encode(batch).mu, frame_of(batch)).numpy()
+    return vae.eval().decode(vae.encode(batch).mu, without_notes(batch)).numpy()
 
 
 @pytest.mark.parametrize(
@@ -187,7 +192,7 @@ def test_a_model_learns_a_handful_of_windows_by_heart(variant: tuple[str, ...]) 
     """The whole way: encode, draw, weigh, step. Free-running decoding then gives the notes back."""
     preset = tiny(*variant)
     batch = batch_of(preset, chorale_song(bars=6))
-    assert note_f1(by_heart(preset, batch, 150), rows_of(batch)).f1 > 0.9
+    assert note_f1(by_heart(preset, batch, 150), to_note_rows(batch)).f1 > 0.9
 
 
 def test_transposed_music_in_its_own_key_is_the_same_music() -> None:
@@ -199,7 +204,7 @@ def test_transposed_music_in_its_own_key_is_the_same_music() -> None:
 
 
 def test_beta_is_steered_to_the_target() -> None:
-    control = BetaControl(target_bits=100.0)
+    control = BetaController(target_bits=100.0)
     for _ in range(3000):  # a KL that answers to beta as a real one does
         control.update(60.0 / control.beta**0.5)
     assert abs(60.0 / control.beta**0.5 - 100.0) < 3
@@ -233,7 +238,7 @@ def test_chords_and_drums_are_learned_by_heart_too(decoder: str) -> None:
     batch = batch_of(preset, band)
     assert batch.notes[..., 2].max() == 3  # the drums came along
     rows = by_heart(preset, batch, 250)
-    assert note_f1(rows, rows_of(batch)).f1 > 0.9
+    assert note_f1(rows, to_note_rows(batch)).f1 > 0.9
     at_once = {(w, b, p) for w, b, p, part, *_ in rows.tolist() if part == 1}
     assert sum(part == 1 for _, _, _, part, *_ in rows.tolist()) > len(at_once)  # real chords
 
@@ -259,7 +264,7 @@ def test_velocity_and_microtiming_are_learned_by_heart(variant: tuple[str, ...])
     late = 7 * (np.arange(len(kit)) % 5)
     song = Song.new([replace(kit, onset_ticks=kit.onset_ticks + late)], end_ticks=64 * 120)
     batch = batch_of(preset, song)
-    rows, actual = by_heart(preset, batch, 450), rows_of(batch)
+    rows, actual = by_heart(preset, batch, 450), to_note_rows(batch)
     assert note_f1(rows, actual).f1 > 0.95
     key = {tuple(row[:5]): row[6:] for row in actual.tolist()}
     both = [(row[6:], key[tuple(row[:5])]) for row in rows.tolist() if tuple(row[:5]) in key]
@@ -269,7 +274,7 @@ def test_velocity_and_microtiming_are_learned_by_heart(variant: tuple[str, ...])
 
 
 def test_models_without_velocity_say_nothing_of_it(vae: VAE, batch: Batch) -> None:
-    rows = vae.decode(torch.randn(len(batch.notes), vae.Z), frame_of(batch))
+    rows = vae.decode(torch.randn(len(batch.notes), vae.Z), without_notes(batch))
     assert rows.shape[1] == 8 and not rows[:, 6:].any()
     other = batch._replace(notes=batch.notes.clone())
     other.notes[..., 5:] += 3

@@ -8,13 +8,13 @@ import torch
 from torch import Tensor
 
 from musicvae.networks.priors.flow import FlowPrior
-from musicvae.networks.priors.gaussian import PathPrior
-from musicvae.networks.priors.midime import SmallPrior
+from musicvae.networks.priors.gaussian import LinearGaussianPrior
+from musicvae.networks.priors.midime import MidiMePrior
 
-Prior = PathPrior | FlowPrior | SmallPrior
+Prior = LinearGaussianPrior | FlowPrior | MidiMePrior
 
 
-def prior_of(tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") -> Prior | None:
+def load_prior(tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") -> Prior | None:
     """The prior that a checkpoint's tensors are; none if there are none.
 
     Raises `TypeError` or `RuntimeError` if they are of no kind known here.
@@ -22,14 +22,14 @@ def prior_of(tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") 
     if not tensors:
         return None
     if "step" in tensors:
-        return PathPrior(**{name: tensor.float().numpy() for name, tensor in tensors.items()})
+        return LinearGaussianPrior(**{name: tensor.float().numpy() for name, tensor in tensors.items()})
     if "small.shift" in tensors:
-        return SmallPrior.from_tensors(tensors)
+        return MidiMePrior.from_tensors(tensors)
     return FlowPrior.from_tensors(tensors).to(device)
 
 
-def tensors_of(prior: Prior | None) -> dict[str, Tensor]:
-    """The inverse of `prior_of`, named as in a checkpoint: `prior.NAME`."""
+def prior_tensors(prior: Prior | None) -> dict[str, Tensor]:
+    """The inverse of `load_prior`, named as in a checkpoint: `prior.NAME`."""
     if prior is None:
         return {}
     return {f"prior.{name}": torch.from_numpy(t) for name, t in prior.tensors().items()}

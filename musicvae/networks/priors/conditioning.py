@@ -10,14 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from musicvae.arrays import Ints
 from musicvae.data import Batch
-from musicvae.song import Ints
-
-Floats = NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PathFrame:
+class PathConditioning:
     """Frames of windows, any leading shape `...`: `(n, W)` of songs, `(M,)` of many in a row."""
 
     meter: Tensor  # (..., N) index in the preset's vocabulary
@@ -29,7 +27,7 @@ class PathFrame:
     key: Tensor  # (...) semitones taken off its pitches
 
     @classmethod
-    def of(cls, batch: Batch, first: Ints, bars: Ints) -> PathFrame:
+    def of(cls, batch: Batch, first: Ints, bars: Ints) -> PathConditioning:
         """Frames `(B,)` of a batch's windows, which begin at bar `first` of songs of `bars`."""
         return cls(
             meter=batch.meter.cpu(),
@@ -41,23 +39,23 @@ class PathFrame:
             key=batch.key.cpu(),
         )
 
-    def __getitem__(self, index: Any) -> PathFrame:
+    def __getitem__(self, index: Any) -> PathConditioning:
         """The frames at an index over the leading shape."""
-        return PathFrame(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
+        return PathConditioning(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
-    def reshape(self, *shape: int) -> PathFrame:
+    def reshape(self, *shape: int) -> PathConditioning:
         """The same frames, another leading shape."""
         lead = self.key.ndim
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
-        return PathFrame(**{n: t.reshape(*shape, *t.shape[lead:]) for n, t in columns.items()})
+        return PathConditioning(**{n: t.reshape(*shape, *t.shape[lead:]) for n, t in columns.items()})
 
     @staticmethod
-    def concatenate(frames: list[PathFrame]) -> PathFrame:
+    def concatenate(frames: list[PathConditioning]) -> PathConditioning:
         """Frames one after the other."""
-        names = [f.name for f in fields(PathFrame)]
-        return PathFrame(**{n: torch.cat([getattr(f, n) for f in frames]) for n in names})
+        names = [f.name for f in fields(PathConditioning)]
+        return PathConditioning(**{n: torch.cat([getattr(f, n) for f in frames]) for n in names})
 
-    def parted(self, size: int) -> PathFrame:
+    def parted(self, size: int) -> PathConditioning:
         """The same windows as `size` bars each: as they are, or all their bars as one."""
         if size == self.size:
             return self
@@ -65,7 +63,7 @@ class PathFrame:
         columns |= {name: columns[name][..., :1] for name in ("meter", "lead")}
         columns["real"] = self.real.any(-1, keepdim=True)
         columns["present"] = self.present.any(-2, keepdim=True)
-        return PathFrame(**columns)
+        return PathConditioning(**columns)
 
     @property
     def size(self) -> int:
@@ -74,7 +72,7 @@ class PathFrame:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Given:
+class KnownLatents:
     """What is known of paths before they are drawn: any bars of them, wherever they stand."""
 
     z: NDArray[
@@ -82,29 +80,29 @@ class Given:
     ]  # (n, W, Z) latents of what is known of each window, the rest of it being silent
     bars: NDArray[np.bool_]  # (n, W, N) bars that are known
 
-    def __getitem__(self, index: Any) -> Given:
+    def __getitem__(self, index: Any) -> KnownLatents:
         """Of the paths or windows at an index over the leading shape."""
-        return Given(z=self.z[index], bars=self.bars[index])
+        return KnownLatents(z=self.z[index], bars=self.bars[index])
 
-    def whole(self, frame: PathFrame) -> NDArray[np.bool_]:
+    def whole(self, frame: PathConditioning) -> NDArray[np.bool_]:
         """Windows of which all bars are known: their latents stay. `(n, W)`"""
         real = frame.real.numpy()
         return np.asarray((self.bars | ~real).all(-1) & real.any(-1))
 
-    def partly(self, frame: PathFrame) -> NDArray[np.bool_]:
+    def partly(self, frame: PathConditioning) -> NDArray[np.bool_]:
         """Windows of which some bars are known: they are drawn anew, hearing these. `(n, W)`"""
         return np.asarray((self.bars & frame.real.numpy()).any(-1) & ~self.whole(frame))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Paths:
+class EncodedPaths:
     """Posteriors of the windows of many songs, one path after the other."""
 
     mu: NDArray[np.floating[Any]]  # (M, Z)
     sigma: NDArray[np.floating[Any]]  # (M, Z)
-    frame: PathFrame  # (M,)
+    frame: PathConditioning  # (M,)
     path: Ints  # (M,) which path each window belongs to; sorted
-    heard: Given | None = None
+    heard: KnownLatents | None = None
     """Of each window the mean that is left of it when some of its bars are taken away `(M,)`."""
 
     def __len__(self) -> int:

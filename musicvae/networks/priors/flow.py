@@ -28,22 +28,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from musicvae.arrays import Floats32, Ints
 from musicvae.config.preset import Preset
 from musicvae.networks.devices import autocast, pick_precision
 from musicvae.networks.layers import Layout
-from musicvae.networks.priors.conditioning import Floats, Given, PathFrame
-from musicvae.networks.priors.flow_layers import TimedLayer
-from musicvae.networks.priors.flow_sampler import Terms, share_of, solved
-from musicvae.song import Ints
+from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
+from musicvae.networks.priors.flow_layers import FlowBlock
+from musicvae.networks.priors.flow_sampler import SamplingConstraints, integrate, known_share
 
 _BEGIN, _PHRASE, _END = 32, 8, 16  # bars from the beginning that are told apart, then by eights
 _TIMES = 32
 _CONTEXT = 16  # bars seen at once, or two windows where those are longer
-FORM_BARS = 64  # bars of the forms that a flow keeps
+MAX_FORM_BARS = 64  # bars of the forms that a flow keeps
 _CHUNK = 2048  # bars that are drawn at once
 
 
-class Stretch(NamedTuple):
+class FlowBatch(NamedTuple):
     """Stretches of songs to learn from: posteriors, two draws of noise, times, and what is told."""
 
     mu: Tensor  # (B, W, Z)
@@ -52,7 +52,7 @@ class Stretch(NamedTuple):
     noise: Tensor  # (B, W, Z) that the flow begins with
     t: Tensor  # (B,)
     known: Tensor  # (B, W) bool: windows that are given
-    frame: PathFrame  # (B, W)
+    frame: PathConditioning  # (B, W)
     hint: Tensor | None = None  # (B, W, Z) of windows that are drawn, what is known of them
     hinted: Tensor | None = None  # (B, W, N) bool: bars of theirs that are known
 
@@ -103,7 +103,7 @@ class FlowPrior(nn.Module):
         self.known = nn.Parameter(torch.zeros(width))
         self.time = nn.Sequential(nn.Linear(_TIMES, width), nn.SiLU())
         self.modulate = nn.Linear(width, 6 * width)
-        self.blocks = nn.ModuleList(TimedLayer(width, context) for _ in range(layers))
+        self.blocks = nn.ModuleList(FlowBlock(width, context) for _ in range(layers))
         self.leave = nn.Linear(width, latent)
         nn.init.zeros_(self.modulate.weight)
         nn.init.zeros_(self.modulate.bias)
@@ -112,9 +112,9 @@ class FlowPrior(nn.Module):
         self.shift: Tensor
         self.scale: Tensor
         self.steps: Tensor
-        self.forms: Tensor  # (F, FORM_BARS) labels of bars, see `statistics.forms`; -1 past the end
+        self.forms: Tensor  # (F, MAX_FORM_BARS) labels of bars, see `statistics.forms`; -1 past the end
         self.register_buffer("steps", torch.tensor([float(steps)]))
-        self.register_buffer("forms", torch.zeros(forms, FORM_BARS))
+        self.register_buffer("forms", torch.zeros(forms, MAX_FORM_BARS))
         self.register_buffer("shift", torch.zeros(bars, latent))
         self.register_buffer("scale", torch.ones(bars, latent))
 
@@ -158,11 +158,11 @@ class FlowPrior(nn.Module):
         flow.load_state_dict({"forms": flow.forms} | found)
         return flow.eval()
 
-    def tensors(self) -> dict[str, Floats]:
+    def tensors(self) -> dict[str, Floats32]:
         """What a checkpoint keeps."""
         return {name: tensor.cpu().numpy() for name, tensor in self.state_dict().items()}
 
-    def told_of(self, frame: PathFrame) -> tuple[Tensor, Tensor]:
+    def embed_conditioning(self, frame: PathConditioning) -> tuple[Tensor, Tensor]:
         """What is told of bars `(B, T, width)`, and between which one may look, as a bias.
 
         `frame` is `(B, W)`, T the bars of its windows.
@@ -191,7 +191,7 @@ class FlowPrior(nn.Module):
         """Velocities of standardised `x` `(B, T, latent)` at times `t` `(B,)` or `(1,)`.
 
         Bars that are `known` `(B, T, 1)` bool hold latents without noise; their velocities mean
-        nothing. `told`, `seen` as `told_of` gives them. The part of the velocity that is right for
+        nothing. `told`, `seen` as `embed_conditioning` gives them. The part of the velocity that is right for
         normal latents is computed; the network adds the rest, at unit size whatever the time.
         """
         at = t[:, None, None]
@@ -205,7 +205,7 @@ class FlowPrior(nn.Module):
         rest: Tensor = self.leave(F.layer_norm(h, h.shape[-1:]))
         return (2 * at - 1) / size**2 * x + rest.float() / size
 
-    def loss(self, stretch: Stretch) -> Tensor:
+    def loss(self, stretch: FlowBatch) -> Tensor:
         """Squared error of the velocity at unit size, mean over the bars that are to be drawn.
 
         What is learned is the mean velocity of all `z` that the posterior of a window may have
@@ -226,9 +226,9 @@ class FlowPrior(nn.Module):
         wanted = wanted / ((1 - at) ** 2 + sigma**2 * at**2)
         known = stretch.known.to(device).repeat_interleave(size, 1)[..., None]  # (B, T, 1)
         x, z, wanted = (each.flatten(1, 2) for each in (x, z, wanted))
-        told, seen = self.told_of(stretch.frame)
+        told, seen = self.embed_conditioning(stretch.frame)
         if stretch.hint is not None and stretch.hinted is not None:
-            share = share_of(stretch.hinted, stretch.frame, size)
+            share = known_share(stretch.hinted, stretch.frame, size)
             told = told + self.hints(self.standardised(stretch.hint), share)
         off = self(torch.where(known, z, x), t, known, told, seen) - wanted
         off = off * (at[..., 0] ** 2 + (1 - at[..., 0]) ** 2).sqrt()
@@ -239,15 +239,15 @@ class FlowPrior(nn.Module):
     @torch.no_grad()
     def sample(
         self,
-        frame: PathFrame,
+        frame: PathConditioning,
         *,
         temperature: float = 1.0,
         rng: np.random.Generator,
-        given: Given | None = None,
+        given: KnownLatents | None = None,
         tied: Ints | None = None,
         amount: float = 1.0,
-    ) -> Floats:
-        """Paths `(n, W, Z)` for songs of this frame `(n, W)`.
+    ) -> Floats32:
+        """EncodedPaths `(n, W, Z)` for songs of this frame `(n, W)`.
 
         `temperature` scales the noise that the flow begins with: below 1 nearer to the usual.
         Windows that are `given` whole come back as they are, all others are drawn to suit them.
@@ -263,7 +263,7 @@ class FlowPrior(nn.Module):
         with autocast(self.shift.device, pick_precision("auto", self.shift.device.type)):
             for i in range(0, n, chunk):
                 part = slice(i, i + chunk)
-                terms = Terms.of(
+                terms = SamplingConstraints.of(
                     self,
                     frame[part],
                     None if given is None else given[part],
@@ -273,21 +273,21 @@ class FlowPrior(nn.Module):
                     terms = replace(terms, known=torch.zeros_like(terms.known))
                 start = torch.from_numpy(noise[part]).to(self.shift.device)
                 start = start.reshape(-1, W * T, D)
-                x = solved(self, start, frame[part], terms, 1 - amount)
+                x = integrate(self, start, frame[part], terms, 1 - amount)
                 drawn.append((x.reshape(-1, W, T, D) * self.scale + self.shift).flatten(2))
         paths = torch.cat(drawn).cpu().numpy() if drawn else noise
         if given is None or amount < 1:
             return paths
         return np.where(given.whole(frame)[..., None], given.z, paths).astype(np.float32)
 
-    def songs_forms(self, n: int, n_bars: int, rng: np.random.Generator) -> Ints:
+    def sample_forms(self, n: int, n_bars: int, rng: np.random.Generator) -> Ints:
         """Labels of the bars of `n` songs of that many `(n, n_bars)`, as songs about as long had
         them, an eighth more or less; bars that those did not have are like no others.
         """
         label = np.tile(np.arange(n_bars), (n, 1))
         if len(self.forms):
             forms = self.forms.cpu().numpy()
-            apart = np.abs((forms >= 0).sum(1) - min(n_bars, FORM_BARS))
+            apart = np.abs((forms >= 0).sum(1) - min(n_bars, MAX_FORM_BARS))
             near = np.flatnonzero(apart <= max(int(apart.min()), n_bars // 8))
             chosen = forms[rng.choice(near, n), :n_bars].round().astype(np.int64)
             width = chosen.shape[1]

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 _HEAD = 32
 
 
-class TimedLayer(nn.Module):
+class FlowBlock(nn.Module):
     """Attention between bars, then an MLP, both scaled, shifted and gated by the time."""
 
     def __init__(self, width: int, context: int) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musicvae.networks.priors.conditioning import Given, PathFrame
+from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
 
 if TYPE_CHECKING:
     from musicvae.networks.priors.flow import FlowPrior
@@ -23,7 +23,7 @@ _LOOSE = 0.25  # share of the way, its last part, in which tied bars go their ow
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Terms:
+class SamplingConstraints:
     """What paths are drawn under, over their T bars (or windows, if a flow takes these whole)."""
 
     z: Tensor  # (B, T, latent) standardised, of known bars
@@ -33,8 +33,8 @@ class Terms:
 
     @classmethod
     def of(
-        cls, flow: FlowPrior, frame: PathFrame, given: Given | None, tied: Tensor | None
-    ) -> Terms:
+        cls, flow: FlowPrior, frame: PathConditioning, given: KnownLatents | None, tied: Tensor | None
+    ) -> SamplingConstraints:
         """The terms of paths of this frame `(n, W)`; `tied` are labels `(n, W, N)` of bars."""
         (n, W), (size, latent) = frame.key.shape, flow.shift.shape
         device, parted = flow.shift.device, frame.parted(size)
@@ -46,18 +46,18 @@ class Terms:
             whole = torch.from_numpy(given.whole(frame)).to(device)
             known = whole.repeat_interleave(size, 1)
             bars = torch.from_numpy(given.bars & given.partly(frame)[..., None])
-            told = flow.hints(z, share_of(bars, frame, size))
+            told = flow.hints(z, known_share(bars, frame, size))
         real = parted.real.flatten(1).to(device)
         nth = torch.arange(W * size, device=device).expand(n, -1)
         label = nth if tied is None else _labels(tied.to(device), size)
         return cls(z=z, known=known, told=told, label=torch.where(real, label, -1 - nth))
 
-    def __getitem__(self, bars: slice) -> Terms:
+    def __getitem__(self, bars: slice) -> SamplingConstraints:
         """Those of some of the bars."""
-        return Terms(**{name: value[:, bars] for name, value in vars(self).items()})
+        return SamplingConstraints(**{name: value[:, bars] for name, value in vars(self).items()})
 
 
-def share_of(bars: Tensor, frame: PathFrame, size: int) -> Tensor:
+def known_share(bars: Tensor, frame: PathConditioning, size: int) -> Tensor:
     """Of each bar, or of each window taken whole, the share that is known. `(B, W, N)` bool to
     `(B, T)`.
     """
@@ -67,8 +67,8 @@ def share_of(bars: Tensor, frame: PathFrame, size: int) -> Tensor:
     return (bars & real).sum(-1) / real.sum(-1).clamp(min=1)
 
 
-def solved(
-    flow: FlowPrior, noise: Tensor, frame: PathFrame, terms: Terms, begin: float = 0.0
+def integrate(
+    flow: FlowPrior, noise: Tensor, frame: PathConditioning, terms: SamplingConstraints, begin: float = 0.0
 ) -> Tensor:
     """Standardised latents `(B, T, latent)` from noise of that shape.
 
@@ -92,7 +92,7 @@ def solved(
         x = torch.where(there[..., None], x.gather(1, first[..., None].expand_as(x)), x)
         known = (done | there)[:, bars]
         piece = terms[bars]
-        piece = Terms(z=piece.z, known=known, told=piece.told, label=piece.label)
+        piece = SamplingConstraints(z=piece.z, known=known, told=piece.told, label=piece.label)
         inside = frame[:, start : start + at_once]
         x[:, bars] = _solve(flow, x[:, bars], noise[:, bars], inside, piece, begin)
         done[:, bars] = True
@@ -100,10 +100,10 @@ def solved(
 
 
 def _solve(
-    flow: FlowPrior, x: Tensor, noise: Tensor, frame: PathFrame, terms: Terms, begin: float
+    flow: FlowPrior, x: Tensor, noise: Tensor, frame: PathConditioning, terms: SamplingConstraints, begin: float
 ) -> Tensor:
     """From noise to latents in equal steps of Euler; bars that are known stay."""
-    told, seen = flow.told_of(frame)
+    told, seen = flow.embed_conditioning(frame)
     told, known, z = told + terms.told, terms.known[..., None], x
     if begin:
         x = torch.where(known, x, (1 - begin) * noise + begin * terms.z)

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.networks.priors.conditioning import Floats, Given, PathFrame, Paths
-from musicvae.song import Ints
+from musicvae.arrays import Floats32, Ints
+from musicvae.networks.priors.conditioning import EncodedPaths, KnownLatents, PathConditioning
 
 FIRST, MIDDLE, LAST = 0, 1, 2
 _SHRINK = 20.0  # windows that a mean must have before it counts as much as the one it refines
@@ -23,19 +23,19 @@ _RIDGE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class PathPrior:
+class LinearGaussianPrior:
     """`mean` `(meters, 3, Z)`; `by_key` `(Z,)`, how means move with each semitone of the key;
     `step` A `(Z, Z)`; `factor` `(3, Z, Z)`, lower triangular square roots of the covariances of a
     path's first deviation, of the noise within, and of the noise of its end.
     """
 
-    mean: Floats
-    by_key: Floats
-    step: Floats
-    factor: Floats
+    mean: Floats32
+    by_key: Floats32
+    step: Floats32
+    factor: Floats32
 
     @classmethod
-    def fit(cls, paths: Paths, n_meters: int, *, seed: int = 0, draws: int = 4) -> PathPrior:
+    def fit(cls, paths: EncodedPaths, n_meters: int, *, seed: int = 0, draws: int = 4) -> LinearGaussianPrior:
         """Fit to posteriors of whole windows. Several draws from each are used, so that the prior
         covers what the decoder has learned from, not only the means.
         """
@@ -70,7 +70,7 @@ class PathPrior:
         )
 
     @classmethod
-    def standard(cls, size: int, n_meters: int) -> PathPrior:
+    def standard(cls, size: int, n_meters: int) -> LinearGaussianPrior:
         """Windows of `size` dimensions each drawn from the standard normal, whatever is around."""
         eye = np.eye(size, dtype=np.float32)
         return cls(
@@ -82,15 +82,15 @@ class PathPrior:
 
     def sample(
         self,
-        frame: PathFrame,
+        frame: PathConditioning,
         *,
         temperature: float = 1.0,
         rng: np.random.Generator,
-        given: Given | None = None,
+        given: KnownLatents | None = None,
         tied: Ints | None = None,
         amount: float = 1.0,
-    ) -> Floats:
-        """Paths `(n, W, Z)` for songs of this frame `(n, W)`.
+    ) -> Floats32:
+        """EncodedPaths `(n, W, Z)` for songs of this frame `(n, W)`.
 
         Windows `given` whole come back as they are, others are drawn from what the prior says given
         these; one that is known in part is drawn as if it were not. Windows tied in all of their
@@ -121,7 +121,7 @@ class PathPrior:
         )
 
     def _bridge(
-        self, path: Floats, known: Floats, whole: NDArray[np.bool_], place: Ints, w: int
+        self, path: Floats32, known: Floats32, whole: NDArray[np.bool_], place: Ints, w: int
     ) -> None:
         """Window `w` of a path of deviations `(W, Z)` turns out to be `known` `(Z,)`: those drawn
         before it, back to the last known one, move as far as they say of it (conditioning of a
@@ -142,13 +142,13 @@ class PathPrior:
             pull = self.step.T @ pull
             path[i] += spreads[i - hole - 1] @ pull
 
-    def tensors(self) -> dict[str, Floats]:
-        """What a checkpoint keeps; `PathPrior(**tensors)` is the inverse."""
+    def tensors(self) -> dict[str, Floats32]:
+        """What a checkpoint keeps; `LinearGaussianPrior(**tensors)` is the inverse."""
         return dict(vars(self))
 
 
-def alike(path: Floats, tied: Ints | None) -> Floats:
-    """Paths `(n, W, Z)` in which windows tied in all their bars, `tied` `(n, W, N)`, are one."""
+def alike(path: Floats32, tied: Ints | None) -> Floats32:
+    """EncodedPaths `(n, W, Z)` in which windows tied in all their bars, `tied` `(n, W, N)`, are one."""
     if tied is None:
         return path
     first = (tied[:, :, None] == tied[:, None]).all(-1).argmax(-1)
@@ -166,14 +166,14 @@ def covariance(
     return (found + weight * towards) / (len(rows) + weight)
 
 
-def _places(frame: PathFrame) -> Ints:
+def _places(frame: PathConditioning) -> Ints:
     """Whether windows are the first, a middle or the last one of their songs. Any shape."""
     first, stop = frame.first.numpy(), frame.first.numpy() + frame.size
     last = np.where(stop >= frame.bars.numpy(), LAST, MIDDLE)
     return np.where(first == 0, FIRST, last)
 
 
-def _means(mu: Floats, meter: Ints, place: Ints, n_meters: int) -> NDArray[np.float64]:
+def _means(mu: Floats32, meter: Ints, place: Ints, n_meters: int) -> NDArray[np.float64]:
     """Means by meter and place, each drawn towards the coarser mean it refines. `(M, 3, Z)`"""
     overall = mu.mean(0, dtype=np.float64)
     mean = np.zeros((n_meters, 3, mu.shape[-1]))
@@ -191,7 +191,7 @@ def _slope(from_mean: NDArray[np.float64], key: Ints) -> NDArray[np.float64]:
     return (key @ from_mean) / (float((key**2).sum()) + 10 * _SHRINK)
 
 
-def factor(covariance: NDArray[np.float64]) -> Floats:
+def factor(covariance: NDArray[np.float64]) -> Floats32:
     """A lower triangular square root of a covariance that rounding may have left slightly
     indefinite."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)

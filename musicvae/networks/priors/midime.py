@@ -2,7 +2,7 @@
 
 A few songs fill a small part of the latent space. A second VAE of few dimensions learns where, with
 the big one frozen (Dinculescu, Engel and Roberts 2019); how its windows follow from one another is
-told by a `PathPrior` over its own latents. What it does not explain is drawn as noise. All that
+told by a `LinearGaussianPrior` over its own latents. What it does not explain is drawn as noise. All that
 takes seconds.
 """
 
@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from musicvae.networks.priors.conditioning import Floats, Given, PathFrame, Paths
-from musicvae.networks.priors.gaussian import PathPrior, alike, covariance, factor
-from musicvae.song import Ints
+from musicvae.arrays import Floats32, Ints
+from musicvae.networks.priors.conditioning import EncodedPaths, KnownLatents, PathConditioning
+from musicvae.networks.priors.gaussian import LinearGaussianPrior, alike, covariance, factor
 
 _RATE, _BETA, _MOST = 3e-3, 0.03, 1024
 
 
-class SmallPrior(nn.Module):
+class MidiMePrior(nn.Module):
     """`z` `(Z,)` of a window from `latent` numbers, standardised by `shift` and `scale`."""
 
     def __init__(self, Z: int, latent: int, hidden: int) -> None:
@@ -35,7 +35,7 @@ class SmallPrior(nn.Module):
         self.register_buffer("shift", torch.zeros(Z))
         self.register_buffer("scale", torch.ones(Z))
         self.register_buffer("rest", torch.eye(Z))
-        self.path: PathPrior | None = None
+        self.path: LinearGaussianPrior | None = None
 
     def posterior(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and spread of the small latents of windows: `(B, Z)` to twice `(B, latent)`."""
@@ -50,14 +50,14 @@ class SmallPrior(nn.Module):
     @classmethod
     def fit(
         cls,
-        paths: Paths,
+        paths: EncodedPaths,
         n_meters: int,
         *,
         latent: int = 12,
         hidden: int = 96,
         steps: int = 600,
         seed: int = 0,
-    ) -> SmallPrior:
+    ) -> MidiMePrior:
         """Learn these paths: the ELBO of `z` drawn from the posteriors, by Adam."""
         generator = torch.Generator().manual_seed(seed)
         mu, sigma = (torch.from_numpy(each.astype(np.float32)) for each in (paths.mu, paths.sigma))
@@ -86,21 +86,21 @@ class SmallPrior(nn.Module):
         mean, spread = small.posterior(mu)
         small.rest.copy_(torch.from_numpy(factor(covariance((mu - small.decode(mean)).numpy()))))
         own = replace(paths, mu=mean.numpy(), sigma=spread.numpy())
-        small.path = PathPrior.fit(own, n_meters)
+        small.path = LinearGaussianPrior.fit(own, n_meters)
         return small
 
     def sample(
         self,
-        frame: PathFrame,
+        frame: PathConditioning,
         *,
         temperature: float = 1.0,
         rng: np.random.Generator,
-        given: Given | None = None,
+        given: KnownLatents | None = None,
         tied: Ints | None = None,
         amount: float = 1.0,
-    ) -> Floats:
-        """Paths `(n, W, Z)` for songs of this frame `(n, W)`; `given`, `tied` and `amount` as in
-        `PathPrior.sample`.
+    ) -> Floats32:
+        """EncodedPaths `(n, W, Z)` for songs of this frame `(n, W)`; `given`, `tied` and `amount` as in
+        `LinearGaussianPrior.sample`.
         """
         assert self.path is not None
         small = given
@@ -122,20 +122,20 @@ class SmallPrior(nn.Module):
         whole = given.whole(frame)[..., None] & (amount >= 1)
         return np.asarray(np.where(whole, given.z, z), np.float32)
 
-    def tensors(self) -> dict[str, Floats]:
+    def tensors(self) -> dict[str, Floats32]:
         """What a checkpoint keeps; `from_tensors` is the inverse."""
         assert self.path is not None
         own = {f"small.{name}": tensor.numpy() for name, tensor in self.state_dict().items()}
         return own | {f"path.{name}": tensor for name, tensor in self.path.tensors().items()}
 
     @classmethod
-    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> SmallPrior:
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> MidiMePrior:
         """The inverse of `tensors`; what is not there or does not fit is a `RuntimeError`."""
         own = {n.removeprefix("small."): t.float() for n, t in tensors.items() if n[0] == "s"}
         try:
             hidden, Z = own["encoder.0.weight"].shape
             small = cls(Z, own["decoder.0.weight"].shape[1], hidden)
-            small.path = PathPrior(
+            small.path = LinearGaussianPrior(
                 **{n.removeprefix("path."): t.numpy() for n, t in tensors.items() if n[0] == "p"}
             )
         except (KeyError, TypeError) as error:
