@@ -1,18 +1,18 @@
 """Floor 6: songs as paths in the latent space: ways between them, and files that hold them."""
 
-from musicvae.latent.blend import Choices, blend
-from musicvae.latent.crossfade import turning
+from musicvae.latent.blend import BlendOptions, blend
+from musicvae.latent.crossfade import crossfade
 from musicvae.latent.encoding import Encoding
-from musicvae.latent.file import SUFFIX, Sizes, Stored, load, save
-from musicvae.latent.interpolation import WAYS, Latents, lerp, slerp
-from musicvae.latent.matching import alike, by_likeness, by_position, nearest_places
-from musicvae.latent.quantization import Coding
+from musicvae.latent.file import SUFFIX, FileSizes, LatentFile, load, save
+from musicvae.latent.interpolation import INTERPOLATORS, Latents, lerp, slerp
+from musicvae.latent.matching import alike, match_by_dtw, match_by_position, nearest_places
+from musicvae.latent.quantization import Quantization
 
 __all__ = [
     "SUFFIX",
     "WAYS",
-    "Choices",
-    "Coding",
+    "BlendOptions",
+    "Quantization",
     "Encoding",
     "Latents",
     "Sizes",

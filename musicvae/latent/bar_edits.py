@@ -3,49 +3,47 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
+from musicvae.arrays import Floats, Ints
 from musicvae.latent.encoding import Encoding
 from musicvae.representation.bars import Bars
-from musicvae.song import Ints, Key, Part, resolve_overlaps
-
-Floats = NDArray[np.float64]
+from musicvae.song import KeyMap, Part, resolve_overlaps
 
 
-def tempo_of(end: Encoding, index: Ints) -> Floats:
+def bar_qpm(end: Encoding, index: Ints) -> Floats:
     """The tempo that holds as each of these bars begins, in quarters a minute. `(n,)`"""
-    tempo, start = end.bars.frame.tempo, end.bars.grid.start_ticks
+    tempo, start = end.bars.header.tempo, end.bars.grid.start_ticks
     entry = np.searchsorted(tempo.ticks, start, side="right") - 1
     return np.asarray(tempo.qpm[entry][index])
 
 
-def framed(bars: Bars, index: Ints, qpm: Floats, semitones: int) -> Bars:
+def reorder_bars(bars: Bars, index: Ints, qpm: Floats, semitones: int) -> Bars:
     """The frame of these bars, in this order, at these tempos, in the key of the beginning moved
     by so many semitones.
     """
     grid = bars.grid
     return Bars.blank(
-        bars.frame.parts,
+        bars.header.parts,
         numerator=grid.numerator[index],
         denominator=grid.denominator[index],
         length_ticks=grid.length_ticks[index],
         qpm=qpm,
         ticks_per_quarter=grid.ticks_per_quarter,
         steps_per_quarter=grid.steps_per_quarter,
-        key=first_key(bars, semitones),
+        key=initial_key(bars, semitones),
     )
 
 
-def first_key(bars: Bars, semitones: int = 0) -> Key:
+def initial_key(bars: Bars, semitones: int = 0) -> KeyMap:
     """The key signature that a song begins with, if any, moved by so many semitones."""
-    key = bars.frame.key
+    key = bars.header.key
     fifths = key.fifths[:1]
     if semitones:
         fifths = (fifths + 7 * semitones + 6) % 12 - 6
-    return Key(ticks=key.ticks[:1] * 0, fifths=fifths, minor=key.minor[:1])
+    return KeyMap(ticks=key.ticks[:1] * 0, fifths=fifths, minor=key.minor[:1])
 
 
-def in_key(part: Part, semitones: int) -> Part:
+def transpose_part(part: Part, semitones: int) -> Part:
     """A part moved by semitones, by octaves less where it would leave the range; drums stay."""
     if part.is_drum or not semitones or not len(part):
         return part
@@ -57,7 +55,7 @@ def in_key(part: Part, semitones: int) -> Part:
     return part.with_notes(onset, duration[keep], pitch, velocity)
 
 
-def copied(part: Part, before: Bars, index: Ints, after: Bars) -> Part:
+def copy_notes(part: Part, before: Bars, index: Ints, after: Bars) -> Part:
     """Notes copied to wherever their bar went, cut where the piece ends.
 
     `index` says which bar of `before` stands for each bar of `after`, -1 for none; notes that
@@ -66,7 +64,7 @@ def copied(part: Part, before: Bars, index: Ints, after: Bars) -> Part:
     old, new = before.grid.start_ticks, after.grid.start_ticks
     scale = after.grid.ticks_per_quarter / before.grid.ticks_per_quarter
     bar = np.searchsorted(old, part.onset_ticks, side="right") - 1
-    copies = [part.take(bar == source) for source in index.tolist()]
+    copies = [part.select(bar == source) for source in index.tolist()]
     nth = np.repeat(np.arange(len(index)), [len(copy) for copy in copies])
     onset, duration, pitch, velocity = (
         np.concatenate([np.zeros(0, np.int64), *(getattr(copy, name) for copy in copies)])
@@ -74,7 +72,7 @@ def copied(part: Part, before: Bars, index: Ints, after: Bars) -> Part:
     )
     late = np.round((onset - old[index[nth]]) * scale).astype(np.int64)
     duration = np.maximum(np.round(duration * scale).astype(np.int64), 1)
-    onset, end = new[nth] + late, after.frame.end_ticks
+    onset, end = new[nth] + late, after.header.end_ticks
     inside = (late < after.grid.length_ticks[nth]) & (onset < end)
     duration = np.minimum(duration, end - onset)
     keep, duration, _ = resolve_overlaps(onset[inside], duration[inside], pitch[inside])

@@ -5,21 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicvae.downbeats import Placement
-from musicvae.latent.bar_edits import copied, framed, in_key, tempo_of
+from musicvae.arrays import Floats, Ints
+from musicvae.downbeats import TimeMap
+from musicvae.latent.bar_edits import copy_notes, reorder_bars, transpose_part, bar_qpm
 from musicvae.latent.encoding import Encoding
-from musicvae.latent.interpolation import WAYS, Latents
-from musicvae.latent.matching import Pairs, by_likeness, by_position
+from musicvae.latent.interpolation import INTERPOLATORS, Latents
+from musicvae.latent.matching import WindowPairs, match_by_dtw, match_by_position
 from musicvae.representation.bars import Bars
-from musicvae.song import Ints
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choices:
+class BlendOptions:
     """How songs are mixed.
 
     `how`: `slerp` or `lerp`. `like`: `A` or `B`, whose meter, key, parts and programs songs on the
@@ -36,7 +33,7 @@ class Choices:
         return int(t >= 0.5) if self.like is None else "AB".index(self.like)
 
 
-_USUAL = Choices()
+_USUAL = BlendOptions()
 
 
 def blend(
@@ -44,7 +41,7 @@ def blend(
     b: Encoding,
     t: float,
     window_bars: int,
-    choices: Choices = _USUAL,
+    choices: BlendOptions = _USUAL,
     *,
     at: float | None = None,
 ) -> Encoding:
@@ -67,18 +64,18 @@ def blend(
     n_bars = _n_bars(a, b, t, ends[near], window_bars)
     n_windows = -(-n_bars // window_bars)
     pairs = _pairs(a, b, t, n_windows, choices)
-    mu, sigma = mixed(a, b, pairs, np.full(n_windows, at), len(mine.owners), choices.how)
+    mu, sigma = mix_latents(a, b, pairs, np.full(n_windows, at), len(mine.owners), choices.how)
     index = tuple(
-        bars_of_windows(end, which, n_bars, window_bars)
+        bar_indices(end, which, n_bars, window_bars)
         for end, which in zip(ends, pairs, strict=True)
     )
-    pace = np.exp((1 - t) * np.log(tempo_of(a, index[0])) + t * np.log(tempo_of(b, index[1])))
+    pace = np.exp((1 - t) * np.log(bar_qpm(a, index[0])) + t * np.log(bar_qpm(b, index[1])))
     if t in (0, 1):
         bars, key = ends[near].bars, ends[near].key
     else:
         key = ends[near].key if choices.like else round((1 - t) * a.key + t * b.key)
-        bars = framed(ends[near].bars, index[near], pace, key - ends[near].key)
-    bars = with_parts(bars, mine)
+        bars = reorder_bars(ends[near].bars, index[near], pace, key - ends[near].key)
+    bars = replace_parts(bars, mine)
     return replace(
         mine,
         bars=bars,
@@ -86,36 +83,36 @@ def blend(
         key=key,
         mu=mu,
         sigma=sigma,
-        untouched=tuple(
-            in_key(copied(part, mine.bars, index[whose], bars), key - mine.key)
-            for part in mine.untouched
+        passthrough=tuple(
+            transpose_part(copy_notes(part, mine.bars, index[whose], bars), key - mine.key)
+            for part in mine.passthrough
         ),
-        levels=mine.levels[index[whose]],
+        bar_velocities=mine.bar_velocities[index[whose]],
         alignment=_placed(ends[near], bars) if t in (0, 1) else None,
     )
 
 
-def with_parts(bars: Bars, end: Encoding) -> Bars:
+def replace_parts(bars: Bars, end: Encoding) -> Bars:
     """The same bars for the parts of an encoding."""
-    return replace(bars, frame=replace(bars.frame, parts=end.bars.frame.parts))
+    return replace(bars, frame=replace(bars.header, parts=end.bars.header.parts))
 
 
-def _placed(end: Encoding, bars: Bars) -> Placement | None:
+def _placed(end: Encoding, bars: Bars) -> TimeMap | None:
     """Where these bars are in the file of an end, whatever parts play there."""
     placed = end.alignment
     if placed is None:
         return None
-    return replace(placed, original=replace(placed.original, parts=bars.frame.parts))
+    return replace(placed, original=replace(placed.original, parts=bars.header.parts))
 
 
-def mixed(
-    a: Encoding, b: Encoding, pairs: Pairs, at: Floats, n_groups: int, how: str
+def mix_latents(
+    a: Encoding, b: Encoding, pairs: WindowPairs, at: Floats, n_groups: int, how: str
 ) -> tuple[Latents, Latents]:
     """Latents of paired windows, each a share `at` `(n,)` of the way; `mu`, `sigma` `(G, n, Z)`.
 
     Where one of the two has no bar, as at its end, the other is taken as it is.
     """
-    share, way = at[:, None], WAYS[how]
+    share, way = at[:, None], INTERPOLATORS[how]
     found: list[tuple[Latents, Latents]] = []
     for group in range(n_groups):
         (mu_a, sigma_a), (mu_b, sigma_b) = (
@@ -126,7 +123,7 @@ def mixed(
         no_a, no_b = ((mu == 0) & (sigma == 1) for mu, sigma in ((mu_a, sigma_a), (mu_b, sigma_b)))
         mu_a, sigma_a = np.where(no_a, mu_b, mu_a), np.where(no_a, sigma_b, sigma_a)
         mu_b, sigma_b = np.where(no_b, mu_a, mu_b), np.where(no_b, sigma_a, sigma_b)
-        found.append((way(mu_a, mu_b, share), WAYS["lerp"](sigma_a, sigma_b, share)))
+        found.append((way(mu_a, mu_b, share), INTERPOLATORS["lerp"](sigma_a, sigma_b, share)))
     return np.stack([mu for mu, _ in found]), np.stack([sigma for _, sigma in found])
 
 
@@ -139,18 +136,18 @@ def _n_bars(a: Encoding, b: Encoding, t: float, near: Encoding, size: int) -> in
     return 1 + rest + size * max(round((wanted - 1 - rest) / size), 0)
 
 
-def _pairs(a: Encoding, b: Encoding, t: float, n_windows: int, choices: Choices) -> Pairs:
+def _pairs(a: Encoding, b: Encoding, t: float, n_windows: int, choices: BlendOptions) -> WindowPairs:
     if choices.path is not None:
-        return by_likeness(choices.path, t, n_windows)
-    return by_position(a.mu.shape[1], b.mu.shape[1], n_windows)
+        return match_by_dtw(choices.path, t, n_windows)
+    return match_by_position(a.mu.shape[1], b.mu.shape[1], n_windows)
 
 
-def bars_of_windows(end: Encoding, windows: Ints, n_bars: int, size: int) -> Ints:
+def bar_indices(end: Encoding, windows: Ints, n_bars: int, size: int) -> Ints:
     """Which bar of an end stands for each of `n_bars`, from its windows. A pickup stays the first
     bar alone. `(n_bars,)`
     """
     bar = np.arange(n_bars)
     at = np.minimum(windows[bar // size] * size + bar % size, len(end.bars) - 1)
-    if len(end.bars) > 1 and end.bars.grid.lead[0] > 0:
+    if len(end.bars) > 1 and end.bars.grid.lead_steps[0] > 0:
         at[1:] = np.maximum(at[1:], 1)
     return at

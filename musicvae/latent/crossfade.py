@@ -8,22 +8,23 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.latent.bar_edits import copied, first_key, in_key, tempo_of
-from musicvae.latent.blend import Choices, bars_of_windows, mixed, with_parts
+from musicvae.arrays import Ints
+from musicvae.latent.bar_edits import copy_notes, initial_key, transpose_part, bar_qpm
+from musicvae.latent.blend import BlendOptions, bar_indices, mix_latents, replace_parts
 from musicvae.latent.encoding import Encoding
-from musicvae.latent.matching import by_likeness, from_end
+from musicvae.latent.matching import match_by_dtw, last_windows
 from musicvae.representation.bars import Bars
-from musicvae.song import MAX_TICKS_PER_QUARTER, Ints, Key
+from musicvae.song import MAX_TICKS_PER_QUARTER, KeyMap
 
-_USUAL = Choices()
+_USUAL = BlendOptions()
 
 
-def turning(
+def crossfade(
     a: Encoding,
     b: Encoding,
     n_windows: int,
     window_bars: int,
-    choices: Choices = _USUAL,
+    choices: BlendOptions = _USUAL,
     *,
     at: float | None = None,
 ) -> tuple[Encoding, Encoding]:
@@ -40,13 +41,13 @@ def turning(
     ends = (a, b)
     t = np.linspace(0, 1, n_windows) if n_windows > 1 else np.full(1, 0.5)
     if choices.path is not None:
-        pairs = by_likeness(choices.path, 0.5, n_windows)
+        pairs = match_by_dtw(choices.path, 0.5, n_windows)
     else:
         n_a, n_b = a.mu.shape[1], b.mu.shape[1]
-        pairs = np.arange(n_windows) % n_a, from_end(n_b, n_windows)
+        pairs = np.arange(n_windows) % n_a, last_windows(n_b, n_windows)
     n_bars = (n_windows - 1) * window_bars + 1 + (len(b.bars) - 1) % window_bars
     index = tuple(
-        bars_of_windows(end, which, n_bars, window_bars)
+        bar_indices(end, which, n_bars, window_bars)
         for end, which in zip(ends, pairs, strict=True)
     )
     turn = {None: int(np.searchsorted(t, 0.5)), "A": n_windows, "B": 0}[choices.like]
@@ -57,9 +58,9 @@ def turning(
     for half, here in enumerate((~late, late)):
         whose = half if at is None else int(at >= 0.5)
         mine, key = ends[whose], ends[half].key
-        mu, sigma = mixed(a, b, pairs, share, len(mine.owners), choices.how)
-        whole, source = with_parts(bars, mine), np.where(here, index[whose], -1)
-        untouched = (copied(part, mine.bars, source, whole) for part in mine.untouched)
+        mu, sigma = mix_latents(a, b, pairs, share, len(mine.owners), choices.how)
+        whole, source = replace_parts(bars, mine), np.where(here, index[whose], -1)
+        passthrough = (copy_notes(part, mine.bars, source, whole) for part in mine.passthrough)
         halves.append(
             replace(
                 mine,
@@ -68,8 +69,8 @@ def turning(
                 key=key,
                 mu=mu,
                 sigma=sigma,
-                untouched=tuple(in_key(part, key - mine.key) for part in untouched),
-                levels=mine.levels[index[whose]],
+                passthrough=tuple(transpose_part(part, key - mine.key) for part in passthrough),
+                bar_velocities=mine.bar_velocities[index[whose]],
                 alignment=None,
             )
         )
@@ -92,10 +93,10 @@ def _bars(
         length = np.maximum(length, 1).astype(np.int64)
         told.append(np.stack([grid.numerator[which], grid.denominator[which], length]))
     numerator, denominator, length = np.where(late, told[1], told[0])
-    pace = (1 - t) * np.log(tempo_of(a, index[0])) + t * np.log(tempo_of(b, index[1]))
+    pace = (1 - t) * np.log(bar_qpm(a, index[0])) + t * np.log(bar_qpm(b, index[1]))
     start = np.cumsum(length) - length
     return Bars.blank(
-        a.bars.frame.parts,
+        a.bars.header.parts,
         numerator=numerator,
         denominator=denominator,
         length_ticks=length,
@@ -106,11 +107,11 @@ def _bars(
     )
 
 
-def _keys(a: Encoding, b: Encoding, late: Ints, early: bool) -> Key:
+def _keys(a: Encoding, b: Encoding, late: Ints, early: bool) -> KeyMap:
     """The key signature of `a`, if it plays at all, and that of `b` from where it takes over."""
-    one, other = first_key(a.bars), first_key(b.bars)
+    one, other = initial_key(a.bars), initial_key(b.bars)
     held = [(0, one)] * early + [(int(tick), other) for tick in late[:1]]
-    return Key(
+    return KeyMap(
         ticks=np.concatenate([key.ticks + tick for tick, key in held]),
         fifths=np.concatenate([key.fifths for _, key in held]),
         minor=np.concatenate([key.minor for _, key in held]),

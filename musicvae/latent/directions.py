@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae.arrays import Floats
 from musicvae.errors import ConfigError
 
-Floats = NDArray[np.float64]
 _COLUMNS = ("mean", "std", "centre", "spread", "linear", "inner", "bias", "outer")
 
 
@@ -34,7 +34,7 @@ class Directions:
     bias: Floats  # (H,)
     outer: Floats  # (K, H)
 
-    def predicted(self, z: NDArray[np.floating]) -> Floats:
+    def predict(self, z: NDArray[np.floating]) -> Floats:
         """Attributes of windows from their latents, in standard deviations from the mean.
 
         `(n, Z)` -> `(n, K)`
@@ -43,7 +43,7 @@ class Directions:
         hidden = np.tanh(x @ self.inner.T + self.bias)
         return np.asarray(x @ self.linear.T + hidden @ self.outer.T)
 
-    def slopes(self, z: NDArray[np.floating]) -> Floats:
+    def gradients(self, z: NDArray[np.floating]) -> Floats:
         """How fast each attribute rises along each dimension. `(n, Z)` -> `(n, K, Z)`"""
         hidden = np.tanh((z - self.centre) @ self.inner.T + self.bias)
         bent = self.outer[None] * (1 - hidden[:, None, :] ** 2)  # (n, K, H)
@@ -55,9 +55,9 @@ class Directions:
 
         Dimensions that a window lacks, which are 0, stay.
         """
-        slopes = self.slopes(z)
-        way = slopes * (self.spread * (z != 0))[:, None]  # (n, K, Z)
-        together = way @ slopes.transpose(0, 2, 1)
+        gradients = self.gradients(z)
+        way = gradients * (self.spread * (z != 0))[:, None]  # (n, K, Z)
+        together = way @ gradients.transpose(0, 2, 1)
         # What a slope hardly reaches is not paid for by going far.
         ridge = _STIFF * np.trace(together, axis1=1, axis2=2)[:, None, None] / len(self.names)
         eye = np.eye(len(self.names))
@@ -108,7 +108,7 @@ class Directions:
 _STIFF = 0.02
 
 
-def shortest(weights: Sequence[float] | Floats, spread: Floats) -> Floats:
+def min_norm_direction(weights: Sequence[float] | Floats, spread: Floats) -> Floats:
     """The shortest move in the spread of latents by which a linear measure rises by 1. `(Z,)`"""
     way = np.asarray(weights) * spread
     return np.asarray(way / max(float(way @ np.asarray(weights)), 1e-12))

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.downbeats import Placement
+from musicvae.arrays import Ints
+from musicvae.downbeats import TimeMap
 from musicvae.latent.interpolation import Latents
 from musicvae.representation.bars import Bars
-from musicvae.song import Ints, Part
+from musicvae.song import Part
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -31,11 +32,11 @@ class Encoding:
     """Semitones taken off every melodic pitch before encoding."""
     mu: Latents
     sigma: Latents
-    untouched: tuple[Part, ...]
+    passthrough: tuple[Part, ...]
     """Of each part the notes that the model cannot represent, exactly as they were."""
-    levels: NDArray[np.float64]
+    bar_velocities: NDArray[np.float64]
     """Mean velocity of each part in each bar, whole numbers. `(N, parts)`"""
-    alignment: Placement | None = None
+    alignment: TimeMap | None = None
     """Where the song is in its file; none for a song that is on no file."""
     checkpoint: str = ""
 
@@ -55,9 +56,9 @@ class Encoding:
         return float(nats.sum() / np.log(2))
 
     @property
-    def n_untouched(self) -> int:
+    def n_passthrough(self) -> int:
         """Notes that the model cannot represent."""
-        return sum(len(part) for part in self.untouched)
+        return sum(len(part) for part in self.passthrough)
 
     @property
     def n_windows(self) -> int:

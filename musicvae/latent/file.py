@@ -14,10 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from musicvae.errors import ReadError, reason_of
+from musicvae.errors import ReadError, os_reason
 from musicvae.latent.encoding import Encoding
-from musicvae.latent.quantization import Coding, restored, rounded
-from musicvae.latent.serialization import told, understood
+from musicvae.latent.quantization import Quantization, dequantize, quantize
+from musicvae.latent.serialization import told, from_dict
 from musicvae.storage import write_bytes
 
 FORMAT = 1
@@ -28,7 +28,7 @@ _MOST_LATENTS = 1 << 27
 
 
 @dataclass(frozen=True, kw_only=True)
-class Stored:
+class LatentFile:
     """A file of latents: the encoding, and the checkpoint that made it, by name and hash."""
 
     encoding: Encoding
@@ -37,7 +37,7 @@ class Stored:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sizes:
+class FileSizes:
     """What a file takes, in bytes: `latents` are `mu`, `sigma` apart, `frame` all else that the
     song needs, `file` everything with the header.
     """
@@ -49,8 +49,8 @@ class Sizes:
 
 
 def save(
-    encoding: Encoding, path: str | Path, *, checkpoint: str = "", coding: Coding | None = None
-) -> Sizes:
+    encoding: Encoding, path: str | Path, *, checkpoint: str = "", coding: Quantization | None = None
+) -> FileSizes:
     """Write an encoding; the inverse is `load`.
 
     `checkpoint`: what `checkpoints.find` knows the model by; its hash is in the encoding. Without
@@ -71,14 +71,14 @@ def save(
         tensors = {"mu": encoding.mu, "sigma": encoding.sigma}
         header["coding"] = "float32"
     else:
-        mu, sigma, unit = rounded(encoding.mu, encoding.sigma, coding)
+        mu, sigma, unit = quantize(encoding.mu, encoding.sigma, coding)
         tensors = {"mu": np.frombuffer(mu, np.uint8), "sigma": np.frombuffer(sigma, np.uint8)}
         header |= {"coding": "bits" if coding.step is None else "sigmas", "unit": unit}
     tensors["frame"] = np.frombuffer(frame, np.uint8)
     text = json.dumps(header, separators=(",", ":"))
     content = to_safetensors(tensors, {_HEADER: text})
     write_bytes(path, content)
-    return Sizes(
+    return FileSizes(
         latents=tensors["mu"].nbytes,
         sigma=tensors["sigma"].nbytes,
         frame=len(frame),
@@ -86,7 +86,7 @@ def save(
     )
 
 
-def load(path: str | Path) -> Stored:
+def load(path: str | Path) -> LatentFile:
     """Read what `save` wrote. Raises `ReadError` for anything else."""
     from safetensors import SafetensorError, safe_open
 
@@ -104,12 +104,12 @@ def load(path: str | Path) -> Stored:
                             checkpoint=str(header["hash"]))  # fmt: skip
         _check(encoding)
     except OSError as error:
-        raise ReadError(path, reason_of(error), "check the path") from None
+        raise ReadError(path, os_reason(error), "check the path") from None
     except SafetensorError as error:
         raise ReadError(path, f"damaged, or not a song in latents ({error})") from None
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
         raise ReadError(path, f"damaged ({error})", "encode the song anew") from None
-    return Stored(encoding=encoding, checkpoint=str(header["checkpoint"]), hash=str(header["hash"]))
+    return LatentFile(encoding=encoding, checkpoint=str(header["checkpoint"]), hash=str(header["hash"]))
 
 
 def _latents(header: dict[str, Any], tensors: dict[str, Any]) -> dict[str, Any]:
@@ -121,7 +121,7 @@ def _latents(header: dict[str, Any], tensors: dict[str, Any]) -> dict[str, Any]:
     elif header["coding"] in ("sigmas", "bits"):
         one, other = (tensors[name].astype(np.uint8).tobytes() for name in ("mu", "sigma"))
         in_sigmas = header["coding"] == "sigmas"
-        mu, sigma = restored(one, other, float(header["unit"]), shape, in_sigmas)
+        mu, sigma = dequantize(one, other, float(header["unit"]), shape, in_sigmas)
     else:
         raise ValueError(f"coding {header['coding']!r} is not known")
     if mu.shape != shape or sigma.shape != shape or not np.isfinite([mu, sigma]).all():
@@ -135,7 +135,7 @@ def _frame(packed: Any) -> dict[str, Any]:
         text = reader.decompress(packed.astype(np.uint8).tobytes(), _MOST_BYTES)
     except zlib.error as error:
         raise ValueError(str(error)) from None
-    return understood(json.loads(text.decode("utf-8", "surrogatepass")))
+    return from_dict(json.loads(text.decode("utf-8", "surrogatepass")))
 
 
 def _check(encoding: Encoding) -> None:

@@ -41,5 +41,5 @@ def slerp(a: Latents, b: Latents, t: ArrayLike) -> Latents:
     return np.where(share <= 0, a, np.where(share >= 1, b, mixed)).astype(np.float32)
 
 
-Way = Callable[[Latents, Latents, ArrayLike], Latents]
-WAYS: dict[str, Way] = {"slerp": slerp, "lerp": lerp}
+Interpolator = Callable[[Latents, Latents, ArrayLike], Latents]
+INTERPOLATORS: dict[str, Interpolator] = {"slerp": slerp, "lerp": lerp}

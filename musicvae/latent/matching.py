@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae.arrays import Ints
 from musicvae.latent.interpolation import Latents
-from musicvae.song import Ints
 
-Pairs = tuple[Ints, Ints]
+WindowPairs = tuple[Ints, Ints]
 """For each of `n` windows the window of A and the window of B that it stands between."""
 
 
@@ -20,7 +20,7 @@ def nearest_places(n_from: int, n_to: int) -> Ints:
     return np.floor(at + 0.5).astype(np.int64)
 
 
-def by_position(n_a: int, n_b: int, n: int) -> Pairs:
+def match_by_position(n_a: int, n_b: int, n: int) -> WindowPairs:
     """`n` windows of songs of `n_a` and `n_b` windows, paired by where they stand.
 
     Each window stands where it stood, so that no phrase stutters; the last one is the last one of
@@ -29,7 +29,7 @@ def by_position(n_a: int, n_b: int, n: int) -> Pairs:
     return _in_place(n_a, n), _in_place(n_b, n)
 
 
-def from_end(n_b: int, n: int) -> Ints:
+def last_windows(n_b: int, n: int) -> Ints:
     """`n` windows of a song of `n_b`, the last one its last; too short, it begins again. `(n,)`"""
     return np.asarray((n_b - n + np.arange(n)) % n_b)
 
@@ -40,7 +40,7 @@ def _in_place(n_from: int, n: int) -> Ints:
     return at
 
 
-def by_likeness(path: Ints, t: float, n: int) -> Pairs:
+def match_by_dtw(path: Ints, t: float, n: int) -> WindowPairs:
     """`n` windows of the song a share `t` of the way, paired as on a path `(L, 2)` of `alike`.
 
     A pair is heard at a time between those of its two windows. At 0 and 1 the songs themselves.

@@ -9,26 +9,25 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from musicvae.arrays import Floats32, Ints
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
-from musicvae.data.batch import Source, WindowCutter, fitting
+from musicvae.data.batch import ModelInput, WindowBatcher, fits_preset
 from musicvae.errors import ConfigError
 from musicvae.networks.cell_decoder import CellDecoder
-from musicvae.networks.vae import VAE, frame_of
-from musicvae.representation.bars import cells
+from musicvae.networks.vae import VAE, without_notes
+from musicvae.representation.bars import cell_index
 from musicvae.representation.windows import window_bounds
-from musicvae.song import Ints
 
-Floats = NDArray[np.float32]
 _CHUNK = 32  # windows at once
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Belief:
+class NotePosterior:
     """What is believed of one group of a song's parts, in its own key; cells are open ones."""
 
-    source: Source
-    probability: Floats  # (cells, R, P) that this pitch starts here
+    source: ModelInput
+    probability: Floats32  # (cells, R, P) that this pitch starts here
     duration: Ints  # (cells, R) the likeliest length of what starts here
     known: NDArray[np.bool_]  # (cells,) what the model has heard at all
     lowest: int
@@ -40,7 +39,7 @@ class Belief:
         """Cell, slot and column of `probability` of each note of the group. `(M,)` each"""
         notes = self.source.group.notes
         return (
-            cells(self.source.bars.grid, notes),
+            cell_index(self.source.bars.grid, notes),
             notes.part,
             self.columns(notes.pitch, notes.part),
         )
@@ -58,12 +57,12 @@ class Belief:
         return np.where(self.drums[slot], 0, self.source.key)
 
 
-def told(preset: Preset, damage: Mapping[str, float]) -> torch.Tensor:
+def corruption_vector(preset: Preset, damage: Mapping[str, float]) -> torch.Tensor:
     """Amounts of damage by name as the model is told them. `(D,)`
 
     Raises `ConfigError` if it learned of no such damage.
     """
-    kinds = preset.training.told
+    kinds = preset.training.condition_kinds
     unknown = [name for name in damage if name not in kinds]
     if not kinds or unknown:
         learned = f"it knows {', '.join(kinds)}" if kinds else "it did not learn to mend notes"
@@ -74,7 +73,7 @@ def told(preset: Preset, damage: Mapping[str, float]) -> torch.Tensor:
     return torch.tensor([damage.get(name, 0.0) for name in kinds])
 
 
-def decoder_of(vae: VAE) -> CellDecoder:
+def require_cell_decoder(vae: VAE) -> CellDecoder:
     """The decoder, if it is one that says of each cell by itself how probable notes are."""
     if not isinstance(vae.decoder, CellDecoder):
         raise ConfigError(f"{vae.preset.name}: not a model for repair: choose another --checkpoint")
@@ -82,21 +81,23 @@ def decoder_of(vae: VAE) -> CellDecoder:
 
 
 @torch.no_grad()
-def believed(vae: VAE, sources: list[Source], damage: Mapping[str, float]) -> list[Belief]:
+def note_posterior(
+    vae: VAE, sources: list[ModelInput], damage: Mapping[str, float]
+) -> list[NotePosterior]:
     """What the model believes of every cell of these sources, all over the same bars, if its notes
     may have this damage. Windows overlap by half, and the middle of each counts most.
 
     Raises `ConfigError` if the model learned of no such damage.
     """
     preset, device, grid = vae.preset, next(vae.parameters()).device, sources[0].bars.grid
-    amounts, decoder = told(preset, damage), decoder_of(vae)
-    cutter, size, R = WindowCutter(sources, preset, amounts), preset.grid.bars, len(preset.parts)
+    amounts, decoder = corruption_vector(preset, damage), require_cell_decoder(vae)
+    cutter, size, R = WindowBatcher(sources, preset, amounts), preset.grid.bars, len(preset.parts)
     first, stop = window_bounds(len(grid), size, max(1, size // 2))
-    fits = fitting(grid, first, stop, preset)
+    fits = fits_preset(grid, first, stop, preset)
     first, stop = first[fits], stop[fits]
     lay = vae.layout
     nth, begin = np.repeat(np.arange(len(sources)), len(first)), np.tile(first, len(sources))
-    shape = (len(sources), int(grid.base[-1]), R)
+    shape = (len(sources), int(grid.cell_offsets[-1]), R)
     total, length = np.zeros((*shape, lay.pitches), np.float32), np.zeros(shape, np.int64)
     weight, best = np.zeros(shape[:2], np.float32), np.zeros(shape[:2], np.float32)
     place = np.arange(size)
@@ -104,9 +105,9 @@ def believed(vae: VAE, sources: list[Source], damage: Mapping[str, float]) -> li
     for i in range(0, len(nth), _CHUNK):
         source, at = nth[i : i + _CHUNK], begin[i : i + _CHUNK]
         batch = Batch(*(tensor.to(device) for tensor in cutter.batch(source, at)))
-        slices = vae.slices_of(vae.encode(batch).mu)
-        probability, duration = (t.numpy() for t in decoder.odds(slices, frame_of(batch)))
-        window, cell, bar, column = opened(batch, at, lay.max_steps, grid.base)
+        slices = vae.latent_slices(vae.encode(batch).mu)
+        probability, duration = (t.numpy() for t in decoder.note_probabilities(slices, without_notes(batch)))
+        window, cell, bar, column = unmasked_cells(batch, at, lay.max_steps, grid.cell_offsets)
         for w in range(len(at)):  # windows of a source overlap
             mine = window == w
             c, k, s = cell[mine], column[mine], source[w]
@@ -119,7 +120,7 @@ def believed(vae: VAE, sources: list[Source], damage: Mapping[str, float]) -> li
     total /= np.maximum(weight, 1e-9)[..., None, None]
     kinds = np.array([part.kind for part in preset.parts])
     return [
-        Belief(
+        NotePosterior(
             source=source,
             probability=total[s],
             duration=length[s],
@@ -132,7 +133,9 @@ def believed(vae: VAE, sources: list[Source], damage: Mapping[str, float]) -> li
     ]
 
 
-def opened(batch: Batch, first: Ints, width: int, base: Ints) -> tuple[Ints, Ints, Ints, Ints]:
+def unmasked_cells(
+    batch: Batch, first: Ints, width: int, base: Ints
+) -> tuple[Ints, Ints, Ints, Ints]:
     """Of each open cell of windows: the window, the cell of the song, the bar and the column."""
     steps, lead = batch.steps.cpu().numpy(), batch.lead.cpu().numpy()
     step = np.arange(width)

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae.arrays import Ints
 from musicvae.errors import ConfigError
 from musicvae.latent.interpolation import Latents
-from musicvae.song import Ints
 
 _PER_OCTAVE = 1  # steps of sigma
 _POINT = -128  # stands for a sigma of 0
@@ -22,7 +22,7 @@ _FILTERS: list[dict[str, Any]] = [
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coding:
+class Quantization:
     """How latents are rounded. One of the two.
 
     `step`: to multiples of so many sigmas, each number by its own sigma, which is kept to the
@@ -41,7 +41,7 @@ class Coding:
             raise ConfigError(f"{self.bits} bits: give 2 to 15 for each dimension")
 
 
-def rounded(mu: Latents, sigma: Latents, coding: Coding) -> tuple[bytes, bytes, float]:
+def quantize(mu: Latents, sigma: Latents, coding: Quantization) -> tuple[bytes, bytes, float]:
     """`mu` and `sigma`, any one shape, as bytes, and the unit of the steps; the inverse is
     `restored`. Raises `ConfigError` for steps in sigmas where sigma is 0.
     """
@@ -61,7 +61,7 @@ def rounded(mu: Latents, sigma: Latents, coding: Coding) -> tuple[bytes, bytes, 
     return _packed(steps), _packed(levels), unit
 
 
-def restored(
+def dequantize(
     mu: bytes, sigma: bytes, unit: float, shape: tuple[int, ...], in_sigmas: bool
 ) -> tuple[Latents, Latents]:
     """`mu` and `sigma` of this shape from bytes. Raises `ValueError` for bytes that are no such."""

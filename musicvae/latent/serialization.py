@@ -8,15 +8,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.downbeats import Placement
-from musicvae.downbeats.time_warp import Warp
+from musicvae.arrays import Ints
+from musicvae.downbeats import TimeMap
+from musicvae.downbeats.time_warp import TimeWarp
 from musicvae.io.limits import MAX_QUARTERS
 from musicvae.latent.encoding import Encoding
 from musicvae.representation.bars import Bars, Notes
-from musicvae.representation.grid import Grid, with_cells
-from musicvae.song import Ints, Key, Meter, Part, Song, TempoMap
+from musicvae.representation.grid import Grid, make_grid
+from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
 
-_MAPS: dict[str, Any] = {"tempo": TempoMap, "meter": Meter, "key": Key}
+_MAPS: dict[str, Any] = {"tempo": TempoMap, "meter": MeterMap, "key": KeyMap}
 _MOST_STEPS = 960  # of a quarter
 _NOTES = ("onset_ticks", "duration_ticks", "pitch", "velocity")
 _OF_BAR = ("numerator", "denominator", "length_ticks")
@@ -27,26 +28,26 @@ def told(encoding: Encoding) -> dict[str, Any]:
     bars = encoding.bars
     data: dict[str, Any] = {
         "steps_per_quarter": bars.grid.steps_per_quarter,
-        "song": _song(replace(bars.frame, parts=encoding.untouched)),
+        "song": _song(replace(bars.header, parts=encoding.passthrough)),
         "owners": [owner.tolist() for owner in encoding.owners],
         "active": [[_runs(slot) for slot in each.T] for each in encoding.active],
         "key": int(encoding.key),
         "levels": [_steps(part) for part in encoding.levels.T.astype(np.int64)],
     }
-    if not _same(bars.grid, Bars.from_song(bars.frame, bars.grid.steps_per_quarter).grid):
+    if not _same(bars.grid, Bars.from_song(bars.header, bars.grid.steps_per_quarter).grid):
         data["bars"] = {name: getattr(bars.grid, name).tolist() for name in _OF_BAR}
-        data["bars"]["pickup"] = bool((bars.grid.lead > 0).any())
+        data["bars"]["pickup"] = bool((bars.grid.lead_steps > 0).any())
     if (placed := encoding.alignment) is not None:
         data["file"] = _song(placed.original)
         if not placed.warp.is_identity:
             points = (placed.warp.file_ticks.tolist(), placed.warp.song_ticks.tolist())
             data["warp"] = points
-        elif data["file"] == _song(bars.frame):
+        elif data["file"] == _song(bars.header):
             data["file"] = None  # the file was right in all
     return data
 
 
-def understood(data: dict[str, Any]) -> dict[str, Any]:
+def from_dict(data: dict[str, Any]) -> dict[str, Any]:
     """What `told` was told of, by the names of the fields of `Encoding`.
 
     Raises `ValueError`, `KeyError`, `TypeError` or `IndexError` for data that are no such frame.
@@ -73,7 +74,7 @@ def understood(data: dict[str, Any]) -> dict[str, Any]:
         original = song.without_notes() if told_file is None else _song_of(told_file)
         if len(original.parts) != parts:
             raise ValueError("its file has other parts")
-        placed = Placement(warp=_warp(data.get("warp")), original=original)
+        placed = TimeMap(warp=_warp(data.get("warp")), original=original)
     return {
         "bars": replace(bars, notes=Notes.concatenate([])),
         "owners": owners,
@@ -143,7 +144,7 @@ def _grid(data: dict[str, Any], like: Grid) -> Grid:
         raise ValueError("bars of no length")
     if len(length) > MAX_QUARTERS or length.sum() > MAX_QUARTERS * like.ticks_per_quarter:
         raise ValueError("it lasts longer than any song")
-    return with_cells(
+    return make_grid(
         like.steps_per_quarter,
         **columns,
         start_ticks=np.cumsum(length) - length,
@@ -152,15 +153,15 @@ def _grid(data: dict[str, Any], like: Grid) -> Grid:
     )
 
 
-def _warp(points: Any) -> Warp:
+def _warp(points: Any) -> TimeWarp:
     if points is None:
-        return Warp.shift(0)
+        return TimeWarp.shift(0)
     there, here = (np.array(column, np.float64).reshape(-1) for column in points)
     if len(there) != len(here) or not len(there) or not np.isfinite([*there, *here]).all():
         raise ValueError("its way into the file is no line")
     if (np.diff(there) <= 0).any() or (np.diff(here) <= 0).any():
         raise ValueError("its way into the file does not rise")
-    return Warp(file_ticks=there, song_ticks=here)
+    return TimeWarp(file_ticks=there, song_ticks=here)
 
 
 def _same(one: Grid, other: Grid) -> bool:

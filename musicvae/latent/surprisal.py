@@ -17,15 +17,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicvae.data import Batch, Windows
-from musicvae.data.batch import Source, WindowCutter, fitting
-from musicvae.data.corruption import Ground, silenced
-from musicvae.latent.note_posterior import Belief, Floats, believed, decoder_of, told
-from musicvae.networks.vae import VAE, frame_of, rows_of, with_notes
-from musicvae.song import Ints
+from musicvae.arrays import Floats32, Ints
+from musicvae.data import Batch, WindowDataset
+from musicvae.data.batch import ModelInput, WindowBatcher, fits_preset
+from musicvae.data.corruption import WindowGrid, silence_bars
+from musicvae.latent.note_posterior import (
+    NotePosterior,
+    corruption_vector,
+    require_cell_decoder,
+    note_posterior,
+)
+from musicvae.networks.vae import VAE, to_note_rows, with_notes, without_notes
 
 FEATURES = ("notes", "worst", "missing", "against", "rhythm", "pitch")
-EXPECTED = {"wrong": 0.025, "dropped": 0.025, "added": 0.025, "jitter": 0.025}
+DEFAULT_CORRUPTION = {"wrong": 0.025, "dropped": 0.025, "added": 0.025, "jitter": 0.025}
 """The damage that is expected where nobody says: a tenth of the notes, of every kind."""
 _MAGNITUDES, _SLIGHT = ("notes", "worst", "missing"), 1e-3
 _LEAST = 1e-5
@@ -34,33 +39,33 @@ _CHUNK = 32
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Surprise:
+class Surprisal:
     """Of one group of a song's parts. Not a number where a part is silent, or nothing is heard."""
 
-    source: Source
+    source: ModelInput
     features: Mapping[str, NDArray[np.float64]]
     """By name `(N, R)`: nats a note or a quarter, more is odder."""
-    belief: Belief
+    belief: NotePosterior
 
 
-def surprises(vae: VAE, sources: list[Source]) -> list[Surprise]:
+def surprisal(vae: VAE, sources: list[ModelInput]) -> list[Surprisal]:
     """How surprising each bar and slot of these sources is, which are over the same bars.
 
     Raises `ConfigError` if the model did not learn to mend.
     """
-    known = vae.preset.training.told
-    expected = {kind: share for kind, share in EXPECTED.items() if kind in known}
+    known = vae.preset.training.condition_kinds
+    expected = {kind: share for kind, share in DEFAULT_CORRUPTION.items() if kind in known}
     found = []
-    for source, belief in zip(sources, believed(vae, sources, expected), strict=True):
+    for source, belief in zip(sources, note_posterior(vae, sources, expected), strict=True):
         features = _heard(belief)
         for name, values in _hidden(vae, source).items():
             features[name] = values
         shown = {name: np.where(source.active, features[name], np.nan) for name in FEATURES}
-        found.append(Surprise(source=source, features=shown, belief=belief))
+        found.append(Surprisal(source=source, features=shown, belief=belief))
     return found
 
 
-def told_apart(features: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+def stack_features(features: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
     """Features side by side `(N, R, F)`, those on a logarithmic scale that span many magnitudes."""
     columns = [
         np.log(features[name] + _SLIGHT) if name in _MAGNITUDES else features[name]
@@ -69,12 +74,12 @@ def told_apart(features: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float6
     return np.stack(columns, -1)
 
 
-def _first_notes(source: Source) -> Ints:
+def _first_notes(source: ModelInput) -> Ints:
     bars = np.arange(len(source.bars) + 1)
     return np.searchsorted(source.group.notes.bar, bars)
 
 
-def _heard(belief: Belief) -> dict[str, NDArray[np.float64]]:
+def _heard(belief: NotePosterior) -> dict[str, NDArray[np.float64]]:
     """What is improbable, or lacks, when all is heard. Each `(N, R)`"""
     grid, notes = belief.source.bars.grid, belief.source.group.notes
     shape = belief.source.active.shape
@@ -87,17 +92,17 @@ def _heard(belief: Belief) -> dict[str, NDArray[np.float64]]:
     rest = belief.probability.copy()
     rest[cell, slot, column] = 0
     rest[rest < _MISSING] = 0
-    lacks = np.add.reduceat(rest.sum(-1), grid.base[:-1]) if len(grid) else np.zeros(shape)
+    lacks = np.add.reduceat(rest.sum(-1), grid.cell_offsets[:-1]) if len(grid) else np.zeros(shape)
     return {"notes": total / np.maximum(count, 1), "worst": worst, "missing": lacks}
 
 
-def _hidden(vae: VAE, source: Source) -> dict[str, NDArray[np.float64]]:
+def _hidden(vae: VAE, source: ModelInput) -> dict[str, NDArray[np.float64]]:
     """How well a bar is foretold by what is around it. Each `(N, R)`"""
     preset, grid = vae.preset, source.bars.grid
     N, R = source.active.shape
     size = preset.grid.bars
     first = np.clip(np.arange(N) - size // 2, 0, max(N - size, 0))
-    usable = fitting(grid, first, np.minimum(first + size, N), preset)
+    usable = fits_preset(grid, first, np.minimum(first + size, N), preset)
     usable &= source.active.any(1)
     alone = source.active.sum(1) > 1  # parts that have company are also hidden one by one
     bars = np.flatnonzero(usable)
@@ -109,7 +114,7 @@ def _hidden(vae: VAE, source: Source) -> dict[str, NDArray[np.float64]]:
         for slot in np.flatnonzero(source.active[bar]).tolist()
     ]
     found = {name: np.full((N, R), np.nan) for name in ("against", "rhythm", "pitch")}
-    cutter = WindowCutter([source], preset)
+    cutter = WindowBatcher([source], preset)
     for i in range(0, len(queries), _CHUNK):
         asked = np.array(queries[i : i + _CHUNK], np.int64)
         _ask(vae, cutter, source, asked, first[asked[:, 0]], found)
@@ -121,8 +126,8 @@ def _hidden(vae: VAE, source: Source) -> dict[str, NDArray[np.float64]]:
 @torch.no_grad()
 def _ask(
     vae: VAE,
-    cutter: WindowCutter,
-    source: Source,
+    cutter: WindowBatcher,
+    source: ModelInput,
     asked: Ints,
     first: Ints,
     found: dict[str, NDArray[np.float64]],
@@ -130,7 +135,7 @@ def _ask(
     """Hide each of these `(bar, slot)`, slot -1 being all of them, and note what is foretold."""
     preset, device, lay = vae.preset, next(vae.parameters()).device, vae.layout
     heard = cutter.batch(np.zeros(len(first), np.int64), first)
-    ground = Ground(
+    ground = WindowGrid(
         steps=heard.steps.numpy(),
         lead=heard.lead.numpy(),
         kinds=tuple(part.kind for part in preset.parts),
@@ -139,14 +144,14 @@ def _ask(
     window, bar = np.arange(len(first)), asked[:, 0] - first
     for w, (b, slot) in enumerate(zip(bar.tolist(), asked[:, 1].tolist(), strict=True)):
         silent[w, b, slot if slot >= 0 else slice(None)] = True
-    rows = silenced(rows_of(heard), ground, silent)
+    rows = silence_bars(to_note_rows(heard), ground, silent)
     share = float(silent.mean((1, 2)).max())
     batch = with_notes(heard, torch.from_numpy(rows))
     batch = Batch(*(tensor.to(device) for tensor in batch))
-    amounts = told(preset, {"hidden": share}).to(device)
+    amounts = corruption_vector(preset, {"hidden": share}).to(device)
     batch = batch._replace(damage=amounts.expand(len(first), -1))
-    slices = vae.slices_of(vae.encode(batch).mu)
-    probability = decoder_of(vae).odds(slices, frame_of(batch))[0].numpy()
+    slices = vae.latent_slices(vae.encode(batch).mu)
+    probability = require_cell_decoder(vae).note_probabilities(slices, without_notes(batch))[0].numpy()
     steps, lead = ground.steps[window, bar], ground.lead[window, bar]
     quarters = np.maximum((steps - lead) / preset.grid.steps_per_quarter, 0.25)
     for w in range(len(first)):
@@ -161,11 +166,11 @@ def _ask(
 
 
 def _cost(
-    vae: VAE, source: Source, bar: int, probability: Floats, lead: int
+    vae: VAE, source: ModelInput, bar: int, probability: Floats32, lead: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Nats that the rhythm of a bar costs, and its pitches a note, for each slot. `(R,)` each"""
     first = _first_notes(source)
-    mine = source.group.notes.take(slice(int(first[bar]), int(first[bar + 1])))
+    mine = source.group.notes.select(slice(int(first[bar]), int(first[bar + 1])))
     R = probability.shape[1]
     voice = np.array([part.kind == "voice" for part in vae.preset.parts])
     drums = np.array([part.kind == "drums" for part in vae.preset.parts])
@@ -185,7 +190,7 @@ def _cost(
     return rhythm, cost / np.maximum(count, 1)
 
 
-WEIGHTS = {
+FEATURE_WEIGHTS = {
     "notes": 1.0,
     "worst": 0.25,
     "missing": 0.25,
@@ -199,7 +204,7 @@ _SOME = 40  # songs that tell what is usual
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Norms:
+class ReferenceStats:
     """Means and deviations of features of bars, and of the oddity of whole songs."""
 
     mean: NDArray[np.float64]  # (F,) in the order of `FEATURES`
@@ -213,12 +218,12 @@ class Norms:
 
     def oddity(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
         """One number for features `(..., F)`: their weighted mean deviation."""
-        weights = np.array([WEIGHTS[name] for name in FEATURES])
+        weights = np.array([FEATURE_WEIGHTS[name] for name in FEATURES])
         odd: NDArray[np.float64] = self.deviations(values) @ weights / weights.sum()
         return odd
 
     @classmethod
-    def of(cls, values: list[NDArray[np.float64]]) -> Norms | None:
+    def of(cls, values: list[NDArray[np.float64]]) -> ReferenceStats | None:
         """Those of songs whose features are these, `(N, R, F)` each; none if there is nothing."""
         flat = [each[np.isfinite(each).all(-1)] for each in values]
         every = np.concatenate([np.zeros((0, len(FEATURES))), *flat])
@@ -229,7 +234,7 @@ class Norms:
         return replace(found, song=(float(songs.mean()), max(float(songs.std()), 0.05)))
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Norms | None:
+    def from_dict(cls, data: Mapping[str, Any]) -> ReferenceStats | None:
         """The inverse of `to_dict`; none if it speaks of other features."""
         features, song = data.get("features", {}), data.get("song", [0.0, 1.0])
         if set(features) != set(FEATURES):
@@ -246,7 +251,9 @@ class Norms:
         return {"features": features, "song": [round(number, 5) for number in self.song]}
 
 
-def norms_of(vae: VAE, windows: Windows, limit: int = _SOME) -> Norms | None:
+def fit_reference_stats(
+    vae: VAE, windows: WindowDataset, limit: int = _SOME
+) -> ReferenceStats | None:
     """What is usual in up to `limit` of these songs, spread evenly over them."""
     chosen = np.unique(np.linspace(0, len(windows.sources) - 1, limit).astype(np.int64))
     found = []
@@ -254,5 +261,5 @@ def norms_of(vae: VAE, windows: Windows, limit: int = _SOME) -> Norms | None:
         source, notes = windows.sources[i], windows.cutter.notes_of(i)
         if len(notes):
             whole = replace(source, group=replace(source.group, notes=notes))
-            found.append(told_apart(surprises(vae, [whole])[0].features))
-    return Norms.of(found)
+            found.append(stack_features(surprisal(vae, [whole])[0].features))
+    return ReferenceStats.of(found)

@@ -8,18 +8,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.downbeats import Alignment
-from musicvae.latent.codec import Coder
-from musicvae.latent.song_input import Reading, read
-from musicvae.latent.surprisal import FEATURES, Norms, surprises, told_apart
+from musicvae.arrays import Floats
+from musicvae.downbeats import BarlineEstimate
+from musicvae.latent.codec import Codec
+from musicvae.latent.song_input import SongInput, read
+from musicvae.latent.surprisal import FEATURES, ReferenceStats, stack_features, surprisal
 from musicvae.song import Song
-from musicvae.tools.anomaly_reasons import described, reasons
-
-Floats = NDArray[np.float64]
+from musicvae.tools.anomaly_reasons import bar_measures, reasons
 
 
 @dataclass(frozen=True, kw_only=True)
-class Odd:
+class BarAnomaly:
     """One bar of one part."""
 
     bar: int
@@ -31,7 +30,7 @@ class Odd:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Scores:
+class AnomalyReport:
     """How unusual each bar of a song is, in deviations from what is usual; more is odder."""
 
     song: Song
@@ -41,11 +40,11 @@ class Scores:
     bars: Floats  # (N,) nan where nothing is heard
     parts: Floats  # (N, P)
     deviations: Floats  # (N, P, F) of each of `FEATURES`
-    odd: tuple[Odd, ...]
+    odd: tuple[BarAnomaly, ...]
     """Every bar of every part that sounds, the oddest first."""
     against: str
     """What it is compared with: `corpus`, or `song` where the model does not know its corpus."""
-    n_untouched: int
+    n_passthrough: int
 
     def to_dict(self, most: int = 10) -> dict[str, Any]:
         """Plain data, with reasons for the `most` unusual bars."""
@@ -77,23 +76,23 @@ class Scores:
         }
 
 
-def score(coder: Coder, song: Song | Alignment) -> Scores:
+def anomalies(codec: Codec, song: Song | BarlineEstimate) -> AnomalyReport:
     """`MusicVAE.score`."""
-    reading = read(coder, song)
-    values, improbable = _features(coder, reading)
-    known = Norms.from_dict(coder.provenance.get("norms", {}))
-    norms = known or Norms.of([values])
+    reading = read(codec, song)
+    values, improbable = _features(codec, reading)
+    known = ReferenceStats.from_dict(codec.provenance.get("norms", {}))
+    norms = known or ReferenceStats.of([values])
     if norms is None:  # a single bar: nothing to compare it with
         flat = np.zeros(len(FEATURES))
-        norms = Norms(mean=flat, spread=flat + 1, song=(0.0, 1.0))
+        norms = ReferenceStats(mean=flat, spread=flat + 1, song=(0.0, 1.0))
     deviations, parts = norms.deviations(values), norms.oddity(values)
     missing = np.exp(values[..., FEATURES.index("missing")])
-    bars = together(parts)
+    bars = combine_part_scores(parts)
     heard = parts[np.isfinite(parts)]
     mean, spread = norms.song
     grid = reading.bars.grid
-    numbers = np.arange(len(grid)) + int(len(grid) > 0 and grid.lead[0] == 0)
-    return Scores(
+    numbers = np.arange(len(grid)) + int(len(grid) > 0 and grid.lead_steps[0] == 0)
+    return AnomalyReport(
         song=reading.aligned.song,
         oddity=float((heard.mean() - mean) / spread) if len(heard) else float("nan"),
         numbers=numbers,
@@ -102,11 +101,11 @@ def score(coder: Coder, song: Song | Alignment) -> Scores:
         deviations=deviations,
         odd=_odd(reading, parts, deviations, missing, improbable, numbers),
         against="song" if known is None else "corpus",
-        n_untouched=reading.n_untouched,
+        n_passthrough=reading.n_passthrough,
     )
 
 
-def together(parts: Floats) -> Floats:
+def combine_part_scores(parts: Floats) -> Floats:
     """The oddity of bars from that of their parts `(N, P)`: midway from the mean to the oddest."""
     sounding = np.isfinite(parts)
     some = sounding.any(1)
@@ -116,17 +115,17 @@ def together(parts: Floats) -> Floats:
 
 
 def _features(
-    coder: Coder, reading: Reading
+    codec: Codec, reading: SongInput
 ) -> tuple[Floats, dict[tuple[int, int], list[tuple[float, float, int, bool]]]]:
     """Features of bars and parts of the song `(N, P, F)`, the oddest lane of a part counting; and
     how probable each note of a bar and part is.
     """
     grid = reading.bars.grid
-    shape = (len(grid), len(reading.bars.frame.parts), len(FEATURES))
+    shape = (len(grid), len(reading.bars.header.parts), len(FEATURES))
     values = np.full(shape, np.nan)
     improbable: dict[tuple[int, int], list[tuple[float, float, int, bool]]] = {}
-    for found in surprises(coder.vae, reading.sources):
-        owner, mine = found.source.group.owner, told_apart(found.features)
+    for found in surprisal(codec.vae, reading.sources):
+        owner, mine = found.source.group.owner, stack_features(found.features)
         for slot in np.flatnonzero(owner >= 0).tolist():
             part = int(owner[slot])
             values[:, part] = np.fmax(values[:, part], mine[:, slot])
@@ -142,14 +141,14 @@ def _features(
 
 
 def _odd(
-    reading: Reading,
+    reading: SongInput,
     parts: Floats,
     deviations: Floats,
     missing: Floats,
     improbable: dict[tuple[int, int], list[tuple[float, float, int, bool]]],
     numbers: NDArray[np.int64],
-) -> tuple[Odd, ...]:
-    plain = described(reading.bars)
+) -> tuple[BarAnomaly, ...]:
+    plain = bar_measures(reading.bars)
     found = []
     for n, part in np.argwhere(np.isfinite(parts)).tolist():
         why = reasons(
@@ -158,9 +157,9 @@ def _odd(
             {word: float(values[n, part]) for word, values in plain.items()},
             improbable.get((n, part), []),
         )
-        name = reading.bars.frame.parts[part].name or f"part {part + 1}"
+        name = reading.bars.header.parts[part].name or f"part {part + 1}"
         found.append(
-            Odd(
+            BarAnomaly(
                 bar=int(numbers[n]),
                 part=part,
                 name=name,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae.arrays import Floats
 from musicvae.latent.surprisal import FEATURES
-from musicvae.representation.bars import Bars, Notes, cells
-from musicvae.representation.key import diatonic_key, pitch_name
+from musicvae.representation.bars import Bars, Notes, cell_index
+from musicvae.representation.key import estimate_diatonic_key, pitch_name
 
-Floats = NDArray[np.float64]
 _TELLING = 1.5  # deviations from which a reason is one
 _MOST = 3  # reasons a bar
 _WRONG = 0.05  # a note less probable is named
@@ -27,18 +27,18 @@ _WORDS = {
 }
 
 
-def described(bars: Bars) -> dict[str, Floats]:
+def bar_measures(bars: Bars) -> dict[str, Floats]:
     """Plain measures of each bar and part `(N, P)`, as deviations from the song's own bars; not a
     number where nothing begins. Keys are reasons in words.
     """
-    notes, shape = bars.notes, (len(bars), len(bars.frame.parts))
+    notes, shape = bars.notes, (len(bars), len(bars.header.parts))
     count = _summed(notes, np.ones(len(notes)), shape)
     some = np.where(count > 0, count, np.nan)
-    quarters = (bars.grid.open_steps / bars.grid.steps_per_quarter)[:, None]
+    quarters = (bars.grid.unmasked_steps / bars.grid.steps_per_quarter)[:, None]
     register = _summed(notes, notes.pitch, shape) / some
-    drums = np.array([part.is_drum for part in bars.frame.parts], bool)
-    pitched = notes.take(~drums[notes.part]) if len(notes) else notes
-    key = diatonic_key(pitched.pitch, pitched.duration)
+    drums = np.array([part.is_drum for part in bars.header.parts], bool)
+    pitched = notes.select(~drums[notes.part]) if len(notes) else notes
+    key = estimate_diatonic_key(pitched.pitch, pitched.duration)
     outside = ~_SCALE[(notes.pitch - key) % 12]
     found = {
         "more notes than usual": _apart(some / quarters),
@@ -108,8 +108,8 @@ def _apart(values: Floats, least: float = 0.5) -> Floats:
 def _dissonance(bars: Bars, shape: tuple[int, int]) -> Floats:
     """In each bar and part the notes that begin against a second, tritone or seventh."""
     notes = bars.notes
-    drums = np.array([part.is_drum for part in bars.frame.parts], bool)
-    start = cells(bars.grid, notes)
+    drums = np.array([part.is_drum for part in bars.header.parts], bool)
+    start = cell_index(bars.grid, notes)
     order = np.argsort(start, kind="stable")
     harsh = np.zeros(len(notes), bool)
     stop = start + notes.duration

@@ -16,13 +16,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from musicvae.arrays import Floats
 from musicvae.checkpoints import load_tensors, save_tensors
-from musicvae.downbeats import Alignment
+from musicvae.downbeats import BarlineEstimate
 from musicvae.errors import CheckpointError, ConfigError, DataError
-from musicvae.latent.codec import Coder
-from musicvae.latent.directions import Floats, shortest
+from musicvae.latent.codec import Codec
+from musicvae.latent.directions import min_norm_direction
 from musicvae.song import Song
-from musicvae.tools.embed import EncodedSongs, encoded_song
+from musicvae.tools.embed import SongEmbeddings, embed_song
 
 Values = Sequence[float] | Sequence[str] | Callable[[Song], float]
 
@@ -32,7 +33,7 @@ _FOLDS = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class OwnDirection:
+class AttributeVector:
     """A way through the latent space of one model. `model.steer(song, directions=[(way, 1.5)])`"""
 
     name: str
@@ -57,7 +58,7 @@ class OwnDirection:
         )
 
     @classmethod
-    def load(cls, path: str | Path) -> OwnDirection:
+    def load(cls, path: str | Path) -> AttributeVector:
         """Read what `save` wrote. Raises `CheckpointError`."""
         tensors, header = load_tensors(path, _HINT)
         told = header.get("direction")
@@ -74,10 +75,10 @@ class OwnDirection:
             songs=int(told.get("songs", 0)),
         )
 
-    def checked(self, coder: Coder) -> OwnDirection:
+    def checked(self, codec: Codec) -> AttributeVector:
         """Itself, if it is one of this model's. Raises `ConfigError`."""
-        if self.weights_hash != weights_hash(coder) or len(self.move) != coder.vae.Z:
-            where = coder.path or "this model"
+        if self.weights_hash != weights_hash(codec) or len(self.move) != codec.vae.Z:
+            where = codec.path or "this model"
             raise ConfigError(
                 f"direction {self.name!r} was found with another model than {where}; say "
                 "--checkpoint, or make it anew with: musicvae direction"
@@ -85,31 +86,31 @@ class OwnDirection:
         return self
 
 
-def weights_hash(coder: Coder) -> str:
+def weights_hash(codec: Codec) -> str:
     """Twelve hexadecimal digits that stand for a model's weights, whatever lies beside them."""
     digest = hashlib.blake2b(digest_size=6)
-    for name, tensor in sorted(coder.vae.state_dict().items()):
+    for name, tensor in sorted(codec.vae.state_dict().items()):
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
 
 
-def direction_from(
-    coder: Coder, songs: Sequence[Song | Alignment], values: Values, *, name: str = "own"
-) -> OwnDirection:
+def fit_attribute_vector(
+    codec: Codec, songs: Sequence[Song | BarlineEstimate], values: Values, *, name: str = "own"
+) -> AttributeVector:
     """`MusicVAE.direction_from`."""
-    plain = [song.song if isinstance(song, Alignment) else song for song in songs]
+    plain = [song.song if isinstance(song, BarlineEstimate) else song for song in songs]
     told: list[float | str]
     told = [values(song) for song in plain] if callable(values) else list(values)
     if len(told) != len(songs):
         raise ConfigError(f"{len(songs)} songs and {len(told)} values: give one for each")
     if not songs:
         raise DataError("a direction needs songs to be found from")
-    found = [encoded_song(coder, song, f"song {nth}") for nth, song in enumerate(songs, start=1)]
-    return fitted(coder, EncodedSongs.concatenate(found), numbers_of(told), name=name)
+    found = [embed_song(codec, song, f"song {nth}") for nth, song in enumerate(songs, start=1)]
+    return fit_from_embeddings(codec, SongEmbeddings.concatenate(found), labels_to_numbers(told), name=name)
 
 
-def numbers_of(labels: Sequence[float | str]) -> Floats:
+def labels_to_numbers(labels: Sequence[float | str]) -> Floats:
     """Labels as numbers: numbers as they are, of two words the later in the alphabet as 1.
 
     Raises `ConfigError` for words that are more than two.
@@ -129,7 +130,7 @@ def numbers_of(labels: Sequence[float | str]) -> Floats:
     return numbers
 
 
-def fitted(coder: Coder, songs: EncodedSongs, values: Floats, *, name: str) -> OwnDirection:
+def fit_from_embeddings(codec: Codec, songs: SongEmbeddings, values: Floats, *, name: str) -> AttributeVector:
     """The direction along which `values` `(n,)` of these songs rise. Raises `DataError`."""
     if len(songs) < 2 or np.ptp(values) == 0:
         raise DataError("a direction needs at least two songs that are labelled differently")
@@ -138,11 +139,11 @@ def fitted(coder: Coder, songs: EncodedSongs, values: Floats, *, name: str) -> O
     weights = _ridge(x, y, every)
     spread = x.var(0) + 1e-6
     step = float(np.std(x @ weights))
-    return OwnDirection(
+    return AttributeVector(
         name=name,
-        move=shortest(weights, spread) * step,
+        move=min_norm_direction(weights, spread) * step,
         weights=weights,
-        weights_hash=weights_hash(coder),
+        weights_hash=weights_hash(codec),
         held_out=_held_out(songs, x, values),
         songs=len(songs),
     )
@@ -155,7 +156,7 @@ def _ridge(x: Floats, y: Floats, use: NDArray[np.bool_]) -> Floats:
     return np.asarray(np.linalg.solve(square + stiff * np.eye(len(square)), x.T @ y / len(x)))
 
 
-def _held_out(songs: EncodedSongs, x: Floats, values: Floats) -> float:
+def _held_out(songs: SongEmbeddings, x: Floats, values: Floats) -> float:
     """Correlation of value and measure over songs, each measured by weights fitted without it."""
     n = len(songs)
     if n < 2 * _FOLDS:
@@ -166,8 +167,8 @@ def _held_out(songs: EncodedSongs, x: Floats, values: Floats) -> float:
         use = fold[songs.song] != out
         if not use.any() or use.all():
             continue
-        told_of = songs.means((x @ _ridge(x, values[songs.song], use))[:, None])[:, 0]
-        told[fold == out] = told_of[fold == out]
+        embed_conditioning = songs.means((x @ _ridge(x, values[songs.song], use))[:, None])[:, 0]
+        told[fold == out] = embed_conditioning[fold == out]
     if np.std(told) == 0:
         return 0.0
     return float(np.corrcoef(told, values)[0, 1])

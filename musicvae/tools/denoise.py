@@ -9,16 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from musicvae.downbeats import Alignment
+from musicvae.downbeats import BarlineEstimate
 from musicvae.errors import ConfigError
-from musicvae.latent.codec import Coder
-from musicvae.latent.note_posterior import Belief, believed
-from musicvae.latent.song_input import Reading, read
-from musicvae.latent.surprisal import EXPECTED
-from musicvae.representation.bars import places
-from musicvae.representation.grid import Grid, tick_of
+from musicvae.latent.codec import Codec
+from musicvae.latent.note_posterior import NotePosterior, note_posterior
+from musicvae.latent.song_input import SongInput, read
+from musicvae.latent.surprisal import DEFAULT_CORRUPTION
+from musicvae.representation.bars import bar_and_step
+from musicvae.representation.grid import Grid, cells_to_ticks
 from musicvae.song import Song
-from musicvae.tools.note_edits import Change, Doubt, changed, changes
+from musicvae.tools.note_edits import NoteEdit, Thresholds, apply_edits, changes
 
 _CAUSE = {"removed": "added", "added": "dropped", "moved": "jitter", "pitch": "wrong"}
 _MISSED = 1.3  # damage there is for each that is found
@@ -29,7 +29,7 @@ _LOST = 2.0  # so many times the changes of the pass before are no repair any mo
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mend:
+class NoteChange:
     """One change, where a musician would look for it."""
 
     kind: str
@@ -63,13 +63,13 @@ class Mend:
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Repaired:
+class DenoiseResult:
     """A repaired song, what it was, and what was changed."""
 
     song: Song
     original: Song
-    changes: list[Mend]
-    n_untouched: int
+    changes: list[NoteChange]
+    n_passthrough: int
     """Notes that the model cannot hear; they are as they were."""
 
     @property
@@ -79,47 +79,47 @@ class Repaired:
 
 
 def denoise(
-    coder: Coder,
-    song: Song | Alignment,
+    codec: Codec,
+    song: Song | BarlineEstimate,
     *,
     strength: float = 0.5,
     damage: Mapping[str, float] | None = None,
     passes: int = 2,
-) -> Repaired:
+) -> DenoiseResult:
     """`MusicVAE.denoise`."""
     if not 0 <= strength <= 1:
         raise ConfigError(f"strength {strength:g}: choose 0 (nothing is changed) to 1")
-    reading = read(coder, song)
+    reading = read(codec, song)
     aligned = reading.aligned
-    known = coder.preset.training.told
-    expected = damage or {kind: share for kind, share in EXPECTED.items() if kind in known}
+    known = codec.preset.training.condition_kinds
+    expected = damage or {kind: share for kind, share in DEFAULT_CORRUPTION.items() if kind in known}
     sought = passes if damage is None else 1
-    found, beliefs = _decided(coder, reading, expected, Doubt.of(strength), sought)
-    made = changed(aligned.song, reading.bars, beliefs, found)
+    found, beliefs = _decided(codec, reading, expected, Thresholds.of(strength), sought)
+    made = apply_edits(aligned.song, reading.bars, beliefs, found)
     mends = [_mend(change, aligned.song, reading.bars.grid) for mine in found for change in mine]
-    return Repaired(
+    return DenoiseResult(
         song=aligned.undo(made) if any(found) else aligned.original,
         original=aligned.original,
         changes=sorted(mends, key=lambda mend: (mend.tick, mend.part)),
-        n_untouched=reading.n_untouched,
+        n_passthrough=reading.n_passthrough,
     )
 
 
 def _decided(
-    coder: Coder,
-    reading: Reading,
+    codec: Codec,
+    reading: SongInput,
     expected: Mapping[str, float],
-    doubt: Doubt,
+    doubt: Thresholds,
     passes: int,
-) -> tuple[list[list[Change]], list[Belief]]:
+) -> tuple[list[list[NoteEdit]], list[NotePosterior]]:
     """What to change, and why. After the first pass the model is told the damage that it found; if
     it then finds far more, it has lost the song, and what it found first stands. Where it finds
     most notes wrong it does not know that kind of music, and changes nothing.
     """
-    found: list[list[Change]] = []
-    beliefs: list[Belief] = []
+    found: list[list[NoteEdit]] = []
+    beliefs: list[NotePosterior] = []
     for nth in range(passes):
-        heard = believed(coder.vae, reading.sources, expected)
+        heard = note_posterior(codec.vae, reading.sources, expected)
         now = [
             mine if len(mine) <= _MOST_CHANGED * max(len(source.group.notes), _FEW) else []
             for mine, source in zip(
@@ -136,7 +136,7 @@ def _decided(
 
 
 def _damage_in(
-    found: list[list[Change]], n_notes: int, expected: Mapping[str, float]
+    found: list[list[NoteEdit]], n_notes: int, expected: Mapping[str, float]
 ) -> dict[str, float]:
     """How much of each kind of damage these changes speak of; what is rare beside the others is
     taken for a mistake.
@@ -151,13 +151,13 @@ def _damage_in(
     }
 
 
-def _mend(change: Change, song: Song, grid: Grid) -> Mend:
+def _mend(change: NoteEdit, song: Song, grid: Grid) -> NoteChange:
     def place(at: tuple[int, int] | None) -> tuple[int | None, float | None, int | None]:
         if at is None:
             return None, None, None
-        bar, step = (int(n) for n in places(grid, np.array(at[0])))
+        bar, step = (int(n) for n in bar_and_step(grid, np.array(at[0])))
         beat = 1 + step * int(grid.denominator[bar]) / (4 * grid.steps_per_quarter)
-        return bar + (grid.lead[0] == 0), round(beat, 3), at[1]
+        return bar + (grid.lead_steps[0] == 0), round(beat, 3), at[1]
 
     bar, beat, pitch = place(change.before)
     to_bar, to_beat, to_pitch = place(change.after)
@@ -166,7 +166,7 @@ def _mend(change: Change, song: Song, grid: Grid) -> Mend:
     when = beat if beat is not None else to_beat
     assert where is not None and when is not None
     moved = change.kind == "moved"
-    return Mend(
+    return NoteChange(
         kind=change.kind,
         part=change.part,
         name=part.name or f"part {change.part + 1}",
@@ -178,5 +178,5 @@ def _mend(change: Change, song: Song, grid: Grid) -> Mend:
         to_pitch=to_pitch,
         heard=None if np.isnan(change.heard) else change.heard,
         believed=None if np.isnan(change.believed) else change.believed,
-        tick=int(tick_of(grid, np.array([change.cell]))[0]),
+        tick=int(cells_to_ticks(grid, np.array([change.cell]))[0]),
     )

@@ -8,26 +8,26 @@ from pathlib import Path
 
 import numpy as np
 
-from musicvae.attributes import ATTRIBUTES, measured
-from musicvae.data import Windows
-from musicvae.data.batch import WindowCutter, sources_of
-from musicvae.downbeats import Alignment, align
+from musicvae.arrays import Floats, Ints
+from musicvae.attributes import ATTRIBUTES, window_attributes
+from musicvae.data import WindowDataset
+from musicvae.data.batch import WindowBatcher, model_inputs
+from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import DataError
 from musicvae.latent import Latents
-from musicvae.latent.codec import Coder
-from musicvae.latent.directions import Floats
-from musicvae.networks.vae import table_of_batch
+from musicvae.latent.codec import Codec
+from musicvae.networks.vae import to_note_table
 from musicvae.representation.bars import Bars
-from musicvae.song import Ints, Song
+from musicvae.song import Song
 from musicvae.storage import is_folder
 
 _AT_ONCE = 256
-Reader = Callable[[Path], Song | Alignment]
+Reader = Callable[[Path], Song | BarlineEstimate]
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class EncodedSongs:
+class SongEmbeddings:
     """Means of the windows of many songs, one song after the other. n songs, M windows."""
 
     names: tuple[str, ...]
@@ -58,12 +58,12 @@ class EncodedSongs:
         """The mean of an attribute of each song. `(n,)`"""
         return self.means(self.values[:, [list(ATTRIBUTES).index(name)]])[:, 0]
 
-    def take(self, index: Sequence[int]) -> EncodedSongs:
+    def take(self, index: Sequence[int]) -> SongEmbeddings:
         """The songs at `index`, which rises."""
         place = np.full(len(self), -1, np.int64)
         place[list(index)] = np.arange(len(index))
         mine = place[self.song] >= 0
-        return EncodedSongs(
+        return SongEmbeddings(
             names=tuple(self.names[i] for i in index),
             groups=tuple(self.groups[i] for i in index),
             mu=self.mu[mine],
@@ -72,10 +72,10 @@ class EncodedSongs:
         )
 
     @staticmethod
-    def concatenate(many: Sequence[EncodedSongs]) -> EncodedSongs:
+    def concatenate(many: Sequence[SongEmbeddings]) -> SongEmbeddings:
         """The songs of all, one after the other."""
         offsets = np.cumsum([0, *(len(each) for each in many)])
-        return EncodedSongs(
+        return SongEmbeddings(
             names=tuple(name for each in many for name in each.names),
             groups=tuple(group for each in many for group in each.groups),
             mu=np.concatenate([each.mu for each in many]),
@@ -84,24 +84,24 @@ class EncodedSongs:
         )
 
 
-def encoded_folder(
-    coder: Coder, folder: str | Path, progress: Progress | None = None
-) -> EncodedSongs:
+def embed_folder(
+    codec: Codec, folder: str | Path, progress: Progress | None = None
+) -> SongEmbeddings:
     """The songs of a folder that the model can represent, prepared as for training.
 
     `progress` is told how many windows are done, and of how many. Raises `DataError` if
     there is none.
     """
-    size = coder.preset.grid.bars
-    windows = Windows(folder, coder.preset, split="all", hop=size)
-    mu, values = _windows(coder, windows.cutter, windows.source, windows.first, progress=progress)
+    size = codec.preset.grid.bars
+    windows = WindowDataset(folder, codec.preset, split="all", hop=size)
+    mu, values = _windows(codec, windows.cutter, windows.source, windows.first, progress=progress)
     paths = [source.path for source in windows.sources]
     songs = list(dict.fromkeys(paths[s] for s in windows.source.tolist()))
     place = {path: nth for nth, path in enumerate(songs)}
     song = np.array([place[paths[s]] for s in windows.source.tolist()], np.int64)
     order = np.argsort(song, kind="stable")
     top = Path(folder)
-    return EncodedSongs(
+    return SongEmbeddings(
         names=tuple(str(top / path) for path in songs),
         groups=tuple(str(top / Path(path).parent) for path in songs),
         mu=mu[order],
@@ -110,58 +110,58 @@ def encoded_folder(
     )
 
 
-def encoded_song(coder: Coder, song: Song | Alignment, name: str) -> EncodedSongs:
+def embed_song(codec: Codec, song: Song | BarlineEstimate, name: str) -> SongEmbeddings:
     """One song. Raises `DataError` if it has nothing that the model can represent."""
-    cutter, source, first = _cut(coder, song, name, coder.preset.grid.bars)
-    return _one(coder, cutter, source, first, name)
+    cutter, source, first = _cut(codec, song, name, codec.preset.grid.bars)
+    return _one(codec, cutter, source, first, name)
 
 
-def encoded_ways(coder: Coder, song: Song | Alignment, name: str) -> list[EncodedSongs]:
+def embed_all_phases(codec: Codec, song: Song | BarlineEstimate, name: str) -> list[SongEmbeddings]:
     """One song in every way in which another copy of it may have been encoded: its windows begin a
     bar later, or two, ...; and it lies an octave higher or lower, since a song in another key may
     come to the common one from above or from below. The first is the song as it is.
 
     Raises `DataError` if it has nothing that the model can represent.
     """
-    size = coder.preset.grid.bars
-    cutter, source, first = _cut(coder, song, name, 1)
-    pitched = any(part.kind != "drums" for part in coder.preset.parts)
+    size = codec.preset.grid.bars
+    cutter, source, first = _cut(codec, song, name, 1)
+    pitched = any(part.kind != "drums" for part in codec.preset.parts)
     found = []
     for octave in (0, 1, -1) if pitched else (0,):
         for later in range(size):
             mine = np.flatnonzero(first % size == later)
             if len(mine):
                 shift = np.full(len(mine), -12 * octave)
-                found.append(_one(coder, cutter, source[mine], first[mine], name, shift))
+                found.append(_one(codec, cutter, source[mine], first[mine], name, shift))
     return found
 
 
 def _cut(
-    coder: Coder, song: Song | Alignment, name: str, hop: int
-) -> tuple[WindowCutter, Ints, Ints]:
-    aligned = song if isinstance(song, Alignment) else align(song)
-    sources, _ = sources_of(Bars.from_song(aligned.song), coder.preset)
-    cutter = WindowCutter(sources, coder.preset)
+    codec: Codec, song: Song | BarlineEstimate, name: str, hop: int
+) -> tuple[WindowBatcher, Ints, Ints]:
+    aligned = song if isinstance(song, BarlineEstimate) else estimate_barlines(song)
+    sources, _ = model_inputs(Bars.from_song(aligned.song), codec.preset)
+    cutter = WindowBatcher(sources, codec.preset)
     none = np.zeros(0, np.int64)
     source, first = cutter.windows(hop)[:2] if sources else (none, none)
     if not len(first):
         raise DataError(
-            f"{name}: nothing in it that preset {coder.preset.name} can represent; choose another "
+            f"{name}: nothing in it that preset {codec.preset.name} can represent; choose another "
             "--checkpoint"
         )
     return cutter, source, first
 
 
 def _one(
-    coder: Coder,
-    cutter: WindowCutter,
+    codec: Codec,
+    cutter: WindowBatcher,
     source: Ints,
     first: Ints,
     name: str,
     shift: Ints | None = None,
-) -> EncodedSongs:
-    mu, values = _windows(coder, cutter, source, first, shift)
-    return EncodedSongs(
+) -> SongEmbeddings:
+    mu, values = _windows(codec, cutter, source, first, shift)
+    return SongEmbeddings(
         names=(name,),
         groups=(str(Path(name).parent),),
         mu=mu,
@@ -170,22 +170,22 @@ def _one(
     )
 
 
-def encoded_paths(
-    coder: Coder, paths: Sequence[Path], read: Reader, progress: Progress | None = None
-) -> EncodedSongs:
+def embed_paths(
+    codec: Codec, paths: Sequence[Path], read: Reader, progress: Progress | None = None
+) -> SongEmbeddings:
     """The songs of folders and files; `read` reads a file, `progress` is told of each folder."""
     found = [
-        encoded_folder(coder, path, progress)
+        embed_folder(codec, path, progress)
         if is_folder(path)
-        else encoded_song(coder, read(path), str(path))
+        else embed_song(codec, read(path), str(path))
         for path in paths
     ]
-    return EncodedSongs.concatenate(found)
+    return SongEmbeddings.concatenate(found)
 
 
 def _windows(
-    coder: Coder,
-    cutter: WindowCutter,
+    codec: Codec,
+    cutter: WindowBatcher,
     source: Ints,
     first: Ints,
     shift: Ints | None = None,
@@ -199,8 +199,8 @@ def _windows(
         part = slice(begin, begin + _AT_ONCE)
         by = None if shift is None else shift[part]
         batch = cutter.batch(source[part], first[part], by)
-        mus.append(coder.means(batch))
-        values.append(measured(table_of_batch(batch, coder.preset), coder.preset.meters))
+        mus.append(codec.posterior_means(batch))
+        values.append(window_attributes(to_note_table(batch, codec.preset), codec.preset.meters))
         if progress is not None:
             progress(begin + len(mus[-1]), len(first))
     return np.concatenate(mus), np.concatenate(values)

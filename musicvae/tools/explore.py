@@ -7,17 +7,17 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from musicvae.arrays import Floats
 from musicvae.attributes import ATTRIBUTES
 from musicvae.errors import DataError
-from musicvae.latent.directions import Floats
-from musicvae.tools.embed import EncodedSongs
+from musicvae.tools.embed import SongEmbeddings
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SongMap:
     """Where songs lie in two dimensions. n songs."""
 
-    songs: EncodedSongs
+    songs: SongEmbeddings
     points: Floats  # (n, 2)
     explained: tuple[float, float]
     """Share of the variance between songs that each axis holds."""
@@ -25,7 +25,7 @@ class SongMap:
     """The attribute that goes most with each axis, and its correlation, in words."""
 
 
-def song_map(songs: EncodedSongs) -> SongMap:
+def project_2d(songs: SongEmbeddings) -> SongMap:
     """Principal components of the songs' mean latents. Raises `DataError` for fewer than three."""
     if len(songs) < 3:
         raise DataError(f"a map needs at least three songs, there are {len(songs)}")
@@ -60,35 +60,37 @@ def _correlation(a: Floats, b: Floats) -> float:
 
 
 @dataclass(frozen=True)
-class Neighbour:
+class Neighbor:
     """A song beside another one."""
 
     name: str
     similarity: float
     """1 for the same music, around 0 for any two songs."""
-    of_song: float
+    song_match: float
     """How well each window of the song is matched by one of the neighbour, mean."""
-    of_neighbour: float
+    neighbor_match: float
     """The same the other way."""
 
 
-def neighbours(ways: Sequence[EncodedSongs], others: EncodedSongs, n: int = 10) -> list[Neighbour]:
+def nearest_songs(
+    ways: Sequence[SongEmbeddings], others: SongEmbeddings, n: int = 10
+) -> list[Neighbor]:
     """The `n` songs of `others` that are most like one song, the most similar first.
 
     `ways` are the song as it may be encoded (`encoded_ways`); for each other song that way counts
     in which they are most alike.
     """
-    found = np.stack([np.stack(similarities(way, others)) for way in ways])  # (V, 3, n)
+    found = np.stack([np.stack(song_similarities(way, others)) for way in ways])  # (V, 3, n)
     best = found[:, 0].argmax(0)
     both, there, back = found[best, :, np.arange(len(others))].T
     order = np.argsort(-both, kind="stable")[:n]
     return [
-        Neighbour(others.names[i], float(both[i]), float(there[i]), float(back[i]))
+        Neighbor(others.names[i], float(both[i]), float(there[i]), float(back[i]))
         for i in order.tolist()
     ]
 
 
-def similarities(song: EncodedSongs, others: EncodedSongs) -> tuple[Floats, Floats, Floats]:
+def song_similarities(song: SongEmbeddings, others: SongEmbeddings) -> tuple[Floats, Floats, Floats]:
     """How like `song` each of n others is, by both ways, and each way alone. Each `(n,)`
 
     Two windows are as alike as the cosine of their latents, in the spread that latents of `others`

@@ -7,33 +7,33 @@ from typing import TypeVar
 
 import numpy as np
 
-from musicvae.downbeats import Alignment, align
+from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import ConfigError, DataError
-from musicvae.latent.codec import Coder
+from musicvae.latent.codec import Codec
 from musicvae.representation.bars import Bars
-from musicvae.representation.grid import Grid, meter_lasting
-from musicvae.song import Key, Meter, Song, TempoMap
-from musicvae.tools.inpaint import bar_of, rewritten
+from musicvae.representation.grid import Grid, meter_of_length
+from musicvae.song import KeyMap, MeterMap, Song, TempoMap
+from musicvae.tools.inpaint import onset_bars, inpaint
 
-_Map = TypeVar("_Map", TempoMap, Meter, Key)
+_Map = TypeVar("_Map", TempoMap, MeterMap, KeyMap)
 
 
-def continue_(
-    coder: Coder, song: Song | Alignment, *, bars: int, temperature: float, seed: int
+def extend(
+    codec: Codec, song: Song | BarlineEstimate, *, bars: int, temperature: float, seed: int
 ) -> Song:
     """`MusicVAE.continue_`."""
     if bars < 1:
         raise ConfigError("continue needs at least one bar to write")
-    aligned = song if isinstance(song, Alignment) else align(song)
+    aligned = song if isinstance(song, BarlineEstimate) else estimate_barlines(song)
     grid, n = _bars_of(aligned.song)
     written = Bars.from_song(replace(aligned.original, parts=())).grid
     believed = np.array_equal(written.start_ticks[:n], grid.start_ticks[:n])
-    pickup = int(grid.length_ticks[0]) if grid.lead[0] and believed else 0
+    pickup = int(grid.length_ticks[0]) if grid.lead_steps[0] and believed else 0
     longer = _longer(aligned.song, grid, n, bars, pickup)
     begin = int(grid.start_ticks[n - 1] + grid.length_ticks[n - 1])
     hole = np.arange(n + bars) >= n
-    made = rewritten(coder, longer, hole, temperature=temperature, seed=seed)
-    warp, original = aligned.fit.warp, aligned.original
+    made = inpaint(codec, longer, hole, temperature=temperature, seed=seed)
+    warp, original = aligned.grid_estimate.warp, aligned.original
     at, end = (round(float(warp.backward(tick))) for tick in (begin, longer.end_ticks))
     frame = _until(original, at, end)
     meter = frame.meter
@@ -44,18 +44,18 @@ def continue_(
 
 
 def infill(
-    coder: Coder, song: Song | Alignment, first: int, last: int, *, temperature: float, seed: int
+    codec: Codec, song: Song | BarlineEstimate, first: int, last: int, *, temperature: float, seed: int
 ) -> Song:
     """`MusicVAE.infill`."""
-    aligned = song if isinstance(song, Alignment) else align(song)
+    aligned = song if isinstance(song, BarlineEstimate) else estimate_barlines(song)
     grid, _ = _bars_of(aligned.song)
-    pickup = bool(grid.lead[0])
+    pickup = bool(grid.lead_steps[0])
     lowest, highest = 0 if pickup else 1, len(grid) - pickup
     if not lowest <= first <= last <= highest:
         raise ConfigError(f"bars {first}-{last}: the song has bars {lowest}-{highest}")
     hole = np.zeros(len(grid), bool)
     hole[first - lowest : last - lowest + 1] = True
-    made = rewritten(coder, aligned.song, hole, temperature=temperature, seed=seed)
+    made = inpaint(codec, aligned.song, hole, temperature=temperature, seed=seed)
     return aligned.undo(made)
 
 
@@ -66,7 +66,7 @@ def _bars_of(song: Song) -> tuple[Grid, int]:
     if not sounding or not len(grid):
         raise DataError("the song has no notes; make new ones with musicvae sample")
     last = max(part.end_ticks for part in sounding)
-    onset = max(int(bar_of(grid, part.onset_ticks).max()) for part in sounding)
+    onset = max(int(onset_bars(grid, part.onset_ticks).max()) for part in sounding)
     held = int(np.searchsorted(grid.start_ticks, last, side="left")) - 1
     return grid, min(max(onset, held) + 1, len(grid))
 
@@ -87,7 +87,7 @@ def _longer(song: Song, grid: Grid, n: int, bars: int, pickup: int) -> Song:
         meter = _with_meter(meter, begin, numerator, denominator)
     if final < full:
         last_bar = cut.end_ticks - final
-        meter = _with_meter(_before(meter, last_bar), last_bar, *meter_lasting(final, tpq))
+        meter = _with_meter(_before(meter, last_bar), last_bar, *meter_of_length(final, tpq))
     return replace(cut, meter=meter)
 
 
@@ -100,9 +100,9 @@ def _meter_after(grid: Grid, n: int) -> tuple[int, int]:
     return meters[-2] if alone else meters[-1]
 
 
-def _with_meter(meter: Meter, tick: int, numerator: int, denominator: int) -> Meter:
+def _with_meter(meter: MeterMap, tick: int, numerator: int, denominator: int) -> MeterMap:
     """A map of meters with another one from a tick on."""
-    return Meter(
+    return MeterMap(
         ticks=np.append(meter.ticks, tick),
         numerator=np.append(meter.numerator, numerator),
         denominator=np.append(meter.denominator, denominator),

@@ -8,18 +8,18 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from musicvae.downbeats import Alignment, align
+from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import ConfigError, DataError
-from musicvae.latent import WAYS, Choices, Encoding, alike, blend, turning
-from musicvae.latent.codec import Coder, decode_all
-from musicvae.representation.roles import roles_of
+from musicvae.latent import INTERPOLATORS, BlendOptions, Encoding, alike, blend, crossfade
+from musicvae.latent.codec import Codec, decode_batch
+from musicvae.representation.roles import classify_roles
 from musicvae.song import Part, Song
 
-Given = Song | Alignment
+Given = Song | BarlineEstimate
 
 
 def interpolate(
-    coder: Coder,
+    codec: Codec,
     songs: Sequence[Given],
     *,
     steps: int,
@@ -34,17 +34,17 @@ def interpolate(
     if len(songs) > 2 and (like or parts):
         raise ConfigError("like and parts are for two songs, A and B")
     _checked(how, like)
-    ends = ends_of(coder, songs)
-    stay = held(coder, ends[:2], parts)
-    legs = [Leg.of(coder, ends[i], ends[i + 1], how, align, like) for i in range(len(ends) - 1)]
+    ends = ends_of(codec, songs)
+    stay = held(codec, ends[:2], parts)
+    legs = [Leg.of(codec, ends[i], ends[i + 1], how, align, like) for i in range(len(ends) - 1)]
     places = np.linspace(0, len(songs) - 1, steps)
     nth = np.minimum(places.astype(np.int64), len(legs) - 1)
-    recipes = [legs[n].at(coder, float(at - n), stay) for n, at in zip(nth, places, strict=True)]
-    return _songs(coder, recipes, stay)
+    recipes = [legs[n].at(codec, float(at - n), stay) for n, at in zip(nth, places, strict=True)]
+    return _songs(codec, recipes, stay)
 
 
 def morph(
-    coder: Coder,
+    codec: Codec,
     a: Given,
     b: Given,
     *,
@@ -58,14 +58,14 @@ def morph(
     if bars is not None and bars < 1:
         raise ConfigError("a morph has at least one bar")
     _checked(how, like)
-    ends, size = ends_of(coder, (a, b)), coder.preset.grid.bars
-    stay = held(coder, ends, parts)
-    leg = Leg.of(coder, ends[0], ends[1], how, align, like)
+    ends, size = ends_of(codec, (a, b)), codec.preset.grid.bars
+    stay = held(codec, ends, parts)
+    leg = Leg.of(codec, ends[0], ends[1], how, align, like)
     mean = (leg.a.mu.shape[1] + leg.b.mu.shape[1]) / 2
     n_windows = max(round(mean if bars is None else bars / size), 1)
 
     def halves(at: float | None) -> tuple[Encoding, Encoding]:
-        return turning(leg.a, leg.b, n_windows, size, leg.choices, at=at)
+        return crossfade(leg.a, leg.b, n_windows, size, leg.choices, at=at)
 
     both = zip(halves(None), *(halves(each.at) for each in stay), strict=True)
     recipes = [
@@ -73,19 +73,19 @@ def morph(
         for half, (main, *others) in enumerate(both)
         if like in (None, "AB"[half])
     ]
-    made = _songs(coder, recipes, stay)
+    made = _songs(codec, recipes, stay)
     return replace(made[0], parts=_merged([song.parts for song in made]))
 
 
 def grid(
-    coder: Coder, corners: Sequence[Given], *, rows: int, columns: int, how: str
+    codec: Codec, corners: Sequence[Given], *, rows: int, columns: int, how: str
 ) -> list[list[Song]]:
     """`MusicVAE.grid`."""
     if rows < 2 or columns < 2:
         raise ConfigError("a grid has at least two rows and two columns")
     _checked(how, None)
-    ends, size, choices = ends_of(coder, corners), coder.preset.grid.bars, Choices(how=how)
-    a, b, c, d = (end.near(coder, ends[0].exact.key) for end in ends)
+    ends, size, choices = ends_of(codec, corners), codec.preset.grid.bars, BlendOptions(how=how)
+    a, b, c, d = (end.near(codec, ends[0].exact.key) for end in ends)
 
     def recipe(down: float, right: float) -> Recipe:
         if down in (0, 1) and right in (0, 1):
@@ -94,7 +94,7 @@ def grid(
         return Recipe(main=blend(top, bottom, down, size, choices), whose=0)
 
     across, along = np.linspace(0, 1, columns).tolist(), np.linspace(0, 1, rows).tolist()
-    made = _songs(coder, [recipe(down, right) for down in along for right in across], ())
+    made = _songs(codec, [recipe(down, right) for down in along for right in across], ())
     return [made[row * columns : (row + 1) * columns] for row in range(rows)]
 
 
@@ -114,31 +114,31 @@ class Recipe:
 class Leg:
     """The way between two songs. `a` is exact, `b` told in the octave that is nearest to it."""
 
-    def __init__(self, ends: tuple[End, End], a: Encoding, b: Encoding, choices: Choices) -> None:
+    def __init__(self, ends: tuple[End, End], a: Encoding, b: Encoding, choices: BlendOptions) -> None:
         self.ends, self.a, self.b, self.choices = ends, a, b, choices
 
     @classmethod
-    def of(cls, coder: Coder, one: End, other: End, how: str, align: bool, like: str | None) -> Leg:
+    def of(cls, codec: Codec, one: End, other: End, how: str, align: bool, like: str | None) -> Leg:
         """The way between two ends."""
-        a, b = one.exact, other.near(coder, one.exact.key)
+        a, b = one.exact, other.near(codec, one.exact.key)
         path = alike(a.mu, b.mu) if align else None
-        return cls((one, other), a, b, Choices(how=how, like=like, path=path))
+        return cls((one, other), a, b, BlendOptions(how=how, like=like, path=path))
 
-    def at(self, coder: Coder, t: float, stay: Sequence[Held]) -> Recipe:
+    def at(self, codec: Codec, t: float, stay: Sequence[Held]) -> Recipe:
         """The song a share `t` of the way, but for parts that stay."""
-        size, end = coder.preset.grid.bars, t in (0, 1)
+        size, end = codec.preset.grid.bars, t in (0, 1)
         main = self.ends[int(t)].exact if end else blend(self.a, self.b, t, size, self.choices)
         others = (blend(self.a, self.b, t, size, self.choices, at=each.at) for each in stay)
         whose = int(t) if end else self.choices.end(t)
         return Recipe(main=main, whose=whose, others=tuple(others), exact=end)
 
 
-def _songs(coder: Coder, recipes: Sequence[Recipe], stay: Sequence[Held]) -> list[Song]:
+def _songs(codec: Codec, recipes: Sequence[Recipe], stay: Sequence[Held]) -> list[Song]:
     """The songs of recipes, all decoded at once but for reconstructions."""
     wanted = [each.main for each in recipes if not each.exact]
     wanted += [other for each in recipes for other in each.others]
-    decoded = iter(decode_all(coder, wanted))
-    mains = [coder.decode(each.main) if each.exact else next(decoded) for each in recipes]
+    decoded = iter(decode_batch(codec, wanted))
+    mains = [codec.decode(each.main) if each.exact else next(decoded) for each in recipes]
     return [
         _put_together(main, each.whose, [next(decoded) for _ in each.others], stay)
         for main, each in zip(mains, recipes, strict=True)
@@ -167,13 +167,13 @@ def _merged(halves: Sequence[Sequence[Part]]) -> tuple[Part, ...]:
             kind = (part.name, part.program, part.is_drum)
             place = (*kind, counted[kind])  # of several that look the same, each with its like
             counted[kind] += 1
-            found[place] = found[place].with_others(part) if place in found else part
+            found[place] = found[place].overlay(part) if place in found else part
     return tuple(found.values())
 
 
 def _checked(how: str, like: str | None) -> None:
-    if how not in WAYS:
-        raise ConfigError(f"how={how!r}: use one of {', '.join(WAYS)}")
+    if how not in INTERPOLATORS:
+        raise ConfigError(f"how={how!r}: use one of {', '.join(INTERPOLATORS)}")
     if like not in (None, "A", "B"):
         raise ConfigError(f"like={like!r}: use A or B")
 
@@ -185,10 +185,10 @@ Rates = Mapping[str, str | float]
 class End:
     """A song, and its encoding, whose decoding is its reconstruction."""
 
-    aligned: Alignment
+    aligned: BarlineEstimate
     exact: Encoding
 
-    def near(self, coder: Coder, key: int) -> Encoding:
+    def near(self, codec: Codec, key: int) -> Encoding:
         """The encoding in the same key, told in the octave nearest to another key.
 
         Pitches without their key are then as near as they can be to those of the other song, and
@@ -196,35 +196,35 @@ class End:
         """
         mine = self.exact.key
         moved = mine + 12 * round((key - mine) / 12)
-        return self.exact if moved == mine else coder.encode(self.aligned, key=moved)
+        return self.exact if moved == mine else codec.encode(self.aligned, key=moved)
 
-    def called(self, coder: Coder, word: str) -> set[int]:
+    def called(self, codec: Codec, word: str) -> set[int]:
         """The parts that a word means: by their name; if there is none, by their role; else those
         that sit in the preset's slots of that name.
         """
         word, parts = word.casefold().strip(), self.aligned.song.parts
         named = {i for i, part in enumerate(parts) if part.name.casefold().strip() == word}
-        roles = enumerate(roles_of(self.aligned.song))
-        slots = [i for i, slot in enumerate(coder.preset.parts) if slot.name.casefold() == word]
+        roles = enumerate(classify_roles(self.aligned.song))
+        slots = [i for i, slot in enumerate(codec.preset.parts) if slot.name.casefold() == word]
         owned = {int(owner[slot]) for owner in self.exact.owners for slot in slots} - {-1}
         return named or {i for i, role in roles if role.name == word} or owned
 
     @property
     def words(self) -> list[str]:
         """What its parts may be called."""
-        roles = (role.name for role in roles_of(self.aligned.song))
+        roles = (role.name for role in classify_roles(self.aligned.song))
         return [*(part.name for part in self.aligned.song.parts if part.name), *roles]
 
 
-def ends_of(coder: Coder, songs: Sequence[Song | Alignment]) -> list[End]:
+def ends_of(codec: Codec, songs: Sequence[Song | BarlineEstimate]) -> list[End]:
     """Encode songs. Raises `DataError` for one that has nothing in it for the model."""
     found = []
     for nth, song in enumerate(songs, start=1):
-        aligned = song if isinstance(song, Alignment) else align(song)
-        exact = coder.encode(aligned)
+        aligned = song if isinstance(song, BarlineEstimate) else estimate_barlines(song)
+        exact = codec.encode(aligned)
         if exact.is_empty:
             raise DataError(
-                f"song {nth} of {len(songs)} has nothing that preset {coder.preset.name} can "
+                f"song {nth} of {len(songs)} has nothing that preset {codec.preset.name} can "
                 "represent; choose another --checkpoint"
             )
         found.append(End(aligned=aligned, exact=exact))
@@ -239,14 +239,14 @@ class Held:
     parts: tuple[set[int], set[int]]
 
 
-def held(coder: Coder, ends: Sequence[End], rates: Rates | None) -> list[Held]:
+def held(codec: Codec, ends: Sequence[End], rates: Rates | None) -> list[Held]:
     """What `rates` says, name by name. Raises `ConfigError` for a name that no part has."""
     found = []
     for word, rate in (rates or {}).items():
         at = {"A": 0.0, "B": 1.0}.get(rate) if isinstance(rate, str) else float(rate)
         if at is None or not 0 <= at <= 1:
             raise ConfigError(f"part {word}={rate}: a part stays at A, at B, or between, 0 to 1")
-        parts = (ends[0].called(coder, word), ends[1].called(coder, word))
+        parts = (ends[0].called(codec, word), ends[1].called(codec, word))
         if not any(parts):
             known = dict.fromkeys(word for end in ends for word in end.words)
             raise ConfigError(f"no part is called {word!r}; there are {', '.join(known)}")

@@ -15,20 +15,23 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.latent.note_posterior import Belief
-from musicvae.representation.bars import Bars, cells
-from musicvae.representation.drums import canonical
-from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid, cell_of, rescale, tick_of
-from musicvae.song import Ints, Part, Song, resolve_overlaps
+from musicvae.arrays import Ints
+from musicvae.latent.note_posterior import NotePosterior
+from musicvae.representation.bars import Bars, cell_index
+from musicvae.representation.drums import canonical_pitch
+from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid, ticks_to_cells, convert_cells, cells_to_ticks
+from musicvae.song import Part, Song, resolve_overlaps
 
 _LEVEL = 76
 
 
-def changed(song: Song, bars: Bars, beliefs: list[Belief], found: list[list[Change]]) -> Song:
+def apply_edits(
+    song: Song, bars: Bars, beliefs: list[NotePosterior], found: list[list[NoteEdit]]
+) -> Song:
     """A song with the changes of each group carried out; `bars` is the song on the model's grid."""
     notes = [_Notes(part, bars.grid, song) for part in song.parts]
     for belief, mine in zip(beliefs, found, strict=True):
-        by_slot: dict[int, list[Change]] = defaultdict(list)
+        by_slot: dict[int, list[NoteEdit]] = defaultdict(list)
         for change in mine:
             by_slot[change.slot].append(change)
         for slot, those in by_slot.items():
@@ -51,10 +54,10 @@ class _Notes:
         self.velocity: list[int] = part.velocity.tolist()
         self.gone: set[int] = set()
         self.touched = False
-        told = canonical(part.pitch) if part.is_drum else part.pitch
+        told = canonical_pitch(part.pitch) if part.is_drum else part.pitch
         at: dict[tuple[int, int], list[int]] = defaultdict(list)
         for i, key in enumerate(
-            zip(cells_of(part.onset_ticks, grid, song).tolist(), told.tolist(), strict=True)
+            zip(onset_cells(part.onset_ticks, grid, song).tolist(), told.tolist(), strict=True)
         ):
             at[key].append(i)
         self.at = dict(at)
@@ -74,16 +77,18 @@ class _Notes:
 class _Lane:
     """The notes of one slot, which are some of a part's, in the order of time."""
 
-    def __init__(self, notes: _Notes, belief: Belief, slot: int, grid: Grid) -> None:
+    def __init__(self, notes: _Notes, belief: NotePosterior, slot: int, grid: Grid) -> None:
         self.notes, self.grid = notes, grid
         self.line = not belief.chordal[slot]
         self.drums = bool(belief.drums[slot])
         mine = belief.source.group.notes
-        mine = mine.take(mine.part == slot)
-        where = zip(cells(belief.source.bars.grid, mine).tolist(), mine.pitch.tolist(), strict=True)
+        mine = mine.select(mine.part == slot)
+        where = zip(
+            cell_index(belief.source.bars.grid, mine).tolist(), mine.pitch.tolist(), strict=True
+        )
         self.order = sorted((notes.start[i], i) for key in where for i in notes.at.get(key, ())[:1])
 
-    def carry_out(self, found: Iterable[Change]) -> None:
+    def carry_out(self, found: Iterable[NoteEdit]) -> None:
         """Make these changes, one after the other."""
         self.notes.touched = True
         for change in found:
@@ -113,10 +118,10 @@ class _Lane:
         notes.gone.update(which)
         self.order.remove(entry)
 
-    def _move(self, which: list[int], change: Change) -> None:
+    def _move(self, which: list[int], change: NoteEdit) -> None:
         assert change.before is not None and change.after is not None
         notes, first = self.notes, which[0]
-        ticks = tick_of(self.grid, np.array([change.before[0], change.after[0]]))
+        ticks = cells_to_ticks(self.grid, np.array([change.before[0], change.after[0]]))
         by, up = int(ticks[1] - ticks[0]), change.after[1] - change.before[1]
         entry = (notes.start[first], first)
         before, after = self._neighbours(entry)
@@ -144,10 +149,10 @@ class _Lane:
         self.order.append((start, first))
         self.order.sort()
 
-    def _add(self, change: Change) -> None:
+    def _add(self, change: NoteEdit) -> None:
         assert change.after is not None
         notes, (cell, pitch) = self.notes, change.after
-        start, stop = tick_of(self.grid, np.array([cell, cell + change.duration])).tolist()
+        start, stop = cells_to_ticks(self.grid, np.array([cell, cell + change.duration])).tolist()
         before, after = self._neighbours((start, -1))
         near = [notes.velocity[i] for i in (before, after) if i is not None]
         if self.line:
@@ -164,19 +169,19 @@ class _Lane:
         self.order.sort()
 
 
-def cells_of(ticks: Ints, grid: Grid, song: Song) -> Ints:
+def onset_cells(ticks: Ints, grid: Grid, song: Song) -> Ints:
     """The cell of the model's grid on which each onset falls, as `Bars` has it. `(M,)`"""
     stored = Bars.from_song(song.without_notes()).grid
-    cell = rescale(stored, grid, cell_of(stored, ticks))
+    cell = convert_cells(stored, grid, ticks_to_cells(stored, ticks))
     assert stored.steps_per_quarter == STORED_STEPS_PER_QUARTER
-    return np.minimum(cell, grid.base[-1] - 1) if len(grid) else cell
+    return np.minimum(cell, grid.cell_offsets[-1] - 1) if len(grid) else cell
 
 
 _NEAR = 2  # cells by which an onset may have been missed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Change:
+class NoteEdit:
     """One note that is improbable where it is, or that is missing. Cells are open cells.
 
     `before` is where it is heard, `after` where it should be, each (cell, pitch) or none.
@@ -209,19 +214,19 @@ class Change:
 
 
 @dataclass(frozen=True)
-class Doubt:
+class Thresholds:
     """Below which probability a note is wrong, and above which one that is not there is missing."""
 
     wrong: float
     missing: float
 
     @classmethod
-    def of(cls, strength: float) -> Doubt:
+    def of(cls, strength: float) -> Thresholds:
         """At strength 0 nothing is changed. The usual one, 0.5, was chosen on validation songs."""
         return cls(0.4 * strength, 1 - 0.5 * min(1.0, 2 * strength))
 
 
-def changes(belief: Belief, doubt: Doubt) -> list[Change]:
+def changes(belief: NotePosterior, doubt: Thresholds) -> list[NoteEdit]:
     """What to change in one group of a song's parts, in the order of time."""
     cell, slot, column = belief.heard
     owner, p = belief.source.group.owner, belief.probability
@@ -263,8 +268,8 @@ def _paired(heard: Ints, wrong: Ints, to: Ints) -> dict[int, int]:
 
 
 def _change(
-    belief: Belief, heard: tuple[int, int, int] | None, to: NDArray[np.int64], j: int | None
-) -> Change:
+    belief: NotePosterior, heard: tuple[int, int, int] | None, to: NDArray[np.int64], j: int | None
+) -> NoteEdit:
     def told(at: tuple[int, int, int] | None) -> tuple[tuple[int, int] | None, float]:
         if at is None:
             return None, float("nan")
@@ -276,7 +281,7 @@ def _change(
     after, p_after = told(there)
     place = heard or there
     assert place is not None
-    return Change(
+    return NoteEdit(
         part=int(belief.source.group.owner[place[1]]),
         slot=place[1],
         before=before,

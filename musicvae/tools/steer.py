@@ -16,20 +16,21 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from musicvae.attributes import ATTRIBUTES, lacking, measured
-from musicvae.data.batch import Source, WindowCutter, fitting
-from musicvae.downbeats import Alignment
+from musicvae.arrays import Floats, Ints
+from musicvae.attributes import ATTRIBUTES, unavailable_attributes, window_attributes
+from musicvae.data.batch import ModelInput, WindowBatcher, fits_preset
+from musicvae.downbeats import BarlineEstimate
 from musicvae.errors import ConfigError, DataError
 from musicvae.latent import Encoding, Latents
-from musicvae.latent.codec import Coder
-from musicvae.latent.directions import Directions, Floats
-from musicvae.networks.vae import frame_of, table_of_batch
+from musicvae.latent.codec import Codec
+from musicvae.latent.directions import Directions
+from musicvae.networks.vae import without_notes, to_note_table
 from musicvae.representation.bars import Notes
-from musicvae.representation.slots import Group
+from musicvae.representation.slots import ModelPass
 from musicvae.representation.windows import window_bounds
-from musicvae.song import Ints, Song
-from musicvae.tools.attribute_vector import OwnDirection
-from musicvae.tools.embed import encoded_song
+from musicvae.song import Song
+from musicvae.tools.attribute_vector import AttributeVector
+from musicvae.tools.embed import embed_song
 
 _STAGE = 0.5  # standard deviations by which what is asked grows from stage to stage
 _STILL = 0.05  # standard deviations that are no move
@@ -43,7 +44,7 @@ _AT_ONCE = 256
 
 
 @dataclass(frozen=True, eq=False)
-class Steered:
+class SteerResult:
     """A song steered, and what became of its attributes."""
 
     song: Song
@@ -59,95 +60,95 @@ class Steered:
         return dict(zip(self.names, change.tolist(), strict=True))
 
 
-def lacking_of(coder: Coder) -> dict[str, str]:
+def unsupported_attributes(codec: Codec) -> dict[str, str]:
     """The attributes that the model cannot be steered by, and why."""
-    preset = coder.preset
+    preset = codec.preset
     kinds = tuple(part.kind for part in preset.parts)
-    return lacking(kinds, bars=preset.grid.bars, velocity=preset.model.velocity)
+    return unavailable_attributes(kinds, bars=preset.grid.bars, velocity=preset.model.velocity)
 
 
-def directions_of(coder: Coder) -> Directions:
+def require_directions(codec: Codec) -> Directions:
     """The directions of a checkpoint. Raises `ConfigError` if it has none."""
-    if coder.directions is None:
-        where = coder.path or "the checkpoint"
+    if codec.directions is None:
+        where = codec.path or "the checkpoint"
         raise ConfigError(
             f"{where}: has no directions to steer by; fit them with: python "
             "musicvae/cli/commands/refit.py CHECKPOINT FOLDER"
         )
-    return coder.directions
+    return codec.directions
 
 
 def steer(
-    coder: Coder,
-    song: Song | Alignment | Encoding,
+    codec: Codec,
+    song: Song | BarlineEstimate | Encoding,
     asked: Mapping[str, float],
     *,
-    directions: Sequence[tuple[OwnDirection, float]] = (),
+    directions: Sequence[tuple[AttributeVector, float]] = (),
     rounds: int | None = None,
-) -> Steered:
+) -> SteerResult:
     """`MusicVAE.steer`, with what became of the attributes."""
     unknown = [name for name in asked if name not in ATTRIBUTES]
     if unknown:
         raise ConfigError(f"{unknown[0]}: no such attribute; there are: {', '.join(ATTRIBUTES)}")
-    ways = [(way.checked(coder), amount) for way, amount in directions]
-    known = directions_of(coder) if asked or not ways else coder.directions
-    goal = known.wanted(asked, lacking_of(coder)) if known else np.zeros(0)
-    encoding = song if isinstance(song, Encoding) else coder.encode(song)
+    ways = [(way.checked(codec), amount) for way, amount in directions]
+    known = require_directions(codec) if asked or not ways else codec.directions
+    goal = known.wanted(asked, unsupported_attributes(codec)) if known else np.zeros(0)
+    encoding = song if isinstance(song, Encoding) else codec.encode(song)
     if not encoding.owners or not len(encoding.bars):
         raise DataError(
-            f"the song has nothing that preset {coder.preset.name} can represent; choose another "
+            f"the song has nothing that preset {codec.preset.name} can represent; choose another "
             "--checkpoint"
         )
-    cutter, group, nth = windows_of(coder, encoding)
-    first, path = nth * coder.preset.grid.bars, encoding.mu.copy()
+    cutter, group, nth = decodable_windows(codec, encoding)
+    first, path = nth * codec.preset.grid.bars, encoding.mu.copy()
     flat = path[group, nth]
     for way, amount in ways:
         flat = np.where(encoding.mu[group, nth] != 0, flat + amount * way.move, 0)
     if known is None:
         path[group, nth] = flat
         nothing = np.zeros(0)
-        return Steered(coder.decode(encoding, z=path), (), nothing, nothing, nothing)
+        return SteerResult(codec.decode(encoding, z=path), (), nothing, nothing, nothing)
     goals = np.tile(goal, (len(flat), 1))
-    turned, before, after = searched(coder, cutter, group, first, flat, goals, rounds=rounds)
+    turned, before, after = hill_climb(codec, cutter, group, first, flat, goals, rounds=rounds)
     if ways:
-        before = attributes(coder, cutter, group, first, encoding.mu[group, nth])
+        before = attributes(codec, cutter, group, first, encoding.mu[group, nth])
     path[group, nth] = turned
-    made = coder.decode(encoding, z=path)
-    return Steered(made, known.names, _means(before), _means(after), known.std)
+    made = codec.decode(encoding, z=path)
+    return SteerResult(made, known.names, _means(before), _means(after), known.std)
 
 
-def attributes_of(coder: Coder, song: Song | Alignment) -> dict[str, float]:
+def song_attributes(codec: Codec, song: Song | BarlineEstimate) -> dict[str, float]:
     """`MusicVAE.attributes`."""
-    missing, found = lacking_of(coder), encoded_song(coder, song, "the song")
+    missing, found = unsupported_attributes(codec), embed_song(codec, song, "the song")
     means = found.means(found.values)[0]
     return {n: float(v) for n, v in zip(ATTRIBUTES, means, strict=True) if n not in missing}
 
 
-def windows_of(coder: Coder, encoding: Encoding) -> tuple[WindowCutter, Ints, Ints]:
+def decodable_windows(codec: Codec, encoding: Encoding) -> tuple[WindowBatcher, Ints, Ints]:
     """The frames of the windows that the model takes: a cutter, and of each window the pass that
     it belongs to and which one of it it is.
     """
     none = Notes.concatenate([])
     sources = [
-        Source(
+        ModelInput(
             bars=encoding.bars,
-            group=Group(notes=none, owner=owner),
+            group=ModelPass(notes=none, owner=owner),
             key=encoding.key,
             active=active,
         )
         for owner, active in zip(encoding.owners, encoding.active, strict=True)
     ]
-    size, grid = coder.preset.grid.bars, encoding.bars.grid
+    size, grid = codec.preset.grid.bars, encoding.bars.grid
     first, stop = window_bounds(len(grid), size, size)
-    fits = np.flatnonzero(fitting(grid, first, stop, coder.preset))
-    cutter = WindowCutter(sources, coder.preset)
+    fits = np.flatnonzero(fits_preset(grid, first, stop, codec.preset))
+    cutter = WindowBatcher(sources, codec.preset)
     G = len(sources)
     return cutter, np.repeat(np.arange(G), len(fits)), np.tile(fits, G)
 
 
-def searched(
-    coder: Coder,
-    cutter: WindowCutter,
+def hill_climb(
+    codec: Codec,
+    cutter: WindowBatcher,
     source: Ints,
     first: Ints,
     z: NDArray[np.floating],
@@ -162,11 +163,11 @@ def searched(
     What some windows of a `song` `(n,)`, one if not given, cannot do, others make up for. `rounds`
     of the search for each half of a standard deviation.
     """
-    directions = directions_of(coder)
+    directions = require_directions(codec)
     start = np.asarray(z, np.float64)
-    before = attributes(coder, cutter, source, first, start)
+    before = attributes(codec, cutter, source, first, start)
     best, after = start.copy(), before.copy()
-    goal = within_range(directions, before, goal)
+    goal = clip_target(directions, before, goal)
     n_stages = math.ceil(float(np.abs(goal).max(initial=0.0)) / _STAGE)
     rng, carry = np.random.default_rng(0), np.zeros_like(goal)
     gain = np.ones(len(goal))  # steps in what the directions foretell
@@ -178,10 +179,10 @@ def searched(
         plain = np.clip(goal, -most, most)
         weight = np.where(goal.any(0), 1.0, _OTHER)
         aim = plain + np.where((plain != 0) | (weight < 1), carry, 0)
-        climb = _Climb(directions, start, before, aim, weight, best, after, gain, live)
-        for _ in range(rounds or rounds_of(coder)):
+        climb = _HillClimb(directions, start, before, aim, weight, best, after, gain, live)
+        for _ in range(rounds or n_rounds(codec)):
             tried = climb.proposals(rng)
-            heard = attributes(coder, cutter, source[live], first[live], tried)
+            heard = attributes(codec, cutter, source[live], first[live], tried)
             climb.judge(tried, heard)
         best[live], after[live], gain[live] = climb.best, climb.after, climb.gain
         left = plain - (after - before) / directions.std
@@ -189,7 +190,7 @@ def searched(
     return best.astype(np.float32), before, after
 
 
-class _Climb:
+class _HillClimb:
     """The search of one stage, over the windows that are `live`."""
 
     def __init__(
@@ -255,7 +256,7 @@ class _Climb:
         return np.asarray(_COST * np.sqrt(far / (2 * self.shape[1])))
 
 
-def within_range(directions: Directions, before: Floats, goal: Floats) -> Floats:
+def clip_target(directions: Directions, before: Floats, goal: Floats) -> Floats:
     """What is asked `(n, K)` as far as there can be: no less than none. `(n, K)`"""
     edges = [ATTRIBUTES[name].range for name in directions.names]
     low, high = np.array(edges, float).T
@@ -264,29 +265,29 @@ def within_range(directions: Directions, before: Floats, goal: Floats) -> Floats
     return np.asarray(np.clip(goal, np.minimum(room[0], 0), np.maximum(room[1], 0)))
 
 
-def rounds_of(coder: Coder) -> int:
+def n_rounds(codec: Codec) -> int:
     """Rounds of the search that take seconds: a decoder that goes note by note has fewer."""
-    return 4 if coder.preset.model.decoder in ("list", "flat") else 8
+    return 4 if codec.preset.model.decoder in ("list", "flat") else 8
 
 
 def attributes(
-    coder: Coder,
-    cutter: WindowCutter,
+    codec: Codec,
+    cutter: WindowBatcher,
     source: Ints,
     first: Ints,
     z: NDArray[np.floating],
 ) -> Floats:
     """The directions' attributes of what is decoded from latents `(n, Z)`. `(n, K)`"""
-    names = directions_of(coder).names
+    names = require_directions(codec).names
     pieces = [np.zeros((0, len(names)))]
     for begin in range(0, len(z), _AT_ONCE):
         part = slice(begin, begin + _AT_ONCE)
         batch = cutter.batch(source[part], first[part])
-        latents = torch.from_numpy(np.asarray(z[part], np.float32)).to(coder.device)
+        latents = torch.from_numpy(np.asarray(z[part], np.float32)).to(codec.device)
         with torch.no_grad():
-            rows = coder.vae.decode(latents, frame_of(coder.on_device(batch))).numpy()
-        table = table_of_batch(batch, coder.preset, rows)
-        pieces.append(measured(table, coder.preset.meters, names))
+            rows = codec.vae.decode(latents, without_notes(codec.to_device(batch))).numpy()
+        table = to_note_table(batch, codec.preset, rows)
+        pieces.append(window_attributes(table, codec.preset.meters, names))
     return np.concatenate(pieces)
 
 

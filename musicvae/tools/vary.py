@@ -4,46 +4,47 @@ from __future__ import annotations
 
 import numpy as np
 
-from musicvae.attributes.form import by_window, labels_of, self_similarity
-from musicvae.downbeats import Alignment, align
+from musicvae.arrays import Ints
+from musicvae.attributes.form import labels_by_window, form_labels, self_similarity
+from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import ConfigError, DataError
 from musicvae.latent import Encoding, Latents
-from musicvae.latent.codec import Coder
-from musicvae.networks.priors.conditioning import Given
+from musicvae.latent.codec import Codec
+from musicvae.networks.priors.conditioning import KnownLatents
 from musicvae.representation.bars import Bars
-from musicvae.song import Ints, Song
+from musicvae.song import Song
 
 _CURVE = 1.25  # how the way is paced, so that notes change evenly along it
 
 
 def vary(
-    coder: Coder, song: Song | Alignment, *, amount: float, temperature: float, seed: int
+    codec: Codec, song: Song | BarlineEstimate, *, amount: float, temperature: float, seed: int
 ) -> Song:
     """`MusicVAE.vary`."""
     if not 0 <= amount <= 1:
         raise ConfigError(f"amount {amount:g}: give a number from 0 to 1")
-    aligned = song if isinstance(song, Alignment) else align(song)
-    encoding = coder.encode(aligned)
+    aligned = song if isinstance(song, BarlineEstimate) else estimate_barlines(song)
+    encoding = codec.encode(aligned)
     if not encoding.owners or not len(encoding.bars):
         raise DataError(
-            f"the song has nothing that preset {coder.preset.name} can represent; choose another "
+            f"the song has nothing that preset {codec.preset.name} can represent; choose another "
             "--checkpoint"
         )
-    tied = form_of(aligned.song, coder)
-    z = varied(coder, encoding, amount, temperature=temperature, seed=seed, tied=tied)
-    return coder.decode(encoding, z=z)
+    tied = bar_labels(aligned.song, codec)
+    z = noise_latents(codec, encoding, amount, temperature=temperature, seed=seed, tied=tied)
+    return codec.decode(encoding, z=z)
 
 
-def form_of(song: Song, coder: Coder) -> Ints:
+def bar_labels(song: Song, codec: Codec) -> Ints:
     """Labels of a song's bars, alike where it comes back to what it had. `(N,)`"""
-    bars = Bars.from_song(song).at(coder.preset.grid.steps_per_quarter)
+    bars = Bars.from_song(song).at(codec.preset.grid.steps_per_quarter)
     notes = bars.notes
     alike = self_similarity(notes.bar, notes.step, notes.part * 128 + notes.pitch, len(bars))
-    return labels_of(alike, coder.preset.grid.bars)
+    return form_labels(alike, codec.preset.grid.bars)
 
 
-def varied(
-    coder: Coder,
+def noise_latents(
+    codec: Codec,
     encoding: Encoding,
     amount: float,
     *,
@@ -61,18 +62,18 @@ def varied(
     """
     if amount == 0:
         return encoding.mu
-    size, (G, W) = coder.preset.grid.bars, encoding.mu.shape[:2]
-    given = Given(z=encoding.mu, bars=np.ones((G, W, size), bool))
+    size, (G, W) = codec.preset.grid.bars, encoding.mu.shape[:2]
+    given = KnownLatents(z=encoding.mu, bars=np.ones((G, W, size), bool))
     if amount == 1:
-        given = Given(z=encoding.mu, bars=np.zeros((G, W, size), bool))
+        given = KnownLatents(z=encoding.mu, bars=np.zeros((G, W, size), bool))
     used = encoding.sigma[encoding.sigma != 1]  # bars that a window lacks have a sigma of 1
     spread = float(np.median(used)) if used.size else 0.0
     least = spread / (2 + spread)  # there noise is half as large, beside latents of size 1
     share = least + (1 - least) * amount**_CURVE
     rng = np.random.default_rng(seed)
-    labels = None if tied is None else by_window(np.tile(tied, (G, 1)), size)
-    return coder.paths(
-        coder.frame(encoding),
+    labels = None if tied is None else labels_by_window(np.tile(tied, (G, 1)), size)
+    return codec.sample_latents(
+        codec.decoder_context(encoding),
         np.arange(G),
         temperature,
         rng,
