@@ -18,7 +18,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from musicvae import __version__
-from musicvae.errors import MusicVAEError, one_line, reason_of
+from musicvae.errors import MusicVAEError, one_line, os_reason
 
 # Threads that wait by spinning make a busy machine several times slower; set before torch loads.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -138,7 +138,7 @@ class _LazyGroup(click.Group):
             sys.exit(1)
         except OSError as error:  # a full disk under what is printed, and the like
             where = error.filename if isinstance(error.filename, str) else "output"
-            click.echo(f"musicvae: {one_line(where)}: {reason_of(error)}", err=True)
+            click.echo(f"musicvae: {one_line(where)}: {os_reason(error)}", err=True)
             sys.exit(1)
 
 

@@ -20,11 +20,11 @@ def checkpoints(
     ctx: click.Context, param: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """Shipped models, runs under `./checkpoints/`, and files."""
-    from musicvae.checkpoints import MODEL_FILE, name_of, shipped_checkpoints
+    from musicvae.checkpoints import MODEL_FILE, checkpoint_name, shipped_checkpoints
 
-    found = [(name_of(path), "shipped") for path in shipped_checkpoints()]
+    found = [(checkpoint_name(path), "shipped") for path in shipped_checkpoints()]
     runs = sorted(Path("checkpoints").glob(f"*/{MODEL_FILE}"))
-    found += [(name_of(path), "your run") for path in runs]
+    found += [(checkpoint_name(path), "your run") for path in runs]
     return _matching(found, incomplete) or [CompletionItem(incomplete, type="file")]
 
 

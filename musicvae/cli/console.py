@@ -1,4 +1,4 @@
-"""Floor 11: what all commands share: options, progress and logs on stderr, results on stdout."""
+"""Shared options, paths and output: results on stdout, progress and logs on stderr."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ import click
 
 from musicvae.cli import completion
 from musicvae.cli.terminal import is_terminal
-from musicvae.errors import WriteError, one_line, shown
-from musicvae.storage import is_folder, next_free, writable_file
+from musicvae.errors import WriteError, one_line, printable
+from musicvae.storage import ensure_writable_file, is_folder, next_free_number
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 INPUT_PATH = click.Path(path_type=Path, readable=False)
-"""A path to read. What cannot be read is told in one line like any other trouble with a file."""
+"""A path to read; unreadable files are reported by the reader like any other file error."""
 Advance = Callable[[int, int], None]
 
 
 class FiniteFloat(click.FloatRange):
-    """A number within a range; `nan` and `inf`, which Python reads as numbers, are refused."""
+    """A finite number within a range; unlike `float`, it rejects `nan` and `inf`."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The number, or a usage error."""
+        """Return the number; fail with a usage error."""
         number = super().convert(value, param, ctx)
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
@@ -42,10 +42,10 @@ class FiniteFloat(click.FloatRange):
 
 
 class OutputPath(click.Path):
-    """Where to write: a file of one of some suffixes, or a folder.
+    """An output path: a file with one of the given suffixes, or a folder.
 
-    A name with another suffix is a slip, such as `song.pdf`, unless such a folder is there, or the
-    name ends in a slash.
+    A path with another suffix is taken for a mistake, such as `song.pdf`, unless it is an existing
+    folder or ends in a slash.
     """
 
     def __init__(self, *suffixes: str) -> None:
@@ -53,7 +53,7 @@ class OutputPath(click.Path):
         self.suffixes = suffixes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """The path, or a usage error."""
+        """Return the path; fail with a usage error."""
         super().convert(value, param, ctx)
         path, raw = Path(value), os.fspath(value)
         suffix = path.suffix.lower()
@@ -61,7 +61,7 @@ class OutputPath(click.Path):
         if not known and not raw.endswith(("/", os.sep)) and not is_folder(path):
             kinds = ", ".join(self.suffixes)
             self.fail(
-                f"{raw}: no file of {suffix} can be written; use {kinds}, or {raw}/ for a folder",
+                f"{raw}: {suffix} files cannot be written; use {kinds}, or {raw}/ for a folder",
                 param,
                 ctx,
             )
@@ -69,39 +69,38 @@ class OutputPath(click.Path):
 
 
 def _random_seed(ctx: click.Context, param: click.Parameter, value: int | None) -> int:
+    """Return the given seed or a random one."""
     return secrets.randbelow(2**31) if value is None else value
 
 
 songs_argument = click.argument("paths", nargs=-1, required=True, type=INPUT_PATH)
-json_option = click.option(
-    "--json", "as_json", is_flag=True, help="JSON Lines on stdout, one object a result."
-)
-force_option = click.option("--force", is_flag=True, help="Overwrite files that are there.")
+json_option = click.option("--json", "as_json", is_flag=True, help="Print results as JSON Lines.")
+force_option = click.option("--force", is_flag=True, help="Overwrite existing files.")
 seed_option = click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
     callback=_random_seed,
-    help="The same seed makes the same notes; drawn and told if not given.",
+    help="Random seed; the same seed gives the same notes. Random, and printed, by default.",
 )
 device_option = click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda", "mps"]),
     default="auto",
     show_default=True,
-    help="Where to compute.",
+    help="Device to compute on.",
 )
 checkpoint_option = click.option(
     "--checkpoint",
     metavar="NAME|PATH",
     shell_complete=completion.checkpoints,
-    help="A run under checkpoints/, a shipped model or a file. If not given, the newest run; for "
-    "songs the newest run that they fit, else the shipped model that they fit best.",
+    help="A run under checkpoints/, a shipped model or a file. By default the newest run; given "
+    "songs, the newest run that fits them, else the shipped model that fits them best.",
 )
 
 
 @cache
 def stderr_console() -> Console:
-    """The console on stderr: plain text, not wrapped, so that paths and logs stay whole."""
+    """Return the console on stderr: plain, unwrapped text, which keeps paths and logs whole."""
     from rich.console import Console
 
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
@@ -109,9 +108,9 @@ def stderr_console() -> Console:
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Advance]:
-    """A bar on stderr while the block runs, if that is a terminal.
+    """Show a progress bar on stderr while the block runs, if stderr is a terminal.
 
-    Yields what moves it: a function of how many are done, and of how many.
+    Yields a function `(done, total)` that moves the bar.
     """
     if not is_terminal(sys.stderr):
         yield lambda done, total: None
@@ -132,9 +131,7 @@ def progress_bar(description: str) -> Iterator[Advance]:
 
 
 def progress_kwargs(**overrides: Any) -> dict[str, Any]:
-    """How a `Progress` is made: on stderr, and what is printed goes where it should, never from
-    stdout into stderr.
-    """
+    """Return keyword arguments of a `Progress` on stderr that never redirects stdout."""
     return {
         "console": stderr_console(),
         "redirect_stdout": False,
@@ -148,7 +145,7 @@ _live_bars: list[Progress] = []
 
 @contextmanager
 def live_progress(bar: Progress) -> Iterator[None]:
-    """While the block runs a bar is on the terminal, and lines that are printed go above it."""
+    """Show a progress bar while the block runs; lines printed meanwhile go above it."""
     _live_bars.append(bar)
     try:
         with bar:
@@ -158,7 +155,7 @@ def live_progress(bar: Progress) -> Iterator[None]:
 
 
 def _print(line: str, *, err: bool = False) -> None:
-    """One line on stdout or stderr."""
+    """Print one line on stdout or stderr."""
     if _live_bars and (err or is_terminal(sys.stdout)):
         stderr_console().print(line)
     else:
@@ -166,64 +163,67 @@ def _print(line: str, *, err: bool = False) -> None:
 
 
 def emit(as_json: bool, kind: str, *, path: str | Path, **fields: Any) -> None:
-    """Print one JSON line on stdout, if JSON was asked for: `schema`, `kind`, `path`, and more.
+    """Print one JSON object on stdout if `as_json`: `schema`, `kind`, `path` and `fields`.
 
-    It is ASCII, which every pipe and every locale lets through.
+    The line is ASCII, which every pipe and every locale accepts.
     """
     if as_json:
-        line = {"schema": SCHEMA, "kind": kind, "path": shown(str(path))}
+        line = {"schema": SCHEMA, "kind": kind, "path": printable(str(path))}
         for name, value in fields.items():
             infinite = isinstance(value, float) and not math.isfinite(value)
-            line[name] = None if infinite else shown(value) if isinstance(value, str) else value
+            line[name] = None if infinite else printable(value) if isinstance(value, str) else value
         _print(json.dumps(line, allow_nan=False, default=str))
 
 
 def print_line(line: str) -> None:
-    """Print one line of a result on stdout, whatever names are in it."""
+    """Print one line of a result on stdout, with control characters escaped."""
     _print(one_line(line))
 
 
 def print_error(error: Exception) -> None:
-    """One line on stderr for an error after which the command goes on."""
+    """Print an error on stderr, for commands that go on after it."""
     _print(f"musicvae: {error}", err=True)
 
 
 def free_path(folder: Path, stem: str, suffix: str, *, force: bool = False) -> Path:
-    """`folder/stem.suffix`, or under the next free number if that is there and not forced."""
+    """Return `folder/stem.suffix`, numbered if that exists and `force` is not set."""
     path = folder / f"{stem}{suffix}"
     if force or not path.exists():
         return path
-    return folder / f"{stem}-{next_free(folder, stem, suffix)}{suffix}"
+    return folder / f"{stem}-{next_free_number(folder, stem, suffix)}{suffix}"
 
 
-def first_free_path(wanted: Path, is_free: Callable[[Path], bool]) -> Path:
-    """`wanted`, or with the first number from 2 on that is free: song.mid, song-2.mid."""
-    target, nth = wanted, 2
+def first_free_path(preferred: Path, is_free: Callable[[Path], bool]) -> Path:
+    """Return `preferred`, or the first free one of song-2.mid, song-3.mid, ..."""
+    target, nth = preferred, 2
     while not is_free(target):
-        target, nth = wanted.with_name(f"{wanted.stem}-{nth}{wanted.suffix}"), nth + 1
+        target, nth = preferred.with_name(f"{preferred.stem}-{nth}{preferred.suffix}"), nth + 1
     return target
 
 
 def check_overwrite(path: Path, *, force: bool, source: Path | None = None) -> Path:
-    """A file that the user named; raises `WriteError` if it is there and not forced, or if it is
-    the `source` that it is made of.
+    """Return a path given by the user if it may be written.
+
+    Raises `WriteError` if it exists and `force` is not set, or if it is the file `source`, from
+    which the output is made.
     """
     if source is not None and os.path.realpath(path) == os.path.realpath(source):
         hint = "choose another name with --out, or another --format"
-        raise WriteError(path, "is the song itself", hint)
+        raise WriteError(path, "is the input itself", hint)
     if path.exists() and not force:
-        raise WriteError(path, "exists already", "say --force to overwrite it")
+        raise WriteError(path, "already exists", "overwrite it with --force")
     return path
 
 
 def check_option_path(path: Path, option: str, *, force: bool | None = None) -> Path:
-    """A file that an option named, known before the work to be one that can be written.
+    """Return a path given by an option if it can be written; called before any work is done.
 
-    Raises `WriteError`, also if it is there and not forced; without a `force` the command has none.
+    `force` is None for commands without `--force`. Raises `WriteError`, also if the file exists and
+    `force` is not set.
     """
-    writable_file(path, option)
+    ensure_writable_file(path, option)
     if force is not None:
         return check_overwrite(path, force=force)
     if path.exists():
-        raise WriteError(path, "exists already", "give another name")
+        raise WriteError(path, "already exists", "choose another name")
     return path

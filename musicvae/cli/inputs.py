@@ -1,4 +1,4 @@
-"""What the commands that make songs share: load a model, read inputs, write results."""
+"""Inputs of the commands: the model to use and the songs to read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from musicvae.model import MusicVAE
 
 _ANNOUNCED_RECORDINGS: set[Path] = set()
-"""Recordings of which it was told what was heard."""
+"""Recordings already reported."""
 
 
 def load_model(
@@ -27,9 +27,15 @@ def load_model(
     songs: Sequence[BarlineEstimate] = (),
     corruptions: Sequence[str] = (),
 ) -> MusicVAE:
-    """The model asked for, or the one that suits the songs; stderr says which one, and why.
+    """Load the named checkpoint, else the one that fits the songs best; print which one and why.
 
-    `corruptions` is damage that it must know; without any it must be one that makes songs.
+    Args:
+        checkpoint: name or path; chosen by the songs if None.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        seed: printed with the choice.
+        songs: songs that the model should represent, all together.
+        corruptions: kinds of corruption that a denoising model must have been trained on; if
+            empty, denoising models are not considered.
     """
     from musicvae.model import MusicVAE
 
@@ -39,19 +45,21 @@ def load_model(
 
 
 class ModelPicker:
-    """The model asked for, or for each song the one that suits it; loaded once, told when new."""
+    """Model of each song: the named checkpoint, else the one that fits the song best.
+
+    Models are loaded once; a change of the model is printed. Arguments as for `load_model`.
+    """
 
     def __init__(
         self, checkpoint: str | None, device: str, corruptions: Sequence[str] = ()
     ) -> None:
         self.checkpoint, self.device, self.corruptions = checkpoint, device, corruptions
         self._loaded: dict[Path, MusicVAE] = {}
-        self._latest = _resolve_checkpoint(checkpoint, (), corruptions)[
-            0
-        ]  # none at all is an error before any song is read
+        # Fail before any song is read if there is no model at all.
+        self._latest, _ = _resolve_checkpoint(checkpoint, (), corruptions)
 
     def for_song(self, song: BarlineEstimate) -> MusicVAE:
-        """The model for a song."""
+        """Return the model for a song."""
         from musicvae.model import MusicVAE
 
         path, why = _resolve_checkpoint(self.checkpoint, (song,), self.corruptions)
@@ -66,7 +74,7 @@ class ModelPicker:
 def _resolve_checkpoint(
     checkpoint: str | None, songs: Sequence[BarlineEstimate], corruptions: Sequence[str] = ()
 ) -> tuple[Path, str]:
-    """The checkpoint to use, and why if it was not named."""
+    """Return the checkpoint to use and, if it was not named, the reason for the choice."""
     from musicvae.checkpoints import choose, find
     from musicvae.representation.bars import Bars
 
@@ -77,14 +85,15 @@ def _resolve_checkpoint(
 
 
 def _announce(path: Path, why: str, more: str = "") -> None:
+    """Print the checkpoint in use on stderr."""
     stderr_console().print(one_line(f"using {path}" + (f" ({why})" if why else "") + more))
 
 
 def read_with_barlines(path: Path, options: ReadOptions) -> BarlineEstimate:
-    """The song of a file, whatever kind it is, with its bar lines where the music has them.
+    """Read the song of a file of any kind and estimate its bar lines.
 
-    Raises `ReadError` if it cannot be read, or is a performance without a grid and these are not
-    allowed.
+    Raises `ReadError` if the file cannot be read, or holds a performance without a metrical grid
+    and `options.ungridded` is not set.
     """
     from musicvae.downbeats import estimate_barlines
     from musicvae.errors import ReadError
@@ -94,24 +103,26 @@ def read_with_barlines(path: Path, options: ReadOptions) -> BarlineEstimate:
         reading.song, as_written=options.as_written, measured=reading.has_notated_bars
     )
     if not options.ungridded and (reason := found.grid_estimate.reject_reason):
-        raise ReadError(path, reason, "take it all the same with --allow-ungridded")
+        raise ReadError(path, reason, "accept it with --allow-ungridded")
     return found
 
 
 def _read_file(path: Path, options: ReadOptions) -> ReadResult:
-    """What a file holds; of a recording what was heard is told once, on stderr."""
+    """Read a file; print once on stderr what was recognized in a recording."""
     from musicvae import io
 
     reading = io.read_bytes(io.load(path), path, options)
     if reading.transcription_note and path not in _ANNOUNCED_RECORDINGS:
         _ANNOUNCED_RECORDINGS.add(path)
-        stderr_console().print(one_line(f"{path}: heard {reading.transcription_note}"))
+        stderr_console().print(one_line(f"{path}: recognized {reading.transcription_note}"))
     return reading
 
 
 def sample_songs(paths: Sequence[Path], options: ReadOptions, n: int = 8) -> list[BarlineEstimate]:
-    """Up to `n` songs under each path, to choose a model by. What of a folder cannot be read is
-    passed over; raises `DataError` for a folder without songs, `ReadError` for a file that is none.
+    """Read up to `n` songs under each path, from which a model can be chosen.
+
+    Unreadable files of a folder are skipped. Raises `DataError` for a folder without songs and
+    `ReadError` for a file that cannot be read.
     """
     found: list[BarlineEstimate] = []
     for path in paths:
@@ -125,7 +136,10 @@ def sample_songs(paths: Sequence[Path], options: ReadOptions, n: int = 8) -> lis
 
 
 def find_song_files(paths: Sequence[Path]) -> list[Path]:
-    """These files, and what is called like a song in these folders, in the order of paths."""
+    """Return the given files and, by suffix, the songs in the given folders, in order.
+
+    Raises `DataError` for a folder without songs.
+    """
     from musicvae.data.discover import files_under
     from musicvae.io import SUFFIXES
 
@@ -136,7 +150,7 @@ def find_song_files(paths: Sequence[Path]) -> list[Path]:
             inside = [file for file in names if file.suffix.lower() in SUFFIXES]
             if not inside:
                 raise DataError(
-                    f"{path}: no MIDI file or score there; give a file or another folder"
+                    f"{path}: contains no MIDI file or score; give a file or another folder"
                 )
             found.extend(inside)
         else:

@@ -87,7 +87,7 @@ def option_group(
             return command(**{target: build(**values)}, **arguments)
 
         decorated: Any = call
-        for option in reversed(options.values()):
+        for option in reversed(list(options.values())):
             decorated = option(decorated)
         return decorated
 

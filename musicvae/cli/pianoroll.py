@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from musicvae.cli.terminal import is_terminal
 from musicvae.errors import one_line
 from musicvae.representation.bars import Bars
-from musicvae.representation.drums import HIGH, KICK, LOW, MID, SNARE, fold
+from musicvae.representation.drums import HIGH_TOM, KICK, LOW_TOM, MID_TOM, SNARE, pitch_to_class
 from musicvae.representation.key import pitch_name
 from musicvae.song import Song
 
@@ -26,7 +26,7 @@ DRUM_COLORS = (252, 244)
 LABEL_WIDTH = 5  # characters before the roll
 MIN_BARS, MAX_ROWS = 8, 24
 DRUM_LANES = ("hats", "snar", "kick")
-LANE_OF_CLASS = {KICK: 2, SNARE: 1, LOW: 1, MID: 1, HIGH: 1}
+LANE_OF_CLASS = {KICK: 2, SNARE: 1, LOW_TOM: 1, MID_TOM: 1, HIGH_TOM: 1}
 _BLOCKS, _ASCII = " ▀▄█", " '.:"
 
 roll_option = click.option(
@@ -96,7 +96,9 @@ def roll_lines(song: Song, width: int, *, colours: bool, unicode: bool = True) -
         names = [f"{name:>{LABEL_WIDTH - 1}} " for name in DRUM_LANES]
         used = [row for row in range(len(DRUM_LANES)) if cells.upper[row].any()]
         lines += [names[row] + _row_text(cells, row, walls, colours, unicode) for row in used]
-    legend = [_bar_count_text(len(bars), shown, pickup=bool(len(bars) and bars.grid.lead[0] > 0))]
+    legend = [
+        _bar_count_text(len(bars), shown, pickup=bool(len(bars) and bars.grid.lead_steps[0] > 0))
+    ]
     if colours:
         legend += [
             _colorize("■" if unicode else "#", PART_COLORS[i % len(PART_COLORS)][0])
@@ -126,7 +128,7 @@ def _choose_scale(bars: Bars, width: int) -> tuple[int, int]:
     """Cells of a column, and how many bars are shown: finer where the song is short."""
     spq, n = bars.grid.steps_per_quarter, len(bars)
     for per_column in (spq // 4, spq // 3, spq // 2, spq, 2 * spq, 4 * spq):
-        wide = np.cumsum(-(-bars.grid.open_steps // per_column) + 1)
+        wide = np.cumsum(-(-bars.grid.unmasked_steps // per_column) + 1)
         fitting = int(np.searchsorted(wide, width, side="right"))
         if fitting >= min(n, MIN_BARS):
             return per_column, fitting
@@ -135,7 +137,7 @@ def _choose_scale(bars: Bars, width: int) -> tuple[int, int]:
 
 def _bar_columns(bars: Bars, per_column: int, shown: int) -> tuple[NDArray[np.int64], int]:
     """The column of each bar's line; notes begin one further on."""
-    wide = -(-bars.grid.open_steps // per_column) + 1
+    wide = -(-bars.grid.unmasked_steps // per_column) + 1
     places = np.concatenate([[0], np.cumsum(wide)])
     return places, int(places[shown])
 
@@ -147,11 +149,11 @@ def _note_spans(
     grid, notes = bars.grid, bars.notes.select(which)
 
     def column(cell: NDArray[np.int64], *, up: bool) -> NDArray[np.int64]:
-        bar = np.clip(grid.base.searchsorted(cell - up, side="right") - 1, 0, len(grid) - 1)
-        inside = cell - grid.base[bar]
+        bar = np.clip(grid.cell_offsets.searchsorted(cell - up, side="right") - 1, 0, len(grid) - 1)
+        inside = cell - grid.cell_offsets[bar]
         return places[bar] + 1 + (-(-inside // per_column) if up else inside // per_column)
 
-    begin = grid.base[notes.bar] + notes.step - grid.lead[notes.bar]
+    begin = grid.cell_offsets[notes.bar] + notes.step - grid.lead_steps[notes.bar]
     first = column(begin, up=False)
     stop = np.minimum(np.maximum(column(begin + notes.duration, up=True), first + 1), n)
     rows = (notes.part, notes.pitch, first, stop)
@@ -188,7 +190,7 @@ def _drum_cells(
     """A line each for hats and cymbals, for snare and toms, for the kick."""
     cells = np.zeros((len(DRUM_LANES), n), np.int64)
     for _, pitch, first, _ in _note_spans(bars, which, per_column, places, n):
-        cells[LANE_OF_CLASS.get(int(fold(pitch)), 0), first] = 1
+        cells[LANE_OF_CLASS.get(int(pitch_to_class(pitch)), 0), first] = 1
     return _HalfCells(cells, np.zeros_like(cells))
 
 

@@ -1,54 +1,43 @@
-"""Output of the commands that make songs: files of songs and sound, and what is printed of each."""
+"""Writing of generated songs: MIDI, scores, stems and sound, and a line or JSON for each."""
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from musicvae.song import Song
-from typing import TYPE_CHECKING
-
-from musicvae.cli.console import emit, print_line
-
-if TYPE_CHECKING:
-    pass
-from functools import cache
-from typing import TYPE_CHECKING
-
-from musicvae.cli.console import stderr_console
+from musicvae.cli.console import (
+    check_overwrite,
+    emit,
+    first_free_path,
+    print_line,
+    stderr_console,
+)
 from musicvae.errors import one_line
+from musicvae.io.stems import split_stems, stem_path
+from musicvae.storage import ensure_writable_folder, next_free_number
 
 if TYPE_CHECKING:
     from musicvae.io.audio.render import SoundOptions
     from musicvae.song import Song
-import math
-import re
-from typing import TYPE_CHECKING
-
-from musicvae.cli.console import check_overwrite, first_free_path
-from musicvae.io.stems import stem_path, stems_of
-from musicvae.storage import next_free, writable_folder
-
-if TYPE_CHECKING:
-    from musicvae.song import Song
-
 
 AUDIO_FORMATS = ("wav", "flac", "ogg")
 
 
 @dataclass(frozen=True, kw_only=True)
 class AudioOutput:
-    """Sound beside MIDI: of which kind, and by which SoundFont."""
+    """Format and SoundFont of the sound that is rendered beside MIDI files."""
 
     suffix: str = ".wav"
     soundfont: Path | None = None
 
     def write(self, song: Song, path: Path, *, stems: bool = False) -> list[Path]:
-        """Render a song beside its MIDI file, each part alone too if asked; say once by what.
+        """Render a song beside its MIDI file, with `stems` each part as well.
 
-        Returns the paths of all files, the whole song's first.
+        Returns the paths of all files, that of the whole song first.
         """
         from musicvae.io.audio.render import SoundOptions, write_audio, write_stems
 
@@ -60,41 +49,41 @@ class AudioOutput:
 
 
 def announce_synth(options: SoundOptions) -> None:
-    """Say on stderr, once, what sound is made by."""
+    """Print the synthesizer and SoundFont in use on stderr, once."""
     from musicvae.io.audio.synth import default_soundfont, pick_synth
 
     font = Path(options.soundfont or default_soundfont()).name
-    print_once(f"sound by {pick_synth(options.synth)} with {font}, at {options.lufs:g} LUFS")
+    print_once(f"rendering with {pick_synth(options.synth)} and {font} at {options.lufs:g} LUFS")
 
 
 @cache
-def print_once(words: str) -> None:
-    """A line on stderr, the first time that it is to be said."""
-    stderr_console().print(one_line(words))
+def print_once(text: str) -> None:
+    """Print a line on stderr unless it was printed before."""
+    stderr_console().print(one_line(text))
 
 
 def write_song(song: Song, path: Path, note: str) -> int:
-    """Write a song as MIDI or as a score; returns how many notes were written.
+    """Write a song as MIDI or as a score and return the number of notes written.
 
-    If a score does not hold all, it is told on stderr.
+    Notes that a score cannot hold are reported on stderr.
     """
     from musicvae.io import write_and_count
 
     _, n_notes = write_and_count(song, path, note=one_line(note))
     if missing := song.n_notes - n_notes:
-        why = "each falls onto another note of its part and pitch"
-        told = f"{path}: {missing} of {song.n_notes} notes left out; on paper {why}"
-        stderr_console().print(one_line(told))
+        why = "in notation each coincides with another note of the same part and pitch"
+        text = f"{path}: {missing} of {song.n_notes} notes left out: {why}"
+        stderr_console().print(one_line(text))
     return n_notes
 
 
 def sibling_path(path: Path, ending: str) -> Path:
-    """What is named after a file: of `x-2.mid` and `-changes.png`, `x-2-changes.png`."""
+    """Return the path of a companion file: `x-2-changes.png` for `x-2.mid` and `-changes.png`."""
     return path.with_name(f"{path.stem}{ending}")
 
 
 class SongWriter:
-    """Writes songs into a folder and tells of each: a line, or JSON."""
+    """Writer of songs into a folder, which prints a line or a JSON object for each."""
 
     def __init__(
         self,
@@ -105,14 +94,14 @@ class SongWriter:
         score: bool = False,
         stems: bool = False,
     ) -> None:
-        self.folder, self.as_json, self.audio = writable_folder(folder), as_json, audio
+        self.folder, self.as_json, self.audio = ensure_writable_folder(folder), as_json, audio
         self.score, self.stems = score, stems
         self._next_numbers: dict[str, int] = {}
         self._written: set[Path] = set()
 
     def write_numbered(self, song: Song, stem: str, note: str, **figures: Any) -> Path:
-        """Write under the next free number; returns the path."""
-        number = self._next_numbers.get(stem) or next_free(self.folder, stem, ".mid")
+        """Write a song as `stem-NN.mid` with the next free number and return the path."""
+        number = self._next_numbers.get(stem) or next_free_number(self.folder, stem, ".mid")
         while any(
             path.exists()
             for path in self._output_paths(song, self.folder / f"{stem}-{number:02d}.mid")
@@ -124,7 +113,7 @@ class SongWriter:
         return path
 
     def next_free_stem(self, stem: str) -> str:
-        """`stem-NN` with the first number of which no file has it or a later one."""
+        """Return `stem-NN` with the number after the highest one in use."""
         found = (
             re.match(re.escape(stem) + "-([0-9]+)", path.name) for path in self.folder.iterdir()
         )
@@ -141,10 +130,10 @@ class SongWriter:
         plot: str = "",
         **figures: Any,
     ) -> Path:
-        """Write under the input's name; of inputs with one name the later ones get a number.
+        """Write a song under the name of its input, numbered if another input had that name.
 
-        `plot` is the ending of a picture that the caller draws beside it, under `beside`. Returns
-        the path.
+        `plot` is the ending of a picture that the caller draws at `sibling_path(path, plot)`.
+        Returns the path. Raises `WriteError` if a file exists and `force` is not given.
         """
         path = first_free_path(self.folder / f"{stem}{suffix}", lambda p: p not in self._written)
         pictures = [sibling_path(path, plot)] if plot else []
@@ -157,20 +146,20 @@ class SongWriter:
         return path
 
     def _output_paths(self, song: Song, path: Path) -> list[Path]:
-        """All files that writing a song to a path makes."""
+        """Return the paths of all files that are written for a song."""
         found = [path]
         if self.audio:
             found.append(path.with_suffix(self.audio.suffix))
         if self.score:
             found.append(path.with_suffix(".musicxml"))
         if self.stems:
-            stems = [stem_path(path, name) for name in stems_of(song)]
+            stems = [stem_path(path, name) for name in split_stems(song)]
             found += [*stems, *(p.with_suffix(self.audio.suffix) for p in stems if self.audio)]
         return found
 
     def _write(self, song: Song, path: Path, note: str, figures: dict[str, Any]) -> None:
         n_notes = write_song(song, path, note)
-        told = {
+        fields: dict[str, Any] = {
             "notes": n_notes,
             **({"left_out": song.n_notes - n_notes} if path.suffix.lower() != ".mid" else {}),
             "parts": len(song.parts),
@@ -179,20 +168,20 @@ class SongWriter:
         }
         if self.score:
             score = path.with_suffix(".musicxml")
-            told["score"], told["score_notes"] = str(score), write_song(song, score, note)
+            fields["score"], fields["score_notes"] = str(score), write_song(song, score, note)
         if self.stems:
             written = []
-            for name, alone in stems_of(song).items():
+            for name, alone in split_stems(song).items():
                 written.append(stem_path(path, name))
                 write_song(alone, written[-1], f"{note} {name}")
-            told["stems"] = [str(each) for each in written]
+            fields["stems"] = [str(each) for each in written]
         if self.audio:
             sounds = [str(each) for each in self.audio.write(song, path, stems=self.stems)]
-            told["audio"] = sounds[0]
+            fields["audio"] = sounds[0]
             if self.stems:
-                told["stems_audio"] = sounds[1:]
+                fields["stems_audio"] = sounds[1:]
         if self.as_json:
-            emit(True, "song", path=str(path), **told)
+            emit(True, "song", path=str(path), **fields)
         else:
             kl_bits = figures.get("kl_bits", math.nan)
             bits = "" if math.isnan(kl_bits) else f", {kl_bits:.0f} bits"

@@ -27,7 +27,7 @@ from musicvae.cli.options import song_read_options, theme_options
 from musicvae.cli.terminal import format_columns, print_table
 from musicvae.errors import MusicVAEError, one_line
 from musicvae.io.options import ReadOptions
-from musicvae.storage import is_folder, writable_folder
+from musicvae.storage import ensure_writable_folder, is_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,7 +84,7 @@ def command(
       musicvae anomalies songs/ --plot pictures/ --json
     """
     songs, models = find_song_files(paths), ModelPicker(checkpoint, device, REQUIRED_CORRUPTIONS)
-    folder = writable_folder(pictures, "--plot") if pictures else None
+    folder = ensure_writable_folder(pictures, "--plot") if pictures else None
     found: list[_ScoredSong] = []
     failed = False
     with progress_bar("scoring") as advance:
@@ -124,7 +124,7 @@ class _ScoredSong:
 
     path: Path
     scores: AnomalyReport
-    traits: NDArray[np.float64]
+    song_features: NDArray[np.float64]
     model: str
     untouched: float
     picture: Path | None
@@ -139,12 +139,12 @@ def _score_song(
     theme: Theme,
 ) -> _ScoredSong:
     from musicvae.representation.bars import Bars
-    from musicvae.tools.outliers import traits
+    from musicvae.tools.robust_deviations import song_features
 
     aligned = read_with_barlines(path, options)
     model = models.for_song(aligned)
     scores = model.score(aligned)
-    share = scores.n_untouched / max(aligned.song.n_notes, 1)
+    share = scores.n_passthrough / max(aligned.song.n_notes, 1)
     if share:
         words = f"{path}: {share:.0%} of its notes were not heard"
         stderr_console().print(one_line(words), soft_wrap=True)
@@ -156,8 +156,8 @@ def _score_song(
         names = [part.name or f"part {n}" for n, part in enumerate(aligned.song.parts, start=1)]
         line = f"oddity {scores.oddity:+.1f} beside the {scores.against}"
         told = (scores.numbers, scores.bars, scores.parts, names)
-        plot_scores(*told, picture, path.stem, line, look=theme)
-    measured = traits(Bars.from_song(aligned.song))
+        plot_scores(*told, picture, path.stem, line, theme=theme)
+    measured = song_features(Bars.from_song(aligned.song))
     return _ScoredSong(path, scores, measured, str(model.path), round(share, 4), picture)
 
 
@@ -179,16 +179,16 @@ def _print_song(one: _ScoredSong, most: int, whole: bool) -> None:
 
 def _print_summary(found: list[_ScoredSong], as_json: bool, paths: tuple[Path, ...]) -> None:
     """The songs, the oddest first; which are outliers, and which lie in the wrong folder."""
-    from musicvae.tools.outliers import OUTLIER, elsewhere, outliers
+    from musicvae.tools.robust_deviations import OUTLIER_DEVIATIONS, misplaced, robust_deviations
 
-    away = outliers([one.scores.oddity for one in found])
+    away = robust_deviations([one.scores.oddity for one in found])
     labels = [_folder_label(one.path, paths) for one in found]
-    belongs = elsewhere(np.stack([one.traits for one in found]), labels)
+    belongs = misplaced(np.stack([one.song_features for one in found]), labels)
     order = sorted(range(len(found)), key=lambda i: -np.nan_to_num(away[i], nan=-99.0))
     rows: list[tuple[str, ...]] = []
     for i in order:
         one, odd = found[i], found[i].scores.odd[:1]
-        outlier = bool(away[i] >= OUTLIER)
+        outlier = bool(away[i] >= OUTLIER_DEVIATIONS)
         emit(
             as_json,
             "file",
@@ -205,7 +205,7 @@ def _print_summary(found: list[_ScoredSong], as_json: bool, paths: tuple[Path, .
         rows.append((str(one.path), f"{one.scores.oddity:+.1f}", ", ".join(marks), *words))
     if not as_json:
         head = ("song", "oddity", "", "oddest bar")
-        print_table(head, [(*map(one_line, row), "")[:4] for row in rows], numbers=(1,))
+        print_table(head, [(*map(one_line, row), "")[:4] for row in rows], numeric=(1,))
 
 
 def _folder_label(path: Path, given: tuple[Path, ...]) -> str:

@@ -40,7 +40,7 @@ def command(
       musicvae continue song.mid
       musicvae continue song.mid --bars 16 --n 4 --temperature 0.8
     """
-    shared.takes(
+    shared.write_variants(
         paths,
         n,
         lambda model, song, seed: model.continue_(

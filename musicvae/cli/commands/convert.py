@@ -25,8 +25,8 @@ from musicvae.cli.options import song_read_options
 from musicvae.cli.writer import write_song
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.options import ReadOptions
-from musicvae.io.stems import stem_path, stems_of
-from musicvae.storage import writable_folder
+from musicvae.io.stems import split_stems, stem_path
+from musicvae.storage import ensure_writable_folder
 
 _SUFFIXES = (".mid", ".musicxml", ".mxl", ".xml")
 
@@ -73,7 +73,7 @@ def command(
     if single and (len(songs) > 1 or kind):
         raise click.UsageError(f"--out {out} is one file: give one song, and no --format")
     suffix = f".{kind or 'musicxml'}"
-    folder = None if single or out is None else writable_folder(out)
+    folder = None if single or out is None else ensure_writable_folder(out)
     sources = {os.path.realpath(path) for path in songs}
     taken: set[str] = set()
     failed = False
@@ -83,7 +83,7 @@ def command(
             assert wanted is not None, "a single file is named"
             try:
                 song = read_with_barlines(path, options).song
-                parts = stems_of(song) if stems else {}
+                parts = split_stems(song) if stems else {}
                 check_overwrite(wanted, force=True, source=path)
                 target = _free_target(wanted, parts, sources | taken)
                 if single and target != wanted:

@@ -34,10 +34,10 @@ def list_(as_json: bool) -> None:
     if as_json:
         for corpus in known:
             fields = {"name": corpus.name, "songs": corpus.n_songs, "title": corpus.title}
-            _print_json({**fields, "licence": corpus.licence})
+            _print_json({**fields, "licence": corpus.license})
         return
-    rows = [(c.name, str(c.n_songs), c.title, c.licence) for c in known]
-    print_table(("name", "songs", "what", "licence"), rows, numbers=(1,))
+    rows = [(c.name, str(c.n_songs), c.title, c.license) for c in known]
+    print_table(("name", "songs", "what", "licence"), rows, numeric=(1,))
 
 
 @command.command(name="export")
@@ -73,14 +73,14 @@ def export(
             _print_json(entry)
     else:
         click.echo(_summary(report))
-    if kept := report.having("kept"):
+    if kept := report.paths_with_status("kept"):
         shown = ", ".join(path.name for path in kept[:3]) + (", ..." if len(kept) > 3 else "")
         differ = "1 file here differs" if len(kept) == 1 else f"{len(kept)} files here differ"
         reason = f"{differ} from the corpus, not overwritten ({shown})"
         raise WriteError(report.folder, reason, "choose another folder, or give --force")
 
 
-def _summary(report: corpora.Report) -> str:
+def _summary(report: corpora.ExportReport) -> str:
     """The export in two or three lines."""
     songs = [file.piece for file in report.files]
     counts = Counter(file.status for file in report.files)
@@ -97,7 +97,7 @@ def _summary(report: corpora.Report) -> str:
     return "\n".join(lines)
 
 
-def _entries(report: corpora.Report) -> list[dict[str, Any]]:
+def _entries(report: corpora.ExportReport) -> list[dict[str, Any]]:
     """One object a file, then one a skipped piece."""
     files = [
         {

@@ -13,7 +13,7 @@ from musicvae.cli.options import GenerateOptions, generate_options
 from musicvae.errors import CheckpointError
 
 if TYPE_CHECKING:
-    from musicvae.latent import Stored
+    from musicvae.latent import LatentFile
     from musicvae.model import MusicVAE
 
 
@@ -58,19 +58,19 @@ def command(path: Path, shared: GenerateOptions) -> None:
     )
 
 
-def _find_model(path: Path, stored: Stored, checkpoint: str | None, device: str) -> MusicVAE:
+def _find_model(path: Path, stored: LatentFile, checkpoint: str | None, device: str) -> MusicVAE:
     """The model that made the latents, or the one asked for, if they fit it."""
-    from musicvae.checkpoints import find_maker
+    from musicvae.checkpoints import find_by_hash
 
     made_by = f"checkpoint {stored.checkpoint or '?'} ({stored.hash})"
     if checkpoint is None:
-        found = find_maker(stored.checkpoint, stored.hash)
+        found = find_by_hash(stored.checkpoint, stored.hash)
         if found is None:
             reason = f"made by {made_by}, which is not here"
             raise CheckpointError(path, reason, "say where it is with --checkpoint")
         return load_model(str(found), device)
     model = load_model(checkpoint, device)
-    if not model.fits(stored.encoding):
+    if not model.is_compatible(stored.encoding):
         reason = f"made by {made_by}, whose latents do not fit {checkpoint}"
         raise CheckpointError(path, reason, "decode it without --checkpoint")
     return model

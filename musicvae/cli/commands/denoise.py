@@ -11,7 +11,7 @@ from musicvae.cli.console import FiniteFloat, print_line, songs_argument, stderr
 from musicvae.cli.options import GenerateOptions, generate_options, theme_options
 from musicvae.cli.terminal import format_columns
 from musicvae.cli.writer import sibling_path
-from musicvae.config.corruptions import expected
+from musicvae.config.corruptions import parse_corruption_shares
 from musicvae.errors import one_line
 from musicvae.representation.key import pitch_name
 
@@ -59,14 +59,14 @@ def command(
       musicvae denoise take.mid --out repaired/ --plot
       musicvae denoise take.mid --strength 0.8 --expect jitter=0.3
     """
-    damage = expected(expect) if expect else None
+    damage = parse_corruption_shares(expect) if expect else None
     writer, force = shared.writer(), shared.force
     models = shared.models(tuple(damage or REQUIRED_CORRUPTIONS))
 
     def process(path: Path, song: BarlineEstimate) -> None:
         model = models.for_song(song)
         found = model.denoise(song, strength=strength, damage=damage)
-        share = found.n_untouched / max(song.original.n_notes, 1)
+        share = found.n_passthrough / max(song.original.n_notes, 1)
         written = writer.write_named(
             found.song,
             path.stem,
@@ -83,7 +83,7 @@ def command(
             from musicvae.plots import plot_changes
 
             picture = sibling_path(written, PLOT_SUFFIX)
-            plot_changes(found.original, found.song, picture, written.stem, look=theme)
+            plot_changes(found.original, found.song, picture, written.stem, theme=theme)
         if not shared.as_json:
             for line in change_lines(found.changes):
                 print_line(line)

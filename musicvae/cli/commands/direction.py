@@ -20,7 +20,7 @@ from musicvae.cli.console import (
     print_line,
 )
 from musicvae.cli.inputs import load_model, sample_songs
-from musicvae.errors import ConfigError, DataError, ReadError, reason_of
+from musicvae.errors import ConfigError, DataError, ReadError, os_reason
 from musicvae.io.options import ReadOptions
 from musicvae.storage import is_folder
 
@@ -78,8 +78,8 @@ def command(
     """
     if (pair is None) == (labels is None) or (labels is None) != (folder is None):
         raise click.UsageError("give --from-folders A B, or a FOLDER with --labels CSV")
-    from musicvae.tools.attribute_vector import fitted, numbers_of
-    from musicvae.tools.embed import SongEmbeddings, encoded_folder
+    from musicvae.tools.attribute_vector import fit_from_embeddings, labels_to_numbers
+    from musicvae.tools.embed import SongEmbeddings, embed_folder
 
     check_overwrite(out, force=force)
     told = read_labels(labels) if labels is not None else {}
@@ -92,14 +92,14 @@ def command(
         device,
         songs=[] if checkpoint else sample_songs(sources, ReadOptions(ungridded=True)),
     )
-    found = [encoded_folder(model, source) for source in sources]
+    found = [embed_folder(model, source) for source in sources]
     songs = SongEmbeddings.concatenate(found)
     if pair is not None:
-        values = numbers_of([1.0] * len(found[0]) + [0.0] * len(found[1]))
+        values = labels_to_numbers([1.0] * len(found[0]) + [0.0] * len(found[1]))
     else:
         songs, words = select_labeled(songs, told, labels or Path())
-        values = numbers_of(words)
-    direction = fitted(model, songs, values, name=out.stem)
+        values = labels_to_numbers(words)
+    direction = fit_from_embeddings(model, songs, values, name=out.stem)
     direction.save(out)
     held_out = None if math.isnan(direction.held_out) else round(direction.held_out, 3)
     emit(
@@ -123,7 +123,7 @@ def read_labels(path: Path) -> dict[str, str]:
     try:
         text = path.read_text("utf-8-sig")
     except OSError as error:
-        raise ReadError(path, reason_of(error), "check the path") from None
+        raise ReadError(path, os_reason(error), "check the path") from None
     except UnicodeDecodeError:
         raise ReadError(path, "not text in UTF-8", "save it as CSV in UTF-8") from None
     try:

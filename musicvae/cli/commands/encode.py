@@ -63,7 +63,7 @@ def command(
       musicvae encode song.mid --out song.z
       musicvae encode song.mid --out small.z --step 1
     """
-    from musicvae.checkpoints import name_of
+    from musicvae.checkpoints import checkpoint_name
     from musicvae.latent import SUFFIX, Quantization, save
 
     if step is not None and bits is not None:
@@ -73,10 +73,10 @@ def command(
     model = load_model(checkpoint, device, songs=[aligned])
     encoding = model.encode(aligned)
     rounding = None if step is None and bits is None else Quantization(step=step, bits=bits)
-    name = name_of(model.path) if model.path else ""
+    name = checkpoint_name(model.path) if model.path else ""
     sizes = save(encoding, target, checkpoint=name, coding=rounding)
     N = max(len(encoding.bars), 1)
-    share = encoding.n_untouched / max(aligned.song.n_notes, 1)
+    share = encoding.n_passthrough / max(aligned.song.n_notes, 1)
     emit(
         as_json,
         "latents",

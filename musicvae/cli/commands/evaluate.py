@@ -115,7 +115,7 @@ def command(
         from musicvae.plots import plot_evaluation
 
         title = f"{found.preset} on {path.name or path}, {found.split} songs"
-        plot_evaluation(found.to_dict(), found.comparison.distributions, plot, title, look=theme)
+        plot_evaluation(found.to_dict(), found.comparison.distributions, plot, title, theme=theme)
         print_plot_path(plot, as_json=as_json)
     if report:
         from musicvae.report import evaluation_page

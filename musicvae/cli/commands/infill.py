@@ -56,7 +56,7 @@ def command(
       musicvae infill song.mid --bars 5-8
       musicvae infill song.mid --bars 3 --n 4 --out choices/
     """
-    shared.takes(
+    shared.write_variants(
         paths,
         n,
         lambda model, song, seed: model.infill(song, *bars, temperature=temperature, seed=seed),

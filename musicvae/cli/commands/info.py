@@ -9,10 +9,10 @@ from typing import Any
 import click
 
 from musicvae.checkpoints import (
+    checkpoint_name,
     find,
     finished_runs,
-    name_of,
-    preset_of,
+    preset_from_header,
     read_header,
     shipped_checkpoints,
 )
@@ -60,7 +60,7 @@ def command(checkpoint: str | None, as_json: bool) -> None:
         return
     path = find(checkpoint)
     header = read_header(path)
-    preset = preset_of(header, path)
+    preset = preset_from_header(header, path)
     provenance: dict[str, Any] = header.get("provenance", {})
     parameters = _count_parameters(path)
     n_bytes = path.stat().st_size
@@ -87,14 +87,14 @@ def _print_all(as_json: bool) -> None:
     rows: list[tuple[str, ...]] = []
     for path in (*shipped_checkpoints(), *finished_runs()):
         header = read_header(path)
-        preset, known = preset_of(header, path), header.get("provenance", {})
+        preset, known = preset_from_header(header, path), header.get("provenance", {})
         held_out = known.get("held_out", {})
         whose = "run" if path in finished_runs() else "shipped"
         emit(
             as_json,
             "checkpoint",
             path=path,
-            name=name_of(path),
+            name=checkpoint_name(path),
             shipped=whose == "shipped",
             preset=preset.to_dict(),
             provenance=known,
@@ -104,14 +104,14 @@ def _print_all(as_json: bool) -> None:
         bits = f"{held_out['kl_bits']:.0f}" if "kl_bits" in held_out else "none"
         figures = (f"{f1:.3f}", bits, f"{known.get('minutes', math.nan):g}")
         data = str(known.get("data") or known.get("source", ""))
-        rows.append((name_of(path), whose, preset.name, parts, *figures, one_line(data)))
+        rows.append((checkpoint_name(path), whose, preset.name, parts, *figures, one_line(data)))
     if as_json:
         return
     if not rows:
         click.echo("no model is shipped, and there is no finished run under checkpoints/")
         return
     head = ("NAME", "WHOSE", "PRESET", "PARTS", "F1", "KL BITS", "MINUTES", "LEARNED FROM")
-    print_table(head, rows, numbers=(4, 5, 6))
+    print_table(head, rows, numeric=(4, 5, 6))
 
 
 def _count_parameters(path: Path) -> dict[str, int]:
@@ -141,9 +141,13 @@ def _preset_rows(preset: Preset) -> list[tuple[str, str]]:
 
 def _objective_text(training: TrainingConfig) -> str:
     words = training.objective
-    if training.noise != "none":
-        words += f", {training.noise} notes {training.corruption_amount:g}"
-    return f"{words}, {training.asked_bits:g} bits" if training.asked_bits else words
+    if training.effective_corruption != "none":
+        words += f", {training.effective_corruption} notes {training.corruption_amount:g}"
+    return (
+        f"{words}, {training.effective_kl_target_bits:g} bits"
+        if training.effective_kl_target_bits
+        else words
+    )
 
 
 def _provenance_rows(provenance: dict[str, Any]) -> list[tuple[str, str]]:

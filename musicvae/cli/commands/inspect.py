@@ -71,10 +71,10 @@ def command(
 def _is_recording(path: Path) -> bool:
     """Whether a file is a recording. In folders they are passed over, as `prepare` does."""
     from musicvae.io import load
-    from musicvae.io.detect import kind_of
+    from musicvae.io.detect import detect_format
 
     try:
-        return kind_of(load(path)) == "audio"
+        return detect_format(load(path)) == "audio"
     except ReadError:
         return False
 
@@ -131,6 +131,6 @@ def _print_details(path: Path, seen: dict[str, Any]) -> None:
         )
         for part in seen["parts"]
     ]
-    print_table(("part", "program", "notes", "role", "why"), rows, numbers=(2,), indent=2)
+    print_table(("part", "program", "notes", "role", "why"), rows, numeric=(2,), indent=2)
     for warning in seen["warnings"]:
         print_wrapped(f"  warning: {warning}")

@@ -143,13 +143,13 @@ class InterpolationResult(NamedTuple):
         from musicvae.plots import plot_song, plot_square, plot_strip
 
         if len(self.songs) == 1:
-            plot_song(self.songs[0], path, title, look=theme)
+            plot_song(self.songs[0], path, title, theme=theme)
         elif self.columns:
             n = self.columns
             rows = [self.songs[i : i + n] for i in range(0, len(self.songs), n)]
-            plot_square(rows, path, title, facts, look=theme)
+            plot_square(rows, path, title, facts, theme=theme)
         else:
-            plot_strip(self.songs, path, title, facts, names=self.names, look=theme)
+            plot_strip(self.songs, path, title, facts, names=self.names, theme=theme)
 
     def page(self, title: str, facts: str, how: Embedding, advance: Progress) -> Page:
         """All of them to be listened to."""

@@ -74,8 +74,8 @@ def command(
     """
     from musicvae.attributes import ATTRIBUTES
     from musicvae.plots import plot_map
-    from musicvae.tools.embed import encoded_paths
-    from musicvae.tools.explore import song_map
+    from musicvae.tools.embed import embed_paths
+    from musicvae.tools.explore import project_2d
 
     if out is not None:
         check_plot_path(out, "--out", force=force)
@@ -83,13 +83,13 @@ def command(
     tasted = [] if checkpoint else sample_songs(paths, options)
     model = load_model(checkpoint, device, songs=tasted)
     with progress_bar("encoding") as advance:
-        songs = encoded_paths(model, paths, lambda each: read_with_barlines(each, options), advance)
-    found = song_map(songs)
+        songs = embed_paths(model, paths, lambda each: read_with_barlines(each, options), advance)
+    found = project_2d(songs)
     values = {name: songs.attribute(name) for name in ATTRIBUTES}
     single = [str(path) for path in paths if not is_folder(path)]
     places = [
         _group_label(name, group, paths)
-        for name, group in zip(songs.names, songs.groups, strict=True)
+        for name, group in zip(songs.names, songs.folders, strict=True)
     ]
     marked = [(i, Path(n).stem) for i, n in enumerate(songs.names) if n in single][:MAX_LABELS]
     plot_map(
@@ -97,10 +97,10 @@ def command(
         places if colour == "folder" else values[colour],
         target,
         title=title or f"{len(songs)} songs in the latent space of {model.preset.name}",
-        colour_name="" if colour == "folder" else f"{colour} ({ATTRIBUTES[colour].unit})",
+        color_name="" if colour == "folder" else f"{colour} ({ATTRIBUTES[colour].unit})",
         axis_names=(_axis_label(found, 0), _axis_label(found, 1)),
         marked=marked,
-        look=theme,
+        theme=theme,
     )
     for nth, name in enumerate(songs.names):
         x, y = found.points[nth].tolist()

@@ -40,21 +40,21 @@ def command(
       musicvae personalise my-songs/
       musicvae personalise my-songs/ --from melody-2bar --name mine
     """
-    from musicvae.checkpoints import find, free_run_name, name_of, nearest_shipped
+    from musicvae.checkpoints import best_shipped, checkpoint_name, find, unused_run_name
     from musicvae.data import Shards, prepare_cached
-    from musicvae.training.finetune import some_songs
+    from musicvae.training.finetune import sample_songs
     from musicvae.training.personalize import personalize
 
     if name is not None and (not name or Path(name).name != name):
         raise click.UsageError(f"--name {name!r}: give a plain name, no path")
     with progress_bar("reading") as reading:
         prepared = prepare_cached(path, options=options, progress=reading)
-    model = find(origin) if origin else nearest_shipped(None, some_songs(Shards(prepared)))
+    model = find(origin) if origin else best_shipped(None, sample_songs(Shards(prepared)))
     if model is None:
         raise DataError(f"{path}: fits no shipped model; name one with --from, or train one")
-    run = free_run_name(name or f"my-{name_of(model)}", named=name is not None)
+    run = unused_run_name(name or f"my-{checkpoint_name(model)}", named=name is not None)
     made = personalize(prepared, model, Path("checkpoints") / run, source_name=path.name)
     stderr_console().print(
-        f"songs like these, by {name_of(model)}: musicvae sample --checkpoint {run}"
+        f"songs like these, by {checkpoint_name(model)}: musicvae sample --checkpoint {run}"
     )
-    emit(as_json, "personalised", path=made, model=name_of(model))
+    emit(as_json, "personalised", path=made, model=checkpoint_name(model))

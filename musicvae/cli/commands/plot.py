@@ -23,7 +23,7 @@ from musicvae.cli.console import (
 )
 from musicvae.cli.inputs import find_song_files, read_with_barlines
 from musicvae.cli.options import theme_options
-from musicvae.errors import MusicVAEError, ReadError, reason_of
+from musicvae.errors import MusicVAEError, ReadError, os_reason
 from musicvae.io.options import ReadOptions
 from musicvae.storage import is_folder
 
@@ -165,7 +165,7 @@ def _roll_plot(path: Path, bars: int | None) -> DrawFunction:
     song = read_with_barlines(path, ReadOptions(ungridded=True)).song
 
     def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:
-        plot_song(song, target, title, bars_per_row=bars, look=theme)
+        plot_song(song, target, title, bars_per_row=bars, theme=theme)
         return {"notes": song.n_notes}
 
     return draw
@@ -187,7 +187,7 @@ def _spectrogram_plot(path: Path, bars: int | None) -> DrawFunction:
         samples, rate = render(song)
 
     def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:
-        plot_sound(samples, rate, target, title, song=song, look=theme)
+        plot_sound(samples, rate, target, title, song=song, theme=theme)
         return {"duration_s": round(len(samples) / rate, 3)}
 
     return draw
@@ -200,7 +200,7 @@ def _latents_plot(path: Path, bars: int | None) -> DrawFunction:
     encoding = latent.load(path).encoding
 
     def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:
-        plot_latents(encoding, target, title, look=theme)
+        plot_latents(encoding, target, title, theme=theme)
         return {"windows": encoding.n_windows, "kl_bits": round(encoding.kl_bits, 1)}
 
     return draw
@@ -212,7 +212,7 @@ def _curves_plot(path: Path, bars: int | None) -> DrawFunction:
     rows = read_metrics(path)
 
     def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:
-        plot_curves(rows, target, title, look=theme)
+        plot_curves(rows, target, title, theme=theme)
         return {"validations": len(rows)}
 
     return draw
@@ -232,7 +232,7 @@ def read_metrics(path: Path) -> list[dict[str, str]]:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
-        raise ReadError(path, reason_of(error), "check the path") from None
+        raise ReadError(path, os_reason(error), "check the path") from None
     except (UnicodeDecodeError, csv.Error):
         raise ReadError(path, "not a table of metrics", "give a run's metrics.csv") from None
     if not rows or "minutes" not in rows[0]:

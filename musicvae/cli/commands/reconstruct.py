@@ -36,7 +36,7 @@ def command(
     def process(path: Path, song: BarlineEstimate) -> None:
         model = models.for_song(song)
         encoding = model.encode(song)
-        share = encoding.n_untouched / max(song.song.n_notes, 1)
+        share = encoding.n_passthrough / max(song.song.n_notes, 1)
         writer.write_named(
             model.decode(encoding),
             path.stem,

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from musicvae.checkpoints import find
 from musicvae.config.sections import PRIORS, PriorConfig
-from musicvae.training.fit_prior import replace_prior
+from musicvae.training.fit_prior import refit_prior
 
 
 def main() -> None:
@@ -32,7 +32,7 @@ def main() -> None:
     def change(config: PriorConfig) -> PriorConfig:
         return replace(config, **{name: v for name, v in asked.items() if v is not None})
 
-    path = replace_prior(find(args.checkpoint), args.folder, change, out=args.out)
+    path = refit_prior(find(args.checkpoint), args.folder, change, out=args.out)
     print(f"{path} has a new prior")
 
 

@@ -33,7 +33,7 @@ from musicvae.cli.options import song_read_options
 from musicvae.cli.writer import AUDIO_FORMATS, announce_synth
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.options import ReadOptions
-from musicvae.storage import writable_folder
+from musicvae.storage import ensure_writable_folder
 
 if TYPE_CHECKING:
     from musicvae.io.audio.render import SoundOptions
@@ -151,7 +151,7 @@ def _output_paths(
     if single and out is not None:
         yield from ((path, out) for path in songs)
         return
-    folder = writable_folder(out) if out is not None else None
+    folder = ensure_writable_folder(out) if out is not None else None
     taken = {os.path.realpath(path) for path in songs}
     for path in songs:
         wanted = (folder or path.parent) / f"{path.stem}{suffix}"
@@ -174,13 +174,13 @@ def _render_job(job: Job) -> Outcome:
     """One song, read and rendered, in whatever process."""
     from musicvae import io
     from musicvae.io.audio.render import write_audio, write_stems
-    from musicvae.io.stems import stem_path, stems_of
+    from musicvae.io.stems import split_stems, stem_path
 
     path, target, options, sound, stems, force = job
     try:
         song = io.read(path, options)
         if stems:
-            for name in stems_of(song):
+            for name in split_stems(song):
                 check_overwrite(stem_path(target, name), force=force)
             write_stems(song, target, sound)
             return target, song.duration_s, None

@@ -17,7 +17,7 @@ from musicvae.cli.console import (
 from musicvae.cli.inputs import load_model, read_with_barlines
 from musicvae.cli.options import song_read_options
 from musicvae.cli.terminal import print_table
-from musicvae.errors import one_line, shown
+from musicvae.errors import one_line, printable
 from musicvae.io.options import ReadOptions
 
 
@@ -50,17 +50,17 @@ def command(
       musicvae similar song.mid data/folk/
       musicvae similar song.mid data/folk/ --n 3 --json
     """
-    from musicvae.tools.embed import encoded_paths, encoded_ways
-    from musicvae.tools.explore import neighbours
+    from musicvae.tools.embed import embed_all_phases, embed_paths
+    from musicvae.tools.explore import nearest_songs
 
     song = read_with_barlines(path, options)
     model = load_model(checkpoint, device, songs=[song])
-    mine = encoded_ways(model, song, str(path))
+    mine = embed_all_phases(model, song, str(path))
     with progress_bar("encoding") as advance:
-        others = encoded_paths(
+        others = embed_paths(
             model, folders, lambda each: read_with_barlines(each, options), advance
         )
-    found = neighbours(mine, others, n)
+    found = nearest_songs(mine, others, n)
     for nth, other in enumerate(found, start=1):
         emit(
             as_json,
@@ -68,8 +68,8 @@ def command(
             path=other.name,
             rank=nth,
             similarity=round(other.similarity, 4),
-            of_song=round(other.of_song, 4),
-            of_neighbour=round(other.of_neighbour, 4),
+            of_song=round(other.song_match, 4),
+            of_neighbour=round(other.neighbor_match, 4),
             source=str(path),
         )
     if not as_json:
@@ -77,11 +77,11 @@ def command(
             (
                 str(nth),
                 f"{each.similarity:.3f}",
-                f"{each.of_song:.3f}",
-                f"{each.of_neighbour:.3f}",
-                one_line(shown(each.name)),
+                f"{each.song_match:.3f}",
+                f"{each.neighbor_match:.3f}",
+                one_line(printable(each.name)),
             )
             for nth, each in enumerate(found, start=1)
         ]
         head = ("", "similarity", "of it", "of the other", "song")
-        print_table(head, rows, numbers=(0, 1, 2, 3))
+        print_table(head, rows, numeric=(0, 1, 2, 3))

@@ -140,7 +140,7 @@ def _plot_shifts(
     marked = np.array([[name in asked for name in names]] * len(moved))
     told = "  ·  ".join(f"{name.replace('_', ' ')} {amount:+g}" for name, amount in asked.items())
     title, facts = "Steered", f"asked for: {told}  ·  in standard deviations"
-    plot_matrix(values, list(moved), names, path, title, facts, marked=marked, look=theme)
+    plot_matrix(values, list(moved), names, path, title, facts, marked=marked, theme=theme)
 
 
 def _parse_direction(word: str) -> tuple[Path, float]:

@@ -26,11 +26,11 @@ from musicvae.cli.terminal import is_terminal
 from musicvae.config.preset import Preset, load_preset
 from musicvae.config.training import OBJECTIVES, PRECISIONS
 from musicvae.io.options import ReadOptions
-from musicvae.training.distributed import agreed, rank
+from musicvae.training.distributed import broadcast_choice, rank
 
 if TYPE_CHECKING:
-    from musicvae.training.finetune import Start
-    from musicvae.training.train import Announcement
+    from musicvae.training.finetune import RunStart
+    from musicvae.training.train import RunSummary
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -40,7 +40,7 @@ from musicvae.errors import MusicVAEError, one_line
 if TYPE_CHECKING:
     from musicvae.cli.options import ReportFile
     from musicvae.song import Song
-    from musicvae.training.train import Announcement, TrainingResult
+    from musicvae.training.train import RunSummary, TrainingResult
 
 
 @click.command(name="train")
@@ -155,7 +155,7 @@ def command(
     with progress_bar("reading") as reading:
         prepared = prepare_cached(path, options=options, progress=reading)
     from musicvae.training import train
-    from musicvae.training.finetune import start_for
+    from musicvae.training.finetune import choose_start
 
     weights = None
     if folder is not None:
@@ -163,8 +163,8 @@ def command(
     else:
         if start is None:
             scratch = origin == "scratch"
-            start = start_for(Shards(prepared), asked, settings, scratch=scratch)
-            for line in start.told:
+            start = choose_start(Shards(prepared), asked, settings, scratch=scratch)
+            for line in start.messages:
                 stderr_console().print(line)
         preset, weights = start.preset, start.weights
         folder = Path("checkpoints") / _run_name(name, preset.name)
@@ -205,12 +205,14 @@ def command(
     emit(as_json, "trained", path=str(result.model), **told)
 
 
-def _start_from_checkpoint(origin: str, asked: Preset | None, settings: tuple[str, ...]) -> Start:
+def _start_from_checkpoint(
+    origin: str, asked: Preset | None, settings: tuple[str, ...]
+) -> RunStart:
     """The beginning that --from asks for."""
     from musicvae.checkpoints import find
-    from musicvae.training.finetune import start_from
+    from musicvae.training.finetune import start_from_checkpoint
 
-    start = start_from(find(origin), settings)
+    start = start_from_checkpoint(find(origin), settings)
     if asked is not None and asked.name != start.preset.name:
         told = f"--from {origin} is of preset {start.preset.name}, not {asked.name}"
         raise click.UsageError(f"{told}; leave out --preset")
@@ -219,9 +221,9 @@ def _start_from_checkpoint(origin: str, asked: Preset | None, settings: tuple[st
 
 def _run_name(name: str | None, preset: str) -> str:
     """The run's name, the same for all processes of a distributed run."""
-    from musicvae.checkpoints import free_run_name
+    from musicvae.checkpoints import unused_run_name
 
-    return agreed(lambda: free_run_name(name or preset, named=name is not None))
+    return broadcast_choice(lambda: unused_run_name(name or preset, named=name is not None))
 
 
 def _resumed_preset(folder: Path) -> Preset:
@@ -250,7 +252,7 @@ class _TrainingDisplay:
 
         self.as_json = as_json
         self.f1 = 0.0
-        self.announced: Announcement | None = None
+        self.announced: RunSummary | None = None
         self.progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -263,7 +265,7 @@ class _TrainingDisplay:
             "training", total=None, figures="", left="", visible=False
         )
 
-    def plan(self, plan: Announcement) -> None:
+    def plan(self, plan: RunSummary) -> None:
         """State what is going to happen."""
         self.announced = plan
         train, valid = plan.counts["train"], plan.counts.get("valid", {})
@@ -283,11 +285,11 @@ class _TrainingDisplay:
             f"bars     {train['bars']:,}, in {train['windows']:,} windows "
             f"with {train['notes']:,} notes"
         )
-        for reason, count in plan.left_out.items():
+        for reason, count in plan.skipped_windows.items():
             if count:
                 say(f"         left out: {count:,} windows {reason}")
-        if plan.untouched_notes:
-            notes = plan.untouched_notes
+        if plan.passthrough_notes:
+            notes = plan.passthrough_notes
             say(f"         left out: {notes:,} notes that the preset cannot represent")
         size = f"{plan.parameters / 1e6:.2f} million parameters"
         say(f"model    {plan.preset}: {size}, on {plan.device} in {plan.precision}")
@@ -303,13 +305,13 @@ class _TrainingDisplay:
 
     def step(self, module: object) -> None:
         """Move the bar on."""
-        plan, latest = module.plan, module.latest  # type: ignore[attr-defined]
+        plan, latest = module.schedule, module.running_metrics  # type: ignore[attr-defined]
         if self.progress.disable:
             return
         figures = f"loss {latest['loss']:.1f}  F1 {self.f1:.3f}"
         if "kl_bits" in latest:
             figures += f"  KL {latest['kl_bits']:.0f} bits"
-        minutes, seconds = divmod(round(plan.left_s), 60)
+        minutes, seconds = divmod(round(plan.remaining_s), 60)
         self.progress.update(
             self.task,
             completed=plan.step,
@@ -339,7 +341,7 @@ N_REPORT_SONGS = 4
 
 
 def write_training_report(
-    folder: Path, result: TrainingResult, plan: Announcement | None, report: ReportFile | None
+    folder: Path, result: TrainingResult, plan: RunSummary | None, report: ReportFile | None
 ) -> str:
     """Write `report.html` into the folder of a run, without sound, which takes longer; and one with
     sound where `--report` says. Returns the path of the first, empty if it could not be written.
@@ -389,7 +391,7 @@ def _metrics_rows(folder: Path) -> list[dict[str, str]]:
         return []  # it was stopped before the first validation
 
 
-def _run_facts(plan: Announcement | None) -> list[tuple[str, str]]:
+def _run_facts(plan: RunSummary | None) -> list[tuple[str, str]]:
     if plan is None:
         return []
     learned, held = plan.counts["train"], plan.counts.get("valid", {})

@@ -22,7 +22,7 @@ from musicvae.cli.console import (
     stderr_console,
 )
 from musicvae.errors import ConfigError, DataError, MusicVAEError, one_line
-from musicvae.storage import is_folder, writable_folder
+from musicvae.storage import ensure_writable_folder, is_folder
 
 if TYPE_CHECKING:
     from musicvae.io.result import ReadResult
@@ -92,7 +92,7 @@ def command(
     single = out is not None and out.suffix.lower() in MIDI_SUFFIXES and not out.is_dir()
     if single and len(files) > 1:
         raise click.UsageError(f"--out {out} is one file for {len(files)} recordings")
-    folder = writable_folder(out) if out is not None and not single else None
+    folder = ensure_writable_folder(out) if out is not None and not single else None
     failed = False
     with progress_bar("listening") as advance:
         for done, path in enumerate(files, start=1):
@@ -124,10 +124,10 @@ def _transcribe_file(path: Path, options: HearOptions) -> ReadResult:
     from musicvae import io
     from musicvae.errors import ReadError
     from musicvae.io import transcription
-    from musicvae.io.detect import kind_of
+    from musicvae.io.detect import detect_format
 
     content = io.load(path)
-    kind = kind_of(content)
+    kind = detect_format(content)
     if kind == "audio":
         return transcription.examine(content, path, options)
     if kind in ("empty", "unknown"):

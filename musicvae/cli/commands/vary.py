@@ -43,7 +43,7 @@ def command(
       musicvae vary song.mid
       musicvae vary song.mid --amount 0.3 --n 4 --out variations/
     """
-    shared.takes(
+    shared.write_variants(
         paths,
         n,
         lambda model, song, seed: model.vary(
