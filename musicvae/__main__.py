@@ -1,4 +1,4 @@
-"""Floor 11: `python -m musicvae`, which `torchrun -m musicvae` needs as well."""
+"""Entry point of `python -m musicvae` and `torchrun -m musicvae`."""
 
 from musicvae.cli import main
 

@@ -1,6 +1,8 @@
-"""Floor 11: the command line. Parses, calls the façade, prints.
+"""Command line: arguments in, files and printed results out.
 
-Commands are imported when they are called, so that `musicvae --help` stays light.
+Every command parses its options, calls `MusicVAE` or the library, and prints. Commands live in
+`cli.commands`, one module each, which is imported when the command is used, so that
+`musicvae --help` starts fast.
 """
 
 from __future__ import annotations
@@ -20,71 +22,75 @@ from click.shell_completion import CompletionItem
 from musicvae import __version__
 from musicvae.errors import MusicVAEError, one_line, os_reason
 
-# Threads that wait by spinning make a busy machine several times slower; set before torch loads.
+# OpenMP threads that spin while waiting slow a busy machine down several times. Must be set before
+# torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 COMMAND_SECTIONS = {
-    "Prepare and learn": {
-        "corpus": "the built-in public-domain corpora, as MIDI",
-        "prepare": "a folder of MIDI to shards and a report",
-        "train": "learn a latent space from a folder of MIDI",
-        "personalise": "a trained model that samples songs like yours, in seconds",
-        "presets": "the shipped presets",
-        "info": "what a checkpoint is",
+    "Data and training": {
+        "corpus": "list and export the built-in public-domain corpora",
+        "prepare": "read a folder of MIDI into shards, with a report",
+        "train": "train a model on a folder of MIDI",
+        "personalise": "adapt a trained model to your songs, in seconds",
+        "presets": "list the shipped presets",
+        "info": "describe checkpoints",
     },
-    "Make songs": {
-        "sample": "new songs",
-        "interpolate": "songs between songs",
-        "continue": "songs and what comes next",
-        "drumify": "a beat for a melody or a tapped rhythm",
+    "Generate songs": {
+        "sample": "sample new songs",
+        "interpolate": "interpolate between songs",
+        "continue": "continue songs",
+        "drumify": "add drums to a melody or a tapped rhythm",
     },
-    "Change songs": {
-        "vary": "variations of songs",
-        "infill": "songs with some of their bars written anew",
-        "steer": "songs turned by musical knobs",
-        "direction": "a direction of your own to steer by",
-        "denoise": "wrong, missing and displaced notes put right, nothing else changed",
-        "humanise": "drums played as a drummer would",
-        "reconstruct": "songs through the bottleneck and back",
+    "Transform songs": {
+        "vary": "make variations of songs",
+        "infill": "rewrite some bars of songs",
+        "steer": "change musical attributes of songs",
+        "direction": "learn a latent direction for steer from your songs",
+        "denoise": "correct wrong, missing and displaced notes",
+        "humanise": "add expressive timing and dynamics to drums",
+        "reconstruct": "encode and decode songs",
     },
-    "Look and judge": {
-        "inspect": "what is read from files, what is kept, and why",
-        "anomalies": "how unusual songs are, bar by bar, and why",
-        "similar": "the songs of a folder most like a song",
-        "map": "songs as points of a plane",
-        "plot": "songs, sound, latents and curves of training as pictures",
-        "evaluate": "how good a model is, on songs it has not seen",
+    "Inspect and evaluate": {
+        "inspect": "show what is read from files and what is kept",
+        "anomalies": "find unusual bars and songs",
+        "similar": "find the most similar songs of a folder",
+        "map": "plot songs as points in the plane",
+        "plot": "plot songs, sound, latents and training curves",
+        "evaluate": "evaluate a model on held-out songs",
     },
     "Files and sound": {
-        "convert": "songs as MIDI or as scores, whole or part by part",
-        "render": "songs as sound",
-        "transcribe": "hummed tunes and tapped rhythms as MIDI",
-        "encode": "a song to latents in a file",
-        "decode": "a song from a file of latents",
+        "convert": "convert songs to MIDI or scores, with stems",
+        "render": "render songs to audio",
+        "transcribe": "transcribe hummed tunes and tapped rhythms to MIDI",
+        "encode": "encode a song to a file of latents",
+        "decode": "decode a file of latents to a song",
     },
-    "The shell": {
-        "completion": "what a shell needs to complete commands and names",
+    "Shell": {
+        "completion": "print the completion script of a shell",
     },
 }
-COMMAND_HELP = {name: words for group in COMMAND_SECTIONS.values() for name, words in group.items()}
+COMMAND_HELP = {
+    name: text for section in COMMAND_SECTIONS.values() for name, text in section.items()
+}
 _ALIASES = {"score": "anomalies", "humanize": "humanise", "personalize": "personalise"}
-"""Other names of commands, not listed in the help: old ones and other spellings."""
+"""Hidden aliases of commands: former names and other spellings."""
 
 
 def _module_name(command: str) -> str:
+    """Return the module of a command; a Python keyword gets an underscore."""
     return command + "_" * iskeyword(command)
 
 
 class _HelpFormatter(click.HelpFormatter):
-    """Help that fits a narrow terminal, and keeps room there beside the options."""
+    """Help formatter that fits narrow terminals."""
 
-    def __init__(self, width: int | None = None, **how: Any) -> None:
-        super().__init__(width=width or max(min(get_terminal_size().columns, 80) - 2, 30), **how)
+    def __init__(self, width: int | None = None, **kwargs: Any) -> None:
+        super().__init__(width=width or max(min(get_terminal_size().columns, 80) - 2, 30), **kwargs)
 
     def write_dl(
         self, rows: Iterable[tuple[str, str]], col_max: int = 30, col_spacing: int = 2
     ) -> None:
-        """A list of names and what they are."""
+        """Write a definition list with a narrower first column on narrow terminals."""
         super().write_dl(rows, min(col_max, max(self.width // 3, 12)), col_spacing)
 
 
@@ -93,7 +99,7 @@ class _Context(click.Context):
 
 
 class _LazyGroup(click.Group):
-    """A group whose commands live in modules of the same name, imported on use."""
+    """A group whose commands are modules of the same name, imported on use."""
 
     context_class = _Context
 
@@ -111,13 +117,13 @@ class _LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        widest = max(len(name) for name in COMMAND_HELP)
+        width = max(len(name) for name in COMMAND_HELP)
         for title, commands in COMMAND_SECTIONS.items():
             with formatter.section(title):
-                formatter.write_dl([(name.ljust(widest), said) for name, said in commands.items()])
+                formatter.write_dl([(name.ljust(width), text) for name, text in commands.items()])
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
-        """Names with what they do, no command imported."""
+        """Complete command names with their help, without importing any command."""
         known = [
             CompletionItem(n, help=s) for n, s in COMMAND_HELP.items() if n.startswith(incomplete)
         ]
@@ -126,7 +132,7 @@ class _LazyGroup(click.Group):
     def invoke(self, ctx: click.Context) -> object:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
-                # A name in letters that the terminal does not have ends no command.
+                # Characters that the terminal cannot encode must not abort a command.
                 stream.reconfigure(errors="backslashreplace")
         try:
             return super().invoke(ctx)
@@ -136,7 +142,7 @@ class _LazyGroup(click.Group):
         except BrokenPipeError:
             sys.stderr.close()
             sys.exit(1)
-        except OSError as error:  # a full disk under what is printed, and the like
+        except OSError as error:  # such as a full disk behind stdout
             where = error.filename if isinstance(error.filename, str) else "output"
             click.echo(f"musicvae: {one_line(where)}: {os_reason(error)}", err=True)
             sys.exit(1)
@@ -145,4 +151,4 @@ class _LazyGroup(click.Group):
 @click.group(cls=_LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="musicvae")
 def main() -> None:
-    """Learn a latent space of bars from MIDI, and make songs from it."""
+    """Train a variational autoencoder on MIDI; generate, transform and analyze songs with it."""

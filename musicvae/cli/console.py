@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from musicvae.cli import completion
+from musicvae.cli.commands import completion
 from musicvae.cli.terminal import is_terminal
 from musicvae.errors import WriteError, one_line, printable
 from musicvae.storage import ensure_writable_file, is_folder, next_free_number
@@ -92,7 +92,7 @@ device_option = click.option(
 checkpoint_option = click.option(
     "--checkpoint",
     metavar="NAME|PATH",
-    shell_complete=completion.checkpoints,
+    shell_complete=completion.complete_checkpoint,
     help="A run under checkpoints/, a shipped model or a file. By default the newest run; given "
     "songs, the newest run that fits them, else the shipped model that fits them best.",
 )

@@ -311,7 +311,7 @@ audio_options = option_group(
 def _build_theme(*, theme: str, transparent: bool) -> Theme:
     from musicvae.plots import themes
 
-    return themes.theme(theme, transparent=transparent)
+    return themes.get_theme(theme, transparent=transparent)
 
 
 theme_options = option_group(
@@ -338,9 +338,9 @@ def check_plot_path(path: Path, option: str = "--plot", *, force: bool | None = 
 
     Called before any work is done. Raises `WriteError`.
     """
-    from musicvae.plots.style import checked_suffix
+    from musicvae.plots.style import check_suffix
 
-    checked_suffix(path)
+    check_suffix(path)
     return check_option_path(path, option, force=force)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from musicvae.cli import completion
+from musicvae.cli.commands import completion
 from musicvae.cli.console import SCHEMA, progress_bar
 from musicvae.cli.terminal import print_table
 from musicvae.data import corpora
@@ -41,7 +41,7 @@ def list_(as_json: bool) -> None:
 
 
 @command.command(name="export")
-@click.argument("name", shell_complete=completion.corpora)
+@click.argument("name", shell_complete=completion.complete_corpus)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
 @click.option("--limit", type=click.IntRange(min=1), help="Only so many songs.")
 @click.option("--workers", type=click.IntRange(min=1), help="Processes. Default: one a core.")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli import completion
+from musicvae.cli.commands import completion
 from musicvae.cli.console import (
     INPUT_PATH,
     device_option,
@@ -36,7 +36,7 @@ N_REPORT_SONGS = 4  # of the model, on a report
 
 
 @click.command(name="evaluate")
-@click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=completion.checkpoints)
+@click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=completion.complete_checkpoint)
 @click.argument("path", type=INPUT_PATH)
 @click.option(
     "--split",

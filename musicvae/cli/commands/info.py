@@ -17,7 +17,7 @@ from musicvae.checkpoints import (
     shipped_checkpoints,
 )
 from musicvae.checkpoints.release import flat_figures
-from musicvae.cli import completion
+from musicvae.cli.commands import completion
 from musicvae.cli.console import emit, json_option
 from musicvae.cli.terminal import print_table
 from musicvae.config.preset import Preset
@@ -41,7 +41,10 @@ HIDDEN_FIELDS = ("beta", "finished")
 
 @click.command(name="info")
 @click.argument(
-    "checkpoint", metavar="CHECKPOINT", required=False, shell_complete=completion.checkpoints
+    "checkpoint",
+    metavar="CHECKPOINT",
+    required=False,
+    shell_complete=completion.complete_checkpoint,
 )
 @json_option
 def command(checkpoint: str | None, as_json: bool) -> None:

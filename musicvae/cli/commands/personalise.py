@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from musicvae.cli import completion
+from musicvae.cli.commands import completion
 from musicvae.cli.console import INPUT_PATH, emit, json_option, progress_bar, stderr_console
 from musicvae.cli.options import read_options
 from musicvae.errors import DataError
@@ -19,7 +19,7 @@ from musicvae.io.options import ReadOptions
     "--from",
     "origin",
     metavar="CHECKPOINT",
-    shell_complete=completion.checkpoints,
+    shell_complete=completion.complete_checkpoint,
     help="The model; the shipped one that the songs fit best if not given.",
 )
 @click.option(

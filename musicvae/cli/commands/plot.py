@@ -176,9 +176,9 @@ def _spectrogram_plot(path: Path, bars: int | None) -> DrawFunction:
     from musicvae.plots import plot_sound
 
     if _is_recording(path):
-        from musicvae.io.audio.load import channels_of
+        from musicvae.io.audio.load import load_channels
 
-        song, (samples, rate) = None, channels_of(path)
+        song, (samples, rate) = None, load_channels(path)
     else:
         from musicvae.cli.writer import announce_synth
 

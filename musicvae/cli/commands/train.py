@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli import completion
+from musicvae.cli.commands import completion
 from musicvae.cli.console import (
     INPUT_PATH,
     FiniteFloat,
@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 @click.option(
     "--preset",
     "preset_name",
-    shell_complete=completion.presets,
+    shell_complete=completion.complete_preset,
     help="A shipped preset or a TOML file; chosen by what the folder holds.",
 )
 @click.option(
@@ -76,7 +76,7 @@ if TYPE_CHECKING:
     "--from",
     "origin",
     metavar="CHECKPOINT|scratch",
-    shell_complete=completion.origins,
+    shell_complete=completion.complete_origin,
     help="Go on from a trained model, with its preset; or from no model, however few the songs.",
 )
 @click.option(
