@@ -364,10 +364,10 @@ class ReportFile:
 
     def write(self, build: PageBuilder) -> None:
         """Build the page, with a progress bar while its songs are rendered; write and print it."""
-        from musicvae.io.audio.render import SoundOptions
+        from musicvae.io.audio.render import RenderOptions
         from musicvae.report import Embedding
 
-        sound = SoundOptions(soundfont=self.soundfont, rate=24_000)
+        sound = RenderOptions(soundfont=self.soundfont, rate=24_000)
         announce_synth(sound)
         with progress_bar("rendering the report") as advance:
             page = build(Embedding(sound=sound), advance)
@@ -387,9 +387,9 @@ def _build_report_file(
     """Return the report file, checked before any work is done. Raises `WriteError`."""
     if report is None:
         return None
-    from musicvae.report.page import checked
+    from musicvae.report.page import check_path
 
-    path = check_option_path(checked(report), "--report", force=force)
+    path = check_option_path(check_path(report), "--report", force=force)
     return ReportFile(path=path, soundfont=soundfont, as_json=as_json)
 
 

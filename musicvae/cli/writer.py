@@ -21,7 +21,7 @@ from musicvae.io.stems import split_stems, stem_path
 from musicvae.storage import ensure_writable_folder, next_free_number
 
 if TYPE_CHECKING:
-    from musicvae.io.audio.render import SoundOptions
+    from musicvae.io.audio.render import RenderOptions
     from musicvae.song import Song
 
 AUDIO_FORMATS = ("wav", "flac", "ogg")
@@ -39,16 +39,16 @@ class AudioOutput:
 
         Returns the paths of all files, that of the whole song first.
         """
-        from musicvae.io.audio.render import SoundOptions, write_audio, write_stems
+        from musicvae.io.audio.render import RenderOptions, write_audio, write_stems
 
-        options, target = SoundOptions(soundfont=self.soundfont), path.with_suffix(self.suffix)
+        options, target = RenderOptions(soundfont=self.soundfont), path.with_suffix(self.suffix)
         announce_synth(options)
         if stems:
             return [target, *write_stems(song, target, options)]
         return [write_audio(song, target, options)]
 
 
-def announce_synth(options: SoundOptions) -> None:
+def announce_synth(options: RenderOptions) -> None:
     """Print the synthesizer and SoundFont in use on stderr, once."""
     from musicvae.io.audio.synth import default_soundfont, pick_synth
 

@@ -1,4 +1,4 @@
-"""`musicvae denoise`: what is improbable in songs is put right."""
+"""`musicvae denoise`: correct improbable notes of songs."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from musicvae.tools.denoise import NoteChange
 
 PLOT_SUFFIX = "-changes.png"
-REQUIRED_CORRUPTIONS = ("wrong", "dropped", "added", "jitter")
+REQUIRED_CORRUPTIONS = ("pitch_substitution", "deletion", "insertion", "onset_jitter")
 
 
 @click.command(name="denoise")
@@ -31,14 +31,14 @@ REQUIRED_CORRUPTIONS = ("wrong", "dropped", "added", "jitter")
     type=FiniteFloat(0, 1),
     default=0.5,
     show_default=True,
-    help="At 0 nothing is changed; the more, the less improbable need notes be.",
+    help="Strength of the correction: 0 changes nothing, higher values change more notes.",
 )
 @click.option(
     "--expect",
     metavar="KIND=SHARE,...",
-    help="What is wrong, if it is known, such as jitter=0.2,dropped=0.1; found out if not given.",
+    help="Expected errors, such as onset_jitter=0.2,deletion=0.1; estimated from the song by default.",
 )
-@click.option("--plot", is_flag=True, help="Draw what was changed, a picture beside each song.")
+@click.option("--plot", is_flag=True, help="Plot the changes of each song beside its file.")
 @theme_options
 @generate_options("denoised", force=True)
 def command(
@@ -51,29 +51,29 @@ def command(
 ) -> None:
     """Repair songs (files or folders): wrong, missing, added and displaced notes.
 
-    Only notes that are improbable are changed; all others come back exactly as they were. The
-    changes are listed, with how probable each note was before and is now.
+    Only improbable notes are changed; all others are kept exactly. The changes are listed, with
+    the probability of each note before and after.
 
     \b
     Examples:
       musicvae denoise take.mid --out repaired/ --plot
-      musicvae denoise take.mid --strength 0.8 --expect jitter=0.3
+      musicvae denoise take.mid --strength 0.8 --expect onset_jitter=0.3
     """
-    damage = parse_corruption_shares(expect) if expect else None
+    corruptions = parse_corruption_shares(expect) if expect else None
     writer, force = shared.writer(), shared.force
-    models = shared.models(tuple(damage or REQUIRED_CORRUPTIONS))
+    models = shared.models(tuple(corruptions or REQUIRED_CORRUPTIONS))
 
     def process(path: Path, song: BarlineEstimate) -> None:
         model = models.for_song(song)
-        found = model.denoise(song, strength=strength, damage=damage)
-        share = found.n_passthrough / max(song.original.n_notes, 1)
+        result = model.denoise(song, strength=strength, corruptions=corruptions)
+        share = result.n_passthrough / max(song.original.n_notes, 1)
         written = writer.write_named(
-            found.song,
+            result.song,
             path.stem,
             force=force,
             note=f"musicvae denoise {path.name} --strength {strength:g} checkpoint {model.hash}",
-            changed=found.n_changed,
-            changes=[change.to_dict() for change in found.changes],
+            changed=result.n_changed,
+            changes=[change.to_dict() for change in result.changes],
             untouched=round(share, 4),
             checkpoint=str(model.path),
             source=str(path),
@@ -83,34 +83,36 @@ def command(
             from musicvae.plots import plot_changes
 
             picture = sibling_path(written, PLOT_SUFFIX)
-            plot_changes(found.original, found.song, picture, written.stem, theme=theme)
+            plot_changes(result.original, result.song, picture, written.stem, theme=theme)
         if not shared.as_json:
-            for line in change_lines(found.changes):
+            for line in change_lines(result.changes):
                 print_line(line)
         if share:
-            words = f"{path}: {share:.0%} of its notes passed unheard"
-            stderr_console().print(one_line(words), soft_wrap=True)
+            text = f"{path}: {share:.0%} of its notes are outside the model and were kept unchanged"
+            stderr_console().print(one_line(text), soft_wrap=True)
 
     shared.for_each_song(paths, process)
 
 
 def change_lines(changes: list[NoteChange]) -> list[str]:
-    """Changes in words, a line each."""
+    """Return one line of text for each change."""
     rows: list[tuple[str, ...]] = []
-    for one in changes:
-        was = "" if one.pitch is None else pitch_name(one.pitch)
-        now = "" if one.to_pitch is None else pitch_name(one.to_pitch)
+    for change in changes:
+        was = "" if change.pitch is None else pitch_name(change.pitch)
+        now = "" if change.to_pitch is None else pitch_name(change.to_pitch)
         what = {
-            "removed": f"{was} taken out",
-            "added": f"{now} put in",
-            "moved": f"{was} moved to bar {one.to_bar} beat {one.to_beat or 0:g}",
-            "pitch": f"{was} is {now} now",
-        }[one.kind]
+            "removed": f"{was} removed",
+            "added": f"{now} added",
+            "moved": f"{was} moved to bar {change.to_bar} beat {change.to_beat or 0:g}",
+            "pitch": f"{was} changed to {now}",
+        }[change.kind]
         sure = [
             f"{word} {value:.0%}"
-            for word, value in (("was", one.heard), ("is", one.believed))
+            for word, value in (("before", change.heard), ("now", change.believed))
             if value is not None
         ]
-        why = f"probable: {', '.join(sure)}"
-        rows.append((f"  bar {one.bar}", f"beat {one.beat:g}", one.name, what, why))
+        probability = f"probability: {', '.join(sure)}"
+        rows.append(
+            (f"  bar {change.bar}", f"beat {change.beat:g}", change.name, what, probability)
+        )
     return format_columns(rows).splitlines() if rows else []

@@ -45,7 +45,7 @@ def command(
       musicvae drumify song.mid --part Bass --temperature 0.8 --seed 3
     """
     writer, seed = shared.writer(), shared.seed
-    model = shared.model(seed=seed, corruptions=("tapped",))
+    model = shared.model(seed=seed, corruptions=("tapify",))
 
     def process(path: Path, song: BarlineEstimate) -> None:
         made = model.drumify(song, part=part, temperature=temperature, seed=seed)

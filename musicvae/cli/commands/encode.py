@@ -74,7 +74,7 @@ def command(
     encoding = model.encode(aligned)
     rounding = None if step is None and bits is None else Quantization(step=step, bits=bits)
     name = checkpoint_name(model.path) if model.path else ""
-    sizes = save(encoding, target, checkpoint=name, coding=rounding)
+    sizes = save(encoding, target, checkpoint=name, quantization=rounding)
     N = max(len(encoding.bars), 1)
     share = encoding.n_passthrough / max(aligned.song.n_notes, 1)
     emit(
@@ -93,7 +93,7 @@ def command(
         bits_per_bar=round(8 * sizes.file / N, 2),
         latent_bits_per_bar=round(8 * sizes.latents / N, 2),
         sigma_bits_per_bar=round(8 * sizes.sigma / N, 2),
-        frame_bits_per_bar=round(8 * sizes.frame / N, 2),
+        frame_bits_per_bar=round(8 * sizes.metadata / N, 2),
     )
     if not as_json:
         told = f"{8 * sizes.file / N:.0f} bits a bar, {8 * sizes.latents / N:.0f} of them latents"

@@ -92,7 +92,7 @@ def command(
       musicvae evaluate melody-2bar data/folk/
       musicvae evaluate melody-2bar data/folk/ --plot melody-2bar.png --json
     """
-    from musicvae.evaluation import evaluate, text
+    from musicvae.evaluation import evaluate, format_evaluation
 
     if plot is not None:
         check_plot_path(plot, force=force)
@@ -105,12 +105,12 @@ def command(
         n=n,
         seed=seed,
         options=options,
-        say=lambda words: stderr_console().print(one_line(words)),
+        on_progress=lambda words: stderr_console().print(one_line(words)),
     )
     figures = found.to_dict()
     emit(as_json, "evaluation", path=figures.pop("checkpoint"), **figures)
     if not as_json:
-        click.echo(text(found))
+        click.echo(format_evaluation(found))
     if plot is not None:
         from musicvae.plots import plot_evaluation
 

@@ -45,7 +45,7 @@ def command(
       musicvae humanise beat.mid --out played/
       musicvae humanise beat.mid --amount 0.6 --variation 0
     """
-    writer, models, seed = shared.writer(), shared.models(("flat",)), shared.seed
+    writer, models, seed = shared.writer(), shared.models(("humanize",)), shared.seed
 
     def process(path: Path, song: BarlineEstimate) -> None:
         model = models.for_song(song)

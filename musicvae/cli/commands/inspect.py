@@ -53,7 +53,7 @@ def command(
     with progress_bar("reading") as advance:
         for done, (path, seen) in enumerate(inspect_files(files, options), start=1):
             if not seen["ok"] and path in paths and _is_recording(path):
-                seen = inspect_file(path, options, listen=True)
+                seen = inspect_file(path, options, transcribe=True)
             failed += not seen["ok"]
             emit(as_json, "inspected", path=path, **seen)
             if not as_json and not alone:

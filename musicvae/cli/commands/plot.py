@@ -172,7 +172,7 @@ def _roll_plot(path: Path, bars: int | None) -> DrawFunction:
 
 
 def _spectrogram_plot(path: Path, bars: int | None) -> DrawFunction:
-    from musicvae.io.audio.render import SoundOptions, render
+    from musicvae.io.audio.render import RenderOptions, render
     from musicvae.plots import plot_sound
 
     if _is_recording(path):
@@ -183,7 +183,7 @@ def _spectrogram_plot(path: Path, bars: int | None) -> DrawFunction:
         from musicvae.cli.writer import announce_synth
 
         song = read_with_barlines(path, ReadOptions(ungridded=True)).song
-        announce_synth(SoundOptions())
+        announce_synth(RenderOptions())
         samples, rate = render(song)
 
     def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:

@@ -36,7 +36,7 @@ from musicvae.io.options import ReadOptions
 from musicvae.storage import ensure_writable_folder
 
 if TYPE_CHECKING:
-    from musicvae.io.audio.render import SoundOptions
+    from musicvae.io.audio.render import RenderOptions
 
 
 @click.command(name="render")
@@ -108,7 +108,7 @@ def command(
       musicvae render song.mid --out song.ogg --lufs -14
       musicvae render song.mid --stems --out stems/
     """
-    from musicvae.io.audio.render import SUFFIXES, SoundOptions
+    from musicvae.io.audio.render import SUFFIXES, RenderOptions
 
     songs = find_song_files(paths)
     single = out is not None and out.suffix.lower() in SUFFIXES
@@ -116,7 +116,7 @@ def command(
         raise click.UsageError(f"--out {out} is one file; name a folder for {len(songs)} songs")
     if single and kind and out is not None and out.suffix.lower() != f".{kind}":
         raise click.UsageError(f"--out {out} is no {kind}; leave out --format")
-    sound = SoundOptions(soundfont=soundfont, synth=synth, lufs=lufs, rate=rate)
+    sound = RenderOptions(soundfont=soundfont, synth=synth, lufs=lufs, rate=rate)
     announce_synth(sound)
     suffix = f".{kind or AUDIO_FORMATS[0]}"
     jobs, failed = [], 0

@@ -26,7 +26,7 @@ from musicvae.storage import ensure_writable_folder, is_folder
 
 if TYPE_CHECKING:
     from musicvae.io.result import ReadResult
-    from musicvae.io.transcription import HearOptions
+    from musicvae.io.transcription import TranscribeOptions
 
 METERS = ("2/4", "3/4", "4/4", "2/2", "3/2", "3/8", "6/8", "9/8", "12/8", "5/4", "5/8", "7/8")
 MIDI_SUFFIXES = (".mid", ".midi")
@@ -76,15 +76,15 @@ def command(
       musicvae transcribe ideas/ --out songs/ --plot
     """
     from musicvae.io import write
-    from musicvae.io.transcription import HearOptions
+    from musicvae.io.transcription import TranscribeOptions
 
     pair = tuple(int(n) for n in meter.split("/")) if meter else None
     try:
-        options = HearOptions(
-            tempo=tempo,
+        options = TranscribeOptions(
+            tempo_qpm=tempo,
             meter=(pair[0], pair[1]) if pair else None,
             key=None if key.lower() == "none" else "auto" if key.lower() == "auto" else key,
-            quantise=quantise,
+            quantize=quantise,
         )
     except ConfigError as error:
         raise click.BadParameter(str(error), param_hint="--key") from None
@@ -119,7 +119,7 @@ def command(
         raise SystemExit(1)
 
 
-def _transcribe_file(path: Path, options: HearOptions) -> ReadResult:
+def _transcribe_file(path: Path, options: TranscribeOptions) -> ReadResult:
     """What is heard in a file; an error if it is no recording."""
     from musicvae import io
     from musicvae.errors import ReadError
@@ -129,7 +129,7 @@ def _transcribe_file(path: Path, options: HearOptions) -> ReadResult:
     content = io.load(path)
     kind = detect_format(content)
     if kind == "audio":
-        return transcription.examine(content, path, options)
+        return transcription.read_bytes(content, path, options)
     if kind in ("empty", "unknown"):
         io.read_bytes(content, path)  # which says what it is instead
     raise ReadError(path, "no recording but a song already", "give a WAV, FLAC, MP3 or OGG file")
