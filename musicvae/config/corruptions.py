@@ -1,67 +1,79 @@
-"""Floor 1: the names of what may be wrong with notes; `corruptions` does it, presets name it."""
+"""Names of the corruptions of a denoising model's input, as presets and options give them.
+
+`musicvae.data.corruption` applies them.
+"""
 
 from __future__ import annotations
 
-from musicvae.config.loading import need
+from musicvae.config.loading import current_corruption, require
 from musicvae.errors import ConfigError, nearest
 
 CORRUPTIONS = (
-    "wrong",
-    "dropped",
-    "added",
-    "jitter",
-    "cut",
-    "masked",
+    "pitch_substitution",
+    "deletion",
+    "insertion",
+    "onset_jitter",
+    "truncation",
+    "bar_mask",
     "transcription",
-    "hidden",
-    "flat",
-    "tapped",
+    "part_mask",
+    "humanize",
+    "tapify",
 )
-"""Every corruption there is."""
-MIXED = "wrong+dropped+added+jitter+transcription+hidden"
-"""What `mixed` is short for."""
+"""All corruption kinds. `humanize` and `tapify` are the tasks of GrooVAE (Gillick et al. 2019)
+that the corruption prepares: it removes expression, or reduces notes to taps."""
+MIXED = "pitch_substitution+deletion+insertion+onset_jitter+transcription+part_mask"
+"""The kinds that `mixed` stands for."""
 
 
-def kinds_in(corruption: str) -> tuple[str, ...]:
-    """The kinds that a preset's corruption names: none, one, or several joined by `+`."""
+def corruption_kinds(corruption: str) -> tuple[str, ...]:
+    """Return the kinds named by a preset's corruption: none, one, or several joined by `+`."""
     if corruption == "none":
         return ()
     return tuple((MIXED if corruption == "mixed" else corruption).split("+"))
 
 
-def checked(corruption: str, objective: str) -> None:
-    """Raise `ConfigError` unless a preset's corruption exists and goes with its objective."""
+def validate_corruption(corruption: str, objective: str) -> None:
+    """Raise `ConfigError` unless a preset's corruption exists and fits its objective."""
     if corruption not in ("auto", "none", "mixed"):
-        kinds = kinds_in(corruption)
-        need(
+        kinds = corruption_kinds(corruption)
+        require(
             set(kinds) <= set(CORRUPTIONS) and len(set(kinds)) == len(kinds),
             "training.corruption",
             f"one of auto, none, mixed, {', '.join(CORRUPTIONS)}, or several joined by +",
         )
-    need(
+    require(
         objective != "dae" or corruption != "none",
         "training.corruption",
-        "a kind of noise where the objective is dae; without any, choose ae",
+        "a kind of corruption with training.objective=dae; without any, choose ae",
     )
-    need(
+    require(
         objective != "ae" or corruption in ("auto", "none"),
         "training.corruption",
-        "none where the objective is ae; with one, choose dae",
+        "none with training.objective=ae; to train on corrupted input, choose dae",
     )
 
 
-def expected(words: str) -> dict[str, float]:
-    """Damage by name from words such as `jitter=0.2,dropped=0.1`. Raises `ConfigError`."""
-    found: dict[str, float] = {}
-    for word in words.split(","):
-        kind, _, share = word.strip().partition("=")
+def parse_corruption_shares(text: str) -> dict[str, float]:
+    """Return shares by corruption kind from text such as `onset_jitter=0.2,deletion=0.1`.
+
+    Names of earlier versions are accepted. Raises `ConfigError`.
+    """
+    shares: dict[str, float] = {}
+    for item in text.split(","):
+        name, _, value = item.strip().partition("=")
+        kind = current_corruption(name)
         if kind not in CORRUPTIONS:
             known = ", ".join(CORRUPTIONS)
-            raise ConfigError(f"damage {kind!r}{nearest(kind, CORRUPTIONS)}; there are: {known}")
+            raise ConfigError(
+                f"unknown corruption {name!r}{nearest(name, CORRUPTIONS)}; there are: {known}"
+            )
         try:
-            found[kind] = float(share)
+            shares[kind] = float(value)
         except ValueError:
-            found[kind] = -1.0
-        if not 0 <= found[kind] <= 1:
-            raise ConfigError(f"damage {word.strip()!r}: write it as {kind}=0.1, a share of 0 to 1")
-    return found
+            shares[kind] = -1.0
+        if not 0 <= shares[kind] <= 1:
+            raise ConfigError(
+                f"corruption {item.strip()!r}: write it as {name}=0.1, a share of 0 to 1"
+            )
+    return shares

@@ -1,130 +1,127 @@
-"""Options of training: objective, KL control, schedule, precision."""
+"""Training options: objective, corruption, KL control, optimization, augmentation."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from musicvae.config.corruptions import checked, kinds_in
-from musicvae.config.loading import need
+from musicvae.config.corruptions import corruption_kinds, validate_corruption
+from musicvae.config.loading import require
 
 OBJECTIVES = ("ae", "dae", "vae")
-
-
 KL_CONTROLS = ("target", "beta", "free_bits")
-
-
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingConfig:
-    """How a model learns."""
+    """Training options of a preset. Raises `ConfigError` for invalid values."""
 
     objective: str = "vae"
-    """What is minimised, see `models.objectives`: `ae`, `dae` (its input corrupted) or `vae`."""
+    """Training objective: autoencoder `ae`, denoising autoencoder `dae`, or `vae`."""
     corruption: str = "auto"
-    """What is done to the notes that the encoder hears, see `corruptions`; `none`, or `auto`:
-    `transcription` for `dae`, nothing for the others. Of several kinds, joined by `+`, or `mixed`,
-    each window has some; which, and how much of each, the network is told."""
+    """Corruption of the encoder's input, see `musicvae.data.corruption`: `none`; one kind; several
+    joined by `+`, or `mixed`; or `auto`: `transcription` for `dae`, none otherwise. With several
+    kinds each window gets some of them, and the network is conditioned on their amounts."""
     corruption_amount: float = 0.3
-    """How much of it, 0 to 1; of several kinds at most."""
+    """Amount of the corruption, 0 to 1; with several kinds the maximum."""
     minutes: float = 10.0
     """Wall-clock budget when neither `--minutes` nor `--steps` is given."""
     batch: int = 128
-    """Windows that are learned from at once."""
+    """Windows per microbatch."""
     accumulate: int = 1
-    """Such batches a step: the gradient of one so many times as large, in the memory of one."""
+    """Microbatches per optimizer step (gradient accumulation)."""
     learning_rate: float = 4e-3
     warmup_steps: int = 100
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
     kl_target_bits: float = 100.0
-    """KL of a window towards which beta is steered."""
+    """KL per window, in bits, towards which beta is controlled."""
     kl_control: str = "target"
-    """How the KL is weighed: `target`: by a beta that is steered to `kl_target_bits`; `beta`: by
-    `beta`; `free_bits`: by `beta` too, but a window's first `free_bits` cost nothing."""
+    """Weighting of the KL: `target`: beta is controlled to reach `kl_target_bits`; `beta`: fixed
+    `beta`; `free_bits`: fixed `beta`, and the first `free_bits` of a window are free."""
     beta: float = 1.0
-    """Weight of the KL where it is not steered; 1 is the ELBO."""
+    """Weight of the KL unless it is controlled; 1 gives the ELBO."""
     beta_warmup_steps: int = 0
-    """Steps in which that weight grows from 0."""
+    """Steps over which a fixed beta grows from 0."""
     free_bits: float = 0.0
-    """KL of a window that costs nothing, where `kl_control` is `free_bits`."""
-    hearing_dropout: float = 0.0
-    """Share of notes that a decoder which hears notes (`list`, `flat`) does not hear, in training
-    alone. For notes hidden from the encoder see `corruption`."""
+    """KL per window, in bits, that costs nothing if `kl_control` is `free_bits`."""
+    decoder_input_dropout: float = 0.0
+    """Share of notes hidden from the input of an autoregressive decoder (`list`, `flat`) in
+    training. To hide notes from the encoder, see `corruption`."""
     scheduled_sampling: float = 0.0
-    """Share of steps at which the `flat` decoder hears what it would have played itself."""
-    average: float = 0.995
-    """Decay of the running average of weights that is validated and kept."""
+    """Share of steps at which the `flat` decoder is fed its own prediction in training."""
+    ema_decay: float = 0.995
+    """Decay of the moving average of the weights, which is validated and saved."""
     key_jitter: float = 0.3
-    """Share of windows whose key is moved by a fifth or a step before it is learned from."""
+    """Share of training windows transposed by a fifth or a step."""
     part_dropout: float = 0.15
-    """Share of windows learned from with some of their parts left out."""
-    kit_mixing: float = 0.0
-    """Share of windows learned from that have some of their drums from another window; for presets
-    of a drum kit alone."""
+    """Share of training windows in which some parts are left out."""
+    drum_mix_share: float = 0.0
+    """Share of training windows in which some drums come from another window; only for presets
+    with drums alone."""
     attributes: tuple[str, ...] = ()
-    """Attributes that dimensions of the latent are made to follow, see `training.regularising`."""
+    """Attributes by which latent dimensions are regularized (AR-VAE), see
+    `musicvae.training.attribute_regularization`."""
     attribute_weight: float = 10.0
-    """What it costs, in nats a window, that a dimension says nothing of its attribute."""
-    rehearsal: float = 0.0
-    """In a run that begins from trained weights, the share of windows that are dreamt by the model
-    that it begins from, so that it does not forget what it knew."""
+    """Weight of the attribute regularization, in nats per window."""
+    replay_share: float = 0.0
+    """When fine-tuning, share of windows sampled from the base model (generative replay)."""
     seed: int = 0
 
     def __post_init__(self) -> None:
-        need(self.objective in OBJECTIVES, "training.objective", "one of " + ", ".join(OBJECTIVES))
-        checked(self.corruption, self.objective)
+        objectives = ", ".join(OBJECTIVES)
+        require(self.objective in OBJECTIVES, "training.objective", f"one of {objectives}")
+        validate_corruption(self.corruption, self.objective)
         for name in ("batch", "accumulate"):
-            need(getattr(self, name) >= 1, f"training.{name}", "at least 1")
+            require(getattr(self, name) >= 1, f"training.{name}", "at least 1")
         for name in ("minutes", "learning_rate", "kl_target_bits", "beta", "attribute_weight"):
-            need(getattr(self, name) > 0, f"training.{name}", "more than 0")
+            require(getattr(self, name) > 0, f"training.{name}", "more than 0")
         controls = ", ".join(KL_CONTROLS)
-        need(self.kl_control in KL_CONTROLS, "training.kl_control", f"one of {controls}")
-        need(self.beta_warmup_steps >= 0, "training.beta_warmup_steps", "0 or more")
-        fixed = self.kl_control != "target"
-        for name, usual in (("beta", 1.0), ("beta_warmup_steps", 0)):
-            need(
-                fixed or getattr(self, name) == usual,
+        require(self.kl_control in KL_CONTROLS, "training.kl_control", f"one of {controls}")
+        require(self.beta_warmup_steps >= 0, "training.beta_warmup_steps", "0 or more")
+        is_fixed = self.kl_control != "target"
+        for name, default in (("beta", 1.0), ("beta_warmup_steps", 0)):
+            require(
+                is_fixed or getattr(self, name) == default,
                 f"training.{name}",
-                f"{usual:g} while beta is steered to kl_target_bits; to fix it set "
+                f"{default:g} while beta is controlled to reach kl_target_bits; to fix it set "
                 "training.kl_control=beta",
             )
         free = self.kl_control == "free_bits"
-        need(
+        require(
             self.free_bits > 0 if free else self.free_bits == 0,
             "training.free_bits",
             f"{'more than 0' if free else '0'} with training.kl_control={self.kl_control}",
         )
-        need(0 <= self.hearing_dropout < 1, "training.hearing_dropout", "0 to below 1")
+        for name in ("decoder_input_dropout", "replay_share"):
+            require(0 <= getattr(self, name) < 1, f"training.{name}", "0 to below 1")
         for name in (
             "corruption_amount",
             "scheduled_sampling",
             "key_jitter",
             "part_dropout",
-            "kit_mixing",
+            "drum_mix_share",
         ):
-            need(0 <= getattr(self, name) <= 1, f"training.{name}", "0 to 1")
-        twice = len(set(self.attributes)) < len(self.attributes)
-        need(not twice, "training.attributes", "different from each other")
-        need(0 <= self.rehearsal < 1, "training.rehearsal", "0 to below 1")
-        need(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
+            require(0 <= getattr(self, name) <= 1, f"training.{name}", "0 to 1")
+        distinct = len(set(self.attributes)) == len(self.attributes)
+        require(distinct, "training.attributes", "different from each other")
+        require(0 <= self.seed < 2**32, "training.seed", "0 to 4294967295")
 
     @property
-    def noise(self) -> str:
-        """The corruption of what the encoder hears, `none` without."""
-        usual = "transcription" if self.objective == "dae" else "none"
-        return usual if self.corruption == "auto" else self.corruption
+    def effective_corruption(self) -> str:
+        """Corruption of the encoder's input with `auto` resolved, `none` without any."""
+        default = "transcription" if self.objective == "dae" else "none"
+        return default if self.corruption == "auto" else self.corruption
 
     @property
-    def told(self) -> tuple[str, ...]:
-        """The kinds of damage whose amounts the network is told: several, or none."""
-        kinds = kinds_in(self.noise)
+    def condition_kinds(self) -> tuple[str, ...]:
+        """Corruption kinds on whose amounts the network is conditioned: at least two, or none."""
+        kinds = corruption_kinds(self.effective_corruption)
         return kinds if len(kinds) > 1 else ()
 
     @property
-    def asked_bits(self) -> float:
-        """KL of a window that is asked for; 0 where nothing is, and it is whatever comes."""
+    def effective_kl_target_bits(self) -> float:
+        """KL per window that training aims for, in bits; 0 if it sets no target."""
         if self.deterministic:
             return 0.0
         bits = {"target": self.kl_target_bits, "free_bits": self.free_bits, "beta": 0.0}
@@ -132,5 +129,5 @@ class TrainingConfig:
 
     @property
     def deterministic(self) -> bool:
-        """Whether a window has one code instead of a posterior: it then carries no bits."""
+        """Whether windows are encoded as points rather than distributions (`ae`, `dae`)."""
         return self.objective in ("ae", "dae")
