@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
     from musicvae.model import MusicVAE
     from musicvae.plots import Theme
-    from musicvae.report import Embedding, Page
+    from musicvae.report import AudioEmbedding, Page
     from musicvae.report.audio import Progress
     from musicvae.song import Song
 
@@ -365,12 +365,12 @@ class ReportFile:
     def write(self, build: PageBuilder) -> None:
         """Build the page, with a progress bar while its songs are rendered; write and print it."""
         from musicvae.io.audio.render import RenderOptions
-        from musicvae.report import Embedding
+        from musicvae.report import AudioEmbedding
 
         sound = RenderOptions(soundfont=self.soundfont, rate=24_000)
         announce_synth(sound)
         with progress_bar("rendering the report") as advance:
-            page = build(Embedding(sound=sound), advance)
+            page = build(AudioEmbedding(sound=sound), advance)
         page.save(self.path)
         emit(self.as_json, "report", path=self.path, songs=page.n_songs)
         if not self.as_json:

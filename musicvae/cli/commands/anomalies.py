@@ -144,13 +144,13 @@ def _score_song(
         stderr_console().print(one_line(text), soft_wrap=True)
     plot_path = None
     if folder is not None:
-        from musicvae.plots import plot_scores
+        from musicvae.plots import plot_anomalies
 
         plot_path = free_path(folder, f"{path.stem}-score", ".png", force=shared.force)
         names = [part.name or f"part {n}" for n, part in enumerate(aligned.song.parts, start=1)]
         line = f"anomaly score {scores.oddity:+.1f}, relative to the {scores.against}"
         fields = (scores.numbers, scores.bars, scores.parts, names)
-        plot_scores(*fields, plot_path, path.stem, line, theme=theme)
+        plot_anomalies(*fields, plot_path, path.stem, line, theme=theme)
     features = song_features(Bars.from_song(aligned.song))
     return _ScoredSong(path, scores, features, str(model.path), round(share, 4), plot_path)
 

@@ -1,4 +1,4 @@
-"""`musicvae continue`: songs and what comes next."""
+"""`musicvae continue`: continue songs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,11 @@ from musicvae.cli.options import (
 @click.command(name="continue")
 @songs_argument
 @click.option(
-    "--bars", type=click.IntRange(min=1), default=8, show_default=True, help="Bars to add."
+    "--bars",
+    type=click.IntRange(min=1),
+    default=8,
+    show_default=True,
+    help="Number of bars to add.",
 )
 @variants_option
 @temperature_option
@@ -30,10 +34,10 @@ def command(
     temperature: float,
     shared: GenerateOptions,
 ) -> None:
-    """Go on from songs (files or folders): every note as it was, then --bars more bars to an end.
+    """Continue songs (files or folders) by --bars more bars that lead to an ending.
 
-    They begin at the first bar line after the last note, in the meter, tempo and key that hold
-    there.
+    All notes are kept. The new bars start at the first bar line after the last note, in the meter,
+    tempo and key at that point.
 
     \b
     Examples:

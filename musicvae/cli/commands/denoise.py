@@ -80,10 +80,10 @@ def command(
             plot=PLOT_SUFFIX if plot else "",
         )
         if plot:
-            from musicvae.plots import plot_changes
+            from musicvae.plots import plot_note_edits
 
             picture = sibling_path(written, PLOT_SUFFIX)
-            plot_changes(result.original, result.song, picture, written.stem, theme=theme)
+            plot_note_edits(result.original, result.song, picture, written.stem, theme=theme)
         if not shared.as_json:
             for line in change_lines(result.changes):
                 print_line(line)

@@ -1,4 +1,4 @@
-"""`musicvae drumify`: beats for melodies and tapped rhythms."""
+"""`musicvae drumify`: add drums to melodies and tapped rhythms."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @songs_argument
 @click.option(
     "--part",
-    help="The part that the beat is for; the highest one if not given, or the drums if there is "
+    help="Part whose rhythm the drums follow; by default the highest one, or the drums if there is "
     "no other.",
 )
 @click.option(
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     type=FiniteFloat(min=0),
     default=0.0,
     show_default=True,
-    help="Above 0 the beat is drawn instead of the likeliest.",
+    help="Above 0, sample the drums instead of taking the most likely ones.",
 )
 @generate_options("drumified", seed=True, force=True)
 def command(
@@ -35,9 +35,9 @@ def command(
     temperature: float,
     shared: GenerateOptions,
 ) -> None:
-    """Make a beat for songs (files or folders): for the rhythm of a part, or one that was tapped.
+    """Add drums to songs (files or folders) that follow the rhythm of a part or of taps.
 
-    A part for drums is added, in place of those that a song has; all other parts stay.
+    The new drum part replaces those of the song; all other parts are kept.
 
     \b
     Examples:
@@ -48,14 +48,14 @@ def command(
     model = shared.model(seed=seed, corruptions=("tapify",))
 
     def process(path: Path, song: BarlineEstimate) -> None:
-        made = model.drumify(song, part=part, temperature=temperature, seed=seed)
+        result = model.drumify(song, part=part, temperature=temperature, seed=seed)
         writer.write_named(
-            made,
+            result,
             path.stem,
             force=shared.force,
             note=f"musicvae drumify {path.name} --temperature {temperature:g} --seed {seed} "
             f"checkpoint {model.hash}",
-            hits=sum(len(part) for part in made.parts if part.is_drum),
+            hits=sum(len(part) for part in result.parts if part.is_drum),
             seed=seed,
             checkpoint=str(model.path),
             source=str(path),

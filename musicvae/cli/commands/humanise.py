@@ -1,4 +1,4 @@
-"""`musicvae humanise`: drums played as a drummer would."""
+"""`musicvae humanise`: add expressive timing and dynamics to drums."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     type=FiniteFloat(0, 1),
     default=1.0,
     show_default=True,
-    help="How far to go, 0 to 1.",
+    help="Strength, 0 to 1.",
 )
 @click.option(
     "--variation",
     type=FiniteFloat(0, 2),
     default=0.5,
     show_default=True,
-    help="How much hits differ by chance; 1 is as much as in real beats.",
+    help="Random variation between hits; 1 is as much as in recorded drumming.",
 )
 @generate_options("humanised", seed=True, force=True)
 def command(
@@ -37,8 +37,8 @@ def command(
     variation: float,
     shared: GenerateOptions,
 ) -> None:
-    """Play the drums of songs (files or folders) as a drummer would: other velocities, a little
-    before or behind the beat. What is struck when, and all other parts, stay.
+    """Play the drums of songs (files or folders) as a drummer would, with varied velocities and
+    microtiming. The hits themselves and all other parts are kept.
 
     \b
     Examples:
@@ -49,14 +49,14 @@ def command(
 
     def process(path: Path, song: BarlineEstimate) -> None:
         model = models.for_song(song)
-        made = model.humanise(song, amount=amount, variation=variation, seed=seed)
+        result = model.humanise(song, amount=amount, variation=variation, seed=seed)
         note = f"musicvae humanise {path.name} --amount {amount:g} --seed {seed}"
         writer.write_named(
-            made,
+            result,
             path.stem,
             force=shared.force,
             note=f"{note} checkpoint {model.hash}",
-            hits=sum(len(part) for part in made.parts if part.is_drum),
+            hits=sum(len(part) for part in result.parts if part.is_drum),
             seed=seed,
             checkpoint=str(model.path),
             source=str(path),

@@ -1,4 +1,4 @@
-"""`musicvae infill`: songs with some of their bars written anew."""
+"""`musicvae infill`: rewrite some bars of songs."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from musicvae.cli.options import (
 
 
 def _parse_bars(ctx: click.Context, param: click.Parameter, value: str) -> tuple[int, int]:
-    """Bars from one to another, both included: `5-8`, or `5`."""
-    found = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", value.strip())
-    if not found:
+    """Parse a range of bars, both ends included: `5-8`, or `5`."""
+    match = re.fullmatch(r"([0-9]{1,6})(?:-([0-9]{1,6}))?", value.strip())
+    if not match:
         raise click.BadParameter(f"{value!r}: give bars as 5-8, or one bar as 5.")
-    first = int(found[1])
-    last = first if found[2] is None else int(found[2])
+    first = int(match[1])
+    last = first if match[2] is None else int(match[2])
     if last < first:
-        raise click.BadParameter(f"{value!r} ends before it begins.")
+        raise click.BadParameter(f"{value!r} ends before it starts.")
     return first, last
 
 
@@ -35,7 +35,7 @@ def _parse_bars(ctx: click.Context, param: click.Parameter, value: str) -> tuple
     required=True,
     callback=_parse_bars,
     metavar="A-B",
-    help="Which bars: 5-8, or 5 alone. Bars are counted from 1; a pickup is bar 0.",
+    help="Bars to rewrite, 5-8 or 5, counted from 1; a pickup is bar 0.",
 )
 @variants_option
 @temperature_option
@@ -47,9 +47,9 @@ def command(
     temperature: float,
     shared: GenerateOptions,
 ) -> None:
-    """Write some bars of songs (files or folders) anew, between what stands around them.
+    """Rewrite some bars of songs (files or folders) to fit the bars around them.
 
-    All notes that begin in other bars stay exactly as they are.
+    Notes that start in other bars are kept exactly.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""`musicvae interpolate`: songs between songs."""
+"""`musicvae interpolate`: interpolate between songs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
     from musicvae.model import MusicVAE
     from musicvae.plots import Theme
-    from musicvae.report import Embedding, Page
+    from musicvae.report import AudioEmbedding, Page
     from musicvae.report.audio import Progress
     from musicvae.song import Song
 
@@ -35,39 +35,45 @@ if TYPE_CHECKING:
 @click.option(
     "--steps",
     type=click.IntRange(min=2),
-    help="Songs to write, both ends included, 7 if not given; of a grid rows and columns, 5.",
+    help="Number of songs including both ends, 7 by default; with --grid, of rows and columns, 5.",
 )
 @click.option(
     "--how",
     type=click.Choice(["slerp", "lerp"]),
     default="slerp",
     show_default=True,
-    help="Along great circles, or straight.",
+    help="Spherical or linear interpolation.",
 )
-@click.option("--morph", is_flag=True, help="One song that turns from A into B while it plays.")
-@click.option("--bars", type=click.IntRange(min=1), help="Of a morph; the mean of both songs.")
-@click.option("--grid", is_flag=True, help="Rows and columns of songs between four corners.")
-@click.option("--align", is_flag=True, help="Pair windows that are alike, not those in one place.")
+@click.option("--morph", is_flag=True, help="Write one song that turns from A into B.")
+@click.option(
+    "--bars",
+    type=click.IntRange(min=1),
+    help="Length of a morph in bars; the mean of both songs by default.",
+)
+@click.option("--grid", is_flag=True, help="Write a grid of songs between four corners.")
+@click.option(
+    "--align", is_flag=True, help="Match similar windows instead of those at the same position."
+)
 @click.option(
     "--like",
     type=click.Choice(["A", "B"], case_sensitive=False),
-    help="Whose meter, key, parts and programs all have; the nearer end's if not given.",
+    help="Song whose meter, key, parts and programs are used; by default the nearer end's.",
 )
 @click.option(
     "--part",
-    "rates",
+    "part_positions",
     multiple=True,
     metavar="NAME=A|B|0..1",
-    help="A part, by name or role, that stays at A, at B or between. May be repeated.",
+    help="Hold a part, by name or role, at A, at B or in between. May be repeated.",
 )
 @click.option(
     "--plot",
     type=click.Path(path_type=Path),
-    help="A picture of all steps, of a grid in a square: PNG, SVG or PDF.",
+    help="Plot all songs to this PNG, SVG or PDF file.",
 )
 @theme_options
 @report_option
-@generate_options(None, help="Folder to write to; A-to-B beside you if not given.")
+@generate_options(None, help="Output folder; A-to-B by default.")
 def command(
     paths: tuple[Path, ...],
     steps: int | None,
@@ -77,13 +83,13 @@ def command(
     grid: bool,
     align: bool,
     like: str | None,
-    rates: tuple[str, ...],
+    part_positions: tuple[str, ...],
     plot: Path | None,
     theme: Theme,
     report: ReportFile | None,
     shared: GenerateOptions,
 ) -> None:
-    """Make songs on the way from A to B (to C ...). The ends are their reconstructions.
+    """Interpolate between songs A and B (and C ...). The ends are reconstructions of the inputs.
 
     Songs may differ in length, tempo, meter, key and instruments.
 
@@ -97,72 +103,81 @@ def command(
       musicvae interpolate a.mid b.mid c.mid d.mid --grid --steps 3
     """
     _check_options(
-        paths, steps, morph=morph, grid=grid, bars=bars, align=align, like=like, rates=rates
+        paths,
+        steps,
+        morph=morph,
+        grid=grid,
+        bars=bars,
+        align=align,
+        like=like,
+        part_positions=part_positions,
     )
     if plot is not None:
         check_plot_path(plot)
-    parts = dict(_parse_part_position(words) for words in rates)
+    parts = dict(_parse_part_position(text) for text in part_positions)
     songs = [read_with_barlines(path, shared.options) for path in paths]
     writer = shared.writer(shared.out or Path(f"{paths[0].stem}-to-{paths[-1].stem}"))
     model = shared.model(songs=songs)
     names = " ".join(path.name for path in paths)
     note = f"musicvae interpolate {names} checkpoint {model.hash}"
-    way: dict[str, Any] = {"how": how, "align": align, "like": like and like.upper()}
+    settings: dict[str, Any] = {"how": how, "align": align, "like": like and like.upper()}
     stems = [path.stem for path in paths]
     title, facts = " to ".join((stems[0], stems[-1])), f"{model.preset.name}, {model.hash}"
     if grid:
         title, rows = "Between " + ", ".join(stems), steps or 5
-        made = _write_grid(writer, model, songs, rows, how, note)
-        found = InterpolationResult(
-            made, [f"{n // rows + 1}, {n % rows + 1}" for n in range(len(made))], rows
+        outputs = _write_grid(writer, model, songs, rows, how, note)
+        result = InterpolationResult(
+            outputs, [f"{n // rows + 1}, {n % rows + 1}" for n in range(len(outputs))], rows
         )
     elif morph:
-        made = [model.morph(songs[0], songs[1], bars=bars, parts=parts, **way)]
-        found = InterpolationResult(made, [writer.write_numbered(made[0], "morph", note=note).stem])
+        outputs = [model.morph(songs[0], songs[1], bars=bars, parts=parts, **settings)]
+        result = InterpolationResult(
+            outputs, [writer.write_numbered(outputs[0], "morph", note=note).stem]
+        )
     else:
-        made = model.interpolate(*songs, steps=steps or 7, parts=parts, **way)
-        for song in made:
+        outputs = model.interpolate(*songs, steps=steps or 7, parts=parts, **settings)
+        for song in outputs:
             writer.write_numbered(song, "step", note=note)
-        found = InterpolationResult(made, _position_labels(len(made)))
+        result = InterpolationResult(outputs, _position_labels(len(outputs)))
     if plot is not None:
-        found.plot(plot, title, facts, theme)
+        result.plot(plot, title, facts, theme)
         print_plot_path(plot, as_json=shared.as_json)
     if report:
-        report.write(lambda *how: found.page(title, facts, *how))
+        report.write(lambda *how: result.page(title, facts, *how))
 
 
 class InterpolationResult(NamedTuple):
-    """Songs between songs, with names of their places; of a grid how many columns."""
+    """Songs between songs, labels of their positions, and the number of columns of a grid."""
 
     songs: list[Song]
     names: list[str]
     columns: int | None = None
 
     def plot(self, path: Path, title: str, facts: str, theme: Theme) -> None:
-        """All of them in one picture; one alone as any song."""
-        from musicvae.plots import plot_song, plot_square, plot_strip
+        """Plot all songs in one picture."""
+        from musicvae.plots import plot_comparison, plot_grid, plot_song
 
         if len(self.songs) == 1:
             plot_song(self.songs[0], path, title, theme=theme)
         elif self.columns:
             n = self.columns
             rows = [self.songs[i : i + n] for i in range(0, len(self.songs), n)]
-            plot_square(rows, path, title, facts, theme=theme)
+            plot_grid(rows, path, title, facts, theme=theme)
         else:
-            plot_strip(self.songs, path, title, facts, names=self.names, theme=theme)
+            plot_comparison(self.songs, path, title, facts, names=self.names, theme=theme)
 
-    def page(self, title: str, facts: str, how: Embedding, advance: Progress) -> Page:
-        """All of them to be listened to."""
-        from musicvae.report import songs_page, way_page
+    def page(self, title: str, facts: str, how: AudioEmbedding, advance: Progress) -> Page:
+        """Return an HTML page that plays all songs."""
+        from musicvae.report import interpolation_page, songs_page
 
-        told = (title, facts, self.songs, self.names)
+        arguments = (title, facts, self.songs, self.names)
         if len(self.songs) == 1:
-            return songs_page(*told, embedding=how, progress=advance)
-        return way_page(*told, columns=self.columns, embedding=how, progress=advance)
+            return songs_page(*arguments, embedding=how, progress=advance)
+        return interpolation_page(*arguments, columns=self.columns, embedding=how, progress=advance)
 
 
 def _position_labels(n: int) -> list[str]:
-    """A, shares of the way, B."""
+    """Return the labels of `n` steps: A, fractions, B."""
     return ["A", *(f"{k / (n - 1):.2f}" for k in range(1, n - 1)), "B"]
 
 
@@ -175,40 +190,40 @@ def _check_options(
     bars: int | None,
     align: bool,
     like: str | None,
-    rates: Sequence[str],
+    part_positions: Sequence[str],
 ) -> None:
-    """Raise a usage error for options that do not go together."""
-    n, wrong = len(paths), ""
+    """Raise a usage error for options that exclude each other."""
+    n, problem = len(paths), ""
     if n < 2:
-        wrong = "give at least two songs: musicvae interpolate a.mid b.mid"
-    elif grid and (morph or align or like or rates):
-        wrong = "--grid goes with --steps and --how only"
+        problem = "give at least two songs: musicvae interpolate a.mid b.mid"
+    elif grid and (morph or align or like or part_positions):
+        problem = "--grid combines only with --steps and --how"
     elif grid and n != 4:
-        wrong = f"--grid has four corners, not {n}: A and B above, C and D below"
+        problem = f"--grid needs four songs, not {n}: A and B on top, C and D at the bottom"
     elif morph and (n != 2 or steps):
-        wrong = "--morph makes one song of two, without --steps"
+        problem = "--morph takes two songs and no --steps"
     elif bars and not morph:
-        wrong = "--bars is for --morph"
-    elif n > 2 and (like or rates):
-        wrong = "--like and --part are for two songs"
+        problem = "--bars needs --morph"
+    elif n > 2 and (like or part_positions):
+        problem = "--like and --part need exactly two songs"
     elif not grid and steps is not None and steps < n:
-        wrong = f"--steps {steps} is fewer than the {n} songs given"
-    if wrong:
-        raise click.UsageError(wrong)
+        problem = f"--steps {steps} is fewer than the {n} songs given"
+    if problem:
+        raise click.UsageError(problem)
 
 
-def _parse_part_position(words: str) -> tuple[str, str | float]:
-    """A part's name, and where it stays, from `name=where`."""
-    name, equals, where = words.rpartition("=")
-    if equals and where.upper() in ("A", "B"):
-        return name, where.upper()
+def _parse_part_position(text: str) -> tuple[str, str | float]:
+    """Parse `name=A`, `name=B` or `name=0.3` into a part's name and position."""
+    name, equals, position = text.rpartition("=")
+    if equals and position.upper() in ("A", "B"):
+        return name, position.upper()
     try:
-        at = float(where)
+        share = float(position)
     except ValueError:
-        at = -1.0
-    if not equals or not 0 <= at <= 1:
-        raise click.UsageError(f"--part {words}: write it as drums=A, drums=B or drums=0.3")
-    return name, at
+        share = -1.0
+    if not equals or not 0 <= share <= 1:
+        raise click.UsageError(f"--part {text}: write it as drums=A, drums=B or drums=0.3")
+    return name, share
 
 
 def _write_grid(
@@ -219,11 +234,11 @@ def _write_grid(
     how: str,
     note: str,
 ) -> list[Song]:
-    """Files named by the grid's number, and by row and column, both from 1; returns the songs."""
-    stem, made = writer.next_free_stem("grid"), []
+    """Write and return the songs of a grid, in files numbered by grid, row and column from 1."""
+    stem, outputs = writer.next_free_stem("grid"), []
     a, b, c, d = songs
     for row, line in enumerate(model.grid(a, b, c, d, steps, how=how), start=1):
         for column, song in enumerate(line, start=1):
             writer.write_named(song, f"{stem}-row-{row}-column-{column}", force=False, note=note)
-            made.append(song)
-    return made
+            outputs.append(song)
+    return outputs

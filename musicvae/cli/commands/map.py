@@ -73,7 +73,7 @@ def command(
       musicvae map jigs/ reels/ song.mid --out dances.svg --json
     """
     from musicvae.attributes import ATTRIBUTES
-    from musicvae.plots import plot_map
+    from musicvae.plots import plot_song_map
     from musicvae.tools.embed import embed_paths
     from musicvae.tools.explore import project_2d
 
@@ -92,7 +92,7 @@ def command(
         for name, group in zip(songs.names, songs.folders, strict=True)
     ]
     marked = [(i, Path(n).stem) for i, n in enumerate(songs.names) if n in single][:MAX_LABELS]
-    plot_map(
+    plot_song_map(
         found.points,
         places if colour == "folder" else values[colour],
         target,

@@ -1,4 +1,4 @@
-"""Floor 11: `musicvae plot`: songs, sound, latents and training runs as pictures."""
+"""`musicvae plot`: plot songs, sound, latents and training curves."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ METRICS_FILE = "metrics.csv"
     type=OutputPath(*(f".{each}" for each in _FORMATS)),
     default=Path("plots"),
     show_default=True,
-    help="Folder to write to; or, for one picture, a .png, .svg or .pdf file.",
+    help="Output folder, or a .png, .svg or .pdf file for a single plot.",
 )
 @click.option(
     "--as",
@@ -50,7 +50,7 @@ METRICS_FILE = "metrics.csv"
     type=click.Choice(PLOT_KINDS),
     default="auto",
     show_default=True,
-    help="What to draw: of songs a roll, or the sound they make; else what the file is.",
+    help="Kind of plot; by default piano rolls of songs, else what the file contains.",
 )
 @click.option(
     "--format",
@@ -58,10 +58,12 @@ METRICS_FILE = "metrics.csv"
     type=click.Choice(_FORMATS),
     default="png",
     show_default=True,
-    help="Of the pictures in a folder.",
+    help="Format of the files in an output folder.",
 )
-@click.option("--bars", type=click.IntRange(1), help="Bars of a row; 8 if not given, more if long.")
-@click.option("--title", help="Above the picture; the file's name if not given.")
+@click.option(
+    "--bars", type=click.IntRange(1), help="Bars per row; 8 by default, more in long songs."
+)
+@click.option("--title", help="Title; the file name by default.")
 @theme_options
 @force_option
 @json_option
@@ -76,11 +78,11 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Draw songs (files or folders) as piano rolls, a picture each; recordings as spectrograms,
-    files of latents as paths, a run's folder or its metrics.csv as curves.
+    """Plot songs (files or folders) as piano rolls, recordings as spectrograms, files of latents
+    as paths, and a run's folder or its metrics.csv as training curves.
 
-    On a roll each part has a colour, louder notes are stronger, drums have a lane of their own. A
-    spectrogram has pitches for rows; of a song, which is rendered for it, with its bar lines.
+    In piano rolls, parts differ in color, louder notes are stronger, and drums have lanes of their
+    own. Spectrograms have pitches as rows; songs are rendered for them, and bar lines are drawn.
 
     \b
     Examples:
@@ -94,13 +96,15 @@ def command(
     files = [file for path in paths for file in _input_files(path, kind)]
     to_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
     if to_file and len(files) > 1:
-        raise click.UsageError(f"--out {out} is one file for {len(files)} songs; give a folder")
+        raise click.UsageError(
+            f"--out {out} is a single file for {len(files)} inputs; give a folder"
+        )
     failed = False
-    with progress_bar("drawing") as advance:
+    with progress_bar("plotting") as advance:
         for done, path in enumerate(files, start=1):
             try:
-                drawn = kind if kind != "auto" else _plot_kind(path)
-                draw = _PLOTS[drawn](path, bars)
+                plotted = kind if kind != "auto" else _plot_kind(path)
+                draw = _PLOTS[plotted](path, bars)
                 stem = path.parent.name if path.name == METRICS_FILE else path.stem
                 if to_file:
                     target = check_overwrite(out, force=force)
@@ -113,7 +117,7 @@ def command(
                 continue
             finally:
                 advance(done, len(files))
-            emit(as_json, "plot", path=target, source=str(path), drawn=drawn, **figures)
+            emit(as_json, "plot", path=target, source=str(path), drawn=plotted, **figures)
             if not as_json:
                 print_line(str(target))
     if failed:
@@ -124,8 +128,9 @@ DrawFunction = Callable[[Path, str, "Theme"], dict[str, int | float]]
 
 
 def _input_files(path: Path, kind: str) -> list[Path]:
-    """What to draw under a path: of a run its metrics, of another folder songs and recordings. A
-    recording beside the song that it is of is left out, unless sound is what is to be drawn.
+    """Return the files to plot under a path: the metrics of a run, else songs and recordings.
+
+    A recording beside a song of the same name is skipped unless `kind` is `sound`.
     """
     if not is_folder(path):
         return [path]
@@ -134,16 +139,16 @@ def _input_files(path: Path, kind: str) -> list[Path]:
     from musicvae.data.discover import files_under
     from musicvae.io import SUFFIXES
 
-    inside = [path / name for name in files_under(path)]
-    songs = [file for file in inside if file.suffix.lower() in SUFFIXES]
-    known = {file.with_suffix("") for file in songs} if kind != "sound" else set()
-    heard = {f for f in inside if _is_recording(f) and f.with_suffix("") not in known}
-    wanted = heard.union(songs)
-    return [file for file in inside if file in wanted] or find_song_files([path])
+    files = [path / name for name in files_under(path)]
+    songs = [file for file in files if file.suffix.lower() in SUFFIXES]
+    rendered = {file.with_suffix("") for file in songs} if kind != "sound" else set()
+    recordings = {f for f in files if _is_recording(f) and f.with_suffix("") not in rendered}
+    selected = recordings.union(songs)
+    return [file for file in files if file in selected] or find_song_files([path])
 
 
 def _is_recording(path: Path) -> bool:
-    """Whether a file is called like a recording."""
+    """Whether the suffix of a file is that of a recording."""
     from musicvae.io.audio.load import SUFFIXES
 
     return path.suffix.lower() in SUFFIXES
@@ -160,6 +165,7 @@ def _plot_kind(path: Path) -> str:
 
 
 def _roll_plot(path: Path, bars: int | None) -> DrawFunction:
+    """Return a function that plots the piano roll of a song."""
     from musicvae.plots import plot_song
 
     song = read_with_barlines(path, ReadOptions(ungridded=True)).song
@@ -172,8 +178,9 @@ def _roll_plot(path: Path, bars: int | None) -> DrawFunction:
 
 
 def _spectrogram_plot(path: Path, bars: int | None) -> DrawFunction:
+    """Return a function that plots the spectrogram of a recording or a rendered song."""
     from musicvae.io.audio.render import RenderOptions, render
-    from musicvae.plots import plot_sound
+    from musicvae.plots import plot_spectrogram
 
     if _is_recording(path):
         from musicvae.io.audio.load import load_channels
@@ -187,13 +194,14 @@ def _spectrogram_plot(path: Path, bars: int | None) -> DrawFunction:
         samples, rate = render(song)
 
     def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:
-        plot_sound(samples, rate, target, title, song=song, theme=theme)
+        plot_spectrogram(samples, rate, target, title, song=song, theme=theme)
         return {"duration_s": round(len(samples) / rate, 3)}
 
     return draw
 
 
 def _latents_plot(path: Path, bars: int | None) -> DrawFunction:
+    """Return a function that plots the latents of an encoded song."""
     from musicvae import latent
     from musicvae.plots import plot_latents
 
@@ -207,12 +215,13 @@ def _latents_plot(path: Path, bars: int | None) -> DrawFunction:
 
 
 def _curves_plot(path: Path, bars: int | None) -> DrawFunction:
-    from musicvae.plots import plot_curves
+    """Return a function that plots the training curves of a run."""
+    from musicvae.plots import plot_training_curves
 
     rows = read_metrics(path)
 
     def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:
-        plot_curves(rows, target, title, theme=theme)
+        plot_training_curves(rows, target, title, theme=theme)
         return {"validations": len(rows)}
 
     return draw
@@ -227,14 +236,14 @@ _PLOTS: dict[str, Callable[[Path, int | None], DrawFunction]] = {
 
 
 def read_metrics(path: Path) -> list[dict[str, str]]:
-    """The rows of a run's `metrics.csv`. Raises `ReadError` for what is none."""
+    """Return the rows of a run's `metrics.csv`. Raises `ReadError` for other files."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
     except OSError as error:
         raise ReadError(path, os_reason(error), "check the path") from None
     except (UnicodeDecodeError, csv.Error):
-        raise ReadError(path, "not a table of metrics", "give a run's metrics.csv") from None
+        raise ReadError(path, "not a table of metrics", "give the metrics.csv of a run") from None
     if not rows or "minutes" not in rows[0]:
-        raise ReadError(path, "not a table of metrics", "give a run's metrics.csv")
+        raise ReadError(path, "not a table of metrics", "give the metrics.csv of a run")
     return rows

@@ -84,7 +84,7 @@ def _print_report(report: PrepareReport, out: Path) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    sums = report.tally
+    sums = report.counts
     print_line(
         f"{out}: {sums.kept:,} of {sums.files:,} files kept, "
         f"{sums.bars:,} bars, {sums.windows:,} windows, {sums.notes:,} notes"

@@ -1,4 +1,4 @@
-"""`musicvae reconstruct`: songs through the bottleneck and back."""
+"""`musicvae reconstruct`: encode and decode songs."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ def command(
     paths: tuple[Path, ...],
     shared: GenerateOptions,
 ) -> None:
-    """Send songs (files or folders) through the bottleneck and back, one file each in --out.
+    """Encode songs (files or folders) and decode them again, one file each in --out.
 
-    Length, tempo, meter and programs are kept. What the model cannot represent passes unchanged;
-    its share is reported. Without --checkpoint each song goes through the model that suits it.
+    Length, tempo, meter and programs are kept. Notes that the model cannot represent are kept
+    unchanged, and their share is reported. Without --checkpoint, the model that fits best is
+    chosen for each song.
 
     \b
     Example:
@@ -49,7 +50,7 @@ def command(
             source=str(path),
         )
         if share:
-            told = f"{path}: {share:.0%} of its notes passed unchanged"
-            stderr_console().print(one_line(told), soft_wrap=True)
+            text = f"{path}: {share:.0%} of its notes are outside the model and were kept unchanged"
+            stderr_console().print(one_line(text), soft_wrap=True)
 
     shared.for_each_song(paths, process)

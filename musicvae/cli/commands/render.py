@@ -1,4 +1,4 @@
-"""`musicvae render`: songs as sound."""
+"""`musicvae render`: render songs to audio."""
 
 from __future__ import annotations
 
@@ -44,43 +44,48 @@ if TYPE_CHECKING:
 @click.option(
     "--out",
     type=OutputPath(*(f".{each}" for each in AUDIO_FORMATS)),
-    help="A folder, or a .wav, .flac or .ogg file for one song; beside each song if not given.",
+    help="Output folder, or a .wav, .flac or .ogg file for a single song; by default beside each "
+    "song.",
 )
 @click.option(
     "--format",
     "kind",
     type=click.Choice(AUDIO_FORMATS),
-    help="Of the files; wav, or what --out says.",
+    help="Audio format; by default that of --out, else wav.",
 )
 @click.option(
-    "--soundfont", type=INPUT_PATH, help="SF2 file; General MIDI's of the wheel if not given."
+    "--soundfont",
+    type=INPUT_PATH,
+    help="SoundFont (SF2); by default the General MIDI one of the package.",
 )
 @click.option(
     "--synth",
     default="auto",
     show_default=True,
     type=click.Choice(["auto", "fluidsynth", "midirenderer"]),
-    help="FluidSynth if the system has it, else the synthesizer of the wheel.",
+    help="Synthesizer; by default FluidSynth if installed, else the bundled one.",
 )
 @click.option(
     "--lufs",
     type=FiniteFloat(-70, -5),
     default=-18.0,
     show_default=True,
-    help="Integrated loudness.",
+    help="Integrated loudness in LUFS.",
 )
 @click.option(
     "--rate",
     type=click.IntRange(8000, 192_000),
     default=48_000,
     show_default=True,
-    help="Samples a second.",
+    help="Sampling rate in Hz.",
 )
-@click.option("--workers", type=click.IntRange(min=1), help="Processes; one a core if not given.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Number of processes; one per core by default."
+)
 @click.option(
     "--stems",
     is_flag=True,
-    help="Also each part alone, song.bass.wav, as loud as in the mix.",
+    help="Also render each part to its own file, song.bass.wav, as loud as in the mix.",
 )
 @song_read_options
 @force_option
@@ -99,7 +104,7 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Render songs (files or folders) to stereo sound, all equally loud.
+    """Render songs (files or folders) to stereo audio of equal loudness.
 
     \b
     Examples:
@@ -113,9 +118,11 @@ def command(
     songs = find_song_files(paths)
     single = out is not None and out.suffix.lower() in SUFFIXES
     if single and len(songs) > 1:
-        raise click.UsageError(f"--out {out} is one file; name a folder for {len(songs)} songs")
+        raise click.UsageError(
+            f"--out {out} is a single file; give a folder for {len(songs)} songs"
+        )
     if single and kind and out is not None and out.suffix.lower() != f".{kind}":
-        raise click.UsageError(f"--out {out} is no {kind}; leave out --format")
+        raise click.UsageError(f"--out {out} is not a {kind} file; omit --format")
     sound = RenderOptions(soundfont=soundfont, synth=synth, lufs=lufs, rate=rate)
     announce_synth(sound)
     suffix = f".{kind or AUDIO_FORMATS[0]}"
@@ -127,13 +134,13 @@ def command(
             failed += 1
             print_error(error)
     workers = min(workers or os.cpu_count() or 1, max(len(jobs), 1))
-    with progress_bar("rendering") as advance, _job_map(workers) as mapped:
-        results = mapped([(*job, options, sound, stems, force) for job in jobs])
-        for nth, (target, seconds, trouble) in enumerate(results, start=1):
+    with progress_bar("rendering") as advance, _job_map(workers) as run_jobs:
+        results = run_jobs([(*job, options, sound, stems, force) for job in jobs])
+        for nth, (target, seconds, failure) in enumerate(results, start=1):
             advance(nth, len(jobs))
-            if trouble is not None:
+            if failure is not None:
                 failed += 1
-                print_error(trouble)
+                print_error(failure)
                 continue
             if not as_json:
                 print_line(f"{target}: {seconds:.0f} s")
@@ -145,8 +152,8 @@ def command(
 def _output_paths(
     songs: list[Path], out: Path | None, single: bool, suffix: str
 ) -> Iterator[tuple[Path, Path]]:
-    """Where the sound of each song goes; of songs with one name the later ones get a number, and so
-    does what would replace another of them.
+    """Yield each song with its output path; paths that would replace an input or an earlier output
+    are numbered.
     """
     if single and out is not None:
         yield from ((path, out) for path in songs)
@@ -154,16 +161,17 @@ def _output_paths(
     folder = ensure_writable_folder(out) if out is not None else None
     taken = {os.path.realpath(path) for path in songs}
     for path in songs:
-        wanted = (folder or path.parent) / f"{path.stem}{suffix}"
-        own = os.path.realpath(path)  # which is refused later, with a hint
-        target = first_free_path(wanted, partial(_is_free, taken, own))
+        preferred = (folder or path.parent) / f"{path.stem}{suffix}"
+        source = os.path.realpath(path)  # refused later, with a hint
+        target = first_free_path(preferred, partial(_is_free, taken, source))
         taken.add(os.path.realpath(target))
         yield path, target
 
 
-def _is_free(taken: set[str], own: str, target: Path) -> bool:
+def _is_free(taken: set[str], source: str, target: Path) -> bool:
+    """Whether a path is that of the song itself or not in use."""
     real = os.path.realpath(target)
-    return real == own or real not in taken
+    return real == source or real not in taken
 
 
 Job = tuple[Path, Path, ReadOptions, "SoundOptions", bool, bool]
@@ -171,7 +179,7 @@ Outcome = tuple[Path, float, MusicVAEError | None]
 
 
 def _render_job(job: Job) -> Outcome:
-    """One song, read and rendered, in whatever process."""
+    """Read and render one song; runs in any process."""
     from musicvae import io
     from musicvae.io.audio.render import write_audio, write_stems
     from musicvae.io.stems import split_stems, stem_path
@@ -191,7 +199,7 @@ def _render_job(job: Job) -> Outcome:
 
 @contextmanager
 def _job_map(workers: int) -> Iterator[Any]:
-    """What maps jobs to results in order: in this process if one is enough."""
+    """Yield a function that maps jobs to results in order; in this process if `workers` is 1."""
     if workers == 1:
         yield lambda jobs: map(_render_job, jobs)
         return
@@ -201,5 +209,5 @@ def _job_map(workers: int) -> Iterator[Any]:
             yield lambda jobs: pool.map(_render_job, jobs)
         except BrokenProcessPool:
             raise WriteError(
-                "render", "a process died, perhaps for want of memory", "try --workers 1"
+                "render", "a process died, perhaps out of memory", "try --workers 1"
             ) from None

@@ -1,4 +1,4 @@
-"""`musicvae sample`: new songs."""
+"""`musicvae sample`: sample new songs."""
 
 from __future__ import annotations
 
@@ -17,34 +17,36 @@ from musicvae.cli.pianoroll import check_roll, print_roll, roll_option
 
 @click.command(name="sample")
 @click.option(
-    "--n", type=click.IntRange(min=1), default=8, show_default=True, help="How many songs."
+    "--n", type=click.IntRange(min=1), default=8, show_default=True, help="Number of songs."
 )
 @click.option(
     "--bars",
     type=click.IntRange(min=1),
-    help="Bars of each song; 16 if not given, or 8 for each letter of --form.",
+    help="Bars per song; by default 16, or 8 for each letter of --form.",
 )
 @click.option(
-    "--form", metavar="LETTERS", help="Sections of equal length, those of one letter alike: AABA."
+    "--form", metavar="LETTERS", help="Sections of equal length, equal letters being similar: AABA."
 )
 @temperature_option
 @click.option(
     "--tempo",
     "qpm",
     type=FiniteFloat(20, 400),
-    help="Quarters a minute; a usual one if not given.",
+    help="Tempo in quarters per minute; by default one typical of the training songs.",
 )
 @click.option(
     "--key",
     type=click.IntRange(-6, 5),
-    help="Semitones above C of the major scale used; drawn if not given.",
+    help="Tonic of the major scale in semitones above C; random by default.",
 )
-@click.option("--meter", help="Such as 3/4; the training songs' usual one if not given.")
+@click.option(
+    "--meter", help="Meter, such as 3/4; by default the most common one of the training songs."
+)
 @click.option(
     "--pickup",
     metavar="1/8",
-    help="What sounds before the first bar, 0 for none; if not given, none in songs of fewer than "
-    "8 bars, in longer ones what is usual in the meter.",
+    help="Length of the pickup, 0 for none; by default none below 8 bars, else the most common one "
+    "of the meter.",
 )
 @roll_option
 @report_option
@@ -62,7 +64,7 @@ def command(
     report: ReportFile | None,
     shared: GenerateOptions,
 ) -> None:
-    """Make new songs and write them to --out as MIDI.
+    """Sample new songs and write them to --out as MIDI.
 
     \b
     Examples:
@@ -95,7 +97,10 @@ def command(
     if report:
         from musicvae.report import songs_page
 
-        title, facts = f"New songs by {model.preset.name}", f"seed {seed}, checkpoint {model.hash}"
+        title, facts = (
+            f"Songs sampled from {model.preset.name}",
+            f"seed {seed}, checkpoint {model.hash}",
+        )
         names = [path.stem for path in paths]
         report.write(
             lambda how, advance: songs_page(

@@ -134,14 +134,14 @@ def _plot_shifts(
     """Plot the changes of attributes (columns) in songs (rows), the requested ones framed."""
     import numpy as np
 
-    from musicvae.plots import plot_matrix
+    from musicvae.plots import plot_heatmap
 
     names = [name for name in ATTRIBUTE_HELP if any(name in result for result in shifts.values())]
     values = np.array([[result.get(n, math.nan) for n in names] for result in shifts.values()])
     marked = np.array([[name in targets for name in names]] * len(shifts))
     text = "  ·  ".join(f"{name.replace('_', ' ')} {amount:+g}" for name, amount in targets.items())
     title, facts = "Steered songs", f"requested: {text}  ·  in standard deviations"
-    plot_matrix(values, list(shifts), names, path, title, facts, marked=marked, theme=theme)
+    plot_heatmap(values, list(shifts), names, path, title, facts, marked=marked, theme=theme)
 
 
 def _parse_direction(text: str) -> tuple[Path, float]:

@@ -346,7 +346,7 @@ def write_training_report(
     """Write `report.html` into the folder of a run, without sound, which takes longer; and one with
     sound where `--report` says. Returns the path of the first, empty if it could not be written.
     """
-    from musicvae.report import NO_SOUND, training_page
+    from musicvae.report import NO_AUDIO, training_page
 
     try:
         songs = _sample_songs(result.model)
@@ -358,7 +358,7 @@ def write_training_report(
             songs,
             [f"sample {nth}" for nth in range(1, len(songs) + 1)],
         )
-        path = training_page(*told, embedding=NO_SOUND).save(folder / REPORT_FILE)
+        path = training_page(*told, embedding=NO_AUDIO).save(folder / REPORT_FILE)
     except MusicVAEError as error:
         print_error(error)  # the model is there all the same
         return ""

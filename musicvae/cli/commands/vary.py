@@ -1,4 +1,4 @@
-"""`musicvae vary`: variations of songs."""
+"""`musicvae vary`: make variations of songs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from musicvae.cli.options import (
     type=FiniteFloat(0, 1),
     default=0.5,
     show_default=True,
-    help="0 is the reconstruction, 1 another song of the same bars.",
+    help="Distance from the song: 0 is its reconstruction, 1 a new song on the same bars.",
 )
 @variants_option
 @temperature_option
@@ -34,9 +34,10 @@ def command(
     temperature: float,
     shared: GenerateOptions,
 ) -> None:
-    """Make variations of songs (files or folders), each as near to its song as --amount says.
+    """Make variations of songs (files or folders).
 
-    Length, meters, tempo, parts and programs stay; so does what the model cannot represent.
+    Length, meters, tempo, parts and programs are kept, and so are notes that the model cannot
+    represent.
 
     \b
     Examples:
