@@ -6,32 +6,32 @@ All have one style, on light or on dark paper (`themes.py`). Figures are built w
 objects alone, without pyplot: no window, no global state, and the same picture every time.
 """
 
-from musicvae.plots.anomaly import plot_scores
-from musicvae.plots.comparison import plot_square, plot_strip
+from musicvae.plots.anomaly import plot_anomalies
+from musicvae.plots.comparison import plot_grid, plot_comparison
 from musicvae.plots.evaluation import plot_evaluation
-from musicvae.plots.heatmap import plot_matrix
+from musicvae.plots.heatmap import plot_heatmap
 from musicvae.plots.latents import plot_latents
-from musicvae.plots.note_edits import plot_changes
+from musicvae.plots.note_edits import plot_note_edits
 from musicvae.plots.pianoroll import plot_song
-from musicvae.plots.song_map import plot_map
-from musicvae.plots.spectrogram import plot_sound
-from musicvae.plots.themes import DARK, LIGHT, Theme, theme
-from musicvae.plots.training_curves import plot_curves
+from musicvae.plots.song_map import plot_song_map
+from musicvae.plots.spectrogram import plot_spectrogram
+from musicvae.plots.themes import DARK, LIGHT, Theme, get_theme
+from musicvae.plots.training_curves import plot_training_curves
 
 __all__ = [
     "DARK",
     "LIGHT",
     "Theme",
-    "plot_changes",
-    "plot_curves",
+    "plot_note_edits",
+    "plot_training_curves",
     "plot_evaluation",
     "plot_latents",
-    "plot_map",
-    "plot_matrix",
-    "plot_scores",
+    "plot_song_map",
+    "plot_heatmap",
+    "plot_anomalies",
     "plot_song",
-    "plot_sound",
-    "plot_square",
-    "plot_strip",
-    "theme",
+    "plot_spectrogram",
+    "plot_grid",
+    "plot_comparison",
+    "get_theme",
 ]

@@ -15,11 +15,11 @@ from musicvae.plots.themes import LIGHT, Theme
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_TOP, _HEAD, _LEFT, _ROW, _BOTTOM = 0.8, 0.85, 1.35, 0.34, 0.3  # inches
-_WIDEST = 0.72
+_TOP, _COLUMN_LABELS, _LEFT, _ROW, _BOTTOM = 0.8, 0.85, 1.35, 0.34, 0.3  # inches
+_MAX_CELL_WIDTH = 0.72
 
 
-def plot_matrix(
+def plot_heatmap(
     values: NDArray[np.float64],
     rows: Sequence[str],
     columns: Sequence[str],
@@ -28,20 +28,20 @@ def plot_matrix(
     subtitle: str = "",
     *,
     marked: NDArray[np.bool_] | None = None,
-    look: Theme = LIGHT,
+    theme: Theme = LIGHT,
 ) -> Path:
     """Draw values `(R, C)`, what is above nought in blue, below in red; `nan` stays empty.
 
     `marked` `(R, C)`: cells to frame, such as what was asked for. PNG, SVG or PDF by the suffix;
     returns the path. Raises `WriteError`.
     """
-    style.checked_suffix(path)
-    with style.drawing():
-        figure = matrix_figure(values, rows, columns, title, subtitle, marked=marked, look=look)
-        return style.save(figure, path)
+    style.check_suffix(path)
+    with style.style_context():
+        figure = heatmap_figure(values, rows, columns, title, subtitle, marked=marked, theme=theme)
+        return style.save_figure(figure, path)
 
 
-def matrix_figure(
+def heatmap_figure(
     values: NDArray[np.float64],
     rows: Sequence[str],
     columns: Sequence[str],
@@ -49,50 +49,50 @@ def matrix_figure(
     subtitle: str = "",
     *,
     marked: NDArray[np.bool_] | None = None,
-    look: Theme = LIGHT,
+    theme: Theme = LIGHT,
 ) -> Figure:
     """The picture of `plot_matrix` as a matplotlib `Figure`."""
     from matplotlib.patches import Rectangle
 
     n_rows, n_columns = values.shape
-    cell = min((style.WIDTH - _LEFT - style.RIGHT) / max(n_columns, 1), _WIDEST)
+    cell = min((style.WIDTH - _LEFT - style.RIGHT) / max(n_columns, 1), _MAX_CELL_WIDTH)
     width = max(_LEFT + n_columns * cell + style.RIGHT + 0.2, 6.0)
-    figure = style.page(look, _TOP + _HEAD + n_rows * _ROW + _BOTTOM, width)
-    style.heading(figure, look, title, subtitle, left=0.3)
-    axes = style.panel(figure, _LEFT, _TOP + _HEAD, max(n_columns, 1) * cell, n_rows * _ROW)
+    figure = style.new_figure(theme, _TOP + _COLUMN_LABELS + n_rows * _ROW + _BOTTOM, width)
+    style.add_heading(figure, theme, title, subtitle, left=0.3)
+    axes = style.add_axes(figure, _LEFT, _TOP + _COLUMN_LABELS, max(n_columns, 1) * cell, n_rows * _ROW)
     most = max(float(np.nanmax(np.abs(values), initial=0)), 1e-9)
-    shades = style.ramp(look.red, look.paper, look.blue).with_extremes(bad=(0, 0, 0, 0))
+    shades = style.colormap(theme.red, theme.background, theme.blue).with_extremes(bad=(0, 0, 0, 0))
     axes.pcolormesh(
         np.ma.masked_invalid(values), cmap=shades, vmin=-most, vmax=most,
-        edgecolors=look.paper, linewidth=1.5,
+        edgecolors=theme.background, linewidth=1.5,
     )  # fmt: skip
     for row, column in np.argwhere(np.isfinite(values)).tolist():
         value = values[row, column]
         strong = abs(value) > 0.7 * most
-        colour = (look.paper if look.name == "light" else look.ink) if strong else look.ink
+        colour = (theme.background if theme.name == "light" else theme.foreground) if strong else theme.foreground
         text = f"{round(value, 2) + 0.0:+.2f}".replace("0.", ".", 1)
         axes.text(column + 0.5, row + 0.5, text, size=8, ha="center", va="center", color=colour)
     for row, column in np.argwhere(marked).tolist() if marked is not None else ():
         axes.add_patch(
-            Rectangle((column, row), 1, 1, fill=False, ec=look.ink, lw=1.6, clip_on=False)
+            Rectangle((column, row), 1, 1, fill=False, ec=theme.foreground, lw=1.6, clip_on=False)
         )
     axes.invert_yaxis()
-    style.bare(axes, look)
-    axes.set_yticks(np.arange(n_rows) + 0.5, [_word(name)[:20] for name in rows])
+    style.hide_axes(axes, theme)
+    axes.set_yticks(np.arange(n_rows) + 0.5, [_label(name)[:20] for name in rows])
     axes.set_xticks(
         np.arange(n_columns) + 0.5,
-        [_word(c) for c in columns],
+        [_label(c) for c in columns],
         rotation=38,
         ha="left",
         rotation_mode="anchor",
     )
     axes.tick_params(
-        labeltop=True, labelbottom=False, labelsize=9, labelcolor=look.ink, length=0, pad=5
+        labeltop=True, labelbottom=False, labelsize=9, labelcolor=theme.foreground, length=0, pad=5
     )
     for label in (*axes.get_xticklabels(), *axes.get_yticklabels()):
         label.set_parse_math(False)
     return figure
 
 
-def _word(name: str) -> str:
-    return style.plain(name.replace("_", " "))
+def _label(name: str) -> str:
+    return style.display_text(name.replace("_", " "))

@@ -15,8 +15,8 @@ import numpy as np
 
 from musicvae.io.midi import key_name
 from musicvae.plots import style
-from musicvae.plots.layout import Layout, laid_out, tempo_marks
-from musicvae.plots.pianoroll_axes import draw_drums, draw_pitches, strength_of
+from musicvae.plots.layout import RollLayout, layout_song, tempo_marks
+from musicvae.plots.pianoroll_axes import draw_drums, draw_pitches, velocity_alpha
 from musicvae.plots.style import LEFT, RIGHT, WIDTH
 from musicvae.plots.themes import LIGHT, Theme
 from musicvae.representation.bars import Bars
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
 
 # All lengths are in inches.
 _TOP, _LEGEND_ROW, _ROW_GAP, _BOTTOM = 0.66, 0.22, 0.4, 0.16
-_SEMITONE, _TALLEST, _LANE, _LANE_GAP = 0.06, 3.0, 0.135, 0.05
-_PER_LEGEND_ROW = 5
-_INK_WIDTH = WIDTH - LEFT - RIGHT
+_SEMITONE, _MAX_PITCHED_HEIGHT, _LANE, _LANE_GAP = 0.06, 3.0, 0.135, 0.05
+_MAX_LEGEND_COLUMNS = 5
+_ROLL_WIDTH = WIDTH - LEFT - RIGHT
 
 
 def plot_song(
@@ -39,15 +39,15 @@ def plot_song(
     title: str = "",
     *,
     bars_per_row: int | None = None,
-    look: Theme = LIGHT,
+    theme: Theme = LIGHT,
 ) -> Path:
     """Draw `song` and write it to `path`, PNG, SVG or PDF by its suffix; returns the path.
 
     `bars_per_row` is 8 if not given, more for songs of hundreds of bars. Raises `WriteError`.
     """
-    style.checked_suffix(path)
-    with style.drawing():
-        return style.save(song_figure(song, title, bars_per_row=bars_per_row, look=look), path)
+    style.check_suffix(path)
+    with style.style_context():
+        return style.save_figure(song_figure(song, title, bars_per_row=bars_per_row, theme=theme), path)
 
 
 def song_figure(
@@ -55,27 +55,27 @@ def song_figure(
     title: str = "",
     *,
     bars_per_row: int | None = None,
-    colours: Mapping[str, str] | None = None,
-    look: Theme = LIGHT,
+    colors: Mapping[str, str] | None = None,
+    theme: Theme = LIGHT,
 ) -> Figure:
     """The picture of `song` as a matplotlib `Figure`; `colours` of parts by name, if not usual."""
-    layout = laid_out(song, bars_per_row, colours, look, _INK_WIDTH)
+    layout = layout_song(song, bars_per_row, colors, theme, _ROLL_WIDTH)
     pitched = _pitched_height(layout)
     lane = len(layout.lanes) * _LANE
     row = pitched + lane + (_LANE_GAP if pitched and lane else 0) + _ROW_GAP
-    head = _TOP + _LEGEND_ROW * -(-len(layout.legend) // _PER_LEGEND_ROW)
+    head = _TOP + _LEGEND_ROW * -(-len(layout.legend) // _MAX_LEGEND_COLUMNS)
     height = head + max(len(layout.rows), 1) * row + _BOTTOM
-    figure = style.page(look, height)
+    figure = style.new_figure(theme, height)
     _draw_head(figure, song, layout, title, height)
     marks = tempo_marks(song)
     for nth, (first, stop) in enumerate(layout.rows):
         top = height - head - nth * row - _ROW_GAP
         upper = lower = None
         if pitched:
-            upper = _axes(figure, layout, height - top, pitched)
+            upper = _add_roll_axes(figure, layout, height - top, pitched)
             draw_pitches(upper, layout, first, stop)
         if lane:
-            lower = _axes(figure, layout, height - top + row - _ROW_GAP - lane, lane)
+            lower = _add_roll_axes(figure, layout, height - top + row - _ROW_GAP - lane, lane)
             draw_drums(lower, layout, first, stop)
         above = upper or lower
         if above is not None:
@@ -83,33 +83,33 @@ def song_figure(
     return figure
 
 
-def _pitched_height(layout: Layout) -> float:
+def _pitched_height(layout: RollLayout) -> float:
     if not len(layout.pitched) and layout.lanes:
         return 0.0
-    return min((layout.high - layout.low) * _SEMITONE, _TALLEST) or 0.6
+    return min((layout.high - layout.low) * _SEMITONE, _MAX_PITCHED_HEIGHT) or 0.6
 
 
-def _axes(figure: Figure, layout: Layout, top: float, tall: float) -> Axes:
-    axes = style.panel(figure, LEFT, top, _INK_WIDTH, tall)
-    style.bare(axes, layout.look)
+def _add_roll_axes(figure: Figure, layout: RollLayout, top: float, height: float) -> Axes:
+    axes = style.add_axes(figure, LEFT, top, _ROLL_WIDTH, height)
+    style.hide_axes(axes, layout.theme)
     return axes
 
 
 # -- above the rows -------------------------------------------------------------------------------
 
 
-def _draw_head(figure: Figure, song: Song, layout: Layout, title: str, height: float) -> None:
+def _draw_head(figure: Figure, song: Song, layout: RollLayout, title: str, height: float) -> None:
     from matplotlib.patches import Patch, Rectangle
 
-    look = layout.look
-    style.heading(figure, look, title, subtitle(song))
+    look = layout.theme
+    style.add_heading(figure, look, title, song_summary(song))
     if layout.legend:
         handles = [Patch(facecolor=colour, label=name) for name, colour in layout.legend]
         legend = figure.legend(
             handles=handles,
             loc="upper left",
             bbox_to_anchor=(LEFT / WIDTH, (height - 0.72) / height),
-            ncols=min(_PER_LEGEND_ROW, len(handles)),
+            ncols=min(_MAX_LEGEND_COLUMNS, len(handles)),
             frameon=False,
             borderpad=0,
             borderaxespad=0,
@@ -119,7 +119,7 @@ def _draw_head(figure: Figure, song: Song, layout: Layout, title: str, height: f
             columnspacing=1.6,
             labelspacing=0.35,
             fontsize=9.5,
-            labelcolor=look.ink,
+            labelcolor=look.foreground,
         )
         for text in legend.get_texts():
             text.set_parse_math(False)
@@ -127,18 +127,18 @@ def _draw_head(figure: Figure, song: Song, layout: Layout, title: str, height: f
     box, right = 0.16, WIDTH - RIGHT
     for x, word in ((right, "loud"), (right - 0.36 - 5 * box, "soft")):
         at = (x / WIDTH, 1 - 0.38 / height)
-        figure.text(*at, word, size=8.5, color=look.grey, ha="right", va="baseline")
+        figure.text(*at, word, size=8.5, color=look.gray, ha="right", va="baseline")
     for i, velocity in enumerate((20, 45, 70, 95, 120)):
         corner = ((right - 0.31 - (5 - i) * box) / WIDTH, 1 - 0.385 / height)
-        shade = look.shade(look.drums, strength_of(np.array(velocity)))
+        shade = look.tint(look.drums, velocity_alpha(np.array(velocity)))
         size = (0.9 * box / WIDTH, 0.1 / height)
         figure.add_artist(Rectangle(corner, *size, transform=figure.transFigure, color=shade))
 
 
-def subtitle(song: Song) -> str:
+def song_summary(song: Song) -> str:
     """A song's key, meter, tempo, length and number of notes in words."""
     facts, grid = [], Bars.from_song(song).grid
-    pickup = bool(len(grid) and grid.lead[0] > 0)
+    pickup = bool(len(grid) and grid.lead_steps[0] > 0)
     if len(song.key.ticks):
         fifths, minor = int(song.key.fifths[0]), bool(song.key.minor[0])
         tonic = key_name(fifths, minor).removesuffix("m").replace("b", "♭").replace("#", "♯")
@@ -155,10 +155,10 @@ def subtitle(song: Song) -> str:
 
 
 def _draw_marks(
-    axes: Axes, layout: Layout, first: int, stop: int, marks: list[tuple[int, int]]
+    axes: Axes, layout: RollLayout, first: int, stop: int, marks: list[tuple[int, int]]
 ) -> None:
     """Bar numbers, and the meter and tempo where they change."""
-    grid, look, per_point = layout.grid, layout.look, layout.per_point
+    grid, look, per_point = layout.grid, layout.theme, layout.ticks_per_point
 
     def above(tick: float, right: float, up: float, text: str, **how: Any) -> None:
         axes.annotate(
@@ -182,11 +182,11 @@ def _draw_marks(
         texts: list[tuple[str, float, dict[str, Any]]] = []
         number = bar + (not layout.has_pickup)
         if number and (bar - first) % every == 0:
-            texts.append((str(number), 5.6, {"size": 8.5, "color": look.grey}))
+            texts.append((str(number), 5.6, {"size": 8.5, "color": look.gray}))
         if bar == 0 or meters[bar] != meters[bar - 1]:
-            texts.append((meters[bar], 6.2, {"size": 9, "weight": "bold", "color": look.ink}))
+            texts.append((meters[bar], 6.2, {"size": 9, "weight": "bold", "color": look.foreground}))
         if new := [qpm for tick, qpm in marks if start <= tick < end]:
-            texts.append((f"♩ = {new[0]}", 5.5, {"size": 9, "color": look.ink}))
+            texts.append((f"♩ = {new[0]}", 5.5, {"size": 9, "color": look.foreground}))
         # What changes is told even in a narrow bar, on a line above; a mere number is left out.
         line = 1 if start < free_at[0] or (bar == 0 and layout.has_pickup) else 0
         if (

@@ -22,20 +22,20 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_RATE, _HOP, _LOWEST, _OCTAVES, _PER_OCTAVE = 22_050, 1024, 24, 7, 24  # hz, samples, C1
-_ROW_S, _MOST_ROWS = 26.0, 8
-_QUIET_DB = -48.0
-_TOP, _TALL, _GAP, _BOTTOM = 0.72, 1.75, 0.42, 0.22  # inches
+_RATE_HZ, _HOP_SAMPLES, _MIN_PITCH, _N_OCTAVES, _BINS_PER_OCTAVE = 22_050, 1024, 24, 7, 24  # hz, samples, C1
+_MAX_ROW_S, _MAX_ROWS = 26.0, 8
+_FLOOR_DB = -48.0
+_TOP, _ROW_HEIGHT, _GAP, _BOTTOM = 0.72, 1.75, 0.42, 0.22  # inches
 
 
-def plot_sound(
+def plot_spectrogram(
     samples: NDArray[np.float32],
     rate: int,
     path: str | Path,
     title: str = "",
     *,
     song: Song | None = None,
-    look: Theme = LIGHT,
+    theme: Theme = LIGHT,
 ) -> Path:
     """Draw samples `(n,)` or `(n, channels)` at `rate` hz; a constant-Q transform, half a
     semitone a line. With the song that was rendered its bars stand above, else seconds below.
@@ -43,43 +43,43 @@ def plot_sound(
     PNG, SVG or PDF by the suffix; returns the path. Raises `WriteError`, and `DataError` for sound
     that is empty.
     """
-    style.checked_suffix(path)
+    style.check_suffix(path)
     if not len(samples):
         raise DataError(f"{path}: no sound to draw")
-    with style.drawing():
-        return style.save(sound_figure(samples, rate, title, song=song, look=look), path)
+    with style.style_context():
+        return style.save_figure(spectrogram_figure(samples, rate, title, song=song, theme=theme), path)
 
 
-def sound_figure(
+def spectrogram_figure(
     samples: NDArray[np.float32],
     rate: int,
     title: str = "",
     *,
     song: Song | None = None,
-    look: Theme = LIGHT,
+    theme: Theme = LIGHT,
 ) -> Figure:
     """The picture of `plot_sound` as a matplotlib `Figure`."""
     mono = samples.mean(1) if samples.ndim == 2 else samples
     levels = levels_db(mono, rate)
     seconds = len(mono) / rate
     bars = _bar_seconds(song) if song is not None else np.zeros(0)
-    rows = _rows(seconds, bars)
-    figure = style.page(look, _TOP + len(rows) * (_TALL + _GAP) + _BOTTOM)
+    rows = _split_rows(seconds, bars)
+    figure = style.new_figure(theme, _TOP + len(rows) * (_ROW_HEIGHT + _GAP) + _BOTTOM)
     peak = 20 * np.log10(max(float(np.abs(samples).max(initial=0)), 1e-9))
     peak_words = f"peak {peak:.1f} dBFS" if peak > -120 else "silent"
     facts = f"{int(seconds) // 60}:{int(seconds) % 60:02d}  ·  {rate / 1000:g} kHz  ·  {peak_words}"
-    style.heading(figure, look, title, facts)
+    style.add_heading(figure, theme, title, facts)
     above = _GAP if song is not None else 0.12
     longest = max(stop - start for start, stop in rows)
     for nth, (start, stop) in enumerate(rows):
         share = (stop - start) / longest
-        top, wide = _TOP + above + nth * (_TALL + _GAP), share * (WIDTH - LEFT - RIGHT)
-        axes = style.panel(figure, LEFT, top, wide, _TALL)
-        _draw(axes, look, levels, (start, stop))
+        top, wide = _TOP + above + nth * (_ROW_HEIGHT + _GAP), share * (WIDTH - LEFT - RIGHT)
+        axes = style.add_axes(figure, LEFT, top, wide, _ROW_HEIGHT)
+        _draw_row(axes, theme, levels, (start, stop))
         if song is not None:
-            _bar_lines(axes, look, bars, (start, stop), longest, first=_first_number(song))
+            _draw_bar_lines(axes, theme, bars, (start, stop), longest, first_number=_first_bar_number(song))
         else:
-            _seconds(axes, (start, stop))
+            _draw_time_axis(axes, (start, stop))
     return figure
 
 
@@ -89,74 +89,74 @@ def levels_db(mono: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
     """
     import librosa
 
-    if rate != _RATE:
-        mono = librosa.resample(np.asarray(mono, np.float32), orig_sr=rate, target_sr=_RATE)
+    if rate != _RATE_HZ:
+        mono = librosa.resample(np.asarray(mono, np.float32), orig_sr=rate, target_sr=_RATE_HZ)
     least = 1 << 15  # what the lowest octave needs
     if len(mono) < least:
         mono = np.pad(mono, (0, least - len(mono)))
     found = librosa.cqt(
         mono,
-        sr=_RATE,
-        hop_length=_HOP,
-        fmin=float(librosa.midi_to_hz(_LOWEST)),
-        n_bins=_OCTAVES * _PER_OCTAVE,
-        bins_per_octave=_PER_OCTAVE,
+        sr=_RATE_HZ,
+        hop_length=_HOP_SAMPLES,
+        fmin=float(librosa.midi_to_hz(_MIN_PITCH)),
+        n_bins=_N_OCTAVES * _BINS_PER_OCTAVE,
+        bins_per_octave=_BINS_PER_OCTAVE,
     )
     size = np.abs(found)
     levels = 20 * np.log10(np.maximum(size, 1e-10) / max(float(size.max(initial=0)), 1e-6))
-    return np.asarray(np.clip(levels, _QUIET_DB, 0), np.float64)
+    return np.asarray(np.clip(levels, _FLOOR_DB, 0), np.float64)
 
 
-def _draw(axes: Axes, look: Theme, levels: NDArray[np.float64], span: tuple[float, float]) -> None:
+def _draw_row(axes: Axes, theme: Theme, levels: NDArray[np.float64], span: tuple[float, float]) -> None:
     start, stop = span
-    per_second = _RATE / _HOP
+    per_second = _RATE_HZ / _HOP_SAMPLES
     first, last = int(start * per_second), int(np.ceil(stop * per_second)) + 1
     inside = levels[:, first:last]
-    top = _LOWEST + 12 * _OCTAVES
-    edges = (first / per_second, (first + inside.shape[1]) / per_second, _LOWEST - 0.5, top - 0.5)
-    light = (look.paper, look.sky, look.blue, "#00243D")
-    shades = light if look.name == "light" else (look.paper, "#0F4C84", look.blue, "#EAF6FF")
+    top = _MIN_PITCH + 12 * _N_OCTAVES
+    edges = (first / per_second, (first + inside.shape[1]) / per_second, _MIN_PITCH - 0.5, top - 0.5)
+    light = (theme.background, theme.sky, theme.blue, "#00243D")
+    shades = light if theme.name == "light" else (theme.background, "#0F4C84", theme.blue, "#EAF6FF")
     axes.imshow(
         inside,
         aspect="auto",
         origin="lower",
         extent=edges,
-        cmap=style.ramp(*shades),
-        vmin=_QUIET_DB,
+        cmap=style.colormap(*shades),
+        vmin=_FLOOR_DB,
         vmax=0,
         interpolation="nearest",
     )
-    style.bare(axes, look)
-    octaves = np.arange(_LOWEST, top, 12)
-    axes.hlines(octaves - 0.5, start, stop, colors=look.octave_line, linewidths=0.5, alpha=0.6)
+    style.hide_axes(axes, theme)
+    octaves = np.arange(_MIN_PITCH, top, 12)
+    axes.hlines(octaves - 0.5, start, stop, colors=theme.octave_line, linewidths=0.5, alpha=0.6)
     axes.set_yticks(octaves, [f"C{octave // 12 - 1}" for octave in octaves])
     axes.set_xlim(start, stop)
-    axes.set_ylim(_LOWEST - 0.5, top - 0.5)
+    axes.set_ylim(_MIN_PITCH - 0.5, top - 0.5)
 
 
-def _bar_lines(
+def _draw_bar_lines(
     axes: Axes,
-    look: Theme,
+    theme: Theme,
     bars: NDArray[np.float64],
     span: tuple[float, float],
-    longest: float,
+    longest_row_s: float,
     *,
-    first: int,
+    first_number: int,
 ) -> None:
     inside = np.flatnonzero((bars >= span[0] - 1e-6) & (bars < span[1] - 1e-6))
-    axes.vlines(bars[inside], *axes.get_ylim(), colors=look.bar_line, linewidths=0.6)
+    axes.vlines(bars[inside], *axes.get_ylim(), colors=theme.bar_line, linewidths=0.6)
     if len(inside) < 1:
         return
     how: dict[str, Any] = {"xycoords": ("data", "axes fraction"), "textcoords": "offset points"}
     free = -np.inf
     for bar in inside.tolist():
-        if bar + first > 0 and bars[bar] >= free:
-            axes.annotate(str(bar + first), (bars[bar], 1), xytext=(1, 4), size=8.5,
-                          color=look.grey, **how)  # fmt: skip
-            free = bars[bar] + 22 * longest / (72 * (WIDTH - LEFT - RIGHT))
+        if bar + first_number > 0 and bars[bar] >= free:
+            axes.annotate(str(bar + first_number), (bars[bar], 1), xytext=(1, 4), size=8.5,
+                          color=theme.gray, **how)  # fmt: skip
+            free = bars[bar] + 22 * longest_row_s / (72 * (WIDTH - LEFT - RIGHT))
 
 
-def _seconds(axes: Axes, span: tuple[float, float]) -> None:
+def _draw_time_axis(axes: Axes, span: tuple[float, float]) -> None:
     from matplotlib.ticker import FuncFormatter, MaxNLocator
 
     axes.xaxis.set_major_locator(MaxNLocator(8, integer=span[1] - span[0] > 8, prune="upper"))
@@ -171,14 +171,14 @@ def _bar_seconds(song: Song) -> NDArray[np.float64]:
     return np.asarray(song.tempo.seconds(grid.start_ticks, song.ticks_per_quarter), np.float64)
 
 
-def _first_number(song: Song) -> int:
+def _first_bar_number(song: Song) -> int:
     grid = Bars.from_song(song).grid
-    return 0 if len(grid) and grid.lead[0] > 0 else 1
+    return 0 if len(grid) and grid.lead_steps[0] > 0 else 1
 
 
-def _rows(seconds: float, bars: Sequence[float] | NDArray[np.float64]) -> list[tuple[float, float]]:
+def _split_rows(seconds: float, bars: Sequence[float] | NDArray[np.float64]) -> list[tuple[float, float]]:
     """Where rows begin and end, in seconds: whole bars where there are some."""
-    size = seconds / min(max(int(np.ceil(seconds / _ROW_S)), 1), _MOST_ROWS)
+    size = seconds / min(max(int(np.ceil(seconds / _MAX_ROW_S)), 1), _MAX_ROWS)
     edges = [0.0]
     while seconds - edges[-1] > 1.2 * size:
         nearest = edges[-1] + size

@@ -12,9 +12,9 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musicvae.errors import WriteError, shown
+from musicvae.errors import WriteError, printable
 from musicvae.plots.themes import Theme
-from musicvae.storage import replacing
+from musicvae.storage import atomic_path
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _log = logging.getLogger("musicvae")
-_LACKING = "Glyph .* missing from"
-_ADVICE = "install one that has, such as Noto Sans CJK"
-_told: list[str] = []
+_MISSING_GLYPH = "Glyph .* missing from"
+_FONT_HINT = "install one that has, such as Noto Sans CJK"
+_reported_glyphs: list[str] = []
 SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 150
 WIDTH = 9.2  # inches of a page: 800 points wide in a README, its smallest letters can be read
@@ -42,7 +42,7 @@ FONTS = (
 )
 """In which letters are looked for, one after the other; the first is always there."""
 
-_RC: dict[Any, Any] = {
+_RC_PARAMS: dict[Any, Any] = {
     "font.size": 9,
     "svg.hashsalt": "musicvae",
     "svg.fonttype": "path",
@@ -58,24 +58,24 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 
 @contextmanager
-def drawing() -> Iterator[None]:
+def style_context() -> Iterator[None]:
     """Our own settings while a figure is made, whatever the user's are."""
     import matplotlib
 
     fonts = logging.getLogger("matplotlib.font_manager")
     level = fonts.level
-    with matplotlib.rc_context(_RC | {"font.family": _fonts()}), warnings.catch_warnings():
+    with matplotlib.rc_context(_RC_PARAMS | {"font.family": _available_fonts()}), warnings.catch_warnings():
         fonts.setLevel(logging.ERROR)  # another weight than was asked for is good enough
         # A part may be named in a script that no font has: a box in the legend, and a word.
-        warnings.filterwarnings("always", message=_LACKING)
-        warnings.showwarning = partial(_shown_warning, warnings.showwarning)
+        warnings.filterwarnings("always", message=_MISSING_GLYPH)
+        warnings.showwarning = partial(_handle_warning, warnings.showwarning)
         try:
             yield
         finally:
             fonts.setLevel(level)
 
 
-def _fonts() -> list[str]:
+def _available_fonts() -> list[str]:
     """Those of `FONTS` that this system has."""
     from matplotlib.font_manager import fontManager
 
@@ -83,35 +83,35 @@ def _fonts() -> list[str]:
     return [FONTS[0], *(name for name in FONTS[1:] if name in known)]
 
 
-def _shown_warning(otherwise: Callable[..., None], message: Any, *more: Any, **how: Any) -> None:
+def _handle_warning(show_warning: Callable[..., None], message: Any, *more: Any, **how: Any) -> None:
     """What becomes of a warning: of letters that are lacking it is told once, in our words."""
-    if not re.match(_LACKING, str(message)):
-        otherwise(message, *more, **how)
-    elif not _told:
-        _told.append(str(message))
-        _log.warning("musicvae: no font has all letters of a picture, they are boxes; %s", _ADVICE)
+    if not re.match(_MISSING_GLYPH, str(message)):
+        show_warning(message, *more, **how)
+    elif not _reported_glyphs:
+        _reported_glyphs.append(str(message))
+        _log.warning("musicvae: no font has all letters of a picture, they are boxes; %s", _FONT_HINT)
 
 
-def page(look: Theme, height: float, width: float = WIDTH) -> Figure:
+def new_figure(theme: Theme, height: float, width: float = WIDTH) -> Figure:
     """An empty figure, in inches."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), facecolor="none" if look.transparent else look.paper)
+    return Figure(figsize=(width, height), facecolor="none" if theme.transparent else theme.background)
 
 
-def panel(figure: Figure, left: float, top: float, wide: float, tall: float) -> Axes:
+def add_axes(figure: Figure, left: float, top: float, wide: float, tall: float) -> Axes:
     """Axes at a place in inches from the upper left corner."""
     width, height = figure.get_size_inches()
     return figure.add_axes((left / width, 1 - (top + tall) / height, wide / width, tall / height))
 
 
-def heading(figure: Figure, look: Theme, title: str, subtitle: str = "", left: float = LEFT) -> int:
+def add_heading(figure: Figure, theme: Theme, title: str, subtitle: str = "", left: float = LEFT) -> int:
     """Title and subtitle at the top of a page; returns how many lines that were."""
     width, height = figure.get_size_inches()
-    words = plain(title), shown(subtitle.replace("\n", " "))
+    words = display_text(title), printable(subtitle.replace("\n", " "))
     looks: tuple[dict[str, Any], ...] = (
-        {"size": 14, "weight": "bold", "color": look.ink},
-        {"size": 9.5, "color": look.grey},
+        {"size": 14, "weight": "bold", "color": theme.foreground},
+        {"size": 9.5, "color": theme.gray},
     )
     places = iter((0.38, 0.62))
     for text, how in zip(words, looks, strict=True):
@@ -121,52 +121,52 @@ def heading(figure: Figure, look: Theme, title: str, subtitle: str = "", left: f
     return sum(map(bool, words))
 
 
-def plain(text: str) -> str:
+def display_text(text: str) -> str:
     """A name as one line that can be shown."""
-    return shown(" ".join(text.split()))
+    return printable(" ".join(text.split()))
 
 
-def dressed(axes: Axes, look: Theme, title: str = "", *, size: float = 10, pad: float = 6) -> None:
+def style_axes(axes: Axes, theme: Theme, title: str = "", *, size: float = 10, pad: float = 6) -> None:
     """Axes of a diagram in our look: a line on the left and below, no box."""
     if title:
-        how: dict[str, Any] = {"weight": "bold", "color": look.ink, "pad": pad}
+        how: dict[str, Any] = {"weight": "bold", "color": theme.foreground, "pad": pad}
         axes.set_title(title, loc="left", fontsize=size, **how)
     axes.set_facecolor("none")
     axes.set_axisbelow(True)
     for side in ("top", "right"):
         axes.spines[side].set_visible(False)
     for side in ("left", "bottom"):
-        axes.spines[side].set_color(look.octave_line)
-    axes.tick_params(colors=look.grey, labelsize=8.5, length=2.5)
+        axes.spines[side].set_color(theme.octave_line)
+    axes.tick_params(colors=theme.gray, labelsize=8.5, length=2.5)
     for label in (axes.xaxis.label, axes.yaxis.label):
-        label.set_color(look.grey)
+        label.set_color(theme.gray)
 
 
-def bare(axes: Axes, look: Theme) -> None:
+def hide_axes(axes: Axes, theme: Theme) -> None:
     """Axes without lines and ticks, for rolls."""
     for spine in axes.spines.values():
         spine.set_visible(False)
-    axes.tick_params(length=0, pad=4, labelsize=8.5, labelcolor=look.grey)
+    axes.tick_params(length=0, pad=4, labelsize=8.5, labelcolor=theme.gray)
     axes.set_xticks([])
     axes.set_facecolor("none")
 
 
-def ramp(*colours: str) -> LinearSegmentedColormap:
+def colormap(*colors: str) -> LinearSegmentedColormap:
     """A colour map through these."""
     from matplotlib.colors import LinearSegmentedColormap
 
-    return LinearSegmentedColormap.from_list("musicvae", list(colours))
+    return LinearSegmentedColormap.from_list("musicvae", list(colors))
 
 
-def save(figure: Figure, path: str | Path, dpi: float = DPI) -> Path:
+def save_figure(figure: Figure, path: str | Path, dpi: float = DPI) -> Path:
     """Write a figure as its suffix says. Raises `WriteError`."""
-    suffix = checked_suffix(path)
-    with replacing(path) as aside:
+    suffix = check_suffix(path)
+    with atomic_path(path) as aside:
         figure.savefig(aside, format=suffix[1:], dpi=dpi, metadata=_METADATA[suffix])
     return Path(path)
 
 
-def as_svg(figure: Figure) -> str:
+def to_svg(figure: Figure) -> str:
     """A figure as the text of an SVG element."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=_METADATA[".svg"])
@@ -174,14 +174,14 @@ def as_svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def as_png(figure: Figure, dpi: float = DPI) -> bytes:
+def to_png(figure: Figure, dpi: float = DPI) -> bytes:
     """A figure as the bytes of a PNG."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata=_METADATA[".png"])
     return buffer.getvalue()
 
 
-def checked_suffix(path: str | Path) -> str:
+def check_suffix(path: str | Path) -> str:
     """The suffix of a picture that we can write, or `WriteError`."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:

@@ -15,9 +15,9 @@ class Theme:
     """Colours, `#RRGGBB`. Lines on a roll stand out in this order: bar, octave, beat, black key."""
 
     name: str
-    paper: str
-    ink: str
-    grey: str
+    background: str
+    foreground: str
+    gray: str
     bar_line: str
     octave_line: str
     beat_line: str
@@ -55,22 +55,22 @@ class Theme:
         """Between `blue` and `red`."""
         return self.parts[5]
 
-    def part(self, index: int) -> str:
+    def part_color(self, index: int) -> str:
         """The colour of the nth melodic part; past the sixth they come again, nearer to ink."""
         turn, nth = divmod(index, len(self.parts))
-        return hexed(mixed(self.parts[nth], max(0.3, 0.6**turn), self.ink))
+        return to_hex(blend_colors(self.parts[nth], max(0.3, 0.6**turn), self.foreground))
 
-    def shade(self, colour: str, share: ArrayLike) -> NDArray[np.float64]:
+    def tint(self, colour: str, share: ArrayLike) -> NDArray[np.float64]:
         """`share` of a colour and the rest of paper, as rgb `(..., 3)`."""
-        return mixed(colour, share, self.paper)
+        return blend_colors(colour, share, self.background)
 
 
 # Okabe and Ito (2008), without the two that are hard to see on white, strongest contrasts first.
 LIGHT = Theme(
     name="light",
-    paper="#FFFFFF",
-    ink="#222222",
-    grey="#65656B",
+    background="#FFFFFF",
+    foreground="#222222",
+    gray="#65656B",
     bar_line="#5A5A60",
     octave_line="#B9B9C2",
     beat_line="#E4E4E8",
@@ -82,9 +82,9 @@ LIGHT = Theme(
 # The same hues as bright as dark paper asks for; a test holds both to what the colour-blind see.
 DARK = Theme(
     name="dark",
-    paper="#15171C",
-    ink="#ECEDF0",
-    grey="#A3A7B0",
+    background="#15171C",
+    foreground="#ECEDF0",
+    gray="#A3A7B0",
     bar_line="#8A8F9A",
     octave_line="#4D525D",
     beat_line="#2B2E36",
@@ -96,21 +96,21 @@ DARK = Theme(
 THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
 
 
-def theme(name: str, *, transparent: bool = False) -> Theme:
+def get_theme(name: str, *, transparent: bool = False) -> Theme:
     """The theme of this name. Raises `ConfigError`."""
     if name not in THEMES:
         raise ConfigError(f"no theme {name!r}: use {' or '.join(THEMES)}")
     return replace(THEMES[name], transparent=transparent)
 
 
-def mixed(colour: str, share: ArrayLike, other: str = "#FFFFFF") -> NDArray[np.float64]:
+def blend_colors(color: str, alpha: ArrayLike, background: str = "#FFFFFF") -> NDArray[np.float64]:
     """`share` of `colour` and the rest of `other`, as rgb `(..., 3)` within 0..1."""
-    one, two = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in (colour, other))
-    share = np.asarray(share, np.float64)[..., None]
-    return np.asarray(share * one + (1 - share) * two)
+    one, two = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in (color, background))
+    alpha = np.asarray(alpha, np.float64)[..., None]
+    return np.asarray(alpha * one + (1 - alpha) * two)
 
 
-def hexed(rgb: NDArray[np.float64]) -> str:
+def to_hex(rgb: NDArray[np.float64]) -> str:
     """`#RRGGBB` of one colour `(3,)` within 0..1."""
     red, green, blue = np.round(rgb * 255).astype(int).tolist()
     return f"#{red:02X}{green:02X}{blue:02X}"

@@ -2,23 +2,23 @@
 in a notebook.
 """
 
-from musicvae.report.audio import NO_SOUND, Embedding
+from musicvae.report.audio import NO_AUDIO, AudioEmbedding
 from musicvae.report.page import Page
 from musicvae.report.pages import (
     evaluation_page,
     preparation_page,
     songs_page,
     training_page,
-    way_page,
+    interpolation_page,
 )
 
 __all__ = [
-    "NO_SOUND",
-    "Embedding",
+    "NO_AUDIO",
+    "AudioEmbedding",
     "Page",
     "evaluation_page",
     "preparation_page",
     "songs_page",
     "training_page",
-    "way_page",
+    "interpolation_page",
 ]

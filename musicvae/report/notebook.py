@@ -15,8 +15,8 @@ from musicvae.plots.evaluation import evaluation_figure
 from musicvae.plots.latents import latents_figure
 from musicvae.plots.pianoroll import song_figure
 from musicvae.plots.themes import LIGHT, Theme
-from musicvae.report.audio import Embedding
-from musicvae.report.page import Page, framed
+from musicvae.report.audio import AudioEmbedding
+from musicvae.report.page import Page, to_iframe
 from musicvae.report.pages import evaluation_page, preparation_page
 from musicvae.song import Song
 
@@ -27,61 +27,61 @@ if TYPE_CHECKING:
     from musicvae.evaluation.evaluate import Evaluation
     from musicvae.latent import Encoding
 
-_SOUND = Embedding(most_s=90, longest_s=90)
-_MOST_NOTES = 2000  # of a song whose roll is kept as a picture too
-_SONG_PX = 420
-Bundle = dict[str, Any]
+_AUDIO = AudioEmbedding(max_total_s=90, max_song_s=90)
+_MAX_NOTES = 2000  # of a song whose roll is kept as a picture too
+_SONG_HEIGHT_PX = 420
+MimeBundle = dict[str, Any]
 
 
-def bundle(thing: object) -> Bundle:
+def mime_bundle(value: object) -> MimeBundle:
     """What a notebook shows of a thing, by kind; its `repr` alone if anything is wrong with it."""
-    found: Bundle = {"text/plain": repr(thing)}
+    found: MimeBundle = {"text/plain": repr(value)}
     try:
-        found |= _KINDS[type(thing).__name__](thing)
+        found |= _RENDERERS[type(value).__name__](value)
     except (MusicVAEError, ImportError, OSError, ValueError) as error:
         found["text/plain"] += f"  (not shown: {error})"
     return found
 
 
-def _song(song: Song) -> Bundle:
-    page = Page("Song", embedding=_SOUND)
+def _song_bundle(song: Song) -> MimeBundle:
+    page = Page("Song", embedding=_AUDIO)
     page.body.clear()
     page.songs([song], ["Song"])
-    found: Bundle = {"text/html": framed(page, _SONG_PX)}
-    if song.n_notes <= _MOST_NOTES:
-        found["image/svg+xml"] = _svg(lambda look: song_figure(song, "Song", look=look))
+    found: MimeBundle = {"text/html": to_iframe(page, _SONG_HEIGHT_PX)}
+    if song.n_notes <= _MAX_NOTES:
+        found["image/svg+xml"] = _to_svg(lambda look: song_figure(song, "Song", theme=look))
     return found
 
 
-def _encoding(encoding: Encoding) -> Bundle:
+def _encoding_bundle(encoding: Encoding) -> MimeBundle:
     def drawn(look: Theme) -> Figure:
-        return latents_figure(encoding, "A song in the latent space", look=look)
+        return latents_figure(encoding, "A song in the latent space", theme=look)
 
     page = Page("Encoding")
     page.body.clear()
     page.picture(drawn, "Bits of each window, and its latents")
-    return {"text/html": framed(page), "image/svg+xml": _svg(drawn)}
+    return {"text/html": to_iframe(page), "image/svg+xml": _to_svg(drawn)}
 
 
-def _evaluation(found: Evaluation) -> Bundle:
-    title = f"{found.preset}, {found.split} songs"
-    figures, spread = found.to_dict(), found.comparison.distributions
-    picture = _svg(lambda look: evaluation_figure(figures, spread, title, look=look))
-    return {"text/html": framed(evaluation_page(found)), "image/svg+xml": picture}
+def _evaluation_bundle(evaluation: Evaluation) -> MimeBundle:
+    title = f"{evaluation.preset}, {evaluation.split} songs"
+    figures, spread = evaluation.to_dict(), evaluation.comparison.distributions
+    picture = _to_svg(lambda look: evaluation_figure(figures, spread, title, theme=look))
+    return {"text/html": to_iframe(evaluation_page(evaluation)), "image/svg+xml": picture}
 
 
-def _preparation(report: PrepareReport) -> Bundle:
-    return {"text/html": framed(preparation_page(report))}
+def _preparation_bundle(report: PrepareReport) -> MimeBundle:
+    return {"text/html": to_iframe(preparation_page(report))}
 
 
-def _svg(figure: Callable[[Theme], Figure]) -> str:
-    with style.drawing():
-        return style.as_svg(figure(LIGHT))
+def _to_svg(figure: Callable[[Theme], Figure]) -> str:
+    with style.style_context():
+        return style.to_svg(figure(LIGHT))
 
 
-_KINDS: dict[str, Callable[[Any], Bundle]] = {
-    "Song": _song,
-    "Encoding": _encoding,
-    "Evaluation": _evaluation,
-    "PrepareReport": _preparation,
+_RENDERERS: dict[str, Callable[[Any], MimeBundle]] = {
+    "Song": _song_bundle,
+    "Encoding": _encoding_bundle,
+    "Evaluation": _evaluation_bundle,
+    "PrepareReport": _preparation_bundle,
 }

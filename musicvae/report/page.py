@@ -13,13 +13,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musicvae.errors import WriteError, shown
+from musicvae.errors import WriteError, printable
 from musicvae.io import midi
 from musicvae.plots import style
-from musicvae.plots.pianoroll import subtitle
+from musicvae.plots.pianoroll import song_summary
 from musicvae.plots.themes import DARK, LIGHT, Theme
-from musicvae.report.audio import Embedding, Progress, embedded
-from musicvae.report.song_json import told
+from musicvae.report.audio import AudioEmbedding, Progress, embed_audio
+from musicvae.report.song_json import song_json
 from musicvae.song import Song
 from musicvae.storage import write_bytes
 
@@ -32,33 +32,33 @@ if TYPE_CHECKING:
 
 
 SUFFIXES = (".html", ".htm")
-_PAGE_PX = 640
-_MOST_SVG = 400_000  # characters; a picture that would be larger is a PNG
-_COLUMNS = 9
+_FRAME_HEIGHT_PX = 640
+_MAX_SVG_CHARACTERS = 400_000  # characters; a picture that would be larger is a PNG
+_MAX_COLUMNS = 9
 
 
 class Page:
     """A page that grows from top to bottom. `html()` is its text, `save` writes it."""
 
-    def __init__(self, title: str, facts: str = "", *, embedding: Embedding | None = None) -> None:
+    def __init__(self, title: str, facts: str = "", *, embedding: AudioEmbedding | None = None) -> None:
         """Begin with a title; `embedding` says which songs bring their sound with them."""
-        self.title = _plain(title)
-        self.embedding = embedding or Embedding()
-        self.body = [f"<h1>{_text(title)}</h1>"]
+        self.title = _display_text(title)
+        self.embedding = embedding or AudioEmbedding()
+        self.body = [f"<h1>{_escape(title)}</h1>"]
         self.text(facts)
         self.n_songs = 0
 
     def __repr__(self) -> str:
         return f"<Page {self.title!r}: {self.n_songs} songs>"
 
-    def heading(self, words: str) -> None:
+    def heading(self, text: str) -> None:
         """Begin a section."""
-        self.body.append(f"<h2>{_text(words)}</h2>")
+        self.body.append(f"<h2>{_escape(text)}</h2>")
 
-    def text(self, words: str) -> None:
+    def text(self, text: str) -> None:
         """A line of facts."""
-        if words:
-            self.body.append(f'<p class="facts">{_text(words)}</p>')
+        if text:
+            self.body.append(f'<p class="facts">{_escape(text)}</p>')
 
     def table(
         self, rows: Sequence[Sequence[Any]], head: Sequence[str] = (), caption: str = ""
@@ -66,11 +66,11 @@ class Page:
         """Rows of cells, numbers at the right of theirs."""
         if not rows:
             return
-        parts = [f"<caption>{_text(caption)}</caption>"] if caption else []
+        parts = [f"<caption>{_escape(caption)}</caption>"] if caption else []
         if head:
             numbers = [all(map(_is_number, column)) for column in zip(*rows, strict=True)]
             cells = "".join(
-                f'<th scope="col"{" class=number" * right}>{_text(name)}</th>'
+                f'<th scope="col"{" class=number" * right}>{_escape(name)}</th>'
                 for name, right in zip(head, numbers, strict=True)
             )
             parts.append(f"<thead><tr>{cells}</tr></thead>")
@@ -80,11 +80,11 @@ class Page:
 
     def picture(self, figure: Callable[[Theme], Figure], alt: str) -> None:
         """A picture that a function draws, on light paper and on dark."""
-        with style.drawing():
-            light, dark = (_uri(figure(look)) for look in (LIGHT, DARK))
+        with style.style_context():
+            light, dark = (_figure_uri(figure(look)) for look in (LIGHT, DARK))
         self.body.append(
             f'<picture><source media="(prefers-color-scheme: dark)" srcset="{dark}">'
-            f'<img src="{light}" alt="{_text(alt)}"></picture>'
+            f'<img src="{light}" alt="{_escape(alt)}"></picture>'
         )
 
     def songs(
@@ -95,15 +95,15 @@ class Page:
         progress: Progress | None = None,
     ) -> None:
         """Songs one under the other, each with a player and a roll."""
-        sounds, trouble = embedded(songs, self.embedding, progress)
-        self._tell(songs, sounds, trouble)
+        sounds, trouble = embed_audio(songs, self.embedding, progress)
+        self._report_missing_audio(songs, sounds, trouble)
         facts = list(facts) or [""] * len(songs)
         self.body += [
-            self._song(song, name, fact, sound)
+            self._song_html(song, name, fact, sound)
             for song, name, fact, sound in zip(songs, names, facts, sounds, strict=True)
         ]
 
-    def way(
+    def interpolation(
         self,
         songs: Sequence[Song],
         names: Sequence[str],
@@ -114,25 +114,25 @@ class Page:
         """Songs on a way, small rolls to choose one by; with `columns` those of a grid, else in a
         strip with a slider.
         """
-        sounds, trouble = embedded(songs, self.embedding, progress)
-        self._tell(songs, sounds, trouble)
+        sounds, trouble = embed_audio(songs, self.embedding, progress)
+        self._report_missing_audio(songs, sounds, trouble)
         steps = "".join(
-            f'<button type="button" aria-pressed="false" aria-label="{_text(name)}">'
-            f"<canvas></canvas><span>{_text(name)}</span></button>"
+            f'<button type="button" aria-pressed="false" aria-label="{_escape(name)}">'
+            f"<canvas></canvas><span>{_escape(name)}</span></button>"
             for name in names
         )
-        wide = min(columns or len(songs), _COLUMNS)
+        wide = min(columns or len(songs), _MAX_COLUMNS)
         look = f"steps columns-{wide}" + ("" if columns else " strip")
         slider = ""
         if not columns:
             slider = (
                 f'<input class="place" type="range" min="0" max="{len(songs) - 1}" step="1" '
-                f'value="0" aria-label="Step from {_text(names[0])} to {_text(names[-1])}">'
-                f'<div class="ends"><span>{_text(names[0])}</span>'
-                f"<span>{_text(names[-1])}</span></div>"
+                f'value="0" aria-label="Step from {_escape(names[0])} to {_escape(names[-1])}">'
+                f'<div class="ends"><span>{_escape(names[0])}</span>'
+                f"<span>{_escape(names[-1])}</span></div>"
             )
         inside = "".join(
-            self._song(song, name, "", sound)
+            self._song_html(song, name, "", sound)
             for song, name, sound in zip(songs, names, sounds, strict=True)
         )
         self.body.append(
@@ -143,10 +143,10 @@ class Page:
     def html(self, *, cell: bool = False) -> str:
         """The whole text; of a `cell` of a notebook without what only a page of its own needs."""
         body = "\n".join(self.body)
-        css, script = _shipped("page.css"), _shipped("player.js")
+        css, script = _read_asset("page.css"), _read_asset("player.js")
         policy = (
             "default-src 'none'; img-src data:; media-src data:; base-uri 'none'; "
-            f"form-action 'none'; style-src '{_hash(css)}'; script-src '{_hash(script)}'"
+            f"form-action 'none'; style-src '{_csp_hash(css)}'; script-src '{_csp_hash(script)}'"
         )
         foot = "" if cell else "<footer>Made by musicvae. Space plays and pauses.</footer>"
         return (
@@ -154,21 +154,21 @@ class Page:
             f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
             '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
             '<link rel="icon" href="data:,">\n'
-            f"<title>{_text(self.title)}</title>\n<style>{css}</style>\n</head>\n"
+            f"<title>{_escape(self.title)}</title>\n<style>{css}</style>\n</head>\n"
             f"<body{' class=cell' if cell else ''}>\n<main>\n{body}\n{foot}</main>\n"
             f"<script>{script}</script>\n</body>\n</html>\n"
         )
 
     def save(self, path: str | Path) -> Path:
         """Write the page; returns the path. Raises `WriteError`."""
-        write_bytes(checked(path), self.html().encode("utf-8"))
+        write_bytes(check_path(path), self.html().encode("utf-8"))
         return Path(path)
 
     def _repr_html_(self) -> str:
 
-        return framed(self)
+        return to_iframe(self)
 
-    def _tell(self, songs: Sequence[Song], sounds: Sequence[str], trouble: str) -> None:
+    def _report_missing_audio(self, songs: Sequence[Song], sounds: Sequence[str], trouble: str) -> None:
         silent = sum(
             not sound and song.n_notes > 0 for song, sound in zip(songs, sounds, strict=True)
         )
@@ -178,48 +178,48 @@ class Page:
             which = "These songs are" if silent == len(songs) else f"{silent} songs are"
             self.text(f"{which} played by oscillators: their sound is not in this page.")
 
-    def _song(self, song: Song, name: str, facts: str, sound: str) -> str:
+    def _song_html(self, song: Song, name: str, facts: str, sound: str) -> str:
         self.n_songs += 1
-        plain = told(song, _plain(name))
+        plain = song_json(song, _display_text(name))
         legend = "".join(
             f'<li class="{"drums" if part["drum"] else "c" + str(part["colour"] % 6)}">'
-            f"{_text(part['name'])}</li>"
+            f"{_escape(part['name'])}</li>"
             for part in plain["parts"]
         )
         data = json.dumps(plain, separators=(",", ":")).replace("<", "\\u003c")
         audio = f'<audio controls preload="auto" src="{sound}"></audio>' if sound else ""
         file = base64.b64encode(midi.to_bytes(song)).decode("ascii")
-        stem = _text(f"{_plain(name)}.mid".replace("/", "-"))
-        words = f"{subtitle(song)}{' · ' if facts else ''}{facts}"
+        stem = _escape(f"{_display_text(name)}.mid".replace("/", "-"))
+        words = f"{song_summary(song)}{' · ' if facts else ''}{facts}"
         bars = sum(number > 0 for _, number in plain["bars"])
         label = f"Piano roll of {name}: {bars} bars, {song.n_notes} notes; click to go there"
         return (
-            f'<article class="song"><h3>{_text(name)}</h3><p class="facts">{_text(words)} · '
+            f'<article class="song"><h3>{_escape(name)}</h3><p class="facts">{_escape(words)} · '
             f'<a download="{stem}" href="data:audio/midi;base64,{file}">MIDI</a></p>'
             f'{audio}<div class="controls" hidden>'
-            f'<button type="button" class="play" aria-label="Play {_text(name)}">▶</button>'
+            f'<button type="button" class="play" aria-label="Play {_escape(name)}">▶</button>'
             f'<input class="seek" type="range" min="0" max="{plain["seconds"]}" step="0.01" '
-            f'value="0" aria-label="Position in {_text(name)}, seconds">'
+            f'value="0" aria-label="Position in {_escape(name)}, seconds">'
             f'<span class="clock"></span></div><ul class="legend">{legend}</ul>'
-            f'<div class="roll"><canvas role="img" aria-label="{_text(label)}"></canvas>'
+            f'<div class="roll"><canvas role="img" aria-label="{_escape(label)}"></canvas>'
             f'<div class="head"></div></div>'
             f'<script type="application/json">{data}</script></article>'
         )
 
 
-def checked(path: str | Path) -> Path:
+def check_path(path: str | Path) -> Path:
     """A path that a page can be written to, or `WriteError`."""
     if Path(path).suffix.lower() not in SUFFIXES:
         raise WriteError(path, "a report is a page", "name it so that it ends in .html")
     return Path(path)
 
 
-def _uri(figure: Figure) -> str:
+def _figure_uri(figure: Figure) -> str:
     """A figure as a `data:` URI."""
-    text = style.as_svg(figure)
+    text = style.to_svg(figure)
     kind, content = "svg+xml", text.encode()
-    if len(text) > _MOST_SVG:
-        kind, content = "png", style.as_png(figure)
+    if len(text) > _MAX_SVG_CHARACTERS:
+        kind, content = "png", style.to_png(figure)
     return f"data:image/{kind};base64,{base64.b64encode(content).decode('ascii')}"
 
 
@@ -232,26 +232,26 @@ def _cell(value: Any) -> str:
         return f'<td class="number">{value:,}</td>'
     if isinstance(value, float):
         return f'<td class="number">{value:,.3f}</td>' if value == value else "<td></td>"
-    return f"<td>{'' if value is None else _text(str(value))}</td>"
+    return f"<td>{'' if value is None else _escape(str(value))}</td>"
 
 
-def _plain(words: str) -> str:
-    return shown(" ".join(words.split()))
+def _display_text(words: str) -> str:
+    return printable(" ".join(words.split()))
 
 
-def _text(words: str) -> str:
-    return html.escape(_plain(words))
+def _escape(words: str) -> str:
+    return html.escape(_display_text(words))
 
 
-def _shipped(name: str) -> str:
+def _read_asset(name: str) -> str:
     return (files("musicvae.report") / name).read_text("utf-8")
 
 
-def _hash(content: str) -> str:
+def _csp_hash(content: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(content.encode()).digest()).decode("ascii")
 
 
-def framed(page: Page, height: int = _PAGE_PX) -> str:
+def to_iframe(page: Page, height: int = _FRAME_HEIGHT_PX) -> str:
     """A page as an element for a notebook."""
     text = html.escape(page.html(cell=True))
     return (

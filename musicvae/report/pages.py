@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musicvae.checkpoints import name_of
-from musicvae.plots.comparison import square_figure, strip_figure
+from musicvae.checkpoints import checkpoint_name
+from musicvae.plots.comparison import grid_figure, comparison_figure
 from musicvae.plots.evaluation import evaluation_figure
-from musicvae.plots.training_curves import curves_figure
-from musicvae.report.audio import Embedding, Progress
+from musicvae.plots.training_curves import training_curves_figure
+from musicvae.report.audio import AudioEmbedding, Progress
 from musicvae.report.page import Page
 from musicvae.song import Song
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from musicvae.data import PrepareReport
     from musicvae.evaluation.evaluate import Evaluation
 
-MOST_SONGS = 48
-_REASONS = 12
+MAX_SONGS = 48
+_MAX_REASONS = 12
 _METRICS = (
     ("valid_f1", "held-out F1, from the mean"),
     ("valid_f1_sampled", "held-out F1, from a sampled z"),
@@ -40,37 +40,37 @@ def songs_page(
     songs: Sequence[Song],
     names: Sequence[str],
     *,
-    embedding: Embedding | None = None,
+    embedding: AudioEmbedding | None = None,
     progress: Progress | None = None,
 ) -> Page:
     """Songs to be listened to; of many the first, and how many are left out."""
     page = Page(title, facts, embedding=embedding)
-    if len(songs) > MOST_SONGS:
-        page.text(f"The first {MOST_SONGS} of {len(songs)} songs.")
-    page.songs(songs[:MOST_SONGS], names[:MOST_SONGS], progress=progress)
+    if len(songs) > MAX_SONGS:
+        page.text(f"The first {MAX_SONGS} of {len(songs)} songs.")
+    page.songs(songs[:MAX_SONGS], names[:MAX_SONGS], progress=progress)
     return page
 
 
-def way_page(
+def interpolation_page(
     title: str,
     facts: str,
     songs: Sequence[Song],
     names: Sequence[str],
     *,
     columns: int | None = None,
-    embedding: Embedding | None = None,
+    embedding: AudioEmbedding | None = None,
     progress: Progress | None = None,
 ) -> Page:
     """Songs between songs: small rolls to choose by, a player, and all of them as a picture."""
     page = Page(title, facts, embedding=embedding)
-    page.way(songs, names, columns=columns, progress=progress)
+    page.interpolation(songs, names, columns=columns, progress=progress)
     page.heading("All of them")
     if columns:
         rows = [songs[i : i + columns] for i in range(0, len(songs), columns)]
-        page.picture(lambda look: square_figure(rows, look=look), f"{len(songs)} piano rolls")
+        page.picture(lambda look: grid_figure(rows, theme=look), f"{len(songs)} piano rolls")
     else:
         page.picture(
-            lambda look: strip_figure(songs, names=names, look=look),
+            lambda look: comparison_figure(songs, names=names, theme=look),
             f"{len(songs)} piano rolls, one under the other",
         )
     return page
@@ -80,18 +80,18 @@ def training_page(
     title: str,
     facts: str,
     rows: Sequence[Mapping[str, Any]],
-    plan: Sequence[tuple[str, Any]],
+    settings: Sequence[tuple[str, Any]],
     songs: Sequence[Song] = (),
     names: Sequence[str] = (),
     *,
-    embedding: Embedding | None = None,
+    embedding: AudioEmbedding | None = None,
     progress: Progress | None = None,
 ) -> Page:
     """A training run: its curves, its last figures, what it was, and songs of the model."""
     page = Page(title, facts, embedding=embedding)
     if rows:
         page.picture(
-            lambda look: curves_figure(rows, look=look),
+            lambda look: training_curves_figure(rows, theme=look),
             "Reconstruction, loss and KL over the minutes of the run",
         )
         last = rows[-1]
@@ -100,9 +100,9 @@ def training_page(
             (words, float(last[name])) for name, words in _METRICS if _is_number(last.get(name))
         ]
         page.table(known)
-    if plan:
+    if settings:
         page.heading("The run")
-        page.table(plan)
+        page.table(settings)
     if songs:
         page.heading("New songs by the model")
         page.songs(songs, names, progress=progress)
@@ -110,22 +110,22 @@ def training_page(
 
 
 def evaluation_page(
-    found: Evaluation,
+    evaluation: Evaluation,
     songs: Sequence[Song] = (),
     names: Sequence[str] = (),
     *,
-    embedding: Embedding | None = None,
+    embedding: AudioEmbedding | None = None,
     progress: Progress | None = None,
 ) -> Page:
     """What was measured of a model, and songs of it. Of paths only the names are told, since pages
     are sent on.
     """
-    figures = found.to_dict()
-    title = f"{found.preset}, {found.split} songs"
-    model, data = name_of(Path(found.checkpoint)), Path(found.data).name or found.data
-    facts = f"{model} ({found.hash}) on {data}, seed {found.seed}"
+    figures = evaluation.to_dict()
+    title = f"{evaluation.preset}, {evaluation.split} songs"
+    model, data = checkpoint_name(Path(evaluation.checkpoint)), Path(evaluation.data).name or evaluation.data
+    facts = f"{model} ({evaluation.hash}) on {data}, seed {evaluation.seed}"
     page = Page(title, facts, embedding=embedding)
-    drawn = partial(_drawn_evaluation, figures, found.comparison.distributions)
+    drawn = partial(_draw_evaluation, figures, evaluation.comparison.distributions)
     page.picture(drawn, "Scores of windows given back, and how samples are distributed")
     page.heading("Windows given back")
     scores = figures["reconstruction"]
@@ -141,7 +141,7 @@ def evaluation_page(
     )
     page.heading("Samples beside songs")
     overlap = figures["comparison"]["overlap"]
-    features = list(found.comparison.distributions["test"])
+    features = list(evaluation.comparison.distributions["test"])
     sets = list(overlap)
     page.table(
         [(name.replace("_", " "), *(overlap[each][name] for each in sets)) for name in features],
@@ -160,11 +160,11 @@ def preparation_page(
     names: Sequence[str] = (),
     *,
     title: str = "A folder, read",
-    embedding: Embedding | None = None,
+    embedding: AudioEmbedding | None = None,
     progress: Progress | None = None,
 ) -> Page:
     """What became of the files of a folder, and some of its songs."""
-    sums = report.tally
+    sums = report.counts
     facts = (
         f"{sums.kept:,} of {sums.files:,} files kept, {sums.bars:,} bars, "
         f"{sums.windows:,} windows, {sums.notes:,} notes"
@@ -177,7 +177,7 @@ def preparation_page(
         ("Warnings", sums.warnings),
         ("Songs that are one", report.duplicates),
     ):
-        rows = _most(counter)
+        rows = _most_common(counter)
         if rows:
             page.heading(words)
             page.table(rows)
@@ -187,8 +187,8 @@ def preparation_page(
     return page
 
 
-def _drawn_evaluation(figures: Any, distributions: Any, look: Any) -> Any:
-    return evaluation_figure(figures, distributions, look=look)
+def _draw_evaluation(figures: Any, distributions: Any, theme: Any) -> Any:
+    return evaluation_figure(figures, distributions, theme=theme)
 
 
 def _is_number(value: Any) -> bool:
@@ -198,7 +198,7 @@ def _is_number(value: Any) -> bool:
         return False
 
 
-def _most(counter: Counter[str]) -> list[tuple[str, int]]:
+def _most_common(counter: Counter[str]) -> list[tuple[str, int]]:
     ranked = [(name, n) for name, n in counter.most_common() if n]
-    rest = sum(n for _, n in ranked[_REASONS:])
-    return ranked[:_REASONS] + ([("others", rest)] if rest else [])
+    rest = sum(n for _, n in ranked[_MAX_REASONS:])
+    return ranked[:_MAX_REASONS] + ([("others", rest)] if rest else [])

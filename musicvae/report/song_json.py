@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from musicvae.plots.layout import drum_lanes, named_parts
+from musicvae.plots.layout import drum_lanes, label_parts
 from musicvae.representation.bars import Bars
 from musicvae.song import Song
 
-_HISSES = {"Kick": 0, "Snare": 900, "Tom": 400, "Other": 3000, "Hi-hat": 6000, "Cymbal": 4000}
-_LEAST_SPAN = 12  # semitones that a roll shows at least
+NOISE_CUTOFF_HZ = {"Kick": 0, "Snare": 900, "Tom": 400, "Other": 3000, "Hi-hat": 6000, "Cymbal": 4000}
+_MIN_SPAN = 12  # semitones that a roll shows at least
 
 
-def told(song: Song, title: str) -> dict[str, Any]:
+def song_json(song: Song, title: str) -> dict[str, Any]:
     """What `player.js` reads: `seconds`; `bars`, when they begin and their numbers, 0 for a pickup;
     `low` and `high` pitch, `low` above `high` where there are only drums; names of drum `lanes`;
     `hisses`, above which frequency in hz oscillators let noise through for each of them, 0 for
@@ -25,7 +25,7 @@ def told(song: Song, title: str) -> dict[str, Any]:
     def seconds(ticks: Any) -> Any:
         return np.asarray(song.tempo.seconds(ticks, song.ticks_per_quarter), np.float64)
 
-    named = [entry for entry in named_parts(song) if len(entry[0])]
+    named = [entry for entry in label_parts(song) if len(entry[0])]
     drums = {int(p) for part, _ in named if part.is_drum for p in np.unique(part.pitch)}
     lanes, lane_of = drum_lanes(drums)
     pitches = np.concatenate(
@@ -43,22 +43,22 @@ def told(song: Song, title: str) -> dict[str, Any]:
         )
         melodic += not part.is_drum
     grid = Bars.from_song(song).grid
-    first = 0 if len(grid) and grid.lead[0] > 0 else 1
+    first = 0 if len(grid) and grid.lead_steps[0] > 0 else 1
     begins = np.round(seconds(grid.start_ticks), 3).tolist()
     return {
         "title": title,
         "seconds": max(round(song.duration_s, 3), 0.001),
         "bars": [[at, nth] for nth, at in enumerate(begins, start=first)],
-        **_range(pitches),
+        **_pitch_range(pitches),
         "lanes": lanes,
-        "hisses": [_HISSES[name] for name in lanes],
+        "hisses": [NOISE_CUTOFF_HZ[name] for name in lanes],
         "parts": parts,
     }
 
 
-def _range(pitches: np.ndarray) -> dict[str, int]:
+def _pitch_range(pitches: np.ndarray) -> dict[str, int]:
     if not len(pitches):
         return {"low": 1, "high": 0}
     low, high = int(pitches.min()) - 1, int(pitches.max()) + 1
-    missing = max(_LEAST_SPAN - (high - low), 0)
+    missing = max(_MIN_SPAN - (high - low), 0)
     return {"low": low - missing // 2, "high": high + missing - missing // 2}

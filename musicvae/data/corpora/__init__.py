@@ -21,17 +21,17 @@ from pathlib import Path
 
 from musicvae import storage
 from musicvae.data.corpora import cache
-from musicvae.data.corpora.parse import Piece, Skipped, read
-from musicvae.data.corpora.sources import find
+from musicvae.data.corpora.parse import Piece, Skipped, parse_piece
+from musicvae.data.corpora.sources import find_sources
 from musicvae.errors import ConfigError, WriteError
 from musicvae.io import midi
 from musicvae.song import Song
 
 __all__ = [
     "Corpus",
-    "Exported",
+    "ExportReport",
+    "ExportedFile",
     "Piece",
-    "Report",
     "Skipped",
     "export",
     "get",
@@ -40,7 +40,7 @@ __all__ = [
     "songs",
 ]
 
-_CHUNK = 16  # pieces that go to a worker at a time; so few need no worker
+_CHUNK_SIZE = 16  # pieces that go to a worker at a time; so few need no worker
 
 Progress = Callable[[int, int], None]
 
@@ -51,7 +51,7 @@ class Corpus:
 
     name: str
     title: str
-    licence: str
+    license: str
     n_songs: int
     n_pieces: int
 
@@ -62,7 +62,7 @@ _CORPORA = {
         Corpus(
             name="chorales",
             title="Bach's four-part chorales: Soprano, Alto, Tenor, Bass",
-            licence="J. S. Bach (1685-1750): public domain; encodings by Margaret Greentree "
+            license="J. S. Bach (1685-1750): public domain; encodings by Margaret Greentree "
             "and others, used by permission in music21's corpus",
             n_songs=365,
             n_pieces=413,
@@ -71,7 +71,7 @@ _CORPORA = {
             name="folk",
             title="Scottish, Irish and American tunes: Aird's Airs, O'Neill's 1850, "
             "Ryan's Mammoth Collection",
-            licence="published 1782 to 1903: public domain; ABC by volunteers, who are named in "
+            license="published 1782 to 1903: public domain; ABC by volunteers, who are named in "
             "the files of music21's corpus",
             n_songs=4246,
             n_pieces=4248,
@@ -81,7 +81,7 @@ _CORPORA = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exported:
+class ExportedFile:
     """One file of an export: `status` is written, unchanged, or kept (another file is there)."""
 
     path: Path
@@ -90,17 +90,17 @@ class Exported:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Report:
+class ExportReport:
     """What an export did. `cached`: nothing was parsed; `cache`: where it is kept, if anywhere."""
 
     corpus: Corpus
     folder: Path
-    files: tuple[Exported, ...]
+    files: tuple[ExportedFile, ...]
     skipped: tuple[Skipped, ...]
-    cached: bool
-    cache: Path | None
+    from_cache: bool
+    cache_path: Path | None
 
-    def having(self, status: str) -> list[Path]:
+    def paths_with_status(self, status: str) -> list[Path]:
         """The paths of all files with this status."""
         return [file.path for file in self.files if file.status == status]
 
@@ -133,8 +133,8 @@ def pieces(
     """
     get(name)
     known = cache.load(name)
-    results = _read_all(name, limit, workers) if known is None else iter(known)
-    return _limited(results, get(name).n_pieces, limit, progress)
+    results = _parse_all(name, limit, workers) if known is None else iter(known)
+    return _limit_pieces(results, get(name).n_pieces, limit, progress)
 
 
 def songs(name: str, *, workers: int | None = None) -> Iterator[tuple[str, Song]]:
@@ -152,7 +152,7 @@ def export(
     workers: int | None = None,
     force: bool = False,
     progress: Progress | None = None,
-) -> Report:
+) -> ExportReport:
     """Write a corpus as `folder/<stem>.mid`. Raises `ConfigError`, `WriteError`, `DataError`.
 
     A file that is there with the same bytes is left alone; one with other bytes is kept as it
@@ -160,29 +160,31 @@ def export(
     """
     corpus = get(name)
     try:
-        target = storage.writable_folder(folder)
+        target = storage.ensure_writable_folder(folder)
     except WriteError as error:
         raise WriteError(error.path, error.reason, "choose another folder") from None
     known = cache.load(name)
-    results = _read_all(name, limit, workers) if known is None else iter(known)
+    results = _parse_all(name, limit, workers) if known is None else iter(known)
     exported, skipped = [], []
-    for result in _limited(results, corpus.n_pieces, limit, progress):
+    for result in _limit_pieces(results, corpus.n_pieces, limit, progress):
         if isinstance(result, Skipped):
             skipped.append(result)
         else:
             path = target / f"{result.stem}.mid"
-            exported.append(Exported(path=path, piece=result, status=_put(path, result, force)))
-    return Report(
+            exported.append(
+                ExportedFile(path=path, piece=result, status=_write_piece(path, result, force))
+            )
+    return ExportReport(
         corpus=corpus,
         folder=target,
         files=tuple(exported),
         skipped=tuple(skipped),
-        cached=known is not None,
-        cache=found if (found := cache.path(name)).is_file() else None,
+        from_cache=known is not None,
+        cache_path=found if (found := cache.path(name)).is_file() else None,
     )
 
 
-def _put(path: Path, piece: Piece, force: bool) -> str:
+def _write_piece(path: Path, piece: Piece, force: bool) -> str:
     try:
         same = path.read_bytes() == piece.midi
     except FileNotFoundError:
@@ -198,7 +200,7 @@ def _put(path: Path, piece: Piece, force: bool) -> str:
     return "written"
 
 
-def _limited(
+def _limit_pieces(
     results: Iterator[Piece | Skipped], total: int, limit: int | None, progress: Progress | None
 ) -> Iterator[Piece | Skipped]:
     """The results until `limit` of them are pieces, and how far that is on the way."""
@@ -212,20 +214,20 @@ def _limited(
             return
 
 
-def _read_all(name: str, limit: int | None, workers: int | None) -> Iterator[Piece | Skipped]:
+def _parse_all(name: str, limit: int | None, workers: int | None) -> Iterator[Piece | Skipped]:
     """Read all sources in order, in processes if that pays; cached if it came to the end.
 
     `limit` only says how many will probably be asked for.
     """
-    jobs = find(name)
+    jobs = find_sources(name)
     expected = len(jobs) if limit is None else min(limit, len(jobs))
-    count = min(workers or os.cpu_count() or 1, -(-expected // _CHUNK))
+    count = min(workers or os.cpu_count() or 1, -(-expected // _CHUNK_SIZE))
     results: list[Piece | Skipped] = []
     if count > 1:
         try:
             with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
                 try:
-                    for result in pool.map(read, jobs, chunksize=_CHUNK):
+                    for result in pool.map(parse_piece, jobs, chunksize=_CHUNK_SIZE):
                         results.append(result)
                         yield result
                 finally:  # nobody may want the rest
@@ -233,6 +235,6 @@ def _read_all(name: str, limit: int | None, workers: int | None) -> Iterator[Pie
         except BrokenProcessPool:
             pass  # no worker could start (an unguarded script, little memory): go on alone
     for job in jobs[len(results) :]:
-        results.append(read(job))
+        results.append(parse_piece(job))
         yield results[-1]
     cache.save(name, results)

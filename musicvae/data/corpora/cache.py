@@ -17,14 +17,14 @@ from pathlib import Path
 from musicvae.data.corpora.parse import Piece, Skipped
 from musicvae.data.corpora.sources import music21_version
 from musicvae.errors import WriteError
-from musicvae.storage import replacing
+from musicvae.storage import atomic_path
 
-EXPORTER = 1  # raise it whenever the exported bytes change
-_INDEX = "index.json"
-_DATE = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever it is written
+EXPORTER_VERSION = 1  # raise it whenever the exported bytes change
+_INDEX_NAME = "index.json"
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever it is written
 
 
-def folder() -> Path:
+def cache_folder() -> Path:
     """Where parsed corpora are kept."""
     if chosen := os.environ.get("MUSICVAE_CACHE"):
         return Path(chosen)
@@ -39,14 +39,14 @@ def folder() -> Path:
 
 def path(name: str) -> Path:
     """The file for corpus `name`; another music21 or another exporter means another file."""
-    return folder() / f"{name}-music21-{music21_version()}-v{EXPORTER}.zip"
+    return cache_folder() / f"{name}-music21-{music21_version()}-v{EXPORTER_VERSION}.zip"
 
 
 def load(name: str) -> list[Piece | Skipped] | None:
     """The pieces of the corpus in their order, or None if they are not there in full."""
     try:
         with zipfile.ZipFile(path(name)) as archive:
-            index = json.loads(archive.read(_INDEX))
+            index = json.loads(archive.read(_INDEX_NAME))
             return [
                 Skipped(**entry)
                 if "reason" in entry
@@ -61,18 +61,18 @@ def save(name: str, results: Sequence[Piece | Skipped]) -> Path | None:
     """Keep the whole corpus; None if there is no place for it."""
     index, target = [], path(name)
     try:
-        with replacing(target) as aside, zipfile.ZipFile(aside, "w") as archive:
+        with atomic_path(target) as aside, zipfile.ZipFile(aside, "w") as archive:
             for result in results:
                 entry = asdict(result)
                 if isinstance(result, Piece):
-                    _add(archive, f"{result.stem}.mid", entry.pop("midi"))
+                    _add_file(archive, f"{result.stem}.mid", entry.pop("midi"))
                 index.append(entry)
-            _add(archive, _INDEX, json.dumps(index, indent=0).encode())
+            _add_file(archive, _INDEX_NAME, json.dumps(index, indent=0).encode())
     except (WriteError, OSError):
         return None
     return target
 
 
-def _add(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
-    info = zipfile.ZipInfo(name, _DATE)
+def _add_file(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    info = zipfile.ZipInfo(name, _ZIP_DATE)
     archive.writestr(info, content, zipfile.ZIP_DEFLATED)

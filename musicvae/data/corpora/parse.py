@@ -10,11 +10,11 @@ from musicvae.data.corpora.sources import Source
 from musicvae.errors import ReadError
 from musicvae.io import midi
 from musicvae.io.notation import abc_humdrum, reader
-from musicvae.io.notation.music21_score import Sheet
-from musicvae.io.notation.part import UnfitScoreError
+from musicvae.io.notation.music21_score import Music21Score
+from musicvae.io.notation.part import UnsupportedScoreError
 
-VELOCITY = 80  # scores of these corpora carry no dynamics
-_VOICES = ("Soprano", "Alto", "Tenor", "Bass")
+CORPUS_VELOCITY = 80  # scores of these corpora carry no dynamics
+_SATB_NAMES = ("Soprano", "Alto", "Tenor", "Bass")
 _CHORALE_QPM = {"": 84.0, "3/4": 92.0, "3/2": 132.0}
 # The medians of the metronome marks in Aird's Airs, the only one of the books that has them.
 _FOLK_QPM = {
@@ -55,14 +55,14 @@ class Skipped:
     reason: str
 
 
-def read(source: Source) -> Piece | Skipped:
+def parse_piece(source: Source) -> Piece | Skipped:
     """Parse one piece; what music21 cannot read, or is not wanted, is skipped with the reason."""
     qpm = _CHORALE_QPM if source.abc is None else _FOLK_QPM
     try:
-        with reader.as_read_error(source.place):
-            sheet = _sheet(source)
-            voices = _voices(sheet.score, source)
-            laid = reader.song_of(sheet, voices=voices, default_qpm=qpm, velocity=VELOCITY)
+        with reader.convert_errors(source.place):
+            sheet = _read_score(source)
+            voices = _part_voices(sheet.score, source)
+            laid = reader.to_song(sheet, voices=voices, default_qpm=qpm, velocity=CORPUS_VELOCITY)
     except ReadError as error:
         return Skipped(place=source.place, reason=error.reason)
     note = f"{source.title}; {source.place} of music21's corpus"
@@ -72,32 +72,32 @@ def read(source: Source) -> Piece | Skipped:
         place=source.place,
         bars=laid.n_bars,
         notes=laid.song.n_notes,
-        pickup=laid.pickup,
-        grace=laid.grace,
-        overlapping=laid.overlapping,
-        rounded=laid.rounded,
+        pickup=laid.has_pickup,
+        grace=laid.n_grace_notes,
+        overlapping=laid.n_overlapping,
+        rounded=laid.is_rounded,
         midi=midi.to_bytes(laid.song, note=note),
     )
 
 
-def _sheet(source: Source) -> Sheet:
+def _read_score(source: Source) -> Music21Score:
     if source.abc is not None:
         # Ten tunes for several voices are in this corpus in this way since its first export.
-        return abc_humdrum.abc_sheet(source.abc, source.place, parts=False)
+        return abc_humdrum.read_abc(source.abc, source.place, split_voices=False)
     file = Path(source.path)
     if file.suffix == ".krn" and (twin := file.with_suffix(".mxl")).exists():
-        raise UnfitScoreError(f"the same piece as bach/{twin.name}")
-    return reader.sheet_of(file.read_bytes(), source.place, merge=False)
+        raise UnsupportedScoreError(f"the same piece as bach/{twin.name}")
+    return reader.read_score(file.read_bytes(), source.place, merge=False)
 
 
-def _voices(score: Any, source: Source) -> list[tuple[str, int]]:
+def _part_voices(score: Any, source: Source) -> list[tuple[str, int]]:
     """Name and program of each part, or `UnfitScoreError` if these are not the parts wanted."""
     names = [str(part.partName or "") for part in score.parts]
     if source.abc is not None:
         if len(names) != 1:
-            raise UnfitScoreError("several voices, which music21 reads one after the other")
+            raise UnsupportedScoreError("several voices, which music21 reads one after the other")
         return [("Melody", source.program)]
-    if tuple(names) != _VOICES:
+    if tuple(names) != _SATB_NAMES:
         listed = ", ".join(" ".join(name.split()) or "unnamed" for name in names)
-        raise UnfitScoreError(f"not four voices alone: {listed}")
+        raise UnsupportedScoreError(f"not four voices alone: {listed}")
     return [(name, source.program) for name in names]

@@ -17,7 +17,7 @@ from pathlib import Path
 from musicvae.errors import DataError
 
 _CHOIR_AAHS, _FLUTE, _VIOLIN, _FIDDLE = 52, 73, 40, 110
-_BOOKS = (  # folder in music21's corpus, prefix of the file names, GM program
+_FOLK_BOOKS = (  # folder in music21's corpus, prefix of the file names, GM program
     ("airdsAirs", "airds", _FLUTE),
     ("oneills1850", "oneills", _FIDDLE),
     ("ryansMammoth", "ryans", _VIOLIN),
@@ -51,7 +51,7 @@ def corpus_folder() -> Path:
     raise DataError("music21's corpus is not installed; pip install --force-reinstall music21")
 
 
-def find(name: str) -> list[Source]:
+def find_sources(name: str) -> list[Source]:
     """The pieces of the corpus `name`, in a fixed order, with unique stems."""
     found = list(_chorales() if name == "chorales" else _folk())
     if not found:
@@ -85,12 +85,12 @@ def chorale_stem(file: Path) -> str:
 
 def _folk() -> Iterator[Source]:
     taken: set[str] = set()
-    for folder, prefix, program in _BOOKS:
+    for folder, prefix, program in _FOLK_BOOKS:
         numbered = 0
         for file in sorted((corpus_folder() / folder).glob("*.abc")):
-            for number, abc in tunes(file.read_text(encoding="utf-8")):
+            for number, abc in split_tunes(file.read_text(encoding="utf-8")):
                 numbered += 1
-                title = _title(abc)
+                title = _tune_title(abc)
                 # Ryan's tunes are all number 1 of a file each; they are counted in file order.
                 shown = numbered if prefix == "ryans" else number
                 stem = "-".join(x for x in (prefix, f"{shown:04d}", slug(title)) if x)
@@ -109,7 +109,7 @@ def _folk() -> Iterator[Source]:
                 )
 
 
-def tunes(book: str) -> list[tuple[int, str]]:
+def split_tunes(book: str) -> list[tuple[int, str]]:
     """The tunes of an ABC book as (reference number, text), each with the book's own header."""
     header, *rest = re.split(r"(?m)^(?=X:)", book)
     numbers = [re.match(r"X:\s*(\d+)", text) for text in rest]
@@ -120,7 +120,7 @@ def tunes(book: str) -> list[tuple[int, str]]:
     ]
 
 
-def _title(abc: str) -> str:
+def _tune_title(abc: str) -> str:
     found = re.search(r"(?m)^T:[ \t]*(.*?)\s*$", abc)
     return " ".join(found.group(1).split()) if found else ""
 

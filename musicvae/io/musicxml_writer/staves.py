@@ -7,15 +7,16 @@ from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
 
+from musicvae.arrays import Ints
 from musicvae.representation.bars import Bars
-from musicvae.representation.drums import INSTRUMENTS
-from musicvae.representation.key import diatonic_key
-from musicvae.song import Ints, Part
+from musicvae.representation.drums import GM_PERCUSSION
+from musicvae.representation.key import estimate_diatonic_key
+from musicvae.song import Part
 
-_NATURAL = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
-_FIFTHS = "FCGDAEB"
+_NATURAL_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
+_STEPS_BY_FIFTHS = "FCGDAEB"
 _MIDDLE_C = 60
-_KEYBOARDS = range(24)  # of the General MIDI programs: pianos, bells, organs
+_KEYBOARD_PROGRAMS = range(24)  # of the General MIDI programs: pianos, bells, organs
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Clef:
     line: int | None = None
     octave: int = 0
 
-    def write(self, attributes: Element, number: int | None) -> None:
+    def add_to(self, attributes: Element, number: int | None) -> None:
         """Add it to a measure's attributes; `number` is the staff of several."""
         clef = SubElement(attributes, "clef")
         if number is not None:
@@ -42,8 +43,8 @@ class Clef:
 class Staff:
     """The pitches that stand on a staff, `low` to before `high`."""
 
-    low: int = 0
-    high: int = 128
+    min_pitch: int = 0
+    stop_pitch: int = 128
 
 
 # Each with the pitches that need no more than a ledger line, and what choosing it costs.
@@ -56,7 +57,7 @@ _CLEFS = (
 )
 
 
-def clef_of(pitch: Ints) -> Clef:
+def choose_clef(pitch: Ints) -> Clef:
     """The clef with the fewest ledger lines; the treble clef where nothing sounds."""
     if not len(pitch):
         return _CLEFS[0][0]
@@ -67,26 +68,26 @@ def clef_of(pitch: Ints) -> Clef:
     return min(_CLEFS, key=lambda each: cost(*each[1:]))[0]
 
 
-def staves_of(part: Part, pitch: Ints) -> list[Staff]:
+def choose_staves(part: Part, pitch: Ints) -> list[Staff]:
     """One staff, or two for a keyboard that plays on both sides of middle C at once."""
-    if part.program in _KEYBOARDS and len(pitch):
+    if part.program in _KEYBOARD_PROGRAMS and len(pitch):
         low, high = np.percentile(pitch, [10, 90])
         if low < _MIDDLE_C - 5 and high > _MIDDLE_C + 4:
-            return [Staff(low=_MIDDLE_C), Staff(high=_MIDDLE_C)]
+            return [Staff(min_pitch=_MIDDLE_C), Staff(stop_pitch=_MIDDLE_C)]
     return [Staff()]
 
 
-def key_of(bars: Bars) -> int:
+def estimate_fifths(bars: Bars) -> int:
     """Fifths of the key signature that most of the music needs, -6..5."""
-    drums = np.array([part.is_drum for part in bars.frame.parts], bool)
+    drums = np.array([part.is_drum for part in bars.header.parts], bool)
     which = ~drums[bars.notes.part] if len(drums) else np.zeros(0, bool)
     if not which.any():
         return 0
-    tonic = diatonic_key(bars.notes.pitch[which], bars.notes.duration[which])
+    tonic = estimate_diatonic_key(bars.notes.pitch[which], bars.notes.duration[which])
     return (7 * tonic + 6) % 12 - 6
 
 
-def spelled(pitch: int, fifths: int) -> tuple[str, int, int, int]:
+def spell_pitch(pitch: int, fifths: int) -> tuple[str, int, int, int]:
     """Step, alteration and octave of a pitch in a key, and the key's own alteration of that step.
 
     Of the twelve names on the line of fifths those from three flatter to eight sharper than the
@@ -96,36 +97,36 @@ def spelled(pitch: int, fifths: int) -> tuple[str, int, int, int]:
     if place < -8:  # a double flat
         place += 12
     alter, nth = divmod(place + 1, 7)
-    step = _FIFTHS[nth]
-    octave = (pitch - alter - _NATURAL[step]) // 12 - 1
+    step = _STEPS_BY_FIFTHS[nth]
+    octave = (pitch - alter - _NATURAL_SEMITONES[step]) // 12 - 1
     return step, alter, octave, int(fifths > nth) - int(-fifths > 6 - nth)
 
 
 @dataclass(frozen=True)
-class Drum:
+class DrumNotation:
     """Where a drum is written: a step and octave as in the treble clef, and a notehead."""
 
     name: str
     step: str
     octave: int
-    head: str = ""
+    notehead: str = ""
 
 
 # What a drummer expects; other instruments stand where their class does.
-_LINES = {
+_DRUM_POSITIONS = {
     35: ("F", 4, ""), 36: ("F", 4, ""), 37: ("C", 5, "x"), 38: ("C", 5, ""), 40: ("C", 5, ""),
     41: ("G", 4, ""), 43: ("A", 4, ""), 45: ("B", 4, ""), 47: ("D", 5, ""), 48: ("E", 5, ""),
     50: ("E", 5, ""), 42: ("G", 5, "x"), 44: ("D", 4, "x"), 46: ("G", 5, "circle-x"),
     49: ("A", 5, "x"), 57: ("A", 5, "x"), 51: ("F", 5, "x"), 59: ("F", 5, "x"),
     53: ("F", 5, "diamond"), 39: ("C", 5, "x"), 54: ("B", 5, "x"), 56: ("E", 5, "triangle"),
 }  # fmt: skip
-_OF_CLASS = (36, 38, 42, 46, 43, 47, 50, 49, 51)
+_CLASS_PITCHES = (36, 38, 42, 46, 43, 47, 50, 49, 51)
 
 
-def unpitched(pitch: int) -> Drum:
+def drum_notation(pitch: int) -> DrumNotation:
     """A drum's name and place by its General MIDI pitch."""
-    name, kind = INSTRUMENTS.get(pitch, (f"Percussion {pitch}", -1))
-    step, octave, head = _LINES.get(pitch) or (
-        _LINES[_OF_CLASS[kind]] if kind >= 0 else ("C", 5, "")
+    name, kind = GM_PERCUSSION.get(pitch, (f"Percussion {pitch}", -1))
+    step, octave, head = _DRUM_POSITIONS.get(pitch) or (
+        _DRUM_POSITIONS[_CLASS_PITCHES[kind]] if kind >= 0 else ("C", 5, "")
     )
-    return Drum(name, step, octave, head)
+    return DrumNotation(name, step, octave, head)

@@ -9,21 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from musicvae.errors import ReadError
-from musicvae.io.notation.music21_score import Sheet, quietly
-from musicvae.io.notation.part import UnfitScoreError
+from musicvae.io.notation.music21_score import Music21Score, suppress_output
+from musicvae.io.notation.part import UnsupportedScoreError
 
-_MOST_CHARACTERS = 4 << 20  # of one piece
-_TUNE = re.compile(r"(?m)^X:\s*\d*")
-_VOICE = re.compile(r"^\[V:\s*([^\]]*)\]\s*|^V:\s*(.*)$")
-_WELL_FORMED = {
+_MAX_CHARACTERS = 4 << 20  # of one piece
+_TUNE_START = re.compile(r"(?m)^X:\s*\d*")
+_VOICE_FIELD = re.compile(r"^\[V:\s*([^\]]*)\]\s*|^V:\s*(.*)$")
+_VALID_FIELDS = {
     "L": re.compile(r"\d+/\d+"),
     "M": re.compile(r"none|C\|?|\(?\d+(\+\d+)*\)?/\d+"),
     "Q": re.compile(r'("[^"]*")?\s*((\d+/\d+\s*)+=\s*)?(\d+(\.\d+)?)?\s*("[^"]*")?'),
 }
-_PROGRAM = re.compile(r"^%%MIDI\s+program\s+(?:\d+\s+)?(\d+)\s*$")
+_PROGRAM_DIRECTIVE = re.compile(r"^%%MIDI\s+program\s+(?:\d+\s+)?(\d+)\s*$")
 
 
-def text_of(content: bytes) -> str:
+def decode_text(content: bytes) -> str:
     """The text of a file in UTF-8, UTF-16 with its mark, or else in Latin letters."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", errors="replace")
@@ -46,7 +46,7 @@ def is_abc(text: str) -> bool:
 # -- ABC ------------------------------------------------------------------------------------------
 
 
-def abc_sheet(text: str, path: str | Path = "<ABC>", *, parts: bool = True) -> Sheet:
+def read_abc(text: str, path: str | Path = "<ABC>", *, split_voices: bool = True) -> Music21Score:
     """The first tune of an ABC text; that there are more is a warning.
 
     `parts`: voices that take turns are parts; else they follow one another, as music21 reads them.
@@ -54,28 +54,28 @@ def abc_sheet(text: str, path: str | Path = "<ABC>", *, parts: bool = True) -> S
     from music21 import abcFormat
 
     text = text.replace("\r\n", "\n").replace("\r", "\n")
-    header, *tunes = _cut(text)
+    header, *tunes = _split_tunes(text)
     said = []
     if len(tunes) > 1:
         said.append(f"{len(tunes)} tunes, the first one read; cut the book into files for the rest")
     tune = header + tunes[0] if tunes else header
     _check_length(tune, path)
     voices: list[tuple[str, int | None]] = []
-    if parts:
-        tune, left_out = _well_formed(tune)
+    if split_voices:
+        tune, left_out = _drop_invalid_fields(tune)
         said += [f"field that music21 cannot read, left out: {line[:40]}" for line in left_out]
-        tune, voices = _in_turn(tune)
-    with _bars_alone():
+        tune, voices = _group_voices(tune)
+    with _patched_music21():
         handler = abcFormat.ABCFile().readstr(tune)
         score = abcFormat.translate.abcToStreamScore(handler)
     if len(voices) != len(score.parts):
         voices = []
-    return Sheet(score=score, kind="ABC", voices=voices, warnings=said)
+    return Music21Score(score=score, kind="ABC", voices=voices, warnings=said)
 
 
-def _cut(text: str) -> list[str]:
+def _split_tunes(text: str) -> list[str]:
     """The head of a book, of which only fields and directives stay, then its tunes."""
-    starts = [match.start() for match in _TUNE.finditer(text)]
+    starts = [match.start() for match in _TUNE_START.finditer(text)]
     if not starts:
         return [text]
     head = "".join(
@@ -84,19 +84,19 @@ def _cut(text: str) -> list[str]:
     return [head, *(text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True))]
 
 
-def _well_formed(tune: str) -> tuple[str, list[str]]:
+def _drop_invalid_fields(tune: str) -> tuple[str, list[str]]:
     """A tune without the lines for length, meter and tempo over which music21 would stumble."""
     kept: list[str] = []
     left_out: list[str] = []
     for line in tune.splitlines(True):
-        rule = _WELL_FORMED.get(line[0]) if line[1:2] == ":" else None
+        rule = _VALID_FIELDS.get(line[0]) if line[1:2] == ":" else None
         value = line[2:].partition("%")[0].strip()
         good = rule is None or (value and rule.fullmatch(value))
         (kept if good else left_out).append(line)
     return "".join(kept), [line.strip() for line in left_out]
 
 
-def _in_turn(tune: str) -> tuple[str, list[tuple[str, int | None]]]:
+def _group_voices(tune: str) -> tuple[str, list[tuple[str, int | None]]]:
     """A tune with its voices one after the other, and their names and programs.
 
     Voices take turns line by line in ABC; music21 makes a part of every turn. A tune of one voice
@@ -109,14 +109,14 @@ def _in_turn(tune: str) -> tuple[str, list[tuple[str, int | None]]]:
     turns: dict[str, list[str]] = {}
     head, current = [], ""
     for i, line in enumerate(lines):
-        found = _VOICE.match(line)
+        found = _VOICE_FIELD.match(line)
         if found:
             declared = (found.group(1) or found.group(2) or "").strip()
             current = declared.split()[0] if declared else ""
             named = re.search(r'\b(?:name|nm)="([^"]*)"', declared)
             names[current] = named.group(1) if named else names.get(current, "")
             line = line[found.end() :]
-        program = _PROGRAM.match(line)
+        program = _PROGRAM_DIRECTIVE.match(line)
         if program and int(program.group(1)) < 128:
             programs[current] = int(program.group(1))
         if i < key:
@@ -142,7 +142,7 @@ def _has_notes(line: str) -> bool:
 
 
 @contextmanager
-def _bars_alone() -> Iterator[None]:
+def _patched_music21() -> Iterator[None]:
     """Have music21 see the bars of short tunes too, and spare it beams.
 
     It wants two plain bar lines before it believes in measures. Beams are more than half of the
@@ -166,12 +166,12 @@ def _bars_alone() -> Iterator[None]:
 # -- Humdrum --------------------------------------------------------------------------------------
 
 
-def humdrum_sheet(text: str, path: str | Path = "<Humdrum>") -> Sheet:
+def read_humdrum(text: str, path: str | Path = "<Humdrum>") -> Music21Score:
     """A Humdrum file; of several pieces in it the first one."""
     from music21.humdrum.spineParser import HumdrumDataCollection
 
     _check_length(text, path)
-    with quietly() as said:
+    with suppress_output() as said:
         collection = HumdrumDataCollection(text)
         collection.parse()
     score, warnings = collection.stream, []
@@ -185,11 +185,11 @@ def humdrum_sheet(text: str, path: str | Path = "<Humdrum>") -> Sheet:
         if not staff.recurse().notes:
             score.remove(staff)
     if not score.parts:
-        raise UnfitScoreError("no notes")
-    return Sheet(score=score, kind="Humdrum", warnings=warnings)
+        raise UnsupportedScoreError("no notes")
+    return Music21Score(score=score, kind="Humdrum", warnings=warnings)
 
 
-def same_instrument(staff: Any) -> str:
+def instrument_group(staff: Any) -> str:
     """What the staves of one instrument have in common in Humdrum, empty if nothing."""
     for tandem in staff.recurse().getElementsByClass("MiscTandem"):
         if re.fullmatch(r"\*part\d+", tandem.tandem):
@@ -198,6 +198,6 @@ def same_instrument(staff: Any) -> str:
 
 
 def _check_length(text: str, path: str | Path) -> None:
-    if len(text) > _MOST_CHARACTERS:
-        reason = f"more than {_MOST_CHARACTERS >> 20} MiB of text in one piece"
+    if len(text) > _MAX_CHARACTERS:
+        reason = f"more than {_MAX_CHARACTERS >> 20} MiB of text in one piece"
         raise ReadError(path, reason, "split it into pieces")

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from fractions import Fraction
 from typing import Any
 
-VELOCITY = 80  # of notes under no dynamic: that of mezzo-forte
+DEFAULT_VELOCITY = 80  # of notes under no dynamic: that of mezzo-forte
 
 # Steps of sixteen from one dynamic to the next, as notation programs play them.
-_LEVELS = {"ppp": 16, "pp": 33, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112, "fff": 126}
-_SUDDEN = frozenset(("sf", "sfz", "sff", "sffz", "fz", "rf", "rfz", "sfp", "sfpp", "fp"))
-_DEGREES = ("un", "poco", "molto", "assai", "non", "sehr", "ziemlich", "etwas", "nicht", "zu")
-_MODIFIERS = frozenset((*_DEGREES, "very", "rather", "très", "assez", "un", "peu"))
-_RELATIVE = frozenset(("più", "piu", "meno", "mehr", "more", "less", "plus", "moins"))
+_VELOCITIES = {"ppp": 16, "pp": 33, "p": 49, "mp": 64, "mf": 80, "f": 96, "ff": 112, "fff": 126}
+_SFORZANDI = frozenset(("sf", "sfz", "sff", "sffz", "fz", "rf", "rfz", "sfp", "sfpp", "fp"))
+_DEGREE_WORDS = ("un", "poco", "molto", "assai", "non", "sehr", "ziemlich", "etwas", "nicht", "zu")
+_MODIFIERS = frozenset((*_DEGREE_WORDS, "very", "rather", "très", "assez", "un", "peu"))
+_RELATIVE_WORDS = frozenset(("più", "piu", "meno", "mehr", "more", "less", "plus", "moins"))
 
-Place = tuple[int, Fraction]  # a measure's index, and the time inside it in quarters
+ScorePosition = tuple[int, Fraction]  # a measure's index, and the time inside it in quarters
 
 
-def tempo_in_words(text: str) -> float | None:
+def parse_tempo_text(text: str) -> float | None:
     """Quarters a minute of a tempo in words, by music21's numbers; None if it names none.
 
     The words begin with the tempo, or with how much of it: ``"Allegro con brio"``,
@@ -28,7 +28,7 @@ def tempo_in_words(text: str) -> float | None:
 
     words = text.lower().replace(",", " ").replace(".", " ").replace("(", " ").split()[:4]
     while words:
-        if words[0] in _RELATIVE:
+        if words[0] in _RELATIVE_WORDS:
             return None
         for count in (2, 1):
             named = " ".join(words[:count]).rstrip(":;)!")
@@ -40,36 +40,36 @@ def tempo_in_words(text: str) -> float | None:
     return None
 
 
-class Loudness:
+class DynamicsMap:
     """The dynamics of a part: velocity at each place, by the last mark before it."""
 
-    def __init__(self, marks: Sequence[tuple[Place, str]]) -> None:
-        self.places: list[Place] = []
-        self.levels: list[int] = []
-        self.sudden: dict[Place, int] = {}
-        level = VELOCITY
+    def __init__(self, marks: Sequence[tuple[ScorePosition, str]]) -> None:
+        self.positions: list[ScorePosition] = []
+        self.velocities: list[int] = []
+        self.sforzandi: dict[ScorePosition, int] = {}
+        level = DEFAULT_VELOCITY
         for place, name in sorted(marks, key=lambda mark: mark[0]):
-            if name in _SUDDEN:
-                self.sudden[place] = min(max(level, _LEVELS["mf"]) + 24, 126)
+            if name in _SFORZANDI:
+                self.sforzandi[place] = min(max(level, _VELOCITIES["mf"]) + 24, 126)
                 name = name.lstrip("srf")  # of sfp the p remains; of sf, nothing
             if name.strip("p") == "" and len(name) > 3:
                 name = "ppp"
             elif name.strip("f") == "" and len(name) > 3:
                 name = "fff"
-            if name in _LEVELS:
-                level = _LEVELS[name]
-                self.places.append(place)
-                self.levels.append(level)
+            if name in _VELOCITIES:
+                level = _VELOCITIES[name]
+                self.positions.append(place)
+                self.velocities.append(level)
 
-    def at(self, place: Place, index: int) -> tuple[int, int]:
+    def velocity_at(self, position: ScorePosition, index: int) -> tuple[int, int]:
         """Velocity at a place, and the index to go on from: places are asked for in order."""
-        while index < len(self.places) and self.places[index] <= place:
+        while index < len(self.positions) and self.positions[index] <= position:
             index += 1
-        level = self.levels[index - 1] if index else VELOCITY
-        return self.sudden.get(place, level), index
+        level = self.velocities[index - 1] if index else DEFAULT_VELOCITY
+        return self.sforzandi.get(position, level), index
 
 
-def voice_of(staff: Any) -> tuple[str, int | None]:
+def name_and_program(staff: Any) -> tuple[str, int | None]:
     """Name and GM program of a music21 part, by its first instrument, else by its name."""
     from music21 import instrument
 

@@ -12,7 +12,7 @@ from warnings import catch_warnings, simplefilter
 
 
 @dataclass(kw_only=True)
-class Sheet:
+class Music21Score:
     """A music21 `score`, its `kind`, and what is known beside it.
 
     `voices` are (name, GM program) of its parts where the text says them, `drums` the ids of parts
@@ -22,13 +22,13 @@ class Sheet:
     score: Any
     kind: str
     voices: list[tuple[str, int | None]] = field(default_factory=list)
-    drums: frozenset[str] = frozenset()
-    grace: int = 0
+    drum_part_ids: frozenset[str] = frozenset()
+    n_grace_notes: int = 0
     warnings: list[str] = field(default_factory=list)
 
 
 @contextmanager
-def quietly() -> Iterator[StringIO]:
+def suppress_output() -> Iterator[StringIO]:
     """Nothing that music21 prints or warns is shown; what it prints is in the yielded text."""
     said = StringIO()
     with catch_warnings(), redirect_stderr(said), redirect_stdout(said):
@@ -37,7 +37,7 @@ def quietly() -> Iterator[StringIO]:
 
 
 @contextmanager
-def uncollected() -> Iterator[None]:
+def pause_garbage_collection() -> Iterator[None]:
     """No search for cyclic garbage while a score is built: a quarter of the time goes into it."""
     was_on = gc.isenabled()
     gc.disable()

@@ -16,16 +16,16 @@ from xml.parsers import expat
 
 from musicvae.errors import ReadError
 from musicvae.io.notation import musicxml_notes
-from musicvae.io.notation.music21_score import Sheet
+from musicvae.io.notation.music21_score import Music21Score
 
-_MOST_BYTES = 64 << 20  # of a score unpacked; an orchestral movement has about 20 MiB
-_MOST_MEASURES = 200_000  # of all parts together
-_MOST_NOTES = 500_000
+_MAX_BYTES = 64 << 20  # of a score unpacked; an orchestral movement has about 20 MiB
+_MAX_MEASURES = 200_000  # of all parts together
+_MAX_NOTES = 500_000
 _CONTAINER = "META-INF/container.xml"
-_EXPORT = "export it again"
+_EXPORT_HINT = "export it again"
 
 
-def sheet_of(content: bytes, path: str | Path, *, merge: bool) -> Sheet:
+def read_musicxml(content: bytes, path: str | Path, *, merge: bool) -> Music21Score:
     """A MusicXML document or a compressed one. Raises `ReadError`.
 
     `merge`: the staves of one instrument are one part.
@@ -34,17 +34,17 @@ def sheet_of(content: bytes, path: str | Path, *, merge: bool) -> Sheet:
 
     zipped = content[:4] == b"PK\x03\x04"
     if zipped:
-        content = _unzipped(content, path)
-    root = _root(content, path)
-    plain = musicxml_notes.reduce_to_sound(root, merge=merge)
+        content = _unzip(content, path)
+    root = _parse_document(content, path)
+    plain = musicxml_notes.reduce_to_notes(root, merge=merge)
     importer = MusicXMLImporter()
     importer.xmlRoot = root
     importer.xmlRootToScore(root, importer.stream)
-    return Sheet(
+    return Music21Score(
         score=importer.stream,
         kind="compressed MusicXML" if zipped else "MusicXML",
-        drums=frozenset(plain.drums),
-        grace=plain.grace,
+        drum_part_ids=frozenset(plain.drum_part_ids),
+        n_grace_notes=plain.n_grace_notes,
         warnings=plain.warnings(),
     )
 
@@ -52,62 +52,62 @@ def sheet_of(content: bytes, path: str | Path, *, merge: bool) -> Sheet:
 # -- archives -------------------------------------------------------------------------------------
 
 
-def _unzipped(content: bytes, path: str | Path) -> bytes:
+def _unzip(content: bytes, path: str | Path) -> bytes:
     """The score inside a .mxl archive: the one its container names, else the first there is."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
-            name = _named(archive, path) if _CONTAINER in names else None
+            name = _rootfile_path(archive, path) if _CONTAINER in names else None
             scores = [n for n in names if n.endswith((".xml", ".musicxml")) and "META-INF" not in n]
             if name not in names:
                 name = scores[0] if scores else None
             if name is None:
                 raise ReadError(path, "a zip archive without a score", "give a .mxl or .musicxml")
-            return _member(archive, name, path, _MOST_BYTES)
+            return _read_member(archive, name, path, _MAX_BYTES)
     except ReadError:
         raise
     except Exception as error:  # zipfile raises whatever the damage leads it to
-        raise ReadError(path, f"damaged archive ({error})", _EXPORT) from None
+        raise ReadError(path, f"damaged archive ({error})", _EXPORT_HINT) from None
 
 
-def _named(archive: zipfile.ZipFile, path: str | Path) -> str | None:
-    root = _root(_member(archive, _CONTAINER, path, 1 << 16), path, kinds=None)
+def _rootfile_path(archive: zipfile.ZipFile, path: str | Path) -> str | None:
+    root = _parse_document(_read_member(archive, _CONTAINER, path, 1 << 16), path, kinds=None)
     found = root.find("{*}rootfiles/{*}rootfile")
     return found.get("full-path") if found is not None else None
 
 
-def _member(archive: zipfile.ZipFile, name: str, path: str | Path, most: int) -> bytes:
+def _read_member(archive: zipfile.ZipFile, name: str, path: str | Path, max_bytes: int) -> bytes:
     """One file of an archive, of which no more than `most` bytes are ever unpacked."""
-    if archive.getinfo(name).file_size <= most:
+    if archive.getinfo(name).file_size <= max_bytes:
         with archive.open(name) as file:
-            unpacked = file.read(most + 1)
-        if len(unpacked) <= most:
+            unpacked = file.read(max_bytes + 1)
+        if len(unpacked) <= max_bytes:
             return unpacked
-    raise _too_large(path, f"more than {most >> 10} KiB when unpacked")
+    raise _too_large(path, f"more than {max_bytes >> 10} KiB when unpacked")
 
 
 # -- documents ------------------------------------------------------------------------------------
 
 
-class _InRootError(Exception):
+class _RootReachedError(Exception):
     """The root element has begun: what precedes it is harmless."""
 
 
-def _root(
+def _parse_document(
     content: bytes, path: str | Path, kinds: tuple[str, ...] | None = ("partwise", "timewise")
 ) -> ElementTree.Element:
     """The tree of a document, with parts outside and measures inside. Raises `ReadError`."""
-    if len(content) > _MOST_BYTES:
-        raise _too_large(path, f"more than {_MOST_BYTES >> 20} MiB")
+    if len(content) > _MAX_BYTES:
+        raise _too_large(path, f"more than {_MAX_BYTES >> 20} MiB")
     try:
         _check_prologue(content, path)
         root = ElementTree.fromstring(content)
     except (ElementTree.ParseError, expat.ExpatError, LookupError, ValueError) as error:
-        raise ReadError(path, f"damaged XML ({error})", _EXPORT) from None
+        raise ReadError(path, f"damaged XML ({error})", _EXPORT_HINT) from None
     if kinds is None:
         return root
     if root.tag == "score-timewise":
-        root = _by_part(root)
+        root = _to_partwise(root)
     if root.tag != "score-partwise":
         tag = str(root.tag)[:40]
         raise ReadError(path, f"XML, but no MusicXML score (it holds <{tag}>)", "give a score")
@@ -122,16 +122,16 @@ def _check_prologue(content: bytes, path: str | Path) -> None:
         raise ReadError(path, "XML that declares entities", "remove them, or export it again")
 
     def stop(*_: Any) -> NoReturn:
-        raise _InRootError
+        raise _RootReachedError
 
     parser = expat.ParserCreate()
     parser.EntityDeclHandler = refuse
     parser.StartElementHandler = stop
-    with suppress(_InRootError):
+    with suppress(_RootReachedError):
         parser.Parse(content, True)
 
 
-def _by_part(timewise: ElementTree.Element) -> ElementTree.Element:
+def _to_partwise(timewise: ElementTree.Element) -> ElementTree.Element:
     """A score of measures that hold parts as a score of parts that hold measures."""
     root = ElementTree.Element("score-partwise")
     root.extend(child for child in timewise if child.tag != "measure")
@@ -150,8 +150,8 @@ def _check_size(root: ElementTree.Element, path: str | Path) -> None:
     measures = sum(len(part.findall("measure")) for part in root.findall("part"))
     notes = sum(1 for _ in root.iter("note"))
     for count, most, what in (
-        (measures, _MOST_MEASURES, "measures"),
-        (notes, _MOST_NOTES, "notes"),
+        (measures, _MAX_MEASURES, "measures"),
+        (notes, _MAX_NOTES, "notes"),
     ):
         if count > most:
             raise _too_large(path, f"more than {most} {what}")

@@ -9,14 +9,14 @@ from fractions import Fraction
 from functools import lru_cache
 from typing import Any
 
-from musicvae.io.notation.dynamics import Place
+from musicvae.io.notation.dynamics import ScorePosition
 
-_FINEST = 64  # denominator of a meter
-_SANE_QPM = (10.0, 500.0)
-_LONGEST = 1 << 20  # quarters of a measure
+MAX_DENOMINATOR = 64  # denominator of a meter
+_QPM_RANGE = (10.0, 500.0)
+_MAX_MEASURE_QUARTERS = 1 << 20  # quarters of a measure
 
 
-class UnfitScoreError(Exception):
+class UnsupportedScoreError(Exception):
     """A score that cannot become a song as it is; the message says why."""
 
 
@@ -25,107 +25,107 @@ RawNote = tuple[Fraction, Fraction, int, str, int | None]
 
 
 @dataclass
-class Line:
+class ScorePart:
     """One part of a score. Lists have an entry a measure, marks are (place, ...).
 
     `lengths` in quarters; `written` the time signature at the beginning, `before` that of the part
     as a whole; `named` tempi come from words; keys are (place, fifths, minor).
     """
 
-    before: tuple[int, int] | None
-    numbers: list[Any] = field(default_factory=list)
-    lengths: list[Fraction] = field(default_factory=list)
-    written: list[tuple[int, int] | None] = field(default_factory=list)
+    initial_time_signature: tuple[int, int] | None
+    measure_numbers: list[Any] = field(default_factory=list)
+    measure_lengths: list[Fraction] = field(default_factory=list)
+    time_signatures: list[tuple[int, int] | None] = field(default_factory=list)
     notes: list[list[RawNote]] = field(default_factory=list)
-    tempi: list[tuple[Place, bool, float]] = field(default_factory=list)
-    keys: list[tuple[Place, tuple[int, bool]]] = field(default_factory=list)
-    dynamics: list[tuple[Place, str]] = field(default_factory=list)
-    grace: int = 0
-    outside: int = 0
+    tempo_marks: list[tuple[ScorePosition, bool, float]] = field(default_factory=list)
+    keys: list[tuple[ScorePosition, tuple[int, bool]]] = field(default_factory=list)
+    dynamics: list[tuple[ScorePosition, str]] = field(default_factory=list)
+    n_grace_notes: int = 0
+    n_outside_measures: int = 0
 
 
 @lru_cache(maxsize=4096)
-def exact(value: float | Fraction) -> Fraction:
+def to_fraction(value: float | Fraction) -> Fraction:
     """A music21 offset as a fraction: it keeps floats, and fractions with this limit."""
     return Fraction(value).limit_denominator(65535)
 
 
-def line_of(staff: Any) -> Line:
+def read_part(staff: Any) -> ScorePart:
     """Take a music21 part apart. Raises `UnfitScoreError` if it has no measures."""
     if not staff.hasMeasures():
         if not staff.notesAndRests:
-            raise UnfitScoreError("a part without measures")
+            raise UnsupportedScoreError("a part without measures")
         staff = staff.makeMeasures().makeTies(inPlace=False)
-    line, outer = Line(_written(staff)), []
+    line, outer = ScorePart(_time_signature(staff)), []
     offsets: list[float] = []
     for element in staff:
         if "Measure" not in element.classSet:
             outer.append(element)
             continue
-        index = len(line.lengths)
+        index = len(line.measure_lengths)
         offsets.append(float(element.offset))
-        line.numbers.append(element.number)
-        line.lengths.append(Fraction(0))
-        line.written.append(_written(element))
+        line.measure_numbers.append(element.number)
+        line.measure_lengths.append(Fraction(0))
+        line.time_signatures.append(_time_signature(element))
         line.notes.append([])
-        for offset, inner in _elements(element):
-            _take(line, index, exact(offset), inner)
-        if line.lengths[-1] > _LONGEST:
-            raise UnfitScoreError(f"a measure without end (measure {element.number})")
+        for offset, inner in _iter_elements(element):
+            _add_element(line, index, to_fraction(offset), inner)
+        if line.measure_lengths[-1] > _MAX_MEASURE_QUARTERS:
+            raise UnsupportedScoreError(f"a measure without end (measure {element.number})")
     for element in outer:
         index = max(bisect_right(offsets, float(element.offset)) - 1, 0)
         if {"Note", "Chord"} & element.classSet and "Harmony" not in element.classSet:
-            line.outside += len(element.pitches)
+            line.n_outside_measures += len(element.pitches)
         elif offsets:
-            _take(line, index, exact(element.offset - offsets[index]), element)
+            _add_element(line, index, to_fraction(element.offset - offsets[index]), element)
     return line
 
 
-def _elements(stream: Any) -> Iterator[tuple[Any, Any]]:
+def _iter_elements(stream: Any) -> Iterator[tuple[Any, Any]]:
     """(offset, element) of all that is in a measure, whatever voice it is in."""
     for element in stream:
         if element.isStream:
-            yield from ((element.offset + offset, inner) for offset, inner in _elements(element))
+            yield from ((element.offset + offset, inner) for offset, inner in _iter_elements(element))
         else:
             yield element.offset, element
 
 
-def _take(line: Line, index: int, offset: Fraction, element: Any) -> None:
+def _add_element(part: ScorePart, index: int, offset: Fraction, element: Any) -> None:
     kinds = element.classSet
     if "Note" in kinds or "Chord" in kinds:
         if "Harmony" in kinds:
             return
         if not element.quarterLength:
-            line.grace += len(element.pitches)
+            part.n_grace_notes += len(element.pitches)
             return
         for single in element.notes if element.isChord else (element,):
-            length = exact(single.quarterLength or element.quarterLength)
-            line.lengths[index] = max(line.lengths[index], offset + length)
+            length = to_fraction(single.quarterLength or element.quarterLength)
+            part.measure_lengths[index] = max(part.measure_lengths[index], offset + length)
             tie = single.tie.type if single.tie else ""
             loud = single.volume.velocity if single.hasVolumeInformation() else None
-            line.notes[index].append((offset, length, single.pitch.midi, tie, loud))
+            part.notes[index].append((offset, length, single.pitch.midi, tie, loud))
     elif "GeneralNote" in kinds:
         # Marks may stand past the last note or rest, and make a measure no longer.
-        line.lengths[index] = max(line.lengths[index], offset + exact(element.quarterLength))
+        part.measure_lengths[index] = max(part.measure_lengths[index], offset + to_fraction(element.quarterLength))
     elif "MetronomeMark" in kinds:
         qpm = element.getQuarterBPM()
-        if qpm and _SANE_QPM[0] <= qpm <= _SANE_QPM[1]:
+        if qpm and _QPM_RANGE[0] <= qpm <= _QPM_RANGE[1]:
             named = bool(element.numberImplicit or element.parentheses)
-            line.tempi.append(((index, offset), named, float(qpm)))
+            part.tempo_marks.append(((index, offset), named, float(qpm)))
     elif "KeySignature" in kinds:
         minor = getattr(element, "mode", None) in ("minor", "aeolian")
-        line.keys.append(((index, offset), (max(-7, min(7, int(element.sharps))), minor)))
+        part.keys.append(((index, offset), (max(-7, min(7, int(element.sharps))), minor)))
     elif "Dynamic" in kinds:
-        line.dynamics.append(((index, offset), str(element.value).lower()))
+        part.dynamics.append(((index, offset), str(element.value).lower()))
 
 
-def _written(stream: Any) -> tuple[int, int] | None:
+def _time_signature(stream: Any) -> tuple[int, int] | None:
     """The time signature at the beginning of a measure or part, if MIDI can hold it."""
     for sign in stream.getElementsByClass("TimeSignature"):
         numerator, denominator = sign.numerator, sign.denominator
         if numerator is None or denominator is None:
             continue
-        fine = denominator <= _FINEST and denominator & (denominator - 1) == 0
+        fine = denominator <= MAX_DENOMINATOR and denominator & (denominator - 1) == 0
         if sign.offset == 0 and fine and 0 < numerator < 256:
             return int(numerator), int(denominator)
     return None

@@ -9,18 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-_MOST = 20_000  # measures played
+_MAX_MEASURES = 20_000  # measures played
 
 
 class RepeatError(Exception):
     """Repeats that cannot be played as they are written; the message says why."""
 
 
-def played_order(staves: Sequence[Any], count: int) -> list[int]:
+def playback_order(staves: Sequence[Any], count: int) -> list[int]:
     """Indices of the measures in the order they are played. Raises `RepeatError`."""
     from music21.repeat import Expander
 
-    skeleton, signs = _skeleton(staves, count)
+    skeleton, signs = _build_skeleton(staves, count)
     if not signs:
         return list(range(count))
     try:
@@ -29,12 +29,12 @@ def played_order(staves: Sequence[Any], count: int) -> list[int]:
     except Exception as error:  # music21 raises whatever it stumbles over
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RepeatError(reason.lower()) from error
-    if not order or len(order) > _MOST or min(order) < 0 or max(order) >= count:
+    if not order or len(order) > _MAX_MEASURES or min(order) < 0 or max(order) >= count:
         raise RepeatError("they make no piece")
     return order
 
 
-def _skeleton(staves: Sequence[Any], count: int) -> tuple[Any, int]:
+def _build_skeleton(staves: Sequence[Any], count: int) -> tuple[Any, int]:
     """A part of bare measures with the signs of all parts, and how many signs there are."""
     from copy import deepcopy
 
