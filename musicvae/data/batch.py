@@ -14,17 +14,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from musicvae.arrays import Ints
 from musicvae.config.preset import Preset
-from musicvae.representation.bars import Bars, Notes, cells
+from musicvae.representation.bars import Bars, Notes, cell_index
 from musicvae.representation.grid import Grid
-from musicvae.representation.key import diatonic_key
-from musicvae.representation.slots import Group, into_slots
-from musicvae.representation.windows import Cutter, padded, window_bounds
-from musicvae.song import Ints
+from musicvae.representation.key import estimate_diatonic_key
+from musicvae.representation.slots import ModelPass, assign_slots
+from musicvae.representation.windows import WindowSlicer, column_index, window_bounds
 
 NOTE_FIELDS = ("bar", "position", "part", "pitch", "duration", "velocity", "timing")
-_ROUND = 8
-_AT_ONCE = 256  # sources whose notes are laid end to end together
+PAD_MULTIPLE = 8
+CHUNK_SIZE = 256  # sources whose notes are laid end to end together
 
 
 class Batch(NamedTuple):
@@ -39,11 +39,11 @@ class Batch(NamedTuple):
     notes: Tensor  # (B, K, 7), rows past n_notes are 0
     n_notes: Tensor  # (B,)
     steps: Tensor  # (B, N) cells of each bar, 0 past the song's end
-    lead: Tensor  # (B, N) masked cells at the beginning of a pickup
+    lead_steps: Tensor  # (B, N) masked cells at the beginning of a pickup
     meter: Tensor  # (B, N) index in the preset's vocabulary of meters
     present: Tensor  # (B, N, R) bool: slots in which something sounds in each bar
     key: Tensor  # (B,) semitones taken off every pitch of a melodic slot
-    damage: Tensor  # (B, D) float32: of each kind in `training.told` how much the notes have
+    corruption: Tensor  # (B, D) float32: of each kind in `training.told` how much the notes have
 
     @property
     def n_bars(self) -> Tensor:
@@ -52,7 +52,7 @@ class Batch(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Source:
+class ModelInput:
     """A run of bars to cut windows from: one group of parts of one song, on a preset's grid.
 
     `active` `(N, R)` says in which bars each slot sounds. It is side information, one bit for each
@@ -60,48 +60,52 @@ class Source:
     """
 
     bars: Bars
-    group: Group
+    group: ModelPass
     key: int
     active: NDArray[np.bool_]
     path: str = ""
 
 
-def sources_of(bars: Bars, preset: Preset, path: str = "") -> tuple[list[Source], Notes]:
+def model_inputs(bars: Bars, preset: Preset, path: str = "") -> tuple[list[ModelInput], Notes]:
     """What of a song goes through a preset's model, in passes, and the notes that do not.
 
     `bars` may be on any grid; what is returned is on the preset's.
     """
     bars = bars.at(preset.grid.steps_per_quarter)
-    slotted = into_slots(bars, preset.parts)
+    slotted = assign_slots(bars, preset.parts)
     drums = np.array([part.kind == "drums" for part in preset.parts])
-    melodic = [g.notes.take(~drums[g.notes.part]) for g in slotted.groups]
+    melodic = [g.notes.select(~drums[g.notes.part]) for g in slotted.groups]
     every = Notes.concatenate(melodic)
-    key = diatonic_key(every.pitch, every.duration)
+    key = estimate_diatonic_key(every.pitch, every.duration)
     silent = replace(bars, notes=Notes.concatenate([]))
     found = [
-        Source(bars=silent, group=group, key=key, active=_active(bars.grid, group), path=path)
+        ModelInput(
+            bars=silent, group=group, key=key, active=_active_parts(bars.grid, group), path=path
+        )
         for group in slotted.groups
     ]
-    return found, slotted.untouched
+    return found, slotted.passthrough
 
 
-def fitting(grid: Grid, first: Ints, stop: Ints, preset: Preset) -> NDArray[np.bool_]:
+def fits_preset(grid: Grid, first: Ints, stop: Ints, preset: Preset) -> NDArray[np.bool_]:
     """Which windows have no bar longer than the preset's longest. `(W,)`"""
     long = np.concatenate([[0], np.cumsum(grid.steps > preset.grid.max_steps)])
     return np.asarray(long[stop] == long[first])
 
 
-def _active(grid: Grid, group: Group) -> NDArray[np.bool_]:
+def _active_parts(grid: Grid, group: ModelPass) -> NDArray[np.bool_]:
     """In which bars each slot of a group sounds. `(N, R)`"""
     notes, R = group.notes, len(group.owner)
-    last = np.searchsorted(grid.base[:-1], cells(grid, notes) + notes.duration - 1, side="right")
+    last = np.searchsorted(
+        grid.cell_offsets[:-1], cell_index(grid, notes) + notes.duration - 1, side="right"
+    )
     edges = np.zeros((len(grid) + 1, R), np.int64)
     np.add.at(edges, (notes.bar, notes.part), 1)
     np.add.at(edges, (last, notes.part), -1)
     return np.cumsum(edges, axis=0)[:-1] > 0
 
 
-class WindowCutter:
+class WindowBatcher:
     """Batches of windows from any number of sources laid end to end.
 
     `sources` are taken one after the other and, but for their grids, not kept. `damage` is what a
@@ -109,10 +113,12 @@ class WindowCutter:
     """
 
     def __init__(
-        self, sources: Iterable[Source], preset: Preset, damage: Tensor | None = None
+        self, sources: Iterable[ModelInput], preset: Preset, corruption: Tensor | None = None
     ) -> None:
         self.preset = preset
-        self.damage = torch.zeros(len(preset.training.told)) if damage is None else damage
+        self.corruption = (
+            torch.zeros(len(preset.training.condition_kinds)) if corruption is None else corruption
+        )
         none = np.zeros((0, len(preset.parts)), bool)
         grids, active, keys, chunks, notes = list[Grid](), [none], list[int](), list[Notes](), []
         offset = 0
@@ -120,21 +126,21 @@ class WindowCutter:
             mine = source.group.notes
             if len(mine):
                 notes.append(replace(mine, bar=mine.bar + offset))
-            if len(notes) == _AT_ONCE:
-                chunks, notes = [*chunks, _compact(notes)], []
+            if len(notes) == CHUNK_SIZE:
+                chunks, notes = [*chunks, _concatenate_compact(notes)], []
             grids.append(source.bars.grid)
             active.append(source.active)
             keys.append(source.key)
             offset += len(source.bars)
-        self.lengths = np.array([len(grid) for grid in grids], np.int64)
-        self.offsets = np.concatenate([[0], np.cumsum(self.lengths)])
-        names = ("steps", "lead", "numerator", "denominator", "start_ticks", "length_ticks")
+        self.lengths_bars = np.array([len(grid) for grid in grids], np.int64)
+        self.offsets_bars = np.concatenate([[0], np.cumsum(self.lengths_bars)])
+        names = ("steps", "lead_steps", "numerator", "denominator", "start_ticks", "length_ticks")
         self._grid = Grid(
             steps_per_quarter=preset.grid.steps_per_quarter,
             ticks_per_quarter=1,
-            **{name: _end_to_end(grids, name) for name in names},
+            **{name: _concatenate_column(grids, name) for name in names},
         )
-        self._cutter = Cutter(self._grid, _compact([*chunks, *notes]))
+        self._cutter = WindowSlicer(self._grid, _concatenate_compact([*chunks, *notes]))
         self._active = np.concatenate(active)
         self.key = np.array(keys, np.int64)
         self._drums = np.array([part.kind == "drums" for part in preset.parts])
@@ -145,17 +151,17 @@ class WindowCutter:
         self.meter = np.array(meters, np.int64)[index.reshape(-1)]
 
     @property
-    def end_to_end(self) -> tuple[Grid, Notes]:
+    def concatenated(self) -> tuple[Grid, Notes]:
         """The bars of all sources one after the other, those of each from `offsets` on, and their
         notes, not moved by their key.
         """
         return self._grid, self._cutter.notes
 
-    def notes_of(self, source: int) -> Notes:
+    def input_notes(self, source: int) -> Notes:
         """The notes of one of the sources, as it had them."""
-        begin, stop = self.offsets[source : source + 2].tolist()
+        begin, stop = self.offsets_bars[source : source + 2].tolist()
         first, last = np.searchsorted(self._cutter.notes.bar, (begin, stop))
-        mine = self._cutter.notes.take(slice(int(first), int(last)))
+        mine = self._cutter.notes.select(slice(int(first), int(last)))
         whole = Notes(**{name: column.astype(np.int64) for name, column in vars(mine).items()})
         return replace(whole, bar=whole.bar - begin)
 
@@ -164,16 +170,16 @@ class WindowCutter:
         """Notes of all sources."""
         return len(self._cutter.notes)
 
-    def windows(self, hop: int) -> tuple[Ints, Ints, dict[str, int]]:
+    def window_starts(self, hop: int) -> tuple[Ints, Ints, dict[str, int]]:
         """Source and first bar of every usable window, and how many were left out, by reason."""
         size = self.preset.grid.bars
-        first = [window_bounds(int(n), size, hop)[0] for n in self.lengths]
+        first = [window_bounds(int(n), size, hop)[0] for n in self.lengths_bars]
         source = np.repeat(np.arange(len(first)), [len(f) for f in first])
-        begin = _flat(first)
-        at = self.offsets[source] + begin
-        stop = np.minimum(at + size, self.offsets[source + 1])
+        begin = _concatenate(first)
+        at = self.offsets_bars[source] + begin
+        stop = np.minimum(at + size, self.offsets_bars[source + 1])
         notes = np.searchsorted(self._cutter.notes.bar, np.arange(len(self._grid) + 1))
-        long, silent = ~fitting(self._grid, at, stop, self.preset), notes[stop] == notes[at]
+        long, silent = ~fits_preset(self._grid, at, stop, self.preset), notes[stop] == notes[at]
         left_out = {
             f"with a bar of over {self.preset.grid.max_steps} cells": int(long.sum()),
             "without a note": int((silent & ~long).sum()),
@@ -193,16 +199,16 @@ class WindowCutter:
         `shift` moves each from its key by semitones; `dropped` `(B, R)` leaves out parts.
         """
         size, B = self.preset.grid.bars, len(source)
-        at = self.offsets[source] + first
-        stop = np.minimum(at + size, self.offsets[source + 1])
-        found = self._cutter.cut(at, stop)
+        at = self.offsets_bars[source] + first
+        stop = np.minimum(at + size, self.offsets_bars[source + 1])
+        found = self._cutter.slice(at, stop)
         if dropped is not None:
-            found = found.take(~dropped[found.window, found.part])
+            found = found.select(~dropped[found.window, found.part])
         key = self.key[source] + (0 if shift is None else shift)
         melodic = ~self._drums[found.part]
         pitch = found.pitch - np.where(melodic, key[found.window], 0)
-        column, count, _ = padded(found.window, B)
-        K = -(-int(count.max(initial=1)) // _ROUND) * _ROUND  # few different shapes
+        column, count, _ = column_index(found.window, B)
+        K = -(-int(count.max(initial=1)) // PAD_MULTIPLE) * PAD_MULTIPLE  # few different shapes
         notes = np.zeros((B, K, len(NOTE_FIELDS)), np.int64)
         values = {name: getattr(found, name) for name in NOTE_FIELDS} | {"pitch": pitch}
         notes[found.window, column] = np.stack(list(values.values()), axis=1)
@@ -216,26 +222,26 @@ class WindowCutter:
             notes=torch.from_numpy(notes),
             n_notes=torch.from_numpy(count),
             steps=torch.from_numpy(np.where(real, self._grid.steps[bar], 0)),
-            lead=torch.from_numpy(np.where(real, self._grid.lead[bar], 0)),
+            lead_steps=torch.from_numpy(np.where(real, self._grid.lead_steps[bar], 0)),
             meter=torch.from_numpy(np.where(real, self.meter[bar], 0)),
             present=torch.from_numpy(present),
             key=torch.from_numpy(key),
-            damage=self.damage.expand(B, -1),
+            corruption=self.corruption.expand(B, -1),
         )
 
 
-def _compact(many: list[Notes]) -> Notes:
+def _concatenate_compact(many: list[Notes]) -> Notes:
     """Notes one after the other, in half of the memory."""
     columns = vars(Notes.concatenate(many))
     return Notes(**{name: column.astype(np.int32) for name, column in columns.items()})
 
 
-def _end_to_end(grids: Sequence[Grid], name: str) -> Ints:
+def _concatenate_column(grids: Sequence[Grid], name: str) -> Ints:
     """A column of many grids; new songs have one and the same."""
     if grids and all(grid is grids[0] for grid in grids):
         return np.tile(getattr(grids[0], name), len(grids))
-    return _flat([getattr(grid, name) for grid in grids])
+    return _concatenate([getattr(grid, name) for grid in grids])
 
 
-def _flat(arrays: Sequence[NDArray[np.int64]]) -> Ints:
+def _concatenate(arrays: Sequence[NDArray[np.int64]]) -> Ints:
     return np.concatenate([np.zeros(0, np.int64), *arrays])

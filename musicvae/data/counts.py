@@ -1,4 +1,4 @@
-"""Floor 5: what a report sums up, chunk by chunk: a few counters, however many files there are."""
+"""Counters that a preparation report sums up, chunk by chunk, in constant memory."""
 
 from __future__ import annotations
 
@@ -12,56 +12,56 @@ import numpy as np
 
 from musicvae.data.schema import Row
 
-_KINDS = 500  # different reasons or warnings that are told apart
-_OTHERS = "others"
-_EXAMPLES = 3
+MAX_KINDS = 500  # distinct reasons or warnings that are counted apart
+OTHER_KINDS = "others"
+MAX_EXAMPLES = 3
 _NUMBER = re.compile(r"(?<![\w.])-?[0-9]+(?:,[0-9]{3})*(?:\.[0-9]+)?(?![\w/])")
 
 
-def alike(words: str) -> str:
-    """A reason or warning with its numbers left open, so that those of one kind count as one."""
-    return _NUMBER.sub("N", words)
+def message_template(message: str) -> str:
+    """Return a reason or warning with `N` for each number, so that similar ones count together."""
+    return _NUMBER.sub("N", message)
 
 
 @dataclass(kw_only=True)
-class Tally:
-    """Sums over files."""
+class Counts:
+    """Sums over files. The field names are the keys of `report.json`."""
 
     files: int = 0
     kept: int = 0
     bars: int = 0
     windows: int = 0
-    """Places where a window of two bars with a note in it can begin."""
+    """Places where a window of two bars with at least one note can begin."""
     notes: int = 0
     moved: int = 0
     """Notes that were not exactly on the stored grid."""
     merged: int = 0
     """Notes that fell onto another of their part and pitch."""
     reasons: Counter[str] = field(default_factory=Counter)
-    """Skipped files by reason, whatever the numbers in it."""
+    """Skipped files by message template of the reason."""
     parts: Counter[str] = field(default_factory=Counter)
     """Parts by role."""
     bars_by_reason: Counter[str] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
-    """Files by what was odd about them, whatever the numbers in it."""
+    """Kept files by message template of each warning."""
     examples: dict[str, list[str]] = field(default_factory=dict)
-    """The first few files of each reason."""
+    """Paths of the first few skipped files for each reason."""
 
     def count(self, row: Row) -> None:
         """Add one file."""
         self.files += 1
         if row["reason"] is not None:
-            reason = alike(row["reason"])
+            reason = message_template(row["reason"])
             self.reasons[reason] += 1
-            if len(some := self.examples.setdefault(reason, [])) < _EXAMPLES:
-                some.append(row["path"])
+            if len(paths := self.examples.setdefault(reason, [])) < MAX_EXAMPLES:
+                paths.append(row["path"])
             return
         self.kept += 1
         n_bars = len(row["bar_steps"])
         self.bars += n_bars
-        sounds = np.zeros(n_bars + 1, bool)
-        sounds[row["note_bar"]] = True
-        self.windows += int(np.count_nonzero(sounds[:-1] | sounds[1:]))
+        has_onset = np.zeros(n_bars + 1, bool)
+        has_onset[row["note_bar"]] = True
+        self.windows += int(np.count_nonzero(has_onset[:-1] | has_onset[1:]))
         self.notes += len(row["note_bar"])
         moved, merged = json.loads(row["frame"])["counts"]
         self.moved += moved
@@ -69,28 +69,28 @@ class Tally:
         facts = json.loads(row["facts"])
         self.parts.update(part["role"] for part in facts.get("parts", ()))
         self.bars_by_reason.update(facts.get("bars", {}))
-        self.warnings.update({alike(warning) for warning in facts.get("warnings", ())})
+        self.warnings.update({message_template(warning) for warning in facts.get("warnings", ())})
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: Counts) -> None:
         """Add the sums over other files, which come after these."""
         for each in fields(self):
             mine, theirs = getattr(self, each.name), getattr(other, each.name)
             if isinstance(theirs, int):
                 setattr(self, each.name, mine + theirs)
             elif isinstance(theirs, Counter):
-                for what, number in theirs.items():
-                    mine[what if what in mine or len(mine) < _KINDS else _OTHERS] += number
+                for kind, number in theirs.items():
+                    mine[kind if kind in mine or len(mine) < MAX_KINDS else OTHER_KINDS] += number
         for reason, paths in other.examples.items():
             if reason in self.reasons:
                 known = self.examples.setdefault(reason, [])
-                known.extend(paths[: _EXAMPLES - len(known)])
+                known.extend(paths[: MAX_EXAMPLES - len(known)])
 
     def to_json(self) -> dict[str, Any]:
-        """As plain JSON; the inverse is `from_json`."""
+        """Return the counters as plain JSON; the inverse is `from_json`."""
         return dict(vars(self))
 
     @classmethod
-    def from_json(cls, plain: dict[str, Any]) -> Tally:
-        """From what `to_json` gave, as JSON gives it back."""
+    def from_json(cls, plain: dict[str, Any]) -> Counts:
+        """Build counters from the JSON that `to_json` returned."""
         counters = ("reasons", "parts", "bars_by_reason", "warnings")
         return cls(**plain | {name: Counter(plain[name]) for name in counters})

@@ -15,15 +15,14 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
+from musicvae.arrays import Ints
 from musicvae.config.preset import Preset, load_preset
-from musicvae.data.batch import Batch, Source, WindowCutter, sources_of
+from musicvae.data.batch import Batch, ModelInput, WindowBatcher, model_inputs
 from musicvae.data.shards import Shards
-from musicvae.data.split import SPLITS
-from musicvae.data.split import split as split_songs
+from musicvae.data.split import SPLITS, split_songs
 from musicvae.data.stored_song import StoredSong
 from musicvae.errors import ConfigError, DataError
 from musicvae.representation.bars import Notes
-from musicvae.song import Ints
 
 
 class WindowDataset(Dataset[Batch]):
@@ -33,7 +32,7 @@ class WindowDataset(Dataset[Batch]):
         folder: MIDI files, or shards made by `musicvae prepare`.
         preset: a `Preset` or the name of one.
         split: `train`, `valid`, `test`, or `all` songs.
-        hop: bars from one window to the next; one if not given.
+        hop_bars: bars from one window to the next; one if not given.
         seed: of the split by song.
 
     An item is a `Batch` without its first axis, padded to the longest window, so the default
@@ -47,48 +46,50 @@ class WindowDataset(Dataset[Batch]):
         preset: Preset | str = "chorale-2bar",
         *,
         split: str = "train",
-        hop: int = 1,
+        hop_bars: int = 1,
         seed: int = 0,
     ) -> None:
-        shards = folder if isinstance(folder, Shards) else _prepared(folder)
+        shards = folder if isinstance(folder, Shards) else _prepared_shards(folder)
         self.preset = load_preset(preset) if isinstance(preset, str) else preset
         self.split = split
         if split not in (*SPLITS, "all"):
             raise ConfigError(f"split {split!r}: use one of {', '.join(SPLITS)} or all")
         place = split_songs(shards.clusters(), seed)
         self.songs: list[str] = []
-        self.sources: list[Source] = []
+        self.inputs: list[ModelInput] = []
         """Where windows are cut from; their notes are in the cutter alone."""
-        self.n_untouched = 0
+        self.n_passthrough = 0
         chosen = (s for s, where in zip(shards, place, strict=True) if split in (where, "all"))
-        self.cutter = WindowCutter(self._sources_of(chosen), self.preset)
-        if not self.sources:
+        self.batcher = WindowBatcher(self._sources_of(chosen), self.preset)
+        if not self.inputs:
             raise DataError(
                 f"no song of the {split} split fits preset {self.preset.name}: it cannot represent "
-                f"any of {self.n_untouched:,} notes (drums, or out of its range)"
+                f"any of {self.n_passthrough:,} notes (drums, or out of its range)"
             )
-        self.source, self.first, self.left_out = self.cutter.windows(hop)
-        if not len(self.first):
-            reasons = ", ".join(f"{n} {why}" for why, n in self.left_out.items() if n)
+        self.input_index, self.first_bar, self.skipped_windows = self.batcher.window_starts(
+            hop_bars
+        )
+        if not len(self.first_bar):
+            reasons = ", ".join(f"{n} {why}" for why, n in self.skipped_windows.items() if n)
             raise DataError(
                 f"no window of the {split} split fits preset {self.preset.name} "
                 f"({reasons}); choose another preset"
             )
-        self.n_bars = int(sum({s.path: len(s.bars) for s in self.sources}.values()))
+        self.n_bars = int(sum({s.path: len(s.bars) for s in self.inputs}.values()))
 
-    def _sources_of(self, songs: Iterable[StoredSong]) -> Iterator[Source]:
+    def _sources_of(self, songs: Iterable[StoredSong]) -> Iterator[ModelInput]:
         """The sources of songs, taken note of on the way without their notes."""
         none = Notes.concatenate([])
         for song in songs:
             self.songs.append(song.path)
-            found, untouched = sources_of(song.bars, self.preset, song.path)
-            self.n_untouched += len(untouched)
+            found, untouched = model_inputs(song.bars, self.preset, song.path)
+            self.n_passthrough += len(untouched)
             for source in found:
-                self.sources.append(replace(source, group=replace(source.group, notes=none)))
+                self.inputs.append(replace(source, group=replace(source.group, notes=none)))
                 yield source
 
     def __len__(self) -> int:
-        return len(self.first)
+        return len(self.first_bar)
 
     def __getitem__(self, index: int) -> Batch:
         one = self.batch(np.array([range(len(self))[index]]))
@@ -111,19 +112,21 @@ class WindowDataset(Dataset[Batch]):
     ) -> Batch:
         """The windows at `index` as one batch; `shift`, `dropped` as in `WindowCutter.batch`."""
         which = np.asarray(index)
-        return self.cutter.batch(self.source[which], self.first[which], shift, dropped)
+        return self.batcher.batch(self.input_index[which], self.first_bar[which], shift, dropped)
 
-    def meter_of(self, index: Ints) -> Ints:
+    def meter_ids(self, index: Ints) -> Ints:
         """The meter of the first bar of each window, in the preset's vocabulary. `(B,)`"""
-        return self.cutter.meter[self.cutter.offsets[self.source[index]] + self.first[index]]
+        return self.batcher.meter[
+            self.batcher.offsets_bars[self.input_index[index]] + self.first_bar[index]
+        ]
 
     def counts(self) -> Counter[str]:
         """Songs, bars, windows and notes of this split, for people to read."""
         counted = {"songs": len(self.songs), "bars": self.n_bars, "windows": len(self)}
-        return Counter(counted | {"notes": self.cutter.n_notes})
+        return Counter(counted | {"notes": self.batcher.n_notes})
 
 
-def _prepared(folder: str | Path) -> Shards:
+def _prepared_shards(folder: str | Path) -> Shards:
     from musicvae.data.prepare import prepare_cached  # what makes songs need not load
 
     return Shards(prepare_cached(folder))

@@ -1,4 +1,4 @@
-"""Floor 5: the files under a folder, in one order, without a list of them all."""
+"""Files under a folder, in a fixed order and without holding the whole list."""
 
 from __future__ import annotations
 
@@ -8,71 +8,75 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from musicvae.errors import DataError, reason_of, shown
+from musicvae.errors import DataError, os_reason, printable
 
-_SUGGESTION = "put MIDI files there, or run: musicvae corpus export chorales {}"
-_NO_MUSIC = ("README.md", ".gitignore")
+HINT = "put MIDI files there, or run: musicvae corpus export chorales {}"
+IGNORED_FILES = ("README.md", ".gitignore")
+"""A folder with these files alone counts as empty."""
 
 
-class Sight(NamedTuple):
-    """What a first look at a folder says."""
+class FolderScan(NamedTuple):
+    """Result of a first pass over a folder."""
 
-    files: int
-    state: str
-    """A hash of all paths, sizes and times of change."""
+    n_files: int
+    state_hash: str
+    """A hash of all paths, sizes and modification times."""
 
 
 def files_under(root: str | Path, without: Path | None = None) -> Iterator[str]:
-    """The path from `root` of every regular file under it, sorted as text, with slashes.
+    """Yield the path from `root` of every regular file under it, sorted as text, with slashes.
 
-    `without` is a folder to leave out. Links to files count as files, links to folders are not
-    followed. A folder that may not be read is given in place of its files, so that reading it tells
-    why. Names are held for one folder at a time.
+    The folder `without` is left out. Links to files count as files; links to folders are not
+    followed. An unreadable folder is yielded in place of its files, so that reading it reports the
+    reason. Names are held for one folder at a time.
     """
     left_out = None if without is None else os.path.realpath(without)
-    yield from _under(os.fspath(root), "", left_out)
+    yield from _walk(os.fspath(root), "", left_out)
 
 
-def look(root: Path, without: Path | None = None) -> Sight:
-    """Count the files under `root`. Raises `DataError` with advice if there is nothing to read."""
+def scan_folder(root: Path, without: Path | None = None) -> FolderScan:
+    """Count the files under `root` and hash their state.
+
+    Raises `DataError` with a hint if there is nothing to read.
+    """
     try:
         os.scandir(root).close()
     except NotADirectoryError:
         raise DataError(f"{root}: is a file; give the folder that holds it") from None
     except FileNotFoundError:
-        raise DataError(f"{root}: no such folder; {_SUGGESTION.format(root)}") from None
+        raise DataError(f"{root}: no such folder; {HINT.format(root)}") from None
     except OSError as error:
-        raise DataError(f"{root}: {reason_of(error)}; give a folder that may be read") from None
-    files, empty, state = 0, True, hashlib.blake2b(digest_size=16)
+        raise DataError(f"{root}: {os_reason(error)}; give a readable folder") from None
+    n_files, empty, state = 0, True, hashlib.blake2b(digest_size=16)
     for name in files_under(root, without):
-        files += 1
-        empty = empty and name.rpartition("/")[2] in _NO_MUSIC
-        state.update(f"{shown(name)}\0{_stamp(Path(root, name))}\n".encode())
+        n_files += 1
+        empty = empty and name.rpartition("/")[2] in IGNORED_FILES
+        state.update(f"{printable(name)}\0{_size_and_mtime(Path(root, name))}\n".encode())
     if empty:
-        raise DataError(f"{root}: an empty folder; {_SUGGESTION.format(root)}")
-    return Sight(files, state.hexdigest())
+        raise DataError(f"{root}: an empty folder; {HINT.format(root)}")
+    return FolderScan(n_files, state.hexdigest())
 
 
-def nothing_in(root: Path, files: int, example: str) -> DataError:
-    """What to say of a folder whose files were all skipped."""
-    many = f"{files:,} file" + "s" * (files != 1)
-    return DataError(f"{root}: no usable bar in {many} ({example}); {_SUGGESTION.format(root)}")
+def no_usable_file_error(root: Path, n_files: int, example: str) -> DataError:
+    """Return the error for a folder whose files were all skipped."""
+    count = f"{n_files:,} file" + "s" * (n_files != 1)
+    return DataError(f"{root}: no usable bar in {count} ({example}); {HINT.format(root)}")
 
 
-def _stamp(path: Path) -> str:
+def _size_and_mtime(path: Path) -> str:
     try:
-        found = path.stat()
-    except OSError:  # gone since
+        stat = path.stat()
+    except OSError:  # deleted in the meantime
         return ""
-    return f"{found.st_size} {found.st_mtime_ns}"
+    return f"{stat.st_size} {stat.st_mtime_ns}"
 
 
-def _under(root: str, inside: str, left_out: str | None) -> Iterator[str]:
+def _walk(root: str, inside: str, left_out: str | None) -> Iterator[str]:
     try:
         with os.scandir(f"{root}/{inside}") as entries:
             # With its slash a folder sorts where the paths of its files do.
-            names = sorted(_name(entry) for entry in entries)
-    except OSError:  # a folder that may not be read stands for all that is in it
+            names = sorted(_sort_name(entry) for entry in entries)
+    except OSError:  # an unreadable folder stands for everything in it
         yield inside.removesuffix("/")
         return
     for name in filter(None, names):
@@ -80,11 +84,11 @@ def _under(root: str, inside: str, left_out: str | None) -> Iterator[str]:
         if not name.endswith("/"):
             yield path
         elif left_out is None or os.path.realpath(f"{root}/{path}") != left_out:
-            yield from _under(root, path, left_out)
+            yield from _walk(root, path, left_out)
 
 
-def _name(entry: os.DirEntry[str]) -> str:
-    """A file's name, a folder's with a slash, nothing for all else."""
+def _sort_name(entry: os.DirEntry[str]) -> str:
+    """Return a file's name, a folder's name with a slash, and "" for everything else."""
     try:
         if entry.is_dir(follow_symlinks=False):
             return entry.name + "/"

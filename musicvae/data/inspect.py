@@ -1,4 +1,4 @@
-"""Floor 5: what `musicvae inspect` tells of a file, in plain JSON."""
+"""The result of `musicvae inspect` for a file, as plain JSON."""
 
 from __future__ import annotations
 
@@ -9,23 +9,24 @@ from pathlib import Path
 from typing import Any
 
 from musicvae.data import sandbox
-from musicvae.data.pipeline import Examined, examine
+from musicvae.data.pipeline import ProcessedFile, process_file
 from musicvae.errors import ReadError
 from musicvae.io import load
 from musicvae.io.options import ReadOptions
 
-_FEW = 16  # files that are not worth a second process
+MAX_SINGLE_PROCESS_FILES = 16  # up to so many files one process is enough
 
 
 def inspect_files(
     paths: Sequence[Path], options: ReadOptions, *, workers: int | None = None
 ) -> Iterator[tuple[Path, dict[str, Any]]]:
-    """What is seen in each file, in order, read in processes that may die without harm.
+    """Inspect files in sandboxed processes; yield each path with its result, in order.
 
-    `workers` are one a core for a folder, one alone for a few files, if not given.
+    The default number of workers is one for a few files, else one per core.
     """
-    workers = workers or (sandbox.cores() if len(paths) > _FEW else 1)
-    answers = sandbox.run(partial(inspected, options=options), paths, workers=workers)
+    if not workers:
+        workers = sandbox.available_cpus() if len(paths) > MAX_SINGLE_PROCESS_FILES else 1
+    answers = sandbox.run(partial(inspect_to_json, options=options), paths, workers=workers)
     for path, answer in zip(paths, answers, strict=True):
         if isinstance(answer, bytes):
             yield path, json.loads(answer)
@@ -34,38 +35,38 @@ def inspect_files(
             yield path, {"ok": False, "reason": reason}
 
 
-def inspected(path: Path, options: ReadOptions) -> bytes:
-    """What is seen in one file, as JSON."""
+def inspect_to_json(path: Path, options: ReadOptions) -> bytes:
+    """Return `inspect_file` as JSON bytes, as a sandbox needs it."""
     return json.dumps(inspect_file(path, options), ensure_ascii=False).encode()
 
 
-def inspect_file(path: Path, options: ReadOptions, *, listen: bool = False) -> dict[str, Any]:
-    """What is seen in one file: `ok` and, where there is a song in it, all that was found.
+def inspect_file(path: Path, options: ReadOptions, *, transcribe: bool = False) -> dict[str, Any]:
+    """Return `ok` and, if the file holds a song, everything found out about it.
 
-    `listen` lets recordings be written down, in this process.
+    With `transcribe` recordings are transcribed, in this process.
     """
     try:
-        seen = examine(load(path), path, options, listen=listen)
+        file = process_file(load(path), path, options, transcribe=transcribe)
     except ReadError as error:
         return {"ok": False, "reason": error.reason, "hint": error.hint}
-    declined = "" if options.ungridded else seen.alignment.fit.decline
-    return {"ok": not declined, "reason": declined or None, **_found(seen)}
+    rejected = "" if options.ungridded else file.barlines.grid_estimate.reject_reason
+    return {"ok": not rejected, "reason": rejected or None, **_to_dict(file)}
 
 
-def _found(seen: Examined) -> dict[str, Any]:
-    aligned, bars = seen.alignment, seen.bars
-    grid, fit, choice = bars.grid, aligned.fit, aligned.choice
-    start = aligned.seconds(grid.start_ticks)
-    end = aligned.seconds(grid.start_ticks + grid.length_ticks)
+def _to_dict(file: ProcessedFile) -> dict[str, Any]:
+    barlines, bars = file.barlines, file.bars
+    grid, fit, choice = bars.grid, barlines.grid_estimate, barlines.choice
+    start = barlines.seconds(grid.start_ticks)
+    end = barlines.seconds(grid.start_ticks + grid.length_ticks)
     names = [f"{n}/{d}" for n, d in zip(grid.numerator, grid.denominator, strict=True)]
     changes = [i for i in range(len(names)) if not i or names[i] != names[i - 1]]
-    tempo = aligned.original.tempo
-    at = tempo.seconds(tempo.ticks, aligned.original.ticks_per_quarter)
+    tempo = barlines.original.tempo
+    at = tempo.seconds(tempo.ticks, barlines.original.ticks_per_quarter)
     return {
-        "format": seen.reading.kind,
-        "meters": [{"bar": i, "start_s": _rounded(start[i]), "meter": names[i]} for i in changes],
+        "format": file.read_result.kind,
+        "meters": [{"bar": i, "start_s": _round(start[i]), "meter": names[i]} for i in changes],
         "tempos": [
-            {"start_s": _rounded(s), "qpm": round(float(qpm), 3)}
+            {"start_s": _round(s), "qpm": round(float(qpm), 3)}
             for s, qpm in zip(at, tempo.qpm, strict=True)
         ],
         "parts": [
@@ -77,36 +78,36 @@ def _found(seen: Examined) -> dict[str, Any]:
                 "role": role.name,
                 "why": role.reason,
             }
-            for part, role in zip(aligned.song.parts, seen.roles, strict=True)
+            for part, role in zip(barlines.song.parts, file.roles, strict=True)
         ],
         "grid": {
             "steps_per_quarter": fit.steps_per_quarter,
-            "offset_s": _rounded(aligned.offset_s),
-            "tightness": _rounded(fit.fit),
-            "tightness_4": _rounded(fit.tightness[4]),
-            "tightness_12": _rounded(fit.tightness[12]),
+            "offset_s": _round(barlines.offset_s),
+            "tightness": _round(fit.best_tightness),
+            "tightness_4": _round(fit.tightness[4]),
+            "tightness_12": _round(fit.tightness[12]),
             "drifts": fit.drifts,
         },
         "bar_lines": {
             "source": choice.source,
-            "confidence": _rounded(choice.confidence),
+            "confidence": _round(choice.confidence),
             "reason": choice.reason,
         },
         "bars": [
             {
                 "index": i,
-                "start_s": _rounded(start[i]),
-                "end_s": _rounded(end[i]),
+                "start_s": _round(start[i]),
+                "end_s": _round(end[i]),
                 "meter": names[i],
-                "pickup": bool(grid.lead[i]),
+                "pickup": bool(grid.lead_steps[i]),
             }
             for i in range(len(names))
         ],
-        "moved": bars.moved,
-        "merged": bars.merged,
-        "warnings": list(seen.warnings),
+        "moved": bars.n_moved,
+        "merged": bars.n_merged,
+        "warnings": list(file.warnings),
     }
 
 
-def _rounded(value: float) -> float:
+def _round(value: float) -> float:
     return round(float(value), 6)

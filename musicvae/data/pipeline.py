@@ -1,6 +1,6 @@
-"""Floor 5: all that the pipeline makes of one file on its way to bars: the one way to read a file.
+"""The pipeline from the bytes of a file to bars: read, merge tracks, estimate bar lines, quantize.
 
-`musicvae prepare` stores what comes out of it, `musicvae inspect` tells of it.
+`musicvae prepare` stores its result and `musicvae inspect` prints it.
 """
 
 from __future__ import annotations
@@ -14,78 +14,80 @@ import numpy as np
 
 from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import ReadError
-from musicvae.io import examine as read_content
+from musicvae.io import read_bytes
 from musicvae.io.options import ReadOptions
-from musicvae.io.result import Reading
+from musicvae.io.result import ReadResult
 from musicvae.representation.bars import Bars
-from musicvae.representation.roles import Role, roles_of
-from musicvae.representation.tracks import Merge, merge_parts
+from musicvae.representation.roles import Role, classify_roles
+from musicvae.representation.tracks import TrackMerge, merge_tracks
 
-_MOST_CELLS = 2**27
-"""Cells of the longest song that can be stored: about 14,000 hours at 120 quarters a minute."""
+MAX_CELLS = 2**27
+"""Cells of the longest song that can be stored: about 14,000 hours at 120 qpm."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Examined:
-    """A file as read, its parts put together, its bar lines found, its notes on the grid."""
+class ProcessedFile:
+    """A file after each stage: as read, tracks merged, bar lines estimated, notes on the grid."""
 
-    reading: Reading
-    merge: Merge | None
-    alignment: BarlineEstimate
+    read_result: ReadResult
+    merge: TrackMerge | None
+    barlines: BarlineEstimate
     bars: Bars
 
     @cached_property
     def roles(self) -> tuple[Role, ...]:
-        """What each part is."""
-        return roles_of(self.alignment.song)
+        """The role of each part."""
+        return classify_roles(self.barlines.song)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """One line for each thing that was not as it should be."""
-        told = list(self.reading.warnings)
+        """Warnings of all stages, one line each."""
+        lines = list(self.read_result.warnings)
         if self.merge is not None:
-            told += self.merge.told
-        choice, fit = self.alignment.choice, self.alignment.fit
+            lines += self.merge.told
+        choice, grid = self.barlines.choice, self.barlines.grid_estimate
         if choice.source != "stated":
-            told.append(f"bar lines are {choice.source}: {choice.reason}")
-        if fit.drifts:
-            told.append("the tempo drifts away from the one that the file states")
-        if fit.decline:
-            told.append(fit.decline)
-        return tuple(told)
+            lines.append(f"bar lines are {choice.source}: {choice.reason}")
+        if grid.drifts:
+            lines.append("the tempo drifts away from the one stated in the file")
+        if grid.reject_reason:
+            lines.append(grid.reject_reason)
+        return tuple(lines)
 
     def facts(self) -> dict[str, Any]:
-        """What shards and reports keep of all this, in plain JSON."""
+        """Return what shards and reports keep of all this, as plain JSON."""
         silent = len(self.bars) - len(np.unique(self.bars.notes.bar))
-        parts = zip(self.bars.frame.parts, self.roles, strict=True)
-        fit, choice = self.alignment.fit, self.alignment.choice
+        parts = zip(self.bars.header.parts, self.roles, strict=True)
+        grid, choice = self.barlines.grid_estimate, self.barlines.choice
         return {
             "parts": [{"name": part.name, "role": role.name} for part, role in parts],
             "bars": {"kept": len(self.bars) - silent, "silent": silent},
             "bar_lines": choice.source,
             "confidence": round(choice.confidence, 3),
-            "steps_per_quarter": fit.steps_per_quarter,
-            "tightness": round(fit.fit, 3),
+            "steps_per_quarter": grid.steps_per_quarter,
+            "tightness": round(grid.best_tightness, 3),
             "warnings": list(self.warnings),
         }
 
 
-def examine(
-    content: bytes, name: str | Path, options: ReadOptions, *, listen: bool = False
-) -> Examined:
-    """Read one file, whatever it is; a recording if told to `listen`.
+def process_file(
+    content: bytes, name: str | Path, options: ReadOptions, *, transcribe: bool = False
+) -> ProcessedFile:
+    """Read one file of any supported format; recordings only with `transcribe`.
 
     Raises `ReadError` if there is no song in it.
     """
-    reading = read_content(content, name, options, listen=listen)
-    song = reading.song
+    result = read_bytes(content, name, options, transcribe=transcribe)
+    song = result.song
     if not song.n_notes:
         raise ReadError(name, "no notes", "leave it out")
     merge = None
     if options.merge:
-        song, merge = merge_parts(song)
-    alignment = estimate_barlines(song, as_written=options.as_written, measured=reading.measured)
-    bars = Bars.from_song(alignment.song)
-    if int(bars.grid.base[-1]) >= _MOST_CELLS:
+        song, merge = merge_tracks(song)
+    barlines = estimate_barlines(
+        song, as_written=options.as_written, has_notated_bars=result.has_notated_bars
+    )
+    bars = Bars.from_song(barlines.song)
+    if int(bars.grid.cell_offsets[-1]) >= MAX_CELLS:
         raise ReadError(name, "longer than any piece of music", "leave it out")
-    return Examined(reading=reading, merge=merge, alignment=alignment, bars=bars)
+    return ProcessedFile(read_result=result, merge=merge, barlines=barlines, bars=bars)

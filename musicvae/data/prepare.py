@@ -1,8 +1,8 @@
-"""Floor 5: a folder of files -> shards, and a report that accounts for every file.
+"""Preparation of a folder: music files -> shards, and a report that accounts for every file.
 
-Files are read in sandboxes (`chunks.Reader`), some at a time; this process appends what comes to
-shards and keeps a few numbers a song, so memory does not grow with the folder. Rows that an earlier
-run left in the target, finished or not, are taken over wherever the bytes of a file are the same.
+Files are read in sandboxed processes (`reader.Reader`), a chunk at a time; this process appends the
+rows to shards and keeps a few numbers per song, so memory does not grow with the folder. Rows that
+an earlier run left in the target, finished or not, are reused for files with the same bytes.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from musicvae.data.counts import Tally
-from musicvae.data.discover import files_under, look, nothing_in
-from musicvae.data.duplicates import Finder
-from musicvae.data.reader import Names, Reader, crashed_row, packed, unpacked
+from musicvae.data.counts import Counts
+from musicvae.data.discover import files_under, no_usable_file_error, scan_folder
+from musicvae.data.duplicates import DuplicateFinder
+from musicvae.data.reader import Names, Reader, crashed_row, pack_answer, unpack_answer
 from musicvae.data.report import PrepareReport, write_report
-from musicvae.data.sandbox import Failure, Limits, cores, run
-from musicvae.data.schema import FORMAT, Row, rows_of
+from musicvae.data.sandbox import Failure, Limits, available_cpus, run
+from musicvae.data.schema import FORMAT_VERSION, Row, batch_to_rows
 from musicvae.data.shards import ShardsWriter, is_prepared, write_clusters, write_index
-from musicvae.data.stored_song import READER
-from musicvae.errors import DataError, WriteError, reason_of
+from musicvae.data.stored_song import READER_VERSION
+from musicvae.errors import DataError, WriteError, os_reason
 from musicvae.io.options import ReadOptions
-from musicvae.storage import cache_folder, writable_folder, write_bytes
+from musicvae.storage import cache_folder, ensure_writable_folder, write_bytes
 
 Progress = Callable[[int, int], None]
 FILES_PER_SHARD = 256
 FILES_PER_CHUNK = 32
-_CLUSTERS = "clusters.arrow"
-_STATE = ".source"
+CLUSTERS_FILE = "clusters.arrow"
+STATE_FILE = ".source"
 
 
 def prepare(
@@ -50,129 +50,139 @@ def prepare(
     """Read every file under `source` into shards in `out`, in sorted order.
 
     Args:
-        source: a folder; `out` may lie in it, and is then left out.
-        out: where shards, `report.json` and `index.json` go. What an interrupted or an earlier run
-            left there is gone on with: files with the same bytes, read with the same options, are
-            not read again.
+        source: a folder; if `out` lies in it, `out` is not read.
+        out: the folder for shards, `report.json` and `index.json`. An interrupted or earlier run
+            there is continued: files with the same bytes and options are not read again.
         options: how files become songs.
-        workers: processes that read; one a core if not given.
-        progress: told how many files are done, and of how many.
+        workers: number of reading processes, by default one per core.
+        progress: called with the number of files done and the total.
 
-    Same files, same bytes, whatever the number of workers and however often it was interrupted.
-    Raises `DataError` if nothing usable was found, `WriteError` if `out` cannot be written. Until
-    the end a dataset that was in `out` stays as it is.
+    The output is the same, byte for byte, for any number of workers and interruptions. A dataset
+    that was in `out` stays intact until the end. Raises `DataError` if no file is usable,
+    `WriteError` if `out` cannot be written.
     """
     options = options or ReadOptions()
-    return fill(Path(source), Path(out), Readers(options), workers=workers, progress=progress)
+    return prepare_with(
+        Path(source), Path(out), ReaderPool(options), workers=workers, progress=progress
+    )
 
 
-class Readers:
-    """What files are read with: options and limits; tests put another `intake` in its place."""
+class ReaderPool:
+    """Sandboxed readers with their options and limits.
 
-    def __init__(self, options: ReadOptions, limits: Limits | None = None, **intake: Any) -> None:
-        self.options, self.limits, self.intake = options, limits or Limits(), intake
-        self.settings = {"format": FORMAT, "reader": READER, "options": asdict(options)}
-        self.text = json.dumps(self.settings, sort_keys=True)
+    Other keyword arguments go to `Reader`: tests replace its `read_song`.
+    """
 
-    def answers(
+    def __init__(
+        self, options: ReadOptions, limits: Limits | None = None, **reader_options: Any
+    ) -> None:
+        self.options, self.limits, self.reader_options = options, limits or Limits(), reader_options
+        self.settings = {
+            "format": FORMAT_VERSION,
+            "reader": READER_VERSION,
+            "options": asdict(options),
+        }
+        self.settings_json = json.dumps(self.settings, sort_keys=True)
+
+    def read_chunks(
         self, source: Path, target: Path, workers: int
-    ) -> Generator[tuple[Tally, Any], None, None]:
-        """The sums and the record batch of each chunk of files, in order."""
+    ) -> Generator[tuple[Counts, Any], None, None]:
+        """Yield the counts and the record batch of each chunk of files, in order."""
         reader = Reader(
             root=str(source),
             out=str(target),
-            settings=self.text,
+            settings=self.settings_json,
             options=self.options,
-            **self.intake,
+            **self.reader_options,
         )
-        waiting: deque[Names] = deque()
+        pending: deque[Names] = deque()
 
         def chunks() -> Iterator[Names]:
             names = files_under(source, target)
             while chunk := tuple(islice(names, FILES_PER_CHUNK)):
-                waiting.append(chunk)
+                pending.append(chunk)
                 yield chunk
 
-        found = run(reader, chunks(), workers=workers, limits=self.limits, split=_one_by_one)
-        with closing(found):
-            for answer in found:
-                names = waiting.popleft()
+        answers = run(reader, chunks(), workers=workers, limits=self.limits, split=_split_chunk)
+        with closing(answers):
+            for answer in answers:
+                names = pending.popleft()
                 if isinstance(answer, bytes):
-                    yield unpacked(answer)
+                    yield unpack_answer(answer)
                 else:
-                    yield unpacked(packed(_singly(reader.root, names, answer)))
+                    yield unpack_answer(pack_answer(_single_rows(reader.root, names, answer)))
 
 
-def _one_by_one(names: Names) -> list[Names]:
+def _split_chunk(names: Names) -> list[Names]:
     return [(name,) for name in names]
 
 
-def _singly(root: str, names: Names, answer: Failure | list[bytes | Failure]) -> list[Row]:
-    """The rows of files that were read one by one, since together they were too much."""
+def _single_rows(root: str, names: Names, answer: Failure | list[bytes | Failure]) -> list[Row]:
+    """Return the rows of a chunk that failed and was read again file by file."""
     rows: list[Row] = []
     for name, single in zip(names, answer if isinstance(answer, list) else [answer], strict=True):
         if isinstance(single, Failure):
             rows.append(crashed_row(root, name, single.reason))
         else:
-            rows.extend(rows_of(unpacked(single)[1]))
+            rows.extend(batch_to_rows(unpack_answer(single)[1]))
     return rows
 
 
-def fill(
+def prepare_with(
     source: Path,
     out: Path,
-    readers: Readers,
+    readers: ReaderPool,
     *,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> PrepareReport:
-    """`prepare`, with any way of reading."""
+    """Run `prepare` with the given readers."""
     if is_prepared(source):
-        raise DataError(f"{source}: is prepared already; give the folder of the files themselves")
-    total = look(source, out).files
-    target = writable_folder(out)
+        raise DataError(f"{source}: is already prepared; give the folder of the music files")
+    total = scan_folder(source, out).n_files
+    target = ensure_writable_folder(out)
     if target.resolve() == source.resolve():
-        raise WriteError(target, "is the folder that is read", "choose another one with --out")
-    with _alone_in(target):
-        return _fill(source, target, readers, workers or cores(), total, progress)
+        raise WriteError(target, "is the source folder", "choose another one with --out")
+    with _exclusive_lock(target):
+        return _write_dataset(source, target, readers, workers or available_cpus(), total, progress)
 
 
-def _fill(
+def _write_dataset(
     source: Path,
     target: Path,
-    readers: Readers,
+    readers: ReaderPool,
     workers: int,
     total: int,
     progress: Progress | None,
 ) -> PrepareReport:
-    tally = Tally()
+    counts = Counts()
     with (
         _as_write_errors(target),
-        Finder() as finder,
-        ShardsWriter(target, readers.text, FILES_PER_SHARD) as writer,
-        closing(readers.answers(source, target, workers)) as answers,
+        DuplicateFinder() as finder,
+        ShardsWriter(target, readers.settings_json, FILES_PER_SHARD) as writer,
+        closing(readers.read_chunks(source, target, workers)) as chunks,
     ):
-        for sums, batch in answers:
+        for chunk_counts, batch in chunks:
             writer.add(batch)
             finder.add(batch)
-            tally.add(sums)
+            counts.add(chunk_counts)
             if progress:
-                progress(tally.files, max(total, tally.files))
+                progress(counts.files, max(total, counts.files))
         shards = writer.finish()
         groups, clusters = finder.find()
-    report = write_report(target, shards, tally, groups, readers.settings)
-    if not tally.kept:
+    report = write_report(target, shards, counts, groups, readers.settings)
+    if not counts.kept:
         (target / "index.json").unlink(missing_ok=True)
-        reason = next(iter(tally.reasons), "")
-        raise nothing_in(source, tally.files, f"{tally.examples[reason][0]}: {reason}")
-    write_clusters(target / _CLUSTERS, clusters)
+        reason = next(iter(counts.reasons), "")
+        raise no_usable_file_error(source, counts.files, f"{counts.examples[reason][0]}: {reason}")
+    write_clusters(target / CLUSTERS_FILE, clusters)
     write_index(
         target,
         {
             "shards": shards,
-            "clusters": _CLUSTERS,
+            "clusters": CLUSTERS_FILE,
             "settings": readers.settings,
-            "report": {name: getattr(tally, name) for name in ("files", "kept", "bars", "notes")},
+            "report": {name: getattr(counts, name) for name in ("files", "kept", "bars", "notes")},
         },
     )
     return report
@@ -185,46 +195,48 @@ def prepare_cached(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Path:
-    """The prepared form of `source`: itself if it holds shards, else shards in the user's cache.
+    """Return a prepared folder for `source`: itself if it holds shards, else one in the cache.
 
-    The cache has one place for a folder and options. When a file's name, size or time of change
-    differs, what has changed is read anew.
+    The cache has one entry per folder and options. When the name, size or modification time of a
+    file differs, changed files are read again. Raises as `prepare` does.
     """
     folder = Path(source)
     if is_prepared(folder):
         return folder
-    readers = Readers(options or ReadOptions())
-    state = look(folder).state
-    key = hashlib.sha256(json.dumps([readers.text, str(folder.resolve())]).encode()).hexdigest()
+    readers = ReaderPool(options or ReadOptions())
+    state = scan_folder(folder).state_hash
+    key = hashlib.sha256(json.dumps([readers.settings_json, str(folder.resolve())]).encode()).hexdigest()
     target = cache_folder() / "datasets" / key[:24]
-    if not _is_of(target, state):
+    if not _is_current(target, state):
         try:
-            writable_folder(target)
+            ensure_writable_folder(target)
         except WriteError as error:
             hint = "set MUSICVAE_CACHE to a folder that can be written"
             raise WriteError(target, error.reason, hint) from None
-        with _alone_in(target, wait=True):
-            if not _is_of(target, state):
-                total = look(folder).files
-                _fill(folder, target, readers, workers or cores(), total, progress)
-                write_bytes(target / _STATE, state.encode())
+        with _exclusive_lock(target, wait=True):
+            if not _is_current(target, state):
+                total = scan_folder(folder).n_files
+                _write_dataset(
+                    folder, target, readers, workers or available_cpus(), total, progress
+                )
+                write_bytes(target / STATE_FILE, state.encode())
     return target
 
 
-def _is_of(target: Path, state: str) -> bool:
-    marked = target / _STATE
-    return is_prepared(target) and marked.is_file() and marked.read_text() == state
+def _is_current(target: Path, state: str) -> bool:
+    stored = target / STATE_FILE
+    return is_prepared(target) and stored.is_file() and stored.read_text() == state
 
 
 @contextmanager
-def _alone_in(target: Path, *, wait: bool = False) -> Iterator[None]:
-    """Keep other runs out of a folder; the system lets go of it however this one ends."""
+def _exclusive_lock(target: Path, *, wait: bool = False) -> Iterator[None]:
+    """Lock a folder against other runs; the system releases the lock however this one ends."""
     lock = FileLock(target / ".lock", timeout=-1 if wait else 0)
     try:
         lock.acquire()
     except Timeout:
         hint = "wait for it, or choose another folder with --out"
-        raise WriteError(target, "another run is writing there", hint) from None
+        raise WriteError(target, "another run is writing to it", hint) from None
     try:
         yield
     finally:
@@ -236,4 +248,4 @@ def _as_write_errors(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise WriteError(target, reason_of(error), "choose another folder with --out") from None
+        raise WriteError(target, os_reason(error), "choose another folder with --out") from None

@@ -1,6 +1,6 @@
-"""Floor 5: the account of a prepared folder: every file kept, or skipped and why.
+"""Report of a prepared folder: every file kept, or skipped with a reason.
 
-`report.json` is written file by file from the shards, so it needs no more memory for many files.
+`report.json` is written file by file from the shards, in constant memory.
 """
 
 from __future__ import annotations
@@ -14,38 +14,38 @@ from typing import Any
 
 import numpy as np
 
-from musicvae.data.counts import Tally
-from musicvae.data.duplicates import KINDS, Group
-from musicvae.data.shards import batches_of
-from musicvae.storage import replacing
+from musicvae.data.counts import Counts
+from musicvae.data.duplicates import DUPLICATE_KINDS, DuplicateGroup
+from musicvae.data.shards import iter_batches
+from musicvae.storage import atomic_path
 
-REPORT = "report.json"
-_INNER = ("reasons", "examples")  # of a tally: `skipped` says the same in full
+REPORT_FILE = "report.json"
+OMITTED_KEYS = ("reasons", "examples")  # `skipped` holds them in full
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareReport:
-    """What became of every regular file under a folder.
+    """Outcome for every regular file under a folder.
 
-    Sums are held; what has an entry a file is read from `report.json` when it is asked for.
+    Sums are in memory; lists with one entry per file are read from `report.json` on demand.
     """
 
-    tally: Tally
-    """Sums over files: how many were kept, and skipped for which reasons, their bars and parts."""
+    counts: Counts
+    """Sums over files: kept and skipped by reason, with their bars and parts. They are attributes
+    of the report too: `report.kept` is `report.counts.kept`."""
     duplicates: Counter[str]
-    """Groups of songs that are one, by kind (`duplicates.KINDS`)."""
+    """Groups of duplicates by kind (`duplicates.DUPLICATE_KINDS`)."""
     folder: Path = field(compare=False)
 
     def __repr__(self) -> str:
-        sums = self.tally
+        sums = self.counts
         facts = f"{sums.kept:,} of {sums.files:,} files, {sums.windows:,} windows"
         return f"<PrepareReport: {facts}>"
 
     def __getattr__(self, name: str) -> Any:
-        """The sums by their own names: `report.kept` is `report.tally.kept`."""
-        if name.startswith("_") or name == "tally":
+        if name.startswith("_") or name == "counts":
             raise AttributeError(name)
-        return getattr(self.tally, name)
+        return getattr(self.counts, name)
 
     @property
     def skipped(self) -> list[dict[str, str]]:
@@ -54,47 +54,53 @@ class PrepareReport:
         return found
 
     def to_json(self) -> dict[str, Any]:
-        """The whole report, as `report.json` has it."""
-        found: dict[str, Any] = json.loads((self.folder / REPORT).read_text("utf-8"))
+        """Return the content of `report.json`."""
+        found: dict[str, Any] = json.loads((self.folder / REPORT_FILE).read_text("utf-8"))
         return found
 
 
 def write_report(
-    folder: Path, shards: list[str], tally: Tally, groups: list[Group], settings: dict[str, Any]
+    folder: Path,
+    shards: list[str],
+    counts: Counts,
+    groups: list[DuplicateGroup],
+    settings: dict[str, Any],
 ) -> PrepareReport:
     """Write `report.json` beside the shards of a folder. Raises `WriteError`."""
-    sums = {name: value for name, value in tally.to_json().items() if name not in _INNER}
+    sums = {name: value for name, value in counts.to_json().items() if name not in OMITTED_KEYS}
     paths = _paths(folder, shards, [row for group in groups for row in group.rows])
     duplicates = (
         {"kind": group.kind, "paths": [paths[row] for row in group.rows]} for group in groups
     )
-    with replacing(folder / REPORT) as aside, aside.open("w", encoding="ascii") as file:
-        file.write(json.dumps({**sums, "settings": settings}, indent=1).removesuffix("\n}"))
-        for name, entries in (("duplicates", duplicates), ("skipped", skipped_in(folder, shards))):
-            file.write(f',\n "{name}": [')
+    lists = (("duplicates", duplicates), ("skipped", iter_skipped(folder, shards)))
+    with atomic_path(folder / REPORT_FILE) as temporary, temporary.open("w", encoding="ascii") as f:
+        f.write(json.dumps({**sums, "settings": settings}, indent=1).removesuffix("\n}"))
+        for name, entries in lists:
+            f.write(f',\n "{name}": [')
             for number, entry in enumerate(entries):
-                file.write(("," if number else "") + "\n  " + json.dumps(entry))
-            file.write("\n ]")
-        file.write("\n}\n")
-    found = Counter(dict.fromkeys(KINDS, 0))
-    found.update(group.kind for group in groups)
-    return PrepareReport(tally=tally, duplicates=found, folder=folder)
+                f.write(("," if number else "") + "\n  " + json.dumps(entry))
+            f.write("\n ]")
+        f.write("\n}\n")
+    by_kind = Counter(dict.fromkeys(DUPLICATE_KINDS, 0))
+    by_kind.update(group.kind for group in groups)
+    return PrepareReport(counts=counts, duplicates=by_kind, folder=folder)
 
 
-def skipped_in(folder: Path, shards: list[str]) -> Iterator[dict[str, str]]:
-    """`path` and `reason` of every file of these shards that was not kept."""
-    for batch in batches_of(folder, shards):
-        reason = batch.column("reason")
-        if reason.null_count < len(reason):
-            for path, why in zip(batch.column("path").to_pylist(), reason.to_pylist(), strict=True):
-                if why is not None:
-                    yield {"path": path, "reason": why}
+def iter_skipped(folder: Path, shards: list[str]) -> Iterator[dict[str, str]]:
+    """Yield `path` and `reason` of every skipped file of these shards."""
+    for batch in iter_batches(folder, shards):
+        reasons = batch.column("reason")
+        if reasons.null_count < len(reasons):
+            paths = batch.column("path").to_pylist()
+            for path, reason in zip(paths, reasons.to_pylist(), strict=True):
+                if reason is not None:
+                    yield {"path": path, "reason": reason}
 
 
 def _paths(folder: Path, shards: list[str], rows: Iterable[int]) -> dict[int, str]:
-    """The paths of some files by their number in the order of files."""
+    """Look up the paths of rows, numbered in the order of files."""
     wanted, found, begin = np.unique(np.fromiter(rows, np.int64)), {}, 0
-    for batch in batches_of(folder, shards) if len(wanted) else ():
+    for batch in iter_batches(folder, shards) if len(wanted) else ():
         first, last = np.searchsorted(wanted, (begin, begin + batch.num_rows))
         for row in wanted[first:last].tolist():
             found[row] = batch.column("path")[row - begin].as_py()

@@ -1,4 +1,4 @@
-"""Floor 5: rows that earlier runs have left in a folder, found by the bytes of their files."""
+"""Rows that earlier runs left in a folder, looked up by the hash of a file's bytes."""
 
 from __future__ import annotations
 
@@ -7,23 +7,23 @@ from pathlib import Path
 
 import numpy as np
 
-from musicvae.data.schema import NO_DIGEST, Row, rows_of
-from musicvae.data.shards import open_shard, shards_in
+from musicvae.data.schema import NO_DIGEST, Row, batch_to_rows
+from musicvae.data.shards import open_shard, shard_paths
 
-_BITS = 20  # of a place, for the row in its batch and for the batch in its shard each
+LOCATION_BITS = 20  # bits for a row within its batch, and for a batch within its shard
 
 
-class Earlier:
-    """The rows of all shards in a folder that were made with some settings.
+class PreviousRows:
+    """Index of the rows of all shards in a folder that were made with the given settings.
 
-    Held are sixteen bytes a row. Rows in which the process died are not among them: the next run
-    tries those files again.
+    It holds sixteen bytes per row. Rows of files that crashed the reader are left out: the next
+    run tries those files again.
     """
 
     def __init__(self, folder: Path, settings: str) -> None:
         self.paths: list[Path] = []
-        keys, places = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
-        for path in shards_in(folder):
+        keys, locations = [np.zeros(0, np.uint64)], [np.zeros(0, np.int64)]
+        for path in shard_paths(folder):
             shard = open_shard(path)
             if shard is None or (shard.schema.metadata or {}).get(b"settings") != settings.encode():
                 continue
@@ -31,38 +31,37 @@ class Earlier:
                 batch = shard.get_batch(number)
                 digests = np.frombuffer(batch.column("content").buffers()[1], "<u8")
                 first = digests.reshape(-1, 2)[: batch.num_rows, 0]
-                died = batch.column("died").to_numpy(zero_copy_only=False)
-                usable = np.flatnonzero((first != 0) & ~died)
-                place = (len(self.paths) << 2 * _BITS) + (number << _BITS)
+                crashed = batch.column("died").to_numpy(zero_copy_only=False)
+                usable = np.flatnonzero((first != 0) & ~crashed)
+                base = (len(self.paths) << 2 * LOCATION_BITS) + (number << LOCATION_BITS)
                 keys.append(first[usable].astype(np.uint64))
-                places.append(place + usable)
+                locations.append(base + usable)
             self.paths.append(path)
         flat = np.concatenate(keys)
         order = np.argsort(flat, kind="stable")
-        self.keys, self.places = flat[order], np.concatenate(places)[order]
+        self.keys, self.locations = flat[order], np.concatenate(locations)[order]
 
     def row(self, content: bytes) -> Row | None:
-        """The row of a file whose bytes have this hash, if there is one."""
+        """Return the row of a file whose bytes have this hash, or None."""
         if not len(self.keys) or content == NO_DIGEST:
             return None
         key = np.uint64(int.from_bytes(content[:8], "little"))
         at = int(np.searchsorted(self.keys, key))
         if at == len(self.keys) or self.keys[at] != key:
             return None
-        place = int(self.places[at])
-        shard, rest = divmod(place, 1 << 2 * _BITS)
-        number, i = divmod(rest, 1 << _BITS)
-        rows = _rows(self.paths[shard], number)
+        shard, rest = divmod(int(self.locations[at]), 1 << 2 * LOCATION_BITS)
+        number, i = divmod(rest, 1 << LOCATION_BITS)
+        rows = _batch_rows(self.paths[shard], number)
         return rows[i] if rows and rows[i]["content"] == content else None
 
 
 @cache
-def earlier(folder: str, settings: str) -> Earlier:
-    """The one `Earlier` of this process for a folder: as it was when the process first asked."""
-    return Earlier(Path(folder), settings)
+def previous_rows(folder: str, settings: str) -> PreviousRows:
+    """Return the index of a folder, built once per process at the first call."""
+    return PreviousRows(Path(folder), settings)
 
 
 @lru_cache(maxsize=4)
-def _rows(path: Path, number: int) -> list[Row]:
-    shard = open_shard(path)  # it may have been removed since
-    return [] if shard is None else list(rows_of(shard.get_batch(number)))
+def _batch_rows(path: Path, number: int) -> list[Row]:
+    shard = open_shard(path)  # it may have been deleted in the meantime
+    return [] if shard is None else list(batch_to_rows(shard.get_batch(number)))

@@ -20,7 +20,7 @@ from queue import Empty, PriorityQueue, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
-from musicvae.data.sandbox_worker import BEAT_S, describe, receive, send
+from musicvae.data.sandbox_worker import HEARTBEAT_INTERVAL_S, receive, send, serialize
 from musicvae.errors import DataError
 
 Job = TypeVar("Job")
@@ -28,13 +28,13 @@ _BOOT = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from musicvae.data.sandbox_worker import main; main()"
 )
-_AHEAD = 4  # jobs a worker that may be begun before the oldest one is done
-_LOOK_S = 0.05  # how often to look for processes that take too long
-_START_S = 120.0  # a process that is not ready by then never will be
-_GRACE_S = 2.0  # time to end for a process that has nothing left to say
-Todo = PriorityQueue[tuple[int, int, Any]]
+JOBS_PER_WORKER = 4  # jobs a worker that may be begun before the oldest one is done
+POLL_INTERVAL_S = 0.05  # how often to look for processes that take too long
+START_TIMEOUT_S = 120.0  # a process that is not ready by then never will be
+EXIT_TIMEOUT_S = 2.0  # time to end for a process that has nothing left to say
+JobQueue = PriorityQueue[tuple[int, int, Any]]
 """Number of a job, of a piece of it, and the job with whether it can be divided."""
-Done = SimpleQueue[tuple[int, int, "bytes | Failure"]]
+AnswerQueue = SimpleQueue[tuple[int, int, "bytes | Failure"]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,8 +84,8 @@ def run(
     jobs went before it in the same process. Ends all processes when it is closed or interrupted.
     """
     limits = limits or Limits()
-    todo: Todo = PriorityQueue()
-    done: Done = SimpleQueue()
+    todo: JobQueue = PriorityQueue()
+    done: AnswerQueue = SimpleQueue()
     crew: list[_Worker] = []
     source, given = enumerate(jobs), 0
     parts: dict[int, Sequence[Job]] = {}  # of each job under way; itself alone if it is not split
@@ -93,14 +93,14 @@ def run(
     pieces: dict[int, list[Any]] = {}
     try:
         while True:
-            for index, job in islice(source, _AHEAD * workers - len(parts)):
+            for index, job in islice(source, JOBS_PER_WORKER * workers - len(parts)):
                 parts[index] = list(split(job)) if split else [job]
                 todo.put((index, 0, (job, len(parts[index]) > 1)))
                 if len(crew) < min(workers, len(parts)):
                     crew.append(_Worker(function, limits, todo, done))
             if not parts:
                 return
-            index, piece, answer = _next(done, crew)
+            index, piece, answer = _next_answer(done, crew)
             if index in pieces:
                 pieces[index][piece] = answer
                 if None not in pieces[index]:
@@ -124,11 +124,11 @@ def run(
             worker.end()
 
 
-def _next(done: Done, crew: list[_Worker]) -> tuple[int, int, bytes | Failure]:
+def _next_answer(done: AnswerQueue, crew: list[_Worker]) -> tuple[int, int, bytes | Failure]:
     """The next answer of any worker; until it comes, those that take too long are ended."""
     while True:
         try:
-            index, piece, answer = done.get(timeout=_LOOK_S)
+            index, piece, answer = done.get(timeout=POLL_INTERVAL_S)
         except Empty:
             for worker in crew:
                 worker.end_if_late()
@@ -143,10 +143,10 @@ class _Worker:
     """A thread that hands jobs to one process, and to another one when that has ended."""
 
     def __init__(
-        self, function: Callable[[Any], bytes], limits: Limits, todo: Todo, done: Done
+        self, function: Callable[[Any], bytes], limits: Limits, todo: JobQueue, done: AnswerQueue
     ) -> None:
         self.limits, self.todo, self.done = limits, todo, done
-        self.setup = describe((function, limits.memory_bytes, limits.seconds))
+        self.setup = serialize((function, limits.memory_bytes, limits.seconds))
         self.process: subprocess.Popen[bytes] | None = None
         self.patience_s = limits.seconds
         self.since = float("inf")
@@ -158,7 +158,7 @@ class _Worker:
     def end_if_late(self) -> None:
         """Kill the process if its job has not been heard of for too long."""
         process = self.process
-        if process and time.monotonic() - self.since > self.patience_s + BEAT_S:
+        if process and time.monotonic() - self.since > self.patience_s + HEARTBEAT_INTERVAL_S:
             process.kill()
 
     def end(self) -> None:
@@ -166,7 +166,7 @@ class _Worker:
         while self.thread.is_alive():
             if process := self.process:
                 process.kill()
-            self.thread.join(_LOOK_S)
+            self.thread.join(POLL_INTERVAL_S)
 
     def _serve(self) -> None:
         try:
@@ -203,7 +203,7 @@ class _Worker:
         assert process.stdin is not None and process.stdout is not None
         try:
             self.since = time.monotonic()
-            send(process.stdin, b"j", describe(job))
+            send(process.stdin, b"j", serialize(job))
             letter, content = receive(process.stdout)
             while letter == b"b":
                 self.since = time.monotonic()
@@ -217,7 +217,7 @@ class _Worker:
         pipe = subprocess.PIPE
         self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)
         assert self.process.stdin is not None and self.process.stdout is not None
-        patience_s, self.patience_s = self.patience_s, _START_S
+        patience_s, self.patience_s = self.patience_s, START_TIMEOUT_S
         try:
             self.since = time.monotonic()
             send(self.process.stdin, b"s", self.setup)
@@ -237,7 +237,7 @@ class _Worker:
         with suppress(OSError):  # what it was sent and did not read
             process.stdin.close()
         try:
-            code = process.wait(_GRACE_S)
+            code = process.wait(EXIT_TIMEOUT_S)
         except subprocess.TimeoutExpired:
             process.kill()
             code = process.wait()
@@ -246,7 +246,7 @@ class _Worker:
         return code
 
 
-def cores() -> int:
+def available_cpus() -> int:
     """Processors that this process may use: as many workers are of use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))

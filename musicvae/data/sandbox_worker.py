@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import IO, Any
 
 _HEAD = struct.Struct("<cQ")
-BEAT_S = 0.25
+HEARTBEAT_INTERVAL_S = 0.25
 """At most so often does a process say that it is still at work."""
 
 
-class _Line:
+class _Channel:
     """Where to report to, and since when nothing was reported; nowhere outside a sandbox."""
 
     out: IO[bytes] | None = None
@@ -29,14 +29,14 @@ class _Line:
     last = 0.0
 
 
-def still_at_work() -> None:
+def heartbeat() -> None:
     """To be called by a job between its parts: each part has the job's whole time to itself."""
-    if _Line.out is None:
+    if _Channel.out is None:
         return
     now = time.monotonic()
-    if now - _Line.last > BEAT_S:
-        send(_Line.out, b"b")
-        _wind_up(now)
+    if now - _Channel.last > HEARTBEAT_INTERVAL_S:
+        send(_Channel.out, b"b")
+        _reset_alarm(now)
 
 
 def send(out: IO[bytes], letter: bytes, content: bytes | memoryview = b"") -> None:
@@ -61,15 +61,15 @@ def receive(source: IO[bytes]) -> tuple[bytes, bytes]:
 def main() -> None:
     """Serve until the other side closes the line."""
     _ignore_interrupts()
-    source, out = _own_line()
+    source, out = _open_channel()
     try:
-        function, memory_bytes, _Line.patience_s = pickle.loads(receive(source)[1])
+        function, memory_bytes, _Channel.patience_s = pickle.loads(receive(source)[1])
         _limit_memory(memory_bytes)
         send(out, b"r")
-        _Line.out = out
+        _Channel.out = out
         while True:
             job = pickle.loads(receive(source)[1])
-            _wind_up(time.monotonic())
+            _reset_alarm(time.monotonic())
             try:
                 answer = function(job)
             except MemoryError:
@@ -83,7 +83,7 @@ def main() -> None:
         return  # the other side is gone: nobody wants to know
 
 
-def _own_line() -> tuple[IO[bytes], IO[bytes]]:
+def _open_channel() -> tuple[IO[bytes], IO[bytes]]:
     """Standard input and output for frames alone; what libraries print goes nowhere."""
     source, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
@@ -98,13 +98,13 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _wind_up(now: float) -> None:
+def _reset_alarm(now: float) -> None:
     """Note the time, and let the system end this process should nobody be left to do so."""
     import signal
 
-    _Line.last = now
+    _Channel.last = now
     if hasattr(signal, "alarm"):
-        signal.alarm(math.ceil(2 * _Line.patience_s) + 5)
+        signal.alarm(math.ceil(2 * _Channel.patience_s) + 5)
 
 
 def _limit_memory(memory_bytes: int) -> None:
@@ -126,6 +126,6 @@ def _limit_memory(memory_bytes: int) -> None:
             continue
 
 
-def describe(job: Any) -> bytes:
+def serialize(job: Any) -> bytes:
     """A job as it is sent."""
     return pickle.dumps(job, protocol=pickle.HIGHEST_PROTOCOL)

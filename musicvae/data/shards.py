@@ -1,9 +1,9 @@
-"""Floor 5: record batches of songs <-> the files of a prepared folder.
+"""Files of a prepared folder: shards with record batches of songs, clusters and an index.
 
 A shard is one Arrow IPC file, memory-mapped when it is read; rolls are never stored. It is written
-aside as its batches come and named by what is in it, so shards that are there are never changed: a
-dataset stays whole until the next one is. `index.json` is written last: it names the shards that
-count, and a folder without it is not a dataset.
+to a temporary file and named by a hash of its content, so existing shards never change and a
+dataset stays intact until the next one is complete. `index.json` is written last: it lists the
+valid shards, and a folder without it is not a dataset.
 """
 
 from __future__ import annotations
@@ -19,39 +19,39 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
+from musicvae.arrays import Ints
 from musicvae.data.fingerprints import Hashes
-from musicvae.data.schema import FORMAT, Row, rows_of, schema, song_of
+from musicvae.data.schema import FORMAT_VERSION, Row, batch_to_rows, row_to_song, schema
 from musicvae.data.stored_song import StoredSong
 from musicvae.errors import DataError
-from musicvae.song import Ints
-from musicvae.storage import put_in_place, replacing, write_bytes
+from musicvae.storage import atomic_path, rename_into_place, write_bytes
 
-_PART = ".shard.part"
+PARTIAL_SUFFIX = ".shard.part"
 
 
 class ShardsWriter:
-    """Shards of so many files each, from batches that come in order; the inverse is `Shards`.
+    """Writer of shards of `files_per_shard` files each; the inverse is `Shards`.
 
-    Used in a `with`: left by an exception, it leaves whole shards behind and no piece of one.
+    It is a context manager: after an exception complete shards remain, and no partial one.
     """
 
     def __init__(self, folder: Path, settings: str, files_per_shard: int) -> None:
         self._folder, self._settings = folder, settings.encode()
         self._size, self._names = files_per_shard, list[str]()
         self._files = 0
-        self._aside: Path | None = None
+        self._temporary: Path | None = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._aside is not None:
+        if self._temporary is not None:
             self._sink.close()
-            self._aside.unlink(missing_ok=True)
+            self._temporary.unlink(missing_ok=True)
 
     def add(self, batch: Any) -> None:
-        """Append a batch."""
-        if self._aside is None:
+        """Append a batch, in the order of files."""
+        if self._temporary is None:
             self._begin()
         self._digest.update(batch.serialize())
         self._writer.write_batch(batch)
@@ -60,37 +60,40 @@ class ShardsWriter:
             self._end()
 
     def finish(self) -> list[str]:
-        """End the last shard; the names of all, in order."""
-        if self._aside is not None:
+        """Finish the last shard and return the names of all, in order."""
+        if self._temporary is not None:
             self._end()
         return self._names
 
     def _begin(self) -> None:
         import pyarrow as pa
 
-        handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=_PART)
-        self._aside, self._files = Path(name), 0
+        handle, name = tempfile.mkstemp(dir=self._folder, prefix=".", suffix=PARTIAL_SUFFIX)
+        self._temporary, self._files = Path(name), 0
         self._sink = os.fdopen(handle, "wb")
         self._digest = hashlib.blake2b(self._settings, digest_size=8)
-        described = schema().with_metadata({"settings": self._settings})
-        self._writer = pa.ipc.new_file(self._sink, described)
+        schema_with_settings = schema().with_metadata({"settings": self._settings})
+        self._writer = pa.ipc.new_file(self._sink, schema_with_settings)
 
     def _end(self) -> None:
-        assert self._aside is not None
+        assert self._temporary is not None
         self._writer.close()
         self._sink.close()
         name = f"shard-{len(self._names):05d}-{self._digest.hexdigest()}.arrow"
-        there = self._folder / name
-        # The name says what is in it, so one that is whole is left alone: readers may have it open.
-        if not there.exists() or there.stat().st_size != self._aside.stat().st_size:
-            put_in_place(self._aside, there)
-        self._aside.unlink(missing_ok=True)
+        target = self._folder / name
+        # A complete shard of this name has this content and stays: readers may have it open.
+        if not target.exists() or target.stat().st_size != self._temporary.stat().st_size:
+            rename_into_place(self._temporary, target)
+        self._temporary.unlink(missing_ok=True)
         self._names.append(name)
-        self._aside = None
+        self._temporary = None
 
 
 class Shards:
-    """A prepared folder; iterate over it for its songs in their order."""
+    """A prepared folder; iterating over it yields its songs (`StoredSong`) in order.
+
+    Raises `DataError` if the folder is not prepared, or in a format of another version.
+    """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
@@ -99,33 +102,34 @@ class Shards:
         except (OSError, ValueError):
             hint = f"musicvae prepare MIDI_FOLDER --out {self.folder}"
             raise DataError(f"{self.folder}: not a prepared folder; run {hint}") from None
-        if self.index.get("format") != FORMAT:
-            reason = f"prepared in format {self.index.get('format')}, this version reads {FORMAT}"
+        if self.index.get("format") != FORMAT_VERSION:
+            found = self.index.get("format")
+            reason = f"prepared in format {found}, this version reads {FORMAT_VERSION}"
             raise DataError(f"{self.folder}: {reason}; prepare it again")
 
     def __len__(self) -> int:
         return int(self.index["report"]["kept"])
 
     def __iter__(self) -> Iterator[StoredSong]:
-        return (song_of(row) for row in self.rows() if row["reason"] is None)
+        return (row_to_song(row) for row in self.rows() if row["reason"] is None)
 
     def rows(self) -> Iterator[Row]:
-        """A row for each file, those that were skipped among them."""
-        for batch in batches_of(self.folder, self.index["shards"]):
-            yield from rows_of(batch)
+        """Yield a row for each file, including skipped ones."""
+        for batch in iter_batches(self.folder, self.index["shards"]):
+            yield from batch_to_rows(batch)
 
     def clusters(self) -> Clusters:
-        """Which songs belong together, one entry a song."""
+        """Return the cluster of each song."""
         return read_clusters(self.folder / self.index["clusters"])
 
 
 class Clusters(NamedTuple):
-    """For each song, in the order of the shards: where it belongs."""
+    """Clusters of duplicates: one entry for each song, in the order of the shards."""
 
     head: Ints
-    """The first song of its cluster."""
+    """Index of the first song of the cluster."""
     key: Hashes
-    """A number for what its cluster holds, which its place in the order has no part in."""
+    """Hash of the content of the cluster, independent of the order of songs."""
 
 
 def write_clusters(path: Path, clusters: Clusters) -> None:
@@ -134,15 +138,15 @@ def write_clusters(path: Path, clusters: Clusters) -> None:
 
     table = pa.table({"head": clusters.head.astype(np.uint32), "key": clusters.key})
     with (
-        replacing(path) as aside,
-        pa.OSFile(os.fsencode(aside), "wb") as sink,
+        atomic_path(path) as temporary,
+        pa.OSFile(os.fsencode(temporary), "wb") as sink,
         pa.ipc.new_file(sink, table.schema) as writer,
     ):
         writer.write_table(table)
 
 
 def read_clusters(path: Path) -> Clusters:
-    """Clusters from the file that `write_clusters` made."""
+    """Read clusters from a file of `write_clusters`."""
     import pyarrow as pa
 
     with pa.OSFile(os.fsencode(path)) as source, pa.ipc.open_file(source) as reader:
@@ -151,8 +155,11 @@ def read_clusters(path: Path) -> Clusters:
     return Clusters(head.astype(np.int64), key)
 
 
-def batches_of(folder: Path, names: list[str]) -> Iterator[Any]:
-    """The batches of shards, one shard open at a time."""
+def iter_batches(folder: Path, names: list[str]) -> Iterator[Any]:
+    """Yield the batches of shards, with one shard open at a time.
+
+    Raises `DataError` for a missing or damaged shard.
+    """
     for name in names:
         shard = open_shard(folder / name)
         if shard is None:
@@ -162,7 +169,7 @@ def batches_of(folder: Path, names: list[str]) -> Iterator[Any]:
 
 
 def open_shard(path: Path) -> Any:
-    """A shard, memory-mapped; None if it is not there, or not whole."""
+    """Memory-map a shard; None if it is missing or incomplete."""
     import pyarrow as pa
 
     try:
@@ -171,25 +178,25 @@ def open_shard(path: Path) -> Any:
         return None
 
 
-def shards_in(folder: Path) -> list[Path]:
-    """Every shard in a folder, whether an index names it or not."""
+def shard_paths(folder: Path) -> list[Path]:
+    """Return the paths of all shards in a folder, whether listed in the index or not."""
     return sorted(folder.glob("shard-*.arrow"))
 
 
 def write_index(folder: Path, index: dict[str, Any]) -> None:
-    """Write what makes a folder a dataset, last of all; then remove what does not count.
+    """Write `index.json`, which makes a folder a dataset; then delete leftovers.
 
-    That is shards that no index names, and files that were being written when a run was killed.
+    These are shards that the index does not list, and temporary files of killed runs.
     """
-    content = json.dumps({"format": FORMAT, **index}, indent=1, sort_keys=True)
+    content = json.dumps({"format": FORMAT_VERSION, **index}, indent=1, sort_keys=True)
     write_bytes(folder / "index.json", (content + "\n").encode())
-    named = set(index["shards"])
-    for path in (*shards_in(folder), *folder.glob(".*.part")):
-        if path.name not in named:
-            with suppress(OSError):  # Windows keeps what another process has mapped
+    listed = set(index["shards"])
+    for path in (*shard_paths(folder), *folder.glob(".*.part")):
+        if path.name not in listed:
+            with suppress(OSError):  # Windows keeps files that another process has mapped
                 path.unlink()
 
 
 def is_prepared(folder: str | Path) -> bool:
-    """Whether a folder holds shards rather than MIDI."""
+    """Return whether a folder holds shards rather than music files."""
     return (Path(folder) / "index.json").is_file()

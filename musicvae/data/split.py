@@ -1,7 +1,7 @@
-"""Floor 5: which songs are learned from and which are held out.
+"""Split of a dataset into training, validation and test songs.
 
 Songs that share much (duplicates, transpositions, other versions of one tune) form a cluster, and
-a cluster is never divided. Which clusters are held out follows from their content and a seed.
+a cluster is never divided. Which clusters are held out depends on their content and a seed alone.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from musicvae.data.shards import Clusters
 SPLITS = ("train", "valid", "test")
 
 
-def split(clusters: Clusters, seed: int = 0) -> list[str]:
-    """`train`, `valid` or `test` for each song: 80, 10 and 10 hundredths, whole clusters each.
+def split_songs(clusters: Clusters, seed: int = 0) -> list[str]:
+    """Assign `train`, `valid` or `test` to each song: 80, 10 and 10 percent, in whole clusters.
 
     With fewer than 20 songs there is no test split; with a single cluster nothing is held out.
     """
     n_songs = len(clusters.head)
     found, first, size = np.unique(clusters.head, return_index=True, return_counts=True)
     key = clusters.key[first].tolist()
-    heads = sorted(range(len(found)), key=lambda i: _order(key[i], seed))
-    held = max(1, round(0.1 * n_songs))
-    room = {"valid": held, "test": held if n_songs >= 20 else 0}
-    place = ["train"] * len(found)
-    if len(heads) > 1:
-        for head in heads:
-            where = next((where for where, left in room.items() if size[head] <= left), "train")
-            place[head] = where
-            if where in room:
-                room[where] -= int(size[head])
-        if "valid" not in place:  # every cluster is larger than a tenth
-            place[min(heads, key=lambda head: size[head])] = "valid"
-    return [place[i] for i in np.searchsorted(found, clusters.head).tolist()]
+    order = sorted(range(len(found)), key=lambda i: _sort_key(key[i], seed))
+    n_held_out = max(1, round(0.1 * n_songs))
+    room = {"valid": n_held_out, "test": n_held_out if n_songs >= 20 else 0}
+    assigned = ["train"] * len(found)
+    if len(order) > 1:
+        for cluster in order:
+            name = next((name for name, left in room.items() if size[cluster] <= left), "train")
+            assigned[cluster] = name
+            if name in room:
+                room[name] -= int(size[cluster])
+        if "valid" not in assigned:  # every cluster is larger than a tenth
+            assigned[min(order, key=lambda cluster: size[cluster])] = "valid"
+    return [assigned[i] for i in np.searchsorted(found, clusters.head).tolist()]
 
 
-def _order(key: int, seed: int) -> bytes:
+def _sort_key(key: int, seed: int) -> bytes:
     return hashlib.blake2b(f"{seed} {key}".encode()).digest()

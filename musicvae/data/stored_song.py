@@ -1,7 +1,7 @@
-"""Floor 5: the one way from a file's bytes to what shards store of it.
+"""A song as shards store it, and how it is read from the bytes of a file.
 
-Nothing here knows of folders, processes or shards, so whatever wants to know what would be kept of
-a file, and why, asks the same function that `musicvae prepare` asks.
+Nothing here depends on folders, processes or shards: `musicvae prepare` calls the same function as
+anything else that asks what would be kept of a file, and why.
 """
 
 from __future__ import annotations
@@ -9,44 +9,42 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from musicvae.data.fingerprints import Hashes, Marks, marks
+from musicvae.data.fingerprints import Fingerprint, fingerprint
 from musicvae.errors import ReadError
 from musicvae.io.options import ReadOptions
 from musicvae.representation.bars import Bars
 
-READER = 4
-"""To be raised whenever the same bytes and options give something else: older rows are then not
-taken over."""
+READER_VERSION = 4
+"""Increase whenever the same bytes and options give a different row (notes, facts or reasons); rows
+of another version are read again."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StoredSong:
-    """A song as shards hold it: on the stored grid, with where it came from.
+    """A song on the stored grid, with its path, its hashes and facts from reading it.
 
-    `facts` is what reading found out, in plain JSON. The report sums up these of it: `parts`, a
-    list of `{"name": ..., "role": ...}`; `bars`, a number of bars for each reason (`kept` and
-    others); `warnings`, a list of lines. Anything else is kept as it is.
+    `facts` is plain JSON. The report sums up `parts`, a list of `{"name": ..., "role": ...}`;
+    `bars`, a number of bars by reason (`kept` and others); `warnings`, a list of lines. Other keys
+    are stored as they are.
     """
 
     path: str
     bars: Bars
-    marks: Marks
+    fingerprint: Fingerprint
     facts: dict[str, Any] = field(default_factory=dict)
 
-    @property
-    def fingerprints(self) -> Hashes:
-        """One number for each different bar with enough notes, the same in every transposition."""
-        return self.marks.bars
 
+def read_stored_song(content: bytes, name: str, options: ReadOptions) -> StoredSong:
+    """Read the bytes of one file into a song to store.
 
-def intake(content: bytes, name: str, options: ReadOptions) -> StoredSong:
-    """One file as it is stored. Raises `ReadError` with the reason if it has nothing to give.
-
-    `name` is the file's path as people know it; what kind of file it is, `content` says.
+    `name` is the file's path for messages; the format is detected from `content`. Raises
+    `ReadError` with the reason if there is nothing to store.
     """
-    from musicvae.data.pipeline import examine  # songs are stored and known without reading
+    from musicvae.data.pipeline import process_file  # stored songs load without the readers
 
-    seen = examine(content, name, options)
-    if not options.ungridded and (reason := seen.alignment.fit.decline):
+    file = process_file(content, name, options)
+    if not options.ungridded and (reason := file.barlines.grid_estimate.reject_reason):
         raise ReadError(name, reason, "keep it with --allow-ungridded")
-    return StoredSong(path=name, bars=seen.bars, marks=marks(seen.bars), facts=seen.facts())
+    return StoredSong(
+        path=name, bars=file.bars, fingerprint=fingerprint(file.bars), facts=file.facts()
+    )
