@@ -351,7 +351,7 @@ def print_plot_path(path: Path, *, as_json: bool) -> None:
         print_line(str(path))
 
 
-PageBuilder = Callable[["Embedding", "Progress"], "Page"]
+PageBuilder = Callable[["AudioEmbedding", "Progress"], "Page"]
 
 
 @dataclass(frozen=True, kw_only=True)

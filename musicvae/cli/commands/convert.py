@@ -1,4 +1,4 @@
-"""Floor 11: `musicvae convert`: songs as MIDI or as scores, whole or part by part."""
+"""`musicvae convert`: convert songs to MIDI or scores, whole or part by part."""
 
 from __future__ import annotations
 
@@ -36,15 +36,16 @@ _SUFFIXES = (".mid", ".musicxml", ".mxl", ".xml")
 @click.option(
     "--out",
     type=OutputPath(*_SUFFIXES),
-    help="A folder, or a .mid, .musicxml or .mxl file for one song; beside each song if not given.",
+    help="Output folder, or a .mid, .musicxml or .mxl file for a single song; by default beside "
+    "each song.",
 )
 @click.option(
     "--format",
     "kind",
     type=click.Choice([suffix[1:] for suffix in _SUFFIXES if suffix != ".xml"]),
-    help="Of the files; musicxml, or what --out says.",
+    help="File format; by default that of --out, else musicxml.",
 )
-@click.option("--stems", is_flag=True, help="Write each part alone as well: song.bass.mid.")
+@click.option("--stems", is_flag=True, help="Also write each part to its own file: song.bass.mid.")
 @song_read_options
 @force_option
 @json_option
@@ -57,10 +58,10 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write songs (files or folders) as scores in MusicXML, or as MIDI.
+    """Convert songs (files or folders) to MusicXML scores or to MIDI.
 
-    Songs are read as everywhere, their bar lines put where the music has them; scores show them
-    with voices, staves, ties, triplets and drums, for notation programs.
+    Bar lines are estimated from the music as in all commands. Scores have voices, staves, ties,
+    triplets and drums, and open in notation programs.
 
     \b
     Examples:
@@ -71,7 +72,7 @@ def command(
     songs = find_song_files(paths)
     single = out is not None and out.suffix.lower() in _SUFFIXES
     if single and (len(songs) > 1 or kind):
-        raise click.UsageError(f"--out {out} is one file: give one song, and no --format")
+        raise click.UsageError(f"--out {out} is a single file: give one song, and no --format")
     suffix = f".{kind or 'musicxml'}"
     folder = None if single or out is None else ensure_writable_folder(out)
     sources = {os.path.realpath(path) for path in songs}
@@ -79,18 +80,18 @@ def command(
     failed = False
     with progress_bar("writing") as advance:
         for done, path in enumerate(songs, start=1):
-            wanted = out if single else (folder or path.parent) / f"{path.stem}{suffix}"
-            assert wanted is not None, "a single file is named"
+            preferred = out if single else (folder or path.parent) / f"{path.stem}{suffix}"
+            assert preferred is not None, "a single file is named"
             try:
                 song = read_with_barlines(path, options).song
                 parts = split_stems(song) if stems else {}
-                check_overwrite(wanted, force=True, source=path)
-                target = _free_target(wanted, parts, sources | taken)
-                if single and target != wanted:
+                check_overwrite(preferred, force=True, source=path)
+                target = _free_target(preferred, parts, sources | taken)
+                if single and target != preferred:
                     hint = "choose another name with --out"
-                    raise WriteError(wanted, "has stems that would replace the song", hint)
-                alone = {stem_path(target, name): part for name, part in parts.items()}
-                files = {target: song, **alone}
+                    raise WriteError(preferred, "has stems that would replace the input", hint)
+                stem_files = {stem_path(target, name): part for name, part in parts.items()}
+                files = {target: song, **stem_files}
                 for each in files:
                     check_overwrite(each, force=force)
                 taken.update(os.path.realpath(each) for each in files)
@@ -111,22 +112,20 @@ def command(
                 source=str(path),
                 notes=n_notes,
                 left_out=song.n_notes - n_notes,
-                **({"stems": [str(each) for each in alone]} if stems else {}),
+                **({"stems": [str(each) for each in stem_files]} if stems else {}),
             )
             if not as_json:
-                more = f", and {len(alone)} parts alone" if stems else ""
+                more = f", and {len(stem_files)} stems" if stems else ""
                 print_line(f"{target}: {n_notes} notes{more}")
     if failed:
         raise SystemExit(1)
 
 
-def _free_target(wanted: Path, parts: Iterable[str], taken: set[str]) -> Path:
-    """`wanted`, or with the first number under which neither it nor a stem is among `taken`:
-    songs that are read, and what this run has written, which nothing may replace.
-    """
+def _free_target(preferred: Path, parts: Iterable[str], taken: set[str]) -> Path:
+    """Return `preferred`, numbered if it or one of its stems is among the paths `taken`."""
 
     def is_free(target: Path) -> bool:
         files = (target, *(stem_path(target, name) for name in parts))
         return not taken & {os.path.realpath(file) for file in files}
 
-    return first_free_path(wanted, is_free)
+    return first_free_path(preferred, is_free)

@@ -1,4 +1,4 @@
-"""`musicvae decode`: a song from a file of latents."""
+"""`musicvae decode`: decode a file of latents to a song."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 @click.argument("path", type=INPUT_PATH)
 @generate_options(
     None,
-    help="File to write, .mid or .musicxml; PATH's name with .mid if not given.",
+    help="Output file, .mid or .musicxml; the name of PATH with .mid by default.",
     force=True,
     reads=False,
 )
 def command(path: Path, shared: GenerateOptions) -> None:
-    """Make a song of the latents that `musicvae encode` wrote to PATH.
+    """Decode the latents that `musicvae encode` wrote to PATH to a song.
 
-    The model is the one that made them, by its hash, unless --checkpoint says another one.
+    The model is found by the hash in the file unless --checkpoint is given.
 
     \b
     Examples:
@@ -41,9 +41,9 @@ def command(path: Path, shared: GenerateOptions) -> None:
     target = shared.out or Path(path.with_suffix(".mid").name)
     if target.suffix.lower() not in (".mid", *SCORE_SUFFIXES):
         raise click.UsageError(f"--out {target}: give the name of a .mid or .musicxml file")
-    stored = load(path)
-    model = _find_model(path, stored, shared.checkpoint, shared.device)
-    encoding = stored.encoding
+    latents = load(path)
+    model = _find_model(path, latents, shared.checkpoint, shared.device)
+    encoding = latents.encoding
     song = model.decode(encoding)
     shared.writer(target.parent).write_named(
         song,
@@ -58,19 +58,19 @@ def command(path: Path, shared: GenerateOptions) -> None:
     )
 
 
-def _find_model(path: Path, stored: LatentFile, checkpoint: str | None, device: str) -> MusicVAE:
-    """The model that made the latents, or the one asked for, if they fit it."""
+def _find_model(path: Path, latents: LatentFile, checkpoint: str | None, device: str) -> MusicVAE:
+    """Return the model that encoded the latents, or the named one if it is compatible."""
     from musicvae.checkpoints import find_by_hash
 
-    made_by = f"checkpoint {stored.checkpoint or '?'} ({stored.hash})"
+    made_by = f"checkpoint {latents.checkpoint or '?'} ({latents.hash})"
     if checkpoint is None:
-        found = find_by_hash(stored.checkpoint, stored.hash)
-        if found is None:
-            reason = f"made by {made_by}, which is not here"
-            raise CheckpointError(path, reason, "say where it is with --checkpoint")
-        return load_model(str(found), device)
+        maker = find_by_hash(latents.checkpoint, latents.hash)
+        if maker is None:
+            reason = f"made by {made_by}, which was not found"
+            raise CheckpointError(path, reason, "give its path with --checkpoint")
+        return load_model(str(maker), device)
     model = load_model(checkpoint, device)
-    if not model.is_compatible(stored.encoding):
-        reason = f"made by {made_by}, whose latents do not fit {checkpoint}"
+    if not model.is_compatible(latents.encoding):
+        reason = f"made by {made_by}, which is not compatible with {checkpoint}"
         raise CheckpointError(path, reason, "decode it without --checkpoint")
     return model

@@ -36,7 +36,7 @@ REQUIRED_CORRUPTIONS = ("pitch_substitution", "deletion", "insertion", "onset_ji
 @click.option(
     "--expect",
     metavar="KIND=SHARE,...",
-    help="Expected errors, such as onset_jitter=0.2,deletion=0.1; estimated from the song by default.",
+    help="Expected errors, such as onset_jitter=0.2,deletion=0.1; by default estimated.",
 )
 @click.option("--plot", is_flag=True, help="Plot the changes of each song beside its file.")
 @theme_options

@@ -1,4 +1,4 @@
-"""`musicvae direction`: a direction of one's own, from two folders or from labels."""
+"""`musicvae direction`: learn a latent direction from two folders or from labels."""
 
 from __future__ import annotations
 
@@ -9,17 +9,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import (
-    INPUT_PATH,
-    check_overwrite,
-    checkpoint_option,
-    device_option,
-    emit,
-    force_option,
-    json_option,
-    print_line,
-)
-from musicvae.cli.inputs import load_model, sample_songs
+from musicvae.cli.console import INPUT_PATH, check_overwrite, emit, print_line
+from musicvae.cli.inputs import sample_songs
+from musicvae.cli.options import ModelOptions, model_options
 from musicvae.errors import ConfigError, DataError, ReadError, os_reason
 from musicvae.io.options import ReadOptions
 from musicvae.storage import is_folder
@@ -36,39 +28,33 @@ if TYPE_CHECKING:
     nargs=2,
     type=INPUT_PATH,
     metavar="A B",
-    help="From the songs of folder B to those of folder A.",
+    help="Learn the direction from the songs of folder B to those of folder A.",
 )
 @click.option(
     "--labels",
     type=INPUT_PATH,
     metavar="CSV",
-    help="Lines of a song of FOLDER (its file, or its name) and a number, or one of two words.",
+    help="CSV file with a line per song of FOLDER: file name, and a number or one of two words.",
 )
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
     default=Path("direction.safetensors"),
     show_default=True,
-    help="File to write.",
+    help="Output file.",
 )
-@force_option
-@checkpoint_option
-@device_option
-@json_option
+@model_options(reads=False, force=True)
 def command(
     folder: Path | None,
     pair: tuple[Path, Path] | None,
     labels: Path | None,
     out: Path,
-    force: bool,
-    checkpoint: str | None,
-    device: str,
-    as_json: bool,
+    shared: ModelOptions,
 ) -> None:
-    """Find a direction of your own, to `musicvae steer` by.
+    """Learn a direction in the latent space for `musicvae steer`.
 
-    With --from-folders it leads from the songs of B to those of A; with --labels to where the
-    numbers are high, or to the later in the alphabet of two words.
+    With --from-folders it points from the songs of B to those of A; with --labels towards higher
+    numbers, or towards the alphabetically later of two words.
 
     \b
     Examples:
@@ -81,42 +67,39 @@ def command(
     from musicvae.tools.attribute_vector import fit_from_embeddings, labels_to_numbers
     from musicvae.tools.embed import SongEmbeddings, embed_folder
 
-    check_overwrite(out, force=force)
-    told = read_labels(labels) if labels is not None else {}
+    check_overwrite(out, force=shared.force)
+    labels_of_songs = read_labels(labels) if labels is not None else {}
     sources = list(pair or ()) or [folder or Path()]
     for source in sources:
         if not is_folder(source):
             raise ConfigError(f"{source}: not a folder; give a folder of songs")
-    model = load_model(
-        checkpoint,
-        device,
-        songs=[] if checkpoint else sample_songs(sources, ReadOptions(ungridded=True)),
-    )
-    found = [embed_folder(model, source) for source in sources]
-    songs = SongEmbeddings.concatenate(found)
+    examples = [] if shared.checkpoint else sample_songs(sources, ReadOptions(ungridded=True))
+    model = shared.model(songs=examples)
+    embeddings = [embed_folder(model, source) for source in sources]
+    songs = SongEmbeddings.concatenate(embeddings)
     if pair is not None:
-        values = labels_to_numbers([1.0] * len(found[0]) + [0.0] * len(found[1]))
+        values = labels_to_numbers([1.0] * len(embeddings[0]) + [0.0] * len(embeddings[1]))
     else:
-        songs, words = select_labeled(songs, told, labels or Path())
-        values = labels_to_numbers(words)
+        songs, song_labels = select_labeled(songs, labels_of_songs, labels or Path())
+        values = labels_to_numbers(song_labels)
     direction = fit_from_embeddings(model, songs, values, name=out.stem)
     direction.save(out)
     held_out = None if math.isnan(direction.held_out) else round(direction.held_out, 3)
     emit(
-        as_json,
+        shared.as_json,
         "direction",
         path=out,
         songs=len(songs),
         held_out=held_out,
         checkpoint=str(model.path),
     )
-    if not as_json:
-        sure = "too few songs to test it" if held_out is None else f"correlation {held_out:.2f}"
-        print_line(f"{out}: from {len(songs)} songs; on songs left out in turn: {sure}")
+    if not shared.as_json:
+        quality = "too few songs to test it" if held_out is None else f"correlation {held_out:.2f}"
+        print_line(f"{out}: from {len(songs)} songs; held-out songs: {quality}")
 
 
 def read_labels(path: Path) -> dict[str, str]:
-    """A label for each song from a CSV file; a first line whose label heads a column is left out.
+    """Read a label for each song from a CSV file, with or without a header line.
 
     Raises `ReadError`.
     """
@@ -130,27 +113,29 @@ def read_labels(path: Path) -> dict[str, str]:
         rows = [row for row in csv.reader(text.splitlines()) if any(cell.strip() for cell in row)]
     except csv.Error as error:
         raise ReadError(path, f"not CSV ({error})", "write: song,label") from None
-    for nth, row in enumerate(rows, start=1):
+    for i, row in enumerate(rows, start=1):
         if len(row) < 2:
-            raise ReadError(path, f"line {nth} has no label", "write: song,label")
+            raise ReadError(path, f"line {i} has no label", "write: song,label")
     if rows and rows[0][1].strip().lower() in ("label", "value", "number"):
         rows = rows[1:]
     return {row[0].strip(): row[1].strip() for row in rows}
 
 
 def select_labeled(
-    songs: SongEmbeddings, told: dict[str, str], path: Path
+    songs: SongEmbeddings, labels: dict[str, str], path: Path
 ) -> tuple[SongEmbeddings, list[str]]:
-    """The songs that have a label, by file, by name with or without suffix; and their labels.
+    """Return the songs that have a label, matched by path or file name, and their labels.
 
-    Raises `DataError` where none has.
+    Raises `DataError` if there are none.
     """
-    found: dict[int, str] = {}
-    for nth, name in enumerate(songs.names):
+    label_of: dict[int, str] = {}
+    for i, name in enumerate(songs.names):
         file = Path(name)
-        known = [key for key in (name, file.as_posix(), file.name, file.stem) if key in told]
+        known = [key for key in (name, file.as_posix(), file.name, file.stem) if key in labels]
         if known:
-            found[nth] = told[known[0]]
-    if not found:
-        raise DataError(f"{path}: labels none of the {len(songs)} songs; name them by their file")
-    return songs.take(list(found)), list(found.values())
+            label_of[i] = labels[known[0]]
+    if not label_of:
+        raise DataError(
+            f"{path}: has labels for none of the {len(songs)} songs; identify them by file name"
+        )
+    return songs.take(list(label_of)), list(label_of.values())

@@ -1,4 +1,4 @@
-"""`musicvae encode`: a song as latents in a file."""
+"""`musicvae encode`: encode a song to a file of latents."""
 
 from __future__ import annotations
 
@@ -10,53 +10,42 @@ from musicvae.cli.console import (
     INPUT_PATH,
     FiniteFloat,
     check_overwrite,
-    checkpoint_option,
-    device_option,
     emit,
-    force_option,
-    json_option,
     print_line,
     stderr_console,
 )
-from musicvae.cli.inputs import load_model, read_with_barlines
-from musicvae.cli.options import song_read_options
+from musicvae.cli.inputs import read_with_barlines
+from musicvae.cli.options import ModelOptions, model_options
 from musicvae.errors import one_line
-from musicvae.io.options import ReadOptions
 
 
 @click.command(name="encode")
 @click.argument("path", type=INPUT_PATH)
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="File to write; the song's name with .z beside "
-    "you if not given.",
-)  # fmt: skip
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Output file; by default the name of the song with .z in the working folder.",
+)
 @click.option(
     "--step",
     type=FiniteFloat(0.01, 100),
-    help="Round the latents to multiples of so many sigmas; 1 is hardly heard.",
+    help="Quantization step of the latents in units of sigma; 1 is nearly inaudible.",
 )
 @click.option(
-    "--bits", type=click.IntRange(2, 15), help="Round them to so many bits a dimension instead."
+    "--bits", type=click.IntRange(2, 15), help="Quantize to this many bits per dimension instead."
 )
-@song_read_options
-@force_option
-@checkpoint_option
-@device_option
-@json_option
+@model_options(force=True)
 def command(
     path: Path,
     out: Path | None,
     step: float | None,
     bits: int | None,
-    options: ReadOptions,
-    force: bool,
-    checkpoint: str | None,
-    device: str,
-    as_json: bool,
+    shared: ModelOptions,
 ) -> None:
-    """Write the song of PATH as latents, `mu` and `sigma`, with what `musicvae decode` needs.
+    """Encode the song PATH and write its latents, `mu` and `sigma`, for `musicvae decode`.
 
-    Without --step or --bits the latents are exact, and decode gives what reconstruct gives.
+    Without --step or --bits the latents are exact, and decoding gives the same song as
+    `musicvae reconstruct`.
 
     \b
     Examples:
@@ -68,17 +57,17 @@ def command(
 
     if step is not None and bits is not None:
         raise click.UsageError("give --step or --bits, not both")
-    target = check_overwrite(out or Path(path.stem + SUFFIX), force=force)
-    aligned = read_with_barlines(path, options)
-    model = load_model(checkpoint, device, songs=[aligned])
-    encoding = model.encode(aligned)
-    rounding = None if step is None and bits is None else Quantization(step=step, bits=bits)
+    target = check_overwrite(out or Path(path.stem + SUFFIX), force=shared.force)
+    song = read_with_barlines(path, shared.options)
+    model = shared.model(songs=[song])
+    encoding = model.encode(song)
+    quantization = None if step is None and bits is None else Quantization(step=step, bits=bits)
     name = checkpoint_name(model.path) if model.path else ""
-    sizes = save(encoding, target, checkpoint=name, quantization=rounding)
+    sizes = save(encoding, target, checkpoint=name, quantization=quantization)
     N = max(len(encoding.bars), 1)
-    share = encoding.n_passthrough / max(aligned.song.n_notes, 1)
+    share = encoding.n_passthrough / max(song.song.n_notes, 1)
     emit(
-        as_json,
+        shared.as_json,
         "latents",
         path=target,
         source=str(path),
@@ -95,9 +84,9 @@ def command(
         sigma_bits_per_bar=round(8 * sizes.sigma / N, 2),
         frame_bits_per_bar=round(8 * sizes.metadata / N, 2),
     )
-    if not as_json:
-        told = f"{8 * sizes.file / N:.0f} bits a bar, {8 * sizes.latents / N:.0f} of them latents"
-        print_line(f"{target}: {len(encoding.bars)} bars, {sizes.file:,} bytes, {told}")
+    if not shared.as_json:
+        text = f"{8 * sizes.file / N:.0f} bits per bar, {8 * sizes.latents / N:.0f} of them latents"
+        print_line(f"{target}: {len(encoding.bars)} bars, {sizes.file:,} bytes, {text}")
     if share:
-        words = f"{path}: {share:.0%} of its notes pass unchanged"
-        stderr_console().print(one_line(words), soft_wrap=True)
+        text = f"{path}: {share:.0%} of its notes are outside the model and are kept unchanged"
+        stderr_console().print(one_line(text), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""Floor 11: `musicvae evaluate`: how good a model is, on songs it has not seen."""
+"""`musicvae evaluate`: evaluate a model on held-out songs."""
 
 from __future__ import annotations
 
@@ -8,31 +8,23 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.commands import completion
-from musicvae.cli.console import (
-    INPUT_PATH,
-    device_option,
-    emit,
-    force_option,
-    json_option,
-    seed_option,
-    stderr_console,
-)
+from musicvae.cli.console import INPUT_PATH, emit, stderr_console
 from musicvae.cli.inputs import load_model
 from musicvae.cli.options import (
+    ModelOptions,
     ReportFile,
     check_plot_path,
+    model_options,
     print_plot_path,
     report_option,
-    song_read_options,
     theme_options,
 )
 from musicvae.errors import one_line
-from musicvae.io.options import ReadOptions
 
 if TYPE_CHECKING:
     from musicvae.plots import Theme
 
-N_REPORT_SONGS = 4  # of the model, on a report
+N_REPORT_SONGS = 4  # sampled for the report
 
 
 @click.command(name="evaluate")
@@ -43,30 +35,28 @@ N_REPORT_SONGS = 4  # of the model, on a report
     type=click.Choice(["test", "valid", "all"]),
     default="test",
     show_default=True,
-    help="Songs held out as the model's training divided the folder; `all` of a foreign one.",
+    help="Split of the folder, as divided in training; `all` for a folder unknown to the model.",
 )
 @click.option(
     "--limit",
     type=click.IntRange(min=1),
     default=1024,
     show_default=True,
-    help="Windows to give back at most.",
+    help="Maximum number of windows to reconstruct.",
 )
 @click.option(
     "--n",
     type=click.IntRange(min=2),
     default=1024,
     show_default=True,
-    help="Windows to sample and to compare with as many real ones, at most.",
+    help="Maximum number of windows to sample and to compare with real ones.",
 )
-@click.option("--plot", type=click.Path(path_type=Path), help="A picture: PNG, SVG or PDF.")
+@click.option(
+    "--plot", type=click.Path(path_type=Path), help="Plot the results to this PNG, SVG or PDF file."
+)
 @theme_options
 @report_option
-@force_option
-@seed_option
-@song_read_options
-@device_option
-@json_option
+@model_options(force=True, checkpoint=False, seed=True)
 def command(
     checkpoint: str,
     path: Path,
@@ -76,16 +66,12 @@ def command(
     plot: Path | None,
     theme: Theme,
     report: ReportFile | None,
-    force: bool,
-    seed: int,
-    options: ReadOptions,
-    device: str,
-    as_json: bool,
+    shared: ModelOptions,
 ) -> None:
-    """Judge CHECKPOINT, a name or a path, on the songs under PATH.
+    """Evaluate CHECKPOINT, a name or a path, on the songs under PATH.
 
-    How it gives back windows of songs that it has not seen, how likely they are, and how samples
-    compare with them; docs/evaluate.md says what each figure is.
+    Reports the reconstruction of windows of held-out songs, their likelihood, and how samples of
+    the model compare with them.
 
     \b
     Examples:
@@ -95,35 +81,35 @@ def command(
     from musicvae.evaluation import evaluate, format_evaluation
 
     if plot is not None:
-        check_plot_path(plot, force=force)
-    model = load_model(checkpoint, device, seed=seed)
-    found = evaluate(
+        check_plot_path(plot, force=shared.force)
+    model = load_model(checkpoint, shared.device, seed=shared.seed)
+    result = evaluate(
         model,
         path,
         split=split,
         limit=limit,
         n=n,
-        seed=seed,
-        options=options,
-        on_progress=lambda words: stderr_console().print(one_line(words)),
+        seed=shared.seed,
+        options=shared.options,
+        on_progress=lambda text: stderr_console().print(one_line(text)),
     )
-    figures = found.to_dict()
-    emit(as_json, "evaluation", path=figures.pop("checkpoint"), **figures)
-    if not as_json:
-        click.echo(format_evaluation(found))
+    figures = result.to_dict()
+    emit(shared.as_json, "evaluation", path=figures.pop("checkpoint"), **figures)
+    if not shared.as_json:
+        click.echo(format_evaluation(result))
     if plot is not None:
         from musicvae.plots import plot_evaluation
 
-        title = f"{found.preset} on {path.name or path}, {found.split} songs"
-        plot_evaluation(found.to_dict(), found.comparison.distributions, plot, title, theme=theme)
-        print_plot_path(plot, as_json=as_json)
+        title = f"{result.preset} on {path.name or path}, {result.split} songs"
+        plot_evaluation(result.to_dict(), result.comparison.distributions, plot, title, theme=theme)
+        print_plot_path(plot, as_json=shared.as_json)
     if report:
         from musicvae.report import evaluation_page
 
-        songs = model.sample(N_REPORT_SONGS, seed=seed)
+        songs = model.sample(N_REPORT_SONGS, seed=shared.seed)
         names = [f"sample {nth}" for nth in range(1, N_REPORT_SONGS + 1)]
         report.write(
             lambda how, advance: evaluation_page(
-                found, songs, names, embedding=how, progress=advance
+                result, songs, names, embedding=how, progress=advance
             )
         )

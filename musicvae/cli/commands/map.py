@@ -1,4 +1,4 @@
-"""`musicvae map`: songs as points of a plane."""
+"""`musicvae map`: plot songs as points in the plane."""
 
 from __future__ import annotations
 
@@ -8,64 +8,48 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.commands.steer import ATTRIBUTE_HELP
-from musicvae.cli.console import (
-    checkpoint_option,
-    device_option,
-    emit,
-    force_option,
-    free_path,
-    json_option,
-    print_line,
-    progress_bar,
-    songs_argument,
-)
-from musicvae.cli.inputs import load_model, read_with_barlines, sample_songs
-from musicvae.cli.options import check_plot_path, song_read_options, theme_options
-from musicvae.io.options import ReadOptions
+from musicvae.cli.console import emit, free_path, print_line, progress_bar, songs_argument
+from musicvae.cli.inputs import read_with_barlines, sample_songs
+from musicvae.cli.options import ModelOptions, check_plot_path, model_options, theme_options
 from musicvae.storage import is_folder
 
 if TYPE_CHECKING:
     from musicvae.plots import Theme
     from musicvae.tools.explore import SongMap
 
-MAX_LABELS = 24  # single songs whose names fit on a picture
+MAX_LABELS = 24  # names of single songs in the plot
 
 
 @click.command(name="map")
 @songs_argument
 @click.option(
     "--colour",
+    "color",
     type=click.Choice(["folder", *ATTRIBUTE_HELP]),
     default="folder",
     show_default=True,
-    help="What the colours of points tell.",
+    help="What the colors of the points show.",
 )
 @click.option(
-    "--out", type=click.Path(path_type=Path), help="Picture to write: .png, .svg or .pdf."
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Output file: .png, .svg or .pdf; map.png by default.",
 )
-@click.option("--title", help="Above the picture.")
+@click.option("--title", help="Title of the plot.")
 @theme_options
-@force_option
-@song_read_options
-@checkpoint_option
-@device_option
-@json_option
+@model_options(force=True)
 def command(
     paths: tuple[Path, ...],
-    colour: str,
+    color: str,
     out: Path | None,
     title: str | None,
     theme: Theme,
-    force: bool,
-    options: ReadOptions,
-    checkpoint: str | None,
-    device: str,
-    as_json: bool,
+    shared: ModelOptions,
 ) -> None:
-    """Draw the songs of folders, and single songs by name, as points of a plane.
+    """Plot the songs of folders, and single songs with their names, as points in the plane.
 
-    A song's place is the mean of its latents; the two axes are those in which the songs differ
-    most. Near points are songs that the model takes for alike.
+    A song is placed by the mean of its latents, projected onto the two principal components of all
+    songs. Nearby points are songs that are similar to the model.
 
     \b
     Examples:
@@ -78,55 +62,65 @@ def command(
     from musicvae.tools.explore import project_2d
 
     if out is not None:
-        check_plot_path(out, "--out", force=force)
+        check_plot_path(out, "--out", force=shared.force)
     target = out or free_path(Path(), "map", ".png")
-    tasted = [] if checkpoint else sample_songs(paths, options)
-    model = load_model(checkpoint, device, songs=tasted)
+    examples = [] if shared.checkpoint else sample_songs(paths, shared.options)
+    model = shared.model(songs=examples)
     with progress_bar("encoding") as advance:
-        songs = embed_paths(model, paths, lambda each: read_with_barlines(each, options), advance)
-    found = project_2d(songs)
+        songs = embed_paths(
+            model, paths, lambda file: read_with_barlines(file, shared.options), advance
+        )
+    song_map = project_2d(songs)
     values = {name: songs.attribute(name) for name in ATTRIBUTES}
     single = [str(path) for path in paths if not is_folder(path)]
-    places = [
-        _group_label(name, group, paths)
-        for name, group in zip(songs.names, songs.folders, strict=True)
+    groups = [
+        _group_label(name, folder, paths)
+        for name, folder in zip(songs.names, songs.folders, strict=True)
     ]
     marked = [(i, Path(n).stem) for i, n in enumerate(songs.names) if n in single][:MAX_LABELS]
     plot_song_map(
-        found.points,
-        places if colour == "folder" else values[colour],
+        song_map.points,
+        groups if color == "folder" else values[color],
         target,
         title=title or f"{len(songs)} songs in the latent space of {model.preset.name}",
-        color_name="" if colour == "folder" else f"{colour} ({ATTRIBUTES[colour].unit})",
-        axis_names=(_axis_label(found, 0), _axis_label(found, 1)),
+        color_name="" if color == "folder" else f"{color} ({ATTRIBUTES[color].unit})",
+        axis_names=(_axis_label(song_map, 0), _axis_label(song_map, 1)),
         marked=marked,
         theme=theme,
     )
     for nth, name in enumerate(songs.names):
-        x, y = found.points[nth].tolist()
-        known = {n: float(v[nth]) for n, v in values.items() if v[nth] == v[nth]}
+        x, y = song_map.points[nth].tolist()
+        values_of_song = {n: float(v[nth]) for n, v in values.items() if v[nth] == v[nth]}
         emit(
-            as_json,
+            shared.as_json,
             "point",
             path=name,
             x=round(x, 4),
             y=round(y, 4),
-            folder=places[nth],
-            attributes={n: round(value, 4) for n, value in known.items()},
+            folder=groups[nth],
+            attributes={n: round(value, 4) for n, value in values_of_song.items()},
         )
-    emit(as_json, "map", path=target, songs=len(songs), explained=found.explained, axes=found.axes)
-    if not as_json:
+    emit(
+        shared.as_json,
+        "map",
+        path=target,
+        songs=len(songs),
+        explained=song_map.explained,
+        axes=song_map.axes,
+    )
+    if not shared.as_json:
         print_line(f"{target}: {len(songs)} songs")
 
 
-def _axis_label(found: SongMap, nth: int) -> str:
-    share, words = found.explained[nth], found.axes[nth]
-    return f"{share:.0%} of the variance" + (f" ({words})" if words else "")
+def _axis_label(song_map: SongMap, nth: int) -> str:
+    """Return the label of an axis: explained variance and most correlated attribute."""
+    share, attribute = song_map.explained[nth], song_map.axes[nth]
+    return f"{share:.0%} of the variance" + (f" ({attribute})" if attribute else "")
 
 
-def _group_label(name: str, group: str, paths: tuple[Path, ...]) -> str:
-    """What a song is told apart by: the folder that was given, or its folder if one was."""
+def _group_label(name: str, folder: str, paths: tuple[Path, ...]) -> str:
+    """Return the group of a song: the given folder, or its own folder if only one was given."""
     folders = [path for path in paths if is_folder(path)]
     if len(folders) == 1 or Path(name) in paths:
-        return Path(group).name or group
-    return next((path.name for path in folders if Path(name).is_relative_to(path)), group)
+        return Path(folder).name or folder
+    return next((path.name for path in folders if Path(name).is_relative_to(path)), folder)

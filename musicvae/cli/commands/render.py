@@ -174,7 +174,7 @@ def _is_free(taken: set[str], source: str, target: Path) -> bool:
     return real == source or real not in taken
 
 
-Job = tuple[Path, Path, ReadOptions, "SoundOptions", bool, bool]
+Job = tuple[Path, Path, ReadOptions, "RenderOptions", bool, bool]
 Outcome = tuple[Path, float, MusicVAEError | None]
 
 
