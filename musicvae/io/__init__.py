@@ -1,6 +1,7 @@
-"""Floor 3: files -> Song, whatever they are called: MIDI, MusicXML, ABC, Humdrum, recordings.
+"""Files <-> Song. In: MIDI, MusicXML, ABC, Humdrum, recordings of one voice or of taps.
 
-`examine` tells what bytes hold and what was odd about them; `read` opens a file for its song.
+Out: a `Song`, and in a `ReadResult` the format and the warnings. The format is detected from the
+content, whatever the file is called. Back: MIDI, MusicXML, and audio (`musicvae.io.audio`).
 """
 
 from __future__ import annotations
@@ -9,79 +10,83 @@ from pathlib import Path
 
 from musicvae.errors import ReadError
 from musicvae.io import midi
-from musicvae.io.detect import describe, kind_of
-from musicvae.io.limits import check_bytes
+from musicvae.io.detect import describe_content, detect_format
+from musicvae.io.limits import check_size
 from musicvae.io.options import ReadOptions
-from musicvae.io.result import Reading
+from musicvae.io.result import ReadResult
 from musicvae.song import Song
 
-__all__ = ["SCORES", "SUFFIXES", "Reading", "examine", "load", "read", "write"]
+__all__ = ["SCORE_SUFFIXES", "SUFFIXES", "ReadResult", "load", "read", "read_bytes", "write"]
 
 SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".musicxml", ".mxl", ".xml", ".abc", ".krn")
-"""What songs are usually called; only to choose files of a folder, never to judge what they are."""
+"""Usual suffixes of songs. They select the files of a folder; the format is in the content."""
 
-SCORES = (".musicxml", ".xml", ".mxl")
-"""What a path ends in that is to be written as a score; all others are MIDI."""
+SCORE_SUFFIXES = (".musicxml", ".xml", ".mxl")
+"""Suffixes that `write` writes as MusicXML; all others are MIDI."""
 
-_AS_USUAL = ReadOptions()
-_GIVE = "give MIDI, MusicXML, ABC or Humdrum"
-_HEAR = "write it down first, with musicvae transcribe"
+_DEFAULT_OPTIONS = ReadOptions()
+_FORMATS_HINT = "give MIDI, MusicXML, ABC or Humdrum"
+_TRANSCRIBE_HINT = "transcribe it first, with musicvae transcribe"
 
 
-def examine(
+def read_bytes(
     content: bytes,
     path: str | Path = "<bytes>",
-    options: ReadOptions = _AS_USUAL,
+    options: ReadOptions = _DEFAULT_OPTIONS,
     *,
-    listen: bool = True,
-) -> Reading:
-    """What the bytes of a file hold, told by the bytes alone; `path` is for error messages.
+    transcribe: bool = True,
+) -> ReadResult:
+    """Read the bytes of a file; `path` is for error messages alone.
 
-    A recording is written down, unless `listen` says not to: renders often lie beside their songs.
-    Raises `ReadError` with the reason if that is no music, or is damaged.
+    A recording is transcribed unless `transcribe` is false: rendered songs often lie beside their
+    originals. Raises `ReadError` with the reason for damaged files and for all that is not music.
     """
-    kind = kind_of(content)
-    if kind in ("midi", "rmid"):
-        return midi.examine(content, path, options)
-    if kind in ("musicxml", "mxl", "abc", "humdrum"):
+    file_format = detect_format(content)
+    if file_format in ("midi", "rmid"):
+        return midi.read_bytes(content, path, options)
+    if file_format in ("musicxml", "mxl", "abc", "humdrum"):
         from musicvae.io.notation import reader
 
-        return reader.examine(content, path, options)
-    if kind == "audio" and listen:
+        return reader.read_bytes(content, path, options)
+    if file_format == "audio" and transcribe:
         from musicvae.io import transcription
 
-        return transcription.examine(content, path)
-    what = describe(content)
-    reason = "empty file" if kind == "empty" else f"not a MIDI file or score{what and ': '}{what}"
-    raise ReadError(path, reason, _HEAR if kind == "audio" else _GIVE)
+        return transcription.read_bytes(content, path)
+    what = describe_content(content)
+    reason = f"not a MIDI file or score{what and ': '}{what}"
+    hint = _TRANSCRIBE_HINT if file_format == "audio" else _FORMATS_HINT
+    raise ReadError(path, "empty file" if file_format == "empty" else reason, hint)
 
 
 def load(path: str | Path) -> bytes:
-    """The bytes of a file that may be read. Raises `ReadError` for none, a folder, a huge one."""
+    """Return the bytes of a file. Raises `ReadError` if it is missing, a folder or too large."""
     file = Path(path)
     try:
         if file.exists() and not file.is_file() and not file.is_dir():
             raise ReadError(path, "not a regular file", "check the path")
-        check_bytes(file.stat().st_size, path)
+        check_size(file.stat().st_size, path)
         return file.read_bytes()
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise ReadError(path, reason, "check the path") from None
 
 
-def read(path: str | Path, options: ReadOptions = _AS_USUAL) -> Song:
-    """The song in a file. Raises `ReadError` with the reason if there is none."""
-    return examine(load(path), path, options).song
+def read(path: str | Path, options: ReadOptions = _DEFAULT_OPTIONS) -> Song:
+    """Read the song in a file. Raises `ReadError` with the reason if it cannot be read."""
+    return read_bytes(load(path), path, options).song
 
 
 def write(song: Song, path: str | Path, *, note: str = "") -> Path:
-    """Write a song as its path says, a score or MIDI; `note` is kept in it. Raises `WriteError`."""
-    return write_counted(song, path, note=note)[0]
+    """Write a song as MusicXML or MIDI, by the suffix of `path`; return the path.
+
+    `note` is stored as a text in the file. Raises `WriteError`.
+    """
+    return write_and_count(song, path, note=note)[0]
 
 
-def write_counted(song: Song, path: str | Path, *, note: str = "") -> tuple[Path, int]:
-    """`write`; returns the path, and how many notes were written, which in a score may be fewer."""
-    if Path(path).suffix.lower() in SCORES:
+def write_and_count(song: Song, path: str | Path, *, note: str = "") -> tuple[Path, int]:
+    """Write a song; return the path and the number of notes written, which a score may reduce."""
+    if Path(path).suffix.lower() in SCORE_SUFFIXES:
         from musicvae.io import musicxml_writer
 
         return musicxml_writer.write_score(song, path, note=note)

@@ -1,4 +1,4 @@
-"""Floor 3: what reading a file gives: the song, what kind of file it was, what was odd about it."""
+"""Result of reading a file: the song, the format of the file, and warnings."""
 
 from __future__ import annotations
 
@@ -10,21 +10,22 @@ from musicvae.song import Song
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reading:
-    """A song as its file tells it; `kind` names the format, `warnings` are one line each.
-
-    `measured` says that its bars are those of a score, which no one needs to ask the music for;
-    `heard` is a line on what was made of sound, empty for all else, and `facts` the same as data.
-    """
+class ReadResult:
+    """A song with what is known about the file it was read from."""
 
     song: Song
     kind: str
+    """Name of the format, for people: `MIDI`, `MusicXML`, `single voice`."""
     warnings: tuple[str, ...] = ()
-    measured: bool = False
-    heard: str = ""
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    """One line for each repair and each omission."""
+    has_notated_bars: bool = False
+    """Whether the bar lines come from a score or a transcription and need no estimation."""
+    transcription_note: str = ""
+    """One line that sums up a transcription; empty for all other formats."""
+    transcription_facts: Mapping[str, Any] = field(default_factory=dict)
+    """The same as data: `tempo`, `meters`, `bars`, `key`."""
 
 
-def many(count: int, what: str) -> str:
-    """How many of what, as warnings say it: ``many(2, "note") == "2 notes"``."""
-    return f"{count:,} {what}" + ("" if count == 1 else "s")
+def plural(count: int, noun: str) -> str:
+    """Return a count with its noun: ``plural(2, "note") == "2 notes"``."""
+    return f"{count:,} {noun}" + ("" if count == 1 else "s")

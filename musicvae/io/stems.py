@@ -1,4 +1,4 @@
-"""Floor 3: Song -> a song for each of its parts, which lie on one another in a DAW."""
+"""Stems: a song for each part, aligned in time, for import into a DAW."""
 
 from __future__ import annotations
 
@@ -8,30 +8,32 @@ from pathlib import Path
 
 from musicvae.song import Part, Song
 
-_LONGEST = 32
+_MAX_NAME_LENGTH = 32
 
 
-def stems_of(song: Song) -> dict[str, Song]:
-    """Each part that sounds as a song of the same tempo, meter, key and length, by a name that
-    can be a file's: `soprano`, `drums`, `bass-2`.
+def split_stems(song: Song) -> dict[str, Song]:
+    """Return a song for each part with notes, of the same tempo, meter, key and length.
+
+    Keys are unique names that are valid in file names: `soprano`, `drums`, `bass-2`.
     """
-    found: dict[str, Song] = {}
-    for nth, part in enumerate(song.parts, start=1):
+    stems: dict[str, Song] = {}
+    for number, part in enumerate(song.parts, start=1):
         if not len(part):
             continue
-        plain = _plain(part) or f"part-{nth}"
-        name, more = plain, 2
-        while name in found:
-            name, more = f"{plain}-{more}", more + 1
-        found[name] = replace(song, parts=(part,))
-    return found
+        base = _file_name(part) or f"part-{number}"
+        name, count = base, 2
+        while name in stems:
+            name, count = f"{base}-{count}", count + 1
+        stems[name] = replace(song, parts=(part,))
+    return stems
 
 
 def stem_path(path: Path, name: str) -> Path:
-    """Where a stem goes beside its song: `song.mid` has `song.bass.mid`."""
+    """Return the path of a stem beside its song: `song.bass.mid` for `song.mid`."""
     return path.with_name(f"{path.stem}.{name}{path.suffix}")
 
 
-def _plain(part: Part) -> str:
-    words = re.sub(r"[^\w]+", "-", part.name.lower()).strip("-_")[:_LONGEST].strip("-_")
-    return words or ("drums" if part.is_drum else "")
+def _file_name(part: Part) -> str:
+    """Return the name of a part as letters, digits and hyphens, or an empty string."""
+    name = re.sub(r"[^\w]+", "-", part.name.lower()).strip("-_")[:_MAX_NAME_LENGTH].strip("-_")
+    return name or ("drums" if part.is_drum else "")

@@ -1,3 +1,5 @@
+"""Formats are detected by content, and content that is not music is named."""
+
 from __future__ import annotations
 
 import zipfile
@@ -8,7 +10,7 @@ import pytest
 from musicvae import io
 from musicvae.errors import ReadError
 from musicvae.io import midi
-from musicvae.io.detect import describe, kind_of
+from musicvae.io.detect import describe_content, detect_format
 from support.small_songs import chorale
 
 XML = '<?xml version="1.0"?>\n<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML">\n'
@@ -53,40 +55,40 @@ def zipped(*names: str) -> bytes:
         (bytes(range(256)), "unknown"),
     ],
 )
-def test_kinds_by_content(content: bytes, kind: str) -> None:
-    assert kind_of(content) == kind
+def test_format_is_detected_by_content(content: bytes, kind: str) -> None:
+    assert detect_format(content) == kind
 
 
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"\0\0\0\x20ftypM4A ", "a film or M4A recording; export it as WAV"),
+        (b"\0\0\0\x20ftypM4A ", "a video or M4A recording; export it as WAV"),
         (b"%PDF-1.7", "a PDF"),
         (b"<!DOCTYPE html><html>", "a web page"),
         (zipped("photo.jpg"), "an archive; unpack it"),
         (b"SMF2CLIP", "a MIDI 2.0 clip"),
-        (b"<?xml version='1.0'?><svg/>", "XML, but no score"),
+        (b"<?xml version='1.0'?><svg/>", "XML, but not a score"),
         (b"hello", ""),
     ],
 )
-def test_what_is_no_music_is_called_by_its_name(content: bytes, what: str) -> None:
-    assert describe(content) == what
+def test_content_that_is_not_music_is_named(content: bytes, what: str) -> None:
+    assert describe_content(content) == what
     with pytest.raises(ReadError, match="not a MIDI file or score") as caught:
-        io.examine(content, "song.mid")
+        io.read_bytes(content, "song.mid")
     assert what in str(caught.value)
 
 
 @pytest.mark.parametrize("piece", [b" \n", b"X:1\n", b"!!x\n", b"\n<", b"X: \t", b"<!--", b"**"])
-def test_text_without_an_end_is_told_at_once(piece: bytes) -> None:
-    assert kind_of(piece * (1 << 19)) == "unknown"
+def test_pathological_text_is_detected_in_linear_time(piece: bytes) -> None:
+    assert detect_format(piece * (1 << 19)) == "unknown"
 
 
-def test_midi_after_other_bytes_is_looked_for_near_the_beginning() -> None:
+def test_midi_header_is_found_after_a_short_prefix_only() -> None:
     content = midi.to_bytes(chorale())
-    assert kind_of(bytes(4000) + content) == "midi"
-    assert kind_of(bytes(5000) + content) == "unknown"
+    assert detect_format(bytes(4000) + content) == "midi"
+    assert detect_format(bytes(5000) + content) == "unknown"
 
 
-def test_a_score_is_read_whatever_it_is_called() -> None:
-    reading = io.examine(b"X:1\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n", "tune.mid")
-    assert (reading.kind, reading.song.n_notes) == ("ABC", 8)
+def test_score_is_read_whatever_its_name() -> None:
+    result = io.read_bytes(b"X:1\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|\n", "tune.mid")
+    assert (result.kind, result.song.n_notes) == ("ABC", 8)

@@ -1,4 +1,4 @@
-"""Bytes that mean harm: whatever comes, a reading or a `ReadError`, from a process that lives."""
+"""Fuzzing: mutated files are read or raise `ReadError`, and the process survives."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ rng, outcomes = np.random.default_rng(int(seed)), Counter()
 contents = [midi.to_bytes(chorale(bars=3)), midi.to_bytes(band())]
 contents += [Path(path).read_bytes() for path in paths]
 for number in range(int(rounds)):
-    spoilt = mutate(contents[number % len(contents)], rng)
+    mutated = mutate(contents[number % len(contents)], rng)
     try:
-        song = formats.examine(spoilt, "spoilt", ReadOptions(pedal=number % 2 == 1)).song
+        song = io.read_bytes(mutated, "mutated", ReadOptions(pedal=number % 2 == 1)).song
     except ReadError:
         outcomes["refused"] += 1
         continue
@@ -43,7 +43,7 @@ print(json.dumps(outcomes))
 """
 
 
-def fuzzed(seed: int, rounds: int, paths: list[Path]) -> dict[str, int]:
+def run_fuzzer(seed: int, rounds: int, paths: list[Path]) -> dict[str, int]:
     command = [sys.executable, "-c", FUZZ, str(seed), str(rounds), *map(str, paths)]
     done = subprocess.run(
         command, cwd=TESTS, capture_output=True, text=True, check=False, timeout=300
@@ -54,16 +54,16 @@ def fuzzed(seed: int, rounds: int, paths: list[Path]) -> dict[str, int]:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
-def test_damaged_songs_end_in_a_reading_or_an_error(seed: int) -> None:
-    outcomes = fuzzed(seed, 600, [])
+def test_mutated_songs_are_read_or_refused(seed: int) -> None:
+    outcomes = run_fuzzer(seed, 600, [])
     assert outcomes["read"] + outcomes["refused"] == 600
     assert min(outcomes.values()) > 60
 
 
-def test_damaged_odd_files_end_in_a_reading_or_an_error(shared_data: Path) -> None:
+def test_mutated_collected_files_are_read_or_refused(shared_data: Path) -> None:
     files = sorted((shared_data / "bad-midi").rglob("*.mid"))
     if not files:
         pytest.skip("no ../shared/data/bad-midi")
-    outcomes = fuzzed(3, 1000, files)
+    outcomes = run_fuzzer(3, 1000, files)
     assert outcomes["read"] + outcomes["refused"] == 1000
     assert min(outcomes.values()) > 100

@@ -1,4 +1,4 @@
-"""Parts alone lie on one another: the same time in MIDI, and in sound they add up to the mix."""
+"""Stems are aligned in time, and their audio adds up to the mix."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from click.testing import CliRunner
 from musicvae.cli import main
 from musicvae.io import read, write
 from musicvae.io.audio import render
-from musicvae.io.stems import stem_path, stems_of
+from musicvae.io.stems import stem_path, split_stems
 from musicvae.song import Part, Song
 from support.small_songs import band, chorale
 
 
-def test_stems_are_the_song_taken_apart(tmp_path: Path) -> None:
+def test_stems_are_the_parts_of_the_song(tmp_path: Path) -> None:
     song = replace(chorale(bars=3), end_ticks=480 * 20)
-    stems = stems_of(song)
+    stems = split_stems(song)
     assert list(stems) == ["soprano", "alto", "tenor", "bass"]
     for part, (name, alone) in zip(song.parts, stems.items(), strict=True):
         again = read(write(alone, tmp_path / f"{name}.mid"))
@@ -29,20 +29,20 @@ def test_stems_are_the_song_taken_apart(tmp_path: Path) -> None:
         assert again.end_ticks == song.end_ticks
 
 
-def test_names_of_stems_are_plain_and_differ() -> None:
+def test_stem_names_are_valid_and_unique() -> None:
     part = band().parts[0]
     names = ("Lead / left", "lead left", "", "\u00d6", "../..", "")
     parts = [replace(part, name=name) for name in names]
     song = Song.new([*parts[:5], replace(parts[5], is_drum=True), Part.empty("silent")])
     wanted = ["lead-left", "lead-left-2", "part-3", "ö", "part-5", "drums"]
-    assert list(stems_of(song)) == wanted
+    assert list(split_stems(song)) == wanted
     assert stem_path(Path("a/song.mid"), "bass") == Path("a/song.bass.mid")
 
 
 @pytest.mark.parametrize("lufs", [-30.0, -18.0])
-def test_stems_add_up_to_the_mix(lufs: float) -> None:
-    mix, stems, rate = render.render_stems(band(), render.SoundOptions(lufs=lufs))
-    whole, same_rate = render.render(band(), render.SoundOptions(lufs=lufs))
+def test_stems_sum_to_the_mix(lufs: float) -> None:
+    mix, stems, rate = render.render_stems(band(), render.RenderOptions(lufs=lufs))
+    whole, same_rate = render.render(band(), render.RenderOptions(lufs=lufs))
     assert np.array_equal(mix, whole) and rate == same_rate
     assert {each.shape for each in stems.values()} == {mix.shape}
     off = np.sqrt(np.mean((sum(stems.values()) - mix) ** 2) / np.mean(mix**2))

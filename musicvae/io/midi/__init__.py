@@ -1,11 +1,11 @@
-"""Floor 3: standard MIDI files <-> Song.
+"""Standard MIDI files <-> Song.
 
-What is read and written: part names, programs, drum channel, notes, tempo map, meter map, key
-signatures, and the length of the piece (kept as a marker, which survives every reader, as well
-as in the end-of-track events). Overlapping notes follow `song.resolve_overlaps`.
+Part names, programs, drums, notes, tempo map, meter map, key signatures, and the length of the
+piece (stored as a marker, which survives every reader, besides the end-of-track events).
+Overlapping notes follow `song.resolve_overlaps`.
 
-Two readers give the same song: symusic, which is fast, for bytes that it is sure to read as they
-are meant, and our own (`events`, `pairs`), which says what is odd, for all others. Written by mido.
+Two readers give the same song: symusic, which is fast, for files that it is certain to read
+correctly, and `event_reader`, which reports irregularities, for all others. mido writes.
 """
 
 from __future__ import annotations
@@ -18,66 +18,66 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musicvae.io.midi.assembly import assemble
-from musicvae.io.midi.event_reader import by_events
-from musicvae.io.midi.header import chunks_of
-from musicvae.io.midi.symusic_reader import by_symusic
+from musicvae.io.midi.event_reader import read_events
+from musicvae.io.midi.events import DRUM_CHANNEL
+from musicvae.io.midi.header import parse_chunks
+from musicvae.io.midi.symusic_reader import read_with_symusic
 from musicvae.io.options import ReadOptions
-from musicvae.io.result import Reading
+from musicvae.io.result import ReadResult
 from musicvae.song import Part, Song, resolve_overlaps
 from musicvae.storage import write_bytes
 
 if TYPE_CHECKING:
     import pretty_midi
 
-DRUM_CHANNEL = 9
-_AS_USUAL = ReadOptions()
-_MELODIC = [c for c in range(16) if c != DRUM_CHANNEL]
+_DEFAULT_OPTIONS = ReadOptions()
+_MELODIC_CHANNELS = [c for c in range(16) if c != DRUM_CHANNEL]
 
 
-def examine(
-    content: bytes, path: str | Path = "<bytes>", options: ReadOptions = _AS_USUAL
-) -> Reading:
-    """What the bytes of a MIDI file hold, of any format, RMID wrapped or not.
+def read_bytes(
+    content: bytes, path: str | Path = "<bytes>", options: ReadOptions = _DEFAULT_OPTIONS
+) -> ReadResult:
+    """Read the bytes of a MIDI file of any format, also in a RIFF (RMID) container.
 
     `path` is for error messages. Raises `ReadError` with the reason if it cannot be read.
     """
-    chunks = chunks_of(content, path)
-    found = None if options.pedal else by_symusic(chunks, path)
-    if found is None:
-        found = by_events(chunks, path, pedal=options.pedal)
-    song = assemble(found, chunks.warnings, path)
+    chunks = parse_chunks(content, path)
+    contents = None if options.pedal else read_with_symusic(chunks, path)
+    if contents is None:
+        contents = read_events(chunks, path, pedal=options.pedal)
+    song = assemble(contents, chunks.warnings, path)
     kind = "MIDI in RIFF" if content[:4] == b"RIFF" else "MIDI"
-    return Reading(song=song, kind=kind, warnings=tuple(chunks.warnings))
+    return ReadResult(song=song, kind=kind, warnings=tuple(chunks.warnings))
 
 
 def from_bytes(content: bytes, path: str | Path = "<bytes>") -> Song:
-    """The song in the bytes of a MIDI file. Raises `ReadError`; see `examine`."""
-    return examine(content, path).song
+    """Read the song in the bytes of a MIDI file. Raises `ReadError`; see `read_bytes`."""
+    return read_bytes(content, path).song
 
 
 def write(song: Song, path: str | Path, *, note: str = "") -> Path:
-    """Write `song` as a format 1 file; `note` becomes a text event. Raises `WriteError`."""
+    """Write a format 1 file; `note` becomes a text event. Raises `WriteError`."""
     return write_bytes(path, to_bytes(song, note=note))
 
 
 def to_bytes(song: Song, *, note: str = "") -> bytes:
-    """The bytes of a format 1 MIDI file: a conductor track, then one track a part."""
+    """Return the bytes of a format 1 MIDI file: a conductor track, then a track for each part."""
     import mido
 
-    song = without_overlaps(song)
+    song = remove_overlaps(song)
     midi = mido.MidiFile(type=1, ticks_per_beat=song.ticks_per_quarter, charset="utf-8")
     midi.tracks.append(_conductor_track(song, note))
-    for part, channel in zip(song.parts, _channels(song.parts), strict=True):
+    for part, channel in zip(song.parts, _assign_channels(song.parts), strict=True):
         midi.tracks.append(_part_track(part, channel, song.end_ticks))
     buffer = io.BytesIO()
     midi.save(file=buffer)
     return buffer.getvalue()
 
 
-def without_overlaps(song: Song) -> Song:
-    """The song as MIDI can tell it: no note of a part begins while another of its pitch sounds.
+def remove_overlaps(song: Song) -> Song:
+    """Return the song as MIDI can represent it: without overlaps on one pitch in a part.
 
-    Readers would pair beginnings and ends each in their own way; the rule is `resolve_overlaps`.
+    Readers would pair the events of overlapping notes differently; the rule is `resolve_overlaps`.
     """
     parts = []
     for part in song.parts:
@@ -90,43 +90,38 @@ def without_overlaps(song: Song) -> Song:
 
 
 def to_pretty_midi(song: Song) -> pretty_midi.PrettyMIDI:
-    """The song as a `pretty_midi.PrettyMIDI`."""
+    """Convert a song to a `pretty_midi.PrettyMIDI`."""
     import pretty_midi
 
     return pretty_midi.PrettyMIDI(io.BytesIO(to_bytes(song)))
 
 
-def from_pretty_midi(midi: pretty_midi.PrettyMIDI) -> Song:
-    """A `Song` from a `pretty_midi.PrettyMIDI`."""
-    buffer = io.BytesIO()
-    midi.write(buffer)
-    return from_bytes(buffer.getvalue(), "<PrettyMIDI>")
-
-
 # -- writing ------------------------------------------------------------------------------------
 
 
-def _channels(parts: tuple[Part, ...]) -> list[int]:
-    """A channel for each part: 9 for drums; past fifteen others, parts of one program share."""
+def _assign_channels(parts: tuple[Part, ...]) -> list[int]:
+    """Return the channel of each part: 9 for drums; after 15 others, parts of a program share."""
     channels: list[int] = []
-    of_program: dict[int, int] = {}
-    melodic = 0
+    channel_of_program: dict[int, int] = {}
+    n_melodic = 0
     for part in parts:
         if part.is_drum:
             channels.append(DRUM_CHANNEL)
             continue
-        if melodic < len(_MELODIC):
-            channel = _MELODIC[melodic]
+        if n_melodic < len(_MELODIC_CHANNELS):
+            channel = _MELODIC_CHANNELS[n_melodic]
         else:
-            channel = of_program.get(part.program, _MELODIC[melodic % len(_MELODIC)])
-        of_program.setdefault(part.program, channel)
+            channel = channel_of_program.get(
+                part.program, _MELODIC_CHANNELS[n_melodic % len(_MELODIC_CHANNELS)]
+            )
+        channel_of_program.setdefault(part.program, channel)
         channels.append(channel)
-        melodic += 1
+        n_melodic += 1
     return channels
 
 
-def _track(events: list[tuple[int, int, Any]], end_ticks: int) -> Any:
-    """A mido track from (tick, rank, message); rank orders messages of one tick."""
+def _build_track(events: list[tuple[int, int, Any]], end_ticks: int) -> Any:
+    """Build a mido track from (tick, rank, message); rank orders the messages of a tick."""
     import mido
 
     track, now = mido.MidiTrack(), 0
@@ -150,12 +145,12 @@ def _conductor_track(song: Song, note: str) -> Any:
         values = {"numerator": min(int(numerator), 255), "denominator": int(denominator)}
         events.append((int(tick), 1, MetaMessage("time_signature", **values)))
     for tick, us in zip(tempo.ticks, tempo.us_per_quarter, strict=True):
-        pace = int(np.clip(us, 1, 0xFFFFFF))
-        events.append((int(tick), 2, MetaMessage("set_tempo", tempo=pace)))
+        us_per_quarter = int(np.clip(us, 1, 0xFFFFFF))
+        events.append((int(tick), 2, MetaMessage("set_tempo", tempo=us_per_quarter)))
     for tick, fifths, minor in zip(key.ticks, key.fifths, key.minor, strict=True):
         name = key_name(int(fifths), bool(minor))
         events.append((int(tick), 3, MetaMessage("key_signature", key=name)))
-    return _track(events, song.end_ticks)
+    return _build_track(events, song.end_ticks)
 
 
 def _part_track(part: Part, channel: int, end_ticks: int) -> Any:
@@ -167,15 +162,15 @@ def _part_track(part: Part, channel: int, end_ticks: int) -> Any:
     ]
     columns = (part.onset_ticks, part.duration_ticks, part.pitch, part.velocity)
     for onset, duration, pitch, velocity in zip(*(c.tolist() for c in columns), strict=True):
-        sound = {"note": pitch, "channel": channel}
-        events.append((onset, 3, Message("note_on", velocity=velocity, **sound)))
-        # Ends come before beginnings, so that a repeated note is heard again.
-        events.append((onset + duration, 2, Message("note_off", velocity=64, **sound)))
-    return _track(events, end_ticks)
+        note = {"note": pitch, "channel": channel}
+        events.append((onset, 3, Message("note_on", velocity=velocity, **note)))
+        # Note-offs precede note-ons of the same tick, so that repeated notes are struck again.
+        events.append((onset + duration, 2, Message("note_off", velocity=64, **note)))
+    return _build_track(events, end_ticks)
 
 
 def key_name(fifths: int, minor: bool) -> str:
-    """The key signature's name as MIDI tools write it: ``key_name(-3, True) == "Cm"``."""
+    """Return a key signature's name as MIDI tools write it: ``key_name(-3, True) == "Cm"``."""
     names = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
     minors = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
     at = int(np.clip(fifths, -7, 7)) + 7

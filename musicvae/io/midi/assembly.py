@@ -1,4 +1,7 @@
-"""Floor 3: what a reader of MIDI found -> Song, within limits and with nothing done in silence."""
+"""Assembly of the contents of a MIDI file into a `Song`.
+
+Applies the limits, and adds a warning for every repair.
+"""
 
 from __future__ import annotations
 
@@ -9,96 +12,111 @@ from typing import TypeVar
 
 import numpy as np
 
+from musicvae.arrays import Ints
 from musicvae.io.limits import MAX_QUARTERS, MAX_SILENCE_QUARTERS, check_counts, check_length
-from musicvae.io.result import many
-from musicvae.song import Ints, Key, Meter, Part, Song, TempoMap, resolve_overlaps, trusted
+from musicvae.io.result import plural
+from musicvae.song import (
+    KeyMap,
+    MeterMap,
+    Part,
+    Song,
+    TempoMap,
+    construct_unchecked,
+    resolve_overlaps,
+)
 
+DEFAULT_TEMPO, DEFAULT_METER = (500_000,), (4, 4)  # before the first event of the file
 _MAX_DENOMINATOR = 64
-DEFAULT_TEMPO, DEFAULT_METER = (500_000,), (4, 4)  # until a file says otherwise
 _T = TypeVar("_T")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Found:
-    """What a MIDI file holds. `parts` are name, program and drum or not, `sizes` their notes.
+class MidiContents:
+    """Notes and maps of a MIDI file, before repair.
 
-    The notes of all parts follow one another in `onset`, `duration`, `pitch` and `velocity`,
-    `(M,)` int64, in any order inside a part. `tempo` is ticks and microseconds a quarter,
-    `meter` ticks, numerator and denominator, `key` ticks, fifths and minor; in order of time.
-    `end` is the tick of the last event.
+    `parts` has name, program and whether it is drums, `n_notes` the notes of each part. The notes
+    of all parts follow one another in four arrays `(M,)` int64, in any order inside a part.
+    `tempo` is (tick, microseconds a quarter), `meter` (tick, numerator, denominator), `key`
+    (tick, fifths, minor), each in order of time; `end_ticks` is the tick of the last event.
     """
 
     ticks_per_quarter: int
     parts: list[tuple[str, int, bool]]
-    sizes: list[int]
-    onset: Ints
-    duration: Ints
+    n_notes: list[int]
+    onset_ticks: Ints
+    duration_ticks: Ints
     pitch: Ints
     velocity: Ints
     tempo: Sequence[tuple[int, ...]]
     meter: Sequence[tuple[int, ...]]
     key: Sequence[tuple[int, ...]]
-    end: int
+    end_ticks: int
 
 
-def assemble(found: Found, warnings: list[str], path: str | Path) -> Song:
-    """The song; what had to be changed is added to `warnings`. Raises `ReadError` for too much."""
-    check_counts(len(found.pitch), len(found.parts), path)
-    tpq = found.ticks_per_quarter
-    parts, last = _parts(found, warnings)
+def assemble(contents: MidiContents, warnings: list[str], path: str | Path) -> Song:
+    """Build the song; every repair is added to `warnings`.
+
+    Raises `ReadError` for a file over the limits.
+    """
+    check_counts(len(contents.pitch), len(contents.parts), path)
+    tpq = contents.ticks_per_quarter
+    parts, last = _build_parts(contents, warnings)
     check_length(last, tpq, path)
-    end = max(found.end, last)
+    end = max(contents.end_ticks, last)
     if end > last + MAX_SILENCE_QUARTERS * tpq and (end > 2 * last or end > MAX_QUARTERS * tpq):
-        warnings.append(f"{many((end - last) // tpq, 'quarter')} of silence at the end left out")
+        warnings.append(f"{plural((end - last) // tpq, 'quarter')} of silence at the end left out")
         end = last
-    tempo = _entries(found.tempo, end, DEFAULT_TEMPO, _is_tempo, "tempo", warnings)
-    meter = _entries(found.meter, end, DEFAULT_METER, _is_meter, "time signature", warnings)
-    key = _entries(found.key, end, None, _is_key, "key signature", warnings)
-    return trusted(
+    tempo = _valid_entries(contents.tempo, end, DEFAULT_TEMPO, _is_valid_tempo, "tempo", warnings)
+    meter = _valid_entries(
+        contents.meter, end, DEFAULT_METER, _is_valid_meter, "time signature", warnings
+    )
+    key = _valid_entries(contents.key, end, None, _is_valid_key, "key signature", warnings)
+    return construct_unchecked(
         Song,
         ticks_per_quarter=tpq,
         parts=parts,
-        tempo=_map(TempoMap, ("ticks", "us_per_quarter"), tempo),
-        meter=_map(Meter, ("ticks", "numerator", "denominator"), meter),
-        key=_map(Key, ("ticks", "fifths", "minor"), key),
+        tempo=_build_map(TempoMap, ("ticks", "us_per_quarter"), tempo),
+        meter=_build_map(MeterMap, ("ticks", "numerator", "denominator"), meter),
+        key=_build_map(KeyMap, ("ticks", "fifths", "minor"), key),
         end_ticks=end,
     )
 
 
-def _parts(found: Found, warnings: list[str]) -> tuple[tuple[Part, ...], int]:
-    """All parts at once: notes of at least a tick, without overlaps, in order; and their end."""
-    onset, duration, pitch, velocity = found.onset, found.duration, found.pitch, found.velocity
-    sizes, last = found.sizes, 0
+def _build_parts(contents: MidiContents, warnings: list[str]) -> tuple[tuple[Part, ...], int]:
+    """Return all parts, sorted, without overlaps and empty notes; and the end of the last note."""
+    onset, duration = contents.onset_ticks, contents.duration_ticks
+    pitch, velocity = contents.pitch, contents.velocity
+    n_notes, last = contents.n_notes, 0
     if len(onset):
         if duration.min() < 1:
-            short = int(np.count_nonzero(duration < 1))
-            warnings.append(f"{many(short, 'note')} of no length made one tick long")
+            n_empty = int(np.count_nonzero(duration < 1))
+            warnings.append(f"{plural(n_empty, 'note')} of zero length made one tick long")
             duration = np.maximum(duration, 1)
         stop = onset + duration
         last = int(stop.max())
-        part = np.repeat(np.arange(len(sizes)), sizes)
-        in_turn = (stop[:-1] <= onset[1:]) | (part[1:] != part[:-1])
-        if not in_turn.all():
-            place = (part * (last + 1) + onset) * 128 + pitch
-            order = np.argsort(place, kind="stable")
+        part = np.repeat(np.arange(len(n_notes)), n_notes)
+        is_sequential = (stop[:-1] <= onset[1:]) | (part[1:] != part[:-1])
+        if not is_sequential.all():
+            sort_key = (part * (last + 1) + onset) * 128 + pitch
+            order = np.argsort(sort_key, kind="stable")
             part, onset, duration, pitch, velocity = (
                 column[order] for column in (part, onset, duration, pitch, velocity)
             )
             keep, duration, changed = resolve_overlaps(onset, duration, part * 128 + pitch)
             if changed:
-                told = f"{many(changed, 'overlapping note')} of one pitch cut short or left out"
-                warnings.append(told)
-                sizes = np.bincount(part[keep], minlength=len(sizes)).tolist()
+                notes = plural(changed, "overlapping note")
+                warnings.append(f"{notes} of one pitch shortened or left out")
+                n_notes = np.bincount(part[keep], minlength=len(n_notes)).tolist()
                 onset, duration, pitch, velocity = (
                     column[keep] for column in (onset, duration, pitch, velocity)
                 )
     for column in (onset, duration, pitch, velocity):
         column.setflags(write=False)
     parts, begin = [], 0
-    for (name, program, is_drum), size in zip(found.parts, sizes, strict=True):
-        end = begin + size
+    for (name, program, is_drum), count in zip(contents.parts, n_notes, strict=True):
+        end = begin + count
         parts.append(
-            trusted(
+            construct_unchecked(
                 Part,
                 name=name,
                 program=program,
@@ -113,38 +131,38 @@ def _parts(found: Found, warnings: list[str]) -> tuple[tuple[Part, ...], int]:
     return tuple(parts), last
 
 
-def _is_tempo(entry: tuple[int, ...]) -> bool:
+def _is_valid_tempo(entry: tuple[int, ...]) -> bool:
     return entry[1] > 0
 
 
-def _is_meter(entry: tuple[int, ...]) -> bool:
+def _is_valid_meter(entry: tuple[int, ...]) -> bool:
     return entry[1] > 0 and 0 < entry[2] <= _MAX_DENOMINATOR
 
 
-def _is_key(entry: tuple[int, ...]) -> bool:
+def _is_valid_key(entry: tuple[int, ...]) -> bool:
     return -7 <= entry[1] <= 7 and 0 <= entry[2] <= 1
 
 
-def _entries(
+def _valid_entries(
     entries: Sequence[tuple[int, ...]],
     end: int,
     default: tuple[int, ...] | None,
-    is_sane: Callable[[tuple[int, ...]], bool],
-    what: str,
+    is_valid: Callable[[tuple[int, ...]], bool],
+    name: str,
     warnings: list[str],
 ) -> list[tuple[int, ...]]:
-    """Entries of a map that can be: from tick 0 on, one for each tick, none after the end."""
-    sane = {entry[0]: entry for entry in entries if is_sane(entry) and entry[0] <= end}
-    if len(sane) < len(entries):
-        impossible = sum(not is_sane(entry) for entry in entries)
-        if impossible:
-            warnings.append(f"{many(impossible, 'impossible ' + what)} ignored")
-    if default and 0 not in sane:
-        return [(0, *default), *sane.values()]
-    return list(sane.values())
+    """Return the valid entries of a map: from tick 0 on, one a tick, none after the end."""
+    valid = {entry[0]: entry for entry in entries if is_valid(entry) and entry[0] <= end}
+    if len(valid) < len(entries):
+        n_invalid = sum(not is_valid(entry) for entry in entries)
+        if n_invalid:
+            warnings.append(f"{plural(n_invalid, 'invalid ' + name)} ignored")
+    if default and 0 not in valid:
+        return [(0, *default), *valid.values()]
+    return list(valid.values())
 
 
-def _map(kind: type[_T], names: tuple[str, ...], entries: list[tuple[int, ...]]) -> _T:
+def _build_map(kind: type[_T], names: tuple[str, ...], entries: list[tuple[int, ...]]) -> _T:
     table = np.array(entries or np.zeros((0, len(names))), np.int64, order="F")
     table.setflags(write=False)
-    return trusted(kind, **{name: table[:, i] for i, name in enumerate(names)})
+    return construct_unchecked(kind, **{name: table[:, i] for i, name in enumerate(names)})

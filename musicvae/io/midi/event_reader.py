@@ -1,4 +1,4 @@
-"""Floor 3: MIDI by our own reader: any tracks of events -> notes and maps, every oddity counted."""
+"""Own MIDI reader: tracks of events -> notes and maps, with a warning for every irregularity."""
 
 from __future__ import annotations
 
@@ -8,126 +8,142 @@ from pathlib import Path
 
 import numpy as np
 
+from musicvae.arrays import Ints
 from musicvae.io.limits import check_counts
-from musicvae.io.midi.assembly import DEFAULT_METER, DEFAULT_TEMPO, Found
-from musicvae.io.midi.events import KEY, METER, TEMPO, TRACK_NAME, Events, Meta, events_of
-from musicvae.io.midi.header import Chunks
-from musicvae.io.midi.note_pairing import Pairs, pairs_of, pedalled
-from musicvae.io.result import many
-from musicvae.song import Ints
+from musicvae.io.midi.assembly import DEFAULT_METER, DEFAULT_TEMPO, MidiContents
+from musicvae.io.midi.events import (
+    DRUM_CHANNEL,
+    KEY,
+    METER,
+    TEMPO,
+    TRACK_NAME,
+    Events,
+    MetaEvent,
+    parse_events,
+)
+from musicvae.io.midi.header import MidiChunks
+from musicvae.io.midi.note_pairing import NotePairs, apply_sustain_pedal, pair_notes
+from musicvae.io.result import plural
 
-_DRUM_CHANNEL = 9
-_NOTHING = -99  # neither a meter nor a key
+_INVALID = -99  # neither a meter nor a key
 _DEFAULTS: dict[int, tuple[int, ...]] = {TEMPO: DEFAULT_TEMPO, METER: DEFAULT_METER}
 
 
-def by_events(chunks: Chunks, path: str | Path, *, pedal: bool = False) -> Found:
-    """Notes and maps as our own reader finds them, whatever is odd told in `chunks.warnings`.
+def read_events(chunks: MidiChunks, path: str | Path, *, pedal: bool = False) -> MidiContents:
+    """Read notes and maps; irregularities are added to `chunks.warnings`.
 
-    `pedal` lets the sustain pedal lengthen notes. Raises `ReadError` for what is damaged.
+    `pedal` lets the sustain pedal lengthen notes. Raises `ReadError` for damaged files.
     """
-    tpq, events = chunks.ticks_per_quarter, events_of(chunks, path)
-    n_notes = int(np.count_nonzero((events.status >> 4 == 9) & (events.second > 0)))
+    tpq, events = chunks.ticks_per_quarter, parse_events(chunks, path)
+    n_notes = int(np.count_nonzero((events.status >> 4 == 9) & (events.data2 > 0)))
     check_counts(n_notes, 0, path)
-    if chunks.stretch > 1:
-        events = _later(events, [0] * len(chunks.tracks), chunks.stretch)
-    pairs = pairs_of(events, tpq)
-    if pairs.endless:
-        chunks.warnings.append(f"{many(pairs.endless, 'note')} without an end given one")
+    if chunks.tick_scale > 1:
+        events = _shift_tracks(events, [0] * len(chunks.tracks), chunks.tick_scale)
+    pairs = pair_notes(events, tpq)
+    if pairs.n_unterminated:
+        chunks.warnings.append(f"{plural(pairs.n_unterminated, 'note')} without a note-off ended")
     starts: list[int] = []
     if chunks.format == 2 and len(chunks.tracks) > 1:
-        starts = _one_after_another(events, pairs, len(chunks.tracks), tpq)
-        told = f"{len(chunks.tracks)} independent sequences (format 2) laid one after another"
-        chunks.warnings.append(told)
-        events = _later(events, starts)
-        pairs = replace(pairs, stop=pairs.stop + np.array(starts)[events.track[pairs.on]])
-    stop = pedalled(events, pairs) if pedal else pairs.stop
-    line = _lines(events, apart=chunks.format != 2)
-    line_of_note = line[pairs.on]
-    lines, part = np.unique(line_of_note, return_inverse=True)
+        starts = _sequence_starts(events, pairs, len(chunks.tracks), tpq)
+        chunks.warnings.append(
+            f"{len(chunks.tracks)} independent sequences (format 2) put one after another"
+        )
+        events = _shift_tracks(events, starts)
+        shift = np.array(starts)[events.track[pairs.note_on]]
+        pairs = replace(pairs, end_ticks=pairs.end_ticks + shift)
+    end_ticks = apply_sustain_pedal(events, pairs) if pedal else pairs.end_ticks
+    part_id = _part_ids(events, by_track=chunks.format != 2)
+    part_ids, part = np.unique(part_id[pairs.note_on], return_inverse=True)
     order = np.argsort(part, kind="stable")
-    on = pairs.on[order]
-    names = _names(events.metas, len(chunks.tracks))
+    on = pairs.note_on[order]
+    names = _track_names(events.meta, len(chunks.tracks))
     onset = np.maximum(events.tick[on], 0)
-    # What a silent channel does is not music, and does not make the piece longer.
-    moves = (events.status >> 4 == 11) | (events.status >> 4 == 14)
-    last_move = events.tick[moves & np.isin(line, lines)].max(initial=0)
-    first_on = pairs.on[np.unique(part, return_index=True)[1]]
-    maps = {kind: _maps(events.metas, kind, starts) for kind in (TEMPO, METER, KEY)}
-    timed = [m.tick for m in events.metas if m.type != TRACK_NAME and (m.data or m.type in maps)]
-    return Found(
+    # Controllers of channels without notes do not lengthen the piece.
+    is_move = (events.status >> 4 == 11) | (events.status >> 4 == 14)
+    last_move = events.tick[is_move & np.isin(part_id, part_ids)].max(initial=0)
+    first_on = pairs.note_on[np.unique(part, return_index=True)[1]]
+    maps = {kind: _map_entries(events.meta, kind, starts) for kind in (TEMPO, METER, KEY)}
+    meta_ticks = [
+        m.tick for m in events.meta if m.type != TRACK_NAME and (m.data or m.type in maps)
+    ]
+    return MidiContents(
         ticks_per_quarter=tpq,
         parts=[
-            (names[track], program, channel == _DRUM_CHANNEL)
+            (names[track], program, channel == DRUM_CHANNEL)
             for track, channel, program in zip(
                 events.track[first_on].tolist(),
-                (lines >> 7 & 15).tolist(),
-                (lines & 127).tolist(),
+                (part_ids >> 7 & 15).tolist(),
+                (part_ids & 127).tolist(),
                 strict=True,
             )
         ],
-        sizes=np.bincount(part, minlength=len(lines)).tolist(),
-        onset=onset,
-        duration=stop[order] - onset,
-        pitch=events.first[on],
-        velocity=events.second[on],
+        n_notes=np.bincount(part, minlength=len(part_ids)).tolist(),
+        onset_ticks=onset,
+        duration_ticks=end_ticks[order] - onset,
+        pitch=events.data1[on],
+        velocity=events.data2[on],
         tempo=[(0, chunks.us_per_quarter)] if chunks.us_per_quarter else maps[TEMPO],
         meter=maps[METER],
         key=maps[KEY],
-        end=max(0, int(last_move), *timed),
+        end_ticks=max(0, int(last_move), *meta_ticks),
     )
 
 
-def _lines(events: Events, *, apart: bool) -> Ints:
-    """The part of each event, as a number: track (if `apart`), channel, program. `(E,)`"""
-    place = events.track << 4 | events.status & 15
+def _part_ids(events: Events, *, by_track: bool) -> Ints:
+    """Return the part of each event `(E,)` as bits: track (if `by_track`), channel, program."""
+    track_channel = events.track << 4 | events.status & 15
     change = np.flatnonzero(events.status >> 4 == 12)
-    program: Ints = np.zeros_like(place)
+    program: Ints = np.zeros_like(track_channel)
     if len(change):
-        change = change[np.argsort(place[change], kind="stable")]
-        n = len(place)
-        at = np.searchsorted(place[change] * n + change, place * n + np.arange(n), side="right")
+        change = change[np.argsort(track_channel[change], kind="stable")]
+        n = len(track_channel)
+        at = np.searchsorted(
+            track_channel[change] * n + change, track_channel * n + np.arange(n), side="right"
+        )
         last = change[at - 1]
-        program = np.where((at > 0) & (place[last] == place), events.first[last], 0)
-    return (place if apart else place & 15) << 7 | program
+        has_change = (at > 0) & (track_channel[last] == track_channel)
+        program = np.where(has_change, events.data1[last], 0)
+    return (track_channel if by_track else track_channel & 15) << 7 | program
 
 
-def _later(events: Events, starts: list[int], stretch: int = 1) -> Events:
-    """Every track begun at its tick of `starts`, its ticks longer by the factor `stretch`."""
-    metas = [replace(m, tick=m.tick * stretch + starts[m.track]) for m in events.metas]
-    tick = events.tick * stretch + np.array(starts, np.int64)[events.track]
-    return replace(events, tick=tick, metas=metas)
+def _shift_tracks(events: Events, starts: list[int], tick_scale: int = 1) -> Events:
+    """Return the events with ticks times `tick_scale` and each track moved to its start."""
+    meta = [replace(m, tick=m.tick * tick_scale + starts[m.track]) for m in events.meta]
+    tick = events.tick * tick_scale + np.array(starts, np.int64)[events.track]
+    return replace(events, tick=tick, meta=meta)
 
 
-def _one_after_another(events: Events, pairs: Pairs, n_tracks: int, tpq: int) -> list[int]:
-    """Where each track begins if it begins with the bar after the one before."""
+def _sequence_starts(events: Events, pairs: NotePairs, n_tracks: int, tpq: int) -> list[int]:
+    """Return the tick at which each track begins: at the first bar line after the track before."""
     last = np.zeros(n_tracks, np.int64)
-    np.maximum.at(last, events.track[pairs.on], pairs.stop)
+    np.maximum.at(last, events.track[pairs.note_on], pairs.end_ticks)
     starts, now = [], 0
     for track in range(n_tracks):
-        mine = [m for m in events.metas if m.track == track]
+        meta = [m for m in events.meta if m.track == track]
         starts.append(now)
-        begin, numerator, denominator = (_maps(mine, METER) or [(0, 4, 4)])[-1]
-        bar = max(round(4 * tpq * numerator / (denominator or 4)), 1)
+        begin, numerator, denominator = (_map_entries(meta, METER) or [(0, 4, 4)])[-1]
+        bar_ticks = max(round(4 * tpq * numerator / (denominator or 4)), 1)
         begin = max(begin, 0)
-        now += begin + -(-max(int(last[track]) - begin, 0) // bar) * bar
+        now += begin + -(-max(int(last[track]) - begin, 0) // bar_ticks) * bar_ticks
     return starts
 
 
-def _maps(metas: list[Meta], kind: int, starts: Sequence[int] = ()) -> list[tuple[int, ...]]:
-    """Entries of a map in order of time; what is too short to be one is made impossible.
+def _map_entries(
+    meta: list[MetaEvent], kind: int, starts: Sequence[int] = ()
+) -> list[tuple[int, ...]]:
+    """Return the entries of a map in order of time; events that are too short become invalid.
 
-    At each of `starts` the default holds again until an entry says otherwise.
+    At each of `starts` the default holds again until the next event.
     """
     entries = [(start, *_DEFAULTS[kind]) for start in starts if kind in _DEFAULTS]
-    for meta in metas:
-        tick, data = max(meta.tick, 0), meta.data
-        if meta.type != kind:
+    for event in meta:
+        tick, data = max(event.tick, 0), event.data
+        if event.type != kind:
             continue
         if kind == TEMPO:
             entries.append((tick, int.from_bytes(data[:3], "big") if len(data) > 2 else 0))
         elif len(data) < 2:
-            entries.append((tick, _NOTHING, _NOTHING))
+            entries.append((tick, _INVALID, _INVALID))
         elif kind == METER:
             entries.append((tick, data[0], 1 << data[1] if data[1] < 8 else 0))
         else:
@@ -135,13 +151,13 @@ def _maps(metas: list[Meta], kind: int, starts: Sequence[int] = ()) -> list[tupl
     return sorted(entries, key=lambda entry: entry[0])
 
 
-def _names(metas: list[Meta], n_tracks: int) -> list[str]:
-    """The name of each track, the last one that it was given."""
+def _track_names(meta: list[MetaEvent], n_tracks: int) -> list[str]:
+    """Return the name of each track: the last one it is given."""
     names = [""] * n_tracks
-    for meta in metas:
-        if meta.type == TRACK_NAME:
+    for event in meta:
+        if event.type == TRACK_NAME:
             try:
-                names[meta.track] = meta.data.decode("utf-8")
+                names[event.track] = event.data.decode("utf-8")
             except UnicodeDecodeError:
-                names[meta.track] = meta.data.decode("latin-1")
+                names[event.track] = event.data.decode("latin-1")
     return names

@@ -36,8 +36,8 @@ def expected(song: Song) -> list[Sound]:
     )
 
 
-def heard(file: mido.MidiFile) -> list[Sound]:
-    """What a sequencer would play, track by track; fails on what one would stumble over."""
+def played_notes(file: mido.MidiFile) -> list[Sound]:
+    """The notes that a sequencer plays, track by track; fails on overlaps and stuck notes."""
     found = []
     for track in file.tracks:
         now = 0
@@ -48,12 +48,12 @@ def heard(file: mido.MidiFile) -> list[Sound]:
                 continue
             key = (message.channel, message.note)
             if message.type == "note_on" and message.velocity > 0:
-                assert key not in sounding, "a note begins before it has ended"
+                assert key not in sounding, "note-on of a sounding note"
                 sounding[key] = (now, message.velocity)
             else:
-                assert key in sounding, "a note ends that has not begun"
+                assert key in sounding, "note-off without a note-on"
                 onset, velocity = sounding.pop(key)
-                assert now > onset, "a note of no length"
+                assert now > onset, "note of zero length"
                 found.append((onset, now, message.note, velocity, message.channel == 9))
         assert not sounding, "stuck notes"
     return sorted(found)
@@ -68,18 +68,18 @@ def test_song_to_midi_and_back_is_exact(song: Song) -> None:
 
 
 @given(songs())
-def test_only_empty_parts_are_lost(song: Song) -> None:
+def test_round_trip_loses_only_empty_parts(song: Song) -> None:
     again = midi.from_bytes(midi.to_bytes(song))
     assert again == replace(song, parts=tuple(part for part in song.parts if len(part)))
     assert midi.from_bytes(midi.to_bytes(again)) == again
 
 
 @given(songs())
-def test_the_same_song_is_the_same_bytes(song: Song) -> None:
+def test_equal_songs_give_equal_bytes(song: Song) -> None:
     assert midi.to_bytes(song) == midi.to_bytes(replace(song, parts=tuple(song.parts)))
 
 
-def test_a_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
+def test_written_file_is_read_back(tmp_path: Path) -> None:
     song = chorale()
     path = write(song, tmp_path / "new" / "a.mid", note="made by a test")
     assert path.is_file()
@@ -88,20 +88,22 @@ def test_a_file_is_read_back_as_it_was_written(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [chorale, band])
-def test_pretty_midi_there_and_back(make: Callable[[], Song]) -> None:
+def test_pretty_midi_round_trip(make: Callable[[], Song]) -> None:
     song = make()
-    again = midi.from_pretty_midi(midi.to_pretty_midi(song))
+    buffer = io.BytesIO()
+    midi.to_pretty_midi(song).write(buffer)
+    again = midi.from_bytes(buffer.getvalue())
     assert expected(again) == expected(song)
     assert np.allclose(again.tempo.us_per_quarter, song.tempo.us_per_quarter, atol=1)
     assert [part.program for part in again.parts] == [part.program for part in song.parts]
 
 
-# -- what a DAW sees ------------------------------------------------------------------------------
+# -- other readers -------------------------------------------------------------------------------
 
 
 @given(songs())
-def test_a_sequencer_hears_every_note_once(song: Song) -> None:
-    assert heard(parsed(song)) == expected(song)
+def test_sequencer_plays_every_note_once(song: Song) -> None:
+    assert played_notes(parsed(song)) == expected(song)
 
 
 @given(songs())
@@ -124,7 +126,7 @@ def test_other_readers_agree_on_the_notes(song: Song) -> None:
 
 
 @given(songs())
-def test_every_track_lasts_as_long_as_the_song(song: Song) -> None:
+def test_end_of_track_is_the_end_of_the_song(song: Song) -> None:
     for track in parsed(song).tracks:
         assert sum(message.time for message in track) == song.end_ticks
         assert [m.type for m in track].count("end_of_track") == 1
@@ -143,7 +145,7 @@ def test_names_programs_and_channels(song: Song) -> None:
 
 
 @given(songs())
-def test_the_conductor_track_has_meter_tempo_and_key(song: Song) -> None:
+def test_conductor_track_has_meter_tempo_and_key(song: Song) -> None:
     found: dict[str, list[tuple[int, ...]]] = defaultdict(list)
     now = 0
     for message in parsed(song).tracks[0]:
@@ -165,14 +167,14 @@ def test_the_conductor_track_has_meter_tempo_and_key(song: Song) -> None:
     assert [tick for (tick,) in found["key"]] == song.key.ticks.tolist()
 
 
-def test_a_repeated_note_ends_before_it_begins_again() -> None:
+def test_note_off_precedes_repeated_note_on() -> None:
     song = Song.new([part_of([(i * 24, 24, 60, 64) for i in range(4)], 20)])
     kinds = [(m.type, m.time) for m in parsed(song).tracks[1] if m.type.startswith("note")]
     assert kinds[1:7:2] == [("note_off", 480)] * 3
     assert kinds[2:8:2] == [("note_on", 0)] * 3
 
 
-def test_many_parts_get_all_channels_but_never_that_of_drums() -> None:
+def test_melodic_parts_avoid_the_drum_channel() -> None:
     line = part_of([(0, 24, 60, 64)], 20)
     many = [replace(line, program=i, name=str(i)) for i in range(20)]
     song = Song.new([*many, replace(line, is_drum=True)])
@@ -182,14 +184,14 @@ def test_many_parts_get_all_channels_but_never_that_of_drums() -> None:
     assert midi.from_bytes(midi.to_bytes(song)).n_notes == 21
 
 
-def test_a_note_for_people_is_in_the_file() -> None:
+def test_note_is_stored_as_text() -> None:
     texts = [m.text for m in parsed(chorale(), note="seed 7").tracks[0] if m.type == "text"]
     assert texts == ["seed 7"]
 
 
 @pytest.mark.parametrize("minor", [False, True])
 @pytest.mark.parametrize("fifths", range(-7, 8))
-def test_every_key_signature_survives(fifths: int, minor: bool) -> None:
+def test_key_signature_round_trip(fifths: int, minor: bool) -> None:
     song = chorale()
     key = replace(song.key, fifths=np.array([fifths]), minor=np.array([int(minor)]))
     again = midi.from_bytes(midi.to_bytes(replace(song, key=key)))
@@ -204,7 +206,7 @@ def test_key_names(fifths: int, minor: bool, name: str) -> None:
     assert midi.key_name(fifths, minor) == name
 
 
-# -- trouble --------------------------------------------------------------------------------------
+# -- errors ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -217,9 +219,7 @@ def test_key_names(fifths: int, minor: bool, name: str) -> None:
         (b"MThd\0\0\0\6\0\1\0\2\1\xe0MTrk\0\0\0\4\0\xff\x2f\0", "1 of 2 tracks"),
     ],
 )
-def test_what_is_no_midi_is_refused_in_one_line(
-    content: bytes, reason: str, tmp_path: Path
-) -> None:
+def test_invalid_midi_is_declined_in_one_line(content: bytes, reason: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.mid"
     path.write_bytes(content)
     with pytest.raises(ReadError, match=reason) as caught:
@@ -228,27 +228,27 @@ def test_what_is_no_midi_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_file_cut_short_anywhere_is_refused() -> None:
+def test_truncated_file_is_declined() -> None:
     whole = midi.to_bytes(chorale())
     for length in range(4, len(whole), 97):
         with pytest.raises(ReadError, match="truncated"):
             midi.from_bytes(whole[:length])
 
 
-def test_a_missing_file_and_a_folder_are_read_errors(tmp_path: Path) -> None:
+def test_missing_file_and_folder_are_read_errors(tmp_path: Path) -> None:
     for path in (tmp_path / "none.mid", tmp_path):
         with pytest.raises(ReadError, match="check the path"):
             read(path)
 
 
-def test_a_file_in_a_riff_wrapping_is_read() -> None:
+def test_rmid_is_read() -> None:
     content = midi.to_bytes(chorale())
     size = (len(content) + 12).to_bytes(4, "little")
     wrapped = b"RIFF" + size + b"RMIDdata" + len(content).to_bytes(4, "little") + content
     assert midi.from_bytes(wrapped) == chorale()
 
 
-def test_overlapping_notes_in_a_file_follow_the_one_rule() -> None:
+def test_overlapping_notes_are_resolved() -> None:
     file = mido.MidiFile(ticks_per_beat=480)
     track = mido.MidiTrack()
     file.tracks.append(track)
@@ -261,13 +261,13 @@ def test_overlapping_notes_in_a_file_follow_the_one_rule() -> None:
     assert (part.onset_ticks[:-1] + part.duration_ticks[:-1] <= part.onset_ticks[1:]).all()
 
 
-def test_a_place_that_cannot_be_written_is_a_write_error(tmp_path: Path) -> None:
+def test_unwritable_path_is_a_write_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteError, match="choose another place"):
         write(chorale(), tmp_path / "file" / "a.mid")
 
 
-def test_a_crash_while_writing_leaves_the_old_file_whole(
+def test_interrupted_write_keeps_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(chorale(), tmp_path / "a.mid")
@@ -283,7 +283,7 @@ def test_a_crash_while_writing_leaves_the_old_file_whole(
     assert [p.name for p in tmp_path.iterdir()] == ["a.mid"]
 
 
-def test_every_bad_file_has_one_typed_outcome(shared_data: Path) -> None:
+def test_bad_files_are_read_or_declined(shared_data: Path) -> None:
     files = [p for p in sorted((shared_data / "bad-midi").rglob("*")) if p.is_file()]
     if not files:
         pytest.skip("no ../shared/data/bad-midi")
@@ -298,7 +298,9 @@ def test_every_bad_file_has_one_typed_outcome(shared_data: Path) -> None:
             continue
         assert all(isinstance(part, Part) and len(part) for part in song.parts)
         content = midi.to_bytes(song)
-        assert heard(mido.MidiFile(file=io.BytesIO(content), charset="utf-8")) == expected(song)
+        assert played_notes(mido.MidiFile(file=io.BytesIO(content), charset="utf-8")) == expected(
+            song
+        )
         assert expected(midi.from_bytes(content)) == expected(song)
         outcomes.append("read")
     assert set(outcomes) == {"refused", "read"}
