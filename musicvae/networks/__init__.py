@@ -10,14 +10,14 @@ from musicvae.networks.vae import VAE, Posterior
 
 __all__ = [
     "VAE",
-    "FlowPrior",
-    "PathConditioning",
-    "LinearGaussianPrior",
     "EncodedPaths",
+    "FlowPrior",
+    "LinearGaussianPrior",
+    "MidiMePrior",
+    "PathConditioning",
     "Posterior",
     "Prior",
-    "MidiMePrior",
-    "pick_device",
     "load_prior",
+    "pick_device",
     "prior_tensors",
 ]

@@ -1,10 +1,10 @@
-"""Floor 5: the cell decoder. Latent slices -> notes, all cells at once.
+"""Cell decoder: latent slices -> notes, all cells at once.
 
-A note is emitted once, at its onset, as pitch and duration; sustain is derived. Of each cell
-(step, part) the decoder gives the log-odds that a note starts there and a feature from which pitch
-and duration follow. A `voice` has one pitch a cell (softmax); `chords` and `drums` may have any
-(one Bernoulli a pitch). Velocity and microtiming follow from the same feature, in presets that have
-them. Carry-ins have a cell of their own before the window's first step.
+A note is emitted once, at its onset, with its pitch and duration; sustain is derived. For each cell
+(step, part) the decoder gives the log-odds of an onset, and a feature vector from which pitch and
+duration are predicted. A `voice` has one pitch a cell (softmax); `chords` and `drums` may have any
+number (one Bernoulli a pitch). Velocity and microtiming come from the same feature vector, in
+presets that model them. Carry-ins have a cell of their own before the window's first step.
 """
 
 from __future__ import annotations
@@ -19,182 +19,203 @@ from torch.nn import functional as F
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
 from musicvae.networks.layers import (
-    TIMING_SPREAD,
+    TIMING_SCALE,
     VELOCITY_MEAN,
-    VELOCITY_SPREAD,
+    VELOCITY_SCALE,
+    DecoderTrunk,
     NoteIndex,
     QuarterPacking,
-    Trunk,
 )
 
-_CHORD = 16  # most notes that start at once
-_RARE = -4.0  # log-odds that a pitch is in a chord, to begin with
-_TOUCH_WIDTH = (1.5, 1.5)  # of velocity and microtiming around what is decoded, in spreads
-NEVER = -1e4  # log-odds of what cannot be
+MAX_CHORD_NOTES = 16
+INITIAL_CHORD_LOGIT = -4.0  # few of all pitches start at once
+EXPRESSION_STD = (1.5, 1.5)  # of velocity and microtiming around their prediction, standardized
+IMPOSSIBLE_LOGIT = -1e4
 
 
 class NoteNLL(NamedTuple):
-    """Negative log-likelihood in nats a window, by what is told. Each `(B,)`."""
+    """Negative log-likelihood of a window's notes in nats, by attribute. Each `(B,)`."""
 
     onset: Tensor
     pitch: Tensor
     duration: Tensor
-    touch: Tensor
-    """Velocity and microtiming; 0 where the preset has neither."""
-    direct: Tensor
-    """What the cells alone, without hearing the notes before, would cost; 0 where that is all."""
+    expression: Tensor
+    """Velocity and microtiming; 0 where the preset models neither."""
+    context_free_nll: Tensor
+    """The total if cells were predicted from the latent alone, without the notes before; 0 for
+    decoders that always do so."""
 
     @property
     def total(self) -> Tensor:
-        """Their sum, the reconstruction term of the ELBO."""
-        return self.onset + self.pitch + self.duration + self.touch
+        """Sum over attributes, the reconstruction term of the ELBO."""
+        return self.onset + self.pitch + self.duration + self.expression
 
 
-class CellDecoder(Trunk):
-    """`z` `(B, slices, latent)` and the bars of a batch -> notes."""
+class CellDecoder(DecoderTrunk):
+    """Decoder that predicts all cells of a window independently, given its latent."""
 
     def __init__(self, preset: Preset) -> None:
         super().__init__(preset)
-        config, lay = preset.model, self.layout
-        width = config.width
+        config, layout = preset.model, self.layout
+        width, cells = config.width, layout.steps_per_quarter * layout.n_parts
         self.rank = config.rank
-        self.cell = nn.Linear(width, lay.steps * lay.parts * config.rank)
-        self.carried = nn.Linear(width, lay.parts * config.rank)
-        self.onset = nn.Linear(width, lay.steps * lay.parts)
-        self.carry_onset = nn.Linear(width, lay.parts)
-        self.pitch = nn.Linear(config.rank, lay.pitches, bias=False)
-        self.pitch_bias = nn.Parameter(torch.zeros(lay.parts, lay.pitches))
-        self.duration = nn.Linear(config.rank, lay.longest)
-        self.touched = config.velocity or config.microtiming
-        if self.touched:
-            self.touch = nn.Embedding(lay.parts * lay.pitches, 2 * (config.rank + 1))
+        self.cell = nn.Linear(width, cells * config.rank)
+        self.carried = nn.Linear(width, layout.n_parts * config.rank)
+        self.onset = nn.Linear(width, cells)
+        self.carry_onset = nn.Linear(width, layout.n_parts)
+        self.pitch = nn.Linear(config.rank, layout.n_pitches, bias=False)
+        self.pitch_bias = nn.Parameter(torch.zeros(layout.n_parts, layout.n_pitches))
+        self.duration = nn.Linear(config.rank, layout.max_duration_steps)
+        self.models_expression = config.velocity or config.microtiming
+        if self.models_expression:
+            self.touch = nn.Embedding(layout.n_parts * layout.n_pitches, 2 * (config.rank + 1))
             nn.init.normal_(self.touch.weight, std=0.05)
-            self.told: Tensor
-            told = torch.tensor([config.velocity, config.microtiming]).float()
-            self.register_buffer("told", told, persistent=False)
-        self.single: Tensor
-        single = torch.tensor([part.kind == "voice" for part in preset.parts])
-        self.register_buffer("single", single, persistent=False)
-        with torch.no_grad():  # few of all pitches start at once
-            self.pitch_bias[~single] = _RARE
-        self.all_single = bool(single.all())
+            self.active_features: Tensor
+            active = torch.tensor([config.velocity, config.microtiming]).float()
+            self.register_buffer("active_features", active, persistent=False)
+        self.is_voice: Tensor
+        is_voice = torch.tensor([part.kind == "voice" for part in preset.parts])
+        self.register_buffer("is_voice", is_voice, persistent=False)
+        with torch.no_grad():
+            self.pitch_bias[~is_voice] = INITIAL_CHORD_LOGIT
+        self.all_voices = bool(is_voice.all())
 
-    def features(self, x: Tensor, batch: Batch, packing: QuarterPacking) -> tuple[Tensor, Tensor]:
-        """Log-odds of onsets `(B, 1 + L*steps, R)` and cell features, the same with `rank` last.
+    def cell_features(
+        self, x: Tensor, batch: Batch, packing: QuarterPacking
+    ) -> tuple[Tensor, Tensor]:
+        """Return onset logits `(B, 1 + L*steps, R)` and features, the same with `rank` last.
 
-        Row 0 is for carry-ins, then follow the cells of the open quarters, packed.
+        Row 0 is for carry-ins; the steps of the unmasked quarters follow, packed.
         """
-        lay, B, rows = self.layout, len(x), x.shape[1] * self.layout.steps
-        cell = self.cell(x).reshape(B, rows, lay.parts, self.rank)
-        carried = self.carried(x[:, 0]).reshape(B, 1, lay.parts, self.rank)
-        able = torch.cat([batch.present[:, :1], self.able(batch, packing)], 1)
-        onset = self.onset(x).reshape(B, rows, lay.parts)
+        layout, B = self.layout, len(x)
+        rows = x.shape[1] * layout.steps_per_quarter
+        cell = self.cell(x).reshape(B, rows, layout.n_parts, self.rank)
+        carried = self.carried(x[:, 0]).reshape(B, 1, layout.n_parts, self.rank)
+        onset = self.onset(x).reshape(B, rows, layout.n_parts)
         onset = torch.cat([self.carry_onset(x[:, 0])[:, None], onset], 1)
-        onset = onset.masked_fill(~able, NEVER)
+        onset = onset.masked_fill(~self.cell_mask(batch, packing), IMPOSSIBLE_LOGIT)
         return onset, torch.cat([carried, cell], 1)
 
-    def _row(self, at: NoteIndex, packing: QuarterPacking) -> Tensor:
-        """The row of each note's cell in `features`. `(B, K)`"""
-        quarter, step = at.cell // self.layout.steps, at.cell % self.layout.steps
-        packed = packing.place.gather(1, quarter) * self.layout.steps + step
-        return torch.where(at.carry, 0, 1 + packed)
+    def cell_mask(self, batch: Batch, packing: QuarterPacking) -> Tensor:
+        """Return where a note may start, with the row of carry-ins. `(B, 1 + L*steps, R)` bool"""
+        return torch.cat([batch.present[:, :1], self.onset_mask(batch, packing)], 1)
+
+    def note_cells(self, notes: NoteIndex, packing: QuarterPacking) -> Tensor:
+        """Return the row of each note in `cell_features`. `(B, K)`"""
+        steps = self.layout.steps_per_quarter
+        quarter, step = notes.step // steps, notes.step % steps
+        packed = packing.position.gather(1, quarter) * steps + step
+        return torch.where(notes.is_carry_in, 0, 1 + packed)
 
     def loss(self, z: Tensor, batch: Batch) -> NoteNLL:
-        """Negative log-likelihood of a batch's notes."""
-        at, packing = NoteIndex.of(batch, self.layout), QuarterPacking.of(batch, self.layout)
-        onset, feature = self.features(self.states(z, batch, packing), batch, packing)
-        return self.weigh(onset, feature, at, self._row(at, packing))
+        """Return the negative log-likelihood of a batch's notes given `z` `(B, slices, latent)`."""
+        notes = NoteIndex.from_batch(batch, self.layout)
+        packing = QuarterPacking.from_batch(batch, self.layout)
+        x = self.hidden_states(z, batch, packing)
+        onset, feature = self.cell_features(x, batch, packing)
+        return self.note_nll(onset, feature, notes, self.note_cells(notes, packing))
 
-    def weigh(self, onset: Tensor, feature: Tensor, at: NoteIndex, row: Tensor) -> NoteNLL:
-        """The notes' negative log-likelihood under these cells; `row` as `_row` gives it."""
+    def note_nll(self, onset: Tensor, feature: Tensor, notes: NoteIndex, row: Tensor) -> NoteNLL:
+        """Return the notes' NLL under onset logits and features; `row` from `note_cells`."""
         B, rows, R = onset.shape
-        place = (row * R + at.part) * at.real  # (B, K)
-        starts = torch.zeros(B, rows * R, device=onset.device)
-        starts = starts.scatter_add(1, place, at.real.float()).clamp(max=1).reshape(B, rows, R)
-        onset_loss = F.binary_cross_entropy_with_logits(onset.float(), starts, reduction="none")
-        of_note = feature.flatten(1, 2).gather(1, place[..., None].expand(-1, -1, self.rank))
-        pitch_logits = (self.pitch(of_note) + self.pitch_bias[at.part]).float()  # (B, K, P)
-        pitch_loss = _cross_entropy(pitch_logits, at.pitch)
-        if not self.all_single:
-            pitch_loss = pitch_loss * self.single[at.part]
-        duration_loss = _cross_entropy(self.duration(of_note).float(), at.duration - 1)
-        pitch_total = (pitch_loss * at.real).sum(1)
-        if not self.all_single:
-            pitch_total = pitch_total + self._chord_loss(feature, starts, place, at)
-        duration_total = (duration_loss * at.real).sum(1)
-        none = torch.zeros_like(pitch_total)
-        touch = self._touch_loss(of_note, at) if self.touched else none
-        return NoteNLL(onset_loss.sum((1, 2)), pitch_total, duration_total, touch, none)
+        cell = (row * R + notes.part) * notes.valid  # (B, K)
+        onsets = torch.zeros(B, rows * R, device=onset.device)
+        onsets = onsets.scatter_add(1, cell, notes.valid.float()).clamp(max=1).reshape(B, rows, R)
+        onset_nll = F.binary_cross_entropy_with_logits(onset.float(), onsets, reduction="none")
+        note_feature = self._note_features(feature, cell)
+        pitch_logits = (self.pitch(note_feature) + self.pitch_bias[notes.part]).float()  # (B, K, P)
+        pitch_nll = _cross_entropy(pitch_logits, notes.pitch)
+        if not self.all_voices:
+            pitch_nll = pitch_nll * self.is_voice[notes.part]
+        duration_nll = _cross_entropy(self.duration(note_feature).float(), notes.duration - 1)
+        pitch_total = (pitch_nll * notes.valid).sum(1)
+        if not self.all_voices:
+            pitch_total = pitch_total + self._chord_nll(feature, onsets, cell, notes)
+        duration_total = (duration_nll * notes.valid).sum(1)
+        zero = torch.zeros_like(pitch_total)
+        expression = self._expression_nll(note_feature, notes) if self.models_expression else zero
+        return NoteNLL(onset_nll.sum((1, 2)), pitch_total, duration_total, expression, zero)
 
-    def _touch_loss(self, of_note: Tensor, at: NoteIndex) -> Tensor:
-        """Velocity and microtiming as Gaussians of a fixed width around what is decoded. `(B,)`"""
-        wrong = (self.touches(of_note, at.part * self.layout.pitches + at.pitch) - at.touch).float()
-        width = torch.tensor(_TOUCH_WIDTH, device=wrong.device)
-        spread = torch.tensor([VELOCITY_SPREAD, TIMING_SPREAD], device=wrong.device)
-        nats = 0.5 * (wrong / width) ** 2 + (width * spread * math.sqrt(2 * math.pi)).log()
-        nats = nats * self.told * (at.real & ~at.carry)[..., None]
+    def _note_features(self, feature: Tensor, cell: Tensor) -> Tensor:
+        """Return the features of the cells that notes start in. `(B, K, rank)`"""
+        return feature.flatten(1, 2).gather(1, cell[..., None].expand(-1, -1, self.rank))
+
+    def _expression_nll(self, note_feature: Tensor, notes: NoteIndex) -> Tensor:
+        """Return the NLL of velocity and microtiming, Gaussians of fixed width. `(B,)`"""
+        part_pitch = notes.part * self.layout.n_pitches + notes.pitch
+        error = (self.predict_expression(note_feature, part_pitch) - notes.expression).float()
+        std = torch.tensor(EXPRESSION_STD, device=error.device)
+        scale = torch.tensor([VELOCITY_SCALE, TIMING_SCALE], device=error.device)
+        nats = 0.5 * (error / std) ** 2 + (std * scale * math.sqrt(2 * math.pi)).log()
+        nats = nats * self.active_features * (notes.valid & ~notes.is_carry_in)[..., None]
         return nats.sum((1, 2))
 
-    def touches(self, feature: Tensor, line: Tensor) -> Tensor:
-        """Velocity and microtiming, in spreads, of pitches in cells: `(..., rank)`, `(...)` to
-        `(..., 2)`. `line` counts parts and pitches.
+    def predict_expression(self, feature: Tensor, part_pitch: Tensor) -> Tensor:
+        """Return standardized velocity and microtiming of pitches in cells. `(..., 2)`
+
+        `feature` `(..., rank)`; `part_pitch` `(...)` is `part * P + pitch`.
         """
-        table = self.touch(line).unflatten(-1, (2, -1))
+        table = self.touch(part_pitch).unflatten(-1, (2, -1))
         return (table[..., :-1] * feature[..., None, :]).sum(-1) + table[..., -1]
 
-    def _chord_loss(self, feature: Tensor, starts: Tensor, place: Tensor, at: NoteIndex) -> Tensor:
-        """One Bernoulli a pitch in each cell of a chordal part where anything starts. `(B,)`"""
-        lay, (B, rows, R) = self.layout, starts.shape
+    def _chord_nll(self, feature: Tensor, onsets: Tensor, cell: Tensor, notes: NoteIndex) -> Tensor:
+        """Return the NLL of chords: a Bernoulli a pitch in each cell with an onset. `(B,)`"""
+        layout, (B, rows, R) = self.layout, onsets.shape
         logits = (self.pitch(feature) + self.pitch_bias).float()  # (B, rows, R, P)
-        place = (place * lay.pitches + at.pitch) * at.real
-        target = torch.zeros(B, rows * R * lay.pitches, device=starts.device)
-        target = target.scatter_add(1, place, at.real.float()).clamp(max=1).view_as(logits)
-        loss = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(-1)
-        return (loss * starts * ~self.single).sum((1, 2))
+        index = (cell * layout.n_pitches + notes.pitch) * notes.valid
+        target = torch.zeros(B, rows * R * layout.n_pitches, device=onsets.device)
+        target = target.scatter_add(1, index, notes.valid.float()).clamp(max=1).view_as(logits)
+        nll = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(-1)
+        return (nll * onsets * ~self.is_voice).sum((1, 2))
 
     @torch.no_grad()
-    def note_probabilities(self, z: Tensor, frame: Batch) -> tuple[Tensor, Tensor]:
-        """How probable it is that each pitch starts in each cell `(B, N * T, R, P)`, and the
-        likeliest duration there `(B, N * T, R)`; 0 in cells that are closed. On the CPU.
+    def note_probabilities(self, z: Tensor, context: Batch) -> tuple[Tensor, Tensor]:
+        """Return the probability of each note, and the likeliest duration of each cell. On the CPU.
+
+        `(B, N * T, R, P)` float and `(B, N * T, R)` int64 in steps; both 0 in masked steps.
         """
-        packing, lay = QuarterPacking.of(frame, self.layout), self.layout
-        onset, feature = self.features(self.states(z, frame, packing), frame, packing)
+        layout, packing = self.layout, QuarterPacking.from_batch(context, self.layout)
+        x = self.hidden_states(z, context, packing)
+        onset, feature = self.cell_features(x, context, packing)
         onset, feature = onset[:, 1:].float(), feature[:, 1:].float()
         logits = self.pitch(feature) + self.pitch_bias  # (B, L * steps, R, P)
-        pitch = torch.where(self.single[:, None], logits.softmax(-1), logits.sigmoid())
-        length = 1 + self.duration(feature).argmax(-1, keepdim=True)
-        told = torch.cat([onset.sigmoid()[..., None] * pitch, length.to(pitch.dtype)], -1)
-        shape = (len(z), lay.Q * lay.steps, lay.parts, lay.pitches + 1)
-        whole = packing.unpack(told.reshape(len(z), packing.index.shape[1], -1)).reshape(shape)
+        pitch = torch.where(self.is_voice[:, None], logits.softmax(-1), logits.sigmoid())
+        duration = 1 + self.duration(feature).argmax(-1, keepdim=True)
+        packed = torch.cat([onset.sigmoid()[..., None] * pitch, duration.to(pitch.dtype)], -1)
+        steps = layout.Q * layout.steps_per_quarter
+        shape = (len(z), steps, layout.n_parts, layout.n_pitches + 1)
+        whole = packing.unpack(packed.reshape(len(z), packing.index.shape[1], -1)).reshape(shape)
         return whole[..., :-1].cpu(), whole[..., -1].long().cpu()
 
     @torch.no_grad()
     def decode_expression(self, z: Tensor, batch: Batch) -> Tensor:
-        """Velocity and timing, as in `Batch`, that the notes of a batch would have. `(B, K, 2)`"""
-        at, packing = NoteIndex.of(batch, self.layout), QuarterPacking.of(batch, self.layout)
-        _, feature = self.features(self.states(z, batch, packing), batch, packing)
-        place = (self._row(at, packing) * self.layout.parts + at.part) * at.real
-        of_note = feature.flatten(1, 2).gather(1, place[..., None].expand(-1, -1, self.rank))
-        touch = self.touches(of_note, at.part * self.layout.pitches + at.pitch).float()
-        spread = torch.tensor([VELOCITY_SPREAD, TIMING_SPREAD], device=touch.device)
-        return touch * spread + torch.tensor([VELOCITY_MEAN, 0.0], device=touch.device)
+        """Return predicted velocity and timing of a batch's notes, units of `Batch`. `(B, K, 2)`"""
+        notes = NoteIndex.from_batch(batch, self.layout)
+        packing = QuarterPacking.from_batch(batch, self.layout)
+        _, feature = self.cell_features(self.hidden_states(z, batch, packing), batch, packing)
+        cell = (self.note_cells(notes, packing) * self.layout.n_parts + notes.part) * notes.valid
+        part_pitch = notes.part * self.layout.n_pitches + notes.pitch
+        found = self.predict_expression(self._note_features(feature, cell), part_pitch).float()
+        scale = torch.tensor([VELOCITY_SCALE, TIMING_SCALE], device=found.device)
+        return found * scale + torch.tensor([VELOCITY_MEAN, 0.0], device=found.device)
 
     @torch.no_grad()
     def decode(
-        self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
+        self, z: Tensor, context: Batch, temperature: float, generator: torch.Generator
     ) -> Tensor:
-        """Notes as rows `(M, 8)`; see `VAE.decode`."""
-        packing = QuarterPacking.of(frame, self.layout)
-        onset, feature = self.features(self.states(z, frame, packing), frame, packing)
-        starts = sample_bernoulli(onset.float().cpu(), temperature, generator)
-        window, row, part = starts.nonzero(as_tuple=True)
-        of_cell = feature[window, row, part]  # most cells are silent: only these are looked at
-        chosen, duration = self.sounds(of_cell, part, temperature, generator)
+        """Return notes as rows `(M, 8)`; see `VAE.decode`."""
+        packing = QuarterPacking.from_batch(context, self.layout)
+        x = self.hidden_states(z, context, packing)
+        onset, feature = self.cell_features(x, context, packing)
+        onsets = sample_bernoulli(onset.float().cpu(), temperature, generator)
+        window, row, part = onsets.nonzero(as_tuple=True)
+        cell_feature = feature[window, row, part]  # most cells are silent and need no pitch
+        chosen, duration = self.sample_pitches(cell_feature, part, temperature, generator)
         cell, pitch = chosen.nonzero(as_tuple=True)
-        at = (window[cell], row[cell], part[cell], pitch)
-        return self._told(*at, duration[cell], of_cell[cell], packing)
+        index = (window[cell], row[cell], part[cell], pitch)
+        return self._to_rows(*index, duration[cell], cell_feature[cell], packing)
 
-    def choose(
+    def sample_cells(
         self,
         onset: Tensor,
         feature: Tensor,
@@ -202,63 +223,69 @@ class CellDecoder(Trunk):
         temperature: float,
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
-        """From log-odds `(...)` and features `(..., rank)` of cells of `parts`: which pitches start
-        there `(..., P)`, and for how long `(...)`. On the CPU.
-        """
-        starts = sample_bernoulli(onset.float().cpu(), temperature, generator)
-        chosen, duration = self.sounds(feature, parts, temperature, generator)
-        return chosen & starts[..., None], duration
+        """Return which pitches start in cells `(..., P)` bool, and durations `(...)`. On the CPU.
 
-    def sounds(
+        `onset` `(...)` are logits and `feature` `(..., rank)` features of cells of `parts`.
+        """
+        onsets = sample_bernoulli(onset.float().cpu(), temperature, generator)
+        chosen, duration = self.sample_pitches(feature, parts, temperature, generator)
+        return chosen & onsets[..., None], duration
+
+    def sample_pitches(
         self,
         feature: Tensor,
         parts: int | slice | Tensor,
         temperature: float,
         generator: torch.Generator,
     ) -> tuple[Tensor, Tensor]:
-        """`choose` where it is known that something starts."""
+        """Return pitches and durations as `sample_cells` does, for cells that have an onset."""
         logits = (self.pitch(feature) + self.pitch_bias[parts]).float().cpu()
-        chosen = F.one_hot(draw(logits, temperature, generator), self.layout.pitches).bool()
-        if not self.all_single:
-            single = self.single[parts].cpu()
+        pitch = sample_categorical(logits, temperature, generator)
+        chosen = F.one_hot(pitch, self.layout.n_pitches).bool()
+        if not self.all_voices:
+            is_voice = self.is_voice[parts].cpu()
             chord = sample_chord(logits, temperature, generator)
-            chosen = torch.where(single[..., None], chosen, chord)
-        duration = 1 + draw(self.duration(feature).float().cpu(), temperature, generator)
-        return chosen, duration
+            chosen = torch.where(is_voice[..., None], chosen, chord)
+        logits = self.duration(feature).float().cpu()
+        return chosen, 1 + sample_categorical(logits, temperature, generator)
 
-    def _rows(self, chosen: Tensor, duration: Tensor, feature: Tensor, packing: QuarterPacking) -> Tensor:
-        """Notes as rows from chosen cells `(B, 1 + L*steps, R)` and their features."""
+    def _chosen_rows(
+        self, chosen: Tensor, duration: Tensor, feature: Tensor, packing: QuarterPacking
+    ) -> Tensor:
+        """Return notes as rows from chosen cells `(B, 1 + L*steps, R, P)` and their features."""
         window, row, part, pitch = chosen.nonzero(as_tuple=True)
-        at = (window, row, part, pitch)
-        return self._told(*at, duration[at[:3]], feature[at[:3]], packing)
+        cell = (window, row, part)
+        return self._to_rows(*cell, pitch, duration[cell], feature[cell], packing)
 
-    def _told(
+    def _to_rows(
         self,
         window: Tensor,
         row: Tensor,
         part: Tensor,
         pitch: Tensor,
-        length: Tensor,
+        duration: Tensor,
         feature: Tensor,
         packing: QuarterPacking,
     ) -> Tensor:
-        """Notes as rows from where they stand `(M,)` and their cells' features `(M, rank)`."""
-        lay = self.layout
+        """Return notes as rows `(M, 8)` from their cells `(M,)` and features `(M, rank)`."""
+        layout, steps = self.layout, self.layout.steps_per_quarter
         packed = (row - 1).clamp(min=0)
-        quarter = packing.index.cpu()[window, packed // lay.steps]
-        bar = torch.where(row == 0, 0, quarter // lay.quarters)
-        step = quarter % lay.quarters * lay.steps + packed % lay.steps
+        quarter = packing.index.cpu()[window, packed // steps]
+        bar = torch.where(row == 0, 0, quarter // layout.quarters_per_bar)
+        step = quarter % layout.quarters_per_bar * steps + packed % steps
         position = torch.where(row == 0, 0, 1 + step)
         velocity = timing = torch.zeros_like(bar)
-        if self.touched:
-            line = (part * lay.pitches + pitch).to(feature.device)
-            touch = self.touches(feature.float(), line).cpu()
-            played = touch * torch.tensor([VELOCITY_SPREAD, TIMING_SPREAD])
-            loud, late = played.round().long().unbind(-1)
-            velocity = (loud + int(VELOCITY_MEAN)).clamp(1, 127) if self.told[0] else velocity
-            timing = torch.where(row > 0, late, 0) if self.told[1] else timing
-        rows = (window, bar, position, part, pitch + lay.lowest, length, velocity, timing)
-        return torch.stack(rows, 1)
+        if self.models_expression:
+            part_pitch = (part * layout.n_pitches + pitch).to(feature.device)
+            expression = self.predict_expression(feature.float(), part_pitch).cpu()
+            expression = expression * torch.tensor([VELOCITY_SCALE, TIMING_SCALE])
+            loudness, delay = expression.round().long().unbind(-1)
+            has_velocity, has_timing = self.active_features
+            if has_velocity:
+                velocity = (loudness + int(VELOCITY_MEAN)).clamp(1, 127)
+            timing = torch.where(row > 0, delay, 0) if has_timing else timing
+        rows = (window, bar, position, part, pitch + layout.lowest_pitch, duration)
+        return torch.stack((*rows, velocity, timing), 1)
 
 
 def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
@@ -266,7 +293,7 @@ def _cross_entropy(logits: Tensor, target: Tensor) -> Tensor:
 
 
 def sample_bernoulli(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Yes or no for each logit: the likelier, or drawn."""
+    """Return a Bernoulli sample of each logit; at temperature 0 its mode. Bool."""
     if temperature <= 0:
         return logits > 0
     uniform = torch.rand(logits.shape, generator=generator)
@@ -274,23 +301,23 @@ def sample_bernoulli(logits: Tensor, temperature: float, generator: torch.Genera
 
 
 def sample_chord(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Which pitches of a cell start `(..., P)`, at least one and at most 16: the likeliest, as many
-    as are expected, or drawn.
+    """Return which pitches of a cell start, 1 to 16 of them. `(..., P)` bool
 
-    Taking all that are likelier than not would thin out chords wherever the latents are unsure.
+    At temperature 0 the likeliest pitches, as many as are expected: taking all that are likelier
+    than not would thin out chords wherever the latent is uncertain.
     """
     if temperature <= 0:
         n = torch.sigmoid(logits).sum(-1).round()
     else:
-        drawn = sample_bernoulli(logits, temperature, generator)
-        n, logits = drawn.sum(-1), torch.where(drawn, logits + 1e3, logits)
-    most = logits.topk(min(_CHORD, logits.shape[-1]), -1).values
-    last = most.gather(-1, n.long().clamp(1, most.shape[-1])[..., None] - 1)
-    return logits >= last
+        sampled = sample_bernoulli(logits, temperature, generator)
+        n, logits = sampled.sum(-1), torch.where(sampled, logits + 1e3, logits)
+    top = logits.topk(min(MAX_CHORD_NOTES, logits.shape[-1]), -1).values
+    threshold = top.gather(-1, n.long().clamp(1, top.shape[-1])[..., None] - 1)
+    return logits >= threshold
 
 
-def draw(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """An index along the last axis: the likeliest, or drawn with Gumbel noise."""
+def sample_categorical(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
+    """Return a categorical sample along the last axis (Gumbel-max); at temperature 0 the mode."""
     if temperature <= 0:
         return logits.argmax(-1)
     uniform = torch.rand(logits.shape, generator=generator).clamp(1e-9, 1 - 1e-9)

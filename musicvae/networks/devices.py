@@ -1,4 +1,4 @@
-"""Floor 5: which device to compute on, in which precision, compiled or not."""
+"""Device, numeric precision and compilation of models."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import torch
 from torch import nn
 
 from musicvae.errors import ConfigError
-from musicvae.networks.layers import Block
+from musicvae.networks.layers import ConvBlock
 
 
 def is_bf16_fast(device: str) -> bool:
-    """Whether bf16 is faster there: on GPUs, and on processors with instructions for it."""
+    """Return whether bf16 is faster than float32: on CUDA, and on CPUs with instructions for it."""
     if device != "cpu":
         return device == "cuda"
     probes = ("_is_avx512_bf16_supported", "_is_amx_tile_supported")
@@ -18,51 +18,54 @@ def is_bf16_fast(device: str) -> bool:
 
 
 def pick_device(name: str = "auto") -> str:
-    """`cpu`, `cuda` or `mps`: the one named, or the best there is for `auto`.
+    """Return `cpu`, `cuda` or `mps`: the device named, or for `auto` the fastest available.
 
-    Raises `ConfigError` if the one named is not there.
+    Raises `ConfigError` if the device named is not available.
     """
-    there = {
+    available = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
     }
     if name == "auto":
-        return next(device for device, usable in there.items() if usable)
-    if not there.get(name, False):
-        raise ConfigError(f"--device {name}: torch finds none here; use --device cpu")
+        return next(device for device, usable in available.items() if usable)
+    if not available.get(name, False):
+        raise ConfigError(f"--device {name}: not available to torch here; use --device cpu")
     return name
 
 
 def pick_precision(name: str, device: str) -> str:
-    """One of `config.PRECISIONS`; for `auto` bf16 where the device has instructions for it.
+    """Return one of `config.training.PRECISIONS`; for `auto` bf16 where it is fast.
 
-    Raises `ConfigError` where the device cannot train in the one named.
+    Raises `ConfigError` if the device cannot train in the precision named.
     """
-    where = pick_device(device)
-    if name == "16-mixed" and where != "cuda":
+    picked = pick_device(device)
+    if name == "16-mixed" and picked != "cuda":
         raise ConfigError(
-            f"--precision 16-mixed: gradients in fp16 need a GPU of CUDA, and this is {where}; "
+            f"--precision 16-mixed: needs a CUDA GPU, and the device is {picked}; "
             "use bf16-mixed or 32-true"
         )
     if name != "auto":
         return name
-    return "bf16-mixed" if is_bf16_fast(where) else "32-true"
+    return "bf16-mixed" if is_bf16_fast(picked) else "32-true"
 
 
 def autocast(device: torch.device, precision: str) -> torch.autocast:
-    """A context in which matrices are multiplied in `precision`; losses stay in float32."""
+    """Return a context that multiplies matrices in `precision`; losses stay in float32."""
     half = {"bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}.get(precision)
     return torch.autocast(device.type, half or torch.bfloat16, enabled=half is not None)
 
 
 def compile_blocks(model: nn.Module, device: str) -> str:
-    """Let torch.compile make a model's blocks, for any number of rows; why not, if it cannot."""
+    """Compile a model's convolution blocks for any number of rows.
+
+    Returns the reason in one line if torch.compile does not work here, else an empty string.
+    """
     try:
         torch.compile(lambda x: x.sin() + 1)(torch.ones(4, device=device))
     except (RuntimeError, OSError, ImportError) as error:
         return str(error).strip().split("\n")[0]
     for module in model.modules():
-        if isinstance(module, Block):
+        if isinstance(module, ConvBlock):
             module.compile(dynamic=True)
     return ""

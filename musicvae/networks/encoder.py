@@ -1,10 +1,9 @@
-"""Floor 5: the encoder. Notes -> mean and log-variance of a latent slice for each bar or quarter.
+"""Default encoder: notes -> mean and log-variance of a latent slice for each bar or quarter.
 
-The cells of a quarter are embedded all at once, by one linear map of its onset roll, a second of
-what is still sounding as it begins, and a third of the durations (where the preset has them, of
-velocities and microtiming too); written as sums of embeddings, so that the roll is never built.
-Residual convolutions over quarters follow. The weights are the same for every quarter, which is
-what lets a few thousand windows teach them.
+Each quarter is embedded by linear maps of its onset roll, of the notes still sounding as it begins,
+and of durations (also of velocities and microtiming, where the preset has them), computed as sums
+of embeddings without building the roll. Residual convolutions over quarters follow. All quarters
+share their weights, so a few thousand windows are enough to train them.
 """
 
 from __future__ import annotations
@@ -15,105 +14,119 @@ from torch import Tensor, nn
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
 from musicvae.networks.layers import (
-    Conditions,
+    ConditionEmbedding,
     Layout,
     NoteIndex,
     QuarterPacking,
     build_blocks,
-    run,
-    summed,
-    weighed,
+    embedding_sum,
+    run_blocks,
+    weighted_embedding_sum,
 )
+
+INITIAL_LOGVAR = -3.0  # training begins with a narrow posterior
+MIN_LOGVAR, MAX_LOGVAR = -9, 1
 
 
 class SliceEncoder(nn.Module):
-    """What encoders end with: quarters `(B, Q, width)` to the posterior of each slice."""
+    """Base of encoders: quarters `(B, Q, width)` to the posterior of each slice."""
 
     layout: Layout
-    slices: int
+    n_slices: int
 
-    def end(self, preset: Preset) -> None:
-        """Make the last layer. Encoders call it last, so that seeds keep their weights."""
+    def build_head(self, preset: Preset) -> None:
+        """Create the output layer. Called last, so that a seed gives the same initial weights."""
         config = preset.model
-        self.slices = self.layout.slices(config)
-        self.out = nn.Linear(config.width * (self.layout.Q // self.slices), 2 * config.latent)
+        self.n_slices = self.layout.n_slices(config)
+        self.out = nn.Linear(config.width * (self.layout.Q // self.n_slices), 2 * config.latent)
         nn.init.normal_(self.out.weight, std=0.02)
         with torch.no_grad():
-            self.out.bias[config.latent :] = -3.0  # begin with a narrow posterior
+            self.out.bias[config.latent :] = INITIAL_LOGVAR
 
     def posterior(self, x: Tensor, batch: Batch) -> tuple[Tensor, Tensor]:
-        """`mu`, `logvar`, each `(B, slices, latent)`; 0 in slices that are not there."""
-        x = x.reshape(len(x), self.slices, -1)
-        mu, logvar = self.out(x).float().chunk(2, -1)  # the KL is counted in float32
-        open_ = self.layout.open_steps(batch).reshape(len(x), self.slices, -1).any(-1, keepdim=True)
-        return mu * open_, logvar.clamp(-9, 1) * open_
+        """Return `mu` and `logvar`, each `(B, slices, latent)`; 0 in slices without a bar."""
+        x = x.reshape(len(x), self.n_slices, -1)
+        mu, logvar = self.out(x).float().chunk(2, -1)  # the KL is computed in float32
+        mask = self.layout.unmasked_steps(batch).reshape(len(x), self.n_slices, -1)
+        mask = mask.any(-1, keepdim=True)
+        return mu * mask, logvar.clamp(MIN_LOGVAR, MAX_LOGVAR) * mask
 
 
 class Encoder(SliceEncoder):
-    """`Batch` -> `mu`, `logvar`, each `(B, slices, latent)`; 0 in slices that are not there."""
+    """Encoder by sums of embeddings and convolutions over quarters."""
 
     def __init__(self, preset: Preset) -> None:
         super().__init__()
-        config, self.layout = preset.model, Layout.of(preset)
-        lay, width = self.layout, config.width
-        cells = lay.steps * lay.parts
-        self.onset = nn.Embedding((cells + lay.parts) * lay.pitches, width)
-        self.duration = nn.Embedding(lay.longest + 1, width)
-        self.sounding = nn.Embedding(lay.parts * lay.pitches, width)
-        self.touched = config.velocity or config.microtiming
-        self.told: Tensor
-        told = torch.tensor([config.velocity, config.microtiming])
-        self.register_buffer("told", told, persistent=False)
-        if self.touched:
-            self.touch = nn.Embedding((cells + lay.parts) * lay.pitches, 2 * width)
+        config, self.layout = preset.model, Layout.from_preset(preset)
+        layout, width = self.layout, config.width
+        cells = layout.steps_per_quarter * layout.n_parts
+        self.onset = nn.Embedding((cells + layout.n_parts) * layout.n_pitches, width)
+        self.duration = nn.Embedding(layout.max_duration_steps + 1, width)
+        self.sounding = nn.Embedding(layout.n_parts * layout.n_pitches, width)
+        self.models_expression = config.velocity or config.microtiming
+        self.active_features: Tensor
+        active = torch.tensor([config.velocity, config.microtiming])
+        self.register_buffer("active_features", active, persistent=False)
+        if self.models_expression:
+            self.touch = nn.Embedding((cells + layout.n_parts) * layout.n_pitches, 2 * width)
             nn.init.normal_(self.touch.weight, std=0.1)
         for table in (self.onset, self.duration, self.sounding):
             nn.init.normal_(table.weight, std=0.3)
-        self.conditions = Conditions(preset, width)
+        self.conditions = ConditionEmbedding(preset, width)
         self.blocks = build_blocks(preset)
         self.norm = nn.LayerNorm(width)
-        self.ends = nn.Embedding(cells, width) if config.ends else None
-        self.end(preset)
+        self.ends = nn.Embedding(cells, width) if config.encode_offsets else None
+        self.build_head(preset)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Encode windows."""
-        lay, at = self.layout, NoteIndex.of(batch, self.layout)
-        B, there = len(batch.notes), at.real  # (B, K)
-        quarter, step = at.cell // lay.steps, at.cell % lay.steps
-        line = at.part * lay.pitches + at.pitch
-        step = torch.where(at.carry, lay.steps, step)  # carry-ins have rows of their own
-        row = (step * lay.parts * lay.pitches + line)[there]  # (M,)
-        place = torch.arange(B, device=row.device)[:, None] * lay.Q
-        bag = (place + quarter)[there]
-        tables, rows = (self.onset.weight, self.duration.weight), (row, at.duration[there])
-        x = summed(tables, rows, bag, B * lay.Q)
-        if self.touched:
-            touch = (at.touch * (self.told & ~at.carry[..., None]))[there].flatten()  # (2 * M,)
+        """Return `mu` and `logvar` of windows, each `(B, slices, latent)`; 0 in absent slices."""
+        layout, notes = self.layout, NoteIndex.from_batch(batch, self.layout)
+        B, n_bags = len(batch.notes), len(batch.notes) * layout.Q
+        valid, steps = notes.valid, layout.steps_per_quarter  # (B, K)
+        quarter, step = notes.step // steps, notes.step % steps
+        part_pitch = notes.part * layout.n_pitches + notes.pitch
+        step = torch.where(notes.is_carry_in, steps, step)  # carry-ins have embeddings of their own
+        row = (step * layout.n_parts * layout.n_pitches + part_pitch)[valid]  # (M,)
+        first_bag = torch.arange(B, device=row.device)[:, None] * layout.Q
+        bag = (first_bag + quarter)[valid]
+        tables, rows = (self.onset.weight, self.duration.weight), (row, notes.duration[valid])
+        x = embedding_sum(tables, rows, bag, n_bags)
+        if self.models_expression:
+            active = self.active_features & ~notes.is_carry_in[..., None]
+            expression = (notes.expression * active)[valid].flatten()  # (2 * M,)
             both = (2 * row[:, None] + torch.arange(2, device=row.device)).flatten()
             table = self.touch.weight.view(-1, x.shape[-1])
-            x = x + weighed(table, both, bag.repeat_interleave(2), B * lay.Q, touch)
-        # What sounds on as each quarter begins.
-        cells = lay.line(batch)
-        begin = cells.gather(1, at.cell)
-        first = cells[:, :: lay.steps, None]  # (B, Q, 1)
-        on = (begin[:, None] < first) & (first < (begin + at.duration)[:, None]) & there[:, None]
-        window, quarter, note = on.nonzero(as_tuple=True)
-        bag = window * lay.Q + quarter
-        x = x + weighed(self.sounding.weight, line[window, note], bag, B * lay.Q)
+            x = x + weighted_embedding_sum(
+                table, both, bag.repeat_interleave(2), n_bags, expression
+            )
+        # Notes that are still sounding as each quarter begins.
+        offsets = layout.cell_offsets(batch)
+        start = offsets.gather(1, notes.step)
+        end = start + notes.duration
+        first = offsets[:, ::steps, None]  # (B, Q, 1)
+        sounding = (start[:, None] < first) & (first < end[:, None]) & valid[:, None]
+        window, quarter, note = sounding.nonzero(as_tuple=True)
+        bag = window * layout.Q + quarter
+        row = part_pitch[window, note]
+        x = x + weighted_embedding_sum(self.sounding.weight, row, bag, n_bags)
         if self.ends is not None:
-            x = x + self._endings(self.ends.weight, at, cells, begin + at.duration)
-        x = x.view(B, lay.Q, -1)
-        packing = QuarterPacking.of(batch, lay)
-        x = run(self.blocks, packing.pack(x + self.conditions(batch)), packing.real)
+            x = x + self._note_end_embedding(self.ends.weight, notes, offsets, end)
+        x = x.view(B, layout.Q, -1)
+        packing = QuarterPacking.from_batch(batch, layout)
+        x = run_blocks(self.blocks, packing.pack(x + self.conditions(batch)), packing.valid)
         return self.posterior(packing.unpack(self.norm(x)), batch)
 
-    def _endings(self, table: Tensor, at: NoteIndex, cells: Tensor, end: Tensor) -> Tensor:
-        """In which cell of which part notes end: the first one that is silent again, if the window
-        has it. `end` `(B, K)` counts open cells. `(B * Q, width)`
+    def _note_end_embedding(
+        self, table: Tensor, notes: NoteIndex, offsets: Tensor, end: Tensor
+    ) -> Tensor:
+        """Return embeddings of the step and part of note ends that lie within the window.
+
+        A note ends at the first step after it. `end` `(B, K)` counts unmasked steps.
+        `(B * Q, width)`
         """
-        lay, B = self.layout, len(cells)
-        cell = torch.searchsorted(cells.contiguous(), end, right=True) - 1
-        inside = at.real & (cells.gather(1, cell) == end)
-        place = torch.arange(B, device=end.device)[:, None] * lay.Q + cell // lay.steps
-        row = cell % lay.steps * lay.parts + at.part
-        return weighed(table, row[inside], place[inside], B * lay.Q)
+        layout, B, steps = self.layout, len(offsets), self.layout.steps_per_quarter
+        step = torch.searchsorted(offsets.contiguous(), end, right=True) - 1
+        inside = notes.valid & (offsets.gather(1, step) == end)
+        bag = torch.arange(B, device=end.device)[:, None] * layout.Q + step // steps
+        row = step % steps * layout.n_parts + notes.part
+        return weighted_embedding_sum(table, row[inside], bag[inside], B * layout.Q)

@@ -1,7 +1,7 @@
-"""Floor 5: what encoder and decoder share: where notes fall among quarters, and their blocks.
+"""Layers shared by encoders and decoders, and the index tensors that place notes among quarters.
 
 A window is a row of Q quarters, `grid.max_steps / grid.steps_per_quarter` a bar. Each quarter has
-cells, one for each of its steps and each part. Quarters past a bar's end are closed.
+one cell for each of its steps and each part. Quarters past a bar's end are masked.
 """
 
 from __future__ import annotations
@@ -18,216 +18,224 @@ from musicvae.config.preset import Preset
 from musicvae.config.sections import ModelConfig
 from musicvae.data import Batch
 
-VELOCITY_MEAN, VELOCITY_SPREAD = 72.0, 16.0  # MIDI velocity
-TIMING_SPREAD = 36.0  # 960ths of a quarter
-_ROUND = 64
-_HEAD = 32  # channels of a head of attention
+VELOCITY_MEAN, VELOCITY_SCALE = 72.0, 16.0  # MIDI velocity
+TIMING_SCALE = 36.0  # 960ths of a quarter
+PAD_MULTIPLE = 64
+HEAD_WIDTH = 32  # channels of an attention head
+MASKED_BIAS = -1e4  # added to attention logits of masked keys
 
 
 @dataclass(frozen=True)
 class Layout:
-    """The sizes of a preset's windows."""
+    """Sizes of a preset's windows."""
 
-    bars: int  # N
-    quarters: int  # quarters of a bar
-    steps: int  # steps of a quarter
-    parts: int  # R
-    pitches: int = 88  # P, from the piano's lowest A on
-    lowest: int = 21
+    n_bars: int  # N
+    quarters_per_bar: int
+    steps_per_quarter: int
+    n_parts: int  # R
+    n_pitches: int = 88  # P, from the lowest A of a piano
+    lowest_pitch: int = 21
 
     @classmethod
-    def of(cls, preset: Preset) -> Layout:
-        """The layout of a preset."""
+    def from_preset(cls, preset: Preset) -> Layout:
+        """Return the layout of a preset."""
         grid = preset.grid
         quarters = grid.max_steps // grid.steps_per_quarter
         return cls(grid.bars, quarters, grid.steps_per_quarter, len(preset.parts))
 
     @property
     def Q(self) -> int:  # noqa: N802 -- a shape letter
-        """Quarters of a window."""
-        return self.bars * self.quarters
+        """Number of quarters in a window."""
+        return self.n_bars * self.quarters_per_bar
 
-    def slices(self, config: ModelConfig) -> int:
-        """Slices of a window's latent."""
-        return {"bar": self.bars, "quarter": self.Q, "window": 1}[config.slices]
-
-    @property
-    def max_steps(self) -> int:
-        """Cells of the longest bar."""
-        return self.quarters * self.steps
+    def n_slices(self, config: ModelConfig) -> int:
+        """Return the number of latent slices of a window."""
+        return {"bar": self.n_bars, "quarter": self.Q, "window": 1}[config.slices]
 
     @property
-    def longest(self) -> int:
-        """The longest duration in cells: the whole window."""
-        return self.bars * self.max_steps
+    def max_bar_steps(self) -> int:
+        """Number of steps in the longest bar."""
+        return self.quarters_per_bar * self.steps_per_quarter
 
-    def open_steps(self, batch: Batch) -> Tensor:
-        """Which cells exist: `(B, Q, steps)` bool."""
-        step = torch.arange(self.max_steps, device=batch.steps.device)
-        open_ = (step >= batch.lead[..., None]) & (step < batch.steps[..., None])  # (B, N, T)
-        return open_.reshape(len(open_), self.Q, self.steps)
+    @property
+    def max_duration_steps(self) -> int:
+        """Longest duration of a note in steps: the whole window."""
+        return self.n_bars * self.max_bar_steps
 
-    def sounding(self, batch: Batch) -> Tensor:
-        """Which parts sound in the bar of each quarter: `(B, Q, R)` bool."""
-        return batch.present.repeat_interleave(self.quarters, dim=1)
+    def unmasked_steps(self, batch: Batch) -> Tensor:
+        """Return the mask of steps that lie within their bar. `(B, Q, steps)` bool"""
+        step = torch.arange(self.max_bar_steps, device=batch.steps.device)
+        mask = (step >= batch.lead_steps[..., None]) & (step < batch.steps[..., None])  # (B, N, T)
+        return mask.reshape(len(mask), self.Q, self.steps_per_quarter)
 
-    def line(self, batch: Batch) -> Tensor:
-        """For each cell of each bar the number of open cells before it: `(B, N * T)` int64."""
-        open_ = self.open_steps(batch).flatten(1).long()
-        return open_.cumsum(1) - open_
+    def active_parts(self, batch: Batch) -> Tensor:
+        """Return which parts sound in the bar of each quarter. `(B, Q, R)` bool"""
+        return batch.present.repeat_interleave(self.quarters_per_bar, dim=1)
+
+    def cell_offsets(self, batch: Batch) -> Tensor:
+        """Return the number of unmasked steps before each step. `(B, N * T)` int64"""
+        mask = self.unmasked_steps(batch).flatten(1).long()
+        return mask.cumsum(1) - mask
 
 
 @dataclass(frozen=True)
 class QuarterPacking:
-    """The open quarters of each window moved together, so that neighbours in music are neighbours.
+    """Index that moves the unmasked quarters of each window together, in order.
 
-    L is the most open quarters of any window here.
+    L is the largest number of unmasked quarters of a window in the batch.
     """
 
-    index: Tensor  # (B, L) the quarter of the window that stands in each place
-    real: Tensor  # (B, L) bool: an open quarter rather than padding
-    place: Tensor  # (B, Q) where each open quarter went
+    index: Tensor  # (B, L) the quarter at each packed position
+    valid: Tensor  # (B, L) bool: an unmasked quarter, not padding
+    position: Tensor  # (B, Q) the packed position of each unmasked quarter
 
     @classmethod
-    def of(cls, batch: Batch, layout: Layout) -> QuarterPacking:
-        """The packing of a batch's windows."""
-        open_ = layout.open_steps(batch).any(-1)  # (B, Q)
-        count = open_.sum(1)
+    def from_batch(cls, batch: Batch, layout: Layout) -> QuarterPacking:
+        """Return the packing of a batch's windows."""
+        mask = layout.unmasked_steps(batch).any(-1)  # (B, Q)
+        count = mask.sum(1)
         length = int(count.max())
-        index = (~open_).to(torch.uint8).argsort(dim=1, stable=True)[:, :length]
-        real = torch.arange(length, device=open_.device) < count[:, None]
-        return cls(index, real, (open_.cumsum(1) - 1).clamp(min=0))
+        index = (~mask).to(torch.uint8).argsort(dim=1, stable=True)[:, :length]
+        valid = torch.arange(length, device=mask.device) < count[:, None]
+        return cls(index, valid, (mask.cumsum(1) - 1).clamp(min=0))
 
     def cpu(self) -> QuarterPacking:
-        """The same on the CPU."""
-        return QuarterPacking(self.index.cpu(), self.real.cpu(), self.place.cpu())
+        """Return a copy on the CPU."""
+        return QuarterPacking(self.index.cpu(), self.valid.cpu(), self.position.cpu())
 
     def pack(self, x: Tensor) -> Tensor:
-        """`(B, Q, F)` -> `(B, L, F)`, padding zero."""
+        """Return `x` `(B, Q, F)` packed `(B, L, F)`, padding zero."""
         packed = x.gather(1, self.index[..., None].expand(-1, -1, x.shape[-1]))
-        return packed * self.real[..., None]
+        return packed * self.valid[..., None]
 
     def unpack(self, x: Tensor) -> Tensor:
-        """`(B, L, F)` -> `(B, Q, F)`, closed quarters zero; the inverse of `pack`."""
-        whole = x.new_zeros(len(x), self.place.shape[1], x.shape[-1])
+        """Return `x` `(B, L, F)` unpacked `(B, Q, F)`, masked quarters zero; inverts `pack`."""
+        whole = x.new_zeros(len(x), self.position.shape[1], x.shape[-1])
         index = self.index[..., None].expand_as(x)
-        return whole.scatter_add(1, index, x * self.real[..., None])
+        return whole.scatter_add(1, index, x * self.valid[..., None])
 
 
 @dataclass(frozen=True)
 class NoteIndex:
-    """Where the notes of a batch fall; all `(B, K)`."""
+    """Cell, pitch and duration of the notes of a batch; all `(B, K)`."""
 
-    real: Tensor  # bool: a note rather than padding
-    carry: Tensor  # bool: sounding before the window began
-    cell: Tensor  # cell of the window in 0 .. N*T-1; of a carry-in, the first open one
+    valid: Tensor  # bool: a note, not padding
+    is_carry_in: Tensor  # bool: sounding before the window began
+    step: Tensor  # step of the window in 0 .. N*T-1; of a carry-in, the first unmasked one
     part: Tensor
     pitch: Tensor  # 0 .. P-1
-    duration: Tensor  # 1 .. longest
-    touch: Tensor  # (B, K, 2) float: velocity and timing, each in spreads from its middle
+    duration: Tensor  # 1 .. max_duration_steps
+    expression: Tensor  # (B, K, 2) float: standardized velocity and timing
 
     @classmethod
-    def of(cls, batch: Batch, layout: Layout) -> NoteIndex:
-        """Read a batch's notes. Pitches outside the layout are moved to its edge."""
+    def from_batch(cls, batch: Batch, layout: Layout) -> NoteIndex:
+        """Read a batch's notes. Pitches outside the layout are clamped to its range."""
         bar, position, part, pitch, duration, velocity, timing = batch.notes.unbind(-1)
         index = torch.arange(batch.notes.shape[1], device=batch.notes.device)
-        step = torch.where(position > 0, position - 1, batch.lead[:, :1])
+        step = torch.where(position > 0, position - 1, batch.lead_steps[:, :1])
         return cls(
-            real=index < batch.n_notes[:, None],
-            carry=position == 0,
-            cell=bar * layout.max_steps + step,
+            valid=index < batch.n_notes[:, None],
+            is_carry_in=position == 0,
+            step=bar * layout.max_bar_steps + step,
             part=part,
-            pitch=(pitch - layout.lowest).clamp(0, layout.pitches - 1),
-            duration=duration.clamp(1, layout.longest),
-            touch=torch.stack(
-                [(velocity - VELOCITY_MEAN) / VELOCITY_SPREAD, timing / TIMING_SPREAD], -1
+            pitch=(pitch - layout.lowest_pitch).clamp(0, layout.n_pitches - 1),
+            duration=duration.clamp(1, layout.max_duration_steps),
+            expression=torch.stack(
+                [(velocity - VELOCITY_MEAN) / VELOCITY_SCALE, timing / TIMING_SCALE], -1
             ),
         )
 
-    def thinned(self, share: float) -> NoteIndex:
-        """The same with about this share of the notes left out, drawn by torch's generator."""
-        kept = torch.rand(self.real.shape, device=self.real.device) >= share
-        return replace(self, real=self.real & kept) if share else self
+    def drop_notes(self, probability: float) -> NoteIndex:
+        """Return a copy without about this share of the notes, chosen by torch's generator."""
+        kept = torch.rand(self.valid.shape, device=self.valid.device) >= probability
+        return replace(self, valid=self.valid & kept) if probability else self
 
 
-def rounded(n: int) -> int:
-    """`n` rounded up, so that few lengths come: kernels are made, and kept, for each."""
-    return -(-n // _ROUND) * _ROUND
+def round_up(n: int) -> int:
+    """Return `n` rounded up to a multiple of 64, which limits the number of compiled kernels."""
+    return -(-n // PAD_MULTIPLE) * PAD_MULTIPLE
 
 
-def summed(tables: Sequence[Tensor], rows: Sequence[Tensor], bag: Tensor, n_bags: int) -> Tensor:
-    """Sums of rows of tables `(.., width)`: the i-th is of those whose `bag` `(M,)` is i, `rows` of
-    each table `(M,)`. `(n_bags, width)`
+def embedding_sum(
+    tables: Sequence[Tensor], rows: Sequence[Tensor], bag: Tensor, n_bags: int
+) -> Tensor:
+    """Return the sum of the embeddings in each bag, without a tensor of single embeddings.
 
-    The same as adding up embeddings, which are never there one by one.
+    Args:
+        tables: embedding tables, each `(.., width)`.
+        rows: for each table the rows to add up, each `(M,)`.
+        bag: the bag of each row. `(M,)`
+        n_bags: number of bags.
+
+    Returns `(n_bags, width)`.
     """
     offsets = np.cumsum([0, *(len(table) for table in tables[:-1])]).tolist()
     row = torch.cat([each + offset for each, offset in zip(rows, offsets, strict=True)])
-    return weighed(torch.cat(list(tables)), row, bag.repeat(len(tables)), n_bags)
+    return weighted_embedding_sum(torch.cat(list(tables)), row, bag.repeat(len(tables)), n_bags)
 
 
-def weighed(
-    table: Tensor, row: Tensor, bag: Tensor, n_bags: int, share: Tensor | None = None
+def weighted_embedding_sum(
+    table: Tensor, row: Tensor, bag: Tensor, n_bags: int, weight: Tensor | None = None
 ) -> Tensor:
-    """`summed` of one table, each row times its `share` `(M,)` if there is one."""
+    """Return `embedding_sum` of one table, each row times its `weight` `(M,)` if given."""
     order = bag.argsort(stable=True)
     begin = torch.searchsorted(bag[order], torch.arange(n_bags, device=bag.device))
-    shares = None if share is None else share[order].to(table.dtype)
-    return F.embedding_bag(row[order], table, begin, mode="sum", per_sample_weights=shares)
+    weights = None if weight is None else weight[order].to(table.dtype)
+    return F.embedding_bag(row[order], table, begin, mode="sum", per_sample_weights=weights)
 
 
-def run(blocks: nn.ModuleList, x: Tensor, real: Tensor) -> Tensor:
-    """Blocks one after the other over packed quarters, padding kept at zero. `(B, L, width)`
+def run_blocks(blocks: nn.ModuleList, x: Tensor, valid: Tensor) -> Tensor:
+    """Apply blocks to packed quarters in turn, padding kept at zero. `(B, L, width)`
 
-    Padding costs nothing: the quarters of all windows are laid end to end, and one window's first
-    quarter is no neighbour of the last one of the window before.
+    Padding costs nothing: the quarters of all windows are concatenated, and convolutions do not
+    reach across the boundary of two windows.
     """
-    line, window = x[real], real.nonzero()[:, 0]  # (n, width), (n,)
+    rows, window = x[valid], valid.nonzero()[:, 0]  # (n, width), (n,)
     for block in blocks:
-        if isinstance(block, Attention):
-            line = block(_spread(line, x, real), real)[real]
+        if isinstance(block, AttentionBlock):
+            rows = block(_scatter_rows(rows, x, valid), valid)[valid]
         else:
-            line = block(line, window)
-    return _spread(line, x, real)
+            rows = block(rows, window)
+    return _scatter_rows(rows, x, valid)
 
 
-def _spread(line: Tensor, x: Tensor, real: Tensor) -> Tensor:
-    """Quarters laid end to end `(n, width)` in their places again, shaped like `x`."""
-    return torch.zeros_like(x).masked_scatter(real[..., None], line.to(x.dtype))
+def _scatter_rows(rows: Tensor, x: Tensor, valid: Tensor) -> Tensor:
+    """Return concatenated quarters `(n, width)` at their packed positions, shaped like `x`."""
+    return torch.zeros_like(x).masked_scatter(valid[..., None], rows.to(x.dtype))
 
 
-class Trunk(nn.Module):
-    """What decoders begin with: latent slices and conditions through blocks over quarters."""
+class DecoderTrunk(nn.Module):
+    """Shared decoder trunk: latent slices and conditions through blocks over quarters."""
 
     def __init__(self, preset: Preset) -> None:
         super().__init__()
-        config, self.layout = preset.model, Layout.of(preset)
-        lay, width = self.layout, config.width
-        self.slices = lay.slices(config)
-        self.enter = nn.Linear(config.latent, width * (lay.Q // self.slices))
-        self.conditions = Conditions(preset, width)
+        config, self.layout = preset.model, Layout.from_preset(preset)
+        layout, width = self.layout, config.width
+        self.n_slices = layout.n_slices(config)
+        self.enter = nn.Linear(config.latent, width * (layout.Q // self.n_slices))
+        self.conditions = ConditionEmbedding(preset, width)
         self.blocks = build_blocks(preset)
         self.norm = nn.LayerNorm(width)
 
-    def states(self, z: Tensor, batch: Batch, packing: QuarterPacking) -> Tensor:
-        """What the latents say of each open quarter. `(B, L, width)`"""
+    def hidden_states(self, z: Tensor, batch: Batch, packing: QuarterPacking) -> Tensor:
+        """Return the hidden state of each unmasked quarter. `(B, L, width)`"""
         x = self.enter(z).reshape(len(z), self.layout.Q, -1)  # (B, slices, ...) -> (B, Q, width)
         x = packing.pack(x + self.conditions(batch))
-        states: Tensor = self.norm(run(self.blocks, x, packing.real))
+        states: Tensor = self.norm(run_blocks(self.blocks, x, packing.valid))
         return states
 
-    def able(self, batch: Batch, packing: QuarterPacking) -> Tensor:
-        """Where a note may start: not past a bar's end, nor where a part is silent.
+    def onset_mask(self, batch: Batch, packing: QuarterPacking) -> Tensor:
+        """Return where a note may start: within its bar, in a part that sounds there.
 
         `(B, L*steps, R)` bool.
         """
-        lay = self.layout
-        able = lay.open_steps(batch)[..., None] & lay.sounding(batch)[:, :, None]
-        return packing.pack(able.flatten(2)).bool().reshape(len(able), -1, lay.parts)
+        layout = self.layout
+        mask = layout.unmasked_steps(batch)[..., None] & layout.active_parts(batch)[:, :, None]
+        return packing.pack(mask.flatten(2)).bool().reshape(len(mask), -1, layout.n_parts)
 
 
-class Block(nn.Module):
-    """A residual block over quarters: norm, a convolution over `kernel` of them, SiLU, linear."""
+class ConvBlock(nn.Module):
+    """A residual block: layer norm, convolution over `kernel` quarters, SiLU, linear."""
 
     def __init__(self, width: int, kernel: int, dropout: float) -> None:
         super().__init__()
@@ -239,89 +247,104 @@ class Block(nn.Module):
         nn.init.zeros_(self.out.weight)
 
     def forward(self, x: Tensor, window: Tensor) -> Tensor:
-        """`x` `(n, width)`, `window` `(n,)` to which window each belongs; the same shape."""
-        n, index = len(x), _around(window, self.reach)
+        """Return `x` `(n, width)` transformed; `window` `(n,)` is the window of each quarter."""
+        n, index = len(x), _neighbor_index(window, self.reach)
         y = F.pad(self.norm(x), (0, 0, 0, 1)).index_select(0, index.flatten())
         y = F.silu(self.mix(y.view(len(index), -1)))  # (n, kernel * width) -> (n, width)
         out: Tensor = x + self.dropout(self.out(y)[:n])
         return out
 
 
-def _around(window: Tensor, reach: int) -> Tensor:
-    """For each row of `window` `(n,)` the rows up to `reach` away in the same window, else `n`.
+def _neighbor_index(window: Tensor, reach: int) -> Tensor:
+    """Return for each row of `window` `(n,)` the rows up to `reach` away in that window, else `n`.
 
     `(m, 2 * reach + 1)`, m being n rounded up.
     """
     n = len(window)
-    m = rounded(n)
+    m = round_up(n)
     row = torch.arange(m, device=window.device)[:, None]
     other = row + torch.arange(-reach, reach + 1, device=window.device)
     inside = (other >= 0) & (other < n) & (row < n)
-    here, there = window[row.clamp(max=n - 1)], window[other.clamp(0, n - 1)]
-    return torch.where(inside & (here == there), other, n)
+    own, neighbor = window[row.clamp(max=n - 1)], window[other.clamp(0, n - 1)]
+    return torch.where(inside & (own == neighbor), other, n)
 
 
 def build_blocks(preset: Preset) -> nn.ModuleList:
-    """The blocks of one side."""
+    """Return the residual blocks of an encoder or a decoder."""
     config = preset.model
     blocks: list[nn.Module] = [
-        Block(config.width, config.kernel, config.dropout) for _ in range(config.blocks)
+        ConvBlock(config.width, config.kernel, config.dropout) for _ in range(config.blocks)
     ]
     if config.attention:
-        blocks.insert(config.blocks - 1, Attention(config.width, Layout.of(preset).Q))
+        longest = Layout.from_preset(preset).Q
+        blocks.insert(config.blocks - 1, AttentionBlock(config.width, longest))
     return nn.ModuleList(blocks)
 
 
-class Attention(nn.Module):
-    """Every quarter of a window looks at all others: a residual layer of self-attention.
+class RelativeAttention(nn.Module):
+    """Multi-head self-attention with a learned bias for each distance (as in T5)."""
 
-    How far apart two quarters are counts too, through a bias for each distance.
-    """
-
-    def __init__(self, width: int, longest: int) -> None:
+    def __init__(self, width: int, max_length: int, *, affine_norm: bool = True) -> None:
         super().__init__()
-        self.heads = max(1, width // _HEAD)
-        self.norm = nn.LayerNorm(width)
-        self.mix = nn.Linear(width, 3 * width)
+        self.heads = max(1, width // HEAD_WIDTH)
+        self.norm = nn.LayerNorm(width, elementwise_affine=affine_norm)
+        self.mix = nn.Linear(width, 3 * width)  # query, key and value
         self.out = nn.Linear(width, width)
-        self.apart = nn.Parameter(torch.zeros(self.heads, 2 * longest - 1))
-        nn.init.zeros_(self.out.weight)
+        self.apart = nn.Parameter(torch.zeros(self.heads, 2 * max_length - 1))  # relative position
 
-    def forward(self, x: Tensor, real: Tensor) -> Tensor:
-        """`x` `(B, L, width)`, `real` `(B, L)` bool: which quarters are there; the same shape."""
-        q, k, v = self.mix(self.norm(x)).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
-        place = torch.arange(x.shape[1], device=x.device)
-        apart = self.apart[:, place[:, None] - place + self.apart.shape[1] // 2]  # (heads, L, L)
-        bias = (
-            apart + torch.zeros(real.shape, device=x.device).masked_fill(~real, -1e4)[:, None, None]
-        )
-        with torch.autocast(x.device.type, enabled=False):  # so few are quicker in float32
-            seen = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), bias)
-        out: Tensor = x + self.out(seen.transpose(1, 2).flatten(2)) * real[..., None]
+    def attend(self, x: Tensor, key_bias: Tensor) -> Tensor:
+        """Return attention over normalized `x` `(B, L, width)`, the same shape.
+
+        `key_bias` `(B, L)` is added to the logits of each key: 0, or `MASKED_BIAS` for padding.
+        """
+        q, k, v = self.mix(x).unflatten(-1, (3, self.heads, -1)).permute(2, 0, 3, 1, 4)
+        position = torch.arange(x.shape[1], device=x.device)
+        distance = position[:, None] - position + self.apart.shape[1] // 2
+        bias = self.apart[:, distance] + key_bias[:, None, None]  # (B, heads, L, L)
+        with torch.autocast(x.device.type, enabled=False):  # faster in float32, so short
+            mixed = F.scaled_dot_product_attention(q.float(), k.float(), v.float(), bias)
+        out: Tensor = self.out(mixed.transpose(1, 2).flatten(2))
         return out
 
 
-class Conditions(nn.Module):
-    """What both sides are told of a window: meter and place of each bar, which parts play, and
-    where a model learns from several kinds of damage, which there are and how much.
+class AttentionBlock(RelativeAttention):
+    """A residual block of self-attention over all quarters of a window."""
+
+    def __init__(self, width: int, max_length: int) -> None:
+        super().__init__(width, max_length)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, x: Tensor, valid: Tensor) -> Tensor:
+        """Return `x` `(B, L, width)` transformed; `valid` `(B, L)` bool is False for padding."""
+        key_bias = torch.zeros(valid.shape, device=x.device).masked_fill(~valid, MASKED_BIAS)
+        out: Tensor = x + self.attend(self.norm(x), key_bias) * valid[..., None]
+        return out
+
+
+class ConditionEmbedding(nn.Module):
+    """Embedding of what encoder and decoder are conditioned on.
+
+    Meter and position of each bar, which parts sound in it and, for a model trained on several
+    corruptions, which of them the notes have and how much.
     """
 
     def __init__(self, preset: Preset, width: int) -> None:
         super().__init__()
-        layout = self.layout = Layout.of(preset)
+        layout = self.layout = Layout.from_preset(preset)
         self.meter = nn.Embedding(len(preset.meters) + 1, width)
-        self.place = nn.Parameter(torch.randn(layout.bars, layout.quarters, width) * 0.1)
-        self.present = nn.Linear(layout.parts, width, bias=False)
+        self.place = nn.Parameter(torch.randn(layout.n_bars, layout.quarters_per_bar, width) * 0.1)
+        self.present = nn.Linear(layout.n_parts, width, bias=False)
         nn.init.normal_(self.meter.weight, std=0.1)
-        self.n_kinds = len(preset.training.told)
-        if self.n_kinds:
-            self.damage = nn.Linear(2 * self.n_kinds, width, bias=False)
+        self.n_corruptions = len(preset.training.condition_kinds)
+        if self.n_corruptions:
+            self.damage = nn.Linear(2 * self.n_corruptions, width, bias=False)
 
     def forward(self, batch: Batch) -> Tensor:
-        """`(B, Q, width)`."""
+        """Return the embedding of each quarter. `(B, Q, width)`"""
         bars = self.meter(batch.meter) + self.present(batch.present.float())  # (B, N, width)
-        if self.n_kinds:
-            told = torch.cat([(batch.corruption > 0).float(), batch.corruption], -1)
-            bars = bars + self.damage(told)[:, None]
+        if self.n_corruptions:
+            amount = batch.corruption
+            corruption = torch.cat([(amount > 0).float(), amount], -1)
+            bars = bars + self.damage(corruption)[:, None]
         out: Tensor = (bars[:, :, None] + self.place).flatten(1, 2)
         return out

@@ -1,9 +1,9 @@
-"""Floor 5: the flat decoder. One recurrence over all steps of a window, hearing what it played.
+"""Step decoder: one recurrence over all steps of a window, autoregressive.
 
-As in the reference's flat models (Roberts et al. 2018) a step reads its latent slice and the notes
-of the step before, in training the true ones; the window's whole latent is its first state. Inside
-a step the parts follow one another. Nothing of a cell is said without the recurrence, which makes
-this the slowest way to learn pitches: it is here to be compared with.
+As in the flat models of MusicVAE (Roberts et al. 2018), each step reads its latent slice and the
+notes of the step before (in training the true ones), and the window's whole latent is the first
+state. Within a step the parts follow one another. Unlike in the other decoders every prediction
+goes through the recurrence, so it learns pitches slowest; it serves as a baseline.
 """
 
 from __future__ import annotations
@@ -14,121 +14,133 @@ from torch.nn import functional as F
 
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
-from musicvae.networks.cell_decoder import NEVER, CellDecoder, NoteNLL
+from musicvae.networks.cell_decoder import IMPOSSIBLE_LOGIT, CellDecoder, NoteNLL
 from musicvae.networks.layers import NoteIndex, QuarterPacking
 
 
 class StepDecoder(CellDecoder):
-    """`z` `(B, slices, latent)` and the bars of a batch -> notes, one step after another."""
+    """Decoder that predicts the notes of each step from the latent and the steps before."""
 
     def __init__(self, preset: Preset) -> None:
         super().__init__(preset)
-        for direct in ("cell", "carried", "onset", "carry_onset"):
-            delattr(self, direct)
+        for unused in ("cell", "carried", "onset", "carry_onset"):
+            delattr(self, unused)
         self.blocks = nn.ModuleList()
-        lay, model, hidden = self.layout, preset.model, preset.model.hidden
-        self.deaf = preset.training.hearing_dropout
-        self.sampled = preset.training.scheduled_sampling
-        self.heard = nn.Embedding(lay.parts * lay.pitches, hidden)
-        self.heard_duration = nn.Embedding(lay.longest + 1, hidden)
-        self.of_step = nn.Parameter(torch.randn(lay.steps + 1, hidden) * 0.1)  # last: carry-ins
-        self.of_part = nn.Parameter(torch.randn(lay.parts, hidden) * 0.1)
-        self.begin = nn.Linear(self.slices * model.latent, hidden)
+        layout, model, hidden = self.layout, preset.model, preset.model.hidden
+        steps = layout.steps_per_quarter
+        self.input_dropout = preset.training.decoder_input_dropout
+        self.sampling_probability = preset.training.scheduled_sampling
+        self.heard = nn.Embedding(layout.n_parts * layout.n_pitches, hidden)
+        self.heard_duration = nn.Embedding(layout.max_duration_steps + 1, hidden)
+        self.of_step = nn.Parameter(torch.randn(steps + 1, hidden) * 0.1)  # last: carry-ins
+        self.of_part = nn.Parameter(torch.randn(layout.n_parts, hidden) * 0.1)
+        self.begin = nn.Linear(self.n_slices * model.latent, hidden)
         self.from_state = nn.Linear(model.width, hidden)
         self.recurrence = nn.GRU(hidden, hidden, batch_first=True)
         self.say = nn.Linear(hidden, hidden)
         self.tell = nn.Linear(hidden, model.rank + 1)
 
     def loss(self, z: Tensor, batch: Batch) -> NoteNLL:
-        """Negative log-likelihood of a batch's notes, each given those before it."""
-        at, packing = NoteIndex.of(batch, self.layout), QuarterPacking.of(batch, self.layout)
-        row = self._row(at, packing)
-        heard = self._played(at.thinned(self.deaf) if self.training else at, row, packing)
-        if self.training and self.sampled:
-            heard = self._mixed(z, batch, heard, packing)
-        return self.weigh(*self._cells(z, batch, heard, packing), at, row)
+        """Return the negative log-likelihood of a batch's notes, each given those before it."""
+        notes = NoteIndex.from_batch(batch, self.layout)
+        packing = QuarterPacking.from_batch(batch, self.layout)
+        row = self.note_cells(notes, packing)
+        inputs = notes.drop_notes(self.input_dropout) if self.training else notes
+        emitted = self._note_embeddings(inputs, row, packing)
+        if self.training and self.sampling_probability:
+            emitted = self._scheduled_sampling(z, batch, emitted, packing)
+        return self.note_nll(*self._cell_outputs(z, batch, emitted, packing), notes, row)
 
     @torch.no_grad()
     def decode_teacher_forced(self, z: Tensor, batch: Batch) -> Tensor:
-        """The likeliest notes of each cell when the true ones before it were heard."""
-        at, packing = NoteIndex.of(batch, self.layout), QuarterPacking.of(batch, self.layout)
-        heard = self._played(at, self._row(at, packing), packing)
-        onset, feature = self._cells(z, batch, heard, packing)
-        chosen, duration = self.choose(onset, feature, slice(None), 0.0, torch.Generator())
-        return self._rows(chosen, duration, feature, packing)
+        """Return the likeliest notes of each cell given the true ones before it, as rows."""
+        notes = NoteIndex.from_batch(batch, self.layout)
+        packing = QuarterPacking.from_batch(batch, self.layout)
+        emitted = self._note_embeddings(notes, self.note_cells(notes, packing), packing)
+        onset, feature = self._cell_outputs(z, batch, emitted, packing)
+        chosen, duration = self.sample_cells(onset, feature, slice(None), 0.0, torch.Generator())
+        return self._chosen_rows(chosen, duration, feature, packing)
 
-    def _played(self, at: NoteIndex, row: Tensor, packing: QuarterPacking) -> Tensor:
-        """What the notes of each cell sound like to later ones. `(B, 1 + L*steps, R, hidden)`"""
-        lay, rows = self.layout, 1 + packing.index.shape[1] * self.layout.steps
-        note = self.heard(at.part * lay.pitches + at.pitch) + self.heard_duration(at.duration)
-        note = note * at.real[..., None]  # (B, K, hidden)
-        place = ((row * lay.parts + at.part) * at.real)[..., None].expand_as(note)
-        played = note.new_zeros(len(note), rows * lay.parts, note.shape[-1])
-        return played.scatter_add(1, place, note).unflatten(1, (rows, lay.parts))
+    def _note_embeddings(self, notes: NoteIndex, row: Tensor, packing: QuarterPacking) -> Tensor:
+        """Return the summed embedding of the notes in each cell. `(B, 1 + L*steps, R, hidden)`"""
+        layout = self.layout
+        rows = 1 + packing.index.shape[1] * layout.steps_per_quarter
+        note = self.heard(notes.part * layout.n_pitches + notes.pitch)
+        note = note + self.heard_duration(notes.duration)
+        note = note * notes.valid[..., None]  # (B, K, hidden)
+        cell = ((row * layout.n_parts + notes.part) * notes.valid)[..., None].expand_as(note)
+        summed = note.new_zeros(len(note), rows * layout.n_parts, note.shape[-1])
+        return summed.scatter_add(1, cell, note).unflatten(1, (rows, layout.n_parts))
 
-    def _mixed(self, z: Tensor, batch: Batch, heard: Tensor, packing: QuarterPacking) -> Tensor:
-        """Some steps' true notes replaced by those the decoder would have played there, as it
-        hears the true ones before (Bengio et al. 2015, in parallel as Duckworth et al. 2019).
+    def _scheduled_sampling(
+        self, z: Tensor, batch: Batch, emitted: Tensor, packing: QuarterPacking
+    ) -> Tensor:
+        """Return `emitted` with the notes of random steps replaced by the decoder's own.
+
+        Those are what it predicts given the true notes before (Bengio et al. 2015, in parallel as
+        in Duckworth et al. 2019).
         """
         with torch.no_grad():
-            cells = self._cells(z, batch, heard, packing)
+            cells = self._cell_outputs(z, batch, emitted, packing)
             chosen, duration = (
                 each.to(z.device)
-                for each in self.choose(*cells, slice(None), 0.0, torch.Generator())
+                for each in self.sample_cells(*cells, slice(None), 0.0, torch.Generator())
             )
-        table = self.heard.weight.view(self.layout.parts, self.layout.pitches, -1)
-        own = torch.einsum("btrp,rph->btrh", chosen.to(table.dtype), table)
-        own = own + chosen.sum(-1, keepdim=True) * self.heard_duration(duration)
-        drawn = torch.rand(*heard.shape[:2], 1, 1, device=z.device) < self.sampled
-        return torch.where(drawn, own.to(heard.dtype), heard)
+        table = self.heard.weight.view(self.layout.n_parts, self.layout.n_pitches, -1)
+        predicted = torch.einsum("btrp,rph->btrh", chosen.to(table.dtype), table)
+        predicted = predicted + chosen.sum(-1, keepdim=True) * self.heard_duration(duration)
+        replaced = torch.rand(*emitted.shape[:2], 1, 1, device=z.device) < self.sampling_probability
+        return torch.where(replaced, predicted.to(emitted.dtype), emitted)
 
-    def _drive(self, z: Tensor, batch: Batch, packing: QuarterPacking) -> tuple[Tensor, Tensor]:
-        """What each step is told besides notes `(B, 1 + L*steps, hidden)`, and the first state."""
-        x = self.from_state(self.states(z, batch, packing))  # (B, L, hidden)
-        steps = (x[:, :, None] + self.of_step[:-1]).flatten(1, 2)
-        drive = torch.cat([x[:, :1] + self.of_step[-1], steps], 1)
-        open_ = self.layout.open_steps(batch).reshape(len(z), self.slices, -1).any(-1)
-        return drive, torch.tanh(self.begin((z * open_[..., None]).flatten(1)))[None]
-
-    def _cells(
-        self, z: Tensor, batch: Batch, heard: Tensor, packing: QuarterPacking
+    def _step_inputs(
+        self, z: Tensor, batch: Batch, packing: QuarterPacking
     ) -> tuple[Tensor, Tensor]:
-        """Log-odds of onsets and cell features, as `CellDecoder.features` gives them."""
-        drive, state = self._drive(z, batch, packing)
-        before = F.pad(heard.sum(2)[:, :-1], (0, 0, 1, 0))  # (B, 1 + L*steps, hidden)
-        said, _ = self.recurrence(drive + before, state)
-        so_far = F.pad(heard[:, :, :-1].cumsum(2), (0, 0, 1, 0))  # the parts before, in its step
-        hidden = F.silu(self.say(said)[:, :, None] + so_far + self.of_part)
-        told = self.tell(hidden)  # (B, 1 + L*steps, R, rank + 1)
-        onset = told[..., -1].masked_fill(~self._able(batch, packing), NEVER)
-        return onset, told[..., :-1]
+        """Return the input of each step besides notes `(B, 1 + L*steps, hidden)`, and the first
+        state of the recurrence `(1, B, hidden)`.
+        """
+        x = self.from_state(self.hidden_states(z, batch, packing))  # (B, L, hidden)
+        steps = (x[:, :, None] + self.of_step[:-1]).flatten(1, 2)
+        inputs = torch.cat([x[:, :1] + self.of_step[-1], steps], 1)
+        mask = self.layout.unmasked_steps(batch).reshape(len(z), self.n_slices, -1).any(-1)
+        return inputs, torch.tanh(self.begin((z * mask[..., None]).flatten(1)))[None]
 
-    def _able(self, batch: Batch, packing: QuarterPacking) -> Tensor:
-        return torch.cat([batch.present[:, :1], self.able(batch, packing)], 1)
+    def _cell_outputs(
+        self, z: Tensor, batch: Batch, emitted: Tensor, packing: QuarterPacking
+    ) -> tuple[Tensor, Tensor]:
+        """Return onset logits and features, shaped as from `CellDecoder.cell_features`."""
+        inputs, state = self._step_inputs(z, batch, packing)
+        before = F.pad(emitted.sum(2)[:, :-1], (0, 0, 1, 0))  # (B, 1 + L*steps, hidden)
+        states, _ = self.recurrence(inputs + before, state)
+        so_far = F.pad(emitted[:, :, :-1].cumsum(2), (0, 0, 1, 0))  # parts before, in the same step
+        hidden = F.silu(self.say(states)[:, :, None] + so_far + self.of_part)
+        out = self.tell(hidden)  # (B, 1 + L*steps, R, rank + 1)
+        onset = out[..., -1].masked_fill(~self.cell_mask(batch, packing), IMPOSSIBLE_LOGIT)
+        return onset, out[..., :-1]
 
     @torch.no_grad()
     def decode(
-        self, z: Tensor, frame: Batch, temperature: float, generator: torch.Generator
+        self, z: Tensor, context: Batch, temperature: float, generator: torch.Generator
     ) -> Tensor:
-        """Notes as rows, made cell after cell; windows side by side."""
-        lay, packing = self.layout, QuarterPacking.of(frame, self.layout)
-        drive, state = self._drive(z, frame, packing)
-        able = self._able(frame, packing)  # (B, 1 + L*steps, R)
-        chosen = torch.zeros(*able.shape, lay.pitches, dtype=torch.bool)
-        duration = torch.ones(able.shape, dtype=torch.long)
-        shapes = drive.new_zeros(*able.shape, self.rank)
-        table = self.heard.weight.view(lay.parts, lay.pitches, -1)
-        heard = torch.zeros_like(drive[:, 0])
-        for row in range(able.shape[1]):
-            said, state = self.recurrence((drive[:, row] + heard)[:, None], state)
-            said, heard = self.say(said[:, 0]), torch.zeros_like(heard)
-            for part in range(lay.parts):
-                told = self.tell(F.silu(said + heard + self.of_part[part]))
-                odds = told[:, -1].masked_fill(~able[:, row, part], NEVER)
-                shape = shapes[:, row, part] = told[:, :-1]
-                found = self.choose(odds, shape, part, temperature, generator)
-                chosen[:, row, part], duration[:, row, part] = found
-                new, length = (each.to(z.device) for each in found)
+        """Return notes as rows `(M, 8)`, decoded cell by cell, all windows in parallel."""
+        layout, packing = self.layout, QuarterPacking.from_batch(context, self.layout)
+        inputs, state = self._step_inputs(z, context, packing)
+        mask = self.cell_mask(context, packing)  # (B, 1 + L*steps, R)
+        chosen = torch.zeros(*mask.shape, layout.n_pitches, dtype=torch.bool)
+        duration = torch.ones(mask.shape, dtype=torch.long)
+        features = inputs.new_zeros(*mask.shape, self.rank)
+        table = self.heard.weight.view(layout.n_parts, layout.n_pitches, -1)
+        emitted = torch.zeros_like(inputs[:, 0])
+        for row in range(mask.shape[1]):
+            output, state = self.recurrence((inputs[:, row] + emitted)[:, None], state)
+            output, emitted = self.say(output[:, 0]), torch.zeros_like(emitted)
+            for part in range(layout.n_parts):
+                out = self.tell(F.silu(output + emitted + self.of_part[part]))
+                onset = out[:, -1].masked_fill(~mask[:, row, part], IMPOSSIBLE_LOGIT)
+                feature = features[:, row, part] = out[:, :-1]
+                notes = self.sample_cells(onset, feature, part, temperature, generator)
+                chosen[:, row, part], duration[:, row, part] = notes
+                new, length = (each.to(z.device) for each in notes)
                 n = new.sum(1, keepdim=True)
-                heard = heard + new.to(table.dtype) @ table[part] + n * self.heard_duration(length)
-        return self._rows(chosen, duration, shapes, packing)
+                emitted = emitted + new.to(table.dtype) @ table[part]
+                emitted = emitted + n * self.heard_duration(length)
+        return self._chosen_rows(chosen, duration, features, packing)

@@ -8,32 +8,31 @@ import numpy as np
 import torch
 
 from musicvae.config.preset import Preset, load_preset
-from musicvae.networks.priors.conditioning import PathFrame, Paths
+from musicvae.networks.priors.conditioning import EncodedPaths, PathConditioning
 
 
-def frame_of(n: int, W: int, N: int = 1, R: int = 1, key: int = 0) -> PathFrame:
-    """Frames of `n` songs of `W` whole windows in one meter."""
-    return PathFrame(
+def conditioning_of(n: int, W: int, N: int = 1, R: int = 1, key: int = 0) -> PathConditioning:
+    """Conditioning of `n` songs of `W` complete windows in one meter."""
+    return PathConditioning(
         meter=torch.zeros(n, W, N, dtype=torch.long),
-        real=torch.ones(n, W, N, dtype=torch.bool),
-        lead=torch.zeros(n, W, N),
-        present=torch.ones(n, W, N, R, dtype=torch.bool),
-        first=(torch.arange(W) * N).expand(n, W),
-        bars=torch.full((n, W), W * N),
+        valid=torch.ones(n, W, N, dtype=torch.bool),
+        pickup_share=torch.zeros(n, W, N),
+        part_active=torch.ones(n, W, N, R, dtype=torch.bool),
+        first_bar=(torch.arange(W) * N).expand(n, W),
+        song_bars=torch.full((n, W), W * N),
         key=torch.full((n, W), key),
     )
 
 
-def paths_of(mu: np.ndarray, key: np.ndarray | int = 0) -> Paths:
-    """Paths `(n, W, Z)` with next to no noise, one bar a window."""
+def paths_of(mu: np.ndarray, key: np.ndarray | int = 0) -> EncodedPaths:
+    """Paths `(n, W, Z)` with little noise, one bar a window."""
     n, W, Z = mu.shape
-    frame = frame_of(n, W)
     keys = torch.from_numpy(np.broadcast_to(np.asarray(key).reshape(-1, 1), (n, W)).copy())
     mu = mu.reshape(-1, Z).astype(np.float32)
-    return Paths(
+    return EncodedPaths(
         mu=mu,
         sigma=np.full_like(mu, 1e-3),
-        frame=replace(frame, key=keys).reshape(n * W),
+        conditioning=replace(conditioning_of(n, W), key=keys).reshape(n * W),
         path=np.repeat(np.arange(n), W),
     )
 

@@ -1,4 +1,8 @@
-"""Floor 5: the priors over paths of latents, as a checkpoint's tensors and back."""
+"""Priors over paths of latents, from which new songs are sampled.
+
+In: `PathConditioning` (bars, meters, keys, active parts), and bars that are known already.
+Out: latents `(n, W, Z)` of n songs of W windows. Fitted on frozen encodings by `training`.
+"""
 
 from __future__ import annotations
 
@@ -7,29 +11,31 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from musicvae.networks.priors.conditioning import Prior
 from musicvae.networks.priors.flow import FlowPrior
 from musicvae.networks.priors.gaussian import LinearGaussianPrior
 from musicvae.networks.priors.midime import MidiMePrior
 
-Prior = LinearGaussianPrior | FlowPrior | MidiMePrior
+__all__ = ["Prior", "load_prior", "prior_tensors"]
 
 
 def load_prior(tensors: Mapping[str, Tensor], device: torch.device | str = "cpu") -> Prior | None:
-    """The prior that a checkpoint's tensors are; none if there are none.
+    """Return the prior stored in a checkpoint's tensors, or None if there are none.
 
-    Raises `TypeError` or `RuntimeError` if they are of no kind known here.
+    Raises `TypeError` or `RuntimeError` if they are of an unknown kind.
     """
     if not tensors:
         return None
     if "step" in tensors:
-        return LinearGaussianPrior(**{name: tensor.float().numpy() for name, tensor in tensors.items()})
+        arrays = {name: tensor.float().numpy() for name, tensor in tensors.items()}
+        return LinearGaussianPrior(**arrays)
     if "small.shift" in tensors:
         return MidiMePrior.from_tensors(tensors)
     return FlowPrior.from_tensors(tensors).to(device)
 
 
 def prior_tensors(prior: Prior | None) -> dict[str, Tensor]:
-    """The inverse of `load_prior`, named as in a checkpoint: `prior.NAME`."""
+    """Return a prior's tensors, named as in a checkpoint: `prior.NAME`; inverts `load_prior`."""
     if prior is None:
         return {}
     return {f"prior.{name}": torch.from_numpy(t) for name, t in prior.tensors().items()}

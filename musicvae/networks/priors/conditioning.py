@@ -1,97 +1,101 @@
-"""Floor 5: what is known of a song's windows before their latents are: bars, meters, key, place."""
+"""What priors are conditioned on (bars, meters, keys, positions), and paths of latents.
+
+A song of W windows is a path of W latents. Arrays of windows have any leading shape `...`: `(n, W)`
+for n songs, or `(M,)` for windows of many songs in a row.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musicvae.arrays import Ints
+from musicvae.arrays import Bools, Floats32, Ints
 from musicvae.data import Batch
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PathConditioning:
-    """Frames of windows, any leading shape `...`: `(n, W)` of songs, `(M,)` of many in a row."""
+    """Meter, key, active parts and position in the song of windows."""
 
     meter: Tensor  # (..., N) index in the preset's vocabulary
-    real: Tensor  # (..., N) bool: bars that lie within the song
-    lead: Tensor  # (..., N) share of the bar that is masked, as before a pickup
-    present: Tensor  # (..., N, R) bool: parts that sound
-    first: Tensor  # (...) which bar of its song a window begins with
-    bars: Tensor  # (...) how many bars its song has
-    key: Tensor  # (...) semitones taken off its pitches
+    valid: Tensor  # (..., N) bool: bars that lie within the song
+    pickup_share: Tensor  # (..., N) share of the bar that is masked, as before a pickup
+    part_active: Tensor  # (..., N, R) bool: parts that sound
+    first_bar: Tensor  # (...) index in its song of a window's first bar
+    song_bars: Tensor  # (...) number of bars of its song
+    key: Tensor  # (...) semitones by which its pitches were transposed down
 
     @classmethod
-    def of(cls, batch: Batch, first: Ints, bars: Ints) -> PathConditioning:
-        """Frames `(B,)` of a batch's windows, which begin at bar `first` of songs of `bars`."""
+    def from_batch(cls, batch: Batch, first_bar: Ints, song_bars: Ints) -> PathConditioning:
+        """Return the conditioning `(B,)` of a batch's windows, which begin at bar `first_bar`."""
         return cls(
             meter=batch.meter.cpu(),
-            real=batch.steps.cpu() > 0,
-            lead=batch.lead.cpu() / batch.steps.cpu().clamp(min=1),
-            present=batch.present.cpu(),
-            first=torch.from_numpy(first),
-            bars=torch.from_numpy(bars),
+            valid=batch.steps.cpu() > 0,
+            pickup_share=batch.lead_steps.cpu() / batch.steps.cpu().clamp(min=1),
+            part_active=batch.present.cpu(),
+            first_bar=torch.from_numpy(first_bar),
+            song_bars=torch.from_numpy(song_bars),
             key=batch.key.cpu(),
         )
 
     def __getitem__(self, index: Any) -> PathConditioning:
-        """The frames at an index over the leading shape."""
+        """Return the windows at an index over the leading shape."""
         return PathConditioning(**{f.name: getattr(self, f.name)[index] for f in fields(self)})
 
     def reshape(self, *shape: int) -> PathConditioning:
-        """The same frames, another leading shape."""
-        lead = self.key.ndim
+        """Return the same windows with another leading shape."""
+        ndim = self.key.ndim
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
-        return PathConditioning(**{n: t.reshape(*shape, *t.shape[lead:]) for n, t in columns.items()})
+        reshaped = {name: t.reshape(*shape, *t.shape[ndim:]) for name, t in columns.items()}
+        return PathConditioning(**reshaped)
 
     @staticmethod
-    def concatenate(frames: list[PathConditioning]) -> PathConditioning:
-        """Frames one after the other."""
+    def concatenate(pieces: list[PathConditioning]) -> PathConditioning:
+        """Return windows one after the other, joined along the first axis."""
         names = [f.name for f in fields(PathConditioning)]
-        return PathConditioning(**{n: torch.cat([getattr(f, n) for f in frames]) for n in names})
+        return PathConditioning(**{n: torch.cat([getattr(p, n) for p in pieces]) for n in names})
 
-    def parted(self, size: int) -> PathConditioning:
-        """The same windows as `size` bars each: as they are, or all their bars as one."""
-        if size == self.size:
+    def as_tokens(self, n_tokens: int) -> PathConditioning:
+        """Return windows of `n_tokens` bars each: unchanged, or with all bars merged into one."""
+        if n_tokens == self.n_bars:
             return self
         columns = {f.name: getattr(self, f.name) for f in fields(self)}
-        columns |= {name: columns[name][..., :1] for name in ("meter", "lead")}
-        columns["real"] = self.real.any(-1, keepdim=True)
-        columns["present"] = self.present.any(-2, keepdim=True)
+        columns |= {name: columns[name][..., :1] for name in ("meter", "pickup_share")}
+        columns["valid"] = self.valid.any(-1, keepdim=True)
+        columns["part_active"] = self.part_active.any(-2, keepdim=True)
         return PathConditioning(**columns)
 
     @property
-    def size(self) -> int:
-        """Bars of a window."""
+    def n_bars(self) -> int:
+        """Number of bars of a window, N."""
         return self.meter.shape[-1]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class KnownLatents:
-    """What is known of paths before they are drawn: any bars of them, wherever they stand."""
+    """Bars of paths that are known before sampling, wherever they stand."""
 
-    z: NDArray[
-        np.floating[Any]
-    ]  # (n, W, Z) latents of what is known of each window, the rest of it being silent
-    bars: NDArray[np.bool_]  # (n, W, N) bars that are known
+    z: NDArray[np.floating[Any]]  # (n, W, Z) latents of each window with only its known bars
+    bar_mask: Bools  # (n, W, N) bars that are known
 
     def __getitem__(self, index: Any) -> KnownLatents:
-        """Of the paths or windows at an index over the leading shape."""
-        return KnownLatents(z=self.z[index], bars=self.bars[index])
+        """Return the paths or windows at an index over the leading shape."""
+        return KnownLatents(z=self.z[index], bar_mask=self.bar_mask[index])
 
-    def whole(self, frame: PathConditioning) -> NDArray[np.bool_]:
-        """Windows of which all bars are known: their latents stay. `(n, W)`"""
-        real = frame.real.numpy()
-        return np.asarray((self.bars | ~real).all(-1) & real.any(-1))
+    def fully_known(self, conditioning: PathConditioning) -> Bools:
+        """Return the windows of which all bars are known: their latents are kept. `(n, W)`"""
+        valid = conditioning.valid.numpy()
+        return np.asarray((self.bar_mask | ~valid).all(-1) & valid.any(-1))
 
-    def partly(self, frame: PathConditioning) -> NDArray[np.bool_]:
-        """Windows of which some bars are known: they are drawn anew, hearing these. `(n, W)`"""
-        return np.asarray((self.bars & frame.real.numpy()).any(-1) & ~self.whole(frame))
+    def partly_known(self, conditioning: PathConditioning) -> Bools:
+        """Return the windows of which only some bars are known: they are sampled. `(n, W)`"""
+        some = (self.bar_mask & conditioning.valid.numpy()).any(-1)
+        return np.asarray(some & ~self.fully_known(conditioning))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -100,15 +104,45 @@ class EncodedPaths:
 
     mu: NDArray[np.floating[Any]]  # (M, Z)
     sigma: NDArray[np.floating[Any]]  # (M, Z)
-    frame: PathConditioning  # (M,)
-    path: Ints  # (M,) which path each window belongs to; sorted
-    heard: KnownLatents | None = None
-    """Of each window the mean that is left of it when some of its bars are taken away `(M,)`."""
+    conditioning: PathConditioning  # (M,)
+    path: Ints  # (M,) index of the path of each window, ascending
+    partial_encoding: KnownLatents | None = None
+    """Mean of each window encoded without some of its bars. `(M,)`"""
 
     def __len__(self) -> int:
         return len(self.mu)
 
     @property
-    def starts(self) -> Ints:
-        """Where each path begins, and at the end how many windows there are. `(n + 1,)`"""
+    def path_starts(self) -> Ints:
+        """First window of each path, then the number of windows. `(n + 1,)`"""
         return np.concatenate([[0], np.flatnonzero(np.diff(self.path)) + 1, [len(self)]])
+
+
+class Prior(Protocol):
+    """A prior over paths of latents."""
+
+    def sample(
+        self,
+        conditioning: PathConditioning,
+        *,
+        temperature: float = 1.0,
+        rng: np.random.Generator,
+        known: KnownLatents | None = None,
+        bar_labels: Ints | None = None,
+        amount: float = 1.0,
+    ) -> Floats32:
+        """Return sampled paths `(n, W, Z)` for songs conditioned as given `(n, W)`.
+
+        Args:
+            conditioning: of the windows.
+            temperature: scale of the noise; below 1 samples are nearer to the mean.
+            rng: source of all randomness.
+            known: bars to condition on. Windows that are fully known come back unchanged.
+            bar_labels: bars with the same label are made alike. `(n, W, N)`
+            amount: below 1 samples are variations of `known`, the nearer the smaller.
+        """
+        ...
+
+    def tensors(self) -> dict[str, Floats32]:
+        """Return the tensors that a checkpoint stores."""
+        ...

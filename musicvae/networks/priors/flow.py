@@ -1,17 +1,17 @@
-"""Floor 5: a learnt prior over paths of latents: a rectified flow over bars.
+"""Learned prior over paths of latents: a rectified flow over bars.
 
-The latent of a window is cut into one token a bar (it is one token if it has one slice for all its
-bars), and a small transformer over the bars of several windows learns the velocity that carries
+The latent of a window is cut into one token a bar (it is one token if it has a single slice for all
+its bars), and a small transformer over the bars of several windows learns the velocity that carries
 normal noise to latents of real songs in a straight line:
 `x(t) = (1 - t) noise + t z`, `v(x, t) = E[z - noise | x(t)]` (Lipman et al. 2023; Liu et al. 2023).
-It is told meter, place and key of every bar and which parts sound there. Windows may be known
-already, wherever they stand: a long path is drawn piece by piece, each hearing the one before, and
-a hole is filled between what is on its two sides. Of a window that is known in part the encoding
-without its other bars is told, and all of it drawn.
+It is conditioned on meter, position and key of every bar and on the parts that sound there. Windows
+may be known already, wherever they stand: a long path is sampled in chunks, each given the one
+before, and a gap is filled given both of its sides. Of a window that is known in part, the encoding
+without its other bars is a further condition, and all of it is sampled.
 
-Bars may be tied: those of one label have one latent, which is what suits all their places best
-(`form`). Velocities of tied bars are averaged at every step of the solver, but for the last steps,
-which make of them variations of each other.
+Bars may be tied: those of one label share one latent that suits all their positions (song form).
+Velocities of tied bars are averaged at every step of the solver but the last ones, which turn them
+into variations of each other.
 
 Like the linear-Gaussian prior it is fitted on frozen encodings and changes nothing else.
 """
@@ -31,45 +31,49 @@ from torch.nn import functional as F
 from musicvae.arrays import Floats32, Ints
 from musicvae.config.preset import Preset
 from musicvae.networks.devices import autocast, pick_precision
-from musicvae.networks.layers import Layout
+from musicvae.networks.layers import MASKED_BIAS, Layout
 from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
 from musicvae.networks.priors.flow_layers import FlowBlock
 from musicvae.networks.priors.flow_sampler import SamplingConstraints, integrate, known_share
 
-_BEGIN, _PHRASE, _END = 32, 8, 16  # bars from the beginning that are told apart, then by eights
-_TIMES = 32
-_CONTEXT = 16  # bars seen at once, or two windows where those are longer
-MAX_FORM_BARS = 64  # bars of the forms that a flow keeps
-_CHUNK = 2048  # bars that are drawn at once
+N_START_BARS, PHRASE_BARS = 32, 8  # bars with embeddings of their own; later ones repeat by eights
+N_END_BARS = 16
+N_TIME_FEATURES = 32
+CONTEXT_BARS = 16  # bars in one context, or two windows where those are longer
+MAX_FORM_BARS = 64
+MAX_BATCH_TOKENS = 2048  # sampled together
 
 
 class FlowBatch(NamedTuple):
-    """Stretches of songs to learn from: posteriors, two draws of noise, times, and what is told."""
+    """Training examples: stretches of paths with noise, times, and which windows are known."""
 
     mu: Tensor  # (B, W, Z)
     sigma: Tensor  # (B, W, Z)
-    eps: Tensor  # (B, W, Z) of the posterior: z = mu + sigma * eps
-    noise: Tensor  # (B, W, Z) that the flow begins with
+    eps: Tensor  # (B, W, Z) noise of the posterior: z = mu + sigma * eps
+    noise: Tensor  # (B, W, Z) where the flow starts
     t: Tensor  # (B,)
-    known: Tensor  # (B, W) bool: windows that are given
-    frame: PathConditioning  # (B, W)
-    hint: Tensor | None = None  # (B, W, Z) of windows that are drawn, what is known of them
-    hinted: Tensor | None = None  # (B, W, N) bool: bars of theirs that are known
+    known: Tensor  # (B, W) bool: windows that are known
+    conditioning: PathConditioning  # (B, W)
+    partial_mu: Tensor | None = None  # (B, W, Z) means given only the known bars
+    partial_bar_mask: Tensor | None = None  # (B, W, N) bool: those bars
 
 
 class FlowPrior(nn.Module):
-    """The velocity of `z`, standardised by `shift` and `scale`, under the frame of its bars.
+    """The velocity of `z`, standardized by `shift` and `scale`, conditioned on its bars.
 
     Args:
-        latent: dimensions of a bar.
-        bars: bars of a window, or 1 if one slice of the latent describes all of them.
-        meters, parts: sizes of the preset's vocabulary of meters, and of its slots.
-        width, layers: of the transformer.
-        context: bars that it sees at once, a whole number of windows.
-        steps: of the solver; a checkpoint keeps their number.
-        hints: whether it has learned with any windows known, whole or in part; the flows of older
-            checkpoints know only what stands before, and are held to what else is known by noise.
-        forms: how many forms of songs it keeps.
+        latent: dimensions of a token.
+        bars: tokens of a window: its bars, or 1 if one slice of the latent describes all of them.
+        meters: number of meters in the preset's vocabulary.
+        parts: number of slots of the preset.
+        width: channels of the transformer.
+        layers: its blocks.
+        context: tokens in one context, a whole number of windows.
+        steps: of the solver; stored in the checkpoint.
+        partial: whether it was trained with any windows known, whole or in part; flows of older
+            checkpoints condition only on what stands before, and later windows that are known are
+            imposed by adding noise to them.
+        forms: number of song forms it stores.
     """
 
     def __init__(
@@ -83,25 +87,25 @@ class FlowPrior(nn.Module):
         layers: int,
         context: int,
         steps: int,
-        hints: bool = True,
+        partial: bool = True,
         forms: int = 0,
     ) -> None:
         super().__init__()
         self.context = context
-        self.hint = nn.Linear(latent, width, bias=False) if hints else None
-        if hints:
+        self.hint = nn.Linear(latent, width, bias=False) if partial else None
+        if partial:
             self.hinted = nn.Parameter(torch.zeros(width))
         self.enter = nn.Linear(latent, width)
         self.meter = nn.Embedding(meters, width)
         self.within = nn.Embedding(bars, width)
-        self.begin = nn.Embedding(_BEGIN, width)
-        self.end = nn.Embedding(_END, width)
+        self.begin = nn.Embedding(N_START_BARS, width)
+        self.end = nn.Embedding(N_END_BARS, width)
         self.key = nn.Embedding(12, width)
-        self.told = nn.Linear(1 + parts, width, bias=False)
+        self.told = nn.Linear(1 + parts, width, bias=False)  # pickup share and active parts
         for table in (self.meter, self.within, self.begin, self.end, self.key, self.told):
             nn.init.normal_(table.weight, std=0.1)
         self.known = nn.Parameter(torch.zeros(width))
-        self.time = nn.Sequential(nn.Linear(_TIMES, width), nn.SiLU())
+        self.time = nn.Sequential(nn.Linear(N_TIME_FEATURES, width), nn.SiLU())
         self.modulate = nn.Linear(width, 6 * width)
         self.blocks = nn.ModuleList(FlowBlock(width, context) for _ in range(layers))
         self.leave = nn.Linear(width, latent)
@@ -112,18 +116,19 @@ class FlowPrior(nn.Module):
         self.shift: Tensor
         self.scale: Tensor
         self.steps: Tensor
-        self.forms: Tensor  # (F, MAX_FORM_BARS) labels of bars, see `statistics.forms`; -1 past the end
+        self.forms: Tensor  # (F, MAX_FORM_BARS) bar labels, see `attributes.form`; -1 past the end
         self.register_buffer("steps", torch.tensor([float(steps)]))
         self.register_buffer("forms", torch.zeros(forms, MAX_FORM_BARS))
         self.register_buffer("shift", torch.zeros(bars, latent))
         self.register_buffer("scale", torch.ones(bars, latent))
 
     @classmethod
-    def of(cls, preset: Preset) -> FlowPrior:
-        """A new one, as a preset says."""
+    def from_preset(cls, preset: Preset) -> FlowPrior:
+        """Return an untrained flow of the sizes in a preset."""
         config = preset.prior
         bars = 1 if preset.model.slices == "window" else preset.grid.bars
-        slices = Layout.of(preset).quarters if preset.model.slices == "quarter" else 1
+        quarters = Layout.from_preset(preset).quarters_per_bar
+        slices = quarters if preset.model.slices == "quarter" else 1
         return cls(
             latent=preset.model.latent * slices,
             bars=bars,
@@ -131,13 +136,13 @@ class FlowPrior(nn.Module):
             parts=len(preset.parts),
             width=config.width,
             layers=config.layers,
-            context=max(_CONTEXT // preset.grid.bars, 2) * bars,
+            context=max(CONTEXT_BARS // preset.grid.bars, 2) * bars,
             steps=config.solver_steps,
         )
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> FlowPrior:
-        """The inverse of `tensors`; what is not there or does not fit is a `RuntimeError`."""
+        """Return the flow stored in `tensors`. Raises `RuntimeError` if they do not fit."""
         try:
             layers = {name.split(".")[1] for name in tensors if name.startswith("blocks.")}
             flow = cls(
@@ -149,7 +154,7 @@ class FlowPrior(nn.Module):
                 layers=len(layers),
                 context=(tensors["blocks.0.apart"].shape[1] + 1) // 2,
                 steps=int(tensors["steps"]),
-                hints="hint.weight" in tensors,
+                partial="hint.weight" in tensors,
                 forms=len(tensors["forms"]) if "forms" in tensors else 0,
             )
         except (KeyError, IndexError) as error:
@@ -159,155 +164,164 @@ class FlowPrior(nn.Module):
         return flow.eval()
 
     def tensors(self) -> dict[str, Floats32]:
-        """What a checkpoint keeps."""
+        """Return the tensors that a checkpoint stores; `from_tensors` is the inverse."""
         return {name: tensor.cpu().numpy() for name, tensor in self.state_dict().items()}
 
-    def embed_conditioning(self, frame: PathConditioning) -> tuple[Tensor, Tensor]:
-        """What is told of bars `(B, T, width)`, and between which one may look, as a bias.
+    def embed_conditioning(self, conditioning: PathConditioning) -> tuple[Tensor, Tensor]:
+        """Return the embedding of tokens `(B, T, width)`, and the attention bias of each `(B, T)`.
 
-        `frame` is `(B, W)`, T the bars of its windows.
+        `conditioning` is `(B, W)`, T the tokens of its windows. The bias masks bars past the end.
         """
-        frame = frame.parted(len(self.shift))
-        size = frame.size
-        bar = (frame.first[..., None] + torch.arange(size)).flatten(1)  # (B, T)
-        left = (frame.bars.repeat_interleave(size, 1) - 1 - bar).clamp(0, _END - 1)
-        late = _BEGIN - _PHRASE + bar % _PHRASE
-        key = (frame.key[..., None] + 6).remainder(12).expand(*frame.meter.shape).flatten(1)
-        extra = torch.cat([frame.lead[..., None], frame.present.float()], -1).flatten(1, 2)
-        at = torch.arange(size).repeat(frame.meter.shape[1])
+        windows = conditioning.as_tokens(len(self.shift))
+        size = windows.n_bars
+        bar = (windows.first_bar[..., None] + torch.arange(size)).flatten(1)  # (B, T)
+        left = windows.song_bars.repeat_interleave(size, 1) - 1 - bar
+        phrase_bar = N_START_BARS - PHRASE_BARS + bar % PHRASE_BARS
+        key = (windows.key[..., None] + 6).remainder(12).expand(*windows.meter.shape).flatten(1)
+        parts = torch.cat([windows.pickup_share[..., None], windows.part_active.float()], -1)
+        within = torch.arange(size).repeat(windows.meter.shape[1])
         device = self.shift.device
-        told = (
-            self.meter(frame.meter.flatten(1).to(device))
-            + self.within(at.to(device))
-            + self.begin(torch.where(bar < _BEGIN, bar, late).to(device))
-            + self.end(left.to(device))
+        embedding = (
+            self.meter(windows.meter.flatten(1).to(device))
+            + self.within(within.to(device))
+            + self.begin(torch.where(bar < N_START_BARS, bar, phrase_bar).to(device))
+            + self.end(left.clamp(0, N_END_BARS - 1).to(device))
             + self.key(key.to(device))
-            + self.told(extra.to(device))
+            + self.told(parts.flatten(1, 2).to(device))
         )
-        seen = frame.real.flatten(1).to(device)
-        return told, torch.zeros(seen.shape, device=device).masked_fill(~seen, -1e4)
+        valid = windows.valid.flatten(1).to(device)
+        return embedding, torch.zeros(valid.shape, device=device).masked_fill(~valid, MASKED_BIAS)
 
-    def forward(self, x: Tensor, t: Tensor, known: Tensor, told: Tensor, seen: Tensor) -> Tensor:
-        """Velocities of standardised `x` `(B, T, latent)` at times `t` `(B,)` or `(1,)`.
+    def forward(
+        self, x: Tensor, t: Tensor, known: Tensor, conditioning: Tensor, key_bias: Tensor
+    ) -> Tensor:
+        """Return velocities of standardized `x` `(B, T, latent)` at times `t` `(B,)` or `(1,)`.
 
-        Bars that are `known` `(B, T, 1)` bool hold latents without noise; their velocities mean
-        nothing. `told`, `seen` as `embed_conditioning` gives them. The part of the velocity that is right for
-        normal latents is computed; the network adds the rest, at unit size whatever the time.
+        Tokens that are `known` `(B, T, 1)` bool hold latents without noise; their velocities are
+        meaningless. `conditioning` and `key_bias` come from `embed_conditioning`. The part of the
+        velocity that is right for normal latents is computed; the network adds the rest, at unit
+        scale whatever the time.
         """
         at = t[:, None, None]
-        size = (at**2 + (1 - at) ** 2).sqrt()
-        turns = at * torch.arange(1, _TIMES // 2 + 1, device=t.device) * (math.pi / 2)
-        time = self.time(torch.cat([turns.sin(), turns.cos()], -1))  # (B, 1, width)
-        change = self.modulate(time)  # (B, 1, 6 * width)
-        h = self.enter(torch.where(known, x, x / size)) + told + known * self.known
+        scale = (at**2 + (1 - at) ** 2).sqrt()
+        n_frequencies = N_TIME_FEATURES // 2
+        angle = at * torch.arange(1, n_frequencies + 1, device=t.device) * (math.pi / 2)
+        time = self.time(torch.cat([angle.sin(), angle.cos()], -1))  # (B, 1, width)
+        modulation = self.modulate(time)  # (B, 1, 6 * width)
+        h = self.enter(torch.where(known, x, x / scale)) + conditioning + known * self.known
         for block in self.blocks:
-            h = block(h, change, seen)
+            h = block(h, modulation, key_bias)
         rest: Tensor = self.leave(F.layer_norm(h, h.shape[-1:]))
-        return (2 * at - 1) / size**2 * x + rest.float() / size
+        return (2 * at - 1) / scale**2 * x + rest.float() / scale
 
-    def loss(self, stretch: FlowBatch) -> Tensor:
-        """Squared error of the velocity at unit size, mean over the bars that are to be drawn.
+    def loss(self, batch: FlowBatch) -> Tensor:
+        """Return the squared error of the velocity at unit scale, mean over unknown tokens.
 
-        What is learned is the mean velocity of all `z` that the posterior of a window may have
-        given, `E[z - noise | x(t), mu, sigma]`: the same mean as `z - noise`, but less variance.
+        The target is the mean velocity of all `z` under the posterior of a window,
+        `E[z - noise | x(t), mu, sigma]`: the same mean as `z - noise`, with less variance.
         """
-        shape = (*stretch.mu.shape[:2], *self.shift.shape)
+        shape = (*batch.mu.shape[:2], *self.shift.shape)
         size, device = len(self.shift), self.shift.device
         mu, sigma, eps, noise = (
             each.to(device).reshape(shape)
-            for each in (stretch.mu, stretch.sigma, stretch.eps, stretch.noise)
+            for each in (batch.mu, batch.sigma, batch.eps, batch.noise)
         )
         mu, sigma = (mu - self.shift) / self.scale, sigma / self.scale
         z = mu + sigma * eps
-        t = stretch.t.to(device)
+        t = batch.t.to(device)
         at = t[:, None, None, None]
         x = (1 - at) * noise + at * z
-        wanted = (mu - x) * (1 - at) + sigma**2 * at * x
-        wanted = wanted / ((1 - at) ** 2 + sigma**2 * at**2)
-        known = stretch.known.to(device).repeat_interleave(size, 1)[..., None]  # (B, T, 1)
-        x, z, wanted = (each.flatten(1, 2) for each in (x, z, wanted))
-        told, seen = self.embed_conditioning(stretch.frame)
-        if stretch.hint is not None and stretch.hinted is not None:
-            share = known_share(stretch.hinted, stretch.frame, size)
-            told = told + self.hints(self.standardised(stretch.hint), share)
-        off = self(torch.where(known, z, x), t, known, told, seen) - wanted
-        off = off * (at[..., 0] ** 2 + (1 - at[..., 0]) ** 2).sqrt()
-        real = stretch.frame.parted(size).real.flatten(1).to(device)
-        drawn = real & ~known[..., 0]
-        return ((off**2).mean(-1) * drawn).sum() / drawn.sum().clamp(min=1)
+        target = (mu - x) * (1 - at) + sigma**2 * at * x
+        target = target / ((1 - at) ** 2 + sigma**2 * at**2)
+        known = batch.known.to(device).repeat_interleave(size, 1)[..., None]  # (B, T, 1)
+        x, z, target = (each.flatten(1, 2) for each in (x, z, target))
+        embedding, key_bias = self.embed_conditioning(batch.conditioning)
+        if batch.partial_mu is not None and batch.partial_bar_mask is not None:
+            share = known_share(batch.partial_bar_mask, batch.conditioning, size)
+            embedding = embedding + self.embed_partial(self.standardize(batch.partial_mu), share)
+        error = self(torch.where(known, z, x), t, known, embedding, key_bias) - target
+        error = error * (at[..., 0] ** 2 + (1 - at[..., 0]) ** 2).sqrt()
+        valid = batch.conditioning.as_tokens(size).valid.flatten(1).to(device)
+        unknown = valid & ~known[..., 0]
+        return ((error**2).mean(-1) * unknown).sum() / unknown.sum().clamp(min=1)
 
     @torch.no_grad()
     def sample(
         self,
-        frame: PathConditioning,
+        conditioning: PathConditioning,
         *,
         temperature: float = 1.0,
         rng: np.random.Generator,
-        given: KnownLatents | None = None,
-        tied: Ints | None = None,
+        known: KnownLatents | None = None,
+        bar_labels: Ints | None = None,
         amount: float = 1.0,
     ) -> Floats32:
-        """EncodedPaths `(n, W, Z)` for songs of this frame `(n, W)`.
+        """Return sampled paths `(n, W, Z)`; arguments as in `Prior.sample`.
 
-        `temperature` scales the noise that the flow begins with: below 1 nearer to the usual.
-        Windows that are `given` whole come back as they are, all others are drawn to suit them.
-        Bars of one label in `tied` `(n, W, N)` are alike. With an `amount` below 1 paths are drawn
-        near those given: so much of the way from noise is gone from there (Meng et al. 2022).
+        `temperature` scales the noise that the flow starts from. With an `amount` below 1 the known
+        paths are mixed with noise and integrated from there, that share of the whole time
+        (SDEdit, Meng et al. 2022).
         """
-        n, W = frame.key.shape
+        n, W = conditioning.key.shape
         T, D = self.shift.shape
         noise = rng.standard_normal((n, W, T * D), dtype=np.float32) * np.float32(temperature)
-        chunk = max(1, _CHUNK // max(min(W * T, self.context), 1))
-        labels = None if tied is None else torch.from_numpy(tied)
-        drawn = []
+        chunk = max(1, MAX_BATCH_TOKENS // max(min(W * T, self.context), 1))
+        labels = None if bar_labels is None else torch.from_numpy(bar_labels)
+        sampled = []
         with autocast(self.shift.device, pick_precision("auto", self.shift.device.type)):
             for i in range(0, n, chunk):
                 part = slice(i, i + chunk)
-                terms = SamplingConstraints.of(
+                constraints = SamplingConstraints.build(
                     self,
-                    frame[part],
-                    None if given is None else given[part],
+                    conditioning[part],
+                    None if known is None else known[part],
                     None if labels is None else labels[part],
                 )
                 if amount < 1:
-                    terms = replace(terms, known=torch.zeros_like(terms.known))
+                    nothing = torch.zeros_like(constraints.known)
+                    constraints = replace(constraints, known=nothing)
                 start = torch.from_numpy(noise[part]).to(self.shift.device)
                 start = start.reshape(-1, W * T, D)
-                x = integrate(self, start, frame[part], terms, 1 - amount)
-                drawn.append((x.reshape(-1, W, T, D) * self.scale + self.shift).flatten(2))
-        paths = torch.cat(drawn).cpu().numpy() if drawn else noise
-        if given is None or amount < 1:
+                x = integrate(self, start, conditioning[part], constraints, 1 - amount)
+                sampled.append((x.reshape(-1, W, T, D) * self.scale + self.shift).flatten(2))
+        paths = torch.cat(sampled).cpu().numpy() if sampled else noise
+        if known is None or amount < 1:
             return paths
-        return np.where(given.whole(frame)[..., None], given.z, paths).astype(np.float32)
+        fixed = known.fully_known(conditioning)[..., None]
+        return np.where(fixed, known.z, paths).astype(np.float32)
 
     def sample_forms(self, n: int, n_bars: int, rng: np.random.Generator) -> Ints:
-        """Labels of the bars of `n` songs of that many `(n, n_bars)`, as songs about as long had
-        them, an eighth more or less; bars that those did not have are like no others.
+        """Return bar labels `(n, n_bars)` of the forms of training songs of about that length.
+
+        Their lengths differ by an eighth at most; bars past their end get labels of their own.
         """
         label = np.tile(np.arange(n_bars), (n, 1))
         if len(self.forms):
             forms = self.forms.cpu().numpy()
-            apart = np.abs((forms >= 0).sum(1) - min(n_bars, MAX_FORM_BARS))
-            near = np.flatnonzero(apart <= max(int(apart.min()), n_bars // 8))
-            chosen = forms[rng.choice(near, n), :n_bars].round().astype(np.int64)
+            difference = np.abs((forms >= 0).sum(1) - min(n_bars, MAX_FORM_BARS))
+            tolerance = max(int(difference.min()), n_bars // 8)
+            candidates = np.flatnonzero(difference <= tolerance)
+            chosen = forms[rng.choice(candidates, n), :n_bars].round().astype(np.int64)
             width = chosen.shape[1]
             label[:, :width] = np.where(chosen >= 0, chosen, label[:, :width])
         return label
 
-    def standardised(self, z: Tensor) -> Tensor:
-        """Latents `(B, W, Z)` as the flow knows them, bar by bar. `(B, T, latent)`"""
+    def standardize(self, z: Tensor) -> Tensor:
+        """Return latents `(B, W, Z)` as standardized tokens. `(B, T, latent)`"""
         z = z.to(self.shift.device).reshape(*z.shape[:2], *self.shift.shape)
         return ((z - self.shift) / self.scale).flatten(1, 2)
 
-    def hints(self, z: Tensor, share: Tensor) -> Tensor:
-        """What is told of bars whose window is known in part: of latents `(B, T, latent)` without
-        what is to be drawn, and which share of each bar `(B, T)` is known. `(B, T, width)`
+    def embed_partial(self, z: Tensor, share: Tensor) -> Tensor:
+        """Return the embedding of partly known windows. `(B, T, width)`
+
+        `z` `(B, T, latent)` are latents encoded from the known bars alone, and `share` `(B, T)` is
+        the share of each token's bars that is known.
         """
         if self.hint is None:
             return torch.zeros(*z.shape[:2], 1, device=z.device)
         share = share.to(z.device)[..., None]
         size = len(self.shift)
         of_window = share.reshape(len(share), -1, size).amax(2) > 0
-        heard = of_window.repeat_interleave(size, 1)[..., None]
-        told: Tensor = self.hint(z) * heard + share * self.hinted
-        return told
+        partly_known = of_window.repeat_interleave(size, 1)[..., None]
+        embedding: Tensor = self.hint(z) * partly_known + share * self.hinted
+        return embedding

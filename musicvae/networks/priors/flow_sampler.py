@@ -1,14 +1,14 @@
-"""Floor 5: how a flow draws paths: from noise to latents, piece by piece where they are long.
+"""Sampling from a flow: integrate from noise to latents, chunk by chunk where paths are long.
 
-Windows that are known stay as they are and are heard by the others. Of a window that is known in
-part the rest is drawn with the whole of it. Tied bars have one latent.
+Known windows are kept, and the others are sampled given them. A window that is known in part is
+sampled as a whole, given its known bars. Tied bars share one latent.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -16,129 +16,180 @@ from torch import Tensor
 
 from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
 
-if TYPE_CHECKING:
-    from musicvae.networks.priors.flow import FlowPrior
+UNTIED_FRACTION = 0.25  # last part of the integration, in which tied bars move independently
 
-_LOOSE = 0.25  # share of the way, its last part, in which tied bars go their own ways
+
+class Flow(Protocol):
+    """What the sampler needs of a `FlowPrior`."""
+
+    context: int
+    hint: Any
+    shift: Tensor
+    steps: Tensor
+
+    def __call__(
+        self, x: Tensor, t: Tensor, known: Tensor, conditioning: Tensor, key_bias: Tensor
+    ) -> Tensor:
+        """Return the velocity at `x`."""
+        ...
+
+    def embed_conditioning(self, conditioning: PathConditioning) -> tuple[Tensor, Tensor]:
+        """Return the embedding of bars, and the attention bias that masks them."""
+        ...
+
+    def embed_partial(self, z: Tensor, share: Tensor) -> Tensor:
+        """Return the embedding of partly known windows."""
+        ...
+
+    def standardize(self, z: Tensor) -> Tensor:
+        """Return standardized latents of bars."""
+        ...
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SamplingConstraints:
-    """What paths are drawn under, over their T bars (or windows, if a flow takes these whole)."""
+    """What samples must agree with, for T tokens: bars, or windows with one slice for all bars."""
 
-    z: Tensor  # (B, T, latent) standardised, of known bars
+    z: Tensor  # (B, T, latent) standardized latents of known tokens
     known: Tensor  # (B, T) bool
-    told: Tensor  # (B, T, width) hints
-    label: Tensor  # (B, T) bars of one label are tied
+    partial_embedding: Tensor  # (B, T, width) embedding of partly known windows
+    label: Tensor  # (B, T) tokens of one label are tied
 
     @classmethod
-    def of(
-        cls, flow: FlowPrior, frame: PathConditioning, given: KnownLatents | None, tied: Tensor | None
+    def build(
+        cls,
+        flow: Flow,
+        conditioning: PathConditioning,
+        known: KnownLatents | None,
+        bar_labels: Tensor | None,
     ) -> SamplingConstraints:
-        """The terms of paths of this frame `(n, W)`; `tied` are labels `(n, W, N)` of bars."""
-        (n, W), (size, latent) = frame.key.shape, flow.shift.shape
-        device, parted = flow.shift.device, frame.parted(size)
-        if given is None:
+        """Return the constraints of paths `(n, W)`; `bar_labels` is `(n, W, N)`."""
+        (n, W), (size, latent) = conditioning.key.shape, flow.shift.shape
+        device, tokens = flow.shift.device, conditioning.as_tokens(size)
+        if known is None:
             z = torch.zeros(n, W * size, latent, device=device)
-            known, told = torch.zeros(n, W * size, dtype=torch.bool, device=device), z[..., :1]
+            fixed = torch.zeros(n, W * size, dtype=torch.bool, device=device)
+            partial = z[..., :1]
         else:
-            z = flow.standardised(torch.from_numpy(given.z.astype(np.float32)))
-            whole = torch.from_numpy(given.whole(frame)).to(device)
-            known = whole.repeat_interleave(size, 1)
-            bars = torch.from_numpy(given.bars & given.partly(frame)[..., None])
-            told = flow.hints(z, known_share(bars, frame, size))
-        real = parted.real.flatten(1).to(device)
+            z = flow.standardize(torch.from_numpy(known.z.astype(np.float32)))
+            whole = torch.from_numpy(known.fully_known(conditioning)).to(device)
+            fixed = whole.repeat_interleave(size, 1)
+            bars = known.bar_mask & known.partly_known(conditioning)[..., None]
+            share = known_share(torch.from_numpy(bars), conditioning, size)
+            partial = flow.embed_partial(z, share)
+        valid = tokens.valid.flatten(1).to(device)
         nth = torch.arange(W * size, device=device).expand(n, -1)
-        label = nth if tied is None else _labels(tied.to(device), size)
-        return cls(z=z, known=known, told=told, label=torch.where(real, label, -1 - nth))
+        label = nth if bar_labels is None else _token_labels(bar_labels.to(device), size)
+        label = torch.where(valid, label, -1 - nth)
+        return cls(z=z, known=fixed, partial_embedding=partial, label=label)
 
-    def __getitem__(self, bars: slice) -> SamplingConstraints:
-        """Those of some of the bars."""
-        return SamplingConstraints(**{name: value[:, bars] for name, value in vars(self).items()})
+    def __getitem__(self, tokens: slice) -> SamplingConstraints:
+        """Return the constraints of some of the tokens."""
+        return SamplingConstraints(**{n: value[:, tokens] for n, value in vars(self).items()})
 
 
-def known_share(bars: Tensor, frame: PathConditioning, size: int) -> Tensor:
-    """Of each bar, or of each window taken whole, the share that is known. `(B, W, N)` bool to
-    `(B, T)`.
-    """
-    if size == bars.shape[-1]:
-        return bars.flatten(1).float()
-    real = frame.real.to(bars.device)
-    return (bars & real).sum(-1) / real.sum(-1).clamp(min=1)
+def known_share(bar_mask: Tensor, conditioning: PathConditioning, size: int) -> Tensor:
+    """Return the share of each token's bars that is known, `(B, W, N)` bool to `(B, T)`."""
+    if size == bar_mask.shape[-1]:
+        return bar_mask.flatten(1).float()
+    valid = conditioning.valid.to(bar_mask.device)
+    return (bar_mask & valid).sum(-1) / valid.sum(-1).clamp(min=1)
 
 
 def integrate(
-    flow: FlowPrior, noise: Tensor, frame: PathConditioning, terms: SamplingConstraints, begin: float = 0.0
+    flow: Flow,
+    noise: Tensor,
+    conditioning: PathConditioning,
+    constraints: SamplingConstraints,
+    start_time: float = 0.0,
 ) -> Tensor:
-    """Standardised latents `(B, T, latent)` from noise of that shape.
+    """Return standardized latents `(B, T, latent)` sampled from noise of that shape.
 
-    With `begin` above 0 the way begins near `terms.z`, noise mixed in, and is that much shorter.
+    With a `start_time` above 0 integration starts there, from `constraints.z` mixed with noise
+    (SDEdit, Meng et al. 2022).
     """
-    size, W = len(flow.shift), frame.key.shape[1]
-    first = (terms.label[:, :, None] == terms.label[:, None]).int().argmax(-1)  # (B, T)
+    size, W = len(flow.shift), conditioning.key.shape[1]
+    first = (constraints.label[:, :, None] == constraints.label[:, None]).int().argmax(-1)  # (B, T)
     noise = noise.gather(1, first[..., None].expand_as(noise))
-    x = torch.where(terms.known[..., None], terms.z, noise)
-    done = terms.known.clone()
-    at_once = min(flow.context // size, W)
+    x = torch.where(constraints.known[..., None], constraints.z, noise)
+    done = constraints.known.clone()
+    chunk_windows = min(flow.context // size, W)
     while not done.all():
         missing = ~done.all(0).reshape(W, size).all(-1)
-        u = int(missing.int().argmax())
-        run = int((~missing[u:]).int().argmax()) or W - u
-        before = (at_once + 1) // 2 if run > at_once // 2 else (at_once - run + 1) // 2
-        start = max(0, min(u - before, W - at_once))
-        bars = slice(start * size, (start + at_once) * size)
-        # A bar that is tied to one that was drawn before is that one.
-        there = done.gather(1, first) & ~done
-        x = torch.where(there[..., None], x.gather(1, first[..., None].expand_as(x)), x)
-        known = (done | there)[:, bars]
-        piece = terms[bars]
-        piece = SamplingConstraints(z=piece.z, known=known, told=piece.told, label=piece.label)
-        inside = frame[:, start : start + at_once]
-        x[:, bars] = _solve(flow, x[:, bars], noise[:, bars], inside, piece, begin)
-        done[:, bars] = True
+        w = int(missing.int().argmax())
+        run = int((~missing[w:]).int().argmax()) or W - w
+        if run > chunk_windows // 2:
+            before = (chunk_windows + 1) // 2
+        else:
+            before = (chunk_windows - run + 1) // 2
+        start = max(0, min(w - before, W - chunk_windows))
+        tokens = slice(start * size, (start + chunk_windows) * size)
+        # A token that is tied to one sampled before is a copy of it.
+        copied = done.gather(1, first) & ~done
+        x = torch.where(copied[..., None], x.gather(1, first[..., None].expand_as(x)), x)
+        chunk = constraints[tokens]
+        chunk = SamplingConstraints(
+            z=chunk.z,
+            known=(done | copied)[:, tokens],
+            partial_embedding=chunk.partial_embedding,
+            label=chunk.label,
+        )
+        windows = conditioning[:, start : start + chunk_windows]
+        x[:, tokens] = _integrate_chunk(
+            flow, x[:, tokens], noise[:, tokens], windows, chunk, start_time
+        )
+        done[:, tokens] = True
     return x
 
 
-def _solve(
-    flow: FlowPrior, x: Tensor, noise: Tensor, frame: PathConditioning, terms: SamplingConstraints, begin: float
+def _integrate_chunk(
+    flow: Flow,
+    x: Tensor,
+    noise: Tensor,
+    conditioning: PathConditioning,
+    constraints: SamplingConstraints,
+    start_time: float,
 ) -> Tensor:
-    """From noise to latents in equal steps of Euler; bars that are known stay."""
-    told, seen = flow.embed_conditioning(frame)
-    told, known, z = told + terms.told, terms.known[..., None], x
-    if begin:
-        x = torch.where(known, x, (1 - begin) * noise + begin * terms.z)
-    late = _late(known) if flow.hint is None else torch.zeros_like(known)
-    steps = max(1, math.ceil(int(flow.steps) * (1 - begin)))
-    share = _ties(terms.label, terms.known)
+    """Return latents from noise by Euler's method in equal steps; known tokens are kept."""
+    embedding, key_bias = flow.embed_conditioning(conditioning)
+    embedding = embedding + constraints.partial_embedding
+    known, z = constraints.known[..., None], x
+    if start_time:
+        x = torch.where(known, x, (1 - start_time) * noise + start_time * constraints.z)
+    renoised = _known_after_gap(known) if flow.hint is None else torch.zeros_like(known)
+    steps = max(1, math.ceil(int(flow.steps) * (1 - start_time)))
+    weights = _tie_weights(constraints.label, constraints.known)
     for step in range(steps):
-        at = begin + (1 - begin) * step / steps
+        at = start_time + (1 - start_time) * step / steps
         t = torch.full((1,), at, device=x.device)
-        x = torch.where(late, (1 - at) * noise + at * z, x)
-        move = flow(x, t, known & ~late, told, seen)
-        if step < (1 - _LOOSE) * steps:
-            move = share @ move.float()
-        x = torch.where(known, x, x + move * ((1 - begin) / steps))
+        x = torch.where(renoised, (1 - at) * noise + at * z, x)
+        velocity = flow(x, t, known & ~renoised, embedding, key_bias)
+        if step < (1 - UNTIED_FRACTION) * steps:
+            velocity = weights @ velocity.float()
+        x = torch.where(known, x, x + velocity * ((1 - start_time) / steps))
     return torch.where(known, z, x)
 
 
-def _ties(label: Tensor, known: Tensor) -> Tensor:
-    """What of each bar's velocity counts for each: the mean of those tied together. `(B, T, T)`"""
+def _tie_weights(label: Tensor, known: Tensor) -> Tensor:
+    """Return the weights that average the velocities of tied tokens. `(B, T, T)`"""
     same = (label[:, :, None] == label[:, None]) & ~known[:, None]
     same = same | torch.eye(label.shape[1], dtype=torch.bool, device=label.device)
     return same / same.sum(-1, keepdim=True)
 
 
-def _late(known: Tensor) -> Tensor:
-    """Known bars `(B, T, 1)` that come after one which is not: a flow that has not learned to hear
-    these is held to them by putting them under noise as all else (Lugmayr et al. 2022).
+def _known_after_gap(known: Tensor) -> Tensor:
+    """Return the known tokens `(B, T, 1)` that follow an unknown one.
+
+    A flow that was not trained to condition on these is held to them by adding noise to them at
+    each step, as for all others (RePaint, Lugmayr et al. 2022).
     """
     return known & ((~known).cumsum(1) > 0)
 
 
-def _labels(tied: Tensor, size: int) -> Tensor:
-    """Labels `(n, W, N)` of bars as labels of what a flow takes as one. `(n, T)`"""
-    if size == tied.shape[-1]:
-        return tied.flatten(1)
-    # A window taken whole is tied to the first one that is tied to it in all its bars.
-    same = (tied[:, :, None] == tied[:, None]).all(-1)
+def _token_labels(bar_labels: Tensor, size: int) -> Tensor:
+    """Return labels `(n, W, N)` of bars as labels of tokens. `(n, T)`"""
+    if size == bar_labels.shape[-1]:
+        return bar_labels.flatten(1)
+    # A window as one token is tied to the first that shares the labels of all its bars.
+    same = (bar_labels[:, :, None] == bar_labels[:, None]).all(-1)
     return same.int().argmax(-1)

@@ -1,10 +1,11 @@
-"""Floor 5: a linear-Gaussian prior over paths of latents, fitted in closed form.
+"""Linear-Gaussian prior over paths of latents, fitted in closed form.
 
-A song of many windows is a path `(W, Z)`. The prior is a vector autoregression of order one around
-means that know the meter, whether a window is the first, a middle or the last one of its song, and
-the key that was taken off (a song in a high key lies low when it is moved to the common one):
-`z[w] - m[w] = A (z[w-1] - m[w-1]) + noise`, with noise of its own for first and last windows. It is
-fitted on frozen encodings, so adding it to a checkpoint changes nothing else.
+A song of W windows is a path `(W, Z)`. The prior is a vector autoregression of order one,
+`z[w] - m[w] = A (z[w-1] - m[w-1]) + noise`, around means `m` that depend on the meter, on whether a
+window is the first, a middle or the last one of its song, and on the key its pitches were
+transposed from (a song in a high key lies low once transposed to the common one). First and last
+windows have noise covariances of their own. It is fitted on frozen encodings, so adding it to a
+checkpoint changes nothing else.
 """
 
 from __future__ import annotations
@@ -12,21 +13,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicvae.arrays import Floats32, Ints
+from musicvae.arrays import Bools, Floats, Floats32, Ints
 from musicvae.networks.priors.conditioning import EncodedPaths, KnownLatents, PathConditioning
 
 FIRST, MIDDLE, LAST = 0, 1, 2
-_SHRINK = 20.0  # windows that a mean must have before it counts as much as the one it refines
-_RIDGE = 0.05
+MEAN_SHRINKAGE = 20.0  # windows a mean needs to weigh as much as the coarser one it is shrunk to
+RIDGE = 0.05
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class LinearGaussianPrior:
-    """`mean` `(meters, 3, Z)`; `by_key` `(Z,)`, how means move with each semitone of the key;
+    """A vector autoregression over windows.
+
+    `mean` `(meters, 3, Z)`; `by_key` `(Z,)`, the change of means with each semitone of the key;
     `step` A `(Z, Z)`; `factor` `(3, Z, Z)`, lower triangular square roots of the covariances of a
-    path's first deviation, of the noise within, and of the noise of its end.
+    path's first deviation, of the noise within, and of the noise of its end. The names are those
+    of the tensors in a checkpoint.
     """
 
     mean: Floats32
@@ -35,166 +38,174 @@ class LinearGaussianPrior:
     factor: Floats32
 
     @classmethod
-    def fit(cls, paths: EncodedPaths, n_meters: int, *, seed: int = 0, draws: int = 4) -> LinearGaussianPrior:
-        """Fit to posteriors of whole windows. Several draws from each are used, so that the prior
-        covers what the decoder has learned from, not only the means.
+    def fit(
+        cls, paths: EncodedPaths, n_meters: int, *, seed: int = 0, n_draws: int = 4
+    ) -> LinearGaussianPrior:
+        """Return the prior fitted to posteriors of complete windows.
+
+        Several draws from each posterior are used, so that the prior covers what the decoder was
+        trained on, not only the means.
         """
-        whole = paths.frame.real.all(-1).numpy()
-        whole = whole if whole.any() else np.ones_like(whole)  # only songs shorter than a window
-        mu, sigma = (each[whole].astype(np.float32) for each in (paths.mu, paths.sigma))
-        path = paths.path[whole]
-        frame = paths.frame[whole]
-        meter, place, key = frame.meter[:, 0].numpy(), _places(frame), frame.key.numpy()
+        complete = paths.conditioning.valid.all(-1).numpy()
+        if not complete.any():  # only songs shorter than a window
+            complete = np.ones_like(complete)
+        mu, sigma = (each[complete].astype(np.float32) for each in (paths.mu, paths.sigma))
+        path = paths.path[complete]
+        conditioning = paths.conditioning[complete]
+        meter, key = conditioning.meter[:, 0].numpy(), conditioning.key.numpy()
+        position = _song_positions(conditioning)
         rng = np.random.default_rng(seed)
-        mean = _means(mu, meter, place, n_meters)
-        from_mean = mu - mean[meter, place]
-        by_key = _slope(from_mean, key)
-        centred = from_mean - key[:, None] * by_key
-        drawn = [centred + sigma * rng.standard_normal(mu.shape) for _ in range(draws)]
-        begins, total = place == FIRST, covariance(np.concatenate(drawn))
-        goes_on = np.flatnonzero(path[1:] == path[:-1])
-        if len(goes_on):
-            x, y = (np.concatenate([d[goes_on + k] for d in drawn]) for k in (0, 1))
-            step = np.linalg.solve(x.T @ x + _RIDGE * len(x) * np.eye(x.shape[1]), x.T @ y).T
-            rest = y - x @ step.T
-            noise = covariance(rest)
-            last = covariance(rest[np.tile(place[goes_on + 1] == LAST, draws)], noise)
+        mean = _shrunken_means(mu, meter, position, n_meters)
+        deviation = mu - mean[meter, position]
+        by_key = _key_slope(deviation, key)
+        centered = deviation - key[:, None] * by_key
+        draws = [centered + sigma * rng.standard_normal(mu.shape) for _ in range(n_draws)]
+        starts, total = position == FIRST, second_moment(np.concatenate(draws))
+        continues = np.flatnonzero(path[1:] == path[:-1])
+        if len(continues):
+            x, y = (np.concatenate([d[continues + k] for d in draws]) for k in (0, 1))
+            step = np.linalg.solve(x.T @ x + RIDGE * len(x) * np.eye(x.shape[1]), x.T @ y).T
+            residual = y - x @ step.T
+            noise = second_moment(residual)
+            ends = np.tile(position[continues + 1] == LAST, n_draws)
+            last = second_moment(residual[ends], noise)
         else:
             step, noise, last = np.zeros_like(total), total, total
-        first = covariance(np.concatenate([d[begins] for d in drawn]), total)
+        first = second_moment(np.concatenate([d[starts] for d in draws]), total)
         return cls(
             mean=mean.astype(np.float32),
             by_key=by_key.astype(np.float32),
             step=step.astype(np.float32),
-            factor=np.stack([factor(each) for each in (first, noise, last)]),
+            factor=np.stack([lower_factor(each) for each in (first, noise, last)]),
         )
 
     @classmethod
-    def standard(cls, size: int, n_meters: int) -> LinearGaussianPrior:
-        """Windows of `size` dimensions each drawn from the standard normal, whatever is around."""
-        eye = np.eye(size, dtype=np.float32)
+    def standard_normal(cls, Z: int, n_meters: int) -> LinearGaussianPrior:
+        """Return a prior that samples every window from the standard normal, independently."""
+        eye = np.eye(Z, dtype=np.float32)
         return cls(
-            mean=np.zeros((n_meters, 3, size), np.float32),
-            by_key=np.zeros(size, np.float32),
+            mean=np.zeros((n_meters, 3, Z), np.float32),
+            by_key=np.zeros(Z, np.float32),
             step=np.zeros_like(eye),
             factor=np.stack([eye] * 3),
         )
 
     def sample(
         self,
-        frame: PathConditioning,
+        conditioning: PathConditioning,
         *,
         temperature: float = 1.0,
         rng: np.random.Generator,
-        given: KnownLatents | None = None,
-        tied: Ints | None = None,
+        known: KnownLatents | None = None,
+        bar_labels: Ints | None = None,
         amount: float = 1.0,
     ) -> Floats32:
-        """EncodedPaths `(n, W, Z)` for songs of this frame `(n, W)`.
+        """Return sampled paths `(n, W, Z)`; arguments as in `Prior.sample`.
 
-        Windows `given` whole come back as they are, others are drawn from what the prior says given
-        these; one that is known in part is drawn as if it were not. Windows tied in all of their
-        bars, `tied` `(n, W, N)`, are the same. With an `amount` below 1 paths are drawn near those
-        given: so much of the way, along a circle around the mean.
+        Windows that are partly known are sampled as if they were not. Windows that share the labels
+        of all their bars are identical. With an `amount` below 1 samples lie on a circle around the
+        mean, that share of a quarter turn away from the known paths.
         """
-        meter, place, key = frame.meter[..., 0].numpy(), _places(frame), frame.key.numpy()
+        meter, key = conditioning.meter[..., 0].numpy(), conditioning.key.numpy()
+        position = _song_positions(conditioning)
         n, W = meter.shape
-        centre = self.mean[meter, place] + key[..., None] * self.by_key
+        mean = self.mean[meter, position] + key[..., None] * self.by_key
         path = np.zeros((n, W, self.step.shape[0]), np.float32)
-        whole, known = np.zeros((n, W), bool), path
-        if given is not None and amount >= 1:
-            whole, known = given.whole(frame), given.z - centre
+        fixed, deviation = np.zeros((n, W), bool), path
+        if known is not None and amount >= 1:
+            fixed, deviation = known.fully_known(conditioning), known.z - mean
         for w in range(W):
             noise = rng.standard_normal(path[:, w].shape).astype(np.float32)
-            root = self.factor[place[:, w]]  # (n, Z, Z)
+            root = self.factor[position[:, w]]  # (n, Z, Z)
             path[:, w] = (root @ noise[..., None])[..., 0] * np.float32(temperature)
             if w:
                 path[:, w] += path[:, w - 1] @ self.step.T
-            for i in np.flatnonzero(whole[:, w]).tolist():
-                self._bridge(path[i], known[i, w], whole[i], place[i], w)
-        if given is not None and amount < 1:
+            for i in np.flatnonzero(fixed[:, w]).tolist():
+                self._condition_on_window(path[i], deviation[i, w], fixed[i], position[i], w)
+        if known is not None and amount < 1:
             angle = amount * np.pi / 2
-            path = np.cos(angle) * (given.z - centre) + np.sin(angle) * path
-        path = alike(path, tied) + centre
-        return np.asarray(
-            path if given is None else np.where(whole[..., None], given.z, path), np.float32
-        )
+            path = np.cos(angle) * (known.z - mean) + np.sin(angle) * path
+        path = tie_windows(path, bar_labels) + mean
+        if known is not None:
+            path = np.where(fixed[..., None], known.z, path)
+        return np.asarray(path, np.float32)
 
-    def _bridge(
-        self, path: Floats32, known: Floats32, whole: NDArray[np.bool_], place: Ints, w: int
+    def _condition_on_window(
+        self, path: Floats32, value: Floats32, fixed: Bools, position: Ints, w: int
     ) -> None:
-        """Window `w` of a path of deviations `(W, Z)` turns out to be `known` `(Z,)`: those drawn
-        before it, back to the last known one, move as far as they say of it (conditioning of a
-        Gaussian by its residual, Matheron's rule).
+        """Set window `w` of a path of deviations `(W, Z)` to `value` `(Z,)`, in place.
+
+        The windows sampled before it, back to the last fixed one, move by their conditional mean
+        given the residual (Matheron's rule).
         """
-        off, path[w] = known - path[w], known
-        hole = w - 1 - int(np.argmax(whole[:w][::-1])) if whole[:w].any() else -1
-        if hole == w - 1:
+        residual, path[w] = value - path[w], value
+        previous = w - 1 - int(np.argmax(fixed[:w][::-1])) if fixed[:w].any() else -1
+        if previous == w - 1:
             return
-        spread = np.zeros_like(self.step)
-        spreads = []
-        for i in range(hole + 1, w + 1):
-            root = self.factor[place[i]]
-            spread = self.step @ spread @ self.step.T + root @ root.T
-            spreads.append(spread)
-        pull = np.linalg.solve(spreads[-1] + 1e-6 * np.eye(len(spread)), off)
-        for i in range(w - 1, hole, -1):
+        covariance = np.zeros_like(self.step)
+        covariances = []
+        for i in range(previous + 1, w + 1):
+            root = self.factor[position[i]]
+            covariance = self.step @ covariance @ self.step.T + root @ root.T
+            covariances.append(covariance)
+        pull = np.linalg.solve(covariances[-1] + 1e-6 * np.eye(len(covariance)), residual)
+        for i in range(w - 1, previous, -1):
             pull = self.step.T @ pull
-            path[i] += spreads[i - hole - 1] @ pull
+            path[i] += covariances[i - previous - 1] @ pull
 
     def tensors(self) -> dict[str, Floats32]:
-        """What a checkpoint keeps; `LinearGaussianPrior(**tensors)` is the inverse."""
+        """Return the tensors that a checkpoint stores, by field name."""
         return dict(vars(self))
 
 
-def alike(path: Floats32, tied: Ints | None) -> Floats32:
-    """EncodedPaths `(n, W, Z)` in which windows tied in all their bars, `tied` `(n, W, N)`, are one."""
-    if tied is None:
+def tie_windows(path: Floats32, bar_labels: Ints | None) -> Floats32:
+    """Return paths `(n, W, Z)` with windows of equal `bar_labels` `(n, W, N)` made identical."""
+    if bar_labels is None:
         return path
-    first = (tied[:, :, None] == tied[:, None]).all(-1).argmax(-1)
+    first = (bar_labels[:, :, None] == bar_labels[:, None]).all(-1).argmax(-1)
     return np.take_along_axis(path, first[..., None], 1)
 
 
-def covariance(
-    rows: NDArray[np.float64], towards: NDArray[np.float64] | None = None
-) -> NDArray[np.float64]:
-    """Second moments of rows; of few rows, drawn `towards` those of many."""
+def second_moment(rows: Floats, shrink_to: Floats | None = None) -> Floats:
+    """Return the second moment of rows `(M, Z)`, shrunk to another if given. `(Z, Z)`"""
     found = rows.T @ rows
-    if towards is None:
+    if shrink_to is None:
         return found / max(len(rows), 1) + 1e-4 * np.eye(rows.shape[1])
     weight = rows.shape[1]
-    return (found + weight * towards) / (len(rows) + weight)
+    return (found + weight * shrink_to) / (len(rows) + weight)
 
 
-def _places(frame: PathConditioning) -> Ints:
-    """Whether windows are the first, a middle or the last one of their songs. Any shape."""
-    first, stop = frame.first.numpy(), frame.first.numpy() + frame.size
-    last = np.where(stop >= frame.bars.numpy(), LAST, MIDDLE)
+def _song_positions(conditioning: PathConditioning) -> Ints:
+    """Return whether windows are `FIRST`, `MIDDLE` or `LAST` in their songs. Any shape."""
+    first = conditioning.first_bar.numpy()
+    stop = first + conditioning.n_bars
+    last = np.where(stop >= conditioning.song_bars.numpy(), LAST, MIDDLE)
     return np.where(first == 0, FIRST, last)
 
 
-def _means(mu: Floats32, meter: Ints, place: Ints, n_meters: int) -> NDArray[np.float64]:
-    """Means by meter and place, each drawn towards the coarser mean it refines. `(M, 3, Z)`"""
+def _shrunken_means(mu: Floats32, meter: Ints, position: Ints, n_meters: int) -> Floats:
+    """Return means by meter and position, each shrunk to the coarser mean. `(meters, 3, Z)`"""
     overall = mu.mean(0, dtype=np.float64)
     mean = np.zeros((n_meters, 3, mu.shape[-1]))
     for m in range(n_meters):
-        mine = meter == m
-        of_meter = (mu[mine].sum(0) + _SHRINK * overall) / (mine.sum() + _SHRINK)
+        rows = meter == m
+        of_meter = mu[rows].sum(0) + MEAN_SHRINKAGE * overall
+        of_meter = of_meter / (rows.sum() + MEAN_SHRINKAGE)
         for p in (FIRST, MIDDLE, LAST):
-            both = mine & (place == p)
-            mean[m, p] = (mu[both].sum(0) + _SHRINK * of_meter) / (both.sum() + _SHRINK)
+            both = rows & (position == p)
+            total = mu[both].sum(0) + MEAN_SHRINKAGE * of_meter
+            mean[m, p] = total / (both.sum() + MEAN_SHRINKAGE)
     return mean
 
 
-def _slope(from_mean: NDArray[np.float64], key: Ints) -> NDArray[np.float64]:
-    """How the mean moves with the key, by least squares, drawn towards not at all. `(Z,)`"""
-    return (key @ from_mean) / (float((key**2).sum()) + 10 * _SHRINK)
+def _key_slope(deviation: Floats, key: Ints) -> Floats:
+    """Return the slope of the mean over the key by least squares, shrunk to zero. `(Z,)`"""
+    return (key @ deviation) / (float((key**2).sum()) + 10 * MEAN_SHRINKAGE)
 
 
-def factor(covariance: NDArray[np.float64]) -> Floats32:
-    """A lower triangular square root of a covariance that rounding may have left slightly
-    indefinite."""
+def lower_factor(covariance: Floats) -> Floats32:
+    """Return a lower triangular square root of a covariance; tolerates rounding below zero."""
     values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
     root = vectors * np.sqrt(np.maximum(values, 0))
-    upper: NDArray[np.float64] = np.asarray(np.linalg.qr(root.T, mode="r"))
+    upper: Floats = np.asarray(np.linalg.qr(root.T, mode="r"))
     return np.tril(upper.T).astype(np.float32)
