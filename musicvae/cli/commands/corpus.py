@@ -1,4 +1,4 @@
-"""`musicvae corpus`: list the built-in corpora, or export one as MIDI."""
+"""`musicvae corpus`: list the built-in corpora and export them as MIDI."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from musicvae.errors import ConfigError, WriteError
 
 @click.group(name="corpus")
 def command() -> None:
-    """The built-in public-domain corpora, as MIDI with right bar lines."""
+    """List the built-in public-domain corpora and export them as MIDI."""
 
 
 @command.command(name="list")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a corpus.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per corpus.")
 def list_(as_json: bool) -> None:
-    """What there is: name, songs, content, licence.
+    """List name, number of songs, content and license of the corpora.
 
     \b
     Example:
@@ -37,22 +37,24 @@ def list_(as_json: bool) -> None:
             _print_json({**fields, "licence": corpus.license})
         return
     rows = [(c.name, str(c.n_songs), c.title, c.license) for c in known]
-    print_table(("name", "songs", "what", "licence"), rows, numeric=(1,))
+    print_table(("name", "songs", "content", "license"), rows, numeric=(1,))
 
 
 @command.command(name="export")
 @click.argument("name", shell_complete=completion.complete_corpus)
 @click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
-@click.option("--limit", type=click.IntRange(min=1), help="Only so many songs.")
-@click.option("--workers", type=click.IntRange(min=1), help="Processes. Default: one a core.")
+@click.option("--limit", type=click.IntRange(min=1), help="Maximum number of songs.")
+@click.option(
+    "--workers", type=click.IntRange(min=1), help="Number of processes; one per core by default."
+)
 @click.option("--force", is_flag=True, help="Overwrite files that differ from the corpus.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON object a song.")
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON object per song.")
 def export(
     name: str, folder: Path, limit: int | None, workers: int | None, force: bool, as_json: bool
 ) -> None:
-    """Write the corpus NAME into DIR, one MIDI file a song.
+    """Write the corpus NAME into DIR, one MIDI file per song.
 
-    The first time it is parsed (about a minute); later it is copied from the cache.
+    The first export parses the corpus (about a minute); later ones copy it from the cache.
 
     \b
     Examples:
@@ -77,18 +79,18 @@ def export(
         shown = ", ".join(path.name for path in kept[:3]) + (", ..." if len(kept) > 3 else "")
         differ = "1 file here differs" if len(kept) == 1 else f"{len(kept)} files here differ"
         reason = f"{differ} from the corpus, not overwritten ({shown})"
-        raise WriteError(report.folder, reason, "choose another folder, or give --force")
+        raise WriteError(report.folder, reason, "choose another folder, or use --force")
 
 
 def _summary(report: corpora.ExportReport) -> str:
-    """The export in two or three lines."""
+    """Return a summary of the export in two or three lines."""
     songs = [file.piece for file in report.files]
     counts = Counter(file.status for file in report.files)
     written = f"{counts['written']} written, {counts['unchanged']} unchanged"
     n_bars, pickups = sum(piece.bars for piece in songs), sum(piece.pickup for piece in songs)
     lines = [
         f"{report.corpus.name}: {len(songs)} songs in {report.folder} ({written}), "
-        f"{n_bars} bars, {pickups} songs begin with a pickup"
+        f"{n_bars} bars, {pickups} songs start with a pickup"
     ]
     reasons = Counter(skipped.reason.split(":")[0] for skipped in report.skipped)
     lines += [f"skipped {count}: {reason}" for reason, count in sorted(reasons.items())]
@@ -98,7 +100,7 @@ def _summary(report: corpora.ExportReport) -> str:
 
 
 def _entries(report: corpora.ExportReport) -> list[dict[str, Any]]:
-    """One object a file, then one a skipped piece."""
+    """Return one JSON object for each file, then one for each skipped piece."""
     files = [
         {
             "path": str(file.path),
@@ -120,4 +122,5 @@ def _entries(report: corpora.ExportReport) -> list[dict[str, Any]]:
 
 
 def _print_json(fields: dict[str, Any]) -> None:
+    """Print a JSON object of the corpus commands, which have no `kind`."""
     click.echo(json.dumps({"schema": SCHEMA, **fields}, ensure_ascii=False))

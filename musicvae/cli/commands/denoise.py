@@ -65,7 +65,7 @@ def command(
 
     def process(path: Path, song: BarlineEstimate) -> None:
         model = models.for_song(song)
-        result = model.denoise(song, strength=strength, corruptions=corruptions)
+        result = model.denoise(song, strength=strength, corruption=corruptions)
         share = result.n_passthrough / max(song.original.n_notes, 1)
         written = writer.write_named(
             result.song,
@@ -108,7 +108,10 @@ def change_lines(changes: list[NoteChange]) -> list[str]:
         }[change.kind]
         sure = [
             f"{word} {value:.0%}"
-            for word, value in (("before", change.heard), ("now", change.believed))
+            for word, value in (
+                ("before", change.probability_before),
+                ("now", change.probability_after),
+            )
             if value is not None
         ]
         probability = f"probability: {', '.join(sure)}"

@@ -1,4 +1,4 @@
-"""`musicvae info`: what a checkpoint is, or which ones there are."""
+"""`musicvae info`: describe a checkpoint, or list all checkpoints."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from musicvae.config.preset import Preset
 from musicvae.config.training import TrainingConfig
 from musicvae.errors import CheckpointError, one_line
 
-# What people read first; numbers that only a program needs are for --json.
+# Fields shown first, and fields shown only with --json.
 FIRST_FIELDS = (
     "data",
     "source",
@@ -48,10 +48,10 @@ HIDDEN_FIELDS = ("beta", "finished")
 )
 @json_option
 def command(checkpoint: str | None, as_json: bool) -> None:
-    """Tell what CHECKPOINT is: its preset, what it learned from, how well, how large.
+    """Describe CHECKPOINT: its preset, training data, quality and size.
 
-    A name under checkpoints/, the name of a shipped model, or a path; without one, which shipped
-    models and which finished runs of yours there are.
+    CHECKPOINT is a name under checkpoints/, the name of a shipped model, or a path. Without it, all
+    shipped models and all finished runs are listed.
 
     \b
     Examples:
@@ -86,86 +86,88 @@ def command(checkpoint: str | None, as_json: bool) -> None:
 
 
 def _print_all(as_json: bool) -> None:
-    """Each shipped model and each finished run, the newest run first."""
+    """Print all shipped models and all finished runs, the newest run first."""
     rows: list[tuple[str, ...]] = []
     for path in (*shipped_checkpoints(), *finished_runs()):
         header = read_header(path)
-        preset, known = preset_from_header(header, path), header.get("provenance", {})
-        held_out = known.get("held_out", {})
-        whose = "run" if path in finished_runs() else "shipped"
+        preset, provenance = preset_from_header(header, path), header.get("provenance", {})
+        held_out = provenance.get("held_out", {})
+        origin = "run" if path in finished_runs() else "shipped"
         emit(
             as_json,
             "checkpoint",
             path=path,
             name=checkpoint_name(path),
-            shipped=whose == "shipped",
+            shipped=origin == "shipped",
             preset=preset.to_dict(),
-            provenance=known,
+            provenance=provenance,
         )
         parts = ", ".join(part.name for part in preset.parts)
         f1 = held_out.get("f1", math.nan)
         bits = f"{held_out['kl_bits']:.0f}" if "kl_bits" in held_out else "none"
-        figures = (f"{f1:.3f}", bits, f"{known.get('minutes', math.nan):g}")
-        data = str(known.get("data") or known.get("source", ""))
-        rows.append((checkpoint_name(path), whose, preset.name, parts, *figures, one_line(data)))
+        figures = (f"{f1:.3f}", bits, f"{provenance.get('minutes', math.nan):g}")
+        data = str(provenance.get("data") or provenance.get("source", ""))
+        rows.append((checkpoint_name(path), origin, preset.name, parts, *figures, one_line(data)))
     if as_json:
         return
     if not rows:
-        click.echo("no model is shipped, and there is no finished run under checkpoints/")
+        click.echo("there are no shipped models and no finished runs under checkpoints/")
         return
-    head = ("NAME", "WHOSE", "PRESET", "PARTS", "F1", "KL BITS", "MINUTES", "LEARNED FROM")
-    print_table(head, rows, numeric=(4, 5, 6))
+    columns = ("NAME", "ORIGIN", "PRESET", "PARTS", "F1", "KL BITS", "MINUTES", "TRAINED ON")
+    print_table(columns, rows, numeric=(4, 5, 6))
 
 
 def _count_parameters(path: Path) -> dict[str, int]:
-    """Numbers held, by the first word of their tensors' names (`model`, `prior`)."""
+    """Return the number of parameters by the first word of tensor names (`model`, `prior`)."""
     from safetensors import SafetensorError, safe_open
 
-    count: dict[str, int] = {}
+    counts: dict[str, int] = {}
     try:
         with safe_open(path, framework="numpy") as file:
             for name in file.keys():  # noqa: SIM118 - not a mapping
                 group = name.partition(".")[0]
-                count[group] = count.get(group, 0) + math.prod(file.get_slice(name).get_shape())
+                counts[group] = counts.get(group, 0) + math.prod(file.get_slice(name).get_shape())
     except (SafetensorError, OSError) as error:
-        raise CheckpointError(path, f"damaged ({error})", "copy it again or train anew") from None
-    return dict(sorted(count.items()))
+        raise CheckpointError(path, f"damaged ({error})", "copy it again or train again") from None
+    return dict(sorted(counts.items()))
 
 
 def _preset_rows(preset: Preset) -> list[tuple[str, str]]:
+    """Return the rows that describe a preset."""
     grid = preset.grid
     return [
         ("preset", f"{preset.name}: {preset.description}" if preset.description else preset.name),
-        ("window", f"{grid.bars} bars, {grid.steps_per_quarter} steps a quarter"),
+        ("window", f"{grid.bars} bars, {grid.steps_per_quarter} steps per quarter"),
         ("parts", ", ".join(f"{part.name} ({part.kind})" for part in preset.parts)),
         ("objective", _objective_text(preset.training)),
     ]
 
 
 def _objective_text(training: TrainingConfig) -> str:
-    words = training.objective
+    """Return the objective with its corruption and KL target."""
+    text = training.objective
     if training.effective_corruption != "none":
-        words += f", {training.effective_corruption} notes {training.corruption_amount:g}"
+        text += f", {training.effective_corruption} notes {training.corruption_amount:g}"
     return (
-        f"{words}, {training.effective_kl_target_bits:g} bits"
+        f"{text}, {training.effective_kl_target_bits:g} bits"
         if training.effective_kl_target_bits
-        else words
+        else text
     )
 
 
 def _provenance_rows(provenance: dict[str, Any]) -> list[tuple[str, str]]:
-    """What is known of the training; long lists (histograms) are for --json."""
-    plain = {
+    """Return the rows of provenance; long lists (histograms) are only in --json."""
+    values = {
         name: str(value)
         for name, value in provenance.items()
         if isinstance(value, (str, int, float)) and name not in HIDDEN_FIELDS
     }
-    names = [name for name in FIRST_FIELDS if name in plain] + [
-        n for n in plain if n not in FIRST_FIELDS
+    names = [name for name in FIRST_FIELDS if name in values] + [
+        n for n in values if n not in FIRST_FIELDS
     ]
-    rows = [(name.replace("_", " "), one_line(plain[name])) for name in names]
+    rows = [(name.replace("_", " "), one_line(values[name])) for name in names]
     if origin := provenance.get("from"):
-        rows.append(("goes on from", one_line(f"{origin.get('name')} ({origin.get('hash')})")))
+        rows.append(("fine-tuned from", one_line(f"{origin.get('name')} ({origin.get('hash')})")))
     for title, key in (("evaluated", "figures"), ("held out", "held_out")):
         rows += [
             (f"{title}: {name}", f"{value:.4g}")

@@ -1,4 +1,4 @@
-"""`musicvae inspect`: what the pipeline sees in a file, what it would keep, and why."""
+"""`musicvae inspect`: show what is read from files, what is kept, and why."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def command(
     roll: bool | None,
     as_json: bool,
 ) -> None:
-    """Show what is read from each of PATHS, files or folders: bar lines, parts, what is kept.
+    """Show what is read from files or folders: bar lines, grid, parts, and what is kept.
 
     \b
     Examples:
@@ -49,27 +49,27 @@ def command(
 
     files = _input_files(paths)
     check_roll(roll, as_json=as_json, songs=len(files))
-    failed, alone = 0, len(files) == 1
+    failed, single = 0, len(files) == 1
     with progress_bar("reading") as advance:
-        for done, (path, seen) in enumerate(inspect_files(files, options), start=1):
-            if not seen["ok"] and path in paths and _is_recording(path):
-                seen = inspect_file(path, options, transcribe=True)
-            failed += not seen["ok"]
-            emit(as_json, "inspected", path=path, **seen)
-            if not as_json and not alone:
-                for line in _summary_lines(path, seen, alone=False):
+        for done, (path, info) in enumerate(inspect_files(files, options), start=1):
+            if not info["ok"] and path in paths and _is_recording(path):
+                info = inspect_file(path, options, transcribe=True)
+            failed += not info["ok"]
+            emit(as_json, "inspected", path=path, **info)
+            if not as_json and not single:
+                for line in _summary_lines(path, info, single=False):
                     print_line(line)
             advance(done, len(files))
-    if alone and not as_json:
-        _print_details(path, seen)
+    if single and not as_json:
+        _print_details(path, info)
     if failed == len(files):
         ctx.exit(1)
-    if alone and not as_json:
+    if single and not as_json:
         print_roll(read_with_barlines(files[0], replace(options, ungridded=True)).song, roll)
 
 
 def _is_recording(path: Path) -> bool:
-    """Whether a file is a recording. In folders they are passed over, as `prepare` does."""
+    """Whether a file is a recording; those in folders are skipped as in `prepare`."""
     from musicvae.io import load
     from musicvae.io.detect import detect_format
 
@@ -80,46 +80,48 @@ def _is_recording(path: Path) -> bool:
 
 
 def _input_files(paths: tuple[Path, ...]) -> list[Path]:
-    """These files, and all that `prepare` would read in these folders, in its order."""
+    """Return the given files and all files that `prepare` would read in the given folders."""
     from musicvae.data.discover import files_under
 
-    found: list[Path] = []
+    files: list[Path] = []
     for path in paths:
-        inside = [path / name for name in files_under(path)] if is_folder(path) else [path]
-        if not inside:
-            print_error(DataError(f"{path}: an empty folder; give files, or another folder"))
-        found += inside
-    return found
+        files_here = [path / name for name in files_under(path)] if is_folder(path) else [path]
+        if not files_here:
+            print_error(DataError(f"{path}: an empty folder; give files or another folder"))
+        files += files_here
+    return files
 
 
-def _summary_lines(path: Path, seen: dict[str, Any], *, alone: bool) -> list[str]:
-    """A line for one file of many; all there is to tell where there is one alone."""
-    if "bars" not in seen:
-        return [f"{path}: not kept: {seen['reason']}"]
-    meters, grid = seen["meters"], seen["grid"]
+def _summary_lines(path: Path, info: dict[str, Any], *, single: bool) -> list[str]:
+    """Return one line for a file of several, or all lines but the parts for a single file."""
+    if "bars" not in info:
+        return [f"{path}: not kept: {info['reason']}"]
+    meters, grid, bar_lines = info["meters"], info["grid"], info["bar_lines"]
     names = list(dict.fromkeys(meter["meter"] for meter in meters))
-    shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
-    kept = "ok" if seen["ok"] else f"not kept: {seen['reason']}"
-    head = f"{path}: {kept}; {len(seen['bars'])} bars, {shown}, {len(seen['parts'])} parts"
-    if not alone:
-        return [head + "".join(f"; {warning}" for warning in seen["warnings"])]
+    meter_names = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
+    kept = "ok" if info["ok"] else f"not kept: {info['reason']}"
+    summary = f"{path}: {kept}; {len(info['bars'])} bars, {meter_names}, {len(info['parts'])} parts"
+    if not single:
+        return [summary + "".join(f"; {warning}" for warning in info["warnings"])]
     return [
-        head,
-        f"  read as {seen['format']}",
-        f"  bar lines {seen['bar_lines']['source']}, {seen['bar_lines']['confidence']:.0%} sure: "
-        f"{seen['bar_lines']['reason']}",
-        f"  grid of {grid['steps_per_quarter']} steps a quarter, tightness "
+        summary,
+        f"  read as {info['format']}",
+        f"  bar lines {bar_lines['source']}, {bar_lines['confidence']:.0%} confidence: "
+        f"{bar_lines['reason']}",
+        f"  grid of {grid['steps_per_quarter']} steps per quarter, tightness "
         f"{grid['tightness_4']:.2f} at 4 and {grid['tightness_12']:.2f} at 12, "
         f"{grid['offset_s']:+.3f} s late" + (", drifting" if grid["drifts"] else ""),
-        "  tempo " + ", ".join(f"{t['qpm']:g}" for t in seen["tempos"][:6]) + " quarters a minute",
+        "  tempo "
+        + ", ".join(f"{t['qpm']:g}" for t in info["tempos"][:6])
+        + " quarters per minute",
     ]
 
 
-def _print_details(path: Path, seen: dict[str, Any]) -> None:
-    """All there is to tell of one file alone."""
-    for line in _summary_lines(path, seen, alone=True):
+def _print_details(path: Path, info: dict[str, Any]) -> None:
+    """Print everything about a single file."""
+    for line in _summary_lines(path, info, single=True):
         print_wrapped(line)
-    if "bars" not in seen:
+    if "bars" not in info:
         return
     rows = [
         (
@@ -129,8 +131,8 @@ def _print_details(path: Path, seen: dict[str, Any]) -> None:
             part["role"],
             part["why"],
         )
-        for part in seen["parts"]
+        for part in info["parts"]
     ]
     print_table(("part", "program", "notes", "role", "why"), rows, numeric=(2,), indent=2)
-    for warning in seen["warnings"]:
+    for warning in info["warnings"]:
         print_wrapped(f"  warning: {warning}")

@@ -1,4 +1,4 @@
-"""`musicvae personalise`: a trained model that samples songs like one's own."""
+"""`musicvae personalise`: adapt a trained model to one's own songs, in seconds."""
 
 from __future__ import annotations
 
@@ -20,20 +20,18 @@ from musicvae.io.options import ReadOptions
     "origin",
     metavar="CHECKPOINT",
     shell_complete=completion.complete_checkpoint,
-    help="The model; the shipped one that the songs fit best if not given.",
+    help="Model to adapt; by default the shipped model that fits the songs best.",
 )
-@click.option(
-    "--name", help="It writes checkpoints/NAME/; `my-` and the model's name if not given."
-)
+@click.option("--name", help="Write checkpoints/NAME/; by default `my-` and the model's name.")
 @read_options
 @json_option
 def command(
     path: Path, origin: str | None, name: str | None, options: ReadOptions, as_json: bool
 ) -> None:
-    """Learn in seconds where the songs under PATH lie in a trained model's latent space.
+    """Fit a small prior to the songs under PATH in the latent space of a trained model.
 
-    The model itself stays as it is, so nothing is forgotten; `sample` then draws songs like these.
-    To teach it what it cannot do yet: musicvae train PATH --from NAME, which takes minutes.
+    This takes seconds; `musicvae sample` then generates songs like these. The model itself is not
+    changed. To fine-tune the model itself, in minutes, use: musicvae train PATH --from NAME
 
     \b
     Examples:
@@ -46,15 +44,17 @@ def command(
     from musicvae.training.personalize import personalize
 
     if name is not None and (not name or Path(name).name != name):
-        raise click.UsageError(f"--name {name!r}: give a plain name, no path")
+        raise click.UsageError(f"--name {name!r}: give a name, not a path")
     with progress_bar("reading") as reading:
         prepared = prepare_cached(path, options=options, progress=reading)
     model = find(origin) if origin else best_shipped(None, sample_songs(Shards(prepared)))
     if model is None:
-        raise DataError(f"{path}: fits no shipped model; name one with --from, or train one")
+        raise DataError(
+            f"{path}: no shipped model fits these songs; choose one with --from, or train one"
+        )
     run = unused_run_name(name or f"my-{checkpoint_name(model)}", named=name is not None)
-    made = personalize(prepared, model, Path("checkpoints") / run, source_name=path.name)
+    checkpoint = personalize(prepared, model, Path("checkpoints") / run, source_name=path.name)
     stderr_console().print(
-        f"songs like these, by {checkpoint_name(model)}: musicvae sample --checkpoint {run}"
+        f"sample songs like these from {checkpoint_name(model)}: musicvae sample --checkpoint {run}"
     )
-    emit(as_json, "personalised", path=made, model=checkpoint_name(model))
+    emit(as_json, "personalised", path=checkpoint, model=checkpoint_name(model))

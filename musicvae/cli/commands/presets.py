@@ -1,4 +1,4 @@
-"""`musicvae presets`: the shipped presets."""
+"""`musicvae presets`: list the shipped presets."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from musicvae.config.preset import load_preset, preset_names
 @click.command(name="presets")
 @json_option
 def command(as_json: bool) -> None:
-    """The presets to train with, by --preset NAME. A TOML file of your own works as well.
+    """List the presets for `musicvae train --preset NAME`, which also takes your own TOML files.
 
-    WEIGHTS names the trained model of a preset that came with the package, for --checkpoint.
+    WEIGHTS names the shipped model of a preset, for --checkpoint.
 
     \b
     Example:
       musicvae presets
     """
-    head = ("NAME", "BARS", "PARTS", "KL BITS", "MINUTES", "WEIGHTS", "WHAT")
+    header = ("NAME", "BARS", "PARTS", "KL BITS", "MINUTES", "WEIGHTS", "DESCRIPTION")
     rows: list[tuple[str, ...]] = []
     weights: dict[str, list[str]] = {}
     for path in shipped_checkpoints():
@@ -36,4 +36,4 @@ def command(as_json: bool) -> None:
         figures = (str(preset.grid.bars), parts, f"{bits:g}", f"{minutes:g}")
         rows.append((name, *figures, ", ".join(shipped) or "-", preset.description))
     if not as_json:
-        print_table(head, rows, numeric=(1, 3, 4))
+        print_table(header, rows, numeric=(1, 3, 4))

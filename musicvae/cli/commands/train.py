@@ -1,9 +1,10 @@
-"""`musicvae train`: learn a latent space from a folder of MIDI."""
+"""`musicvae train`: train a model on a folder of MIDI."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,7 @@ from musicvae.cli.console import (
     emit,
     json_option,
     live_progress,
+    print_error,
     progress_bar,
     progress_kwargs,
     stderr_console,
@@ -25,22 +27,17 @@ from musicvae.cli.options import ReportFile, read_options, report_option
 from musicvae.cli.terminal import is_terminal
 from musicvae.config.preset import Preset, load_preset
 from musicvae.config.training import OBJECTIVES, PRECISIONS
+from musicvae.errors import MusicVAEError, one_line
 from musicvae.io.options import ReadOptions
 from musicvae.training.distributed import broadcast_choice, rank
 
 if TYPE_CHECKING:
-    from musicvae.training.finetune import RunStart
-    from musicvae.training.train import RunSummary
-from functools import partial
-from typing import TYPE_CHECKING
-
-from musicvae.cli.console import print_error
-from musicvae.errors import MusicVAEError, one_line
-
-if TYPE_CHECKING:
-    from musicvae.cli.options import ReportFile
     from musicvae.song import Song
+    from musicvae.training.finetune import RunStart
     from musicvae.training.train import RunSummary, TrainingResult
+
+REPORT_FILE = "report.html"
+N_REPORT_SONGS = 4
 
 
 @click.command(name="train")
@@ -49,52 +46,58 @@ if TYPE_CHECKING:
     "--preset",
     "preset_name",
     shell_complete=completion.complete_preset,
-    help="A shipped preset or a TOML file; chosen by what the folder holds.",
+    help="A shipped preset or a TOML file; by default the one that fits most songs.",
 )
 @click.option(
-    "--name", help="Name of the run: it writes checkpoints/NAME/. The preset's name if not given."
+    "--name", help="Name of the run, written to checkpoints/NAME/; the preset's name by default."
 )
-@click.option(
-    "--minutes", type=FiniteFloat(min=0, min_open=True), help="Length of the run in minutes."
-)
+@click.option("--minutes", type=FiniteFloat(min=0, min_open=True), help="Training time in minutes.")
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
-    help="Length of the run in steps: the same on every machine.",
+    help="Number of training steps, independent of the machine's speed.",
 )
 @click.option(
     "--resume",
     is_flag=True,
-    help="Go on with the run of --name, or the newest; --minutes and --steps make it longer.",
+    help="Resume the run --name, or the newest one; --minutes and --steps extend it.",
 )
 @click.option(
     "--objective",
     type=click.Choice(OBJECTIVES),
-    help="Autoencoder, denoising or variational; the preset's if not given.",
+    help="Autoencoder, denoising or variational; the preset's by default.",
 )
 @click.option(
     "--from",
     "origin",
     metavar="CHECKPOINT|scratch",
     shell_complete=completion.complete_origin,
-    help="Go on from a trained model, with its preset; or from no model, however few the songs.",
+    help="Fine-tune a trained model, with its preset; or `scratch` for random weights.",
 )
 @click.option(
-    "--set", "settings", multiple=True, metavar="A.B=C", help="Change one value of the preset."
+    "--set", "settings", multiple=True, metavar="A.B=C", help="Override a value of the preset."
 )
-@click.option("--seed", type=click.IntRange(0, 2**32 - 1), help="Of split, weights and noise.")
+@click.option(
+    "--seed",
+    type=click.IntRange(0, 2**32 - 1),
+    help="Random seed of the split, the weights and the noise.",
+)
 @device_option
 @click.option(
-    "--devices", type=click.IntRange(min=1), default=1, show_default=True, help="How many, by DDP."
+    "--devices",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Number of devices (DDP).",
 )
 @click.option(
     "--precision",
     type=click.Choice(["auto", *PRECISIONS]),
     default="auto",
     show_default=True,
-    help="Of the arithmetic: in bf16 where the device computes in it, unless asked otherwise.",
+    help="Arithmetic precision; by default bf16 on devices that support it.",
 )
-@click.option("--compile", "compiled", is_flag=True, help="Let torch.compile make the network.")
+@click.option("--compile", "compiled", is_flag=True, help="Compile the network with torch.compile.")
 @read_options
 @report_option
 @json_option
@@ -117,11 +120,11 @@ def command(
     report: ReportFile | None,
     as_json: bool,
 ) -> None:
-    """Learn from the MIDI under PATH; write checkpoints/NAME/.
+    """Train a model on the MIDI under PATH and write it to checkpoints/NAME/.
 
-    States its plan first, then shows the loss, the F1 of free-running reconstructions of held-out
-    songs, the KL in bits, and the time left. Ctrl-C keeps the best model; --resume goes on. With
-    fewer than 500 windows to learn from, it goes on from the nearest shipped model.
+    Prints a plan, then the loss, the F1 of free-running reconstructions of held-out songs, the KL
+    in bits and the remaining time. Ctrl-C keeps the best model; --resume continues. With fewer than
+    500 training windows, the nearest shipped model is fine-tuned.
 
     \b
     Examples:
@@ -130,7 +133,7 @@ def command(
       musicvae train data/midi/ --name mine --resume
       musicvae train my-songs/ --from melody-2bar
     """
-    if rank():  # of a distributed run only the first process talks
+    if rank():  # only the first process of a distributed run prints
         as_json, stderr_console().quiet = False, True
     if minutes is not None and steps is not None:
         raise click.UsageError("give --minutes or --steps, not both")
@@ -138,19 +141,21 @@ def command(
         settings = (f"training.objective={objective}", *settings)
     if resume and (preset_name or settings or origin or seed is not None):
         raise click.UsageError(
-            "a resumed run keeps its preset, settings, seed and beginning; leave them out"
+            "a resumed run keeps its preset, settings, seed and initial weights; omit these options"
         )
     from musicvae.checkpoints import find_run
     from musicvae.data import Shards, prepare_cached
 
     if name is not None and (not name or Path(name).name != name):
-        raise click.UsageError(f"--name {name!r}: give a plain name, no path")
-    asked = load_preset(preset_name) if preset_name else None
+        raise click.UsageError(f"--name {name!r}: give a name, not a path")
+    requested = load_preset(preset_name) if preset_name else None
     folder = find_run(name) if resume else None
     if seed is not None:
         settings = (*settings, f"training.seed={seed}")
     start = (
-        _start_from_checkpoint(origin, asked, settings) if origin and origin != "scratch" else None
+        _start_from_checkpoint(origin, requested, settings)
+        if origin and origin != "scratch"
+        else None
     )
     with progress_bar("reading") as reading:
         prepared = prepare_cached(path, options=options, progress=reading)
@@ -163,13 +168,13 @@ def command(
     else:
         if start is None:
             scratch = origin == "scratch"
-            start = choose_start(Shards(prepared), asked, settings, scratch=scratch)
+            start = choose_start(Shards(prepared), requested, settings, scratch=scratch)
             for line in start.messages:
                 stderr_console().print(line)
         preset, weights = start.preset, start.weights
         folder = Path("checkpoints") / _run_name(name, preset.name)
-    live = _TrainingDisplay(as_json)
-    with live_progress(live.progress):
+    display = _TrainingDisplay(as_json)
+    with live_progress(display.progress):
         result = train(
             prepared,
             preset,
@@ -183,10 +188,10 @@ def command(
             precision=precision,
             compiled=compiled,
             source_name=path.name,
-            on_plan=live.plan,
-            on_step=live.step,
-            on_check=live.check,
-            say=live.say,
+            on_plan=display.plan,
+            on_step=display.step,
+            on_check=display.check,
+            say=display.say,
         )
     f1 = result.metrics.get("valid_f1", 0.0)
     state = (
@@ -194,39 +199,40 @@ def command(
         if result.interrupted
         else "done"
     )
-    stderr_console().print(
-        f"{state}: held-out F1 {f1:.3f}{_extra_metrics(result.metrics)}; the best model is {result.model}"
-    )
+    metrics = f"held-out F1 {f1:.3f}{_extra_metrics(result.metrics)}"
+    stderr_console().print(f"{state}: {metrics}; the best model is {result.model}")
     if result.interrupted:
-        stderr_console().print(f"go on with: musicvae train {path} --name {folder.name} --resume")
-    told = {"steps": result.steps, "metrics": result.metrics}
+        stderr_console().print(f"resume with: musicvae train {path} --name {folder.name} --resume")
+    arguments = {"steps": result.steps, "metrics": result.metrics}
     if not rank():
-        told["report"] = write_training_report(folder, result, live.announced, report)
-    emit(as_json, "trained", path=str(result.model), **told)
+        arguments["report"] = write_training_report(folder, result, display.announced, report)
+    emit(as_json, "trained", path=str(result.model), **arguments)
 
 
 def _start_from_checkpoint(
-    origin: str, asked: Preset | None, settings: tuple[str, ...]
+    origin: str, requested: Preset | None, settings: tuple[str, ...]
 ) -> RunStart:
-    """The beginning that --from asks for."""
+    """Return the initial weights and preset that --from names."""
     from musicvae.checkpoints import find
     from musicvae.training.finetune import start_from_checkpoint
 
     start = start_from_checkpoint(find(origin), settings)
-    if asked is not None and asked.name != start.preset.name:
-        told = f"--from {origin} is of preset {start.preset.name}, not {asked.name}"
-        raise click.UsageError(f"{told}; leave out --preset")
+    if requested is not None and requested.name != start.preset.name:
+        raise click.UsageError(
+            f"--from {origin} has preset {start.preset.name}, not {requested.name}; omit --preset"
+        )
     return start
 
 
 def _run_name(name: str | None, preset: str) -> str:
-    """The run's name, the same for all processes of a distributed run."""
+    """Return an unused run name, the same for all processes of a distributed run."""
     from musicvae.checkpoints import unused_run_name
 
     return broadcast_choice(lambda: unused_run_name(name or preset, named=name is not None))
 
 
 def _resumed_preset(folder: Path) -> Preset:
+    """Return the preset of a run that is resumed."""
     from musicvae.checkpoints import STATE_FILE, read_header
     from musicvae.config.preset import preset_from_dict
 
@@ -234,18 +240,18 @@ def _resumed_preset(folder: Path) -> Preset:
 
 
 def _extra_metrics(metrics: Mapping[str, float]) -> str:
-    """What stands beside F1: of corrupted notes before and after, and the bits if there are any."""
-    words = ""
+    """Return the metrics printed after F1: F1 before and after denoising, and KL bits."""
+    text = ""
     if "valid_f1_denoised" in metrics:
-        noisy, mended = metrics["valid_f1_noisy"], metrics["valid_f1_denoised"]
-        words += f", {noisy:.3f} corrupted and {mended:.3f} mended"
+        noisy, denoised = metrics["valid_f1_noisy"], metrics["valid_f1_denoised"]
+        text += f", {noisy:.3f} corrupted and {denoised:.3f} denoised"
     if "valid_kl_bits" in metrics:
-        words += f" at {metrics['valid_kl_bits']:3.0f} bits"
-    return words
+        text += f" at {metrics['valid_kl_bits']:3.0f} bits"
+    return text
 
 
 class _TrainingDisplay:
-    """The plan, then a progress bar on a terminal, or a line for each validation elsewhere."""
+    """Output of a run: the plan, a line for each validation, and on a terminal a progress bar."""
 
     def __init__(self, as_json: bool) -> None:
         from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
@@ -266,36 +272,36 @@ class _TrainingDisplay:
         )
 
     def plan(self, plan: RunSummary) -> None:
-        """State what is going to happen."""
+        """Print the plan of the run."""
         self.announced = plan
         train, valid = plan.counts["train"], plan.counts.get("valid", {})
         say, n_read = stderr_console().print, plan.files - len(plan.skipped)
-        say(f"files    {plan.files:,}: {n_read:,} read, {len(plan.skipped):,} left out")
+        say(f"files    {plan.files:,}: {n_read:,} read, {len(plan.skipped):,} skipped")
         reasons: dict[str, list[str]] = {}
         for skipped in plan.skipped:
             reasons.setdefault(skipped["reason"], []).append(skipped["path"])
         for reason, paths in sorted(reasons.items(), key=lambda item: -len(item[1]))[:5]:
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
             say(f"         {paths[0]}{more}: {reason}")
-        held = valid.get("songs", 0)
-        rest = plan.files - len(plan.skipped) - train["songs"] - held
-        kept = f", {rest:,} for testing or of no use to the preset" if rest else ""
-        say(f"songs    {train['songs']:,} to learn from, {held:,} held out{kept}")
+        held_out = valid.get("songs", 0)
+        rest = plan.files - len(plan.skipped) - train["songs"] - held_out
+        rest_text = f", {rest:,} for testing or unusable with the preset" if rest else ""
+        say(f"songs    {train['songs']:,} for training, {held_out:,} held out{rest_text}")
         say(
             f"bars     {train['bars']:,}, in {train['windows']:,} windows "
             f"with {train['notes']:,} notes"
         )
         for reason, count in plan.skipped_windows.items():
             if count:
-                say(f"         left out: {count:,} windows {reason}")
+                say(f"         skipped: {count:,} windows {reason}")
         if plan.passthrough_notes:
             notes = plan.passthrough_notes
-            say(f"         left out: {notes:,} notes that the preset cannot represent")
+            say(f"         skipped: {notes:,} notes that the preset cannot represent")
         size = f"{plan.parameters / 1e6:.2f} million parameters"
         say(f"model    {plan.preset}: {size}, on {plan.device} in {plan.precision}")
         say(
-            f"pace     {plan.windows_per_s:,.0f} windows a second; {plan.total_steps:,} steps, "
-            f"{plan.epochs:.1f} passes over the songs"
+            f"pace     {plan.windows_per_s:,.0f} windows per second; {plan.total_steps:,} steps, "
+            f"{plan.epochs:.1f} epochs"
         )
         say(f"writes   {plan.folder}/ (seed {plan.seed})")
         if plan.resumed_at:
@@ -304,7 +310,7 @@ class _TrainingDisplay:
         self.progress.update(self.task, visible=True)
 
     def step(self, module: object) -> None:
-        """Move the bar on."""
+        """Update the progress bar after a training step."""
         plan, latest = module.schedule, module.running_metrics  # type: ignore[attr-defined]
         if self.progress.disable:
             return
@@ -321,7 +327,7 @@ class _TrainingDisplay:
         )
 
     def check(self, row: dict[str, float]) -> None:
-        """Take note of a validation."""
+        """Print the metrics of a validation."""
         self.f1 = row["valid_f1"]
         line = (
             f"step {row['step']:>7,.0f}  {row['minutes']:5.1f} min  loss {row['valid_loss']:6.1f}  "
@@ -331,26 +337,23 @@ class _TrainingDisplay:
         stderr_console().print(line)
         emit(self.as_json, "check", path="", **row)
 
-    def say(self, words: str) -> None:
-        """Trouble, in words."""
-        stderr_console().print(f"note: {words}", style="yellow")
-
-
-REPORT_FILE = "report.html"
-N_REPORT_SONGS = 4
+    def say(self, text: str) -> None:
+        """Print a warning."""
+        stderr_console().print(f"note: {text}", style="yellow")
 
 
 def write_training_report(
     folder: Path, result: TrainingResult, plan: RunSummary | None, report: ReportFile | None
 ) -> str:
-    """Write `report.html` into the folder of a run, without sound, which takes longer; and one with
-    sound where `--report` says. Returns the path of the first, empty if it could not be written.
+    """Write `report.html` into the folder of a run, and with `--report` a page with sound.
+
+    Returns the path of the first page, or an empty string if it could not be written.
     """
     from musicvae.report import NO_AUDIO, training_page
 
     try:
         songs = _sample_songs(result.model)
-        told = (
+        arguments = (
             f"Training of {folder.name}",
             f"{result.steps:,} of {result.total_steps:,} steps, {result.model.name}",
             _metrics_rows(folder),
@@ -358,19 +361,19 @@ def write_training_report(
             songs,
             [f"sample {nth}" for nth in range(1, len(songs) + 1)],
         )
-        path = training_page(*told, embedding=NO_AUDIO).save(folder / REPORT_FILE)
+        path = training_page(*arguments, embedding=NO_AUDIO).save(folder / REPORT_FILE)
     except MusicVAEError as error:
-        print_error(error)  # the model is there all the same
+        print_error(error)  # the model is saved in any case
         return ""
-    stderr_console().print(one_line(f"a page about it is {path}"))
+    stderr_console().print(one_line(f"report: {path}"))
     if report:
-        page = partial(training_page, *told)
+        page = partial(training_page, *arguments)
         report.write(lambda how, advance: page(embedding=how, progress=advance))
     return str(path)
 
 
 def _sample_songs(model: Path) -> list[Song]:
-    """Songs of a model, if it makes any."""
+    """Return songs sampled from a model, none if it cannot sample."""
     from musicvae.model import MusicVAE
 
     loaded = MusicVAE.load(model)
@@ -379,34 +382,36 @@ def _sample_songs(model: Path) -> list[Song]:
     try:
         return loaded.sample(N_REPORT_SONGS, bars=max(8, loaded.preset.grid.bars), seed=1)
     except MusicVAEError:
-        return []  # an autoencoder has nothing to draw from
+        return []  # an autoencoder has no prior
 
 
 def _metrics_rows(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of `metrics.csv`, none if there is no validation yet."""
     from musicvae.cli.commands.plot import read_metrics
 
     try:
         return read_metrics(folder / "metrics.csv")
     except MusicVAEError:
-        return []  # it was stopped before the first validation
+        return []  # stopped before the first validation
 
 
 def _run_facts(plan: RunSummary | None) -> list[tuple[str, str]]:
+    """Return rows of names and values that describe a run."""
     if plan is None:
         return []
-    learned, held = plan.counts["train"], plan.counts.get("valid", {})
+    train, held_out = plan.counts["train"], plan.counts.get("valid", {})
     rows: list[tuple[str, int | float | str]] = [
         ("preset", plan.preset),
         ("parameters", plan.parameters),
         ("files read", plan.files - len(plan.skipped)),
-        ("files left out", len(plan.skipped)),
-        ("songs to learn from", learned["songs"]),
-        ("songs held out", held.get("songs", 0)),
-        ("windows to learn from", learned["windows"]),
-        ("notes in them", learned["notes"]),
+        ("files skipped", len(plan.skipped)),
+        ("training songs", train["songs"]),
+        ("held-out songs", held_out.get("songs", 0)),
+        ("training windows", train["windows"]),
+        ("training notes", train["notes"]),
         ("device", f"{plan.device} in {plan.precision}"),
         ("steps", plan.total_steps),
-        ("passes over the songs", round(plan.epochs, 1)),
+        ("epochs", round(plan.epochs, 1)),
         ("seed", str(plan.seed)),
     ]
     return [(name, v if isinstance(v, str) else f"{v:,}") for name, v in rows]

@@ -1,4 +1,4 @@
-"""`musicvae transcribe`: hummed tunes and tapped rhythms as MIDI."""
+"""`musicvae transcribe`: transcribe hummed tunes and tapped rhythms to MIDI."""
 
 from __future__ import annotations
 
@@ -37,21 +37,25 @@ MIDI_SUFFIXES = (".mid", ".midi")
 @click.option(
     "--out",
     type=OutputPath(*MIDI_SUFFIXES),
-    help="A folder, or a .mid file for one recording; beside each recording if not given.",
+    help="Output folder, or a .mid file for a single recording; by default beside each recording.",
 )
 @click.option(
-    "--tempo", type=FiniteFloat(20, 400), help="Quarters a minute, about; heard if not given."
+    "--tempo",
+    type=FiniteFloat(20, 400),
+    help="Approximate tempo in quarters per minute; estimated by default.",
 )
-@click.option("--meter", type=click.Choice(METERS), help="The meter; heard if not given.")
+@click.option("--meter", type=click.Choice(METERS), help="Meter; estimated by default.")
 @click.option(
     "--key",
     default="none",
     show_default=True,
     metavar="none|auto|KEY",
-    help="Move notes into the key that is heard, or into one such as 'D major'.",
+    help="Move notes into the estimated key, or into a given one such as 'D major'.",
 )
-@click.option("--quantise", is_flag=True, help="Put notes on the grid of sixteenths.")
-@click.option("--plot", is_flag=True, help="Draw each song as a piano roll beside its MIDI.")
+@click.option("--quantise", is_flag=True, help="Quantize notes to sixteenths.")
+@click.option(
+    "--plot", is_flag=True, help="Also plot each song as a piano roll beside its MIDI file."
+)
 @force_option
 @json_option
 def command(
@@ -65,9 +69,9 @@ def command(
     force: bool,
     as_json: bool,
 ) -> None:
-    """Write down recordings (files or folders): a voice that hums, sings or whistles, or taps.
+    """Transcribe recordings (files or folders) of one hummed, sung or whistled voice, or of taps.
 
-    The MIDI plays in time with the recording, its bars on the beats that are heard.
+    The MIDI is in time with the recording, with bar lines on the estimated beats.
 
     \b
     Examples:
@@ -78,11 +82,11 @@ def command(
     from musicvae.io import write
     from musicvae.io.transcription import TranscribeOptions
 
-    pair = tuple(int(n) for n in meter.split("/")) if meter else None
+    time_signature = tuple(int(n) for n in meter.split("/")) if meter else None
     try:
         options = TranscribeOptions(
             tempo_qpm=tempo,
-            meter=(pair[0], pair[1]) if pair else None,
+            meter=(time_signature[0], time_signature[1]) if time_signature else None,
             key=None if key.lower() == "none" else "auto" if key.lower() == "auto" else key,
             quantize=quantise,
         )
@@ -91,10 +95,10 @@ def command(
     files = _find_recordings(paths)
     single = out is not None and out.suffix.lower() in MIDI_SUFFIXES and not out.is_dir()
     if single and len(files) > 1:
-        raise click.UsageError(f"--out {out} is one file for {len(files)} recordings")
+        raise click.UsageError(f"--out {out} is a single file for {len(files)} recordings")
     folder = ensure_writable_folder(out) if out is not None and not single else None
     failed = False
-    with progress_bar("listening") as advance:
+    with progress_bar("transcribing") as advance:
         for done, path in enumerate(files, start=1):
             try:
                 reading = _transcribe_file(path, options)
@@ -106,8 +110,8 @@ def command(
                 if plot:
                     from musicvae.plots import plot_song
 
-                    picture = free_path(target.parent, target.stem, ".png", force=force)
-                    plot_song(reading.song, picture, path.stem)
+                    plot_path = free_path(target.parent, target.stem, ".png", force=force)
+                    plot_song(reading.song, plot_path, path.stem)
             except MusicVAEError as error:
                 failed = True
                 print_error(error)
@@ -120,7 +124,7 @@ def command(
 
 
 def _transcribe_file(path: Path, options: TranscribeOptions) -> ReadResult:
-    """What is heard in a file; an error if it is no recording."""
+    """Transcribe a recording. Raises `ReadError` for other files."""
     from musicvae import io
     from musicvae.errors import ReadError
     from musicvae.io import transcription
@@ -131,13 +135,14 @@ def _transcribe_file(path: Path, options: TranscribeOptions) -> ReadResult:
     if kind == "audio":
         return transcription.read_bytes(content, path, options)
     if kind in ("empty", "unknown"):
-        io.read_bytes(content, path)  # which says what it is instead
-    raise ReadError(path, "no recording but a song already", "give a WAV, FLAC, MP3 or OGG file")
+        io.read_bytes(content, path)  # raises an error that says what it is instead
+    raise ReadError(path, "already a song, not a recording", "give a WAV, FLAC, MP3 or OGG file")
 
 
 def _print_result(path: Path, target: Path, reading: ReadResult, as_json: bool) -> None:
+    """Print what was recognized, and the file that was written."""
     song = reading.song
-    stderr_console().print(one_line(f"{path}: heard {reading.transcription_note}"))
+    stderr_console().print(one_line(f"{path}: recognized {reading.transcription_note}"))
     if not as_json:
         print_line(f"{target}: {song.n_notes} notes, {song.duration_s:.0f} s")
     emit(
@@ -153,18 +158,21 @@ def _print_result(path: Path, target: Path, reading: ReadResult, as_json: bool) 
 
 
 def _find_recordings(paths: tuple[Path, ...]) -> list[Path]:
-    """These files, and what is called like a recording in these folders."""
+    """Return the given files and, by suffix, the recordings in the given folders.
+
+    Raises `DataError` for a folder without recordings.
+    """
     from musicvae.data.discover import files_under
     from musicvae.io.audio.load import SUFFIXES
 
-    found: list[Path] = []
+    recordings: list[Path] = []
     for path in paths:
         if not is_folder(path):
-            found.append(path)
+            recordings.append(path)
             continue
         names = (path / name for name in files_under(path))
-        inside = [file for file in names if file.suffix.lower() in SUFFIXES]
-        if not inside:
-            raise DataError(f"{path}: no recording there; give WAV, FLAC, MP3 or OGG files")
-        found += inside
-    return found
+        recordings_here = [file for file in names if file.suffix.lower() in SUFFIXES]
+        if not recordings_here:
+            raise DataError(f"{path}: contains no recording; give WAV, FLAC, MP3 or OGG files")
+        recordings += recordings_here
+    return recordings
