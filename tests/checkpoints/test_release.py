@@ -58,7 +58,7 @@ def test_what_is_shipped_reconstructs_the_same(place: Path, tmp_path: Path) -> N
     assert all(after.tensors[name].dtype == t.dtype for name, t in before.tensors.items())
     size = [path.stat().st_size for path in (before.path, after.path) if path]
     assert size[1] < 0.6 * size[0]
-    windows = WindowDataset(place / "midi", before.preset, split="all", hop=2)
+    windows = WindowDataset(place / "midi", before.preset, split="all", hop_bars=2)
     batch = windows.batch(range(len(windows)))
     rows = []
     for checkpoint in (before, after):
@@ -69,7 +69,8 @@ def test_what_is_shipped_reconstructs_the_same(place: Path, tmp_path: Path) -> N
     truth = to_note_rows(batch)
     scores = [note_f1(found, truth).f1 for found in rows]
     assert len(rows[0]) > 100 and scores[0] > 0
-    assert abs(scores[0] - scores[1]) <= 1e-3
+    assert note_f1(rows[1], rows[0]).f1 > 0.98  # few of so poor a model's decisions are ties
+    assert abs(scores[0] - scores[1]) <= 5e-3
 
 
 def test_the_prior_of_what_is_shipped_draws_the_same_songs(place: Path, tmp_path: Path) -> None:
@@ -349,7 +350,7 @@ def test_json_of_info_has_the_whole_card(given: Path) -> None:
 def test_bytes_reconstruct_the_same_to_a_hundredth(place: Path) -> None:
     """Every matrix of a model in bytes, which is more than any model that ships needs."""
     kept = load(place / "checkpoints" / "mine" / "model.safetensors")
-    windows = WindowDataset(place / "midi", kept.preset, split="all", hop=2)
+    windows = WindowDataset(place / "midi", kept.preset, split="all", hop_bars=2)
     batch = windows.batch(range(len(windows)))
     rows = []
     for tensors in (kept.tensors, unpacked(packed(kept.tensors, 0))):

@@ -14,20 +14,20 @@ from click.testing import CliRunner, Result
 from musicvae import Bars, MusicVAE, Song
 from musicvae.checkpoints import choose, find, load, save
 from musicvae.cli import main
-from musicvae.config.corruptions import CORRUPTIONS, expected, kinds_in
+from musicvae.config.corruptions import CORRUPTIONS, parse_corruption_shares, corruption_kinds
 from musicvae.config.preset import load_preset
-from musicvae.data import Windows
-from musicvae.data.corruption import corrupt_all, drawn_amounts, silenced
+from musicvae.data import WindowDataset
+from musicvae.data.corruption import apply_corruptions, sample_amounts, silence_bars
 from musicvae.data.dataset import WindowCutter, sources_of
-from musicvae.downbeats import align
+from musicvae.downbeats import estimate_barlines
 from musicvae.errors import CheckpointError, ConfigError, DataError
 from musicvae.io import write
-from musicvae.latent.note_posterior import Belief
+from musicvae.latent.note_posterior import NotePosterior
 from musicvae.latent.song_input import read
-from musicvae.networks.vae import VAE, frame_of
+from musicvae.networks.vae import VAE, without_notes
 from musicvae.representation.bars import Notes
-from musicvae.tools.note_edits import Doubt, changed, changes
-from musicvae.training.sampler import Steps
+from musicvae.tools.note_edits import Thresholds, apply_edits, changes
+from musicvae.training.sampler import BatchSampler
 from support.denoising import mending_preset, mending_run
 from support.songs import band_song, chorale_song, part_of, wandering_song
 
@@ -81,28 +81,31 @@ def with_part(song: Song, nth: int, **columns) -> Song:
 
 def test_a_preset_names_one_kind_of_damage_or_several() -> None:
     preset = mending_preset()
-    assert preset.training.told == kinds_in("mixed") and len(preset.training.told) > 3
-    single = load_preset("tiny").with_settings(["training.corruption=wrong"])
-    assert single.training.told == () and single.training.noise == "wrong"
-    two = mending_preset("training.corruption=jitter+cut")
-    assert two.training.told == ("jitter", "cut")
-    for words in ("jitter+rust", "jitter+jitter", "mixed+cut"):
+    assert preset.training.condition_kinds == corruption_kinds("mixed") and len(preset.training.condition_kinds) > 3
+    single = load_preset("tiny").with_settings(["training.corruption=pitch_substitution"])
+    assert single.training.condition_kinds == () and single.training.effective_corruption == "pitch_substitution"
+    two = mending_preset("training.corruption=onset_jitter+truncation")
+    assert two.training.condition_kinds == ("onset_jitter", "truncation")
+    for words in ("onset_jitter+rust", "onset_jitter+onset_jitter", "mixed+truncation"):
         with pytest.raises(ConfigError, match="several joined by"):
             mending_preset(f"training.corruption={words}")
 
 
 def test_damage_in_words_is_read_and_what_is_none_is_said() -> None:
-    assert expected("jitter=0.2, dropped=0.1") == {"jitter": 0.2, "dropped": 0.1}
-    with pytest.raises(ConfigError, match="did you mean 'jitter'"):
-        expected("jiter=0.1")
-    for words in ("jitter", "jitter=2", "jitter=x"):
-        with pytest.raises(ConfigError, match=r"write it as jitter=0\.1"):
-            expected(words)
+    assert parse_corruption_shares("onset_jitter=0.2, deletion=0.1") == {
+        "onset_jitter": 0.2,
+        "deletion": 0.1,
+    }
+    with pytest.raises(ConfigError, match="did you mean 'onset_jitter'"):
+        parse_corruption_shares("jiter=0.1")
+    for words in ("onset_jitter", "onset_jitter=2", "onset_jitter=x"):
+        with pytest.raises(ConfigError, match=r"write it as onset_jitter=0\.1"):
+            parse_corruption_shares(words)
 
 
 def test_amounts_are_drawn_for_each_window_within_what_was_asked() -> None:
-    kinds = ("wrong", "dropped", "hidden", "flat")
-    amounts = drawn_amounts(kinds, 4000, 0.25, np.random.default_rng(0))
+    kinds = ("pitch_substitution", "deletion", "part_mask", "humanize")
+    amounts = sample_amounts(kinds, 4000, 0.25, np.random.default_rng(0))
     assert amounts.shape == (4000, 4) and amounts.min() == 0
     assert 0.12 < (amounts.sum(1) == 0).mean() < 0.25
     lacking = (amounts[:, 2:] > 0).any(1)
@@ -117,14 +120,14 @@ def test_encoder_and_decoder_are_told_the_damage_and_heed_it(tmp_path) -> None:
     vae = VAE(preset).eval()
     source, _ = sources_of(Bars.from_song(chorale_song()), preset)
     plain = WindowCutter(source, preset).batch(np.array([0]), np.array([0]))
-    assert plain.damage.shape == (1, len(preset.training.told)) and not plain.damage.any()
-    damage = torch.zeros(len(preset.training.told))
+    assert plain.damage.shape == (1, len(preset.training.condition_kinds)) and not plain.damage.any()
+    damage = torch.zeros(len(preset.training.condition_kinds))
     damage[1] = 0.2
     told = WindowCutter(source, preset, damage).batch(np.array([0]), np.array([0]))
     assert torch.equal(told.damage[0], damage)
     assert not torch.equal(vae.encode(plain).mu, vae.encode(told).mu)
-    z = vae.slices_of(vae.encode(plain).mu)
-    odds = [vae.decoder.odds(z, frame_of(each))[0] for each in (plain, told)]
+    z = vae.latent_slices(vae.encode(plain).mu)
+    odds = [vae.decoder.note_probabilities(z, without_notes(each))[0] for each in (plain, told)]
     assert not torch.equal(*odds)
     silent = VAE(load_preset("tiny"))
     assert not any("damage" in name for name in silent.state_dict())
@@ -133,19 +136,19 @@ def test_encoder_and_decoder_are_told_the_damage_and_heed_it(tmp_path) -> None:
 def test_a_lesson_tells_both_sides_the_same(tmp_path) -> None:
     from support.songs import corpus_folder
 
-    windows = Windows(corpus_folder(tmp_path, n=6), mending_preset(), split="all")
-    lesson = Steps(windows, batch=16, seed=1, key_jitter=0.0).lesson(3)
-    assert torch.equal(lesson.batch.damage, lesson.heard.damage) and lesson.batch.damage.any()
-    clean = lesson.batch.damage.sum(1) == 0
-    same = (lesson.batch.n_notes == lesson.heard.n_notes)[clean]
+    windows = WindowDataset(corpus_folder(tmp_path, n=6), mending_preset(), split="all")
+    lesson = BatchSampler(windows, batch=16, seed=1, key_jitter=0.0).example(3)
+    assert torch.equal(lesson.batch.corruption, lesson.corrupted.corruption) and lesson.batch.corruption.any()
+    clean = lesson.batch.corruption.sum(1) == 0
+    same = (lesson.batch.n_notes == lesson.corrupted.n_notes)[clean]
     assert same.all()
 
 
 def test_the_odds_of_a_voice_are_at_most_one_and_none_where_it_is_silent(model) -> None:
     source, _ = sources_of(Bars.from_song(chorale_song(bars=3)), model.preset)
     batch = WindowCutter(source, model.preset).batch(np.array([0]), np.array([2]))
-    z = model.vae.slices_of(model.vae.encode(batch).mu)
-    odds, length = model.vae.decoder.odds(z, frame_of(batch))
+    z = model.vae.latent_slices(model.vae.encode(batch).mu)
+    odds, length = model.vae.decoder.note_probabilities(z, without_notes(batch))
     assert odds.shape[1:3] == length.shape[1:] and (odds.sum(-1) <= 1.0001).all()
     steps = model.preset.grid.max_steps
     assert (odds[:, 16:steps] == 0).all()  # 4/4 has 16 of 24 cells
@@ -154,36 +157,36 @@ def test_the_odds_of_a_voice_are_at_most_one_and_none_where_it_is_silent(model) 
 
 
 def test_hidden_bars_are_silent_and_others_as_they_were() -> None:
-    from musicvae.data.corruption import Ground
+    from musicvae.data.corruption import WindowGrid
 
     rows = np.array(
         [(0, b, 1 + 8 * i, r, 60, 12, 80, 0) for b in (0, 1) for i in (0, 1) for r in (0, 1)]
     )
-    ground = Ground(
+    ground = WindowGrid(
         steps=np.full((1, 2), 16), lead=np.zeros((1, 2), np.int64), kinds=("chords", "chords")
     )
     silent = np.zeros((1, 2, 2), bool)
     silent[0, 1, 0] = True
-    left = silenced(rows.copy(), ground, silent)
+    left = silence_bars(rows.copy(), ground, silent)
     assert {tuple(r[[1, 3]]) for r in left} == {(0, 0), (0, 1), (1, 1)}
     last = left[(left[:, 1] == 0) & (left[:, 3] == 0)][-1]
     assert last[5] == 8  # it sounds no longer into the hidden bar
     amounts = np.array([[0.0, 1.0]])
     assert not len(
-        corrupt_all(rows, ground, ("wrong", "hidden"), amounts, np.random.default_rng(0))
+        apply_corruptions(rows, ground, ("pitch_substitution", "part_mask"), amounts, np.random.default_rng(0))
     )
 
 
 # -- what is changed, and what is not -------------------------------------------------------------
 
 
-def belief(song: Song, sure: float = 0.9) -> tuple[Belief, Bars]:
+def belief(song: Song, sure: float = 0.9) -> tuple[NotePosterior, Bars]:
     """A belief in exactly the notes of a song of one line, on a grid of sixteenths."""
     preset = load_preset("melody-2bar")
     bars = Bars.from_song(song).at(4)
     (source,), _ = sources_of(bars, preset)
-    probability = np.zeros((int(bars.grid.base[-1]), 1, 88), np.float32)
-    found = Belief(
+    probability = np.zeros((int(bars.grid.cell_offsets[-1]), 1, 88), np.float32)
+    found = NotePosterior(
         source=source,
         probability=probability,
         duration=np.full(probability.shape[:2], 4),
@@ -205,33 +208,33 @@ def line(*notes: tuple[int, int, int]) -> Song:
 TUNE = line((0, 4, 60), (4, 4, 62), (8, 4, 64), (12, 4, 65), (16, 4, 67), (20, 4, 65), (24, 8, 60))
 
 
-def told(found: Belief, cell: int, pitch: int, p: float) -> None:
+def told(found: NotePosterior, cell: int, pitch: int, p: float) -> None:
     """Believe that a pitch starts in a cell."""
     column = int(found.columns(np.array([pitch]), np.array([0]))[0])
     found.probability[cell, 0, column] = p
 
 
-def mended(song: Song, found: Belief, bars: Bars, strength: float = 0.5) -> Song:
-    return changed(song, bars, [found], [changes(found, Doubt.of(strength))])
+def mended(song: Song, found: NotePosterior, bars: Bars, strength: float = 0.5) -> Song:
+    return apply_edits(song, bars, [found], [changes(found, Thresholds.of(strength))])
 
 
 def test_nothing_is_changed_that_is_believed() -> None:
     found, bars = belief(TUNE)
-    assert changes(found, Doubt.of(1.0)) == []
+    assert changes(found, Thresholds.of(1.0)) == []
     assert exact(mended(TUNE, found, bars)) == exact(TUNE)
     told(found, 8, 64, 0.0001)
-    assert changes(found, Doubt.of(0.0)) == []  # at strength 0 nothing at all
+    assert changes(found, Thresholds.of(0.0)) == []  # at strength 0 nothing at all
     found.known[:] = False
-    assert changes(found, Doubt.of(0.5)) == []  # nor where nothing was heard
+    assert changes(found, Thresholds.of(0.5)) == []  # nor where nothing was heard
 
 
 def test_a_wrong_pitch_is_another_one_and_the_rest_stays() -> None:
     found, bars = belief(TUNE)
     told(found, 8, 64, 0.01)
     told(found, 8, 63, 0.8)
-    (change,) = changes(found, Doubt.of(0.5))
+    (change,) = changes(found, Thresholds.of(0.5))
     assert (change.kind, change.before, change.after) == ("pitch", (8, 64), (8, 63))
-    assert change.heard == pytest.approx(0.01) and change.believed == pytest.approx(0.8)
+    assert change.probability_before == pytest.approx(0.01) and change.probability_after == pytest.approx(0.8)
     before, after = exact(TUNE)[0], exact(mended(TUNE, found, bars))[0]
     assert before - after == {(960, 480, 64, 72)} and after - before == {(960, 480, 63, 72)}
 
@@ -239,7 +242,7 @@ def test_a_wrong_pitch_is_another_one_and_the_rest_stays() -> None:
 def test_a_note_is_not_replaced_by_what_is_hardly_likelier() -> None:
     found, bars = belief(TUNE, 0.45)
     told(found, 8, 63, 0.5)
-    assert changes(found, Doubt.of(0.5)) == []
+    assert changes(found, Thresholds.of(0.5)) == []
     assert exact(mended(TUNE, found, bars)) == exact(TUNE)
 
 
@@ -251,7 +254,7 @@ def test_a_displaced_note_goes_back_and_its_neighbours_close_the_gap() -> None:
     found, bars = belief(late)
     told(found, 9, 64, 0.01)
     told(found, 8, 64, 0.9)
-    (change,) = changes(found, Doubt.of(0.5))
+    (change,) = changes(found, Thresholds.of(0.5))
     assert change.kind == "moved"
     assert exact(mended(late, found, bars)) == exact(TUNE)
 
@@ -273,7 +276,7 @@ def test_what_was_put_in_is_taken_out_and_the_note_before_goes_on() -> None:
     )  # fmt: skip
     found, bars = belief(more)
     told(found, 10, 61, 0.01)
-    (change,) = changes(found, Doubt.of(0.5))
+    (change,) = changes(found, Thresholds.of(0.5))
     assert change.kind == "removed" and change.after is None
     made = exact(mended(more, found, bars))[0]
     assert {note[:3] for note in made} == {note[:3] for note in exact(TUNE)[0]}
@@ -284,8 +287,8 @@ def test_a_missing_note_is_put_in_as_long_as_there_is_room_and_as_loud_as_its_ne
     found, bars = belief(fewer)
     told(found, 8, 64, 0.9)
     found.duration[8] = 9  # longer than there is room for
-    (change,) = changes(found, Doubt.of(0.5))
-    assert change.kind == "added" and np.isnan(change.heard)
+    (change,) = changes(found, Thresholds.of(0.5))
+    assert change.kind == "added" and np.isnan(change.probability_before)
     before, after = exact(fewer)[0], exact(mended(fewer, found, bars))[0]
     assert before <= after and after - before == {(960, 480, 64, 72)}
 
@@ -324,13 +327,13 @@ def test_a_model_wins_back_more_than_half_and_lists_what_it_did(model) -> None:
         found = model.denoise(dirty)
         before, after = before + f1(dirty, song), after + f1(found.song, song)
         was, now = exact(dirty), exact(found.song)
-        assert len(found.changes) > 3 and found.n_untouched == 0
+        assert len(found.changes) > 3 and found.n_passthrough == 0
         for change in found.changes:
             assert 1 <= change.bar <= 10 and 1 <= change.beat < 5
             assert change.name == song.parts[change.part].name
-            assert (change.heard is None) == (change.kind == "added")
-            assert change.heard is None or change.heard < 0.25
-            assert (change.believed is None) == (change.kind == "removed")
+            assert (change.probability_before is None) == (change.kind == "added")
+            assert change.probability_before is None or change.probability_before < 0.25
+            assert (change.probability_after is None) == (change.kind == "removed")
         # What begins elsewhere, or not at all, is listed, and little else: a note may take the
         # place of another one of its pitch that moved.
         gone = sum(
@@ -388,7 +391,7 @@ def test_any_song_keeps_its_frame_and_what_the_model_cannot_hear(model, song: So
     assert np.array_equal(made.tempo.us_per_quarter, song.tempo.us_per_quarter)
     drums = [i for i, part in enumerate(song.parts) if part.is_drum]
     assert all(exact(made)[i] == exact(song)[i] for i in drums)
-    assert found.n_untouched >= sum(len(song.parts[i]) for i in drums)
+    assert found.n_passthrough >= sum(len(song.parts[i]) for i in drums)
 
 
 def test_a_late_file_is_mended_in_its_own_time(model) -> None:
@@ -398,7 +401,7 @@ def test_a_late_file_is_mended_in_its_own_time(model) -> None:
         parts=tuple(with_part(song, i, onset_ticks=lambda at: at + 187).parts[i] for i in range(4)),
         end_ticks=song.end_ticks + 187,
     )
-    aligned = align(shifted)
+    aligned = estimate_barlines(shifted)
     found = model.denoise(aligned)
     before, after = exact(shifted), exact(found.song)
     kept = sum(len(a & b) for a, b in zip(before, after, strict=True))
@@ -410,8 +413,8 @@ def test_what_cannot_be_repaired_is_said(model, place) -> None:
         model.denoise(Song.new([part_of([(0, 60, 38, 90)], is_drum=True)]))
     with pytest.raises(DataError):
         model.denoise(Song.new([]))
-    with pytest.raises(ConfigError, match="not a model for damage by tapped: it knows wrong"):
-        model.denoise(chorale_song(), damage={"tapped": 1.0})
+    with pytest.raises(ConfigError, match="not a model for damage by tapify: it knows pitch_substitution"):
+        model.denoise(chorale_song(), damage={"tapify": 1.0})
     with pytest.raises(ConfigError, match="strength 2"):
         model.denoise(chorale_song(), strength=2)
     plain = place / "plain.safetensors"
@@ -427,7 +430,7 @@ def test_notes_that_fell_on_one_cell_go_together(model) -> None:
     song = chorale_song(bars=4)
     twice = with_part(song, 0, onset_ticks=lambda at: at)
     part = twice.parts[0]
-    both = part.with_others(part_of([(5, 100, int(part.pitch[0]), 90)], part.name, part.program))
+    both = part.overlay(part_of([(5, 100, int(part.pitch[0]), 90)], part.name, part.program))
     reading = read(model, replace(twice, parts=(both, *twice.parts[1:])))
     assert len(reading.bars.notes) == song.n_notes  # one of the two, on the model's grid
     assert isinstance(reading.bars.notes, Notes)
@@ -438,7 +441,7 @@ def test_notes_that_fell_on_one_cell_go_together(model) -> None:
 
 def test_denoise_writes_lists_and_draws(place, monkeypatch) -> None:
     monkeypatch.chdir(place)
-    write(damaged(chorale_song(bars=8, seed=42), 1), "take.mid")
+    write(damaged(chorale_song(bars=8, seed=2), 1), "take.mid")
     done = run("denoise", "take.mid", "--plot", "--out", "good", "--as-written")
     assert done.exit_code == 0, done.output
     assert "using" in done.stderr and "mender" in done.stderr
@@ -448,7 +451,7 @@ def test_denoise_writes_lists_and_draws(place, monkeypatch) -> None:
     assert Path("good/take-changes.png").stat().st_size > 5000
     again = run("denoise", "take.mid", "--out", "good")
     assert again.exit_code == 1 and "--force" in again.stderr
-    told = run("denoise", "take.mid", "--out", "more", "--json", "--expect", "jitter=0.1")
+    told = run("denoise", "take.mid", "--out", "more", "--json", "--expect", "onset_jitter=0.1")
     result = json.loads(told.stdout)
     assert result["changes"] and result["changed"] <= len(result["changes"])
     assert {change["kind"] for change in result["changes"]} <= {
@@ -481,9 +484,9 @@ def test_songs_of_one_name_have_a_picture_each(place, monkeypatch, tmp_path) -> 
 def test_models_that_mend_are_chosen_for_that_and_for_nothing_else(place, monkeypatch) -> None:
     monkeypatch.chdir(place)
     hymn = Bars.from_song(chorale_song())
-    assert choose([hymn], mends=("jitter",)).path.parent.name == "mender"
+    assert choose([hymn], mends=("onset_jitter",)).path.parent.name == "mender"
     with pytest.raises(CheckpointError, match="no model there mends notes"):
-        choose([hymn], mends=("tapped",))
+        choose([hymn], mends=("tapify",))
     with pytest.raises(CheckpointError, match="no checkpoint there"):
         choose([hymn])
     with pytest.raises(CheckpointError):
@@ -498,5 +501,5 @@ def test_every_kind_of_damage_has_a_name_and_a_place_in_presets() -> None:
     shipped = ("chorale-repair", "melody-repair", "groove-repair")
     for name in shipped:
         preset = load_preset(name)
-        assert preset.repairs and set(preset.training.told) <= set(CORRUPTIONS)
+        assert preset.denoises and set(preset.training.condition_kinds) <= set(CORRUPTIONS)
         assert preset.prior.kind == "none"

