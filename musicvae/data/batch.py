@@ -1,6 +1,6 @@
-"""Floor 5: songs as sources to cut windows from, and any of their windows as one batch of tensors.
+"""Model inputs of songs, and batches of their windows as tensors.
 
-Windows are cut from the flat note table by array operations; there is no loop over notes.
+Windows are sliced from one flat note table by array operations, without a loop over notes.
 """
 
 from __future__ import annotations
@@ -23,40 +23,40 @@ from musicvae.representation.slots import ModelPass, assign_slots
 from musicvae.representation.windows import WindowSlicer, column_index, window_bounds
 
 NOTE_FIELDS = ("bar", "position", "part", "pitch", "duration", "velocity", "timing")
-PAD_MULTIPLE = 8
-CHUNK_SIZE = 256  # sources whose notes are laid end to end together
+PAD_MULTIPLE = 8  # the number of notes of a batch is a multiple of it
+CHUNK_SIZE = 256  # inputs whose notes are concatenated at a time
 
 
 class Batch(NamedTuple):
-    """Windows as tensors, int64 unless said otherwise. K is the most notes of a window here,
-    rounded up.
+    """B windows of N bars as tensors, int64 unless stated otherwise.
 
-    A note is `(bar, position, part, pitch, duration, velocity, timing)`: position 0 is a carry-in,
-    `1 + step` an onset; pitch is normalised by `key`; duration counts cells; timing is in 960ths
-    of a quarter.
+    K is the largest number of notes of a window in the batch, rounded up to `PAD_MULTIPLE`. A note
+    is `(bar, position, part, pitch, duration, velocity, timing)`: position 0 is a carry-in,
+    `1 + step` an onset; pitch is relative to `key`; duration is in cells; timing is in 960ths of a
+    quarter.
     """
 
     notes: Tensor  # (B, K, 7), rows past n_notes are 0
     n_notes: Tensor  # (B,)
-    steps: Tensor  # (B, N) cells of each bar, 0 past the song's end
-    lead_steps: Tensor  # (B, N) masked cells at the beginning of a pickup
-    meter: Tensor  # (B, N) index in the preset's vocabulary of meters
-    present: Tensor  # (B, N, R) bool: slots in which something sounds in each bar
-    key: Tensor  # (B,) semitones taken off every pitch of a melodic slot
-    corruption: Tensor  # (B, D) float32: of each kind in `training.told` how much the notes have
+    steps: Tensor  # (B, N) cells of each bar, 0 past the end of the song
+    lead_steps: Tensor  # (B, N) masked cells at the start of a pickup bar
+    meter: Tensor  # (B, N) index in the preset's meter vocabulary, 0 for others
+    present: Tensor  # (B, N, R) bool: slots that sound in each bar
+    key: Tensor  # (B,) semitones subtracted from the pitches of melodic slots
+    corruption: Tensor  # (B, D) float32 amount of each of `training.condition_kinds`
 
     @property
     def n_bars(self) -> Tensor:
-        """Bars of each window that lie within its song. `(B,)`"""
+        """Number of bars of each window that lie within its song, `(B,)`."""
         return (self.steps > 0).sum(1)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class ModelInput:
-    """A run of bars to cut windows from: one group of parts of one song, on a preset's grid.
+    """One model pass of a song on a preset's grid, from which windows are sliced.
 
-    `active` `(N, R)` says in which bars each slot sounds. It is side information, one bit for each
-    part and bar: where a part is silent, it stays silent.
+    `bars` has no notes; they are in `group`. `active` `(N, R)` marks the bars in which each slot
+    sounds. It is side information, one bit per part and bar: a silent part stays silent.
     """
 
     bars: Bars
@@ -67,35 +67,35 @@ class ModelInput:
 
 
 def model_inputs(bars: Bars, preset: Preset, path: str = "") -> tuple[list[ModelInput], Notes]:
-    """What of a song goes through a preset's model, in passes, and the notes that do not.
+    """Split a song into the passes through a preset's model, and the notes that pass through.
 
-    `bars` may be on any grid; what is returned is on the preset's.
+    `bars` may be on any grid; the result is on the preset's.
     """
     bars = bars.at(preset.grid.steps_per_quarter)
-    slotted = assign_slots(bars, preset.parts)
+    assignment = assign_slots(bars, preset.parts)
     drums = np.array([part.kind == "drums" for part in preset.parts])
-    melodic = [g.notes.select(~drums[g.notes.part]) for g in slotted.groups]
-    every = Notes.concatenate(melodic)
-    key = estimate_diatonic_key(every.pitch, every.duration)
-    silent = replace(bars, notes=Notes.concatenate([]))
-    found = [
+    melodic = [g.notes.select(~drums[g.notes.part]) for g in assignment.passes]
+    notes = Notes.concatenate(melodic)
+    key = estimate_diatonic_key(notes.pitch, notes.duration)
+    empty = replace(bars, notes=Notes.concatenate([]))
+    inputs = [
         ModelInput(
-            bars=silent, group=group, key=key, active=_active_parts(bars.grid, group), path=path
+            bars=empty, group=group, key=key, active=_active_parts(bars.grid, group), path=path
         )
-        for group in slotted.groups
+        for group in assignment.passes
     ]
-    return found, slotted.passthrough
+    return inputs, assignment.passthrough
 
 
 def fits_preset(grid: Grid, first: Ints, stop: Ints, preset: Preset) -> NDArray[np.bool_]:
-    """Which windows have no bar longer than the preset's longest. `(W,)`"""
-    long = np.concatenate([[0], np.cumsum(grid.steps > preset.grid.max_steps)])
-    return np.asarray(long[stop] == long[first])
+    """Return which windows have no bar longer than the preset's maximum, `(W,)`."""
+    n_long = np.concatenate([[0], np.cumsum(grid.steps > preset.grid.max_steps)])
+    return np.asarray(n_long[stop] == n_long[first])
 
 
 def _active_parts(grid: Grid, group: ModelPass) -> NDArray[np.bool_]:
-    """In which bars each slot of a group sounds. `(N, R)`"""
-    notes, R = group.notes, len(group.owner)
+    """Return the bars in which each slot sounds, `(N, R)`."""
+    notes, R = group.notes, len(group.source_part)
     last = np.searchsorted(
         grid.cell_offsets[:-1], cell_index(grid, notes) + notes.duration - 1, side="right"
     )
@@ -106,14 +106,20 @@ def _active_parts(grid: Grid, group: ModelPass) -> NDArray[np.bool_]:
 
 
 class WindowBatcher:
-    """Batches of windows from any number of sources laid end to end.
+    """Slicer of batches of windows from concatenated model inputs.
 
-    `sources` are taken one after the other and, but for their grids, not kept. `damage` is what a
-    model that learned to mend is told of their notes, as in `Batch`; nothing if not given.
+    `inputs` may be an iterator; only their grids are kept. `corruption` `(D,)` is the condition of
+    denoising models for all windows, as in `Batch`; zero by default.
+
+    Attributes:
+        lengths_bars: number of bars of each input.
+        offsets_bars: first bar of each input in the concatenation, and the total.
+        key: semitones that normalize each input.
+        meter: index of each bar's meter in the preset's vocabulary.
     """
 
     def __init__(
-        self, sources: Iterable[ModelInput], preset: Preset, corruption: Tensor | None = None
+        self, inputs: Iterable[ModelInput], preset: Preset, corruption: Tensor | None = None
     ) -> None:
         self.preset = preset
         self.corruption = (
@@ -122,16 +128,16 @@ class WindowBatcher:
         none = np.zeros((0, len(preset.parts)), bool)
         grids, active, keys, chunks, notes = list[Grid](), [none], list[int](), list[Notes](), []
         offset = 0
-        for source in sources:
-            mine = source.group.notes
-            if len(mine):
-                notes.append(replace(mine, bar=mine.bar + offset))
+        for each in inputs:
+            its_notes = each.group.notes
+            if len(its_notes):
+                notes.append(replace(its_notes, bar=its_notes.bar + offset))
             if len(notes) == CHUNK_SIZE:
                 chunks, notes = [*chunks, _concatenate_compact(notes)], []
-            grids.append(source.bars.grid)
-            active.append(source.active)
-            keys.append(source.key)
-            offset += len(source.bars)
+            grids.append(each.bars.grid)
+            active.append(each.active)
+            keys.append(each.key)
+            offset += len(each.bars)
         self.lengths_bars = np.array([len(grid) for grid in grids], np.int64)
         self.offsets_bars = np.concatenate([[0], np.cumsum(self.lengths_bars)])
         names = ("steps", "lead_steps", "numerator", "denominator", "start_ticks", "length_ticks")
@@ -140,7 +146,7 @@ class WindowBatcher:
             ticks_per_quarter=1,
             **{name: _concatenate_column(grids, name) for name in names},
         )
-        self._cutter = WindowSlicer(self._grid, _concatenate_compact([*chunks, *notes]))
+        self._slicer = WindowSlicer(self._grid, _concatenate_compact([*chunks, *notes]))
         self._active = np.concatenate(active)
         self.key = np.array(keys, np.int64)
         self._drums = np.array([part.kind == "drums" for part in preset.parts])
@@ -152,78 +158,83 @@ class WindowBatcher:
 
     @property
     def concatenated(self) -> tuple[Grid, Notes]:
-        """The bars of all sources one after the other, those of each from `offsets` on, and their
-        notes, not moved by their key.
-        """
-        return self._grid, self._cutter.notes
+        """The concatenated bars of all inputs, and their notes with pitches not normalized."""
+        return self._grid, self._slicer.notes
 
-    def input_notes(self, source: int) -> Notes:
-        """The notes of one of the sources, as it had them."""
-        begin, stop = self.offsets_bars[source : source + 2].tolist()
-        first, last = np.searchsorted(self._cutter.notes.bar, (begin, stop))
-        mine = self._cutter.notes.select(slice(int(first), int(last)))
-        whole = Notes(**{name: column.astype(np.int64) for name, column in vars(mine).items()})
-        return replace(whole, bar=whole.bar - begin)
+    def input_notes(self, index: int) -> Notes:
+        """Return the notes of one input."""
+        begin, stop = self.offsets_bars[index : index + 2].tolist()
+        first, last = np.searchsorted(self._slicer.notes.bar, (begin, stop))
+        compact = self._slicer.notes.select(slice(int(first), int(last)))
+        notes = Notes(**{name: column.astype(np.int64) for name, column in vars(compact).items()})
+        return replace(notes, bar=notes.bar - begin)
 
     @property
     def n_notes(self) -> int:
-        """Notes of all sources."""
-        return len(self._cutter.notes)
+        """Number of notes of all inputs."""
+        return len(self._slicer.notes)
 
-    def window_starts(self, hop: int) -> tuple[Ints, Ints, dict[str, int]]:
-        """Source and first bar of every usable window, and how many were left out, by reason."""
+    def window_starts(self, hop_bars: int) -> tuple[Ints, Ints, dict[str, int]]:
+        """Return input and first bar `(W,)` of every usable window.
+
+        The third value counts skipped windows by reason: a bar too long for the preset, no note.
+        """
         size = self.preset.grid.bars
-        first = [window_bounds(int(n), size, hop)[0] for n in self.lengths_bars]
-        source = np.repeat(np.arange(len(first)), [len(f) for f in first])
-        begin = _concatenate(first)
-        at = self.offsets_bars[source] + begin
-        stop = np.minimum(at + size, self.offsets_bars[source + 1])
-        notes = np.searchsorted(self._cutter.notes.bar, np.arange(len(self._grid) + 1))
+        starts = [window_bounds(int(n), size, hop_bars)[0] for n in self.lengths_bars]
+        input_index = np.repeat(np.arange(len(starts)), [len(each) for each in starts])
+        first_bar = _concatenate(starts)
+        at = self.offsets_bars[input_index] + first_bar
+        stop = np.minimum(at + size, self.offsets_bars[input_index + 1])
+        notes = np.searchsorted(self._slicer.notes.bar, np.arange(len(self._grid) + 1))
         long, silent = ~fits_preset(self._grid, at, stop, self.preset), notes[stop] == notes[at]
-        left_out = {
+        skipped = {
             f"with a bar of over {self.preset.grid.max_steps} cells": int(long.sum()),
             "without a note": int((silent & ~long).sum()),
         }
         use = ~long & ~silent
-        return source[use], begin[use], left_out
+        return input_index[use], first_bar[use], skipped
 
     def batch(
         self,
-        source: Ints,
-        first: Ints,
+        input_index: Ints,
+        first_bar: Ints,
         shift: Ints | None = None,
         dropped: NDArray[np.bool_] | None = None,
     ) -> Batch:
-        """These windows as one batch; arrays `(B,)`.
+        """Return windows as one batch.
 
-        `shift` moves each from its key by semitones; `dropped` `(B, R)` leaves out parts.
+        Args:
+            input_index: the input of each window, `(B,)`.
+            first_bar: its first bar within the input, `(B,)`.
+            shift: semitones by which its key is shifted, `(B,)`; none by default.
+            dropped: parts to leave out, `(B, R)`; none by default.
         """
-        size, B = self.preset.grid.bars, len(source)
-        at = self.offsets_bars[source] + first
-        stop = np.minimum(at + size, self.offsets_bars[source + 1])
-        found = self._cutter.slice(at, stop)
+        size, B = self.preset.grid.bars, len(input_index)
+        at = self.offsets_bars[input_index] + first_bar
+        stop = np.minimum(at + size, self.offsets_bars[input_index + 1])
+        sliced = self._slicer.slice(at, stop)
         if dropped is not None:
-            found = found.select(~dropped[found.window, found.part])
-        key = self.key[source] + (0 if shift is None else shift)
-        melodic = ~self._drums[found.part]
-        pitch = found.pitch - np.where(melodic, key[found.window], 0)
-        column, count, _ = column_index(found.window, B)
-        K = -(-int(count.max(initial=1)) // PAD_MULTIPLE) * PAD_MULTIPLE  # few different shapes
+            sliced = sliced.select(~dropped[sliced.window, sliced.part])
+        key = self.key[input_index] + (0 if shift is None else shift)
+        melodic = ~self._drums[sliced.part]
+        pitch = sliced.pitch - np.where(melodic, key[sliced.window], 0)
+        column, count, _ = column_index(sliced.window, B)
+        K = -(-int(count.max(initial=1)) // PAD_MULTIPLE) * PAD_MULTIPLE  # few distinct shapes
         notes = np.zeros((B, K, len(NOTE_FIELDS)), np.int64)
-        values = {name: getattr(found, name) for name in NOTE_FIELDS} | {"pitch": pitch}
-        notes[found.window, column] = np.stack(list(values.values()), axis=1)
+        values = {name: getattr(sliced, name) for name in NOTE_FIELDS} | {"pitch": pitch}
+        notes[sliced.window, column] = np.stack(list(values.values()), axis=1)
         bar = at[:, None] + np.arange(size)
-        real = bar < stop[:, None]
+        is_real = bar < stop[:, None]
         bar = np.minimum(bar, len(self._grid) - 1)
-        present = self._active[bar] & real[..., None]
+        present = self._active[bar] & is_real[..., None]
         if dropped is not None:
             present &= ~dropped[:, None]
         return Batch(
             notes=torch.from_numpy(notes),
             n_notes=torch.from_numpy(count),
-            steps=torch.from_numpy(np.where(real, self._grid.steps[bar], 0)),
-            lead_steps=torch.from_numpy(np.where(real, self._grid.lead_steps[bar], 0)),
-            meter=torch.from_numpy(np.where(real, self.meter[bar], 0)),
+            steps=torch.from_numpy(np.where(is_real, self._grid.steps[bar], 0)),
+            lead_steps=torch.from_numpy(np.where(is_real, self._grid.lead_steps[bar], 0)),
+            meter=torch.from_numpy(np.where(is_real, self.meter[bar], 0)),
             present=torch.from_numpy(present),
             key=torch.from_numpy(key),
             corruption=self.corruption.expand(B, -1),
@@ -231,13 +242,13 @@ class WindowBatcher:
 
 
 def _concatenate_compact(many: list[Notes]) -> Notes:
-    """Notes one after the other, in half of the memory."""
+    """Concatenate notes as int32, in half of the memory."""
     columns = vars(Notes.concatenate(many))
     return Notes(**{name: column.astype(np.int32) for name, column in columns.items()})
 
 
 def _concatenate_column(grids: Sequence[Grid], name: str) -> Ints:
-    """A column of many grids; new songs have one and the same."""
+    """Concatenate a column of grids; generated songs share one grid object."""
     if grids and all(grid is grids[0] for grid in grids):
         return np.tile(getattr(grids[0], name), len(grids))
     return _concatenate([getattr(grid, name) for grid in grids])

@@ -1,6 +1,6 @@
-"""Floor 5: windows of a prepared folder as a torch `Dataset`, and whole batches at once.
+"""Windows of a prepared folder as a torch `Dataset`, and whole batches at once.
 
-`Windows` knows nothing of our trainer: use it with any `torch.utils.data.DataLoader`.
+`WindowDataset` does not depend on the trainer: use it with any `torch.utils.data.DataLoader`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,24 @@ class WindowDataset(Dataset[Batch]):
     """Windows of the songs of a folder, as a torch dataset.
 
     Args:
-        folder: MIDI files, or shards made by `musicvae prepare`.
+        folder: music files, or shards made by `musicvae prepare`.
         preset: a `Preset` or the name of one.
         split: `train`, `valid`, `test`, or `all` songs.
-        hop_bars: bars from one window to the next; one if not given.
-        seed: of the split by song.
+        hop_bars: bars from one window to the next.
+        seed: seed of the split by song.
+
+    Attributes:
+        songs: paths of the songs of this split.
+        inputs: the model inputs of these songs; their notes are in `batcher` alone.
+        batcher: the slicer of windows.
+        input_index, first_bar: input and first bar of each window, `(W,)`.
+        skipped_windows: number of windows left out, by reason.
+        n_passthrough: number of notes that the preset cannot represent.
+        n_bars: number of bars of all songs.
 
     An item is a `Batch` without its first axis, padded to the longest window, so the default
-    collate stacks items; `batch` makes a whole batch at once, much faster.
-    Raises `DataError` when the folder has nothing for this preset.
+    collate function stacks items; `batch` makes a whole batch at once, much faster.
+    Raises `DataError` if no window fits the preset, `ConfigError` for an unknown split.
     """
 
     def __init__(
@@ -54,13 +63,12 @@ class WindowDataset(Dataset[Batch]):
         self.split = split
         if split not in (*SPLITS, "all"):
             raise ConfigError(f"split {split!r}: use one of {', '.join(SPLITS)} or all")
-        place = split_songs(shards.clusters(), seed)
+        assigned = split_songs(shards.clusters(), seed)
         self.songs: list[str] = []
         self.inputs: list[ModelInput] = []
-        """Where windows are cut from; their notes are in the cutter alone."""
         self.n_passthrough = 0
-        chosen = (s for s, where in zip(shards, place, strict=True) if split in (where, "all"))
-        self.batcher = WindowBatcher(self._sources_of(chosen), self.preset)
+        chosen = (s for s, name in zip(shards, assigned, strict=True) if split in (name, "all"))
+        self.batcher = WindowBatcher(self._model_inputs(chosen), self.preset)
         if not self.inputs:
             raise DataError(
                 f"no song of the {split} split fits preset {self.preset.name}: it cannot represent "
@@ -70,23 +78,23 @@ class WindowDataset(Dataset[Batch]):
             hop_bars
         )
         if not len(self.first_bar):
-            reasons = ", ".join(f"{n} {why}" for why, n in self.skipped_windows.items() if n)
+            reasons = ", ".join(f"{n} {reason}" for reason, n in self.skipped_windows.items() if n)
             raise DataError(
                 f"no window of the {split} split fits preset {self.preset.name} "
                 f"({reasons}); choose another preset"
             )
-        self.n_bars = int(sum({s.path: len(s.bars) for s in self.inputs}.values()))
+        self.n_bars = int(sum({each.path: len(each.bars) for each in self.inputs}.values()))
 
-    def _sources_of(self, songs: Iterable[StoredSong]) -> Iterator[ModelInput]:
-        """The sources of songs, taken note of on the way without their notes."""
-        none = Notes.concatenate([])
+    def _model_inputs(self, songs: Iterable[StoredSong]) -> Iterator[ModelInput]:
+        """Yield the inputs of songs, and collect them without their notes."""
+        no_notes = Notes.concatenate([])
         for song in songs:
             self.songs.append(song.path)
-            found, untouched = model_inputs(song.bars, self.preset, song.path)
-            self.n_passthrough += len(untouched)
-            for source in found:
-                self.inputs.append(replace(source, group=replace(source.group, notes=none)))
-                yield source
+            inputs, passthrough = model_inputs(song.bars, self.preset, song.path)
+            self.n_passthrough += len(passthrough)
+            for each in inputs:
+                self.inputs.append(replace(each, group=replace(each.group, notes=no_notes)))
+                yield each
 
     def __len__(self) -> int:
         return len(self.first_bar)
@@ -98,7 +106,7 @@ class WindowDataset(Dataset[Batch]):
 
     @property
     def max_notes(self) -> int:
-        """Most notes of any window."""
+        """The largest number of notes of any window."""
         if not hasattr(self, "_max_notes"):
             pieces = np.array_split(np.arange(len(self)), max(1, len(self) // 4096))
             self._max_notes = max(self.batch(p).notes.shape[1] for p in pieces)
@@ -110,23 +118,22 @@ class WindowDataset(Dataset[Batch]):
         shift: Ints | None = None,
         dropped: NDArray[np.bool_] | None = None,
     ) -> Batch:
-        """The windows at `index` as one batch; `shift`, `dropped` as in `WindowCutter.batch`."""
-        which = np.asarray(index)
-        return self.batcher.batch(self.input_index[which], self.first_bar[which], shift, dropped)
+        """Return the windows at `index` as one batch; see `WindowBatcher.batch`."""
+        at = np.asarray(index)
+        return self.batcher.batch(self.input_index[at], self.first_bar[at], shift, dropped)
 
     def meter_ids(self, index: Ints) -> Ints:
-        """The meter of the first bar of each window, in the preset's vocabulary. `(B,)`"""
-        return self.batcher.meter[
-            self.batcher.offsets_bars[self.input_index[index]] + self.first_bar[index]
-        ]
+        """Return the index of the meter of each window's first bar, `(B,)`."""
+        offset = self.batcher.offsets_bars[self.input_index[index]]
+        return self.batcher.meter[offset + self.first_bar[index]]
 
     def counts(self) -> Counter[str]:
-        """Songs, bars, windows and notes of this split, for people to read."""
+        """Return the number of songs, bars, windows and notes of this split."""
         counted = {"songs": len(self.songs), "bars": self.n_bars, "windows": len(self)}
         return Counter(counted | {"notes": self.batcher.n_notes})
 
 
 def _prepared_shards(folder: str | Path) -> Shards:
-    from musicvae.data.prepare import prepare_cached  # what makes songs need not load
+    from musicvae.data.prepare import prepare_cached  # stored songs load without the readers
 
     return Shards(prepare_cached(folder))

@@ -205,7 +205,9 @@ def prepare_cached(
         return folder
     readers = ReaderPool(options or ReadOptions())
     state = scan_folder(folder).state_hash
-    key = hashlib.sha256(json.dumps([readers.settings_json, str(folder.resolve())]).encode()).hexdigest()
+    key = hashlib.sha256(
+        json.dumps([readers.settings_json, str(folder.resolve())]).encode()
+    ).hexdigest()
     target = cache_folder() / "datasets" / key[:24]
     if not _is_current(target, state):
         try:

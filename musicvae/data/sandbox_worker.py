@@ -1,8 +1,8 @@
-"""Floor 5: the inside of a sandbox: a process that does one job after the other until it may not.
+"""Worker process of a sandbox: it runs one job after the other.
 
-It is started by `sandbox.run` and talks with it over its own standard input and output, in frames
-of a letter, a length and that many bytes. Jobs come as pickles, from our own process; what goes
-back is never one, since a hostile file might have got hold of this process.
+It is started by `sandbox.run` and exchanges messages with it over standard input and output: the
+kind (one byte), the length and the content. Jobs arrive as pickles from our own process; answers
+are never unpickled, since a hostile file may have taken over this process.
 """
 
 from __future__ import annotations
@@ -18,52 +18,52 @@ from typing import IO, Any
 
 _HEAD = struct.Struct("<cQ")
 HEARTBEAT_INTERVAL_S = 0.25
-"""At most so often does a process say that it is still at work."""
+"""Minimum time between two heartbeats."""
 
 
 class _Channel:
-    """Where to report to, and since when nothing was reported; nowhere outside a sandbox."""
+    """Pipe to the parent process and time of the last message; no pipe outside a sandbox."""
 
     out: IO[bytes] | None = None
-    patience_s = 0.0
-    last = 0.0
+    timeout_s = 0.0
+    last_sent_s = 0.0
 
 
 def heartbeat() -> None:
-    """To be called by a job between its parts: each part has the job's whole time to itself."""
+    """Report progress; jobs call it between their parts, and the time limit starts again."""
     if _Channel.out is None:
         return
     now = time.monotonic()
-    if now - _Channel.last > HEARTBEAT_INTERVAL_S:
+    if now - _Channel.last_sent_s > HEARTBEAT_INTERVAL_S:
         send(_Channel.out, b"b")
         _reset_alarm(now)
 
 
-def send(out: IO[bytes], letter: bytes, content: bytes | memoryview = b"") -> None:
-    """One frame: `s`et up, `j`ob, `r`eady, `b`eat, `a`nswer, out of `m`emory, `e`rror."""
-    out.write(_HEAD.pack(letter, len(content)))
+def send(out: IO[bytes], kind: bytes, content: bytes | memoryview = b"") -> None:
+    """Send one message: `s`etup, `j`ob, `r`eady, `b`eat, `a`nswer, out of `m`emory, `e`rror."""
+    out.write(_HEAD.pack(kind, len(content)))
     out.write(content)
     out.flush()
 
 
 def receive(source: IO[bytes]) -> tuple[bytes, bytes]:
-    """The next frame. Raises `EOFError` where there is none, or only a piece of one."""
+    """Return kind and content of the next message. Raises `EOFError` at the end of the pipe."""
     head = source.read(_HEAD.size)
     if len(head) < _HEAD.size:
         raise EOFError
-    letter, size = _HEAD.unpack(head)
+    kind, size = _HEAD.unpack(head)
     content = source.read(size)
     if len(content) < size:
         raise EOFError
-    return letter, content
+    return kind, content
 
 
 def main() -> None:
-    """Serve until the other side closes the line."""
+    """Run jobs until the parent process closes the pipe."""
     _ignore_interrupts()
     source, out = _open_channel()
     try:
-        function, memory_bytes, _Channel.patience_s = pickle.loads(receive(source)[1])
+        function, memory_bytes, _Channel.timeout_s = pickle.loads(receive(source)[1])
         _limit_memory(memory_bytes)
         send(out, b"r")
         _Channel.out = out
@@ -80,11 +80,11 @@ def main() -> None:
             else:
                 send(out, b"a", answer)
     except (EOFError, BrokenPipeError):
-        return  # the other side is gone: nobody wants to know
+        return  # the parent process is gone
 
 
 def _open_channel() -> tuple[IO[bytes], IO[bytes]]:
-    """Standard input and output for frames alone; what libraries print goes nowhere."""
+    """Reserve standard input and output for messages; discard what libraries print."""
     source, out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     nowhere = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1, 2):
@@ -99,16 +99,16 @@ def _ignore_interrupts() -> None:
 
 
 def _reset_alarm(now: float) -> None:
-    """Note the time, and let the system end this process should nobody be left to do so."""
+    """Note the time, and set an alarm that kills this process if the parent process is gone."""
     import signal
 
-    _Channel.last = now
+    _Channel.last_sent_s = now
     if hasattr(signal, "alarm"):
-        signal.alarm(math.ceil(2 * _Channel.patience_s) + 5)
+        signal.alarm(math.ceil(2 * _Channel.timeout_s) + 5)
 
 
 def _limit_memory(memory_bytes: int) -> None:
-    """Allow so many bytes on top of what is in use. Without `resource` (Windows) no limit holds."""
+    """Limit memory to that in use plus `memory_bytes`; no limit without `resource` (Windows)."""
     if sys.platform == "win32":
         return
     import resource
@@ -122,10 +122,10 @@ def _limit_memory(memory_bytes: int) -> None:
         allowed = size if hard == resource.RLIM_INFINITY else min(size, hard)
         try:
             resource.setrlimit(what, (allowed, hard))
-        except (ValueError, OSError):  # macOS knows the limit and refuses to hold it
+        except (ValueError, OSError):  # macOS has the limit but does not support it
             continue
 
 
 def serialize(job: Any) -> bytes:
-    """A job as it is sent."""
+    """Pickle a job for sending."""
     return pickle.dumps(job, protocol=pickle.HIGHEST_PROTOCOL)
