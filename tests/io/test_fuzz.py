@@ -37,7 +37,7 @@ for number in range(int(rounds)):
     assert np.all(np.diff(song.meter.ticks) > 0) and np.all(np.diff(song.tempo.ticks) > 0)
     assert song.meter.ticks[0] == song.tempo.ticks[0] == 0
     for part in song.parts:
-        assert len(part) and part == part.take(np.arange(len(part)))
+        assert len(part) and part == part.select(np.arange(len(part)))
         assert part.end_ticks <= song.end_ticks
 print(json.dumps(outcomes))
 """

@@ -66,4 +66,4 @@ def test_render_writes_stems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     assert len({soundfile.info(path).frames for path in files}) == 1
     Path("out/song.wav").unlink()
     again = CliRunner().invoke(main, words)
-    assert again.exit_code == 1 and "song.soprano.wav: exists already" in again.stderr
+    assert again.exit_code == 1 and "song.soprano.wav: already exists" in again.stderr

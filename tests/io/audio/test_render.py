@@ -1,3 +1,5 @@
+"""Rendering: duration, peak_level, formats and errors."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,14 +11,19 @@ import soundfile
 
 from musicvae.errors import ConfigError, ReadError, WriteError
 from musicvae.io.audio import render
-from musicvae.io.audio.loudness import CEILING, levelled, limited, loudness_of
+from musicvae.io.audio.loudness import (
+    PEAK_CEILING,
+    limit_peaks,
+    measure_loudness,
+    normalize_loudness,
+)
 from musicvae.io.audio.synth import pick_synth
 from musicvae.song import Song
 from support.small_songs import band, chorale
 from support.strategies import part_of
 
 
-def loudness(samples: render.Samples, begin_s: float, end_s: float, rate: int) -> float:
+def peak_level(samples: render.Samples, begin_s: float, end_s: float, rate: int) -> float:
     return float(np.abs(samples[round(begin_s * rate) : round(end_s * rate)]).max())
 
 
@@ -25,7 +32,7 @@ def one_note(velocity: int = 100, end_ticks: int = 0, program: int = 48) -> Song
 
 
 @pytest.mark.parametrize("song", [chorale(bars=2), band()], ids=["chorale", "band"])
-def test_a_song_sounds_as_long_as_it_lasts_and_dies_away(song: Song) -> None:
+def test_render_has_the_length_of_the_song_and_a_tail(song: Song) -> None:
     samples, rate = render.render(song)
     assert samples.dtype == np.float32
     assert samples.shape[1] == 2
@@ -33,48 +40,48 @@ def test_a_song_sounds_as_long_as_it_lasts_and_dies_away(song: Song) -> None:
     tail_s = len(samples) / rate - song.duration_s
     assert 0.49 < tail_s < 4.1
     assert np.abs(samples).max() <= 10 ** (-1 / 20) + 1e-6
-    assert loudness_of(samples, rate) == pytest.approx(-18, abs=0.5)
+    assert measure_loudness(samples, rate) == pytest.approx(-18, abs=0.5)
     assert np.abs(samples[-1]).max() < 1e-4
-    assert loudness(samples, 0, 0.5, rate) > 0.1
+    assert peak_level(samples, 0, 0.5, rate) > 0.1
 
 
-def test_the_same_song_sounds_the_same() -> None:
+def test_render_is_deterministic() -> None:
     one, other = (render.render(one_note())[0] for _ in range(2))
     assert np.array_equal(one, other)
 
 
-def test_trailing_silence_and_leading_rest_are_kept() -> None:
+def test_leading_and_trailing_silence_are_kept() -> None:
     silent, rate = render.render(one_note(end_ticks=480 * 16))
     assert len(silent) / rate >= 8.5
-    assert loudness(silent, 6, 8, rate) < 1e-3
+    assert peak_level(silent, 6, 8, rate) < 1e-3
     late = Song.new([part_of([(24 * 8, 24, 60, 100)], 20)])
     samples, _ = render.render(late)
-    assert loudness(samples, 0, 3.9, rate) < 1e-3
-    assert loudness(samples, 4, 4.5, rate) > 0.1
+    assert peak_level(samples, 0, 3.9, rate) < 1e-3
+    assert peak_level(samples, 4, 4.5, rate) > 0.1
 
 
-def test_the_end_is_not_cut_off() -> None:
+def test_tail_decays_smoothly() -> None:
     samples, rate = render.render(one_note())
-    assert loudness(samples, 1.0, 1.1, rate) > 0.01  # the strings ring on past their note
+    assert peak_level(samples, 1.0, 1.1, rate) > 0.01  # the strings ring on past their note
     assert np.abs(np.diff(samples[-2400:, 0])).max() < 0.01
 
 
 @pytest.mark.parametrize("velocity", [1, 5, 30, 127])
-def test_a_song_with_notes_is_never_silent(velocity: int) -> None:
+def test_quiet_songs_are_audible(velocity: int) -> None:
     samples, rate = render.render(one_note(velocity))
-    assert loudness(samples, 0, 1, rate) > 0.1
+    assert peak_level(samples, 0, 1, rate) > 0.1
 
 
-def test_many_loud_notes_do_not_clip() -> None:
+def test_loud_songs_do_not_clip() -> None:
     every = [(0, 96, pitch, 127) for pitch in range(30, 100)]
     song = Song.new([part_of(every, 20, program=p, name=str(p)) for p in range(0, 96, 8)])
-    samples, _ = render.render(song, render.SoundOptions(lufs=-8))
+    samples, _ = render.render(song, render.RenderOptions(lufs=-8))
     peak = np.abs(samples).max()
     assert peak < 0.9
     assert (np.abs(samples) > 0.999 * peak).mean() < 1e-3
 
 
-def test_parts_sound_different_and_drums_are_drums() -> None:
+def test_programs_and_drums_differ() -> None:
     strings, _ = render.render(one_note(program=48))
     organ, _ = render.render(one_note(program=16))
     kit, _ = render.render(Song.new([part_of([(0, 48, 60, 100)], 20, is_drum=True)]))
@@ -83,14 +90,14 @@ def test_parts_sound_different_and_drums_are_drums() -> None:
     assert not np.allclose(strings[:size], kit[:size], atol=0.05)
 
 
-def test_no_notes_are_silence() -> None:
+def test_song_without_notes_is_silence() -> None:
     samples, rate = render.render(Song.new(end_ticks=960))
     assert len(samples) == round(1.5 * rate)
     assert not samples.any()
 
 
 @pytest.mark.parametrize("suffix", render.SUFFIXES)
-def test_files_are_what_their_suffix_says(tmp_path: Path, suffix: str) -> None:
+def test_suffix_selects_the_file_format(tmp_path: Path, suffix: str) -> None:
     song = one_note()
     path = render.write_audio(song, tmp_path / "new" / f"a{suffix.upper()}")
     info = soundfile.info(path)
@@ -106,7 +113,7 @@ def test_files_are_what_their_suffix_says(tmp_path: Path, suffix: str) -> None:
     assert [p.name for p in path.parent.iterdir()] == [path.name]
 
 
-def test_trouble_is_one_line(tmp_path: Path) -> None:
+def test_errors_are_typed(tmp_path: Path) -> None:
     (tmp_path / "bad.sf2").write_bytes(b"RIFFnonsense")
     (tmp_path / "file").write_text("in the way")
     for make, error, message in (
@@ -117,10 +124,10 @@ def test_trouble_is_one_line(tmp_path: Path) -> None:
         with pytest.raises(error, match=message):
             render.write_audio(one_note(), tmp_path / make)
     with pytest.raises(ReadError, match="SoundFont: no such file"):
-        render.render(one_note(), render.SoundOptions(soundfont=tmp_path / "none.sf2"))
+        render.render(one_note(), render.RenderOptions(soundfont=tmp_path / "none.sf2"))
     with pytest.raises(ReadError, match="the synthesizer cannot use it"):
-        render.render(one_note(), render.SoundOptions(soundfont=tmp_path / "bad.sf2"))
-    with pytest.raises(WriteError, match="hours of sound"):
+        render.render(one_note(), render.RenderOptions(soundfont=tmp_path / "bad.sf2"))
+    with pytest.raises(WriteError, match="hours of audio"):
         render.render(Song.new(end_ticks=960 * 3600 * 4))
     assert not list(tmp_path.glob("*.wav"))
 
@@ -130,54 +137,54 @@ def tone(seconds: float, level: float, hz: float = 997.0, rate: int = 48_000) ->
     return np.stack([wave, wave], axis=1).astype(np.float32)
 
 
-def test_loudness_is_that_of_the_norm() -> None:
+def test_loudness_agrees_with_the_standard() -> None:
     # A sine of 997 Hz at -20 dBFS in one channel measures -23.0 LUFS (EBU Tech 3341), in two -20.
-    assert loudness_of(tone(5, 0.1), 48_000) == pytest.approx(-20.0, abs=0.1)
-    assert loudness_of(tone(0.2, 0.1), 48_000) > -26  # shorter than a block
-    assert loudness_of(np.zeros((48_000, 2), np.float32), 48_000) == -np.inf
+    assert measure_loudness(tone(5, 0.1), 48_000) == pytest.approx(-20.0, abs=0.1)
+    assert measure_loudness(tone(0.2, 0.1), 48_000) > -26  # shorter than a block
+    assert measure_loudness(np.zeros((48_000, 2), np.float32), 48_000) == -np.inf
 
 
 @pytest.mark.parametrize("lufs", [-30.0, -18.0, -10.0])
-def test_sound_is_as_loud_as_is_asked_for_and_does_not_clip(lufs: float) -> None:
+def test_normalized_loudness_without_clipping(lufs: float) -> None:
     clicks = tone(10, 0.01)
-    clicks[::24_000] = 0.9  # peaks far above the loudness
-    made, _ = levelled(clicks, 48_000, lufs)
-    assert loudness_of(made, 48_000) == pytest.approx(lufs, abs=0.5)
-    assert np.abs(made).max() <= CEILING + 1e-6
+    clicks[::24_000] = 0.9  # peaks far above the peak_level
+    limited, _ = normalize_loudness(clicks, 48_000, lufs)
+    assert measure_loudness(limited, 48_000) == pytest.approx(lufs, abs=0.5)
+    assert np.abs(limited).max() <= PEAK_CEILING + 1e-6
 
 
-def test_the_limiter_leaves_alone_what_is_below_and_moves_smoothly() -> None:
+def test_limiter_is_transparent_below_the_ceiling_and_smooth() -> None:
     quiet = tone(1, 0.5)
-    assert np.array_equal(limited(quiet, 48_000), quiet)
+    assert np.array_equal(limit_peaks(quiet, 48_000), quiet)
     loud = tone(3, 0.5)
     loud[48_000:96_000] *= 3
-    made = limited(loud, 48_000)
-    assert np.abs(made).max() <= CEILING + 1e-6
-    assert np.allclose(made[:40_000], loud[:40_000])
-    gain = np.abs(made[:, 0]) / np.maximum(np.abs(loud[:, 0]), 1e-3)
+    limited = limit_peaks(loud, 48_000)
+    assert np.abs(limited).max() <= PEAK_CEILING + 1e-6
+    assert np.allclose(limited[:40_000], loud[:40_000])
+    gain = np.abs(limited[:, 0]) / np.maximum(np.abs(loud[:, 0]), 1e-3)
     assert np.abs(np.diff(gain[np.abs(loud[:, 0]) > 0.3])).max() < 0.02
 
 
 @pytest.mark.parametrize("rate", [22_050, 44_100])
-def test_the_rate_is_by_choice(rate: int) -> None:
-    samples, found = render.render(one_note(end_ticks=960), render.SoundOptions(rate=rate))
-    usual, _ = render.render(one_note(end_ticks=960))
+def test_sample_rate_option(rate: int) -> None:
+    samples, found = render.render(one_note(end_ticks=960), render.RenderOptions(rate=rate))
+    default, _ = render.render(one_note(end_ticks=960))
     assert found == rate
-    assert len(samples) / rate == pytest.approx(len(usual) / 48_000, abs=0.15)
+    assert len(samples) / rate == pytest.approx(len(default) / 48_000, abs=0.15)
 
 
-def test_options_out_of_range_are_refused() -> None:
-    for made, words in (
+def test_options_out_of_range_are_rejected() -> None:
+    for values, words in (
         ({"lufs": 3.0}, "LUFS"),
         ({"rate": 100}, "rate"),
     ):
         with pytest.raises(ConfigError, match=words):
-            render.SoundOptions(**made)
+            render.RenderOptions(**values)
     with pytest.raises(ConfigError, match="no synthesizer 'harp'"):
-        render.render(one_note(), render.SoundOptions(synth="harp"))
+        render.render(one_note(), render.RenderOptions(synth="harp"))
 
 
-def test_fluidsynth_is_chosen_where_it_is_and_named_where_it_is_not(
+def test_fluidsynth_is_preferred_where_installed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -193,8 +200,8 @@ def test_fluidsynth_is_chosen_where_it_is_and_named_where_it_is_not(
 
 
 @pytest.mark.skipif(not which("fluidsynth"), reason="no FluidSynth here")
-def test_fluidsynth_plays_the_same_song() -> None:
-    ours, _ = render.render(chorale(bars=2), render.SoundOptions(synth="midirenderer"))
-    theirs, rate = render.render(chorale(bars=2), render.SoundOptions(synth="fluidsynth"))
+def test_synthesizers_agree_on_length_and_loudness() -> None:
+    ours, _ = render.render(chorale(bars=2), render.RenderOptions(synth="midirenderer"))
+    theirs, rate = render.render(chorale(bars=2), render.RenderOptions(synth="fluidsynth"))
     assert abs(len(ours) - len(theirs)) / rate < 4.1
-    assert loudness_of(theirs, rate) == pytest.approx(-18, abs=0.5)
+    assert measure_loudness(theirs, rate) == pytest.approx(-18, abs=0.5)
