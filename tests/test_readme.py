@@ -1,4 +1,4 @@
-"""README and `--help` say what is true: every command shown there is one that can be typed."""
+"""README and `--help`: the commands, names and files that they mention exist."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _examples() -> list[str]:
 
 
 @pytest.mark.parametrize("line", _examples())
-def test_every_command_shown_can_be_typed(line: str) -> None:
+def test_documented_commands_parse(line: str) -> None:
     _, name, *words = shlex.split(line)
     command = main.get_command(click.Context(main), name)
     assert command is not None, f"{line}: no such command"
@@ -48,7 +48,7 @@ def test_every_command_shown_can_be_typed(line: str) -> None:
         pytest.fail(f"{line}: {error.format_message()}")
 
 
-def test_the_python_shown_is_python_and_names_what_exists() -> None:
+def test_python_example_names_exist() -> None:
     (block,) = re.findall(r"```python\n(.*?)```", README, re.S)
     names = [
         alias.name
@@ -62,12 +62,12 @@ def test_the_python_shown_is_python_and_names_what_exists() -> None:
         assert hasattr(model, method)
 
 
-def test_every_model_the_readme_judges_is_shipped() -> None:
+def test_evaluated_models_are_shipped() -> None:
     names = re.findall(r"^musicvae evaluate (\S+)", README, re.M)
     assert names and set(names) <= SHIPPED
 
 
-def test_every_file_the_readme_points_to_is_there() -> None:
+def test_linked_files_exist() -> None:
     for target in re.findall(r"\]\((?!http)([^)#]+)\)", README):
         assert (ROOT / target).exists(), target
     for target in re.findall(r"^make (\w+)", README, re.M):

@@ -23,8 +23,8 @@ from support.small_songs import band, chorale
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every command starts in an empty folder."""
+def empty_working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run every test in an empty folder."""
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")
 
@@ -33,15 +33,15 @@ def musicvae(*arguments: str | Path) -> Result:
     return CliRunner().invoke(main, [str(argument) for argument in arguments])
 
 
-def lines(result: Result) -> list[dict[str, Any]]:
-    """What --json printed: an object a line, each with its schema."""
+def json_lines(result: Result) -> list[dict[str, Any]]:
+    """Parse the JSON lines of a result, each with its schema number."""
     found = [json.loads(line) for line in result.stdout.splitlines()]
     assert all(entry["schema"] == 1 and "path" in entry for entry in found)
     return found
 
 
-def refused(result: Result, message: str) -> None:
-    """Exit 1 with one line on stderr, nothing on stdout, no traceback."""
+def assert_refused(result: Result, message: str) -> None:
+    """Assert exit code 1 and one line on stderr without traceback."""
     assert result.exit_code == 1
     assert isinstance(result.exception, SystemExit)
     assert len(result.stderr.splitlines()) == 1
@@ -52,15 +52,15 @@ def refused(result: Result, message: str) -> None:
 # -- the group ------------------------------------------------------------------------------------
 
 
-def test_help_names_only_commands_that_are_there() -> None:
+def test_help_lists_existing_commands() -> None:
     result = musicvae("--help")
     assert result.exit_code == 0
     listed = re.findall(r"^  ([a-z]+)  +\S", result.stdout, re.MULTILINE)
     assert {"prepare", "plot", "info", "presets"} <= set(listed)
     for name in listed:
-        told = musicvae(name, "--help")
-        assert told.exit_code == 0, name
-        assert "Usage: main" in told.stdout or f"{name}" in told.stdout
+        output = musicvae(name, "--help")
+        assert output.exit_code == 0, name
+        assert "Usage: main" in output.stdout or f"{name}" in output.stdout
 
 
 def test_version_and_wrong_usage() -> None:
@@ -77,14 +77,16 @@ def test_presets_are_listed() -> None:
     assert result.exit_code == 0
     for name in preset_names():
         assert f"\n{name} " in result.stdout
-    entries = lines(musicvae("presets", "--json"))
+    entries = json_lines(musicvae("presets", "--json"))
     assert [entry["name"] for entry in entries] == list(preset_names())
     assert entries[0]["grid"]["bars"] == load_preset(preset_names()[0]).grid.bars
 
 
-def test_presets_name_their_weights(shipped: Path) -> None:
+def test_presets_list_shipped_weights(shipped: Path) -> None:
     checkpoint(shipped / "given.safetensors")
-    weights = {entry["name"]: entry["weights"] for entry in lines(musicvae("presets", "--json"))}
+    weights = {
+        entry["name"]: entry["weights"] for entry in json_lines(musicvae("presets", "--json"))
+    }
     assert weights.pop("tiny") == ["given"] and set(map(tuple, weights.values())) == {()}
     head, *rows = musicvae("presets").stdout.splitlines()
     at = head.index("WEIGHTS")
@@ -102,76 +104,76 @@ def checkpoint(path: Path, **provenance: Any) -> Path:
     return checkpoints.save(made, path)
 
 
-def test_info_says_what_a_checkpoint_is(tmp_path: Path) -> None:
+def test_info_describes_checkpoint(tmp_path: Path) -> None:
     path = checkpoint(tmp_path / "a.safetensors", steps=120)
-    (entry,) = lines(musicvae("info", path, "--json"))
+    (entry,) = json_lines(musicvae("info", path, "--json"))
     assert entry["path"] == str(path)
     assert entry["parameters"] == {"model": 17, "prior": 7}
     assert entry["bytes"] == path.stat().st_size
     assert entry["preset"] == json.loads(json.dumps(load_preset("tiny").to_dict()))
     assert entry["provenance"]["keys"] == {"0": 3}
-    told = musicvae("info", path).stdout
+    output = musicvae("info", path).stdout
     for words in ("tiny", "chorales", "17 parameters", "0.81", "120", "Soprano"):
-        assert words in told
+        assert words in output
 
 
-def test_info_finds_runs_by_name_and_shipped_models() -> None:
+def test_info_finds_run_by_name() -> None:
     path = checkpoint(Path("checkpoints/mine/model.safetensors"), finished=True)
-    (entry,) = lines(musicvae("info", "mine", "--json"))
+    (entry,) = json_lines(musicvae("info", "mine", "--json"))
     assert entry["path"] == str(path)
 
 
-def test_info_alone_lists_what_there_is(shipped: Path) -> None:
-    assert musicvae("info").stdout.startswith("no model is shipped, and there is no finished run")
+def test_info_without_argument_lists_checkpoints(shipped: Path) -> None:
+    assert musicvae("info").stdout.startswith("there are no shipped models and no finished runs")
     checkpoint(shipped / "given.safetensors", data="folk tunes")
     checkpoint(Path("checkpoints/half/model.safetensors"))
     path = checkpoint(Path("checkpoints/mine/model.safetensors"), finished=True, minutes=2.5)
-    found = lines(musicvae("info", "--json"))
+    found = json_lines(musicvae("info", "--json"))
     assert [(entry["name"], entry["shipped"]) for entry in found] == [
         ("given", True),
         ("mine", False),
     ]
     assert found[1]["path"] == str(path) and found[0]["provenance"]["data"] == "folk tunes"
     head, given, mine = (re.split(r"  +", row) for row in musicvae("info").stdout.splitlines())
-    assert head[:3] == ["NAME", "WHOSE", "PRESET"]
+    assert head[:3] == ["NAME", "ORIGIN", "PRESET"]
     assert given[:3] == ["given", "shipped", "tiny"] and given[-1] == "folk tunes"
     assert mine[:3] == ["mine", "run", "tiny"] and {"0.810", "2.5", "chorales"} <= set(mine)
 
 
-def test_info_shows_what_a_card_holds(shipped: Path) -> None:
+def test_info_shows_provenance(shipped: Path) -> None:
     known = {"data": "folk tunes", "licence": "public domain", "minutes": 3.25, "beta": 0.0712}
     known |= {"figures": {"f1": 0.9512}, "from": {"name": "melody-2bar", "hash": "00ff"}}
     checkpoint(shipped / "given.safetensors", **known)
-    told = [re.split(r"  +", row) for row in musicvae("info", "given").stdout.splitlines()]
-    rows = {row[0]: row[1] for row in told}
+    output = [re.split(r"  +", row) for row in musicvae("info", "given").stdout.splitlines()]
+    rows = {row[0]: row[1] for row in output}
     assert rows["data"] == "folk tunes" and rows["licence"] == "public domain"
-    assert rows["minutes"] == "3.25" and rows["goes on from"] == "melody-2bar (00ff)"
+    assert rows["minutes"] == "3.25" and rows["fine-tuned from"] == "melody-2bar (00ff)"
     assert rows["evaluated: f1"] == "0.9512" and rows["held out: f1"] == "0.81"
     assert "beta" not in rows
 
 
-def test_info_refuses_what_is_no_checkpoint(tmp_path: Path) -> None:
-    refused(musicvae("info", tmp_path / "none"), "no such checkpoint; train one with")
-    (tmp_path / "text.safetensors").write_text("hello, I am no checkpoint")
-    refused(musicvae("info", tmp_path / "text.safetensors"), "not a safetensors file")
+def test_info_rejects_invalid_checkpoints(tmp_path: Path) -> None:
+    assert_refused(musicvae("info", tmp_path / "none"), "no such checkpoint; train one with")
+    (tmp_path / "text.safetensors").write_text("hello, I am not a checkpoint")
+    assert_refused(musicvae("info", tmp_path / "text.safetensors"), "not a safetensors file")
     whole = checkpoint(tmp_path / "a.safetensors").read_bytes()
     (tmp_path / "a.safetensors").write_bytes(whole[:-5])
-    refused(musicvae("info", tmp_path / "a.safetensors"), "damaged")
+    assert_refused(musicvae("info", tmp_path / "a.safetensors"), "damaged")
     (tmp_path / "a.safetensors").write_bytes(whole.replace(b'\\"latent\\"', b'\\"latnet\\"'))
-    refused(musicvae("info", tmp_path / "a.safetensors"), "latnet.*did you mean 'latent'")
+    assert_refused(musicvae("info", tmp_path / "a.safetensors"), "latnet.*did you mean 'latent'")
 
 
-# -- names and places -----------------------------------------------------------------------------
+# -- names and paths -----------------------------------------------------------------------------
 
 
-def test_any_name_is_told_in_one_line(midi_folder: Path) -> None:
+def test_file_names_are_escaped_to_one_line(midi_folder: Path) -> None:
     Path("odd").mkdir()
     for name in (b"a\nb.mid", b"c\xff.mid", b"d\x1b[31m.mid"):
         shutil.copy(midi_folder / "song0.mid", os.path.join(b"odd", name))  # noqa: PTH118
     shown = [r"odd/a\nb.mid", r"odd/c\xff.mid", r"odd/d\x1b[31m.mid"]
     result = musicvae("inspect", "odd")
     assert [line.partition(": ")[0] for line in result.stdout.splitlines()] == shown
-    found = lines(musicvae("inspect", "odd", "--json"))
+    found = json_lines(musicvae("inspect", "odd", "--json"))
     assert [entry["path"] for entry in found] == [
         "odd/a\nb.mid",
         r"odd/c\xff.mid",
@@ -181,28 +183,28 @@ def test_any_name_is_told_in_one_line(midi_folder: Path) -> None:
     assert musicvae("plot", "odd", "--out", "odd").stdout.splitlines() == [
         name.replace(".mid", ".png") for name in shown
     ]
-    refused(
+    assert_refused(
         musicvae("prepare", "none\nsuch", "--out", "x"), r"^musicvae: none\\nsuch: no such folder"
     )
 
 
-def test_json_goes_through_any_pipe(midi_folder: Path) -> None:
+def test_json_output_is_ascii(midi_folder: Path) -> None:
     (midi_folder / "song0.mid").rename(midi_folder / "Übung ♯1.mid")
     result = musicvae("inspect", midi_folder / "Übung ♯1.mid", "--json")
     assert result.stdout.isascii()
-    assert lines(result)[0]["path"].endswith("Übung ♯1.mid")
+    assert json_lines(result)[0]["path"].endswith("Übung ♯1.mid")
 
 
-def test_an_empty_folder_is_told() -> None:
+def test_inspect_reports_empty_folder() -> None:
     Path("empty").mkdir()
-    refused(musicvae("inspect", "empty"), "empty: an empty folder; give files")
+    assert_refused(musicvae("inspect", "empty"), "empty: an empty folder; give files")
     result = musicvae("inspect", "empty", "none.mid", "--json")
     assert result.exit_code == 1
     assert "empty: an empty folder" in result.stderr
-    assert [entry["reason"] for entry in lines(result)] == ["no such file or directory"]
+    assert [entry["reason"] for entry in json_lines(result)] == ["no such file or directory"]
 
 
-def test_what_cannot_be_printed_is_one_line(
+def test_write_error_on_stdout_is_reported(
     midi_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object, err: bool = False, **__: object) -> None:
@@ -211,13 +213,13 @@ def test_what_cannot_be_printed_is_one_line(
         print(*_, file=sys.stderr)
 
     monkeypatch.setattr(click, "echo", full)
-    refused(musicvae("inspect", midi_folder), "output: no space left on device")
+    assert_refused(musicvae("inspect", midi_folder), "output: no space left on device")
 
 
 # -- prepare --------------------------------------------------------------------------------------
 
 
-def test_prepare_tells_what_was_kept_and_why_not(midi_folder: Path) -> None:
+def test_prepare_reports_kept_and_skipped(midi_folder: Path) -> None:
     for name in ("a.mid", "b.mid"):
         (midi_folder / name).write_bytes(b"")
     result = musicvae("prepare", midi_folder, "--out", "out")
@@ -228,7 +230,9 @@ def test_prepare_tells_what_was_kept_and_why_not(midi_folder: Path) -> None:
     assert ["bars:", "kept", "90"] in shown
     assert ["duplicates:", "transposed", "2", "groups,", "named", "in", "report.json"] in shown
     assert result.stderr == ""
-    (entry,) = lines(musicvae("prepare", midi_folder, "--out", "out", "--workers", "1", "--json"))
+    (entry,) = json_lines(
+        musicvae("prepare", midi_folder, "--out", "out", "--workers", "1", "--json")
+    )
     assert entry["path"] == "out"
     assert {name: entry[name] for name in ("files", "kept", "bars", "windows")} == {
         "files": 12, "kept": 10, "bars": 90, "windows": 90,
@@ -243,18 +247,22 @@ def test_prepare_tells_what_was_kept_and_why_not(midi_folder: Path) -> None:
 
 def test_prepare_fails_when_nothing_is_kept(tmp_path: Path) -> None:
     (tmp_path / "midi").mkdir()
-    refused(musicvae("prepare", tmp_path / "midi", "--out", "out"), "empty folder")
+    assert_refused(musicvae("prepare", tmp_path / "midi", "--out", "out"), "empty folder")
     (tmp_path / "midi" / "a.mid").write_bytes(b"")
-    refused(musicvae("prepare", tmp_path / "midi", "--out", "out"), "no usable bar in 1 file ")
+    assert_refused(
+        musicvae("prepare", tmp_path / "midi", "--out", "out"), "no usable bar in 1 file "
+    )
     assert json.loads(Path("out/report.json").read_text())["kept"] == 0
-    refused(musicvae("prepare", tmp_path / "none", "--out", "out"), "no such folder")
-    refused(musicvae("prepare", tmp_path / "midi", "--out", tmp_path / "midi" / "a.mid"), "--out")
+    assert_refused(musicvae("prepare", tmp_path / "none", "--out", "out"), "no such folder")
+    assert_refused(
+        musicvae("prepare", tmp_path / "midi", "--out", tmp_path / "midi" / "a.mid"), "--out"
+    )
 
 
 # -- plot -----------------------------------------------------------------------------------------
 
 
-def test_plot_names_the_file_it_wrote(tmp_path: Path) -> None:
+def test_plot_prints_output_path(tmp_path: Path) -> None:
     song = write(chorale(), tmp_path / "a song.mid")
     result = musicvae("plot", song, "--out", "picture.png")
     assert result.exit_code == 0
@@ -262,44 +270,46 @@ def test_plot_names_the_file_it_wrote(tmp_path: Path) -> None:
     assert Path("picture.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_plot_overwrites_a_named_file_only_when_told_to(tmp_path: Path) -> None:
+def test_plot_overwrites_only_with_force(tmp_path: Path) -> None:
     song = write(band(), tmp_path / "a.mid")
     Path("picture.svg").write_text("precious")
-    refused(musicvae("plot", song, "--out", "picture.svg"), "exists already; say --force")
+    assert_refused(
+        musicvae("plot", song, "--out", "picture.svg"), "already exists; overwrite it with --force"
+    )
     assert Path("picture.svg").read_text() == "precious"
     assert musicvae("plot", song, "--out", "picture.svg", "--force").exit_code == 0
     assert Path("picture.svg").read_text().startswith("<?xml")
 
 
-def test_plot_takes_free_numbers_in_a_folder(tmp_path: Path) -> None:
+def test_plot_numbers_files_in_folder(tmp_path: Path) -> None:
     song = write(band(), tmp_path / "a.mid")
-    names = [lines(musicvae("plot", song, "--json"))[0]["path"] for _ in range(3)]
+    names = [json_lines(musicvae("plot", song, "--json"))[0]["path"] for _ in range(3)]
     assert [Path(name).name for name in names] == ["a.png", "a-1.png", "a-2.png"]
     assert {Path(name).parent.name for name in names} == {"plots"}
     assert musicvae("plot", song, "--force").stdout == f"{Path('plots/a.png')}\n"
 
 
-def test_plot_goes_on_after_a_bad_file_but_says_so(tmp_path: Path) -> None:
+def test_plot_continues_after_unreadable_file(tmp_path: Path) -> None:
     folder = tmp_path / "songs"
     write(band(), folder / "a.mid")
     (folder / "b.mid").write_bytes(b"")
     write(chorale(), folder / "c.mid")
     result = musicvae("plot", folder, "--out", "out", "--json", "--bars", "4", "--format", "svg")
-    assert [Path(entry["path"]).name for entry in lines(result)] == ["a.svg", "c.svg"]
-    refused(result, "b.mid: empty file")
+    assert [Path(entry["path"]).name for entry in json_lines(result)] == ["a.svg", "c.svg"]
+    assert_refused(result, "b.mid: empty file")
 
 
-def test_plot_needs_a_folder_for_several_songs(tmp_path: Path) -> None:
+def test_plot_of_several_songs_requires_folder(tmp_path: Path) -> None:
     songs = [write(band(), tmp_path / f"{i}.mid") for i in range(2)]
     result = musicvae("plot", *songs, "--out", "one.png")
     assert result.exit_code == 2
     assert "give a folder" in result.stderr
 
 
-# -- what commands share --------------------------------------------------------------------------
+# -- shared helpers --------------------------------------------------------------------------
 
 
-def test_free_path_and_named_path(tmp_path: Path) -> None:
+def test_free_path_and_check_overwrite(tmp_path: Path) -> None:
     assert console.free_path(tmp_path, "a", ".png").name == "a.png"
     for name in ("a.png", "a-7.png"):
         (tmp_path / name).touch()
@@ -309,7 +319,7 @@ def test_free_path_and_named_path(tmp_path: Path) -> None:
         console.check_overwrite(tmp_path / "a.png", force=False)
 
 
-def test_a_seed_is_drawn_when_none_is_given() -> None:
+def test_seed_is_random_by_default() -> None:
     seen: list[int] = []
 
     @click.command()
@@ -324,7 +334,7 @@ def test_a_seed_is_drawn_when_none_is_given() -> None:
     assert CliRunner().invoke(command, ["--seed", "-1"]).exit_code == 2
 
 
-def test_json_lines_are_one_object_each(capsys: pytest.CaptureFixture[str]) -> None:
+def test_emit_prints_one_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     console.emit(False, "song", path="a")
     console.emit(True, "song", path=Path("ä [b]:x:"), notes=3)
     assert json.loads(capsys.readouterr().out) == {
@@ -332,7 +342,7 @@ def test_json_lines_are_one_object_each(capsys: pytest.CaptureFixture[str]) -> N
     }  # fmt: skip
 
 
-def test_the_console_prints_paths_as_they_are(capsys: pytest.CaptureFixture[str]) -> None:
+def test_console_does_not_wrap_or_mark_up_paths(capsys: pytest.CaptureFixture[str]) -> None:
     path = "songs/[live] :smile: " + "x" * 200 + ".mid"
     console.stderr_console().print(path)
     captured = capsys.readouterr()
@@ -347,5 +357,5 @@ def test_no_progress_bar_without_a_terminal(capsys: pytest.CaptureFixture[str]) 
     assert captured.out == captured.err == ""
 
 
-def test_a_table_has_its_columns_aligned() -> None:
+def test_format_columns_aligns() -> None:
     assert terminal.format_columns([("a", "bb"), ("ccc", "d")]) == "a    bb\nccc  d"

@@ -1,4 +1,4 @@
-"""Every example in every command's help does what it says, on real small files."""
+"""Every example in the help of every command runs on small files."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from support.songs import chorale_song
 
 CONTEXT = click.Context(main, info_name="musicvae")
 SHIPPED = registry.shipped_folder()
-# What makes an example short enough to be run; the options shown are parsed and hold as well.
-SHORTER = {
+# Options that shorten examples; those shown in the help are applied as well.
+SHORTENING_OPTIONS = {
     "musicvae train": "--preset tiny --from scratch --steps 2",
     "musicvae evaluate": "--limit 4 --n 4 --split all",
     "musicvae sample": "--n 1",
@@ -31,17 +31,26 @@ SHORTER = {
     "musicvae render": "--workers 1",
     "musicvae corpus export": "--limit 2",
 }
-# Examples that take minutes, and what is run in their place: tests of training do the rest.
-INSTEAD = {
+# Examples that would take minutes, and what is run instead.
+REPLACEMENTS = {
     "musicvae train data/midi/ --minutes 30 --name mine": "musicvae train data/midi/ --name mine",
     "musicvae train my-songs/ --from melody-2bar": "musicvae train my-songs/",
 }
-WRITES = {"sample", "interpolate", "vary", "continue", "infill", "reconstruct", "denoise", "decode"}
+SONG_COMMANDS = {
+    "sample",
+    "interpolate",
+    "vary",
+    "continue",
+    "infill",
+    "reconstruct",
+    "denoise",
+    "decode",
+}
 
 
 @pytest.fixture(autouse=True)
 def shipped(monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Here the models that ship are there."""
+    """Use the shipped models."""
     return SHIPPED
 
 
@@ -62,12 +71,12 @@ def examples(command: click.Command) -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the examples speak of."""
+def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the files that the examples name."""
     folder = tmp_path_factory.mktemp("stocked")
     for nth, name in enumerate(("song", "c", "d", "take")):
         write(chorale(seed=nth), folder / f"{name}.mid")
-    for nth, name in enumerate(("a", "b")):  # the ends of a way have drums
+    for nth, name in enumerate(("a", "b")):  # the ends of an interpolation have drums
         both = replace(chorale(seed=nth), parts=(*chorale(seed=nth).parts, band().parts[2]))
         write(both, folder / f"{name}.mid")
     write(band(), folder / "beat.mid")
@@ -78,7 +87,7 @@ def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     moods = "".join(f"song{nth}.mid,{('sad', 'glad')[nth % 2]}\n" for nth in range(4))
     (folder / "mood.csv").write_text(moods, "utf-8")
     for place in ("hum.wav", "ideas/hum.wav"):
-        hum(folder / place)
+        write_hummed_scale(folder / place)
     run = folder / "checkpoints" / "melody-2bar" / "metrics.csv"
     run.parent.mkdir(parents=True)
     steps = "".join(f"{n},{n / 10},{90 / n},{1 - 1 / n},{80 / n}\n" for n in range(1, 9))
@@ -86,8 +95,8 @@ def stocked(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def hum(path: Path) -> None:
-    """A scale, sung by a sine."""
+def write_hummed_scale(path: Path) -> None:
+    """Write a scale of sine tones."""
     rate, wave = 22_050, []
     for pitch in (60, 62, 64, 65, 67, 65, 64, 62, 60, 64, 67, 64, 60):
         time_s = np.arange(rate // 2) / rate
@@ -98,24 +107,24 @@ def hum(path: Path) -> None:
 
 
 def run(line: str) -> Result:
-    words = shlex.split(INSTEAD.get(line, line))
-    more = next((more for begin, more in SHORTER.items() if line.startswith(begin)), "")
+    words = shlex.split(REPLACEMENTS.get(line, line))
+    more = next((more for begin, more in SHORTENING_OPTIONS.items() if line.startswith(begin)), "")
     if "--resume" in words:
         more = "--steps 3"  # a resumed run keeps its preset
     return CliRunner().invoke(main, [*words[1:], *shlex.split(more)])
 
 
 @pytest.mark.parametrize("name,command", commands(), ids=lambda each: str(each))
-def test_examples_do_what_they_say(
+def test_help_examples_run(
     name: str,
     command: click.Command,
-    stocked: Path,
+    example_folder: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     shown = examples(command)
     assert shown, f"musicvae {name} --help shows no example"
-    shutil.copytree(stocked, tmp_path / "here")
+    shutil.copytree(example_folder, tmp_path / "here")
     monkeypatch.chdir(tmp_path / "here")
     for needed in {"decode": ("encode",), "steer": ("direction",)}.get(name, ()):
         first = examples(dict(commands())[needed])[0]
@@ -128,5 +137,5 @@ def test_examples_do_what_they_say(
         out = re.search(r"--out (\S+)", line)
         assert not out or Path(out[1]).exists(), line
         after = {path for path in Path().rglob("*") if path.is_file()}
-        if line.split()[1] in WRITES:
+        if line.split()[1] in SONG_COMMANDS:
             assert any(path.suffix in (".mid", ".musicxml") for path in after - before), line

@@ -1,4 +1,4 @@
-"""The terminal: what is drawn on one, and what never reaches a pipe."""
+"""Terminal output: rolls, tables, encodings, completion, and plain text in pipes."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ SHIPPED = registry.shipped_folder()
 COMMAND = "import sys; from musicvae.cli import main; sys.argv[0] = 'musicvae'; main()"
 
 
-def environment(**more: str) -> dict[str, str]:
+def terminal_environment(**more: str) -> dict[str, str]:
     kept = {n: v for n, v in os.environ.items() if n not in ("NO_COLOR", "FORCE_COLOR", "COLUMNS")}
     return {**kept, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", **more}
 
 
 def on_terminal(*words: str, columns: int = 80, cwd: Path, **more: str) -> tuple[int, str]:
-    """Exit code, and what a command writes to the terminal that is its stdout and stderr."""
+    """Run a command on a pseudo-terminal; return its exit code and output."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-c", COMMAND, *words],
@@ -45,14 +45,14 @@ def on_terminal(*words: str, columns: int = 80, cwd: Path, **more: str) -> tuple
         stderr=theirs,
         stdin=theirs,
         cwd=cwd,
-        env=environment(COLUMNS=str(columns), **more),
+        env=terminal_environment(COLUMNS=str(columns), **more),
     )
     os.close(theirs)
     found = []
     try:
         while part := os.read(ours, 4096):
             found.append(part)
-    except OSError:  # the other end is closed
+    except OSError:  # the other end was closed
         pass
     os.close(ours)
     return process.wait(), b"".join(found).decode("utf-8").replace("\r\n", "\n")
@@ -68,33 +68,33 @@ def songs(tmp_path: Path) -> Path:
 # -- rolls ----------------------------------------------------------------------------------------
 
 
-def roll(song: Song, width: int = 80, **how: bool) -> list[str]:
+def plain_roll(song: Song, width: int = 80, **how: bool) -> list[str]:
     return roll_lines(song, width, **{"colors": False, **how})
 
 
-def test_a_note_stands_where_it_sounds() -> None:
+def test_roll_note_positions() -> None:
     part = Part(onset_ticks=[0, 960], duration_ticks=[480, 960], pitch=[60, 63], velocity=[80, 80])
-    *rows, said = roll(Song.new([part], end_ticks=1920))
-    # A column a sixteenth, a bar line before each bar; the upper half of the first row is 63.
+    *rows, said = plain_roll(Song.new([part], end_ticks=1920))
+    # One column per sixteenth, a bar line before each bar; the upper half of the first row is 63.
     assert rows == [" Eb4 │        ▀▀▀▀▀▀▀▀", "     │▄▄▄▄"]
     assert said.strip() == "1 bar"
-    assert roll(Song.new([part], end_ticks=1920), unicode=False)[0].endswith("''''''''")
-    assert roll(Song.new()) == []
+    assert plain_roll(Song.new([part], end_ticks=1920), unicode=False)[0].endswith("''''''''")
+    assert plain_roll(Song.new()) == []
 
 
-def test_a_pickup_is_no_bar_of_its_own() -> None:
+def test_roll_counts_pickup_as_bar_0() -> None:
     begun = chorale(bars=12)
-    assert bool(Bars.from_song(begun).grid.lead[0])
+    assert bool(Bars.from_song(begun).grid.lead_steps[0])
     n = len(Bars.from_song(begun)) - 1
-    assert f"a pickup and {n} bars" in roll(begun, 400)[-1]
-    assert re.search(rf"a pickup and bars 1 to \d+ of {n}\b", roll(begun, 80)[-1])
-    assert "pickup" not in roll(band())[-1]
+    assert f"a pickup and {n} bars" in plain_roll(begun, 400)[-1]
+    assert re.search(rf"a pickup and bars 1 to \d+ of {n}\b", plain_roll(begun, 80)[-1])
+    assert "pickup" not in plain_roll(band())[-1]
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 @pytest.mark.parametrize("song", [chorale(bars=40), band()], ids=["chorale", "band"])
-def test_a_roll_fits_its_terminal(song: Song, width: int) -> None:
-    plain, coloured = roll(song, width), roll(song, width, colors=True)
+def test_roll_fits_width(song: Song, width: int) -> None:
+    plain, coloured = plain_roll(song, width), plain_roll(song, width, colors=True)
     assert max(map(len, plain)) <= width
     assert max(len(click.unstyle(line)) for line in coloured) <= width
     if width == 120:
@@ -102,18 +102,18 @@ def test_a_roll_fits_its_terminal(song: Song, width: int) -> None:
     assert "\x1b" not in "".join(plain) and "Bass" in click.unstyle(coloured[-1])
 
 
-def test_drums_have_lanes_and_wide_ranges_fit() -> None:
-    names = [line[:5].strip() for line in roll(band())]
+def test_roll_drum_lanes_and_wide_ranges() -> None:
+    names = [line[:5].strip() for line in plain_roll(band())]
     assert names[-4:-1] == ["hats", "snar", "kick"]
     pitches = np.array([21, 108])
     part = Part(onset_ticks=[0, 0], duration_ticks=[480, 480], pitch=pitches, velocity=[80, 80])
-    assert len(roll(Song.new([part]))) <= 25
+    assert len(plain_roll(Song.new([part]))) <= 25
 
 
 # -- terminals and pipes --------------------------------------------------------------------------
 
 
-def test_inspect_draws_on_a_terminal_and_not_in_a_pipe(songs: Path) -> None:
+def test_inspect_draws_roll_only_on_terminal(songs: Path) -> None:
     code, seen = on_terminal("inspect", "songs/song0.mid", cwd=songs)
     assert code == 0 and "▀" in seen and "\x1b[38;5;" in seen
     assert "▀" not in on_terminal("inspect", "songs/song0.mid", "--no-roll", cwd=songs)[1]
@@ -123,7 +123,7 @@ def test_inspect_draws_on_a_terminal_and_not_in_a_pipe(songs: Path) -> None:
     piped = subprocess.run(
         [sys.executable, "-c", COMMAND, "inspect", "songs"],
         cwd=songs,
-        env=environment(),
+        env=terminal_environment(),
         capture_output=True,
         text=True,
         check=True,
@@ -132,8 +132,8 @@ def test_inspect_draws_on_a_terminal_and_not_in_a_pipe(songs: Path) -> None:
     assert piped.stderr == "" and len(piped.stdout.splitlines()) == 3
 
 
-def test_a_bar_on_a_terminal_leaves_stdout_whole(songs: Path) -> None:
-    """stderr is a terminal and stdout a file: every line of JSON is in the file."""
+def test_progress_bar_does_not_touch_stdout(songs: Path) -> None:
+    """With stderr on a terminal and stdout in a file, every JSON line is in the file."""
     ours, theirs = pty.openpty()
     reader = threading.Thread(target=_drain, args=(ours,))
     reader.start()
@@ -141,7 +141,7 @@ def test_a_bar_on_a_terminal_leaves_stdout_whole(songs: Path) -> None:
         subprocess.run(
             [sys.executable, "-c", COMMAND, "inspect", "songs", "--json"],
             cwd=songs,
-            env=environment(),
+            env=terminal_environment(),
             stdout=file,
             stderr=theirs,
             check=True,
@@ -171,14 +171,14 @@ def _drain(end: int) -> None:
         ("inspect", "songs/song0.mid"),
     ],
 )
-def test_forty_columns_are_enough(words: tuple[str, ...], songs: Path) -> None:
+def test_output_fits_40_columns(words: tuple[str, ...], songs: Path) -> None:
     code, seen = on_terminal(*words, columns=40, cwd=songs)
     long = [line for line in map(click.unstyle, seen.splitlines()) if len(line) > 40]
     assert code == 0
     assert [line for line in long if not line.strip().startswith("musicvae ")] == []
 
 
-def test_a_roll_that_is_not_drawn_is_refused(songs: Path) -> None:
+def test_roll_is_rejected_where_not_drawn(songs: Path) -> None:
     one, two = (str(songs / "songs" / f"song{nth}.mid") for nth in range(2))
     wrong = (("inspect", one, two), ("inspect", one, "--json"), ("sample", "--json"))
     for words in wrong:
@@ -187,13 +187,13 @@ def test_a_roll_that_is_not_drawn_is_refused(songs: Path) -> None:
     assert CliRunner().invoke(main, ["inspect", one, two, "--no-roll"]).exit_code == 0
 
 
-def test_a_reader_that_leaves_is_no_error(songs: Path) -> None:
+def test_closed_pipe_is_silent(songs: Path) -> None:
     for words in ("inspect songs", "presets", "--help"):
         done = subprocess.run(
             f'"{sys.executable}" -c "$CODE" {words} | head -1',
             shell=True,
             cwd=songs,
-            env=environment(CODE=COMMAND),
+            env=terminal_environment(CODE=COMMAND),
             capture_output=True,
             text=True,
             check=True,
@@ -206,19 +206,19 @@ def test_a_reader_that_leaves_is_no_error(songs: Path) -> None:
     [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}],
     ids=["ascii", "C"],
 )
-def test_letters_that_a_terminal_lacks_end_no_command(how: dict[str, str], songs: Path) -> None:
+def test_unencodable_characters(how: dict[str, str], songs: Path) -> None:
     write(chorale(), songs / "nö.mid")
     for words in (("inspect", "nö.mid", "--roll"), ("steer", "--help"), ("nö",), ("plot", "ö.mid")):
         done = subprocess.run(
             [sys.executable, "-c", COMMAND, *words],
             cwd=songs,
-            env=environment(**how),
+            env=terminal_environment(**how),
             capture_output=True,
             check=False,
         )
         assert b"Traceback" not in done.stderr
         assert done.returncode == {"nö": 2, "plot": 1}.get(words[0], 0)
-        if words[0] == "inspect":  # a name keeps its own bytes
+        if words[0] == "inspect":  # the bytes of a name are kept
             assert done.stdout.replace("nö".encode(), b"").isascii() and b"''" in done.stdout
 
 
@@ -226,12 +226,12 @@ def test_letters_that_a_terminal_lacks_end_no_command(how: dict[str, str], songs
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_each_shell_gets_its_lines(shell: str) -> None:
+def test_completion_scripts(shell: str) -> None:
     done = CliRunner().invoke(main, ["completion", shell])
     assert done.exit_code == 0 and f"_MUSICVAE_COMPLETE={shell}_complete" in done.stdout
 
 
-def test_names_are_completed(
+def test_completion_of_names(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, shipped: Path
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -243,7 +243,7 @@ def test_names_are_completed(
     def names(*words: str, typed: str = "") -> list[str]:
         return [str(item.value) for item in complete.get_completions(list(words), typed)]
 
-    assert {"sample", "score", "similar", "steer"} == set(names(typed="s"))
+    assert {"sample", "similar", "steer"} == set(names(typed="s"))
     assert names("sample", "--checkpoint", typed="m") == ["melody-9bar", "mine"]
     assert names("info", typed="mel") == ["melody-9bar"]
     assert names("train", "x", "--from", typed="scr")[0] == "scratch"
@@ -253,11 +253,13 @@ def test_names_are_completed(
     assert "--syncopation" in names("steer", "x", typed="--sy")
 
 
-def test_completion_is_light() -> None:
+def test_completion_does_not_import_torch() -> None:
     words = "musicvae sample --checkpoint "
     done = subprocess.run(
         [sys.executable, "-X", "importtime", "-c", COMMAND],
-        env=environment(_MUSICVAE_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD="3"),
+        env=terminal_environment(
+            _MUSICVAE_COMPLETE="bash_complete", COMP_WORDS=words, COMP_CWORD="3"
+        ),
         capture_output=True,
         text=True,
         check=True,

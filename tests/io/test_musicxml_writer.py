@@ -22,8 +22,8 @@ from musicvae.data import corpora
 from musicvae.io import read
 from musicvae.io import write as write_song
 from musicvae.io.musicxml_writer import to_bytes
-from musicvae.io.musicxml_writer.note_values import Pulse, Sounding, filled, write
-from musicvae.io.musicxml_writer.staves import clef_of, spelled
+from musicvae.io.musicxml_writer.note_values import TimeSignature, ChordSpan, with_rests, to_note_values
+from musicvae.io.musicxml_writer.staves import choose_clef, spell_pitch
 from musicvae.representation.bars import Bars
 from musicvae.song import KeyMap, MeterMap, Song, TempoMap
 from support.small_songs import band, chorale
@@ -125,20 +125,20 @@ def test_tempos_keys_and_meters_along_the_way() -> None:
 # -- how it looks ---------------------------------------------------------------------------------
 
 
-def told(voice: list[Sounding], pulse: Pulse) -> list[str]:
+def told(voice: list[ChordSpan], pulse: TimeSignature) -> list[str]:
     end = 96 * pulse.numerator // pulse.denominator
     return [
-        ("" if each.sounding.notes else "rest ")
-        + each.type
-        + "." * each.dots
-        + " 3" * each.triplet
-        + "~" * each.sounding.holds
-        for each in write(filled(voice, 0, end), pulse)
+        ("" if each.span.notes else "rest ")
+        + each.note_type
+        + "." * each.n_dots
+        + " 3" * each.is_triplet
+        + "~" * each.span.tie_start
+        for each in to_note_values(with_rests(voice, 0, end), pulse)
     ]
 
 
-def sounding(*spans: tuple[int, int]) -> list[Sounding]:
-    return [Sounding(begin=begin, end=end, notes=(0,)) for begin, end in spans]
+def sounding(*spans: tuple[int, int]) -> list[ChordSpan]:
+    return [ChordSpan(begin=begin, end=end, notes=(0,)) for begin, end in spans]
 
 
 @pytest.mark.parametrize(
@@ -160,13 +160,13 @@ def sounding(*spans: tuple[int, int]) -> list[Sounding]:
 def test_values_show_the_beats(
     spans: list[tuple[int, int]], meter: tuple[int, int], wanted: list[str]
 ) -> None:
-    pulse = Pulse(numerator=meter[0], denominator=meter[1])
+    pulse = TimeSignature(numerator=meter[0], denominator=meter[1])
     assert told(sounding(*spans), pulse) == wanted
 
 
 def test_short_notes_of_a_beat_are_beamed() -> None:
-    pulse = Pulse(numerator=2, denominator=4)
-    values = write(filled(sounding((0, 18), (18, 24), (24, 36)), 0, 48), pulse)
+    pulse = TimeSignature(numerator=2, denominator=4)
+    values = to_note_values(with_rests(sounding((0, 18), (18, 24), (24, 36)), 0, 48), pulse)
     assert [value.beams for value in values] == [("begin",), ("end", "backward hook"), (), ()]
 
 
@@ -236,7 +236,7 @@ def test_accidentals_are_written_once_a_bar_and_taken_back() -> None:
 @pytest.mark.parametrize("fifths", range(-7, 8))
 def test_pitches_keep_their_height_whatever_they_are_called(fifths: int) -> None:
     natural = dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))
-    names = [spelled(pitch, fifths) for pitch in range(128)]
+    names = [spell_pitch(pitch, fifths) for pitch in range(128)]
     for pitch, (step, alter, octave, usual) in enumerate(names):
         assert 12 * (octave + 1) + natural[step] + alter == pitch
         assert usual == (fifths > "FCGDAEB".index(step)) - (-fifths > "BEADGCF".index(step))
@@ -245,9 +245,9 @@ def test_pitches_keep_their_height_whatever_they_are_called(fifths: int) -> None
 
 
 def test_clefs_follow_the_notes() -> None:
-    assert clef_of(np.array([67, 72, 79])).sign == "G"
-    assert clef_of(np.array([43, 48, 55])).sign == "F"
-    assert clef_of(np.array([28, 33, 40])).octave == -1
+    assert choose_clef(np.array([67, 72, 79])).sign == "G"
+    assert choose_clef(np.array([43, 48, 55])).sign == "F"
+    assert choose_clef(np.array([28, 33, 40])).octave == -1
 
 
 def test_drums_stand_where_drummers_look() -> None:
@@ -367,7 +367,7 @@ def test_convert_never_replaces_a_song_that_it_reads_or_wrote(
     assert_same(chorale(bars=2), read("sc/x.musicxml"))
     assert_same(chorale(bars=3), read("sc/x-2.musicxml"))
     beside = CliRunner().invoke(main, ["convert", "ff", "--force"])
-    assert beside.exit_code == 1 and "ff/song.musicxml: is the song itself" in beside.stderr
+    assert beside.exit_code == 1 and "ff/song.musicxml: is the input itself" in beside.stderr
     assert Path("ff/song.musicxml").read_bytes() == own
     assert_same(chorale(bars=2), read("ff/song-2.musicxml"))
     for words in (["ff/song.musicxml"], ["ff/song.mid", "--out", "./ff/song.mid"]):

@@ -13,15 +13,15 @@ from click.testing import CliRunner, Result
 from musicvae import Bars, MusicVAE, Song
 from musicvae.checkpoints import load, save
 from musicvae.cli import main
-from musicvae.data import Windows
+from musicvae.data import WindowDataset
 from musicvae.data.dataset import WindowCutter, sources_of
-from musicvae.downbeats import align
+from musicvae.downbeats import estimate_barlines
 from musicvae.errors import ConfigError, DataError
 from musicvae.io import write
-from musicvae.latent.surprisal import FEATURES, Norms, surprises
-from musicvae.tools.anomaly import together
-from musicvae.tools.anomaly_reasons import described, reasons
-from musicvae.tools.outliers import elsewhere, outliers, traits
+from musicvae.latent.surprisal import FEATURES, ReferenceStats, surprisal
+from musicvae.tools.anomaly import combine_part_scores
+from musicvae.tools.anomaly_reasons import bar_measures, reasons
+from musicvae.tools.robust_deviations import misplaced, robust_deviations, song_features
 from support.denoising import mending_run
 from support.songs import band_song, chorale_song, corpus_folder, part_of, wandering_song
 
@@ -58,7 +58,7 @@ def with_bar(song: Song, bar: int, change) -> Song:
 
 def as_written(song: Song):
     """A song whose bar lines are believed."""
-    return align(song, as_written=True)
+    return estimate_barlines(song, as_written=True)
 
 
 def off(onset, pitch):
@@ -125,14 +125,14 @@ def test_without_norms_a_song_is_compared_with_itself(model, place) -> None:
 
 def test_norms_are_kept_and_come_back(model) -> None:
     data = model.provenance["norms"]
-    norms = Norms.from_dict(json.loads(json.dumps(data)))
+    norms = ReferenceStats.from_dict(json.loads(json.dumps(data)))
     assert norms is not None and norms.to_dict() == data
     assert set(data["features"]) == set(FEATURES)
     assert norms.oddity(norms.mean) == pytest.approx(0)
     assert norms.oddity(norms.mean + norms.spread) == pytest.approx(1)
-    assert Norms.from_dict({}) is None
-    assert Norms.from_dict({"features": {"other": [0, 1]}}) is None
-    assert Norms.of([]) is None
+    assert ReferenceStats.from_dict({}) is None
+    assert ReferenceStats.from_dict({"features": {"other": [0, 1]}}) is None
+    assert ReferenceStats.of([]) is None
 
 
 def test_features_say_what_they_are_there_for(model) -> None:
@@ -141,7 +141,7 @@ def test_features_say_what_they_are_there_for(model) -> None:
     for change in (off, late):
         song = with_bar(chorale_song(bars=9, seed=620), 5, change)
         sources, _ = sources_of(Bars.from_song(song).at(4), model.preset)
-        (found,) = surprises(model.vae, sources)
+        (found,) = surprisal(model.vae, sources)
         rest = np.delete(np.arange(9), 4)
         by[change] = {
             name: np.nanmean(values[4]) / max(np.nanmean(values[rest]), 1e-3)
@@ -160,11 +160,11 @@ def test_notes_of_a_source_come_back_from_the_cutter(tmp_path) -> None:
     sources = [source for bars in songs for source in sources_of(bars, preset)[0]]
     cutter = WindowCutter(sources, preset)
     for i, source in enumerate(sources):
-        again = cutter.notes_of(i)
+        again = cutter.input_notes(i)
         for name, column in vars(source.group.notes).items():
             assert np.array_equal(getattr(again, name), column)
-    windows = Windows(corpus_folder(tmp_path, n=4), preset, split="all")
-    assert sum(len(windows.cutter.notes_of(i)) for i in range(4)) == windows.cutter.n_notes
+    windows = WindowDataset(corpus_folder(tmp_path, n=4), preset, split="all")
+    assert sum(len(windows.batcher.input_notes(i)) for i in range(4)) == windows.batcher.n_notes
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_any_song_can_be_scored(model, song: Song) -> None:
     assert len(data["bars"]) == len(scores.numbers) and data["unusual"]
     drums = [i for i, part in enumerate(song.parts) if part.is_drum]
     assert np.isnan(scores.parts[:, drums]).all()
-    assert scores.n_untouched == sum(len(song.parts[i]) for i in drums)
+    assert scores.n_passthrough == sum(len(song.parts[i]) for i in drums)
 
 
 def test_a_pickup_is_bar_zero(model) -> None:
@@ -202,12 +202,12 @@ def test_a_model_that_did_not_learn_to_mend_says_so(tmp_path) -> None:
     vae = VAE(load_preset("tiny"))
     sources, _ = sources_of(Bars.from_song(chorale_song()), vae.preset)
     with pytest.raises(ConfigError, match="did not learn to mend"):
-        surprises(vae, sources)
+        surprisal(vae, sources)
 
 
 def test_bars_of_many_parts_count_midway_from_the_mean_to_the_oddest() -> None:
     parts = np.array([[1.0, 3.0, np.nan], [np.nan, np.nan, np.nan], [2.0, np.nan, np.nan]])
-    found = together(parts)
+    found = combine_part_scores(parts)
     assert found[0] == 2.5 and np.isnan(found[1]) and found[2] == 2.0
 
 
@@ -217,10 +217,10 @@ def test_bars_of_many_parts_count_midway_from_the_mean_to_the_oddest() -> None:
 def test_plain_measures_find_what_anyone_would_hear() -> None:
     song = chorale_song(bars=9, seed=7)
     high = with_bar(song, 5, lambda onset, pitch: (onset, pitch + 24))
-    plain = described(Bars.from_song(high))
+    plain = bar_measures(Bars.from_song(high))
     assert (plain["higher than usual"][4] > 3).all()
     assert (np.delete(plain["higher than usual"], 4, 0) < 3).all()
-    outside = described(Bars.from_song(with_bar(song, 5, off)))["notes out of the key"]
+    outside = bar_measures(Bars.from_song(with_bar(song, 5, off)))["notes out of the key"]
     assert outside[4].mean() > 3 and np.delete(outside, 4, 0).mean() < 1
     clash = song.parts[1].with_notes(
         song.parts[1].onset_ticks,
@@ -228,7 +228,7 @@ def test_plain_measures_find_what_anyone_would_hear() -> None:
         np.where(song.parts[1].onset_ticks // 1920 == 4, 66, song.parts[1].pitch),
         song.parts[1].velocity,
     )
-    harsh = described(Bars.from_song(replace(song, parts=(song.parts[0], clash, *song.parts[2:]))))
+    harsh = bar_measures(Bars.from_song(replace(song, parts=(song.parts[0], clash, *song.parts[2:]))))
     assert harsh["dissonant with the other parts"][4, 1] > 2
 
 
@@ -247,16 +247,16 @@ def test_reasons_are_few_and_the_strongest_first() -> None:
 
 
 def test_outliers_and_songs_in_the_wrong_folder() -> None:
-    away = outliers([0.1, -0.2, 0.0, 0.2, 9.0, float("nan")])
+    away = robust_deviations([0.1, -0.2, 0.0, 0.2, 9.0, float("nan")])
     assert away.argmax() == 4 or np.nanargmax(away) == 4
     assert away[4] > 3 and np.isnan(away[5]) and (away[:4] < 3).all()
-    hymns = [traits(Bars.from_song(chorale_song(bars=8, seed=i))) for i in range(9)]
-    lines = [traits(Bars.from_song(wandering_song(12, seed=i))) for i in range(9)]
+    hymns = [song_features(Bars.from_song(chorale_song(bars=8, seed=i))) for i in range(9)]
+    lines = [song_features(Bars.from_song(wandering_song(12, seed=i))) for i in range(9)]
     labels = ["hymns"] * 8 + ["lines"] + ["lines"] * 8 + ["hymns"]  # one of each is misplaced
-    found = elsewhere(np.stack([*hymns, *lines]), labels)
+    found = misplaced(np.stack([*hymns, *lines]), labels)
     assert found[8] == "hymns" and found[17] == "lines"
     assert [i for i, where in enumerate(found) if where] == [8, 17]
-    assert elsewhere(np.stack(hymns), ["hymns"] * 9) == [None] * 9
+    assert misplaced(np.stack(hymns), ["hymns"] * 9) == [None] * 9
 
 
 # -- the command ----------------------------------------------------------------------------------
@@ -293,5 +293,5 @@ def test_score_of_a_folder_names_the_outlier(place, monkeypatch) -> None:
     assert len(files) == 7
     assert [name for name, row in files.items() if row["outlier"]] == ["noise.mid"]
     head, *words = run("score", folder, "--as-written").stdout.splitlines()
-    assert head.split()[:2] == ["song", "oddity"]
+    assert head.split()[:2] == ["song", "score"]
     assert "noise.mid" in words[0] and "outlier" in words[0] and len(words) == 7

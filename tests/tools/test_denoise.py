@@ -477,16 +477,16 @@ def test_songs_of_one_name_have_a_picture_each(place, monkeypatch, tmp_path) -> 
     assert contents[0] != contents[1]
     Path("twice/take.mid").unlink()
     again = run(*words)
-    assert again.exit_code == 1 and "take-changes.png: exists already" in again.stderr
+    assert again.exit_code == 1 and "take-changes.png: already exists" in again.stderr
     assert not Path("twice/take.mid").exists()
 
 
 def test_models_that_mend_are_chosen_for_that_and_for_nothing_else(place, monkeypatch) -> None:
     monkeypatch.chdir(place)
     hymn = Bars.from_song(chorale_song())
-    assert choose([hymn], mends=("onset_jitter",)).path.parent.name == "mender"
-    with pytest.raises(CheckpointError, match="no model there mends notes"):
-        choose([hymn], mends=("tapify",))
+    assert choose([hymn], corruptions=("onset_jitter",)).path.parent.name == "mender"
+    with pytest.raises(CheckpointError, match="no denoising model there for tapify"):
+        choose([hymn], corruptions=("tapify",))
     with pytest.raises(CheckpointError, match="no checkpoint there"):
         choose([hymn])
     with pytest.raises(CheckpointError):
