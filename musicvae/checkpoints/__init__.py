@@ -1,10 +1,12 @@
-"""Floor 6: checkpoints: save and load, find by name and by fit, make one that ships.
+"""Checkpoints: weights with their preset and provenance, as files, and the choice among them.
 
-Nothing here loads torch before weights are read or written.
+In: tensors and a header. Out: one safetensors file, its tensors compressed for release; and back.
+`find` resolves names of runs and shipped models, `choose` picks the model that fits songs best.
+Torch is imported only when weights are read or written.
 """
 
 from musicvae.checkpoints.checkpoint import (
-    FORMAT,
+    FORMAT_VERSION,
     MODEL_FILE,
     ORIGIN_FILE,
     STATE_FILE,
@@ -18,7 +20,7 @@ from musicvae.checkpoints.checkpoint import (
     save_tensors,
 )
 from musicvae.checkpoints.registry import (
-    Choice,
+    CheckpointChoice,
     best_shipped,
     checkpoint_name,
     choose,
@@ -32,27 +34,27 @@ from musicvae.checkpoints.registry import (
 )
 
 __all__ = [
-    "FORMAT",
+    "FORMAT_VERSION",
     "MODEL_FILE",
     "ORIGIN_FILE",
     "STATE_FILE",
     "Checkpoint",
-    "Choice",
+    "CheckpointChoice",
+    "best_shipped",
+    "checkpoint_name",
     "choose",
+    "file_hash",
     "find",
     "find_by_hash",
     "find_run",
     "finished_runs",
-    "unused_run_name",
-    "file_hash",
     "is_finished",
     "load",
     "load_tensors",
-    "checkpoint_name",
-    "best_shipped",
     "preset_from_header",
     "read_header",
     "save",
     "save_tensors",
     "shipped_checkpoints",
+    "unused_run_name",
 ]

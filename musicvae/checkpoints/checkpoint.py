@@ -1,8 +1,8 @@
-"""Floor 6: a checkpoint as a file: weights, with preset and provenance in its header.
+"""Checkpoint file: weights, with preset and provenance in the header of a safetensors file.
 
-`checkpoints/NAME/` holds `model.safetensors` (the best so far), `resume.safetensors` (what going on
-needs: weights, their average, optimizer moments, counters), `metrics.csv` and the preset. Nothing
-is pickled; every file is written aside and renamed.
+`checkpoints/NAME/` holds `model.safetensors` (the best model so far), `resume.safetensors` (what a
+resumed run needs: weights, their moving average, optimizer moments, counters), `metrics.csv` and
+the preset. Nothing is pickled; every file is written to a temporary name and then renamed.
 """
 
 from __future__ import annotations
@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import json
 import struct
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from musicvae.checkpoints.compression import unpacked
+from musicvae.checkpoints.compression import decompress
 from musicvae.config.preset import Preset, preset_from_dict
 from musicvae.errors import CheckpointError, ConfigError, WriteError, os_reason
 from musicvae.storage import atomic_path
@@ -22,20 +23,20 @@ from musicvae.storage import atomic_path
 if TYPE_CHECKING:
     from torch import Tensor
 
-FORMAT = 1
+FORMAT_VERSION = 1
 MODEL_FILE, STATE_FILE = "model.safetensors", "resume.safetensors"
 ORIGIN_FILE = "origin.safetensors"
-"""In a run's folder, a copy of the checkpoint whose weights it began from."""
-HINT = "train one with: musicvae train data/midi/"
-_MAX_HEADER_BYTES = 100_000_000
+"""In a run's folder, a copy of the checkpoint that it was fine-tuned from."""
+TRAIN_HINT = "train one with: musicvae train data/midi/"
+MAX_HEADER_BYTES = 100_000_000
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """Weights with everything needed to use them.
 
-    `tensors` are named `model.*`, and `prior.*` where a path prior was fitted. `provenance` says
-    on what, how long and how well the weights were trained.
+    `tensors` are named `model.*`, and `prior.*` and `directions.*` where those were fitted.
+    `provenance` records the data, duration and metrics of training.
     """
 
     preset: Preset
@@ -44,7 +45,7 @@ class Checkpoint:
     path: Path | None = None
 
     def tensors_under(self, prefix: str) -> dict[str, Tensor]:
-        """The tensors whose names begin with `prefix.`, without it."""
+        """Return the tensors whose names begin with `prefix.`, without it."""
         cut = len(prefix) + 1
         return {n[cut:]: t for n, t in self.tensors.items() if n.startswith(prefix + ".")}
 
@@ -63,31 +64,33 @@ def load(path: str | Path) -> Checkpoint:
     tensors, header = load_tensors(path)
     return Checkpoint(
         preset=preset_from_header(header, path),
-        tensors=unpacked(tensors),
+        tensors=decompress(tensors),
         provenance=header.get("provenance", {}),
         path=Path(path),
     )
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Path:
-    """Write tensors and a JSON header as one safetensors file of our format."""
+    """Write tensors and a JSON header as one safetensors file. Raises `WriteError`."""
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    metadata = {"musicvae": json.dumps({"format": FORMAT, **header}, sort_keys=True)}
-    with atomic_path(path) as aside:  # written as it is, not made in memory first
+    metadata = {"musicvae": json.dumps({"format": FORMAT_VERSION, **header}, sort_keys=True)}
+    with atomic_path(path) as temporary:  # written directly, not serialized in memory first
         try:
-            save_file(whole, aside, metadata)
+            save_file(whole, temporary, metadata)
         except SafetensorError as error:  # a full disk
             raise WriteError(path, f"cannot be written ({error})", "make room there") from None
     return Path(path)
 
 
-def load_tensors(path: str | Path, hint: str = HINT) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read what `save_tensors` wrote, its header checked before anything else.
+def load_tensors(
+    path: str | Path, hint: str = TRAIN_HINT
+) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read the tensors and header that `save_tensors` wrote, after checking the header.
 
-    `hint` says in errors how such a file is made.
+    `hint` says in errors how to make such a file. Raises `CheckpointError`.
     """
     from safetensors import SafetensorError
     from safetensors.torch import load_file
@@ -99,38 +102,48 @@ def load_tensors(path: str | Path, hint: str = HINT) -> tuple[dict[str, Tensor],
         raise CheckpointError(path, f"damaged ({error})", hint) from None
 
 
-def read_header(path: str | Path, hint: str = HINT) -> dict[str, Any]:
-    """The header of a checkpoint, without its weights. Raises `CheckpointError`."""
+def read_header(path: str | Path, hint: str = TRAIN_HINT) -> dict[str, Any]:
+    """Read the header of a checkpoint, without its weights. Raises `CheckpointError`."""
     try:
         with Path(path).open("rb") as file:
             (size,) = struct.unpack("<Q", file.read(8))
-            if size > _MAX_HEADER_BYTES:
+            if size > MAX_HEADER_BYTES:
                 raise ValueError("no safetensors header")
             metadata = json.loads(file.read(size)).get("__metadata__") or {}
             header = json.loads(metadata["musicvae"]) if "musicvae" in metadata else None
     except OSError as error:
         raise CheckpointError(path, os_reason(error), hint) from None
     except (struct.error, ValueError, AttributeError, TypeError):
-        raise CheckpointError(path, "not a safetensors file, or cut short", hint) from None
+        raise CheckpointError(path, "not a safetensors file, or truncated", hint) from None
     if not isinstance(header, dict):
         raise CheckpointError(path, "not a checkpoint of musicvae", hint)
-    if header.get("format") != FORMAT:
-        reason = f"format {header.get('format')}, this version reads {FORMAT}"
-        raise CheckpointError(path, reason, "upgrade musicvae, or make it anew")
+    if header.get("format") != FORMAT_VERSION:
+        reason = f"format {header.get('format')}, this version reads {FORMAT_VERSION}"
+        raise CheckpointError(path, reason, "upgrade musicvae, or make the file again")
     return header
 
 
 def preset_from_header(header: dict[str, Any], path: str | Path) -> Preset:
-    """The preset in a checkpoint's header. Raises `CheckpointError`."""
+    """Return the preset in a checkpoint's header. Raises `CheckpointError`."""
     try:
         return preset_from_dict(header["preset"], str(path))
     except KeyError:
-        raise CheckpointError(path, "carries no preset", HINT) from None
+        raise CheckpointError(path, "contains no preset", TRAIN_HINT) from None
     except ConfigError as error:
-        reason = f"its preset is not understood ({error})"
+        reason = f"its preset is invalid ({error})"
         raise CheckpointError(path, reason, "use the version that wrote it") from None
 
 
 def file_hash(path: str | Path) -> str:
-    """Twelve hexadecimal digits that stand for a checkpoint's whole content."""
+    """Return a hash of a file's content: twelve hexadecimal digits (BLAKE2b)."""
     return hashlib.blake2b(Path(path).read_bytes(), digest_size=6).hexdigest()
+
+
+def flatten_figures(figures: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Yield the numbers in nested tables of metrics, each with its names joined by spaces."""
+    for name, value in figures.items():
+        words = f"{prefix} {name}".strip().replace("_", " ")
+        if isinstance(value, Mapping):
+            yield from flatten_figures(value, words)
+        elif isinstance(value, (int, float)) and not isinstance(value, bool):
+            yield words, value

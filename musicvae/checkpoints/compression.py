@@ -1,8 +1,8 @@
-"""Floor 6: tensors <-> fewer bytes, for checkpoints that ship.
+"""Compression of a checkpoint's tensors for release.
 
-Numbers in half precision; of lower triangular matrices what is not 0; and, where a file would be
-too large, matrices in whole numbers of a byte with a scale for each row. What was done to a tensor,
-its name in the file says.
+Numbers are stored in half precision; of lower triangular matrices only the lower half is stored;
+and, where a file would be too large, matrices are quantized to int8 with a scale for each row. The
+suffix of a tensor's name in the file says what was done to it.
 """
 
 from __future__ import annotations
@@ -14,86 +14,91 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from torch import Tensor
 
-_LOWER, _BYTES, _SCALE = ".lower", ".bytes", ".scale"
-_EXACT = 1e-3  # of a tensor's greatest number: how far its halves may be off
-_MOST = 127  # of a signed byte
+LOWER_SUFFIX, BYTES_SUFFIX, SCALE_SUFFIX = ".lower", ".bytes", ".scale"
+MAX_HALF_ERROR = 1e-3  # largest error of half precision, relative to a tensor's largest number
+INT8_MAX = 127
 
 
-def packed(tensors: Mapping[str, Tensor], largest_bytes: int) -> dict[str, Tensor]:
-    """Tensors to store in fewer than `largest_bytes`, if that can be; the inverse is `unpacked`.
+def compress(tensors: Mapping[str, Tensor], max_bytes: int) -> dict[str, Tensor]:
+    """Return tensors to store in fewer than `max_bytes`, if possible; inverts `decompress`.
 
-    Bytes are for matrices alone, as few as will do: those of the path prior before others, which
-    only draws from it, then large ones before small ones.
+    As few matrices as possible are quantized: those of the prior before others, then large ones
+    before small ones.
     """
-    small = dict(_triangle(name, to_half(tensor)) for name, tensor in tensors.items())
-    matrices = [n for n, t in small.items() if t.ndim > 1 and t.is_floating_point()]
-    order = sorted(matrices, key=lambda n: (not n.startswith("prior."), -small[n].numel()))
+    stored = dict(_pack_triangle(name, to_half(tensor)) for name, tensor in tensors.items())
+    matrices = [n for n, t in stored.items() if t.ndim > 1 and t.is_floating_point()]
+    order = sorted(matrices, key=lambda n: (not n.startswith("prior."), -stored[n].numel()))
     for name in order:
-        if n_bytes(small) < largest_bytes:
+        if n_bytes(stored) < max_bytes:
             break
-        small |= _in_bytes(name, small.pop(name))
-    return small
+        stored |= _quantize_rows(name, stored.pop(name))
+    return stored
 
 
-def unpacked(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors that `packed` was given, all numbers that were not whole as float32."""
+def decompress(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the tensors that `compress` was given, floating-point numbers as float32."""
     whole: dict[str, Tensor] = {}
     for stored, tensor in tensors.items():
         name, value = stored, tensor
-        if name.endswith(_SCALE) and name.removesuffix(_SCALE) + _BYTES in tensors:
+        base = name.removesuffix(SCALE_SUFFIX)
+        if base != name and base + BYTES_SUFFIX in tensors:
             continue
-        if name.endswith(_BYTES):
-            name = name.removesuffix(_BYTES)
-            value = tensor.float() * tensors[name + _SCALE].float()
+        if name.endswith(BYTES_SUFFIX):
+            name = name.removesuffix(BYTES_SUFFIX)
+            value = tensor.float() * tensors[name + SCALE_SUFFIX].float()
         value = value.float() if value.is_floating_point() else value
-        if name.endswith(_LOWER):
-            name, value = name.removesuffix(_LOWER), _square(value)
+        if name.endswith(LOWER_SUFFIX):
+            name, value = name.removesuffix(LOWER_SUFFIX), _unpack_triangle(value)
         whole[name] = value
     return whole
 
 
 def n_bytes(tensors: Mapping[str, Tensor]) -> int:
-    """What tensors take in a file."""
+    """Return the number of bytes that tensors take in a file."""
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
 def to_half(tensor: Tensor) -> Tensor:
-    """A tensor in half precision, unless that would lose it: too large for it, or all too small."""
+    """Return a tensor in half precision, or itself if its numbers would overflow or underflow."""
     if not tensor.is_floating_point() or not tensor.numel():
         return tensor
     half = tensor.half()
-    off, most = (half.float() - tensor).abs(), tensor.abs()
-    return half if bool(off.max() <= _EXACT * most.max()) else tensor
+    error, magnitude = (half.float() - tensor).abs(), tensor.abs()
+    return half if bool(error.max() <= MAX_HALF_ERROR * magnitude.max()) else tensor
 
 
-def _in_bytes(name: str, tensor: Tensor) -> dict[str, Tensor]:
-    """Rows as whole numbers of a byte, with what one of them is worth in each row."""
+def _quantize_rows(name: str, tensor: Tensor) -> dict[str, Tensor]:
+    """Return a matrix as int8, with the scale of each row."""
     import torch
 
     full = tensor.float()
-    scale = (full.abs().amax(-1, keepdim=True) / _MOST).clamp(min=1e-12)
-    return {name + _BYTES: (full / scale).round().to(torch.int8), name + _SCALE: scale}
+    scale = (full.abs().amax(-1, keepdim=True) / INT8_MAX).clamp(min=1e-12)
+    quantized = (full / scale).round().to(torch.int8)
+    return {name + BYTES_SUFFIX: quantized, name + SCALE_SUFFIX: scale}
 
 
-def _triangle(name: str, tensor: Tensor) -> tuple[str, Tensor]:
-    """Of lower triangular matrices `(..., Z, Z)` only what is not 0: `(..., Z * (Z + 1) / 2)`."""
+def _pack_triangle(name: str, tensor: Tensor) -> tuple[str, Tensor]:
+    """Return the lower half of lower triangular matrices `(..., Z, Z)`: `(..., Z * (Z + 1) / 2)`.
+
+    Other tensors come back unchanged.
+    """
     square = tensor.ndim > 1 and tensor.shape[-1] == tensor.shape[-2] > 1
     if not square or not bool((tensor.triu(1) == 0).all()):
         return name, tensor
-    row, column = _below(tensor.shape[-1])
-    return name + _LOWER, tensor[..., row, column]
+    row, column = _triangle_indices(tensor.shape[-1])
+    return name + LOWER_SUFFIX, tensor[..., row, column]
 
 
-def _square(tensor: Tensor) -> Tensor:
-    """The lower triangular matrices of which `_triangle` kept that."""
+def _unpack_triangle(tensor: Tensor) -> Tensor:
+    """Return the lower triangular matrices packed by `_pack_triangle`."""
     size = math.isqrt(2 * tensor.shape[-1])
     whole = tensor.new_zeros(*tensor.shape[:-1], size, size)
-    row, column = _below(size)
+    row, column = _triangle_indices(size)
     whole[..., row, column] = tensor
     return whole
 
 
-def _below(size: int) -> Tensor:
+def _triangle_indices(size: int) -> Tensor:
     import torch
 
     return torch.tril_indices(size, size)

@@ -1,40 +1,94 @@
-"""Fit the prior over paths of latents anew, for a checkpoint that is trained already.
-
-    python musicvae/cli/commands/refit.py checkpoints/folk data/folk --minutes 3
-    python musicvae/cli/commands/refit.py checkpoints/folk data/folk --kind gaussian --out other.safetensors
-
-The folder must hold the songs that the checkpoint was trained on: the prior learns from those of
-the training split. Weights and figures of the model stay as they are.
-"""
+"""`musicvae refit`: fit a trained model's prior, directions or reference statistics again."""
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from musicvae.checkpoints import find
+import click
+
+from musicvae.cli.commands import completion
+from musicvae.cli.console import (
+    INPUT_PATH,
+    FiniteFloat,
+    check_option_path,
+    emit,
+    force_option,
+    json_option,
+    print_line,
+)
 from musicvae.config.sections import PRIORS, PriorConfig
-from musicvae.training.fit_prior import refit_prior
+from musicvae.errors import ConfigError
 
 
-def main() -> None:
-    """Read the options, fit, write."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("checkpoint", help="its name, folder or file")
-    parser.add_argument("folder", help="the songs it was trained on")
-    parser.add_argument("--minutes", type=float, help="at most; the preset's if not given")
-    parser.add_argument("--steps", type=int, help="at most; the preset's if not given")
-    parser.add_argument("--kind", choices=PRIORS, help="the preset's if not given")
-    parser.add_argument("--out", help="file to write; the checkpoint itself if not given")
-    args = parser.parse_args()
-    asked = {name: getattr(args, name) for name in ("minutes", "steps", "kind")}
+@click.command(name="refit")
+@click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=completion.complete_checkpoint)
+@click.argument("folder", type=INPUT_PATH)
+@click.option("--prior", is_flag=True, help="Fit the prior, from which songs are sampled.")
+@click.option("--directions", is_flag=True, help="Fit the attribute directions for `steer`.")
+@click.option("--norms", is_flag=True, help="Fit the reference statistics for `anomalies`.")
+@click.option(
+    "--minutes",
+    type=FiniteFloat(min=0, min_open=True),
+    help="Time limit for the prior; by default as in the preset.",
+)
+@click.option(
+    "--steps",
+    type=click.IntRange(min=1),
+    help="Limit of training steps for the prior; by default as in the preset.",
+)
+@click.option(
+    "--kind", type=click.Choice(PRIORS), help="Kind of prior; by default as in the preset."
+)
+@click.option(
+    "--out", type=click.Path(path_type=Path), help="File to write; by default CHECKPOINT itself."
+)
+@force_option
+@json_option
+def command(
+    checkpoint: str,
+    folder: Path,
+    prior: bool,
+    directions: bool,
+    norms: bool,
+    minutes: float | None,
+    steps: int | None,
+    kind: str | None,
+    out: Path | None,
+    force: bool,
+    as_json: bool,
+) -> None:
+    """Fit parts of the trained model CHECKPOINT again; its weights stay as they are.
+
+    FOLDER must hold the songs that the model was trained on. Without --prior, --directions or
+    --norms, all of these that the checkpoint has are fitted.
+
+    \b
+    Examples:
+      musicvae refit mine songs/
+      musicvae refit mine songs/ --prior --minutes 5
+      musicvae refit melody-2bar songs/ --directions --out steerable.safetensors
+    """
+    flags = {"prior": prior, "directions": directions, "norms": norms}
+    parts = [part for part, chosen in flags.items() if chosen]
+    given: dict[str, Any] = {"minutes": minutes, "steps": steps, "kind": kind}
+    changes = {name: value for name, value in given.items() if value is not None}
+    if changes and parts and not prior:
+        raise click.UsageError(f"--{next(iter(changes))} needs --prior")
+    from musicvae.checkpoints import find, shipped_checkpoints
+    from musicvae.training.refit import refit
+
+    path = find(checkpoint)
+    if out is not None:
+        check_option_path(out, "--out", force=force)
+    elif path in shipped_checkpoints():
+        raise ConfigError(f"{path}: a shipped model; write a copy with --out FILE")
 
     def change(config: PriorConfig) -> PriorConfig:
-        return replace(config, **{name: v for name, v in asked.items() if v is not None})
+        return replace(config, **changes)
 
-    path = refit_prior(find(args.checkpoint), args.folder, change, out=args.out)
-    print(f"{path} has a new prior")
-
-
-if __name__ == "__main__":
-    main()
+    result = refit(path, folder, parts, change_prior=change, out=out)
+    emit(as_json, "refit", path=result.path, parts=list(result.parts))
+    if not as_json:
+        print_line(f"{result.path}: fitted {', '.join(result.parts)}")
