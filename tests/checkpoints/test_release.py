@@ -12,11 +12,11 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from musicvae.checkpoints.release import LARGEST_BYTES, Origin, card, flatten_figures, ship
 
 from musicvae import MusicVAE, Song, WindowDataset
 from musicvae.checkpoints import Checkpoint, file_hash, load, read_header, save
-from musicvae.checkpoints.compression import n_bytes, packed, to_half, unpacked
-from musicvae.checkpoints.release import LARGEST_BYTES, Origin, card, flat_figures, ship
+from musicvae.checkpoints.compression import n_bytes, to_half
 from musicvae.cli import main
 from musicvae.config.preset import load_preset
 from musicvae.errors import CheckpointError
@@ -24,7 +24,8 @@ from musicvae.io import write
 from musicvae.metrics.reconstruction import note_f1
 from musicvae.networks.vae import VAE, to_note_rows, without_notes
 from musicvae.training import fine_tuning_preset, train
-from support.songs import chorale_song, corpus_folder
+from support.songs import chorale_song
+from support.trained import tiny_workplace
 
 ROOT = Path(__file__).parents[2]
 ORIGIN = Origin(data="made up hymns", licence="CC0", credits="nobody", machine="two cores")
@@ -33,9 +34,8 @@ ORIGIN = Origin(data="made up hymns", licence="CC0", credits="nobody", machine="
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
     """MIDI, and a run that has come to its end."""
-    folder = tmp_path_factory.mktemp("work")
-    corpus_folder(folder / "midi", n=12, bars=8)
-    train(folder / "midi", load_preset("tiny"), folder / "checkpoints" / "mine", steps=60)
+    folder = tiny_workplace(tmp_path_factory)
+    (folder / "checkpoints" / "tiny").rename(folder / "checkpoints" / "mine")
     return folder
 
 
@@ -96,11 +96,11 @@ def test_numbers_that_half_precision_would_lose_stay() -> None:
 def test_triangles_are_stored_without_their_zeros() -> None:
     whole = torch.randn(3, 5, 5).half().float()
     given = {"full": whole, "half": whole.tril(), "one": torch.ones(1, 1)}
-    small = packed(given, 10**6)
+    small = compress(given, 10**6)
     assert {name: tuple(tensor.shape) for name, tensor in small.items()} == {
         "full": (3, 5, 5), "half.lower": (3, 15), "one": (1, 1)
     }  # fmt: skip
-    again = unpacked(small)
+    again = decompress(small)
     assert again.keys() == given.keys()
     assert all(torch.equal(again[name], tensor) for name, tensor in given.items())
 
@@ -112,19 +112,19 @@ def test_only_what_would_not_fit_is_stored_in_bytes() -> None:
         "prior.a": torch.randn(10, 50), "prior.root": torch.randn(2, 30, 30).tril(),
         "model.zero": torch.zeros(3, 4), "model.bias": torch.randn(50),
     }  # fmt: skip
-    halves = n_bytes(packed(given, 10**6))
-    small = packed(given, halves - 1500)
+    halves = n_bytes(compress(given, 10**6))
+    small = compress(given, halves - 1500)
     assert {name for name, tensor in small.items() if tensor.dtype == torch.int8} == {
         "prior.a.bytes", "prior.root.lower.bytes", "model.large.bytes"
     }  # fmt: skip
     assert n_bytes(small) < halves - 1500
-    again = unpacked(small)
+    again = decompress(small)
     assert again.keys() == given.keys()
     for name, tensor in given.items():
         torch.testing.assert_close(again[name], tensor, atol=0.02, rtol=0)
-    least = packed(given, 0)
+    least = compress(given, 0)
     assert least["model.bias"].dtype == torch.float16  # no matrix
-    assert torch.equal(unpacked(least)["model.zero"], given["model.zero"])
+    assert torch.equal(decompress(least)["model.zero"], given["model.zero"])
 
 
 def test_a_prior_over_512_dimensions_fits_in(tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_the_card_says_what_people_should_know(place: Path, tmp_path: Path) -> N
 
 def test_figures_are_the_numbers_with_their_names() -> None:
     found = {"a": 1, "mean": {"f1": 0.5, "by_part": {"x_y": 2.0}}, "name": "no", "ok": True}
-    assert dict(flat_figures(found)) == {"a": 1, "mean f1": 0.5, "mean by part x y": 2.0}
+    assert dict(flatten_figures(found)) == {"a": 1, "mean f1": 0.5, "mean by part x y": 2.0}
 
 
 def test_the_script_writes_both_files_and_checks_them(place: Path, tmp_path: Path) -> None:
@@ -353,7 +353,7 @@ def test_bytes_reconstruct_the_same_to_a_hundredth(place: Path) -> None:
     windows = WindowDataset(place / "midi", kept.preset, split="all", hop_bars=2)
     batch = windows.batch(range(len(windows)))
     rows = []
-    for tensors in (kept.tensors, unpacked(packed(kept.tensors, 0))):
+    for tensors in (kept.tensors, decompress(compress(kept.tensors, 0))):
         vae = VAE(kept.preset)
         vae.load_state_dict(replace(kept, tensors=tensors).tensors_under("model"))
         with torch.no_grad():

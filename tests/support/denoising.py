@@ -1,4 +1,4 @@
-"""A tiny model that learned to mend, made once for the tests of what it is used for."""
+"""A tiny denoising model for tests."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ SETTINGS = (
     "training.batch=32",
     "model.width=64",
     "model.slices=quarter",
-    "model.ends=true",
+    "model.encode_offsets=true",
     "model.attention=true",
     "prior.kind=none",
 )
 
 
-def mending_preset(*more: str) -> Preset:
-    """Four voices in a model small enough for tests, told what is wrong with what it hears."""
+def denoising_preset(*more: str) -> Preset:
+    """Return a preset of a small denoising model of four voices, conditioned on corruption."""
     return load_preset("tiny").with_settings([*SETTINGS, *more])
 
 
-def mending_run(place: Path, steps: int = 150) -> Path:
-    """A run on plain hymns under `place/checkpoints/mender`; returns its model."""
+def denoising_run(place: Path, steps: int = 150) -> Path:
+    """Train on plain hymns under `place/checkpoints/denoiser`; return the model."""
     folder = corpus_folder(place / "midi", n=24, bars=8)
-    target = place / "checkpoints" / "mender"
-    return train(folder, mending_preset(), target, steps=steps).model
+    target = place / "checkpoints" / "denoiser"
+    return train(folder, denoising_preset(), target, steps=steps).model

@@ -6,19 +6,19 @@ import numpy as np
 
 from musicvae.latent import Encoding
 from musicvae.representation.bars import Bars
-from support.small_songs import chorale
+from support.small_songs import small_chorale
 
 
-def encoding() -> Encoding:
+def make_encoding() -> Encoding:
     rng = np.random.default_rng(0)
-    bars = Bars.from_song(chorale()).at(4)
+    bars = Bars.from_song(small_chorale()).at(4)
     return Encoding(
         bars=bars,
-        owners=(np.arange(4),),
+        source_parts=(np.arange(4),),
         active=(np.ones((len(bars), 4), bool),),
         key=0,
         mu=rng.normal(size=(1, 5, 16)).astype(np.float32),
         sigma=np.full((1, 5, 16), 0.4, np.float32),
-        untouched=(),
+        passthrough=(),
         levels=np.full((len(bars), 4), 80.0),
     )

@@ -8,8 +8,8 @@ import time
 from pathlib import Path
 from typing import Any
 
-from musicvae.data.sandbox_worker import still_at_work
-from musicvae.data.stored_song import StoredSong, intake
+from musicvae.data.sandbox_worker import heartbeat
+from musicvae.data.stored_song import StoredSong, read_stored_song
 from musicvae.io.options import ReadOptions
 
 
@@ -25,7 +25,7 @@ def act(job: str) -> bytes:
     elif what == "work":
         for _ in range(4):
             time.sleep(float(size) / 4)
-            still_at_work()
+            heartbeat()
     elif what == "eat":
         bytearray(int(size))
     elif what == "fail":
@@ -44,19 +44,19 @@ def act_all(jobs: tuple[str, ...]) -> bytes:
     """Several jobs as one."""
     answers = []
     for job in jobs:
-        still_at_work()
+        heartbeat()
         answers.append(act(job))
     return b"+".join(answers)
 
 
-def hostile_intake(content: bytes, name: str, options: ReadOptions) -> StoredSong:
+def read_hostile_song(content: bytes, name: str, options: ReadOptions) -> StoredSong:
     """Reads as always, but does what a file says that begins with `do `; counts what it reads."""
     if counter := os.environ.get("MUSICVAE_TEST_COUNTER"):
         with Path(counter).open("a") as log:
             log.write(name + "\n")
     if content.startswith(b"do "):
         act(content[3:].decode())
-    return intake(content, name, options)
+    return read_stored_song(content, name, options)
 
 
 def first_parts(job: Any) -> list[Any]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from musicvae.config.preset import Preset, load_preset
 from musicvae.data import Batch
-from musicvae.data.batch import WindowCutter, sources_of
+from musicvae.data.batch import WindowBatcher, model_inputs
 from musicvae.representation.bars import Bars
 
 
-def tiny(decoder: str = "cells", slices: str = "bar", *settings: str) -> Preset:
+def tiny_preset(decoder: str = "cells", slices: str = "bar", *settings: str) -> Preset:
     chosen = [f"model.decoder={decoder}", f"model.slices={slices}", *settings]
     return load_preset("tiny").with_settings(chosen)
 
 
-def batch_of(preset: Preset, *songs) -> Batch:
-    sources = [s for song in songs for s in sources_of(Bars.from_song(song), preset)[0]]
-    cutter = WindowCutter(sources, preset)
-    source, first, _ = cutter.windows(1)
+def make_batch(preset: Preset, *songs) -> Batch:
+    sources = [s for song in songs for s in model_inputs(Bars.from_song(song), preset)[0]]
+    cutter = WindowBatcher(sources, preset)
+    source, first, _ = cutter.window_starts(1)
     return cutter.batch(source, first)

@@ -11,7 +11,7 @@ from musicvae.config.preset import Preset, load_preset
 from musicvae.networks.priors.conditioning import EncodedPaths, PathConditioning
 
 
-def conditioning_of(n: int, W: int, N: int = 1, R: int = 1, key: int = 0) -> PathConditioning:
+def make_conditioning(n: int, W: int, N: int = 1, R: int = 1, key: int = 0) -> PathConditioning:
     """Conditioning of `n` songs of `W` complete windows in one meter."""
     return PathConditioning(
         meter=torch.zeros(n, W, N, dtype=torch.long),
@@ -24,7 +24,7 @@ def conditioning_of(n: int, W: int, N: int = 1, R: int = 1, key: int = 0) -> Pat
     )
 
 
-def paths_of(mu: np.ndarray, key: np.ndarray | int = 0) -> EncodedPaths:
+def make_paths(mu: np.ndarray, key: np.ndarray | int = 0) -> EncodedPaths:
     """Paths `(n, W, Z)` with little noise, one bar a window."""
     n, W, Z = mu.shape
     keys = torch.from_numpy(np.broadcast_to(np.asarray(key).reshape(-1, 1), (n, W)).copy())
@@ -32,18 +32,18 @@ def paths_of(mu: np.ndarray, key: np.ndarray | int = 0) -> EncodedPaths:
     return EncodedPaths(
         mu=mu,
         sigma=np.full_like(mu, 1e-3),
-        conditioning=replace(conditioning_of(n, W), key=keys).reshape(n * W),
+        conditioning=replace(make_conditioning(n, W), key=keys).reshape(n * W),
         path=np.repeat(np.arange(n), W),
     )
 
 
-def small(steps: int = 200, **grid: int) -> Preset:
+def small_prior_preset(steps: int = 200, **grid: int) -> Preset:
     tiny = load_preset("tiny")
     prior = replace(tiny.prior, width=32, layers=1, steps=steps, learning_rate=5e-3, solver_steps=8)
     return replace(tiny, prior=prior, grid=replace(tiny.grid, **grid), parts=tiny.parts[:1])
 
 
-def two_kinds(n: int, W: int = 4) -> np.ndarray:
+def two_cluster_latents(n: int, W: int = 4) -> np.ndarray:
     """Songs that stay near +1 or near -1 from beginning to end, in 16 dimensions."""
     rng = np.random.default_rng(0)
     kind = rng.choice([-1.0, 1.0], (n, 1, 1))

@@ -10,9 +10,9 @@ from musicvae.representation.bars import Notes
 from musicvae.representation.grid import Grid
 
 
-def same_notes(one: Notes, other: Notes) -> bool:
+def notes_equal(one: Notes, other: Notes) -> bool:
     return all(np.array_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(Notes))
 
 
-def same_grid(one: Grid, other: Grid) -> bool:
+def grids_equal(one: Grid, other: Grid) -> bool:
     return all(np.array_equal(getattr(one, f.name), getattr(other, f.name)) for f in fields(Grid))

@@ -8,8 +8,8 @@ from fractions import Fraction
 
 from musicvae.io.notation import reader
 from musicvae.io.options import ReadOptions
-from musicvae.io.result import Reading
-from musicvae.representation.grid import grid_of
+from musicvae.io.result import ReadResult
+from musicvae.representation.grid import grid_from_song
 from musicvae.song import Part, Song
 
 DOCTYPE = (
@@ -101,14 +101,14 @@ def archive(files: dict[str, bytes]) -> bytes:
 # -- reading them ---------------------------------------------------------------------------------
 
 
-def read(content: bytes | str, name: str = "a", **options: bool) -> Reading:
+def read(content: bytes | str, name: str = "a", **options: bool) -> ReadResult:
     data = content.encode() if isinstance(content, str) else content
-    return reader.examine(data, name, ReadOptions(**options))
+    return reader.read_bytes(data, name, ReadOptions(**options))
 
 
 def bars(song: Song) -> list[Fraction]:
     """Where bars begin, in quarters."""
-    return [Fraction(int(t), song.ticks_per_quarter) for t in grid_of(song, 24).start_ticks]
+    return [Fraction(int(t), song.ticks_per_quarter) for t in grid_from_song(song, 24).start_ticks]
 
 
 def notes(song: Song, index: int = 0) -> list[tuple[float, float, int]]:

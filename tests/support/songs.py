@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 
 from musicvae.io import write
-from musicvae.song import Key, Meter, Part, Song, TempoMap
+from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
 
 _CHORDS = ((60, 64, 67), (65, 69, 72), (67, 71, 74), (57, 60, 64))
 
 
-def part_of(notes, name="", program=0, is_drum=False) -> Part:
+def part_from_notes(notes, name="", program=0, is_drum=False) -> Part:
     """A part from (onset, duration, pitch, velocity) in ticks."""
     columns = np.array(notes, dtype=np.int64).reshape(-1, 4).T
     return Part.empty(name, program, is_drum).with_notes(*columns)
@@ -42,7 +42,7 @@ def chorale_song(
                 voices[v].append((at, tpq, high, 76))
     names = ("Soprano", "Alto", "Tenor", "Bass")
     song = Song.new(
-        [part_of(notes, name, 52) for notes, name in zip(voices, names, strict=True)],
+        [part_from_notes(notes, name, 52) for notes, name in zip(voices, names, strict=True)],
         qpm=qpm,
         meter=meter,
         end_ticks=quarters * tpq,
@@ -54,7 +54,7 @@ def chorale_song(
         ticks_per_quarter=tpq,
         parts=song.parts,
         tempo=song.tempo,
-        meter=Meter(ticks=ticks, numerator=numerator, denominator=denominator),
+        meter=MeterMap(ticks=ticks, numerator=numerator, denominator=denominator),
         key=song.key,
         end_ticks=song.end_ticks,
     )
@@ -74,11 +74,11 @@ def band_song(bars: int = 6, qpm: float = 126.0) -> Song:
         drums += [(at, 60, 36, 110), (at + 2 * tpq, 60, 38, 105)]
     return Song.new(
         [
-            part_of(lead, "Lead", 80),
-            part_of(piano, "Piano", 0),
-            part_of(bass, "Bass", 33),
-            part_of(pad, "Pad", 89),
-            part_of(drums, "Drums", 0, True),
+            part_from_notes(lead, "Lead", 80),
+            part_from_notes(piano, "Piano", 0),
+            part_from_notes(bass, "Bass", 33),
+            part_from_notes(pad, "Pad", 89),
+            part_from_notes(drums, "Drums", 0, True),
         ],
         qpm=qpm,
         end_ticks=bars * bar,
@@ -113,16 +113,16 @@ def wandering_song(bars: int, seed: int = 0, parts: int = 1, drums: bool = False
                 pitch = int(74 - 9 * nth + rng.integers(-6, 7))
                 notes.append((now, min(length, at - now), pitch, int(rng.integers(50, 110))))
             now += length
-        made.append(part_of(notes, f"Line {nth}", 40 + nth))
+        made.append(part_from_notes(notes, f"Line {nth}", 40 + nth))
     if drums:
-        made.append(part_of([(t, 60, 38, 90) for t in range(0, at, tpq)], "Kit", 0, True))
+        made.append(part_from_notes([(t, 60, 38, 90) for t in range(0, at, tpq)], "Kit", 0, True))
     return Song(
         ticks_per_quarter=tpq,
         parts=tuple(made),
         tempo=TempoMap(ticks=[t for t, _ in paces], us_per_quarter=[us for _, us in paces]),
-        meter=Meter(
+        meter=MeterMap(
             ticks=ticks, numerator=[n for n, _ in meters], denominator=[d for _, d in meters]
         ),
-        key=Key.none(),
+        key=KeyMap.none(),
         end_ticks=at,
     )

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from musicvae.song import Key, Meter, Part, Song, TempoMap, resolve_overlaps
+from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap, resolve_overlaps
 
 METERS = (
     (4, 4), (3, 4), (2, 4), (1, 4), (6, 8), (3, 8), (9, 8), (12, 8), (5, 8), (7, 8), (3, 2), (2, 2),
@@ -16,7 +16,7 @@ CELLS = 24  # stored steps of a quarter
 TICKS_PER_QUARTER = (24, 96, 480)
 
 
-def part_of(notes: list[tuple[int, int, int, int]], ticks_per_cell: int = 1, **kind: Any) -> Part:
+def part_on_grid(notes: list[tuple[int, int, int, int]], ticks_per_cell: int = 1, **kind: Any) -> Part:
     """A part from (start, duration, pitch, velocity) in cells; overlaps follow the one rule."""
     table = np.array(notes, np.int64).reshape(-1, 4)
     onset, duration, pitch, velocity = table.T
@@ -39,7 +39,7 @@ def parts(draw: st.DrawFn, n_cells: int, ticks_per_cell: int, *, empty: bool = T
         st.integers(60, 64),
         st.integers(1, 127),
     )
-    return part_of(
+    return part_on_grid(
         draw(st.lists(note, min_size=0 if empty else 1, max_size=12)),
         ticks_per_cell,
         name=draw(st.sampled_from(["", "Soprano", "Bass", "Flöte"])),
@@ -82,8 +82,8 @@ def songs(draw: st.DrawFn, *, empty_parts: bool = True, max_parts: int = 4) -> S
             ticks=np.array([t for t, _ in tempos], np.int64),
             us_per_quarter=np.array([us for _, us in tempos], np.int64),
         ),
-        meter=Meter(ticks=ticks, numerator=numerators, denominator=denominators),
-        key=Key(
+        meter=MeterMap(ticks=ticks, numerator=numerators, denominator=denominators),
+        key=KeyMap(
             ticks=np.array([t for t, _, _ in keys], np.int64),
             fifths=np.array([f for _, f, _ in keys], np.int64),
             minor=np.array([m for _, _, m in keys], np.int64),

@@ -4,35 +4,35 @@ from __future__ import annotations
 
 import numpy as np
 
-from musicvae.representation.note_table import Table
+from musicvae.representation.note_table import NoteTable
 
 
-def table(
+def make_table(
     notes: list[tuple[int, ...]],
     n: int = 1,
     kinds: tuple[str, ...] = ("voice",),
     bars: int = 2,
     steps: int = 4,
     songs: list[int] | None = None,
-) -> Table:
+) -> NoteTable:
     """`n` windows of bars of `steps` cells. A note is `(window, bar, position, part, pitch,
     duration)`, and may go on with velocity and timing.
     """
     rows = [tuple(note) + (80, 0)[len(note) - 6 :] for note in notes]
-    return Table(
+    return NoteTable(
         rows=np.array(rows, np.int64).reshape(-1, 8),
         steps=np.full((n, bars), steps),
-        lead=np.zeros((n, bars), np.int64),
+        lead_steps=np.zeros((n, bars), np.int64),
         meter=np.ones((n, bars), np.int64),
         present=np.ones((n, bars, len(kinds)), bool),
         song=np.arange(n) if songs is None else np.array(songs),
         qpm=np.full(n, 120.0),
-        kinds=kinds,
+        part_kinds=kinds,
         steps_per_quarter=1,
     )
 
 
-def melodies(n: int, seed: int = 0, kinds: tuple[str, ...] = ("voice",)) -> Table:
+def random_melodies(n: int, seed: int = 0, kinds: tuple[str, ...] = ("voice",)) -> NoteTable:
     """Windows of two bars with an onset in most cells."""
     rng = np.random.default_rng(seed)
     notes = [
@@ -43,4 +43,4 @@ def melodies(n: int, seed: int = 0, kinds: tuple[str, ...] = ("voice",)) -> Tabl
         for p in range(len(kinds))
         if rng.random() < 0.7
     ]
-    return table(notes, n, kinds, steps=8)
+    return make_table(notes, n, kinds, steps=8)

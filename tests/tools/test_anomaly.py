@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from musicvae.tools.robust_deviations import misplaced, robust_deviations, song_features
 
 from musicvae import Bars, MusicVAE, Song
 from musicvae.checkpoints import load, save
@@ -21,21 +22,18 @@ from musicvae.io import write
 from musicvae.latent.surprisal import FEATURES, ReferenceStats, surprisal
 from musicvae.tools.anomaly import combine_part_scores
 from musicvae.tools.anomaly_reasons import bar_measures, reasons
-from musicvae.tools.robust_deviations import misplaced, robust_deviations, song_features
-from support.denoising import mending_run
-from support.songs import band_song, chorale_song, corpus_folder, part_of, wandering_song
+from support.songs import band_song, chorale_song, corpus_folder, part_from_notes, wandering_song
+from support.trained import denoising_workplace
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    here = tmp_path_factory.mktemp("scoring")
-    mending_run(here)
-    return here
+    return denoising_workplace(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def model(place) -> MusicVAE:
-    return MusicVAE.load(place / "checkpoints" / "mender")
+    return MusicVAE.load(place / "checkpoints" / "denoiser")
 
 
 def run(*words: object) -> Result:
@@ -114,7 +112,7 @@ def test_plain_songs_are_usual_and_noise_is_not(model) -> None:
 
 
 def test_without_norms_a_song_is_compared_with_itself(model, place) -> None:
-    kept = load(place / "checkpoints" / "mender" / "model.safetensors")
+    kept = load(place / "checkpoints" / "denoiser" / "model.safetensors")
     known = {name: value for name, value in kept.provenance.items() if name != "norms"}
     save(replace(kept, provenance=known), place / "bare.safetensors")
     song = with_bar(chorale_song(bars=10, seed=610), 5, off)
@@ -284,7 +282,7 @@ def test_score_of_a_folder_names_the_outlier(place, monkeypatch) -> None:
     folder = corpus_folder(Path("many"), n=6, bars=6)
     rng = np.random.default_rng(1)
     notes = [(int(t) * 120, 110, int(rng.integers(50, 80)), 80) for t in range(0, 96, 3)]
-    write(Song.new([part_of(notes, "Noise")], end_ticks=96 * 120), folder / "noise.mid")
+    write(Song.new([part_from_notes(notes, "Noise")], end_ticks=96 * 120), folder / "noise.mid")
     (folder / "broken.mid").write_bytes(b"MThd no")
     done = run("score", folder, "--json", "--as-written")
     assert done.exit_code == 1 and "broken.mid" in done.stderr  # told, and the others go on

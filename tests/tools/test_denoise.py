@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from musicvae import Bars, MusicVAE, Song
 from musicvae.checkpoints import choose, find, load, save
 from musicvae.cli import main
-from musicvae.config.corruptions import CORRUPTIONS, parse_corruption_shares, corruption_kinds
+from musicvae.config.corruptions import CORRUPTIONS, corruption_kinds, parse_corruption_shares
 from musicvae.config.preset import load_preset
 from musicvae.data import WindowDataset
 from musicvae.data.corruption import apply_corruptions, sample_amounts, silence_bars
@@ -28,21 +28,20 @@ from musicvae.networks.vae import VAE, without_notes
 from musicvae.representation.bars import Notes
 from musicvae.tools.note_edits import Thresholds, apply_edits, changes
 from musicvae.training.sampler import BatchSampler
-from support.denoising import mending_preset, mending_run
-from support.songs import band_song, chorale_song, part_of, wandering_song
+from support.denoising import denoising_preset
+from support.songs import band_song, chorale_song, part_from_notes, wandering_song
+from support.trained import denoising_workplace
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
     """A working directory with a model that learned to mend plain hymns."""
-    here = tmp_path_factory.mktemp("mending")
-    mending_run(here)
-    return here
+    return denoising_workplace(tmp_path_factory)
 
 
 @pytest.fixture(scope="module")
 def model(place) -> MusicVAE:
-    return MusicVAE.load(place / "checkpoints" / "mender")
+    return MusicVAE.load(place / "checkpoints" / "denoiser")
 
 
 def run(*words: object) -> Result:
@@ -80,15 +79,15 @@ def with_part(song: Song, nth: int, **columns) -> Song:
 
 
 def test_a_preset_names_one_kind_of_damage_or_several() -> None:
-    preset = mending_preset()
+    preset = denoising_preset()
     assert preset.training.condition_kinds == corruption_kinds("mixed") and len(preset.training.condition_kinds) > 3
     single = load_preset("tiny").with_settings(["training.corruption=pitch_substitution"])
     assert single.training.condition_kinds == () and single.training.effective_corruption == "pitch_substitution"
-    two = mending_preset("training.corruption=onset_jitter+truncation")
+    two = denoising_preset("training.corruption=onset_jitter+truncation")
     assert two.training.condition_kinds == ("onset_jitter", "truncation")
     for words in ("onset_jitter+rust", "onset_jitter+onset_jitter", "mixed+truncation"):
         with pytest.raises(ConfigError, match="several joined by"):
-            mending_preset(f"training.corruption={words}")
+            denoising_preset(f"training.corruption={words}")
 
 
 def test_damage_in_words_is_read_and_what_is_none_is_said() -> None:
@@ -116,7 +115,7 @@ def test_amounts_are_drawn_for_each_window_within_what_was_asked() -> None:
 
 def test_encoder_and_decoder_are_told_the_damage_and_heed_it(tmp_path) -> None:
     torch.manual_seed(0)
-    preset = mending_preset()
+    preset = denoising_preset()
     vae = VAE(preset).eval()
     source, _ = sources_of(Bars.from_song(chorale_song()), preset)
     plain = WindowCutter(source, preset).batch(np.array([0]), np.array([0]))
@@ -136,8 +135,8 @@ def test_encoder_and_decoder_are_told_the_damage_and_heed_it(tmp_path) -> None:
 def test_a_lesson_tells_both_sides_the_same(tmp_path) -> None:
     from support.songs import corpus_folder
 
-    windows = WindowDataset(corpus_folder(tmp_path, n=6), mending_preset(), split="all")
-    lesson = BatchSampler(windows, batch=16, seed=1, key_jitter=0.0).example(3)
+    windows = WindowDataset(corpus_folder(tmp_path, n=6), denoising_preset(), split="all")
+    lesson = BatchSampler(windows, batch_size=16, seed=1, key_jitter=0.0).example(3)
     assert torch.equal(lesson.batch.corruption, lesson.corrupted.corruption) and lesson.batch.corruption.any()
     clean = lesson.batch.corruption.sum(1) == 0
     same = (lesson.batch.n_notes == lesson.corrupted.n_notes)[clean]
@@ -202,7 +201,7 @@ def belief(song: Song, sure: float = 0.9) -> tuple[NotePosterior, Bars]:
 def line(*notes: tuple[int, int, int]) -> Song:
     """A line from (sixteenth, sixteenths, pitch), in C, two bars."""
     made = [(120 * at, 120 * long, pitch, 70 + i) for i, (at, long, pitch) in enumerate(notes)]
-    return Song.new([part_of(made, "Line")], end_ticks=32 * 120)
+    return Song.new([part_from_notes(made, "Line")], end_ticks=32 * 120)
 
 
 TUNE = line((0, 4, 60), (4, 4, 62), (8, 4, 64), (12, 4, 65), (16, 4, 67), (20, 4, 65), (24, 8, 60))
@@ -410,7 +409,7 @@ def test_a_late_file_is_mended_in_its_own_time(model) -> None:
 
 def test_what_cannot_be_repaired_is_said(model, place) -> None:
     with pytest.raises(DataError, match="nothing in it that preset tiny can hear"):
-        model.denoise(Song.new([part_of([(0, 60, 38, 90)], is_drum=True)]))
+        model.denoise(Song.new([part_from_notes([(0, 60, 38, 90)], is_drum=True)]))
     with pytest.raises(DataError):
         model.denoise(Song.new([]))
     with pytest.raises(ConfigError, match="not a model for damage by tapify: it knows pitch_substitution"):
@@ -420,7 +419,7 @@ def test_what_cannot_be_repaired_is_said(model, place) -> None:
     plain = place / "plain.safetensors"
     preset = load_preset("tiny")
     tensors = {f"model.{n}": t for n, t in VAE(preset).state_dict().items()}
-    kept = load(place / "checkpoints" / "mender" / "model.safetensors")
+    kept = load(place / "checkpoints" / "denoiser" / "model.safetensors")
     save(replace(kept, preset=preset, tensors=tensors), plain)
     with pytest.raises(ConfigError, match="did not learn to mend"):
         MusicVAE.load(plain).denoise(chorale_song())
@@ -430,7 +429,7 @@ def test_notes_that_fell_on_one_cell_go_together(model) -> None:
     song = chorale_song(bars=4)
     twice = with_part(song, 0, onset_ticks=lambda at: at)
     part = twice.parts[0]
-    both = part.overlay(part_of([(5, 100, int(part.pitch[0]), 90)], part.name, part.program))
+    both = part.overlay(part_from_notes([(5, 100, int(part.pitch[0]), 90)], part.name, part.program))
     reading = read(model, replace(twice, parts=(both, *twice.parts[1:])))
     assert len(reading.bars.notes) == song.n_notes  # one of the two, on the model's grid
     assert isinstance(reading.bars.notes, Notes)
@@ -444,7 +443,7 @@ def test_denoise_writes_lists_and_draws(place, monkeypatch) -> None:
     write(damaged(chorale_song(bars=8, seed=2), 1), "take.mid")
     done = run("denoise", "take.mid", "--plot", "--out", "good", "--as-written")
     assert done.exit_code == 0, done.output
-    assert "using" in done.stderr and "mender" in done.stderr
+    assert "using" in done.stderr and "denoiser" in done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("good/take.mid: ") and len(lines) > 3
     assert all(line.startswith("  bar ") and "probable: " in line for line in lines[1:])
@@ -484,14 +483,14 @@ def test_songs_of_one_name_have_a_picture_each(place, monkeypatch, tmp_path) -> 
 def test_models_that_mend_are_chosen_for_that_and_for_nothing_else(place, monkeypatch) -> None:
     monkeypatch.chdir(place)
     hymn = Bars.from_song(chorale_song())
-    assert choose([hymn], corruptions=("onset_jitter",)).path.parent.name == "mender"
+    assert choose([hymn], corruptions=("onset_jitter",)).path.parent.name == "denoiser"
     with pytest.raises(CheckpointError, match="no denoising model there for tapify"):
         choose([hymn], corruptions=("tapify",))
     with pytest.raises(CheckpointError, match="no checkpoint there"):
         choose([hymn])
     with pytest.raises(CheckpointError):
         find()
-    assert find("mender").parent.name == "mender"
+    assert find("denoiser").parent.name == "denoiser"
     write(chorale_song(), "hymn.mid")
     done = run("reconstruct", "hymn.mid", "--out", "r")
     assert done.exit_code == 1 and "no checkpoint there" in done.stderr
