@@ -16,7 +16,7 @@ from musicvae.checkpoints.release import LARGEST_BYTES, Origin, card, flatten_fi
 
 from musicvae import MusicVAE, Song, WindowDataset
 from musicvae.checkpoints import Checkpoint, file_hash, load, read_header, save
-from musicvae.checkpoints.compression import n_bytes, to_half
+from musicvae.checkpoints.compression import compress, decompress, n_bytes, to_half
 from musicvae.cli import main
 from musicvae.config.preset import load_preset
 from musicvae.errors import CheckpointError
@@ -269,7 +269,7 @@ def test_train_from_a_named_model(here: Path) -> None:
         2, *words, "--preset", "melody-2bar"
     )
     assert refused(1, *words, "--set", "model.width=48", "--name", "wide").endswith(
-        "model.safetensors: its weights do not fit preset tiny as it is set; leave out --set of "
+        "model.safetensors: its weights do not fit preset tiny with these settings; leave out --set of "
         "model, grid and parts"
     )
     assert "a resumed run keeps" in refused(2, *words, "--resume")
