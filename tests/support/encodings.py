@@ -6,7 +6,7 @@ import numpy as np
 
 from musicvae.latent import Encoding
 from musicvae.representation.bars import Bars
-from support.small_songs import small_chorale
+from support.songs import small_chorale
 
 
 def make_encoding() -> Encoding:

@@ -1,38 +1,23 @@
-"""Songs for property tests: any meters, pickups, ties, unisons, drums, silence. On the grid."""
+"""Hypothesis strategies for songs on the stored grid: meters, pickups, ties, unisons, drums."""
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap, resolve_overlaps
+from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
+from support.songs import part_on_grid
 
 METERS = (
     (4, 4), (3, 4), (2, 4), (1, 4), (6, 8), (3, 8), (9, 8), (12, 8), (5, 8), (7, 8), (3, 2), (2, 2),
 )  # fmt: skip
-CELLS = 24  # stored steps of a quarter
+STEPS_PER_QUARTER = 24
 TICKS_PER_QUARTER = (24, 96, 480)
-
-
-def part_on_grid(notes: list[tuple[int, int, int, int]], ticks_per_cell: int = 1, **kind: Any) -> Part:
-    """A part from (start, duration, pitch, velocity) in cells; overlaps follow the one rule."""
-    table = np.array(notes, np.int64).reshape(-1, 4)
-    onset, duration, pitch, velocity = table.T
-    keep, duration, _ = resolve_overlaps(onset, duration, pitch)
-    return Part(
-        **kind,
-        onset_ticks=onset[keep] * ticks_per_cell,
-        duration_ticks=duration[keep] * ticks_per_cell,
-        pitch=pitch[keep],
-        velocity=velocity[keep],
-    )
 
 
 @st.composite
 def parts(draw: st.DrawFn, n_cells: int, ticks_per_cell: int, *, empty: bool = True) -> Part:
-    """One part. Few pitches, so that notes repeat and meet; some last for bars."""
+    """Draw a part with few pitches, so that notes repeat and overlap; some last for bars."""
     note = st.tuples(
         st.integers(0, max(n_cells - 1, 0)),
         st.one_of(st.integers(1, 30), st.integers(1, 3 * n_cells + 1)),
@@ -50,7 +35,7 @@ def parts(draw: st.DrawFn, n_cells: int, ticks_per_cell: int, *, empty: bool = T
 
 @st.composite
 def songs(draw: st.DrawFn, *, empty_parts: bool = True, max_parts: int = 4) -> Song:
-    """A song whose every event lies on the stored grid."""
+    """Draw a song whose events all lie on the stored grid."""
     tpq = draw(st.sampled_from(TICKS_PER_QUARTER))
     meters = draw(st.lists(st.sampled_from(METERS), min_size=1, max_size=4))
     changes, now = [], 0
@@ -63,8 +48,8 @@ def songs(draw: st.DrawFn, *, empty_parts: bool = True, max_parts: int = 4) -> S
         bar = 4 * tpq * numerator // denominator
         now += bar * draw(st.integers(1, 3))
         if draw(st.integers(0, 4)) == 0:  # the next meter cuts a bar short
-            now += bar // 2 // (tpq // CELLS) * (tpq // CELLS)
-    n_cells = now * CELLS // tpq
+            now += bar // 2 // (tpq // STEPS_PER_QUARTER) * (tpq // STEPS_PER_QUARTER)
+    n_cells = now * STEPS_PER_QUARTER // tpq
     ticks, numerators, denominators = np.array(changes, np.int64).T
     tempos = draw(
         st.lists(st.tuples(st.integers(0, now), st.integers(200_000, 1_500_000)), max_size=3)
@@ -74,7 +59,7 @@ def songs(draw: st.DrawFn, *, empty_parts: bool = True, max_parts: int = 4) -> S
     )
     # A file lasts until its last event, so maps end with the song.
     last_change = max([changes[-1][0], *(t for t, _ in tempos), *(t for t, _, _ in keys)])
-    one_part = parts(n_cells, tpq // CELLS, empty=empty_parts)
+    one_part = parts(n_cells, tpq // STEPS_PER_QUARTER, empty=empty_parts)
     return Song(
         ticks_per_quarter=tpq,
         parts=tuple(draw(st.lists(one_part, min_size=1, max_size=max_parts))),
