@@ -1,13 +1,17 @@
-"""Floor 9: pictures. A song as a piano roll in rows of bars, several of them in a strip or square,
-what was changed in one, how odd it is, what it sounds like, its latents; the curves of a training
-run, the figures of an evaluation, matrices of attributes, and a map of songs.
+"""Pictures: songs as piano rolls, note edits, anomalies, latents, spectrograms, maps and metrics.
 
-All have one style, on light or on dark paper (`themes.py`). Figures are built with matplotlib's
-objects alone, without pyplot: no window, no global state, and the same picture every time.
+In: songs, encodings, arrays or metrics. Out: PNG, SVG or PDF files (`plot_x`), or matplotlib
+figures (`x_figure` of each module). All share one style, on a light or dark background. Pyplot is
+not used: no window, no global state, and the same picture every time.
 """
 
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
 from musicvae.plots.anomaly import plot_anomalies
-from musicvae.plots.comparison import plot_grid, plot_comparison
+from musicvae.plots.comparison import plot_comparison, plot_grid
 from musicvae.plots.evaluation import plot_evaluation
 from musicvae.plots.heatmap import plot_heatmap
 from musicvae.plots.latents import plot_latents
@@ -22,16 +26,39 @@ __all__ = [
     "DARK",
     "LIGHT",
     "Theme",
-    "plot_note_edits",
-    "plot_training_curves",
-    "plot_evaluation",
-    "plot_latents",
-    "plot_song_map",
-    "plot_heatmap",
-    "plot_anomalies",
-    "plot_song",
-    "plot_spectrogram",
-    "plot_grid",
-    "plot_comparison",
     "get_theme",
+    "plot_anomalies",
+    "plot_comparison",
+    "plot_evaluation",
+    "plot_grid",
+    "plot_heatmap",
+    "plot_latents",
+    "plot_note_edits",
+    "plot_song",
+    "plot_song_map",
+    "plot_spectrogram",
+    "plot_training_curves",
 ]
+
+_DEPRECATED = {
+    "plot_changes": "plot_note_edits",
+    "plot_curves": "plot_training_curves",
+    "plot_map": "plot_song_map",
+    "plot_matrix": "plot_heatmap",
+    "plot_scores": "plot_anomalies",
+    "plot_sound": "plot_spectrogram",
+    "plot_square": "plot_grid",
+    "plot_strip": "plot_comparison",
+    "theme": "get_theme",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Return the function that replaces a deprecated name."""
+    if name not in _DEPRECATED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    new = _DEPRECATED[name]
+    warnings.warn(
+        f"musicvae.plots.{name} is deprecated; use {new}", DeprecationWarning, stacklevel=2
+    )
+    return globals()[new]

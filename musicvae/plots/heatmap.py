@@ -1,9 +1,8 @@
-"""Floor 9: numbers in rows and columns, such as what asking for one attribute does to all."""
+"""Heat map of a labeled matrix, such as the effect of each attribute on all others."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,28 +18,6 @@ _TOP, _COLUMN_LABELS, _LEFT, _ROW, _BOTTOM = 0.8, 0.85, 1.35, 0.34, 0.3  # inche
 _MAX_CELL_WIDTH = 0.72
 
 
-def plot_heatmap(
-    values: NDArray[np.float64],
-    rows: Sequence[str],
-    columns: Sequence[str],
-    path: str | Path,
-    title: str = "",
-    subtitle: str = "",
-    *,
-    marked: NDArray[np.bool_] | None = None,
-    theme: Theme = LIGHT,
-) -> Path:
-    """Draw values `(R, C)`, what is above nought in blue, below in red; `nan` stays empty.
-
-    `marked` `(R, C)`: cells to frame, such as what was asked for. PNG, SVG or PDF by the suffix;
-    returns the path. Raises `WriteError`.
-    """
-    style.check_suffix(path)
-    with style.style_context():
-        figure = heatmap_figure(values, rows, columns, title, subtitle, marked=marked, theme=theme)
-        return style.save_figure(figure, path)
-
-
 def heatmap_figure(
     values: NDArray[np.float64],
     rows: Sequence[str],
@@ -51,7 +28,10 @@ def heatmap_figure(
     marked: NDArray[np.bool_] | None = None,
     theme: Theme = LIGHT,
 ) -> Figure:
-    """The picture of `plot_matrix` as a matplotlib `Figure`."""
+    """Draw values `(R, C)`, positive ones in blue and negative ones in red; NaN cells stay empty.
+
+    `marked` `(R, C)` are cells to frame.
+    """
     from matplotlib.patches import Rectangle
 
     n_rows, n_columns = values.shape
@@ -59,20 +39,27 @@ def heatmap_figure(
     width = max(_LEFT + n_columns * cell + style.RIGHT + 0.2, 6.0)
     figure = style.new_figure(theme, _TOP + _COLUMN_LABELS + n_rows * _ROW + _BOTTOM, width)
     style.add_heading(figure, theme, title, subtitle, left=0.3)
-    axes = style.add_axes(figure, _LEFT, _TOP + _COLUMN_LABELS, max(n_columns, 1) * cell, n_rows * _ROW)
-    most = max(float(np.nanmax(np.abs(values), initial=0)), 1e-9)
-    shades = style.colormap(theme.red, theme.background, theme.blue).with_extremes(bad=(0, 0, 0, 0))
+    axes = style.add_axes(
+        figure, _LEFT, _TOP + _COLUMN_LABELS, max(n_columns, 1) * cell, n_rows * _ROW
+    )
+    limit = max(float(np.nanmax(np.abs(values), initial=0)), 1e-9)
+    colors = style.colormap(theme.red, theme.background, theme.blue).with_extremes(bad=(0, 0, 0, 0))
     axes.pcolormesh(
-        np.ma.masked_invalid(values), cmap=shades, vmin=-most, vmax=most,
+        np.ma.masked_invalid(values), cmap=colors, vmin=-limit, vmax=limit,
         edgecolors=theme.background, linewidth=1.5,
     )  # fmt: skip
     for row, column in np.argwhere(np.isfinite(values)).tolist():
         value = values[row, column]
-        strong = abs(value) > 0.7 * most
-        colour = (theme.background if theme.name == "light" else theme.foreground) if strong else theme.foreground
+        is_strong = abs(value) > 0.7 * limit
+        color = (
+            (theme.background if theme.name == "light" else theme.foreground)
+            if is_strong
+            else theme.foreground
+        )
         text = f"{round(value, 2) + 0.0:+.2f}".replace("0.", ".", 1)
-        axes.text(column + 0.5, row + 0.5, text, size=8, ha="center", va="center", color=colour)
-    for row, column in np.argwhere(marked).tolist() if marked is not None else ():
+        axes.text(column + 0.5, row + 0.5, text, size=8, ha="center", va="center", color=color)
+    framed = np.argwhere(marked).tolist() if marked is not None else ()
+    for row, column in framed:
         axes.add_patch(
             Rectangle((column, row), 1, 1, fill=False, ec=theme.foreground, lw=1.6, clip_on=False)
         )
@@ -94,5 +81,10 @@ def heatmap_figure(
     return figure
 
 
+plot_heatmap = style.saved_figure(heatmap_figure, 3)
+"""Write a heat map to a PNG, SVG or PDF file; see `heatmap_figure`."""
+
+
 def _label(name: str) -> str:
+    """Return a name without underscores."""
     return style.display_text(name.replace("_", " "))

@@ -1,8 +1,7 @@
-"""Floor 9: a song as the model sees it: bits of each window, and its latents as a picture."""
+"""Figure of the latents of a song: KL of each window, and a heat map of latent means."""
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,55 +17,46 @@ if TYPE_CHECKING:
     from musicvae.latent import Encoding
 
 _TOP, _BITS, _GAP, _ROW, _BOTTOM = 0.78, 1.0, 0.34, 0.045, 0.5  # inches
-_MAX_DIMS = 64  # latents shown, those with most bits
-
-
-def plot_latents(
-    encoding: Encoding, path: str | Path, title: str = "", *, theme: Theme = LIGHT
-) -> Path:
-    """Draw the path of a song: bits of each window, and the latents that carry most of them.
-
-    PNG, SVG or PDF by the suffix; returns the path. Raises `WriteError`.
-    """
-    style.check_suffix(path)
-    with style.style_context():
-        return style.save_figure(latents_figure(encoding, title, theme=theme), path)
+_MAX_DIMS = 64  # latent dimensions drawn, those with the largest KL
+_MAX_MU = 2.5  # range of the color map
 
 
 def latents_figure(encoding: Encoding, title: str = "", *, theme: Theme = LIGHT) -> Figure:
-    """The picture of `plot_latents` as a matplotlib `Figure`."""
+    """Draw the KL of each window in bits, and the means of the latents with the largest KL.
+
+    An encoding has G groups of W windows of Z latents, `mu` and `sigma` `(G, W, Z)`.
+    """
     from matplotlib.ticker import MaxNLocator
 
     bits = kl_bits(encoding)
-    each = bits.mean((0, 1)) if bits.size else np.zeros(encoding.mu.shape[2])
-    if not each.any():  # points have no bits: by how far they spread
-        each = encoding.mu.std((0, 1)) if encoding.mu.size else each
-    shown = np.argsort(-each, kind="stable")[:_MAX_DIMS]
+    relevance = bits.mean((0, 1)) if bits.size else np.zeros(encoding.mu.shape[2])
+    if not relevance.any():  # an autoencoder has no KL: sort by standard deviation
+        relevance = encoding.mu.std((0, 1)) if encoding.mu.size else relevance
+    dims = np.argsort(-relevance, kind="stable")[:_MAX_DIMS]
     G, W, Z = encoding.mu.shape
-    tall = max(len(shown) * _ROW, 0.5)
-    figure = style.new_figure(theme, _TOP + _BITS + G * (_GAP + tall) + _BOTTOM)
+    height = max(len(dims) * _ROW, 0.5)
+    figure = style.new_figure(theme, _TOP + _BITS + G * (_GAP + height) + _BOTTOM)
     facts = f"{W} windows of {Z} latents  ·  {encoding.kl_bits:,.0f} bits"
-    facts += f"  ·  the {len(shown)} that tell most" * (len(shown) < Z)
+    facts += f"  ·  the {len(dims)} with the largest KL" * (len(dims) < Z)
     style.add_heading(figure, theme, title, facts)
-    wide = WIDTH - LEFT - RIGHT
+    width = WIDTH - LEFT - RIGHT
     edges = np.arange(W + 1) + 0.5
-    upper = style.add_axes(figure, LEFT, _TOP, wide, _BITS)
+    upper = style.add_axes(figure, LEFT, _TOP, width, _BITS)
     upper.bar(edges[:-1], bits.sum((0, 2)), 0.94, align="edge", color=theme.blue)
     style.style_axes(upper, theme)
     upper.set_ylabel("bits")
     upper.set_xticks([])
-    far = 2.5
+    colors = style.colormap(theme.blue, theme.background, theme.red)
     for group in range(G):
-        top = _TOP + _BITS + _GAP + group * (tall + _GAP)
-        axes = style.add_axes(figure, LEFT, top, wide, tall)
-        shades = style.colormap(theme.blue, theme.background, theme.red)
+        top = _TOP + _BITS + _GAP + group * (height + _GAP)
+        axes = style.add_axes(figure, LEFT, top, width, height)
         axes.pcolormesh(
             edges,
-            np.arange(len(shown) + 1),
-            encoding.mu[group][:, shown].T,
-            cmap=shades,
-            vmin=-far,
-            vmax=far,
+            np.arange(len(dims) + 1),
+            encoding.mu[group][:, dims].T,
+            cmap=colors,
+            vmin=-_MAX_MU,
+            vmax=_MAX_MU,
             rasterized=True,
         )
         axes.invert_yaxis()
@@ -81,8 +71,12 @@ def latents_figure(encoding: Encoding, title: str = "", *, theme: Theme = LIGHT)
     return figure
 
 
+plot_latents = style.saved_figure(latents_figure)
+"""Write the latents of a song to a PNG, SVG or PDF file; see `latents_figure`."""
+
+
 def kl_bits(encoding: Encoding) -> NDArray[np.float64]:
-    """Bits of each latent of each window `(G, W, Z)`; none for points."""
+    """Return the KL of each latent from N(0, 1) in bits `(G, W, Z)`, 0 where sigma is 0."""
     mu, sigma = encoding.mu.astype(np.float64), encoding.sigma.astype(np.float64)
     if not sigma.all():
         return np.zeros(mu.shape)

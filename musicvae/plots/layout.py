@@ -1,4 +1,4 @@
-"""Floor 9: what goes where on a piano roll, in numbers, before anything is drawn."""
+"""Layout of a piano roll: rows of bars, pitch range, drum lanes, colors and legend."""
 
 from __future__ import annotations
 
@@ -11,32 +11,45 @@ from numpy.typing import NDArray
 from musicvae.arrays import Ints
 from musicvae.plots.themes import LIGHT, Theme
 from musicvae.representation.bars import Bars
-from musicvae.representation.grid import Grid
+from musicvae.representation.drums import (
+    CLOSED_HAT,
+    CRASH,
+    GM_PERCUSSION,
+    HIGH_TOM,
+    KICK,
+    KIT_PITCHES,
+    LOW_TOM,
+    MID_TOM,
+    OPEN_HAT,
+    RIDE,
+    SNARE,
+)
+from musicvae.representation.grid import Grid, beat_length
 from musicvae.song import Part, Song
 
 _MAX_ROWS = 24
-_MIN_SPAN = 14  # semitones that a picture shows at least
+_MIN_SPAN = 14  # semitones
 _FAMILIES = (
     "Piano", "Chimes", "Organ", "Guitar", "Bass", "Strings", "Ensemble", "Brass",
     "Reed", "Flute", "Synth lead", "Synth pad", "Synth effect", "Folk", "Percussion", "Effect",
 )  # fmt: skip
-# General MIDI percussion, from the top of the lane to its bottom.
-_DRUM_ROWS = (
-    ("Cymbal", (49, 51, 52, 53, 55, 57, 59)),
-    ("Hi-hat", (42, 44, 46)),
-    ("Tom", (41, 43, 45, 47, 48, 50)),
-    ("Snare", (37, 38, 39, 40)),
-    ("Kick", (35, 36)),
+# Drum classes by lane, from top to bottom.
+_DRUM_LANES = (
+    ("Cymbal", (CRASH, RIDE)),
+    ("Hi-hat", (CLOSED_HAT, OPEN_HAT)),
+    ("Tom", (LOW_TOM, MID_TOM, HIGH_TOM)),
+    ("Snare", (SNARE,)),
+    ("Kick", (KICK,)),
 )
 _OTHER_DRUMS = "Other"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DrawnNotes:
-    """Notes of all parts, as they are drawn; arrays `(M,)`.
+    """Notes of all parts as arrays `(M,)`.
 
-    `line` is a pitch, or the row of the drum lane from its bottom. `level` counts the other notes
-    under this one: where parts meet on a pitch, the later is drawn narrower, inside the earlier.
+    `row` is a MIDI pitch, or a drum lane counted from the bottom. `nesting_level` is the number of
+    notes underneath: where parts overlap on a pitch, the later note is drawn inside the earlier.
     """
 
     start_ticks: Ints
@@ -50,7 +63,7 @@ class DrawnNotes:
         return len(self.start_ticks)
 
     def between(self, start: int, stop: int) -> DrawnNotes:
-        """The notes that sound between two ticks, lower levels first."""
+        """Return the notes that sound between two ticks, sorted by nesting level."""
         inside = np.flatnonzero((self.start_ticks < stop) & (self.stop_ticks > start))
         inside = inside[np.argsort(self.nesting_level[inside], kind="stable")]
         return DrawnNotes(**{name: column[inside] for name, column in vars(self).items()})
@@ -58,9 +71,10 @@ class DrawnNotes:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class RollLayout:
-    """A song, laid out: rows of bars `[first, stop)`, range of pitches, drum lane, legend.
+    """Layout of a song: rows of bars `[first, stop)`, pitch range, drum lanes, legend.
 
-    `width` is that of the longest row in inches. A `small` roll has thick notes and no beats.
+    `width` is the width of the longest row in inches. If `is_small`, notes are thicker and beats
+    are not drawn.
     """
 
     grid: Grid
@@ -77,23 +91,23 @@ class RollLayout:
 
     @property
     def ticks_per_point(self) -> float:
-        """Ticks in a seventy-second of an inch."""
+        """Ticks per point (1/72 inch)."""
         return self.max_row_ticks / (72 * self.width)
 
     @property
     def max_row_ticks(self) -> int:
-        """The longest row."""
+        """Length of the longest row in ticks."""
         spans = [self.tick_range(*row) for row in self.rows]
         return max((stop - start for start, stop in spans), default=1)
 
     def tick_range(self, first: int, stop: int) -> tuple[int, int]:
-        """Where a row begins and ends."""
+        """Return start and end of bars `[first, stop)` in ticks."""
         start, length = self.grid.start_ticks, self.grid.length_ticks
         return int(start[first]), int(start[stop - 1] + length[stop - 1])
 
     @property
     def has_pickup(self) -> bool:
-        """Whether the first bar is a pickup, which has no number."""
+        """Whether the first bar is a pickup; pickups are not numbered."""
         return bool(len(self.grid) and self.grid.lead_steps[0] > 0)
 
 
@@ -104,15 +118,17 @@ def layout_song(
     theme: Theme = LIGHT,
     width: float = 8.0,
 ) -> RollLayout:
-    """Decide where everything goes. `colours` of parts by name, if they are not the usual ones."""
+    """Return the layout of a song; `colors` overrides part colors by name, `width` is in inches."""
     grid = Bars.from_song(song).grid
-    named = [entry for entry in _color_parts(song, colors or {}, theme) if len(entry[0])]
-    melodic = [entry for entry in named if not entry[0].is_drum]
-    drums = [entry for entry in named if entry[0].is_drum]
-    used = {int(p) for part, _, _ in drums for p in np.unique(part.pitch)}
-    lanes, lane_of = drum_lanes(used)
-    pitched = _collect_notes([(part, part.pitch, colour) for part, _, colour in melodic], nested=True)
-    hits = _collect_notes([(part, lane_of[part.pitch], colour) for part, _, colour in drums], nested=False)
+    colored = [entry for entry in _color_parts(song, colors or {}, theme) if len(entry[0])]
+    melodic = [entry for entry in colored if not entry[0].is_drum]
+    drums = [entry for entry in colored if entry[0].is_drum]
+    drum_pitches = {int(p) for part, _, _ in drums for p in np.unique(part.pitch)}
+    lanes, lane_by_pitch = drum_lanes(drum_pitches)
+    pitched = _collect_notes([(part, part.pitch, color) for part, _, color in melodic], nested=True)
+    hits = _collect_notes(
+        [(part, lane_by_pitch[part.pitch], color) for part, _, color in drums], nested=False
+    )
     low, high = _pitch_range(pitched.row)
     pickup = bool(len(grid) and grid.lead_steps[0] > 0)
     return RollLayout(
@@ -123,18 +139,17 @@ def layout_song(
         pitched=pitched,
         drums=hits,
         lanes=lanes,
-        legend=list(dict.fromkeys((name, colour) for _, name, colour in named)),
+        legend=list(dict.fromkeys((name, color) for _, name, color in colored)),
         theme=theme,
         width=width,
     )
 
 
 def beat_ticks(grid: Grid, bar: int) -> NDArray[np.float64]:
-    """Ticks of the beats inside a bar, its first not among them."""
+    """Return the ticks of the beats of a bar, without its first."""
     numerator, denominator = int(grid.numerator[bar]), int(grid.denominator[bar])
-    beat = 4 * grid.ticks_per_quarter / denominator
-    if denominator >= 8 and numerator % 3 == 0 and numerator > 3:
-        beat *= 3
+    quarters = beat_length(numerator, denominator) if numerator > 3 else 4 / denominator
+    beat = grid.ticks_per_quarter * quarters
     start, length = int(grid.start_ticks[bar]), int(grid.length_ticks[bar])
     full = 4 * grid.ticks_per_quarter * numerator / denominator
     missing = max(full - length, 0) if grid.lead_steps[bar] else 0
@@ -143,7 +158,7 @@ def beat_ticks(grid: Grid, bar: int) -> NDArray[np.float64]:
 
 
 def tempo_marks(song: Song) -> list[tuple[int, int]]:
-    """Ticks and quarters a minute where the tempo is another by a fiftieth and more."""
+    """Return (tick, QPM) wherever the tempo changes by 2% or more."""
     marks: list[tuple[int, int]] = []
     for tick, qpm in zip(song.tempo.ticks.tolist(), song.tempo.qpm.tolist(), strict=True):
         if not marks or abs(qpm - marks[-1][1]) > max(1.0, 0.02 * marks[-1][1]):
@@ -152,6 +167,7 @@ def tempo_marks(song: Song) -> list[tuple[int, int]]:
 
 
 def _split_rows(n_bars: int, n_pickup_bars: int, bars_per_row: int | None) -> list[tuple[int, int]]:
+    """Return rows of bars `[first, stop)`; long songs get longer rows unless the size is given."""
     size = bars_per_row or 8
     while bars_per_row is None and n_bars > _MAX_ROWS * size:
         size *= 2
@@ -162,32 +178,38 @@ def _split_rows(n_bars: int, n_pickup_bars: int, bars_per_row: int | None) -> li
 
 
 def label_parts(song: Song) -> list[tuple[Part, str]]:
-    """Each part with the name that a picture has room for; of a part without one its family."""
-    found = []
+    """Return each part with a label of at most 24 characters: its name or instrument family."""
+    labeled = []
     for part in song.parts:
         name = " ".join(part.name.split()) or _instrument_family(part)
-        found.append((part, name if len(name) <= 24 else name[:23] + "…"))
-    return found
+        labeled.append((part, name if len(name) <= 24 else name[:23] + "…"))
+    return labeled
 
 
-def _color_parts(song: Song, colors: Mapping[str, str], theme: Theme) -> list[tuple[Part, str, str]]:
-    """Each part with its name and colour; drums are all of one colour, unless told otherwise."""
-    found, melodic = [], 0
+def _color_parts(
+    song: Song, colors: Mapping[str, str], theme: Theme
+) -> list[tuple[Part, str, str]]:
+    """Return (part, label, color) of each part; all drums have one color by default."""
+    colored, n_melodic = [], 0
     for part, name in label_parts(song):
-        usual = theme.drums if part.is_drum else theme.part_color(melodic)
-        found.append((part, name, colors.get(name, usual)))
-        melodic += not part.is_drum and len(part) > 0
-    return found
+        default = theme.drums if part.is_drum else theme.part_color(n_melodic)
+        colored.append((part, name, colors.get(name, default)))
+        n_melodic += not part.is_drum and len(part) > 0
+    return colored
 
 
 def _instrument_family(part: Part) -> str:
+    """Return the General MIDI family of a part's program."""
     return "Drums" if part.is_drum else _FAMILIES[part.program // 8 % len(_FAMILIES)]
 
 
 def drum_lanes(used: set[int]) -> tuple[list[str], Ints]:
-    """Names of the rows of drums in use, bottom first, and the row of each MIDI pitch `(128,)`."""
-    known = {pitch for _, pitches in _DRUM_ROWS for pitch in pitches}
-    rows = [*_DRUM_ROWS[:2], (_OTHER_DRUMS, tuple(sorted(used - known))), *_DRUM_ROWS[2:]]
+    """Return the names of the drum lanes, bottom first, and the lane of each pitch `(128,)`."""
+    rows = [
+        (name, tuple(pitch for pitch in KIT_PITCHES if GM_PERCUSSION[pitch][1] in classes))
+        for name, classes in _DRUM_LANES
+    ]
+    rows.insert(2, (_OTHER_DRUMS, tuple(sorted(used - set(KIT_PITCHES)))))
     rows = [(name, pitches) for name, pitches in rows if used & set(pitches)][::-1]
     lane_of = np.zeros(128, np.int64)
     for lane, (_, pitches) in enumerate(rows):
@@ -196,6 +218,7 @@ def drum_lanes(used: set[int]) -> tuple[list[str], Ints]:
 
 
 def _pitch_range(pitches: Ints) -> tuple[int, int]:
+    """Return lowest and highest pitch of the roll, with a margin."""
     if not len(pitches):
         return 60, 60
     low, high = int(pitches.min()) - 2, int(pitches.max()) + 2
@@ -204,27 +227,29 @@ def _pitch_range(pitches: Ints) -> tuple[int, int]:
 
 
 def _collect_notes(entries: list[tuple[Part, Ints, str]], *, nested: bool) -> DrawnNotes:
+    """Concatenate the notes of (part, rows, color) entries."""
+
     def column(arrays: list[Ints]) -> Ints:
         return np.concatenate([np.zeros(0, np.int64), *arrays])
 
     start = column([part.onset_ticks for part, _, _ in entries])
     stop = start + column([part.duration_ticks for part, _, _ in entries])
-    line = column([lines for _, lines, _ in entries])
+    row = column([rows for _, rows, _ in entries])
     return DrawnNotes(
         start_ticks=start,
         stop_ticks=stop,
-        row=line,
+        row=row,
         velocity=column([part.velocity for part, _, _ in entries]),
         color=np.repeat(
-            np.array([colour for _, _, colour in entries], dtype="U7"),
+            np.array([color for _, _, color in entries], dtype="U7"),
             [len(part) for part, _, _ in entries],
         ),
-        nesting_level=_nesting_levels(start, stop, line) if nested else np.zeros(len(start), np.int64),
+        nesting_level=_nesting_levels(start, stop, row) if nested else np.zeros_like(start),
     )
 
 
 def _nesting_levels(start: Ints, stop: Ints, row: Ints) -> Ints:
-    """For each note how many that began before it, or with it, still sound on its line."""
+    """Return for each note the lowest level not taken by a note still sounding on its row."""
     level = np.zeros(len(start), np.int64)
     order = np.lexsort((start, row))
     sounding: list[tuple[int, int]] = []

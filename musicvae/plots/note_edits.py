@@ -1,9 +1,9 @@
-"""Floor 9: what was changed in a song: notes taken out and put in, among those that stayed."""
+"""Figure of note edits: notes deleted from and inserted into a song."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,45 +13,49 @@ from musicvae.plots.pianoroll import song_figure
 from musicvae.plots.themes import LIGHT, Theme
 from musicvae.song import Part, Song
 
-_UNCHANGED, _DELETED, _INSERTED = "as it was", "before", "after"
-_VELOCITY = 104  # notes are not told apart by velocity here
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_UNCHANGED, _DELETED, _INSERTED = "unchanged", "before", "after"
+_VELOCITY = 104  # of all notes: here, opacity does not show velocity
 
 
-def plot_note_edits(
+def note_edits_figure(
     before: Song,
     after: Song,
-    path: str | Path,
     title: str = "",
     *,
     bars_per_row: int | None = None,
     theme: Theme = LIGHT,
-) -> Path:
-    """Draw a song and what became of it as one roll: in grey the notes that begin as they did, in
-    red those of `before` alone, in green those of `after` alone.
+) -> Figure:
+    """Draw the note edits between two versions of a song as one piano roll.
 
-    Both have the same parts. PNG, SVG or PDF by the suffix; returns the path. Raises `WriteError`.
+    Notes whose onset and pitch are in both are gray, those in `before` alone red, those in `after`
+    alone green. Both songs have the same parts.
     """
-    style.check_suffix(path)
     parts: list[Part] = []
-    for one, other in zip(before.parts, after.parts, strict=True):
-        kept = np.isin(_onset_keys(other), _onset_keys(one))
-        gone = ~np.isin(_onset_keys(one), _onset_keys(other))
+    for old, new in zip(before.parts, after.parts, strict=True):
+        unchanged = np.isin(_onset_keys(new), _onset_keys(old))
+        deleted = ~np.isin(_onset_keys(old), _onset_keys(new))
         parts += [
-            _relabel(other.select(kept), _UNCHANGED),
-            _relabel(one.select(gone), _DELETED),
-            _relabel(other.select(~kept), _INSERTED),
+            _relabel(new.select(unchanged), _UNCHANGED),
+            _relabel(old.select(deleted), _DELETED),
+            _relabel(new.select(~unchanged), _INSERTED),
         ]
-    together = replace(after, parts=tuple(parts))
-    with style.style_context():
-        colours = {_UNCHANGED: theme.neutral, _DELETED: theme.red, _INSERTED: theme.green}
-        figure = song_figure(together, title, bars_per_row=bars_per_row, colors=colours, theme=theme)
-        return style.save_figure(figure, path)
+    colors = {_UNCHANGED: theme.neutral, _DELETED: theme.red, _INSERTED: theme.green}
+    song = replace(after, parts=tuple(parts))
+    return song_figure(song, title, bars_per_row=bars_per_row, colors=colors, theme=theme)
+
+
+plot_note_edits = style.saved_figure(note_edits_figure, 2)
+"""Write the note edits between two songs to a PNG, SVG or PDF file; see `note_edits_figure`."""
 
 
 def _relabel(part: Part, name: str) -> Part:
-    loud = np.full(len(part), _VELOCITY)
-    return replace(part, name=name, velocity=loud)
+    """Return a part with another name and constant velocity."""
+    return replace(part, name=name, velocity=np.full(len(part), _VELOCITY))
 
 
 def _onset_keys(part: Part) -> NDArray[np.int64]:
+    """Return one integer `(M,)` for each pair of onset and pitch."""
     return part.onset_ticks * 128 + part.pitch

@@ -1,14 +1,12 @@
-"""Floor 9: a song as a piano roll.
+"""Piano-roll figure of a song.
 
-Rows of eight bars, as a score has them. Each note stands at its pitch, in the colour of its part,
-the darker the louder, with a dark edge where it begins, so that repeated notes can be told from a
-long one. Drums have a lane of their own under the pitches.
+Rows of eight bars. Notes have the color of their part, stronger when louder, with a dark edge at
+each onset so that repeated notes differ from long ones. Drums have lanes below the pitches.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -33,23 +31,6 @@ _MAX_LEGEND_COLUMNS = 5
 _ROLL_WIDTH = WIDTH - LEFT - RIGHT
 
 
-def plot_song(
-    song: Song,
-    path: str | Path,
-    title: str = "",
-    *,
-    bars_per_row: int | None = None,
-    theme: Theme = LIGHT,
-) -> Path:
-    """Draw `song` and write it to `path`, PNG, SVG or PDF by its suffix; returns the path.
-
-    `bars_per_row` is 8 if not given, more for songs of hundreds of bars. Raises `WriteError`.
-    """
-    style.check_suffix(path)
-    with style.style_context():
-        return style.save_figure(song_figure(song, title, bars_per_row=bars_per_row, theme=theme), path)
-
-
 def song_figure(
     song: Song,
     title: str = "",
@@ -58,7 +39,11 @@ def song_figure(
     colors: Mapping[str, str] | None = None,
     theme: Theme = LIGHT,
 ) -> Figure:
-    """The picture of `song` as a matplotlib `Figure`; `colours` of parts by name, if not usual."""
+    """Draw the piano roll of a song.
+
+    `bars_per_row` is 8 by default, more for songs of hundreds of bars; `colors` overrides part
+    colors by name.
+    """
     layout = layout_song(song, bars_per_row, colors, theme, _ROLL_WIDTH)
     pitched = _pitched_height(layout)
     lane = len(layout.lanes) * _LANE
@@ -83,28 +68,35 @@ def song_figure(
     return figure
 
 
+plot_song = style.saved_figure(song_figure)
+"""Write the piano roll of a song to a PNG, SVG or PDF file; see `song_figure`."""
+
+
 def _pitched_height(layout: RollLayout) -> float:
+    """Return the height of the pitched area in inches, 0 for drums alone."""
     if not len(layout.pitched) and layout.lanes:
         return 0.0
     return min((layout.high - layout.low) * _SEMITONE, _MAX_PITCHED_HEIGHT) or 0.6
 
 
 def _add_roll_axes(figure: Figure, layout: RollLayout, top: float, height: float) -> Axes:
+    """Add undecorated axes of the full roll width."""
     axes = style.add_axes(figure, LEFT, top, _ROLL_WIDTH, height)
     style.hide_axes(axes, layout.theme)
     return axes
 
 
-# -- above the rows -------------------------------------------------------------------------------
+# -- annotations ----------------------------------------------------------------------------------
 
 
 def _draw_head(figure: Figure, song: Song, layout: RollLayout, title: str, height: float) -> None:
+    """Draw heading, legend and velocity scale."""
     from matplotlib.patches import Patch, Rectangle
 
-    look = layout.theme
-    style.add_heading(figure, look, title, song_summary(song))
+    theme = layout.theme
+    style.add_heading(figure, theme, title, song_summary(song))
     if layout.legend:
-        handles = [Patch(facecolor=colour, label=name) for name, colour in layout.legend]
+        handles = [Patch(facecolor=color, label=name) for name, color in layout.legend]
         legend = figure.legend(
             handles=handles,
             loc="upper left",
@@ -119,24 +111,24 @@ def _draw_head(figure: Figure, song: Song, layout: RollLayout, title: str, heigh
             columnspacing=1.6,
             labelspacing=0.35,
             fontsize=9.5,
-            labelcolor=look.foreground,
+            labelcolor=theme.foreground,
         )
         for text in legend.get_texts():
             text.set_parse_math(False)
-    # How loud is how dark; on dark paper, how bright.
+    # Velocity scale.
     box, right = 0.16, WIDTH - RIGHT
     for x, word in ((right, "loud"), (right - 0.36 - 5 * box, "soft")):
-        at = (x / WIDTH, 1 - 0.38 / height)
-        figure.text(*at, word, size=8.5, color=look.gray, ha="right", va="baseline")
+        position = (x / WIDTH, 1 - 0.38 / height)
+        figure.text(*position, word, size=8.5, color=theme.gray, ha="right", va="baseline")
     for i, velocity in enumerate((20, 45, 70, 95, 120)):
         corner = ((right - 0.31 - (5 - i) * box) / WIDTH, 1 - 0.385 / height)
-        shade = look.tint(look.drums, velocity_alpha(np.array(velocity)))
+        shade = theme.tint(theme.drums, velocity_alpha(np.array(velocity)))
         size = (0.9 * box / WIDTH, 0.1 / height)
         figure.add_artist(Rectangle(corner, *size, transform=figure.transFigure, color=shade))
 
 
 def song_summary(song: Song) -> str:
-    """A song's key, meter, tempo, length and number of notes in words."""
+    """Return key, meter, tempo, number of bars, duration and number of notes as one line."""
     facts, grid = [], Bars.from_song(song).grid
     pickup = bool(len(grid) and grid.lead_steps[0] > 0)
     if len(song.key.ticks):
@@ -157,10 +149,10 @@ def song_summary(song: Song) -> str:
 def _draw_marks(
     axes: Axes, layout: RollLayout, first: int, stop: int, marks: list[tuple[int, int]]
 ) -> None:
-    """Bar numbers, and the meter and tempo where they change."""
-    grid, look, per_point = layout.grid, layout.theme, layout.ticks_per_point
+    """Write bar numbers, and meter and tempo where they change, above a row."""
+    grid, theme, per_point = layout.grid, layout.theme, layout.ticks_per_point
 
-    def above(tick: float, right: float, up: float, text: str, **how: Any) -> None:
+    def annotate(tick: float, right: float, up: float, text: str, **font: Any) -> None:
         axes.annotate(
             text,
             (tick, 1),
@@ -169,25 +161,25 @@ def _draw_marks(
             textcoords="offset points",
             parse_math=False,
             annotation_clip=False,
-            **how,
+            **font,
         )
 
-    free_at = [-np.inf, -np.inf]  # where the text on the left ends, on the lower and upper line
-    bars = range(first, stop)
+    free_at = [-np.inf, -np.inf]  # tick where the lower and the upper line of text are free again
     per_bar = float(np.median(grid.length_ticks[first:stop]))
     every = next((n for n in (1, 2, 4, 8, 16, 32) if n * per_bar > 26 * per_point), 64)
     meters = [f"{n}/{d}" for n, d in zip(grid.numerator, grid.denominator, strict=True)]
-    for bar in bars:
+    for bar in range(first, stop):
         start, end = int(grid.start_ticks[bar]), int(grid.start_ticks[bar] + grid.length_ticks[bar])
         texts: list[tuple[str, float, dict[str, Any]]] = []
         number = bar + (not layout.has_pickup)
         if number and (bar - first) % every == 0:
-            texts.append((str(number), 5.6, {"size": 8.5, "color": look.gray}))
+            texts.append((str(number), 5.6, {"size": 8.5, "color": theme.gray}))
         if bar == 0 or meters[bar] != meters[bar - 1]:
-            texts.append((meters[bar], 6.2, {"size": 9, "weight": "bold", "color": look.foreground}))
+            font = {"size": 9, "weight": "bold", "color": theme.foreground}
+            texts.append((meters[bar], 6.2, font))
         if new := [qpm for tick, qpm in marks if start <= tick < end]:
-            texts.append((f"♩ = {new[0]}", 5.5, {"size": 9, "color": look.foreground}))
-        # What changes is told even in a narrow bar, on a line above; a mere number is left out.
+            texts.append((f"♩ = {new[0]}", 5.5, {"size": 9, "color": theme.foreground}))
+        # Changes are shown even in narrow bars, on the upper line; bare numbers are not.
         line = 1 if start < free_at[0] or (bar == 0 and layout.has_pickup) else 0
         if (
             not texts
@@ -196,7 +188,7 @@ def _draw_marks(
         ):
             continue
         shift = 0.0
-        for text, per_letter, how in texts:
-            above(start, shift, 4 + 12 * line, text, **how)
+        for text, per_letter, font in texts:
+            annotate(start, shift, 4 + 12 * line, text, **font)
             shift += per_letter * len(text) + 4.5
         free_at[line] = start + shift * per_point

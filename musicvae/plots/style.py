@@ -1,18 +1,19 @@
-"""Floor 9: what all pictures share: heading, axes, and how a figure becomes a file."""
+"""Shared style of all pictures: fonts, headings, axes, and writing figures to files."""
 
 from __future__ import annotations
 
+import inspect
 import io
 import logging
 import re
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Concatenate, Literal, ParamSpec, TypeVar, overload
 
-from musicvae.errors import WriteError, printable
+from musicvae.errors import DataError, WriteError, printable
 from musicvae.plots.themes import Theme
 from musicvae.storage import atomic_path
 
@@ -21,17 +22,20 @@ if TYPE_CHECKING:
     from matplotlib.colors import LinearSegmentedColormap
     from matplotlib.figure import Figure
 
+P = ParamSpec("P")
+A, B, C, D = TypeVar("A"), TypeVar("B"), TypeVar("C"), TypeVar("D")
+
 _log = logging.getLogger("musicvae")
 _MISSING_GLYPH = "Glyph .* missing from"
-_FONT_HINT = "install one that has, such as Noto Sans CJK"
+_FONT_HINT = "install a font that does, such as Noto Sans CJK"
 _reported_glyphs: list[str] = []
 SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 150
-WIDTH = 9.2  # inches of a page: 800 points wide in a README, its smallest letters can be read
-LEFT, RIGHT = 0.62, 0.2
+WIDTH = 9.2  # inches; legible in a README, where pictures are shrunk to 800 points
+LEFT, RIGHT = 0.62, 0.2  # margins in inches
 
 FONTS = (
-    "DejaVu Sans",  # comes with matplotlib, so that pictures look alike everywhere
+    "DejaVu Sans",  # comes with matplotlib: pictures theme the same on every system
     "Noto Sans CJK JP",
     "Noto Sans CJK SC",
     "Hiragino Sans",
@@ -40,7 +44,7 @@ FONTS = (
     "Microsoft YaHei",
     "Arial Unicode MS",
 )
-"""In which letters are looked for, one after the other; the first is always there."""
+"""Fonts in order of preference; the first one is always installed."""
 
 _RC_PARAMS: dict[Any, Any] = {
     "font.size": 9,
@@ -49,7 +53,7 @@ _RC_PARAMS: dict[Any, Any] = {
     "axes.unicode_minus": False,
     "path.simplify": False,
 }
-# What a format would otherwise say about the day and the program's version.
+# Without dates and program versions, so that the same picture has the same bytes.
 _METADATA: dict[str, dict[str, Any]] = {
     ".png": {"Software": "musicvae"},
     ".svg": {"Creator": "musicvae", "Date": None},
@@ -59,14 +63,17 @@ _METADATA: dict[str, dict[str, Any]] = {
 
 @contextmanager
 def style_context() -> Iterator[None]:
-    """Our own settings while a figure is made, whatever the user's are."""
+    """Draw with the matplotlib settings of this package, whatever the user's are."""
     import matplotlib
 
     fonts = logging.getLogger("matplotlib.font_manager")
     level = fonts.level
-    with matplotlib.rc_context(_RC_PARAMS | {"font.family": _available_fonts()}), warnings.catch_warnings():
-        fonts.setLevel(logging.ERROR)  # another weight than was asked for is good enough
-        # A part may be named in a script that no font has: a box in the legend, and a word.
+    with (
+        matplotlib.rc_context(_RC_PARAMS | {"font.family": _available_fonts()}),
+        warnings.catch_warnings(),
+    ):
+        fonts.setLevel(logging.ERROR)  # a fallback font weight is good enough
+        # A part name may use a script that no font covers: draw boxes and warn once.
         warnings.filterwarnings("always", message=_MISSING_GLYPH)
         warnings.showwarning = partial(_handle_warning, warnings.showwarning)
         try:
@@ -76,61 +83,71 @@ def style_context() -> Iterator[None]:
 
 
 def _available_fonts() -> list[str]:
-    """Those of `FONTS` that this system has."""
+    """Return the members of `FONTS` that are installed."""
     from matplotlib.font_manager import fontManager
 
     known = {each.name for each in fontManager.ttflist}
     return [FONTS[0], *(name for name in FONTS[1:] if name in known)]
 
 
-def _handle_warning(show_warning: Callable[..., None], message: Any, *more: Any, **how: Any) -> None:
-    """What becomes of a warning: of letters that are lacking it is told once, in our words."""
+def _handle_warning(
+    show_warning: Callable[..., None], message: Any, *args: Any, **kwargs: Any
+) -> None:
+    """Log missing glyphs once, and pass all other warnings on."""
     if not re.match(_MISSING_GLYPH, str(message)):
-        show_warning(message, *more, **how)
+        show_warning(message, *args, **kwargs)
     elif not _reported_glyphs:
         _reported_glyphs.append(str(message))
-        _log.warning("musicvae: no font has all letters of a picture, they are boxes; %s", _FONT_HINT)
+        _log.warning(
+            "musicvae: no installed font has every character; drawn as boxes; %s", _FONT_HINT
+        )
 
 
 def new_figure(theme: Theme, height: float, width: float = WIDTH) -> Figure:
-    """An empty figure, in inches."""
+    """Return an empty figure of this size in inches."""
     from matplotlib.figure import Figure
 
-    return Figure(figsize=(width, height), facecolor="none" if theme.transparent else theme.background)
+    return Figure(
+        figsize=(width, height), facecolor="none" if theme.transparent else theme.background
+    )
 
 
-def add_axes(figure: Figure, left: float, top: float, wide: float, tall: float) -> Axes:
-    """Axes at a place in inches from the upper left corner."""
+def add_axes(figure: Figure, left: float, top: float, width: float, height: float) -> Axes:
+    """Add axes whose position and size are in inches from the upper left corner."""
+    w, h = figure.get_size_inches()
+    return figure.add_axes((left / w, 1 - (top + height) / h, width / w, height / h))
+
+
+def add_heading(
+    figure: Figure, theme: Theme, title: str, subtitle: str = "", left: float = LEFT
+) -> int:
+    """Write title and subtitle at the top of a figure; return the number of lines written."""
     width, height = figure.get_size_inches()
-    return figure.add_axes((left / width, 1 - (top + tall) / height, wide / width, tall / height))
-
-
-def add_heading(figure: Figure, theme: Theme, title: str, subtitle: str = "", left: float = LEFT) -> int:
-    """Title and subtitle at the top of a page; returns how many lines that were."""
-    width, height = figure.get_size_inches()
-    words = display_text(title), printable(subtitle.replace("\n", " "))
-    looks: tuple[dict[str, Any], ...] = (
+    lines = display_text(title), printable(subtitle.replace("\n", " "))
+    styles: tuple[dict[str, Any], ...] = (
         {"size": 14, "weight": "bold", "color": theme.foreground},
         {"size": 9.5, "color": theme.gray},
     )
-    places = iter((0.38, 0.62))
-    for text, how in zip(words, looks, strict=True):
+    baselines = iter((0.38, 0.62))
+    for text, font in zip(lines, styles, strict=True):
         if text:
-            at = (left / width, 1 - next(places) / height)
-            figure.text(*at, text, va="baseline", parse_math=False, **how)
-    return sum(map(bool, words))
+            position = (left / width, 1 - next(baselines) / height)
+            figure.text(*position, text, va="baseline", parse_math=False, **font)
+    return sum(map(bool, lines))
 
 
 def display_text(text: str) -> str:
-    """A name as one line that can be shown."""
+    """Return a name as a single line of printable characters."""
     return printable(" ".join(text.split()))
 
 
-def style_axes(axes: Axes, theme: Theme, title: str = "", *, size: float = 10, pad: float = 6) -> None:
-    """Axes of a diagram in our look: a line on the left and below, no box."""
+def style_axes(
+    axes: Axes, theme: Theme, title: str = "", *, size: float = 10, pad: float = 6
+) -> None:
+    """Style the axes of a diagram: spines on the left and at the bottom only."""
     if title:
-        how: dict[str, Any] = {"weight": "bold", "color": theme.foreground, "pad": pad}
-        axes.set_title(title, loc="left", fontsize=size, **how)
+        font: dict[str, Any] = {"weight": "bold", "color": theme.foreground, "pad": pad}
+        axes.set_title(title, loc="left", fontsize=size, **font)
     axes.set_facecolor("none")
     axes.set_axisbelow(True)
     for side in ("top", "right"):
@@ -143,7 +160,7 @@ def style_axes(axes: Axes, theme: Theme, title: str = "", *, size: float = 10, p
 
 
 def hide_axes(axes: Axes, theme: Theme) -> None:
-    """Axes without lines and ticks, for rolls."""
+    """Hide the spines and ticks of axes, for piano rolls."""
     for spine in axes.spines.values():
         spine.set_visible(False)
     axes.tick_params(length=0, pad=4, labelsize=8.5, labelcolor=theme.gray)
@@ -152,22 +169,74 @@ def hide_axes(axes: Axes, theme: Theme) -> None:
 
 
 def colormap(*colors: str) -> LinearSegmentedColormap:
-    """A colour map through these."""
+    """Return a color map that interpolates between these colors."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("musicvae", list(colors))
 
 
+@overload
+def saved_figure(
+    figure_function: Callable[Concatenate[A, P], Figure], n_data: Literal[1] = 1
+) -> Callable[Concatenate[A, str | Path, P], Path]: ...
+@overload
+def saved_figure(
+    figure_function: Callable[Concatenate[A, B, P], Figure], n_data: Literal[2]
+) -> Callable[Concatenate[A, B, str | Path, P], Path]: ...
+@overload
+def saved_figure(
+    figure_function: Callable[Concatenate[A, B, C, P], Figure], n_data: Literal[3]
+) -> Callable[Concatenate[A, B, C, str | Path, P], Path]: ...
+@overload
+def saved_figure(
+    figure_function: Callable[Concatenate[A, B, C, D, P], Figure], n_data: Literal[4]
+) -> Callable[Concatenate[A, B, C, D, str | Path, P], Path]: ...
+def saved_figure(figure_function: Callable[..., Figure], n_data: int = 1) -> Callable[..., Path]:
+    """Return the function `plot_x` that draws the figure of `x_figure` and writes it to a file.
+
+    `plot_x` takes the path after the first `n_data` arguments and returns it. The suffix selects
+    PNG, SVG or PDF. `plot_x` raises `WriteError` if the file cannot be written, and names the path
+    in every `DataError`.
+    """
+    signature = inspect.signature(figure_function)
+    parameters = list(signature.parameters.values())
+    kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
+    parameters.insert(n_data, inspect.Parameter("path", kind, annotation="str | Path"))
+    signature = inspect.Signature(parameters, return_annotation="Path")
+
+    @wraps(figure_function)
+    def plot(*args: Any, **kwargs: Any) -> Path:
+        arguments = signature.bind(*args, **kwargs).arguments
+        path = arguments.pop("path")
+        check_suffix(path)
+        with style_context():
+            try:
+                figure = figure_function(**arguments)
+            except DataError as error:
+                raise DataError(f"{path}: {error}") from None
+            return save_figure(figure, path)
+
+    name = figure_function.__name__
+    plot.__name__ = plot.__qualname__ = "plot_" + name.removesuffix("_figure")
+    plot.__doc__ = (
+        f"Write the figure of `{name}` to `path` and return the path.\n\n"
+        "    The suffix selects PNG, SVG or PDF. Raises `WriteError` if that fails.\n\n"
+        f"    {figure_function.__doc__ or ''}"
+    )
+    vars(plot)["__signature__"] = signature
+    return plot
+
+
 def save_figure(figure: Figure, path: str | Path, dpi: float = DPI) -> Path:
-    """Write a figure as its suffix says. Raises `WriteError`."""
+    """Write a figure in the format of the suffix. Raises `WriteError`."""
     suffix = check_suffix(path)
-    with atomic_path(path) as aside:
-        figure.savefig(aside, format=suffix[1:], dpi=dpi, metadata=_METADATA[suffix])
+    with atomic_path(path) as temporary:
+        figure.savefig(temporary, format=suffix[1:], dpi=dpi, metadata=_METADATA[suffix])
     return Path(path)
 
 
 def to_svg(figure: Figure) -> str:
-    """A figure as the text of an SVG element."""
+    """Return a figure as the text of an SVG element."""
     buffer = io.StringIO()
     figure.savefig(buffer, format="svg", metadata=_METADATA[".svg"])
     text = buffer.getvalue()
@@ -175,16 +244,17 @@ def to_svg(figure: Figure) -> str:
 
 
 def to_png(figure: Figure, dpi: float = DPI) -> bytes:
-    """A figure as the bytes of a PNG."""
+    """Return a figure as the bytes of a PNG file."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=dpi, metadata=_METADATA[".png"])
     return buffer.getvalue()
 
 
 def check_suffix(path: str | Path) -> str:
-    """The suffix of a picture that we can write, or `WriteError`."""
+    """Return the lower-case suffix of a picture. Raises `WriteError` if it is not supported."""
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
-        kinds = ", ".join(SUFFIXES)
-        raise WriteError(path, f"no picture format {suffix or 'without a suffix'}", f"use {kinds}")
+        known = ", ".join(SUFFIXES)
+        reason = f"unknown picture format {suffix}" if suffix else "picture without a suffix"
+        raise WriteError(path, reason, f"use {known}")
     return suffix

@@ -1,4 +1,4 @@
-"""Floor 9: the two looks of our pictures, on light and on dark paper."""
+"""Color themes of the pictures: light and dark."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from musicvae.errors import ConfigError
 
 @dataclass(frozen=True, kw_only=True)
 class Theme:
-    """Colours, `#RRGGBB`. Lines on a roll stand out in this order: bar, octave, beat, black key."""
+    """Colors as `#RRGGBB`. Line contrast decreases from bar to octave, beat and black key."""
 
     name: str
     background: str
@@ -24,48 +24,48 @@ class Theme:
     black_key: str
     drums: str
     neutral: str
-    """What is there for comparison."""
+    """Color of baselines and references."""
     parts: tuple[str, ...]
-    """In this order, whatever has several of a kind: told apart by the colour-blind too."""
+    """Categorical palette, distinguishable with color blindness."""
     transparent: bool = False
-    """Whether the paper is left out; colours are still those for it."""
+    """Leave the background transparent; the other colors still assume `background`."""
 
     @property
     def blue(self) -> str:
-        """What a picture is about."""
+        """Color of the main subject."""
         return self.parts[0]
 
     @property
     def red(self) -> str:
-        """What stands out: odd, taken out, of samples."""
+        """Color of anomalies, deletions and samples."""
         return self.parts[1]
 
     @property
     def green(self) -> str:
-        """What is good or known: put in, of training songs."""
+        """Color of insertions and training data."""
         return self.parts[2]
 
     @property
     def sky(self) -> str:
-        """A lighter `blue`."""
+        """Color lighter than `blue`."""
         return self.parts[4]
 
     @property
     def amber(self) -> str:
-        """Between `blue` and `red`."""
+        """Color between `blue` and `red`."""
         return self.parts[5]
 
     def part_color(self, index: int) -> str:
-        """The colour of the nth melodic part; past the sixth they come again, nearer to ink."""
-        turn, nth = divmod(index, len(self.parts))
-        return to_hex(blend_colors(self.parts[nth], max(0.3, 0.6**turn), self.foreground))
+        """Return the color of a melodic part; the palette repeats, closer to the foreground."""
+        cycle, index = divmod(index, len(self.parts))
+        return to_hex(blend_colors(self.parts[index], max(0.3, 0.6**cycle), self.foreground))
 
-    def tint(self, colour: str, share: ArrayLike) -> NDArray[np.float64]:
-        """`share` of a colour and the rest of paper, as rgb `(..., 3)`."""
-        return blend_colors(colour, share, self.background)
+    def tint(self, color: str, alpha: ArrayLike) -> NDArray[np.float64]:
+        """Return a color with opacity `alpha` on the background, as RGB `(..., 3)` in 0..1."""
+        return blend_colors(color, alpha, self.background)
 
 
-# Okabe and Ito (2008), without the two that are hard to see on white, strongest contrasts first.
+# Okabe and Ito (2008), without the two colors that are faint on white; highest contrast first.
 LIGHT = Theme(
     name="light",
     background="#FFFFFF",
@@ -79,7 +79,7 @@ LIGHT = Theme(
     neutral="#A9A9B2",
     parts=("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00"),
 )
-# The same hues as bright as dark paper asks for; a test holds both to what the colour-blind see.
+# The same hues, brighter. A test checks both palettes under simulated color blindness.
 DARK = Theme(
     name="dark",
     background="#15171C",
@@ -97,20 +97,22 @@ THEMES = {theme.name: theme for theme in (LIGHT, DARK)}
 
 
 def get_theme(name: str, *, transparent: bool = False) -> Theme:
-    """The theme of this name. Raises `ConfigError`."""
+    """Return the theme with this name. Raises `ConfigError` for an unknown one."""
     if name not in THEMES:
-        raise ConfigError(f"no theme {name!r}: use {' or '.join(THEMES)}")
+        raise ConfigError(f"unknown theme {name!r}; use {' or '.join(THEMES)}")
     return replace(THEMES[name], transparent=transparent)
 
 
 def blend_colors(color: str, alpha: ArrayLike, background: str = "#FFFFFF") -> NDArray[np.float64]:
-    """`share` of `colour` and the rest of `other`, as rgb `(..., 3)` within 0..1."""
-    one, two = (np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in (color, background))
+    """Return `alpha` times `color` plus the rest of `background`, as RGB `(..., 3)` in 0..1."""
+    top, bottom = (
+        np.array([int(c[i : i + 2], 16) for i in (1, 3, 5)]) / 255 for c in (color, background)
+    )
     alpha = np.asarray(alpha, np.float64)[..., None]
-    return np.asarray(alpha * one + (1 - alpha) * two)
+    return np.asarray(alpha * top + (1 - alpha) * bottom)
 
 
 def to_hex(rgb: NDArray[np.float64]) -> str:
-    """`#RRGGBB` of one colour `(3,)` within 0..1."""
+    """Convert an RGB color `(3,)` in 0..1 to `#RRGGBB`."""
     red, green, blue = np.round(rgb * 255).astype(int).tolist()
     return f"#{red:02X}{green:02X}{blue:02X}"

@@ -1,10 +1,9 @@
-"""Floor 9: how a training run went: reconstruction, loss and bits over the minutes."""
+"""Figure of a training run: reconstruction, loss and KL over time."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicvae.errors import DataError
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Title and unit of a panel, and its lines: column of metrics.csv, name, colour in a theme.
+# Title and unit of each panel, and its lines: column of metrics.csv, label, color of the theme.
 _PANELS = (
     (
         "Reconstruction",
@@ -27,37 +26,27 @@ _PANELS = (
     ),
     (
         "Loss",
-        "nats a window",
+        "nats per window",
         (("train_loss", "training", "amber"), ("valid_loss", "held out", "red")),
     ),
-    ("Latent", "KL in bits a window", (("valid_kl_bits", "held out", "green"),)),
+    ("Latent", "KL in bits per window", (("valid_kl_bits", "held out", "green"),)),
 )
-
-
-def plot_training_curves(
-    rows: Sequence[Mapping[str, Any]], path: str | Path, title: str = "", *, theme: Theme = LIGHT
-) -> Path:
-    """Draw the rows of a `metrics.csv` (numbers or text) over minutes; returns the path.
-
-    PNG, SVG or PDF by the suffix. Columns that are missing are left out. Raises `DataError`
-    without rows, `WriteError` if the picture cannot be written.
-    """
-    style.check_suffix(path)
-    if not rows:
-        raise DataError(f"{path}: no metrics to draw yet; train a little longer")
-    with style.style_context():
-        return style.save_figure(training_curves_figure(rows, title, theme=theme), path)
 
 
 def training_curves_figure(
     rows: Sequence[Mapping[str, Any]], title: str = "", *, theme: Theme = LIGHT
 ) -> Figure:
-    """The picture of `plot_curves` as a matplotlib `Figure`."""
+    """Draw the rows of a `metrics.csv`, numbers or text, over minutes.
+
+    Missing columns are left out. Raises `DataError` if there are no rows.
+    """
+    if not rows:
+        raise DataError("no metrics to draw yet; train a little longer")
     figure = style.new_figure(theme, 3.1)
     facts = f"{len(rows)} validations, the last after {_to_float(rows[-1].get('minutes')):.1f} min"
     style.add_heading(figure, theme, title, facts)
-    for nth, (name, unit, lines) in enumerate(_PANELS):
-        axes = style.add_axes(figure, 0.62 + nth * 2.95, 1.06, 2.3, 1.5)
+    for index, (name, unit, lines) in enumerate(_PANELS):
+        axes = style.add_axes(figure, 0.62 + index * 2.95, 1.06, 2.3, 1.5)
         _draw_panel(axes, theme, rows, lines)
         style.style_axes(axes, theme, name)
         axes.set_ylabel(unit)
@@ -66,19 +55,24 @@ def training_curves_figure(
     return figure
 
 
+plot_training_curves = style.saved_figure(training_curves_figure)
+"""Write training curves to a PNG, SVG or PDF file; see `training_curves_figure`."""
+
+
 def _draw_panel(
     axes: Axes,
     theme: Theme,
     rows: Sequence[Mapping[str, Any]],
     lines: tuple[tuple[str, str, str], ...],
 ) -> None:
-    for column, label, colour in lines:
+    """Draw the lines of one panel."""
+    for column, label, color in lines:
         points = [(_to_float(row.get("minutes")), _to_float(row.get(column))) for row in rows]
         points = [point for point in points if all(map(math.isfinite, point))]
         if points:
             x, y = zip(*points, strict=True)
             mark = "o" if len(points) < 30 else ""
-            axes.plot(x, y, color=getattr(theme, colour), lw=1.8, marker=mark, ms=3, label=label)
+            axes.plot(x, y, color=getattr(theme, color), lw=1.8, marker=mark, ms=3, label=label)
     axes.set_ylim(bottom=0)
     axes.set_xlim(left=0)
     axes.grid(color=theme.beat_line, lw=0.7)
@@ -87,6 +81,7 @@ def _draw_panel(
 
 
 def _to_float(value: Any) -> float:
+    """Convert to a float; NaN if that fails."""
     try:
         return float(value)
     except (TypeError, ValueError):

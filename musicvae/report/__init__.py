@@ -1,15 +1,17 @@
-"""Floor 10: reports. A page in one file, with pictures, tables and songs that play; the same songs
-in a notebook.
+"""Self-contained HTML reports with pictures, tables and songs that play; notebook display.
+
+In: songs, metrics rows, evaluations and prepare reports. Out: a `Page`, written to one HTML file
+or shown in a notebook.
 """
 
 from musicvae.report.audio import NO_AUDIO, AudioEmbedding
 from musicvae.report.page import Page
 from musicvae.report.pages import (
     evaluation_page,
+    interpolation_page,
     preparation_page,
     songs_page,
     training_page,
-    interpolation_page,
 )
 
 __all__ = [
@@ -17,8 +19,8 @@ __all__ = [
     "AudioEmbedding",
     "Page",
     "evaluation_page",
+    "interpolation_page",
     "preparation_page",
     "songs_page",
     "training_page",
-    "interpolation_page",
 ]

@@ -1,4 +1,4 @@
-"""Floor 10: the sound of songs inside a page: rendered as `render` does, small and mono."""
+"""Audio of songs embedded in a report: rendered, mono and compressed."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ Progress = Callable[[int, int], None]
 
 @dataclass(frozen=True, kw_only=True)
 class AudioEmbedding:
-    """Which songs of a page bring their sound with them; the others are played by oscillators."""
+    """Limits on the audio embedded in a page; other songs are played by oscillators."""
 
     max_total_s: float = 480.0
-    """Seconds of sound in a page, at most: about 8 kB each."""
+    """Maximum seconds of audio in a page, at about 8 kB per second."""
     max_song_s: float = 240.0
-    """Songs that are longer bring none."""
+    """Songs longer than this are not embedded."""
     sound: RenderOptions = field(default_factory=lambda: RenderOptions(rate=24_000))
 
     def select(self, songs: Sequence[Song]) -> list[bool]:
-        """Which of them, in their order, until the seconds are spent."""
-        left, chosen = self.max_total_s, []
+        """Return whether to embed each of the songs, first come, first served."""
+        remaining_s, selected = self.max_total_s, []
         for song in songs:
-            fits = song.n_notes > 0 and song.duration_s <= min(left, self.max_song_s)
-            left -= song.duration_s if fits else 0
-            chosen.append(fits)
-        return chosen
+            fits = song.n_notes > 0 and song.duration_s <= min(remaining_s, self.max_song_s)
+            remaining_s -= song.duration_s if fits else 0
+            selected.append(fits)
+        return selected
 
 
 NO_AUDIO = AudioEmbedding(max_total_s=0)
@@ -48,25 +48,30 @@ NO_AUDIO = AudioEmbedding(max_total_s=0)
 def embed_audio(
     songs: Sequence[Song], embedding: AudioEmbedding, progress: Progress | None = None
 ) -> tuple[list[str], str]:
-    """For each song a `data:` URI of its sound, empty if it brings none; and why, if the
-    synthesizer could not be used at all.
+    """Render the selected songs to `data:` URIs, empty for the others.
+
+    Also returns the reason if a song could not be rendered, empty if all could.
     """
-    chosen = [nth for nth, fits in enumerate(embedding.select(songs)) if fits]
-    found, trouble = [""] * len(songs), ""
-    # The synthesizers wait in programs of their own, or outside Python.
+    selected = [index for index, fits in enumerate(embedding.select(songs)) if fits]
+    uris, failure = [""] * len(songs), ""
+    # Threads suffice: synthesizers run in other processes or release the GIL.
     with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as pool:
-        played = pool.map(partial(_render_uri, embedding=embedding), (songs[nth] for nth in chosen))
-        for done, (nth, (uri, why)) in enumerate(zip(chosen, played, strict=True), start=1):
-            found[nth], trouble = uri, trouble or why
+        render_one = partial(_render_uri, embedding=embedding)
+        rendered = pool.map(render_one, (songs[index] for index in selected))
+        for done, (index, (uri, reason)) in enumerate(
+            zip(selected, rendered, strict=True), start=1
+        ):
+            uris[index], failure = uri, failure or reason
             if progress is not None:
-                progress(done, len(chosen))
-    return found, trouble
+                progress(done, len(selected))
+    return uris, failure
 
 
 def _render_uri(song: Song, embedding: AudioEmbedding) -> tuple[str, str]:
+    """Return a `data:` URI, or an empty string and the reason why not."""
     try:
         samples, rate = render(song, embedding.sound)
-    except FileError as error:  # a page is sent on: it does not say where things lay
+    except FileError as error:  # pages are shared: leave out folders
         return "", f"{Path(error.path).name}: {error.reason}"
     except MusicVAEError as error:
         return "", str(error)
@@ -74,7 +79,7 @@ def _render_uri(song: Song, embedding: AudioEmbedding) -> tuple[str, str]:
 
 
 def audio_data_uri(mono: np.ndarray, rate: int) -> str:
-    """Samples `(n,)` as MP3, which every browser plays, or as Ogg Vorbis where there is no MP3."""
+    """Encode samples `(n,)` at `rate` Hz as MP3, or Ogg Vorbis if libsndfile has no MP3."""
     import soundfile
 
     kind = next(kind for kind in _MIME_TYPES if kind in soundfile.available_formats())

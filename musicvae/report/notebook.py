@@ -1,7 +1,7 @@
-"""Floor 10: how songs, encodings, evaluations and reports show themselves in a notebook.
+"""Display of songs, encodings, evaluations and prepare reports in notebooks.
 
-Each comes as a page of its own inside a frame, so that nothing of it touches the notebook and no
-two of them touch each other; and as a picture, for readers that show no frames.
+Each is a page inside a sandboxed frame, isolated from the notebook and from other pages, with a
+static picture for viewers without frames.
 """
 
 from __future__ import annotations
@@ -28,55 +28,64 @@ if TYPE_CHECKING:
     from musicvae.latent import Encoding
 
 _AUDIO = AudioEmbedding(max_total_s=90, max_song_s=90)
-_MAX_NOTES = 2000  # of a song whose roll is kept as a picture too
+_MAX_NOTES = 2000  # larger songs have no static picture
 _SONG_HEIGHT_PX = 420
 MimeBundle = dict[str, Any]
 
 
 def mime_bundle(value: object) -> MimeBundle:
-    """What a notebook shows of a thing, by kind; its `repr` alone if anything is wrong with it."""
-    found: MimeBundle = {"text/plain": repr(value)}
+    """Return the MIME bundle of a song, encoding, evaluation or prepare report.
+
+    If rendering fails, the bundle holds the `repr` alone, with the reason.
+    """
+    bundle: MimeBundle = {"text/plain": repr(value)}
     try:
-        found |= _RENDERERS[type(value).__name__](value)
+        bundle |= _RENDERERS[type(value).__name__](value)
     except (MusicVAEError, ImportError, OSError, ValueError) as error:
-        found["text/plain"] += f"  (not shown: {error})"
-    return found
+        bundle["text/plain"] += f"  (not shown: {error})"
+    return bundle
 
 
 def _song_bundle(song: Song) -> MimeBundle:
+    """Show a player, and the piano roll of short songs as a picture."""
     page = Page("Song", embedding=_AUDIO)
     page.body.clear()
     page.songs([song], ["Song"])
-    found: MimeBundle = {"text/html": to_iframe(page, _SONG_HEIGHT_PX)}
+    bundle: MimeBundle = {"text/html": to_iframe(page, _SONG_HEIGHT_PX)}
     if song.n_notes <= _MAX_NOTES:
-        found["image/svg+xml"] = _to_svg(lambda look: song_figure(song, "Song", theme=look))
-    return found
+        bundle["image/svg+xml"] = _to_svg(lambda theme: song_figure(song, "Song", theme=theme))
+    return bundle
 
 
 def _encoding_bundle(encoding: Encoding) -> MimeBundle:
-    def drawn(look: Theme) -> Figure:
-        return latents_figure(encoding, "A song in the latent space", theme=look)
+    """Show the KL of each window and the latents."""
+
+    def draw(theme: Theme) -> Figure:
+        return latents_figure(encoding, "A song in latent space", theme=theme)
 
     page = Page("Encoding")
     page.body.clear()
-    page.picture(drawn, "Bits of each window, and its latents")
-    return {"text/html": to_iframe(page), "image/svg+xml": _to_svg(drawn)}
+    page.picture(draw, "KL of each window, and its latents")
+    return {"text/html": to_iframe(page), "image/svg+xml": _to_svg(draw)}
 
 
 def _evaluation_bundle(evaluation: Evaluation) -> MimeBundle:
+    """Show the metrics of an evaluation."""
     title = f"{evaluation.preset}, {evaluation.split} songs"
-    figures, spread = evaluation.to_dict(), evaluation.comparison.distributions
-    picture = _to_svg(lambda look: evaluation_figure(figures, spread, title, theme=look))
+    figures, distributions = evaluation.to_dict(), evaluation.comparison.distributions
+    picture = _to_svg(lambda theme: evaluation_figure(figures, distributions, title, theme=theme))
     return {"text/html": to_iframe(evaluation_page(evaluation)), "image/svg+xml": picture}
 
 
 def _preparation_bundle(report: PrepareReport) -> MimeBundle:
+    """Show the tables of a prepare report."""
     return {"text/html": to_iframe(preparation_page(report))}
 
 
-def _to_svg(figure: Callable[[Theme], Figure]) -> str:
+def _to_svg(draw: Callable[[Theme], Figure]) -> str:
+    """Return a figure in the light theme as SVG."""
     with style.style_context():
-        return style.to_svg(figure(LIGHT))
+        return style.to_svg(draw(LIGHT))
 
 
 _RENDERERS: dict[str, Callable[[Any], MimeBundle]] = {

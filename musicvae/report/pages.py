@@ -1,15 +1,14 @@
-"""Floor 10: the pages of commands: what is on them, from what those commands found."""
+"""Report pages of the commands: songs, interpolations, training, evaluation and preparation."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicvae.checkpoints import checkpoint_name
-from musicvae.plots.comparison import grid_figure, comparison_figure
+from musicvae.plots.comparison import comparison_figure, grid_figure
 from musicvae.plots.evaluation import evaluation_figure
 from musicvae.plots.training_curves import training_curves_figure
 from musicvae.report.audio import AudioEmbedding, Progress
@@ -26,10 +25,10 @@ _METRICS = (
     ("valid_f1", "held-out F1, from the mean"),
     ("valid_f1_sampled", "held-out F1, from a sampled z"),
     ("valid_f1_noisy", "F1 of corrupted notes"),
-    ("valid_f1_denoised", "F1 of mended notes"),
-    ("valid_loss", "held-out loss, nats a window"),
-    ("train_loss", "training loss, nats a window"),
-    ("valid_kl_bits", "KL, bits a window"),
+    ("valid_f1_denoised", "F1 of denoised notes"),
+    ("valid_loss", "held-out loss, nats per window"),
+    ("train_loss", "training loss, nats per window"),
+    ("valid_kl_bits", "KL, bits per window"),
     ("valid_active_units", "active units"),
 )
 
@@ -43,7 +42,7 @@ def songs_page(
     embedding: AudioEmbedding | None = None,
     progress: Progress | None = None,
 ) -> Page:
-    """Songs to be listened to; of many the first, and how many are left out."""
+    """Return a page of songs, the first `MAX_SONGS` of them."""
     page = Page(title, facts, embedding=embedding)
     if len(songs) > MAX_SONGS:
         page.text(f"The first {MAX_SONGS} of {len(songs)} songs.")
@@ -61,17 +60,20 @@ def interpolation_page(
     embedding: AudioEmbedding | None = None,
     progress: Progress | None = None,
 ) -> Page:
-    """Songs between songs: small rolls to choose by, a player, and all of them as a picture."""
+    """Return a page of interpolated songs: a chooser with player, and a picture of all.
+
+    `columns` is the width of a grid; without it the songs are a sequence.
+    """
     page = Page(title, facts, embedding=embedding)
     page.interpolation(songs, names, columns=columns, progress=progress)
-    page.heading("All of them")
+    page.heading("All songs")
     if columns:
         rows = [songs[i : i + columns] for i in range(0, len(songs), columns)]
-        page.picture(lambda look: grid_figure(rows, theme=look), f"{len(songs)} piano rolls")
+        page.picture(lambda theme: grid_figure(rows, theme=theme), f"{len(songs)} piano rolls")
     else:
         page.picture(
-            lambda look: comparison_figure(songs, names=names, theme=look),
-            f"{len(songs)} piano rolls, one under the other",
+            lambda theme: comparison_figure(songs, names=names, theme=theme),
+            f"{len(songs)} piano rolls, one below the other",
         )
     return page
 
@@ -87,24 +89,26 @@ def training_page(
     embedding: AudioEmbedding | None = None,
     progress: Progress | None = None,
 ) -> Page:
-    """A training run: its curves, its last figures, what it was, and songs of the model."""
+    """Return a page of a training run: curves, final metrics, settings and sampled songs.
+
+    `rows` are those of `metrics.csv`, `settings` pairs of name and value.
+    """
     page = Page(title, facts, embedding=embedding)
     if rows:
         page.picture(
-            lambda look: training_curves_figure(rows, theme=look),
+            lambda theme: training_curves_figure(rows, theme=theme),
             "Reconstruction, loss and KL over the minutes of the run",
         )
         last = rows[-1]
-        page.heading("Figures")
-        known = [
-            (words, float(last[name])) for name, words in _METRICS if _is_number(last.get(name))
-        ]
-        page.table(known)
+        page.heading("Metrics")
+        page.table(
+            [(label, float(last[name])) for name, label in _METRICS if _is_number(last.get(name))]
+        )
     if settings:
-        page.heading("The run")
+        page.heading("Settings")
         page.table(settings)
     if songs:
-        page.heading("New songs by the model")
+        page.heading("Songs sampled from the model")
         page.songs(songs, names, progress=progress)
     return page
 
@@ -117,17 +121,22 @@ def evaluation_page(
     embedding: AudioEmbedding | None = None,
     progress: Progress | None = None,
 ) -> Page:
-    """What was measured of a model, and songs of it. Of paths only the names are told, since pages
-    are sent on.
+    """Return a page of an evaluation: metrics, and songs sampled from the model.
+
+    Paths are reduced to names, as pages are shared.
     """
     figures = evaluation.to_dict()
     title = f"{evaluation.preset}, {evaluation.split} songs"
-    model, data = checkpoint_name(Path(evaluation.checkpoint)), Path(evaluation.data).name or evaluation.data
+    model = checkpoint_name(Path(evaluation.checkpoint))
+    data = Path(evaluation.data).name or evaluation.data
     facts = f"{model} ({evaluation.hash}) on {data}, seed {evaluation.seed}"
     page = Page(title, facts, embedding=embedding)
-    drawn = partial(_draw_evaluation, figures, evaluation.comparison.distributions)
-    page.picture(drawn, "Scores of windows given back, and how samples are distributed")
-    page.heading("Windows given back")
+    distributions = evaluation.comparison.distributions
+    page.picture(
+        lambda theme: evaluation_figure(figures, distributions, theme=theme),
+        "Reconstruction metrics and feature distributions",
+    )
+    page.heading("Reconstruction")
     scores = figures["reconstruction"]
     keys = list(dict.fromkeys(key for row in scores.values() for key in row))
     keys = [key for key in keys if any(row.get(key) is not None for row in scores.values())]
@@ -139,17 +148,20 @@ def evaluation_page(
     page.table(
         [(k.replace("_", " "), v) for k, v in figures["likelihood"].items() if _is_number(v)]
     )
-    page.heading("Samples beside songs")
+    page.heading("Samples compared with songs")
     overlap = figures["comparison"]["overlap"]
-    features = list(evaluation.comparison.distributions["test"])
+    features = list(distributions["test"])
     sets = list(overlap)
     page.table(
-        [(name.replace("_", " "), *(overlap[each][name] for each in sets)) for name in features],
+        [
+            (name.replace("_", " "), *(overlap[window_set][name] for window_set in sets))
+            for name in features
+        ],
         ("feature", *sets),
         "Overlap with held-out songs",
     )
     if songs:
-        page.heading("New songs by the model")
+        page.heading("Songs sampled from the model")
         page.songs(songs, names, progress=progress)
     return page
 
@@ -159,27 +171,27 @@ def preparation_page(
     songs: Sequence[Song] = (),
     names: Sequence[str] = (),
     *,
-    title: str = "A folder, read",
+    title: str = "Prepared folder",
     embedding: AudioEmbedding | None = None,
     progress: Progress | None = None,
 ) -> Page:
-    """What became of the files of a folder, and some of its songs."""
-    sums = report.counts
+    """Return a page of a prepared folder: counts, reasons, warnings and some of its songs."""
+    counts = report.counts
     facts = (
-        f"{sums.kept:,} of {sums.files:,} files kept, {sums.bars:,} bars, "
-        f"{sums.windows:,} windows, {sums.notes:,} notes"
+        f"{counts.kept:,} of {counts.files:,} files kept, {counts.bars:,} bars, "
+        f"{counts.windows:,} windows, {counts.notes:,} notes"
     )
     page = Page(title, facts, embedding=embedding)
-    for words, counter in (
-        ("Files left out, and why", sums.reasons),
-        ("Parts by role", sums.parts),
-        ("Bars, and what became of them", sums.bars_by_reason),
-        ("Warnings", sums.warnings),
-        ("Songs that are one", report.duplicates),
+    for heading, counter in (
+        ("Skipped files by reason", counts.reasons),
+        ("Parts by role", counts.parts),
+        ("Bars by status", counts.bars_by_reason),
+        ("Warnings", counts.warnings),
+        ("Duplicates", report.duplicates),
     ):
         rows = _most_common(counter)
         if rows:
-            page.heading(words)
+            page.heading(heading)
             page.table(rows)
     if songs:
         page.heading(f"{len(songs)} of the songs")
@@ -187,11 +199,8 @@ def preparation_page(
     return page
 
 
-def _draw_evaluation(figures: Any, distributions: Any, theme: Any) -> Any:
-    return evaluation_figure(figures, distributions, theme=theme)
-
-
 def _is_number(value: Any) -> bool:
+    """Whether a value is a number other than NaN, or the text of one."""
     try:
         return float(value) == float(value)
     except (TypeError, ValueError):
@@ -199,6 +208,7 @@ def _is_number(value: Any) -> bool:
 
 
 def _most_common(counter: Counter[str]) -> list[tuple[str, int]]:
+    """Return the most common entries, the rest summed up as "others"."""
     ranked = [(name, n) for name, n in counter.most_common() if n]
     rest = sum(n for _, n in ranked[_MAX_REASONS:])
     return ranked[:_MAX_REASONS] + ([("others", rest)] if rest else [])

@@ -1,14 +1,14 @@
-// Plays songs and moves a line over their rolls. Sound lies in the page, or oscillators make it here.
+// Plays songs and moves a playhead over their piano rolls. Sound is embedded audio or oscillators.
 "use strict";
 (() => {
-  const MARGIN = 16; // above a roll, for the numbers of bars
+  const MARGIN = 16; // above a roll, for bar numbers
   const players = [];
   let current = null;
 
-  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const told = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
+  const color = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
+  const formatTime = (s) => `${Math.floor(s / 60)}:${String(Math.floor(s % 60)).padStart(2, "0")}`;
 
-  // -- what gives the time: a recording, or oscillators -------------------------------------------
+  // -- clocks: a recording, or oscillators ---------------------------------------------------------
   class Recording {
     constructor(audio) { this.audio = audio; audio.controls = false; }
     get time() { return this.audio.currentTime; }
@@ -21,61 +21,61 @@
     constructor(song) {
       this.length = song.seconds;
       this.notes = song.parts.flatMap((part) => part.notes.map((n) => ({
-        at: n[0] / 1000, long: n[1] / 1000, pitch: n[2], loud: n[3] / 127, drum: part.drum,
-        hiss: part.drum ? song.hisses[n[4]] : 0,
+        at: n[0] / 1000, duration: n[1] / 1000, pitch: n[2], gain: n[3] / 127, drum: part.drum,
+        cutoff: part.drum ? song.noise_cutoff_hz[n[4]] : 0,
       }))).sort((a, b) => a.at - b.at);
-      this.where = 0;
+      this.position = 0;
       this.playing = false;
     }
     get time() {
-      if (!this.playing) return this.where;
-      const now = this.where + this.context.currentTime - this.since;
-      if (now >= this.length + 0.3) { this.pause(); this.where = this.length; }
+      if (!this.playing) return this.position;
+      const now = this.position + this.context.currentTime - this.startedAt;
+      if (now >= this.length + 0.3) { this.pause(); this.position = this.length; }
       return Math.min(now, this.length);
     }
     set time(s) {
-      const on = this.playing;
-      if (on) this.pause();
-      this.where = s;
-      if (on) this.play();
+      const playing = this.playing;
+      if (playing) this.pause();
+      this.position = s;
+      if (playing) this.play();
     }
     play() {
-      if (this.where >= this.length - 0.05) this.where = 0;
+      if (this.position >= this.length - 0.05) this.position = 0;
       this.context = new AudioContext();
-      this.out = this.context.createDynamicsCompressor();
-      this.out.connect(this.context.destination);
-      this.since = this.context.currentTime + 0.08;
-      this.next = this.notes.findIndex((n) => n.at >= this.where - 0.001);
+      this.output = this.context.createDynamicsCompressor();
+      this.output.connect(this.context.destination);
+      this.startedAt = this.context.currentTime + 0.08;
+      this.next = this.notes.findIndex((n) => n.at >= this.position - 0.001);
       if (this.next < 0) this.next = this.notes.length;
       this.playing = true;
-      this.timer = setInterval(() => this.ahead(), 60);
-      this.ahead();
+      this.timer = setInterval(() => this.schedule(), 60);
+      this.schedule();
       return this.context.resume();
     }
     pause() {
       if (!this.playing) return;
       clearInterval(this.timer);
-      this.where = Math.max(0, this.where + this.context.currentTime - this.since);
+      this.position = Math.max(0, this.position + this.context.currentTime - this.startedAt);
       this.playing = false;
       this.context.close();
     }
-    ahead() {
-      const until = this.where + this.context.currentTime - this.since + 0.4;
+    schedule() {
+      const until = this.position + this.context.currentTime - this.startedAt + 0.4;
       while (this.next < this.notes.length && this.notes[this.next].at < until) {
         const note = this.notes[this.next++];
-        this.sound(note, Math.max(this.since + note.at - this.where, this.context.currentTime));
+        this.playNote(note, Math.max(this.startedAt + note.at - this.position, this.context.currentTime));
       }
     }
-    sound(note, at) {
+    playNote(note, at) {
       const gain = this.context.createGain();
-      const peak = 0.22 * note.loud ** 1.5;
-      const end = at + (note.drum ? 0.16 : Math.max(note.long, 0.06));
+      const peak = 0.22 * note.gain ** 1.5;
+      const end = at + (note.drum ? 0.16 : Math.max(note.duration, 0.06));
       gain.gain.setValueAtTime(0, at);
       gain.gain.linearRampToValueAtTime(peak, at + 0.008);
       gain.gain.setTargetAtTime(note.drum ? 0 : peak * 0.6, at + 0.01, note.drum ? 0.04 : 0.25);
       gain.gain.setTargetAtTime(0, end, 0.05);
-      gain.connect(this.out);
-      const source = note.hiss ? this.noise() : this.context.createOscillator();
+      gain.connect(this.output);
+      const source = note.cutoff ? this.noise() : this.context.createOscillator();
       if (source.frequency) {
         source.type = "triangle";
         source.frequency.setValueAtTime(note.drum ? 110 : 440 * 2 ** ((note.pitch - 69) / 12), at);
@@ -84,7 +84,7 @@
       } else {
         const filter = this.context.createBiquadFilter();
         filter.type = "highpass";
-        filter.frequency.value = note.hiss;
+        filter.frequency.value = note.cutoff;
         source.connect(filter).connect(gain);
       }
       source.start(at);
@@ -92,67 +92,67 @@
     }
     noise() {
       const { context } = this;
-      if (this.hiss?.sampleRate !== context.sampleRate) {
-        this.hiss = context.createBuffer(1, context.sampleRate / 2, context.sampleRate);
-        const data = this.hiss.getChannelData(0);
+      if (this.noiseBuffer?.sampleRate !== context.sampleRate) {
+        this.noiseBuffer = context.createBuffer(1, context.sampleRate / 2, context.sampleRate);
+        const data = this.noiseBuffer.getChannelData(0);
         data.forEach((_, i) => { data[i] = 2 * Math.random() - 1; });
       }
       const source = context.createBufferSource();
-      source.buffer = this.hiss;
+      source.buffer = this.noiseBuffer;
       return source;
     }
   }
-  // -- rolls ----------------------------------------------------------------------------------------
-  function draw(canvas, song, wide, tall, small) {
-    const dense = Math.min(window.devicePixelRatio || 1, 16000 / wide);
-    canvas.width = wide * dense;
-    canvas.height = tall * dense;
-    canvas.style.width = `${wide}px`;
-    canvas.style.height = `${tall}px`;
+  // -- piano rolls -------------------------------------------------------------------------------------
+  function draw(canvas, song, width, height, small) {
+    const ratio = Math.min(window.devicePixelRatio || 1, 16000 / width);
+    canvas.width = width * ratio;
+    canvas.height = height * ratio;
+    canvas.style.width = `${width}px`;
+    canvas.style.height = `${height}px`;
     const pen = canvas.getContext("2d");
-    pen.scale(dense, dense);
+    pen.scale(ratio, ratio);
     const top = small ? 0 : MARGIN;
     const lane = song.lanes.length ? (small ? 3 : 11) : 0;
-    const pitched = tall - top - lane * song.lanes.length;
+    const pitched = height - top - lane * song.lanes.length;
     const step = pitched / Math.max(song.high - song.low + 1, 1);
-    const x = (s) => (s / song.seconds) * wide;
+    const x = (s) => (s / song.seconds) * width;
     const y = (pitch) => top + (song.high - pitch) * step;
     const box = (fill, ...at) => { pen.fillStyle = fill; pen.fillRect(...at); };
     if (!small) {
       for (let pitch = song.low; pitch <= song.high; pitch++) {
-        if ([1, 3, 6, 8, 10].includes(pitch % 12)) box(colour("--key"), 0, y(pitch), wide, step);
+        if ([1, 3, 6, 8, 10].includes(pitch % 12)) box(color("--key"), 0, y(pitch), width, step);
       }
       pen.font = "9px system-ui, sans-serif";
       for (let pitch = 12 * Math.ceil(song.low / 12); pitch <= song.high; pitch += 12) {
-        box(colour("--octave"), 0, y(pitch) + step - 0.5, wide, 1);
-        pen.fillStyle = colour("--grey");
+        box(color("--octave"), 0, y(pitch) + step - 0.5, width, 1);
+        pen.fillStyle = color("--gray");
         pen.fillText(`C${pitch / 12 - 1}`, 3, y(pitch) + step - 3);
       }
     }
     pen.font = "11px system-ui, sans-serif";
     let free = -1;
     for (const [at, number] of song.bars) {
-      box(colour(small ? "--octave" : "--bar"), x(at), top, small ? 0.5 : 1, tall - top);
+      box(color(small ? "--octave" : "--bar"), x(at), top, small ? 0.5 : 1, height - top);
       if (!small && number > 0 && x(at) >= free) {
-        pen.fillStyle = colour("--grey");
+        pen.fillStyle = color("--gray");
         pen.fillText(number, x(at) + 2, 11);
         free = x(at) + 28;
       }
     }
     for (const part of song.parts) {
-      const fill = colour(part.drum ? "--ink" : `--p${part.colour % 6}`);
-      for (const [at, long, pitch, velocity, row] of part.notes) {
+      const fill = color(part.drum ? "--foreground" : `--p${part.color % 6}`);
+      for (const [onset, duration, pitch, velocity, row] of part.notes) {
         pen.globalAlpha = 0.35 + 0.65 * Math.min(velocity / 104, 1);
-        const left = x(at / 1000);
-        const width = Math.max(x((at + long) / 1000) - left - 0.7, 1.2);
-        if (part.drum) box(fill, left, tall - (row + 1) * lane + 0.5, small ? 1.5 : 3, lane - 1.5);
-        else box(fill, left, y(pitch) + 0.07 * step, width, Math.max(0.86 * step, 1.6));
-        if (!part.drum && !small) { pen.globalAlpha = 1; box(colour("--ink"), left, y(pitch), 1, step); }
+        const left = x(onset / 1000);
+        const noteWidth = Math.max(x((onset + duration) / 1000) - left - 0.7, 1.2);
+        if (part.drum) box(fill, left, height - (row + 1) * lane + 0.5, small ? 1.5 : 3, lane - 1.5);
+        else box(fill, left, y(pitch) + 0.07 * step, noteWidth, Math.max(0.86 * step, 1.6));
+        if (!part.drum && !small) { pen.globalAlpha = 1; box(color("--foreground"), left, y(pitch), 1, step); }
       }
     }
     pen.globalAlpha = 1;
   }
-  // -- a song with its controls -----------------------------------------------------------------------
+  // -- player of one song -----------------------------------------------------------------------------
   class Player {
     constructor(article) {
       const find = (what) => article.querySelector(what);
@@ -160,8 +160,8 @@
       this.song = JSON.parse(find("script").textContent);
       const audio = find("audio");
       this.clock = audio ? new Recording(audio) : new Synth(this.song);
-      [this.button, this.seek, this.told] = [find(".play"), find(".seek"), find(".clock")];
-      [this.roll, this.canvas, this.head] = [find(".roll"), find(".roll canvas"), find(".head")];
+      [this.button, this.seek, this.clockText] = [find(".play"), find(".seek"), find(".clock")];
+      [this.roll, this.canvas, this.playhead] = [find(".roll"), find(".roll canvas"), find(".playhead")];
       this.button.addEventListener("click", () => this.toggle());
       this.seek.addEventListener("input", () => this.go(Number(this.seek.value)));
       this.canvas.addEventListener("click", (event) =>
@@ -171,10 +171,10 @@
     redraw() {
       const { song } = this;
       if (!this.roll.clientWidth) return;
-      const least = Math.min(Math.max(song.bars.length, 1) * 26, 15000);
+      const minWidth = Math.min(Math.max(song.bars.length, 1) * 26, 15000);
       const span = song.high - song.low + 1;
-      const tall = MARGIN + (span > 0 ? Math.min(Math.max(span * 5, 70), 240) : 0);
-      draw(this.canvas, song, Math.max(this.roll.clientWidth, least), tall + 11 * song.lanes.length);
+      const height = MARGIN + (span > 0 ? Math.min(Math.max(span * 5, 70), 240) : 0);
+      draw(this.canvas, song, Math.max(this.roll.clientWidth, minWidth), height + 11 * song.lanes.length);
       this.show();
     }
     toggle() { if (this.clock.playing) { this.clock.pause(); this.show(); } else this.play(); }
@@ -193,28 +193,28 @@
     show(follow) {
       const time = Math.min(this.clock.time, this.song.seconds);
       const at = (time / this.song.seconds) * this.canvas.clientWidth;
-      this.head.style.transform = `translateX(${at}px)`;
-      this.head.style.height = `${this.canvas.clientHeight}px`;
+      this.playhead.style.transform = `translateX(${at}px)`;
+      this.playhead.style.height = `${this.canvas.clientHeight}px`;
       this.seek.value = time;
-      this.told.textContent = `${told(time)} / ${told(Math.round(this.song.seconds))}`;
-      const on = this.clock.playing;
-      this.button.textContent = on ? "❚❚" : "▶";
-      this.button.setAttribute("aria-label", `${on ? "Pause" : "Play"} ${this.song.title}`);
+      this.clockText.textContent = `${formatTime(time)} / ${formatTime(Math.round(this.song.seconds))}`;
+      const playing = this.clock.playing;
+      this.button.textContent = playing ? "❚❚" : "▶";
+      this.button.setAttribute("aria-label", `${playing ? "Pause" : "Play"} ${this.song.title}`);
       const { roll } = this;
       if (follow && (at < roll.scrollLeft || at > roll.scrollLeft + roll.clientWidth * 0.9)) {
         roll.scrollLeft = at - roll.clientWidth * 0.1;
       }
     }
   }
-  // -- a way from song to song: one is shown, small rolls and a slider choose which ---------------------
-  function way(section) {
+  // -- interpolation: one song is shown, chosen by small rolls and a slider -------------------------------
+  function interpolation(section) {
     const inside = players.filter((p) => section.contains(p.article));
     const buttons = [...section.querySelectorAll(".steps button")];
-    const slider = section.querySelector(".place");
+    const slider = section.querySelector(".step-slider");
     let shown = 0;
     const choose = (nth) => {
-      const from = inside[shown], to = inside[nth], on = from.clock.playing, share = from.clock.time / from.song.seconds;
-      if (on) from.clock.pause();
+      const from = inside[shown], to = inside[nth], playing = from.clock.playing, share = from.clock.time / from.song.seconds;
+      if (playing) from.clock.pause();
       shown = nth;
       inside.forEach((p, i) => { p.article.hidden = i !== nth; });
       buttons.forEach((b, i) => b.setAttribute("aria-pressed", i === nth));
@@ -222,7 +222,7 @@
       slider?.setAttribute("aria-valuetext", to.song.title);
       to.redraw();
       if (from !== to) to.go(share * to.song.seconds);
-      if (on) to.play();
+      if (playing) to.play();
     };
     buttons.forEach((b, nth) => b.addEventListener("click", () => choose(nth)));
     slider?.addEventListener("input", () => choose(Number(slider.value)));
@@ -233,12 +233,12 @@
   }
 
   for (const article of document.querySelectorAll("article.song")) players.push(new Player(article));
-  const ways = [...document.querySelectorAll("section.way")].map(way);
+  const interpolations = [...document.querySelectorAll("section.interpolation")].map(interpolation);
   current = players.find((p) => !p.article.hidden) ?? null;
-  const all = () => { players.forEach((p) => p.redraw()); ways.forEach((redraw) => redraw()); };
-  all();
-  new ResizeObserver(all).observe(document.body);
-  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", all);
+  const redrawAll = () => { players.forEach((p) => p.redraw()); interpolations.forEach((redraw) => redraw()); };
+  redrawAll();
+  new ResizeObserver(redrawAll).observe(document.body);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redrawAll);
   document.addEventListener("keydown", (event) => {
     const busy = event.target.closest?.("button, a, summary, input:not([type=range])");
     if (event.code !== "Space" || busy || !current) return;
