@@ -22,7 +22,8 @@ from pathlib import Path
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from musicvae.data import corpora, prepare
+from musicvae.data import corpora
+from musicvae.data.prepare import prepare
 from support.mutations import mutate
 
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"

@@ -22,7 +22,7 @@ from prepare_memory import write_songs
 
 _RUN = """
 import sys
-from musicvae.data import prepare
+from musicvae.data.prepare import prepare
 prepare(*sys.argv[1:3], workers=int(sys.argv[3]))
 """
 

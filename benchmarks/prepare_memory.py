@@ -21,7 +21,7 @@ import numpy as np
 
 _RUN = """
 import json, resource, sys, time
-from musicvae.data import prepare
+from musicvae.data.prepare import prepare
 began = time.perf_counter()
 report = prepare(sys.argv[1], sys.argv[2], workers=int(sys.argv[3]))
 taken = time.perf_counter() - began

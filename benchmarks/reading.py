@@ -40,19 +40,20 @@ from numpy.typing import NDArray
 from other_readers import Muspy, by_pretty_midi
 
 from musicvae import io
-from musicvae.data import corpora, prepare
-from musicvae.data.fingerprints import marks
-from musicvae.data.pipeline import Examined, examine
-from musicvae.data.schema import kept_row
-from musicvae.data.stored_song import StoredSong, intake
-from musicvae.downbeats import align, barlines
+from musicvae.data import corpora
+from musicvae.data.fingerprints import fingerprint
+from musicvae.data.pipeline import ProcessedFile, process_file
+from musicvae.data.prepare import prepare
+from musicvae.data.schema import song_to_row
+from musicvae.data.stored_song import StoredSong, read_stored_song
+from musicvae.downbeats import barlines, estimate_barlines
 from musicvae.errors import MusicVAEError
 from musicvae.io import midi
 from musicvae.io.options import ReadOptions
 from musicvae.representation.bars import Bars
 from musicvae.representation.pianoroll import to_roll
-from musicvae.representation.roles import roles_of
-from musicvae.representation.tracks import merge_parts
+from musicvae.representation.roles import classify_roles
+from musicvae.representation.tracks import merge_tracks
 
 OPTIONS = ReadOptions()
 DIGEST = bytes(16)
@@ -63,8 +64,8 @@ INSIDE = ("fit_grid", "grid_of", "features", "listen", "choose")  # the stages o
 
 def pipeline(content: bytes) -> NDArray[np.uint8]:
     """All that `musicvae prepare` does to a file, and its roll."""
-    stored = intake(content, "file", OPTIONS)
-    kept_row(stored, DIGEST)
+    stored = read_stored_song(content, "file", OPTIONS)
+    song_to_row(stored, DIGEST)
     return to_roll(stored.bars.at(STEPS_PER_QUARTER))
 
 
@@ -83,18 +84,18 @@ class Stages:
 
     def run(self, content: bytes) -> None:
         self._found.clear()
-        reading = self._took("read", lambda: io.examine(content, "file", OPTIONS))
-        song, merge = self._took("merge", lambda: merge_parts(reading.song))
-        aligned = self._took("align", lambda: align(song))
-        roles = self._took("roles", lambda: roles_of(aligned.song))
+        reading = self._took("read", lambda: io.read_bytes(content, "file", OPTIONS))
+        song, merge = self._took("merge", lambda: merge_tracks(reading.song))
+        aligned = self._took("align", lambda: estimate_barlines(song))
+        roles = self._took("roles", lambda: classify_roles(aligned.song))
         bars = self._took("bars", lambda: Bars.from_song(aligned.song))
-        numbers = self._took("fingerprints", lambda: marks(bars))
-        seen = Examined(reading=reading, merge=merge, alignment=aligned, bars=bars)
+        numbers = self._took("fingerprints", lambda: fingerprint(bars))
+        seen = ProcessedFile(read_result=reading, merge=merge, barlines=aligned, bars=bars)
         vars(seen)["roles"] = roles  # as it keeps them once they were asked for
 
         def row() -> None:
-            stored = StoredSong(path="file", bars=bars, marks=numbers, facts=seen.facts())
-            kept_row(stored, DIGEST)
+            stored = StoredSong(path="file", bars=bars, fingerprint=numbers, facts=seen.facts())
+            song_to_row(stored, DIGEST)
 
         self._took("row", row)
         self._took("roll", lambda: to_roll(bars.at(STEPS_PER_QUARTER)))
@@ -133,16 +134,16 @@ def comparable(paths: list[Path], wanted: int) -> list[Path]:
     for path in paths:
         content = path.read_bytes()
         try:
-            seen = examine(content, path, OPTIONS)
+            seen = process_file(content, path, OPTIONS)
             theirs = by_pretty_midi(content)
         except (MusicVAEError, ValueError, IndexError, OSError, KeyError):
             refused += 1
             continue
-        if not seen.alignment.is_identity or (seen.merge and seen.merge.told):
+        if not seen.barlines.is_identity or (seen.merge and seen.merge.descriptions):
             changed += 1
         elif not np.array_equal(to_roll(seen.bars.at(STEPS_PER_QUARTER)), theirs):
             differ += 1
-        elif not seen.alignment.fit.decline:
+        elif not seen.barlines.grid_estimate.reject_reason:
             found.append(path)
         if len(found) == wanted:
             break

@@ -32,6 +32,7 @@ COMMAND_SECTIONS = {
         "prepare": "read a folder of MIDI into shards, with a report",
         "train": "train a model on a folder of MIDI",
         "personalise": "adapt a trained model to your songs, in seconds",
+        "refit": "fit the prior or the directions of a trained model again",
         "presets": "list the shipped presets",
         "info": "describe checkpoints",
     },

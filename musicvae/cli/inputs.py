@@ -80,8 +80,8 @@ def _resolve_checkpoint(
 
     if checkpoint is not None:
         return find(checkpoint), ""
-    choice = choose([Bars.from_song(each.song) for each in songs], mends=corruptions)
-    return choice.path, choice.why
+    choice = choose([Bars.from_song(each.song) for each in songs], corruptions=corruptions)
+    return choice.path, choice.reason
 
 
 def _announce(path: Path, why: str, more: str = "") -> None:
@@ -100,7 +100,7 @@ def read_with_barlines(path: Path, options: ReadOptions) -> BarlineEstimate:
 
     reading = _read_file(path, options)
     found = estimate_barlines(
-        reading.song, as_written=options.as_written, measured=reading.has_notated_bars
+        reading.song, as_written=options.as_written, has_notated_bars=reading.has_notated_bars
     )
     if not options.ungridded and (reason := found.grid_estimate.reject_reason):
         raise ReadError(path, reason, "accept it with --allow-ungridded")

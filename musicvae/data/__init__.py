@@ -1,7 +1,8 @@
 """Training data: a folder of music files becomes shards, shards become windows, windows batches.
 
 In: a folder of MIDI or scores. Out: `Shards` (songs on the stored grid), `WindowDataset` (a torch
-dataset of windows for one preset) and `Batch` (the tensors networks read).
+dataset of windows for one preset) and `Batch` (the tensors networks read). The function that
+prepares a folder is `musicvae.data.prepare.prepare`.
 Names are imported on first use: processes that only read files must not load torch.
 """
 
@@ -13,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from musicvae.data.batch import Batch
     from musicvae.data.dataset import WindowDataset
-    from musicvae.data.prepare import prepare, prepare_cached
     from musicvae.data.report import PrepareReport
     from musicvae.data.shards import Shards
 
@@ -22,11 +22,9 @@ _MODULES = {
     "PrepareReport": "report",
     "Shards": "shards",
     "WindowDataset": "dataset",
-    "prepare": "prepare",
-    "prepare_cached": "prepare",
 }
 
-__all__ = ["Batch", "PrepareReport", "Shards", "WindowDataset", "prepare", "prepare_cached"]
+__all__ = ["Batch", "PrepareReport", "Shards", "WindowDataset"]
 
 
 def __getattr__(name: str) -> Any:

@@ -19,14 +19,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from musicvae.data import PrepareReport, Shards, prepare, prepare_cached
+from musicvae.data import PrepareReport, Shards
 from musicvae.data import prepare as module
-from musicvae.data.counts import Tally
-from musicvae.data.discover import files_under, look
-from musicvae.data.fingerprints import marks
-from musicvae.data.prepare import Readers, fill
+from musicvae.data.counts import Counts
+from musicvae.data.discover import files_under, scan_folder
+from musicvae.data.fingerprints import fingerprint
+from musicvae.data.prepare import ReaderPool, prepare, prepare_cached, prepare_with
 from musicvae.data.sandbox import Limits
-from musicvae.data.schema import kept_row, pack, rows_of, skipped_row, song_of
+from musicvae.data.schema import batch_to_rows, row_to_song, rows_to_batch, skipped_row, song_to_row
 from musicvae.data.stored_song import StoredSong
 from musicvae.errors import DataError, WriteError
 from musicvae.io import read, write
@@ -34,8 +34,8 @@ from musicvae.io.options import ReadOptions
 from musicvae.representation.bars import Bars
 from musicvae.song import Song
 from support import hostile
-from support.same import same_grid, same_notes
-from support.small_songs import band, chorale
+from support.equality import grids_equal, notes_equal
+from support.songs import small_band, small_chorale
 from support.strategies import songs
 
 LIMITS = Limits(seconds=2.0, memory_bytes=512 << 20)
@@ -47,13 +47,13 @@ def files_in(folder: Path) -> dict[str, bytes]:
 
 def chorales(folder: Path, number: int, bars: int = 2) -> Path:
     for seed in range(number):
-        write(chorale(seed=seed, bars=bars), folder / f"{seed:03d}.mid")
+        write(small_chorale(seed=seed, bars=bars), folder / f"{seed:03d}.mid")
     return folder
 
 
 def fill_hostile(source: Path, out: Path, workers: int = 1) -> PrepareReport:
-    readers = Readers(ReadOptions(), LIMITS, intake=hostile.hostile_intake)
-    return fill(source, out, readers, workers=workers)
+    readers = ReaderPool(ReadOptions(), LIMITS, read_song=hostile.read_hostile_song)
+    return prepare_with(source, out, readers, workers=workers)
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def read_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Names that `hostile_intake` has read since this was last called."""
+    """Names that `read_hostile_song` has read since this was last called."""
     log = tmp_path / "log"
     monkeypatch.setenv("MUSICVAE_TEST_COUNTER", str(log))
 
@@ -128,7 +128,7 @@ def test_what_is_prepared_is_what_was_read(midi_folder: Path, tmp_path: Path) ->
     assert [song.path for song in stored] == sorted(song.path for song in stored)
     for song in stored:
         assert song.bars.to_song() == read(midi_folder / song.path)
-        assert np.array_equal(song.fingerprints, marks(song.bars).bars)
+        assert np.array_equal(song.fingerprint.bar_hashes, fingerprint(song.bars).bar_hashes)
 
 
 @settings(max_examples=25)
@@ -137,19 +137,21 @@ def test_a_row_keeps_any_song(song: Song) -> None:
     for bars in (Bars.from_song(song), Bars.from_song(song).at(4)):
         if not len(bars.notes):
             continue
-        before = StoredSong(path="a", bars=bars, marks=marks(bars), facts={"bars": {"kept": 1}})
-        rows = [skipped_row("b", bytes(16), "no notes"), kept_row(before, b"0" * 16)]
-        skipped, kept = rows_of(pack(rows))
+        before = StoredSong(
+            path="a", bars=bars, fingerprint=fingerprint(bars), facts={"bars": {"kept": 1}}
+        )
+        rows = [skipped_row("b", bytes(16), "no notes"), song_to_row(before, b"0" * 16)]
+        skipped, kept = batch_to_rows(rows_to_batch(rows))
         assert (skipped["path"], skipped["reason"]) == ("b", "no notes")
-        after = song_of(kept)
+        after = row_to_song(kept)
         assert (after.path, after.facts) == (before.path, before.facts)
-        assert after.bars.frame == bars.frame
-        assert same_notes(after.bars.notes, bars.notes)
-        assert same_grid(after.bars.grid, bars.grid)
-        assert (after.bars.moved, after.bars.merged) == (bars.moved, bars.merged)
-        assert np.array_equal(after.marks.bars, before.marks.bars)
-        assert after.marks[1:] == before.marks[1:]
-        assert pack([skipped, kept]).serialize() == pack(rows).serialize()
+        assert after.bars.header == bars.header
+        assert notes_equal(after.bars.notes, bars.notes)
+        assert grids_equal(after.bars.grid, bars.grid)
+        assert (after.bars.n_moved, after.bars.n_merged) == (bars.n_moved, bars.n_merged)
+        assert np.array_equal(after.fingerprint.bar_hashes, before.fingerprint.bar_hashes)
+        assert after.fingerprint[1:] == before.fingerprint[1:]
+        assert rows_to_batch([skipped, kept]).serialize() == rows_to_batch(rows).serialize()
 
 
 def test_nothing_usable_is_an_error_with_the_first_reason(tmp_path: Path) -> None:
@@ -169,13 +171,15 @@ def test_nothing_usable_is_an_error_with_the_first_reason(tmp_path: Path) -> Non
         prepare(folder / "a.mid", tmp_path / "out")
     with pytest.raises(DataError, match="not a prepared folder"):
         Shards(tmp_path / "out")
-    with pytest.raises(WriteError, match="is the folder that is read"):
+    with pytest.raises(WriteError, match="is the source folder"):
         prepare(folder, folder)
 
 
 def test_what_is_prepared_is_not_prepared_again(midi_folder: Path, tmp_path: Path) -> None:
     prepare(midi_folder, tmp_path / "out")
-    with pytest.raises(DataError, match="out: is prepared already; give the folder of the files"):
+    with pytest.raises(
+        DataError, match="out: is already prepared; give the folder of the music files"
+    ):
         prepare(tmp_path / "out", tmp_path / "more")
 
 
@@ -190,7 +194,7 @@ def test_the_result_may_lie_in_the_folder_itself(midi_folder: Path) -> None:
 def test_files_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
     names = ["a.mid", "a/z.mid", "a!b.mid", "a0.mid", "b/c/d", "b/c.mid", "B.mid", "ä/ö.mid"]
     for name in names:
-        write(chorale(bars=1), tmp_path / "midi" / name)
+        write(small_chorale(bars=1), tmp_path / "midi" / name)
     prepare(tmp_path / "midi", tmp_path / "out")
     assert [song.path for song in Shards(tmp_path / "out")] == sorted(names)
 
@@ -211,13 +215,13 @@ def test_a_folder_that_may_not_be_read_is_told(
 
     monkeypatch.setattr(os, "scandir", guarded)
     assert list(files_under(tmp_path)) == ["a.mid", "locked", "m.mid"]
-    assert look(tmp_path).files == 3
-    with pytest.raises(DataError, match="locked: permission denied; give a folder that may be"):
-        look(tmp_path / "locked")
+    assert scan_folder(tmp_path).n_files == 3
+    with pytest.raises(DataError, match="locked: permission denied; give a readable folder"):
+        scan_folder(tmp_path / "locked")
 
 
 def test_a_name_that_is_no_text_is_kept_and_told(tmp_path: Path) -> None:
-    write(chorale(), tmp_path / "midi" / "a.mid")
+    write(small_chorale(), tmp_path / "midi" / "a.mid")
     shutil.copy(tmp_path / "midi" / "a.mid", os.fsencode(tmp_path / "midi") + b"/b\xff.mid")
     (tmp_path / "midi" / os.fsdecode(b"c\xfe")).write_bytes(b"?")
     report = prepare(tmp_path / "midi", tmp_path / "out")
@@ -301,7 +305,7 @@ def test_a_file_that_ended_its_process_is_tried_again(tmp_path: Path, read_files
 
 def test_two_runs_do_not_write_to_one_folder(midi_folder: Path, tmp_path: Path) -> None:
     def meddle(done: int, total: int) -> None:
-        with pytest.raises(WriteError, match="another run is writing there"):
+        with pytest.raises(WriteError, match="another run is writing to it"):
             prepare(midi_folder, tmp_path / "out")
 
     assert prepare(midi_folder, tmp_path / "out", progress=meddle).kept == 10
@@ -323,7 +327,7 @@ def test_what_was_read_is_not_read_again(tmp_path: Path, read_files) -> None:
 
     (folder / "000.mid").rename(folder / "zzz.mid")  # every file moves to another place
     (folder / "010.mid").unlink()
-    write(chorale(seed=99), folder / "100.mid")
+    write(small_chorale(seed=99), folder / "100.mid")
     shutil.copy(folder / "011.mid", folder / "101.mid")
     assert fill_hostile(folder, out, workers=2).kept == 30
     assert read_files() == ["100.mid"]
@@ -336,8 +340,8 @@ def test_other_options_read_anew(tmp_path: Path, read_files) -> None:
     folder, out = chorales(tmp_path / "midi", 9), tmp_path / "out"
     fill_hostile(folder, out)
     read_files()
-    readers = Readers(ReadOptions(pedal=True), LIMITS, intake=hostile.hostile_intake)
-    fill(folder, out, readers)
+    readers = ReaderPool(ReadOptions(pedal=True), LIMITS, read_song=hostile.read_hostile_song)
+    prepare_with(folder, out, readers)
     assert len(read_files()) == 9
     assert Shards(out).index["settings"]["options"]["pedal"]
 
@@ -352,9 +356,9 @@ def test_interrupted_it_keeps_what_is_whole_and_goes_on(tmp_path: Path, read_fil
         if done == 20:
             raise KeyboardInterrupt
 
-    readers = Readers(ReadOptions(), LIMITS, intake=hostile.hostile_intake)
+    readers = ReaderPool(ReadOptions(), LIMITS, read_song=hostile.read_hostile_song)
     with pytest.raises(KeyboardInterrupt):
-        fill(folder, out, readers, workers=1, progress=stop)
+        prepare_with(folder, out, readers, workers=1, progress=stop)
     with pytest.raises(DataError, match="not a prepared folder"):
         Shards(out)
     assert [path.name for path in sorted(out.iterdir())] == [
@@ -401,8 +405,8 @@ import sys
 from pathlib import Path
 from typing import Any
 from musicvae.data import prepare
-preparing.FILES_PER_SHARD, preparing.FILES_PER_CHUNK = 16, 4
-preparing.prepare(sys.argv[1], sys.argv[2], workers=2)
+prepare.FILES_PER_SHARD, prepare.FILES_PER_CHUNK = 16, 4
+prepare.prepare(sys.argv[1], sys.argv[2], workers=2)
 """
 
 
@@ -447,9 +451,9 @@ def test_ctrl_c_ends_the_readers_as_well(tmp_path: Path) -> None:
     code = (  # what a shell starts in the background ignores the signal, and so do its children
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
         "from support import hostile; from pathlib import Path; from musicvae.io.options import ReadOptions; "
-        "from musicvae.data.prepare import Readers, fill; "
-        f"fill(Path({str(folder)!r}), Path({str(tmp_path / 'out')!r}), "
-        "Readers(ReadOptions(), intake=hostile.hostile_intake), workers=1)"
+        "from musicvae.data.prepare import ReaderPool, prepare_with; "
+        f"prepare_with(Path({str(folder)!r}), Path({str(tmp_path / 'out')!r}), "
+        "ReaderPool(ReadOptions(), read_song=hostile.read_hostile_song), workers=1)"
     )
     log = tmp_path / "log"
     paths = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
@@ -485,7 +489,7 @@ def test_the_cache_is_used_again_and_notices_changes(midi_folder: Path) -> None:
 
 
 def test_reasons_of_one_kind_count_as_one() -> None:
-    found = Tally()
+    found = Counts()
     for i, reason in enumerate(
         ("3 of 18 tracks", "12 of 15 tracks", "a 3/4 bar", "tightness 0.31")
     ):
@@ -496,23 +500,25 @@ def test_reasons_of_one_kind_count_as_one() -> None:
 
 def test_sums_over_parts_are_sums_over_all() -> None:
     rows = [skipped_row(str(i), bytes(16), f"reason {'abc'[i % 3]}, {i}") for i in range(9)]
-    for seed, song in enumerate((chorale(), band(), replace(chorale(seed=1), end_ticks=99_999))):
+    for seed, song in enumerate(
+        (small_chorale(), small_band(), replace(small_chorale(seed=1), end_ticks=99_999))
+    ):
         bars = Bars.from_song(song)
         facts = {
             "parts": [{"name": p.name, "role": "bass"} for p in song.parts],
             "bars": {"kept": len(bars), "odd": seed},
             "warnings": ["strange"],
         }
-        stored = StoredSong(path=str(seed), bars=bars, marks=marks(bars), facts=facts)
-        rows.insert(4 * seed, kept_row(stored, bytes(16)))
+        stored = StoredSong(path=str(seed), bars=bars, fingerprint=fingerprint(bars), facts=facts)
+        rows.insert(4 * seed, song_to_row(stored, bytes(16)))
 
-    def tally(some: list) -> Tally:
-        found = Tally()
+    def tally(some: list) -> Counts:
+        found = Counts()
         for row in some:
             found.count(row)
-        return Tally.from_json(json.loads(json.dumps(found.to_json())))
+        return Counts.from_json(json.loads(json.dumps(found.to_json())))
 
-    whole, joined = tally(rows), Tally()
+    whole, joined = tally(rows), Counts()
     for begin, end in pairwise((0, 0, 3, 8, len(rows))):
         joined.add(tally(rows[begin:end]))
     assert joined == whole
@@ -523,9 +529,9 @@ def test_sums_over_parts_are_sums_over_all() -> None:
     assert whole.bars_by_reason["odd"] == 3
     assert whole.warnings == {"strange": 3}
     assert whole.windows < whole.bars
-    many = Tally()
+    many = Counts()
     for i in range(2000):
-        one = Tally()
+        one = Counts()
         one.count(skipped_row(str(i), bytes(16), f"kind{i}"))
         many.add(one)
     assert sum(many.reasons.values()) == 2000

@@ -133,11 +133,11 @@ def _score_song(
     theme: Theme,
 ) -> _ScoredSong:
     from musicvae.representation.bars import Bars
-    from musicvae.tools.robust_deviations import song_features
+    from musicvae.tools.outliers import song_features
 
     aligned = read_with_barlines(path, shared.options)
     model = models.for_song(aligned)
-    scores = model.score(aligned)
+    scores = model.anomalies(aligned)
     share = scores.n_passthrough / max(aligned.song.n_notes, 1)
     if share:
         text = f"{path}: {share:.0%} of its notes are outside the model and were not scored"
@@ -148,8 +148,8 @@ def _score_song(
 
         plot_path = free_path(folder, f"{path.stem}-score", ".png", force=shared.force)
         names = [part.name or f"part {n}" for n, part in enumerate(aligned.song.parts, start=1)]
-        line = f"anomaly score {scores.oddity:+.1f}, relative to the {scores.against}"
-        fields = (scores.numbers, scores.bars, scores.parts, names)
+        line = f"anomaly score {scores.anomaly_score:+.1f}, relative to the {scores.reference}"
+        fields = (scores.bar_numbers, scores.bar_scores, scores.part_scores, names)
         plot_anomalies(*fields, plot_path, path.stem, line, theme=theme)
     features = song_features(Bars.from_song(aligned.song))
     return _ScoredSong(path, scores, features, str(model.path), round(share, 4), plot_path)
@@ -157,11 +157,11 @@ def _score_song(
 
 def _print_song(scored: _ScoredSong, n_bars: int, whole: bool) -> None:
     scores = scored.scores
-    baseline = "the training songs" if scores.against == "corpus" else "the song's other bars"
-    print_line(f"{scored.path}: anomaly score {scores.oddity:+.1f}, relative to {baseline}")
+    baseline = "the training songs" if scores.reference == "corpus" else "the song's other bars"
+    print_line(f"{scored.path}: anomaly score {scores.anomaly_score:+.1f}, relative to {baseline}")
     rows: list[tuple[str, ...]] = [
-        (f"  bar {odd.bar}", odd.name, f"{odd.oddity:+.1f}", "; ".join(odd.reasons))
-        for odd in (scores.odd if whole else scores.odd[:n_bars])
+        (f"  bar {odd.bar}", odd.name, f"{odd.anomaly_score:+.1f}", "; ".join(odd.reasons))
+        for odd in (scores.anomalies if whole else scores.anomalies[:n_bars])
     ]
     if whole:
         rows.sort(key=lambda row: int(row[0].split()[-1]))
@@ -173,21 +173,21 @@ def _print_song(scored: _ScoredSong, n_bars: int, whole: bool) -> None:
 
 def _print_summary(found: list[_ScoredSong], as_json: bool, paths: tuple[Path, ...]) -> None:
     """Print the songs, most unusual first, with outliers and misplaced songs marked."""
-    from musicvae.tools.robust_deviations import OUTLIER_DEVIATIONS, misplaced, robust_deviations
+    from musicvae.tools.outliers import OUTLIER_DEVIATIONS, misplaced, robust_deviations
 
-    deviations = robust_deviations([scored.scores.oddity for scored in found])
+    deviations = robust_deviations([scored.scores.anomaly_score for scored in found])
     labels = [_folder_label(scored.path, paths) for scored in found]
     better_folders = misplaced(np.stack([scored.song_features for scored in found]), labels)
     order = sorted(range(len(found)), key=lambda i: -np.nan_to_num(deviations[i], nan=-99.0))
     rows: list[tuple[str, ...]] = []
     for i in order:
-        scored, odd = found[i], found[i].scores.odd[:1]
+        scored, odd = found[i], found[i].scores.anomalies[:1]
         outlier = bool(deviations[i] >= OUTLIER_DEVIATIONS)
         emit(
             as_json,
             "file",
             path=scored.path,
-            oddity=round(scored.scores.oddity, 3),
+            oddity=round(scored.scores.anomaly_score, 3),
             away=round(float(deviations[i]), 3),
             outlier=outlier,
             folder=labels[i],
@@ -196,7 +196,9 @@ def _print_summary(found: list[_ScoredSong], as_json: bool, paths: tuple[Path, .
         text = [f"bar {odd[0].bar} {odd[0].name}: {'; '.join(odd[0].reasons)}"] if odd else []
         marks = ["outlier"] * outlier
         marks += [f"more like the songs of {better_folders[i]}"] if better_folders[i] else []
-        rows.append((str(scored.path), f"{scored.scores.oddity:+.1f}", ", ".join(marks), *text))
+        rows.append(
+            (str(scored.path), f"{scored.scores.anomaly_score:+.1f}", ", ".join(marks), *text)
+        )
     if not as_json:
         header = ("song", "score", "", "most unusual bar")
         print_table(header, [(*map(one_line, row), "")[:4] for row in rows], numeric=(1,))

@@ -16,7 +16,7 @@ from musicvae.checkpoints import (
     read_header,
     shipped_checkpoints,
 )
-from musicvae.checkpoints.release import flat_figures
+from musicvae.checkpoints.checkpoint import flatten_figures
 from musicvae.cli.commands import completion
 from musicvae.cli.console import emit, json_option
 from musicvae.cli.terminal import print_table
@@ -171,6 +171,6 @@ def _provenance_rows(provenance: dict[str, Any]) -> list[tuple[str, str]]:
     for title, key in (("evaluated", "figures"), ("held out", "held_out")):
         rows += [
             (f"{title}: {name}", f"{value:.4g}")
-            for name, value in flat_figures(provenance.get(key, {}))
+            for name, value in flatten_figures(provenance.get(key, {}))
         ]
     return rows

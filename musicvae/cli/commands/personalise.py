@@ -39,7 +39,8 @@ def command(
       musicvae personalise my-songs/ --from melody-2bar --name mine
     """
     from musicvae.checkpoints import best_shipped, checkpoint_name, find, unused_run_name
-    from musicvae.data import Shards, prepare_cached
+    from musicvae.data import Shards
+    from musicvae.data.prepare import prepare_cached
     from musicvae.training.finetune import sample_songs
     from musicvae.training.personalize import personalize
 
@@ -52,7 +53,7 @@ def command(
         raise DataError(
             f"{path}: no shipped model fits these songs; choose one with --from, or train one"
         )
-    run = unused_run_name(name or f"my-{checkpoint_name(model)}", named=name is not None)
+    run = unused_run_name(name or f"my-{checkpoint_name(model)}", user_chosen=name is not None)
     checkpoint = personalize(prepared, model, Path("checkpoints") / run, source_name=path.name)
     stderr_console().print(
         f"sample songs like these from {checkpoint_name(model)}: musicvae sample --checkpoint {run}"

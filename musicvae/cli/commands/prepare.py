@@ -53,7 +53,7 @@ def command(
     Example:
       musicvae prepare data/midi/ --out data/prepared/
     """
-    from musicvae.data import prepare
+    from musicvae.data.prepare import prepare
 
     with progress_bar("reading") as advance:
         prepared = prepare(path, out, options=options, workers=workers, progress=advance)

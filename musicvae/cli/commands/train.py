@@ -144,7 +144,8 @@ def command(
             "a resumed run keeps its preset, settings, seed and initial weights; omit these options"
         )
     from musicvae.checkpoints import find_run
-    from musicvae.data import Shards, prepare_cached
+    from musicvae.data import Shards
+    from musicvae.data.prepare import prepare_cached
 
     if name is not None and (not name or Path(name).name != name):
         raise click.UsageError(f"--name {name!r}: give a name, not a path")
@@ -188,10 +189,10 @@ def command(
             precision=precision,
             compiled=compiled,
             source_name=path.name,
-            on_plan=display.plan,
+            on_start=display.plan,
             on_step=display.step,
-            on_check=display.check,
-            say=display.say,
+            on_validation=display.check,
+            on_warning=display.say,
         )
     f1 = result.metrics.get("valid_f1", 0.0)
     state = (
@@ -228,7 +229,7 @@ def _run_name(name: str | None, preset: str) -> str:
     """Return an unused run name, the same for all processes of a distributed run."""
     from musicvae.checkpoints import unused_run_name
 
-    return broadcast_choice(lambda: unused_run_name(name or preset, named=name is not None))
+    return broadcast_choice(lambda: unused_run_name(name or preset, user_chosen=name is not None))
 
 
 def _resumed_preset(folder: Path) -> Preset:
