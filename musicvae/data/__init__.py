@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from musicvae.data.batch import Batch
     from musicvae.data.dataset import WindowDataset
+    from musicvae.data.prepare import prepare_cached
     from musicvae.data.report import PrepareReport
     from musicvae.data.shards import Shards
 
@@ -22,9 +23,10 @@ _MODULES = {
     "PrepareReport": "report",
     "Shards": "shards",
     "WindowDataset": "dataset",
+    "prepare_cached": "prepare",
 }
 
-__all__ = ["Batch", "PrepareReport", "Shards", "WindowDataset"]
+__all__ = ["Batch", "PrepareReport", "Shards", "WindowDataset", "prepare_cached"]
 
 
 def __getattr__(name: str) -> Any:
