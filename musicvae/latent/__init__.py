@@ -1,30 +1,33 @@
-"""Floor 6: songs as paths in the latent space: ways between them, and files that hold them."""
+"""Songs as paths of latents: encoding, interpolation, quantization, and `.z` files.
+
+In go songs and a checkpoint (`codec.Codec`); out come `Encoding`s `(passes, windows, latents)`,
+decoded songs, and note probabilities for the denoising tools.
+"""
 
 from musicvae.latent.blend import BlendOptions, blend
 from musicvae.latent.crossfade import crossfade
 from musicvae.latent.encoding import Encoding
 from musicvae.latent.file import SUFFIX, FileSizes, LatentFile, load, save
 from musicvae.latent.interpolation import INTERPOLATORS, Latents, lerp, slerp
-from musicvae.latent.matching import alike, match_by_dtw, match_by_position, nearest_places
+from musicvae.latent.matching import dtw_path, match_by_dtw, match_by_position
 from musicvae.latent.quantization import Quantization
 
 __all__ = [
+    "INTERPOLATORS",
     "SUFFIX",
-    "WAYS",
     "BlendOptions",
-    "Quantization",
     "Encoding",
+    "FileSizes",
+    "LatentFile",
     "Latents",
-    "Sizes",
-    "Stored",
-    "alike",
+    "Quantization",
     "blend",
-    "by_likeness",
-    "by_position",
+    "crossfade",
+    "dtw_path",
     "lerp",
     "load",
-    "nearest_places",
+    "match_by_dtw",
+    "match_by_position",
     "save",
     "slerp",
-    "turning",
 ]

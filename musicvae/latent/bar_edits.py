@@ -1,4 +1,4 @@
-"""Floor 6: bars taken from a song in another order: their meters, tempo and key, their notes."""
+"""Reordering of a song's bars: their meters, tempo and key, and the notes in them."""
 
 from __future__ import annotations
 
@@ -7,22 +7,24 @@ import numpy as np
 from musicvae.arrays import Floats, Ints
 from musicvae.latent.encoding import Encoding
 from musicvae.representation.bars import Bars
+from musicvae.representation.key import transpose_fifths
 from musicvae.song import KeyMap, Part, resolve_overlaps
 
 
-def bar_qpm(end: Encoding, index: Ints) -> Floats:
-    """The tempo that holds as each of these bars begins, in quarters a minute. `(n,)`"""
-    tempo, start = end.bars.header.tempo, end.bars.grid.start_ticks
+def bar_qpm(encoding: Encoding, index: Ints) -> Floats:
+    """Return the tempo at the beginning of bars `index` `(n,)`, in quarters per minute. `(n,)`"""
+    tempo, start = encoding.bars.header.tempo, encoding.bars.grid.start_ticks
     entry = np.searchsorted(tempo.ticks, start, side="right") - 1
     return np.asarray(tempo.qpm[entry][index])
 
 
 def reorder_bars(bars: Bars, index: Ints, qpm: Floats, semitones: int) -> Bars:
-    """The frame of these bars, in this order, at these tempos, in the key of the beginning moved
-    by so many semitones.
+    """Return bars `index` `(n,)` in this order, without notes, at tempos `qpm` `(n,)`.
+
+    The key signature is the first one, transposed by `semitones`.
     """
     grid = bars.grid
-    return Bars.blank(
+    return Bars.empty(
         bars.header.parts,
         numerator=grid.numerator[index],
         denominator=grid.denominator[index],
@@ -35,16 +37,16 @@ def reorder_bars(bars: Bars, index: Ints, qpm: Floats, semitones: int) -> Bars:
 
 
 def initial_key(bars: Bars, semitones: int = 0) -> KeyMap:
-    """The key signature that a song begins with, if any, moved by so many semitones."""
+    """Return the first key signature, if any, transposed by `semitones`."""
     key = bars.header.key
     fifths = key.fifths[:1]
     if semitones:
-        fifths = (fifths + 7 * semitones + 6) % 12 - 6
+        fifths = transpose_fifths(fifths, semitones)
     return KeyMap(ticks=key.ticks[:1] * 0, fifths=fifths, minor=key.minor[:1])
 
 
 def transpose_part(part: Part, semitones: int) -> Part:
-    """A part moved by semitones, by octaves less where it would leave the range; drums stay."""
+    """Transpose a part; pitches out of range move by an octave, drums stay unchanged."""
     if part.is_drum or not semitones or not len(part):
         return part
     pitch = part.pitch + semitones
@@ -56,10 +58,10 @@ def transpose_part(part: Part, semitones: int) -> Part:
 
 
 def copy_notes(part: Part, before: Bars, index: Ints, after: Bars) -> Part:
-    """Notes copied to wherever their bar went, cut where the piece ends.
+    """Copy the notes of bars of `before` to bars of `after`, cut at the end of the song.
 
-    `index` says which bar of `before` stands for each bar of `after`, -1 for none; notes that
-    begin past the end of the bar that takes its place are left out.
+    `index` gives the bar of `before` for each bar of `after`, -1 for none. Notes that would begin
+    past the end of their new bar are dropped.
     """
     old, new = before.grid.start_ticks, after.grid.start_ticks
     scale = after.grid.ticks_per_quarter / before.grid.ticks_per_quarter
@@ -70,10 +72,10 @@ def copy_notes(part: Part, before: Bars, index: Ints, after: Bars) -> Part:
         np.concatenate([np.zeros(0, np.int64), *(getattr(copy, name) for copy in copies)])
         for name in ("onset_ticks", "duration_ticks", "pitch", "velocity")
     )
-    late = np.round((onset - old[index[nth]]) * scale).astype(np.int64)
+    offset = np.round((onset - old[index[nth]]) * scale).astype(np.int64)
     duration = np.maximum(np.round(duration * scale).astype(np.int64), 1)
-    onset, end = new[nth] + late, after.header.end_ticks
-    inside = (late < after.grid.length_ticks[nth]) & (onset < end)
+    onset, end = new[nth] + offset, after.header.end_ticks
+    inside = (offset < after.grid.length_ticks[nth]) & (onset < end)
     duration = np.minimum(duration, end - onset)
     keep, duration, _ = resolve_overlaps(onset[inside], duration[inside], pitch[inside])
     columns = (onset[inside], pitch[inside], velocity[inside])

@@ -1,4 +1,4 @@
-"""Floor 6: songs on the way between two songs: a path of latents, and the bars it is decoded in."""
+"""Songs between two songs: a path of interpolated latents, and the bars to decode it in."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from musicvae.arrays import Floats, Ints
 from musicvae.downbeats import TimeMap
-from musicvae.latent.bar_edits import copy_notes, reorder_bars, transpose_part, bar_qpm
+from musicvae.latent.bar_edits import bar_qpm, copy_notes, reorder_bars, transpose_part
 from musicvae.latent.encoding import Encoding
 from musicvae.latent.interpolation import INTERPOLATORS, Latents
 from musicvae.latent.matching import WindowPairs, match_by_dtw, match_by_position
@@ -17,23 +17,23 @@ from musicvae.representation.bars import Bars
 
 @dataclass(frozen=True, kw_only=True)
 class BlendOptions:
-    """How songs are mixed.
+    """How two songs A and B are blended.
 
-    `how`: `slerp` or `lerp`. `like`: `A` or `B`, whose meter, key, parts and programs songs on the
-    way have; the nearer end's, and a key on the way, if not given. `path`: which windows are alike,
-    from `pairing.alike`; windows are paired by their place if not given.
+    `how`: `slerp` or `lerp`. `like`: `A` or `B`, the song that provides meter, key, parts and
+    programs; by default the nearer one, and keys in between. `path`: warping path `(L, 2)` of
+    `matching.dtw_path`; by default windows are matched by position.
     """
 
     how: str = "slerp"
     like: str | None = None
     path: Ints | None = None
 
-    def end(self, t: float) -> int:
-        """Which end gives the frame at `t`: 0 is A, 1 is B."""
+    def template_index(self, t: float) -> int:
+        """Return which song provides the bars and parts at `t`: 0 for A, 1 for B."""
         return int(t >= 0.5) if self.like is None else "AB".index(self.like)
 
 
-_USUAL = BlendOptions()
+DEFAULTS = BlendOptions()
 
 
 def blend(
@@ -41,94 +41,104 @@ def blend(
     b: Encoding,
     t: float,
     window_bars: int,
-    choices: BlendOptions = _USUAL,
+    options: BlendOptions = DEFAULTS,
     *,
-    at: float | None = None,
+    latent_t: float | None = None,
 ) -> Encoding:
-    """The encoding a share `t` of the way from `a` to `b`; at 0 and 1 the ends themselves.
+    """Return the encoding at `t` between `a` and `b`; at 0 and 1 these themselves.
 
-    The path of latents is mixed window by window. The number of windows and the key are mixed
-    linearly, tempo geometrically; the last window has as many bars as that of the nearer end.
-    Meter, parts and what is untouched come from the nearer end, or from that of `choices.like`.
+    Latents are interpolated window by window. The number of windows and the key are interpolated
+    linearly, tempo geometrically; the last window has as many bars as that of the nearer song.
+    Meter, parts and passed-through notes are those of the nearer song, or of `options.like`.
 
-    `at`: where the latents are, if not at `t`: some parts may go ahead, or stay behind. Parts are
-    then those of the end that is nearer to `at`, in the bars, tempo and key of the song at `t`.
+    Args:
+        a: the encoding at 0.
+        b: the encoding at 1.
+        t: position between them, clipped to 0..1.
+        window_bars: bars of a window.
+        options: see `BlendOptions`.
+        latent_t: position of the latents if it differs from `t`, for parts that change earlier or
+            later. Parts are then those of the song nearer to `latent_t`, in the bars, tempo and key
+            of the song at `t`.
     """
     ends = (a, b)
     t = min(max(t, 0.0), 1.0)
-    if at is None and t in (0, 1):
+    if latent_t is None and t in (0, 1):
         return ends[int(t)]
-    near = int(t) if t in (0, 1) else choices.end(t)
-    at, whose = (t, near) if at is None else (at, int(at >= 0.5))
-    mine = ends[whose]
+    near = int(t) if t in (0, 1) else options.template_index(t)
+    latent_t, whose = (t, near) if latent_t is None else (latent_t, int(latent_t >= 0.5))
+    own = ends[whose]
     n_bars = _n_bars(a, b, t, ends[near], window_bars)
     n_windows = -(-n_bars // window_bars)
-    pairs = _pairs(a, b, t, n_windows, choices)
-    mu, sigma = mix_latents(a, b, pairs, np.full(n_windows, at), len(mine.owners), choices.how)
-    index = tuple(
-        bar_indices(end, which, n_bars, window_bars)
-        for end, which in zip(ends, pairs, strict=True)
+    pairs = _match_windows(a, b, t, n_windows, options)
+    mu, sigma = mix_latents(
+        a, b, pairs, np.full(n_windows, latent_t), len(own.source_parts), options.how
     )
-    pace = np.exp((1 - t) * np.log(bar_qpm(a, index[0])) + t * np.log(bar_qpm(b, index[1])))
+    index = tuple(
+        bar_indices(end, which, n_bars, window_bars) for end, which in zip(ends, pairs, strict=True)
+    )
+    qpm = np.exp((1 - t) * np.log(bar_qpm(a, index[0])) + t * np.log(bar_qpm(b, index[1])))
     if t in (0, 1):
         bars, key = ends[near].bars, ends[near].key
     else:
-        key = ends[near].key if choices.like else round((1 - t) * a.key + t * b.key)
-        bars = reorder_bars(ends[near].bars, index[near], pace, key - ends[near].key)
-    bars = replace_parts(bars, mine)
+        key = ends[near].key if options.like else round((1 - t) * a.key + t * b.key)
+        bars = reorder_bars(ends[near].bars, index[near], qpm, key - ends[near].key)
+    bars = replace_parts(bars, own)
     return replace(
-        mine,
+        own,
         bars=bars,
-        active=tuple(each[index[whose]] for each in mine.active),
+        active=tuple(each[index[whose]] for each in own.active),
         key=key,
         mu=mu,
         sigma=sigma,
         passthrough=tuple(
-            transpose_part(copy_notes(part, mine.bars, index[whose], bars), key - mine.key)
-            for part in mine.passthrough
+            transpose_part(copy_notes(part, own.bars, index[whose], bars), key - own.key)
+            for part in own.passthrough
         ),
-        bar_velocities=mine.bar_velocities[index[whose]],
-        alignment=_placed(ends[near], bars) if t in (0, 1) else None,
+        bar_velocities=own.bar_velocities[index[whose]],
+        time_map=_time_map(ends[near], bars) if t in (0, 1) else None,
     )
 
 
-def replace_parts(bars: Bars, end: Encoding) -> Bars:
-    """The same bars for the parts of an encoding."""
-    return replace(bars, frame=replace(bars.header, parts=end.bars.header.parts))
+def replace_parts(bars: Bars, encoding: Encoding) -> Bars:
+    """Return bars with the parts of an encoding."""
+    return replace(bars, header=replace(bars.header, parts=encoding.bars.header.parts))
 
 
-def _placed(end: Encoding, bars: Bars) -> TimeMap | None:
-    """Where these bars are in the file of an end, whatever parts play there."""
-    placed = end.alignment
-    if placed is None:
+def _time_map(encoding: Encoding, bars: Bars) -> TimeMap | None:
+    """Return the time map of an encoding for the parts of `bars`."""
+    known = encoding.time_map
+    if known is None:
         return None
-    return replace(placed, original=replace(placed.original, parts=bars.header.parts))
+    return replace(known, original=replace(known.original, parts=bars.header.parts))
 
 
 def mix_latents(
-    a: Encoding, b: Encoding, pairs: WindowPairs, at: Floats, n_groups: int, how: str
+    a: Encoding, b: Encoding, pairs: WindowPairs, t: Floats, n_groups: int, how: str
 ) -> tuple[Latents, Latents]:
-    """Latents of paired windows, each a share `at` `(n,)` of the way; `mu`, `sigma` `(G, n, Z)`.
+    """Interpolate the latents of paired windows, each at its own `t` `(n,)`.
 
-    Where one of the two has no bar, as at its end, the other is taken as it is.
+    Dimensions that one of two windows lacks, past the end of its song, are taken from the other.
+    Returns `mu` and `sigma` of `n_groups` passes, `(G, n, Z)` each.
     """
-    share, way = at[:, None], INTERPOLATORS[how]
+    share, interpolate = t[:, None], INTERPOLATORS[how]
     found: list[tuple[Latents, Latents]] = []
     for group in range(n_groups):
         (mu_a, sigma_a), (mu_b, sigma_b) = (
             (end.mu[nth, which], end.sigma[nth, which])
             for end, which in zip((a, b), pairs, strict=True)
-            for nth in (min(group, len(end.owners) - 1),)
+            for nth in (min(group, len(end.source_parts) - 1),)
         )
         no_a, no_b = ((mu == 0) & (sigma == 1) for mu, sigma in ((mu_a, sigma_a), (mu_b, sigma_b)))
         mu_a, sigma_a = np.where(no_a, mu_b, mu_a), np.where(no_a, sigma_b, sigma_a)
         mu_b, sigma_b = np.where(no_b, mu_a, mu_b), np.where(no_b, sigma_a, sigma_b)
-        found.append((way(mu_a, mu_b, share), INTERPOLATORS["lerp"](sigma_a, sigma_b, share)))
+        mu, sigma = interpolate(mu_a, mu_b, share), INTERPOLATORS["lerp"](sigma_a, sigma_b, share)
+        found.append((mu, sigma))
     return np.stack([mu for mu, _ in found]), np.stack([sigma for _, sigma in found])
 
 
 def _n_bars(a: Encoding, b: Encoding, t: float, near: Encoding, size: int) -> int:
-    """Bars on the way: about as many as lie between both; the last window as the nearer end's."""
+    """Return the number of bars at `t`; the last window is as long as that of the nearer song."""
     if t in (0, 1):
         return len(near.bars)
     rest = (len(near.bars) - 1) % size
@@ -136,18 +146,21 @@ def _n_bars(a: Encoding, b: Encoding, t: float, near: Encoding, size: int) -> in
     return 1 + rest + size * max(round((wanted - 1 - rest) / size), 0)
 
 
-def _pairs(a: Encoding, b: Encoding, t: float, n_windows: int, choices: BlendOptions) -> WindowPairs:
-    if choices.path is not None:
-        return match_by_dtw(choices.path, t, n_windows)
+def _match_windows(
+    a: Encoding, b: Encoding, t: float, n_windows: int, options: BlendOptions
+) -> WindowPairs:
+    if options.path is not None:
+        return match_by_dtw(options.path, t, n_windows)
     return match_by_position(a.mu.shape[1], b.mu.shape[1], n_windows)
 
 
-def bar_indices(end: Encoding, windows: Ints, n_bars: int, size: int) -> Ints:
-    """Which bar of an end stands for each of `n_bars`, from its windows. A pickup stays the first
-    bar alone. `(n_bars,)`
+def bar_indices(encoding: Encoding, windows: Ints, n_bars: int, size: int) -> Ints:
+    """Return the bar of an encoding for each of `n_bars` bars, given its `windows`. `(n_bars,)`
+
+    A pickup is used for the first bar only.
     """
     bar = np.arange(n_bars)
-    at = np.minimum(windows[bar // size] * size + bar % size, len(end.bars) - 1)
-    if len(end.bars) > 1 and end.bars.grid.lead_steps[0] > 0:
-        at[1:] = np.maximum(at[1:], 1)
-    return at
+    index = np.minimum(windows[bar // size] * size + bar % size, len(encoding.bars) - 1)
+    if len(encoding.bars) > 1 and encoding.bars.grid.lead_steps[0] > 0:
+        index[1:] = np.maximum(index[1:], 1)
+    return index

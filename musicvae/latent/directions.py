@@ -1,15 +1,16 @@
-"""Floor 6: which way of the latent space changes an attribute of a window, and nothing else.
+"""Directions of the latent space that change one attribute of a window and keep the others.
 
-What a window's attributes are is told from its latent by a small network: a linear map, and one
-hidden layer for what that leaves. Its slopes at a latent are where each attribute rises. Of all
-moves that raise one attribute by a standard deviation and leave the others, a direction is the
-shortest, measured in the spread that latents have.
+A small network predicts the attributes of a window from its latent: a linear map, plus one hidden
+layer for the residual. Its gradients are the directions in which attributes increase. Of all steps
+that raise one attribute by a standard deviation and keep the others, the one of least norm is
+taken, measured in the spread of the latents.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,98 +18,113 @@ from numpy.typing import NDArray
 from musicvae.arrays import Floats
 from musicvae.errors import ConfigError
 
-_COLUMNS = ("mean", "std", "centre", "spread", "linear", "inner", "bias", "outer")
+STEP_RIDGE = 0.02  # regularization of a step, as a share of the mean squared gradient
+_TENSOR_NAMES = {
+    "mean": "mean",
+    "std": "std",
+    "center": "centre",
+    "variance": "spread",
+    "linear": "linear",
+    "hidden": "inner",
+    "hidden_bias": "bias",
+    "output": "outer",
+}
+"""Fields of `Directions`, and their names in checkpoints."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Directions:
-    """Attributes of windows from their latents. K attributes, H hidden units."""
+    """A network from latents to attributes of windows. K attributes, H hidden units."""
 
     names: tuple[str, ...]
-    mean: Floats  # (K,) of the attribute over the windows learned from
-    std: Floats  # (K,) its standard deviation, the unit of all else
-    centre: Floats  # (Z,) mean latent
-    spread: Floats  # (Z,) variance of latents, that of their posteriors included
+    mean: Floats  # (K,) of each attribute over the training windows
+    std: Floats  # (K,) its standard deviation, the unit of all predictions
+    center: Floats  # (Z,) mean latent
+    variance: Floats  # (Z,) of latents, including that of their posteriors
     linear: Floats  # (K, Z) by ridge regression
-    inner: Floats  # (H, Z)
-    bias: Floats  # (H,)
-    outer: Floats  # (K, H)
+    hidden: Floats  # (H, Z)
+    hidden_bias: Floats  # (H,)
+    output: Floats  # (K, H)
 
-    def predict(self, z: NDArray[np.floating]) -> Floats:
-        """Attributes of windows from their latents, in standard deviations from the mean.
+    def predict(self, z: NDArray[np.floating[Any]]) -> Floats:
+        """Predict attributes, in standard deviations from the mean. `(n, Z)` -> `(n, K)`"""
+        x = z - self.center
+        hidden = np.tanh(x @ self.hidden.T + self.hidden_bias)
+        return np.asarray(x @ self.linear.T + hidden @ self.output.T)
 
-        `(n, Z)` -> `(n, K)`
-        """
-        x = z - self.centre
-        hidden = np.tanh(x @ self.inner.T + self.bias)
-        return np.asarray(x @ self.linear.T + hidden @ self.outer.T)
+    def gradients(self, z: NDArray[np.floating[Any]]) -> Floats:
+        """Return the gradient of each attribute at each latent. `(n, Z)` -> `(n, K, Z)`"""
+        hidden = np.tanh((z - self.center) @ self.hidden.T + self.hidden_bias)
+        slope = self.output[None] * (1 - hidden[:, None, :] ** 2)  # (n, K, H)
+        return np.asarray(self.linear[None] + slope @ self.hidden)
 
-    def gradients(self, z: NDArray[np.floating]) -> Floats:
-        """How fast each attribute rises along each dimension. `(n, Z)` -> `(n, K, Z)`"""
-        hidden = np.tanh((z - self.centre) @ self.inner.T + self.bias)
-        bent = self.outer[None] * (1 - hidden[:, None, :] ** 2)  # (n, K, H)
-        return np.asarray(self.linear[None] + bent @ self.inner)
+    def step(self, z: NDArray[np.floating[Any]], change: Floats) -> Floats:
+        """Move latents so that attributes change by `change` `(n, K)` standard deviations.
 
-    def moved(self, z: NDArray[np.floating], by: Floats) -> Floats:
-        """Latents moved so that attributes change by `by` `(n, K)` standard deviations, as far as
-        slopes tell: along the shortest way that there is. `(n, Z)` -> `(n, Z)`
-
-        Dimensions that a window lacks, which are 0, stay.
+        Takes the step of least norm to first order. Dimensions that a window lacks, which are 0,
+        stay. `(n, Z)` -> `(n, Z)`
         """
         gradients = self.gradients(z)
-        way = gradients * (self.spread * (z != 0))[:, None]  # (n, K, Z)
-        together = way @ gradients.transpose(0, 2, 1)
-        # What a slope hardly reaches is not paid for by going far.
-        ridge = _STIFF * np.trace(together, axis1=1, axis2=2)[:, None, None] / len(self.names)
+        scaled = gradients * (self.variance * (z != 0))[:, None]  # (n, K, Z)
+        gram = scaled @ gradients.transpose(0, 2, 1)
+        # Regularized, so that a flat attribute does not cause a long step.
+        ridge = STEP_RIDGE * np.trace(gram, axis1=1, axis2=2)[:, None, None] / len(self.names)
         eye = np.eye(len(self.names))
-        asked = np.linalg.solve(together + (ridge + 1e-9) * eye, by[..., None])
-        return np.asarray(z + (way.transpose(0, 2, 1) @ asked)[..., 0])
+        weights = np.linalg.solve(gram + (ridge + 1e-9) * eye, change[..., None])
+        return np.asarray(z + (scaled.transpose(0, 2, 1) @ weights)[..., 0])
 
     @property
     def axes(self) -> Floats:
-        """The directions as the linear map alone has them, the same everywhere. `(K, Z)`
+        """Directions of the linear map alone, the same everywhere. `(K, Z)`
 
-        Along one of them its attribute rises by a standard deviation, the others stay.
+        Along each its attribute rises by a standard deviation, the others stay.
         """
-        way = self.linear * self.spread
-        return np.asarray(np.linalg.solve(way @ self.linear.T, way))
+        scaled = self.linear * self.variance
+        return np.asarray(np.linalg.solve(scaled @ self.linear.T, scaled))
 
-    def tensors(self) -> dict[str, NDArray[np.generic]]:
-        """What a checkpoint holds of them; the inverse is `of`. Names are bytes, one a row."""
+    def to_tensors(self) -> dict[str, NDArray[np.generic]]:
+        """Return the tensors of a checkpoint; the inverse is `from_tensors`.
+
+        Attribute names are stored as rows of bytes.
+        """
         names = np.zeros((len(self.names), max(map(len, self.names))), np.uint8)
         for row, name in zip(names, self.names, strict=True):
             row[: len(name)] = np.frombuffer(name.encode("ascii"), np.uint8)
-        return {"names": names} | {c: getattr(self, c).astype(np.float32) for c in _COLUMNS}
+        arrays = {
+            stored: getattr(self, field).astype(np.float32)
+            for field, stored in _TENSOR_NAMES.items()
+        }
+        return {"names": names} | arrays
 
     @classmethod
-    def of(cls, tensors: Mapping[str, NDArray[np.generic]]) -> Directions | None:
-        """The directions in a checkpoint's tensors, if it has any. Raises `KeyError`."""
+    def from_tensors(cls, tensors: Mapping[str, NDArray[np.generic]]) -> Directions | None:
+        """Return the directions in a checkpoint's tensors, if any; raise `KeyError` for others."""
         if not tensors:
             return None
         rows = tensors["names"].astype(np.uint8)
         names = tuple(bytes(row[row > 0]).decode("ascii") for row in rows)
-        columns = {name: tensors[name].astype(np.float64) for name in _COLUMNS}
-        return cls(names=names, **columns)
+        arrays = {f: tensors[stored].astype(np.float64) for f, stored in _TENSOR_NAMES.items()}
+        return cls(names=names, **arrays)
 
-    def wanted(self, asked: Mapping[str, float], lacking: Mapping[str, str]) -> Floats:
-        """What is asked of each attribute, in standard deviations. `(K,)`
+    def target(self, changes: Mapping[str, float], unsupported: Mapping[str, str]) -> Floats:
+        """Return the requested change of each attribute, in standard deviations. `(K,)`
 
-        Raises `ConfigError` for one that is not there, `lacking` says why where it is known.
+        Raises `ConfigError` for an attribute without a direction; `unsupported` gives reasons.
         """
-        for name in asked:
+        for name in changes:
             if name not in self.names:
-                reason = lacking.get(name, "it has no direction for it")
+                reason = unsupported.get(name, "its checkpoint has no direction for it")
                 known = ", ".join(self.names)
                 raise ConfigError(
-                    f"{name}: the model cannot be steered by it, {reason}; it knows {known}"
+                    f"{name}: the model cannot be steered by it, {reason}; it can by {known}"
                 )
-        return np.array([float(asked.get(name, 0.0)) for name in self.names])
+        return np.array([float(changes.get(name, 0.0)) for name in self.names])
 
 
-_STIFF = 0.02
+def min_norm_direction(weights: Sequence[float] | Floats, variance: Floats) -> Floats:
+    """Return the step of least norm that raises a linear measure by 1. `(Z,)`
 
-
-def min_norm_direction(weights: Sequence[float] | Floats, spread: Floats) -> Floats:
-    """The shortest move in the spread of latents by which a linear measure rises by 1. `(Z,)`"""
-    way = np.asarray(weights) * spread
-    return np.asarray(way / max(float(way @ np.asarray(weights)), 1e-12))
+    The norm is measured in standard deviations of the latents; `weights` and `variance` `(Z,)`.
+    """
+    scaled = np.asarray(weights) * variance
+    return np.asarray(scaled / max(float(scaled @ np.asarray(weights)), 1e-12))

@@ -1,4 +1,4 @@
-"""Floor 6: a song as a path in the latent space, with what is needed to make a song of it again."""
+"""A song in the latent space, with all that is needed to decode it again."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicvae.arrays import Ints
+from musicvae.arrays import Bools, Floats, Ints
 from musicvae.downbeats import TimeMap
 from musicvae.latent.interpolation import Latents
 from musicvae.representation.bars import Bars
@@ -17,28 +16,29 @@ from musicvae.song import Part
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Encoding:
-    """A song in the latent space, with what is needed to make a song of it again.
+    """A song in the latent space, with all that is needed to decode it again.
 
-    A song passes through the model in groups of parts (`parts.into_slots`): `mu` and `sigma` are
-    `(G, W, Z)`. `bars` is its frame on the preset's grid, without its notes.
+    A song goes through the model in G passes, each of which takes some of its parts: `mu` and
+    `sigma` are `(G, W, Z)`. `bars` are its N bars on the preset's grid, without notes; R slots.
     """
 
     bars: Bars
-    owners: tuple[Ints, ...]
-    """For each group the song's part in each slot, -1 where a slot is empty. `(R,)` each"""
-    active: tuple[NDArray[np.bool_], ...]
-    """For each group the bars in which each slot sounds. `(N, R)` each"""
+    source_parts: tuple[Ints, ...]
+    """For each pass the part in each slot, -1 where a slot is empty. `(R,)` each"""
+    active: tuple[Bools, ...]
+    """For each pass the bars in which each slot sounds. `(N, R)` each"""
     key: int
-    """Semitones taken off every melodic pitch before encoding."""
+    """Semitones subtracted from every melodic pitch before encoding."""
     mu: Latents
     sigma: Latents
     passthrough: tuple[Part, ...]
-    """Of each part the notes that the model cannot represent, exactly as they were."""
-    bar_velocities: NDArray[np.float64]
+    """For each part the notes that the model cannot represent, unchanged."""
+    bar_velocities: Floats
     """Mean velocity of each part in each bar, whole numbers. `(N, parts)`"""
-    alignment: TimeMap | None = None
-    """Where the song is in its file; none for a song that is on no file."""
+    time_map: TimeMap | None = None
+    """Position of the bars in the song's file; `None` for a song without a file."""
     checkpoint: str = ""
+    """Hash of the checkpoint."""
 
     def __repr__(self) -> str:
         facts = f"{self.n_windows} windows of {self.mu.shape[2]} latents, {self.kl_bits:,.0f} bits"
@@ -46,8 +46,9 @@ class Encoding:
 
     @property
     def kl_bits(self) -> float:
-        """What the latents carry, summed over windows and groups; `nan` where they are points, as
-        those of an autoencoder without noise, for which bits are not defined.
+        """KL divergence from N(0, 1), summed over windows and passes, in bits.
+
+        `nan` for an autoencoder without noise, where `sigma` is 0.
         """
         if not self.sigma.all():
             return math.nan
@@ -57,15 +58,15 @@ class Encoding:
 
     @property
     def n_passthrough(self) -> int:
-        """Notes that the model cannot represent."""
+        """Number of notes that the model cannot represent."""
         return sum(len(part) for part in self.passthrough)
 
     @property
     def n_windows(self) -> int:
-        """Windows of all groups together."""
+        """Number of windows of all passes together."""
         return self.mu.shape[0] * self.mu.shape[1]
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is nothing in it that the model represents."""
-        return not self.owners or not len(self.bars)
+        """Whether there is nothing that the model represents."""
+        return not self.source_parts or not len(self.bars)

@@ -1,7 +1,7 @@
-"""Floor 6: an encoding <-> a file, `docs/compression.md` says what is in it.
+"""Files of latents (`.z`): read and write encodings; `docs/compression.md` describes the format.
 
-One safetensors file: `mu` and `sigma`, the frame as packed JSON, and a header that says which model
-made it. Nothing is pickled, and no note that the model can make is in it.
+One safetensors file with `mu`, `sigma`, the other fields of the encoding as compressed JSON, and a
+header that names the model. Nothing is pickled, and no note that the model can decode is stored.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ import numpy as np
 from musicvae.errors import ReadError, os_reason
 from musicvae.latent.encoding import Encoding
 from musicvae.latent.quantization import Quantization, dequantize, quantize
-from musicvae.latent.serialization import told, from_dict
+from musicvae.latent.serialization import from_dict, to_dict
 from musicvae.storage import write_bytes
 
 FORMAT = 1
 SUFFIX = ".z"
+MAX_METADATA_BYTES = 1 << 26  # of the decompressed JSON
+MAX_LATENTS = 1 << 27
 _HEADER = "musicvae-song"
-_MOST_BYTES = 1 << 26  # of a frame when unpacked
-_MOST_LATENTS = 1 << 27
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatentFile:
-    """A file of latents: the encoding, and the checkpoint that made it, by name and hash."""
+    """The content of a `.z` file: an encoding, and the checkpoint's name and hash."""
 
     encoding: Encoding
     checkpoint: str
@@ -38,24 +38,33 @@ class LatentFile:
 
 @dataclass(frozen=True, kw_only=True)
 class FileSizes:
-    """What a file takes, in bytes: `latents` are `mu`, `sigma` apart, `frame` all else that the
-    song needs, `file` everything with the header.
+    """Sizes in bytes of the parts of a `.z` file and of the whole `file`.
+
+    `latents` are `mu` alone; `metadata` is all that the song needs beside `mu` and `sigma`.
     """
 
     latents: int
     sigma: int
-    frame: int
+    metadata: int
     file: int
 
 
 def save(
-    encoding: Encoding, path: str | Path, *, checkpoint: str = "", coding: Quantization | None = None
+    encoding: Encoding,
+    path: str | Path,
+    *,
+    checkpoint: str = "",
+    quantization: Quantization | None = None,
 ) -> FileSizes:
-    """Write an encoding; the inverse is `load`.
+    """Write an encoding to a `.z` file; the inverse is `load`.
 
-    `checkpoint`: what `checkpoints.find` knows the model by; its hash is in the encoding. Without
-    `coding` latents are kept as they are. Raises `WriteError`, and `ConfigError` where they cannot
-    be rounded so.
+    Args:
+        encoding: what to write; it carries the checkpoint's hash.
+        path: the file.
+        checkpoint: name of the checkpoint, as `checkpoints.find` takes it.
+        quantization: how to quantize the latents; by default they are stored as float32.
+
+    Raises `WriteError`, and `ConfigError` if the latents cannot be quantized in this way.
     """
     from safetensors.numpy import save as to_safetensors
 
@@ -65,80 +74,93 @@ def save(
         "hash": encoding.checkpoint,
         "shape": list(encoding.mu.shape),
     }
-    text = json.dumps(told(encoding), separators=(",", ":"), ensure_ascii=False)
-    frame = zlib.compress(text.encode("utf-8", "surrogatepass"), 9)
-    if coding is None:
+    text = json.dumps(to_dict(encoding), separators=(",", ":"), ensure_ascii=False)
+    metadata = zlib.compress(text.encode("utf-8", "surrogatepass"), 9)
+    if quantization is None:
         tensors = {"mu": encoding.mu, "sigma": encoding.sigma}
         header["coding"] = "float32"
     else:
-        mu, sigma, unit = quantize(encoding.mu, encoding.sigma, coding)
+        mu, sigma, unit = quantize(encoding.mu, encoding.sigma, quantization)
         tensors = {"mu": np.frombuffer(mu, np.uint8), "sigma": np.frombuffer(sigma, np.uint8)}
-        header |= {"coding": "bits" if coding.step is None else "sigmas", "unit": unit}
-    tensors["frame"] = np.frombuffer(frame, np.uint8)
+        header |= {"coding": "bits" if quantization.step is None else "sigmas", "unit": unit}
+    tensors["frame"] = np.frombuffer(metadata, np.uint8)
     text = json.dumps(header, separators=(",", ":"))
     content = to_safetensors(tensors, {_HEADER: text})
     write_bytes(path, content)
     return FileSizes(
         latents=tensors["mu"].nbytes,
         sigma=tensors["sigma"].nbytes,
-        frame=len(frame),
+        metadata=len(metadata),
         file=len(content),
     )
 
 
 def load(path: str | Path) -> LatentFile:
-    """Read what `save` wrote. Raises `ReadError` for anything else."""
+    """Read a file that `save` wrote; raise `ReadError` for any other."""
     from safetensors import SafetensorError, safe_open
 
     try:
         with safe_open(path, "numpy") as file:
             text = (file.metadata() or {}).get(_HEADER)
             if text is None:
-                raise ReadError(path, "not a song in latents", "make one with: musicvae encode")
+                raise ReadError(path, "not a file of latents", "make one with: musicvae encode")
             header = json.loads(text)
             if header.get("format") != FORMAT:
                 reason = f"format {header.get('format')}, this version reads {FORMAT}"
                 raise ReadError(path, reason, "upgrade musicvae")
             tensors = {name: file.get_tensor(name) for name in ("mu", "sigma", "frame")}
-        encoding = Encoding(**_latents(header, tensors), **_frame(tensors["frame"]),
-                            checkpoint=str(header["hash"]))  # fmt: skip
-        _check(encoding)
+        encoding = Encoding(
+            **_read_latents(header, tensors),
+            **_read_metadata(tensors["frame"]),
+            checkpoint=str(header["hash"]),
+        )
+        _validate(encoding)
     except OSError as error:
         raise ReadError(path, os_reason(error), "check the path") from None
     except SafetensorError as error:
-        raise ReadError(path, f"damaged, or not a song in latents ({error})") from None
+        raise ReadError(path, f"damaged, or not a file of latents ({error})") from None
     except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
-        raise ReadError(path, f"damaged ({error})", "encode the song anew") from None
-    return LatentFile(encoding=encoding, checkpoint=str(header["checkpoint"]), hash=str(header["hash"]))
+        raise ReadError(path, f"damaged ({error})", "encode the song again") from None
+    return LatentFile(
+        encoding=encoding, checkpoint=str(header["checkpoint"]), hash=str(header["hash"])
+    )
 
 
-def _latents(header: dict[str, Any], tensors: dict[str, Any]) -> dict[str, Any]:
+def _read_latents(header: dict[str, Any], tensors: dict[str, Any]) -> dict[str, Any]:
     shape = tuple(int(n) for n in header["shape"])
-    if len(shape) != 3 or min(shape) < 0 or int(np.prod(shape, dtype=object)) > _MOST_LATENTS:
-        raise ValueError("latents of no shape")
+    if len(shape) != 3 or min(shape) < 0 or int(np.prod(shape, dtype=object)) > MAX_LATENTS:
+        raise ValueError("invalid latent shape")
     if header["coding"] == "float32":
         mu, sigma = (np.asarray(tensors[name], np.float32) for name in ("mu", "sigma"))
     elif header["coding"] in ("sigmas", "bits"):
-        one, other = (tensors[name].astype(np.uint8).tobytes() for name in ("mu", "sigma"))
+        mu_bytes, sigma_bytes = (
+            tensors[name].astype(np.uint8).tobytes() for name in ("mu", "sigma")
+        )
         in_sigmas = header["coding"] == "sigmas"
-        mu, sigma = dequantize(one, other, float(header["unit"]), shape, in_sigmas)
+        mu, sigma = dequantize(mu_bytes, sigma_bytes, float(header["unit"]), shape, in_sigmas)
     else:
-        raise ValueError(f"coding {header['coding']!r} is not known")
-    if mu.shape != shape or sigma.shape != shape or not np.isfinite([mu, sigma]).all():
-        raise ValueError("latents that are none")
+        raise ValueError(f"unknown coding {header['coding']!r}")
+    if mu.shape != shape or sigma.shape != shape:
+        raise ValueError("invalid latent shape")
+    if not np.isfinite([mu, sigma]).all():
+        raise ValueError("latents contain NaN or inf")
     return {"mu": mu, "sigma": sigma}
 
 
-def _frame(packed: Any) -> dict[str, Any]:
+def _read_metadata(packed: Any) -> dict[str, Any]:
     reader = zlib.decompressobj()
     try:
-        text = reader.decompress(packed.astype(np.uint8).tobytes(), _MOST_BYTES)
+        text = reader.decompress(packed.astype(np.uint8).tobytes(), MAX_METADATA_BYTES)
     except zlib.error as error:
         raise ValueError(str(error)) from None
     return from_dict(json.loads(text.decode("utf-8", "surrogatepass")))
 
 
-def _check(encoding: Encoding) -> None:
+def _validate(encoding: Encoding) -> None:
     G, W, _ = encoding.mu.shape
-    if len(encoding.owners) != G or len(encoding.active) != G or max(len(encoding.bars), 1) < W:
-        raise ValueError("its latents do not fit its bars")
+    if (
+        len(encoding.source_parts) != G
+        or len(encoding.active) != G
+        or max(len(encoding.bars), 1) < W
+    ):
+        raise ValueError("latents do not match the bars")

@@ -1,4 +1,4 @@
-"""Floor 6: latents <-> bytes: rounded to steps, and packed by how often each step comes."""
+"""Lossy compression of latents: quantize them, and code the integers with LZMA."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicvae.arrays import Ints
+from musicvae.arrays import Floats, Ints
 from musicvae.errors import ConfigError
 from musicvae.latent.interpolation import Latents
 
-_PER_OCTAVE = 1  # steps of sigma
-_POINT = -128  # stands for a sigma of 0
-# A raw stream: no header, no check, and neither neighbours nor places to learn from.
+_LEVELS_PER_OCTAVE = 1  # of sigma
+_ZERO_SIGMA = -128  # the level that stands for a sigma of 0
+# A raw stream without header and checksum; the literal coder uses no context.
 _FILTERS: list[dict[str, Any]] = [
     {"id": lzma.FILTER_LZMA1, "dict_size": 1 << 20, "lc": 0, "lp": 0, "pb": 0}
 ]
@@ -23,10 +22,10 @@ _FILTERS: list[dict[str, Any]] = [
 
 @dataclass(frozen=True, kw_only=True)
 class Quantization:
-    """How latents are rounded. One of the two.
+    """How latents are quantized, by `step` or by `bits`; one of the two.
 
-    `step`: to multiples of so many sigmas, each number by its own sigma, which is kept to the
-    nearest octave. `bits`: to 2^bits - 1 even steps over the range that the song needs.
+    `step`: quantization step in units of sigma, of each number's own, which is kept to the nearest
+    octave. `bits`: 2^bits - 1 uniform levels over the range of the song's latents.
     """
 
     step: float | None = None
@@ -34,59 +33,59 @@ class Quantization:
 
     def __post_init__(self) -> None:
         if (self.step is None) == (self.bits is None):
-            raise ConfigError("latents are rounded either to a step or to bits")
+            raise ConfigError("latents are quantized either by a step or by bits")
         if self.step is not None and not 0.01 <= self.step <= 100:
             raise ConfigError(f"step {self.step:g}: give 0.01 to 100 sigmas")
         if self.bits is not None and not 2 <= self.bits <= 15:
             raise ConfigError(f"{self.bits} bits: give 2 to 15 for each dimension")
 
 
-def quantize(mu: Latents, sigma: Latents, coding: Quantization) -> tuple[bytes, bytes, float]:
-    """`mu` and `sigma`, any one shape, as bytes, and the unit of the steps; the inverse is
-    `restored`. Raises `ConfigError` for steps in sigmas where sigma is 0.
+def quantize(mu: Latents, sigma: Latents, quantization: Quantization) -> tuple[bytes, bytes, float]:
+    """Quantize `mu` and `sigma`, of any one shape; the inverse is `dequantize`.
+
+    Returns both as bytes and the unit of the steps. Raises `ConfigError` for steps in sigmas where
+    sigma is 0, and for steps that are too small.
     """
     points = sigma <= 0
-    octaves = np.log2(np.where(points, 1, sigma).astype(np.float64)) * _PER_OCTAVE
-    levels = np.where(points, _POINT, np.round(octaves)).astype(np.int64)
-    if coding.step is not None:
+    octaves = np.log2(np.where(points, 1, sigma).astype(np.float64)) * _LEVELS_PER_OCTAVE
+    levels = np.where(points, _ZERO_SIGMA, np.round(octaves)).astype(np.int64)
+    if quantization.step is not None:
         if points.any():
-            raise ConfigError("these latents have no sigma to go by; round them with bits")
-        unit = float(coding.step)
-        each = unit * _sigmas(levels)
+            raise ConfigError("these latents have no sigma to scale steps by; give bits instead")
+        unit = float(quantization.step)
+        step = unit * _sigma_of_level(levels)
     else:
-        most = 2 ** (int(coding.bits or 2) - 1) - 1
-        unit = float(np.abs(mu).max(initial=0)) / most or 1.0
-        each = np.full(mu.shape, unit)
-    steps = np.round(mu.astype(np.float64) / each).astype(np.int64)
-    return _packed(steps), _packed(levels), unit
+        max_level = 2 ** (int(quantization.bits or 2) - 1) - 1
+        unit = float(np.abs(mu).max(initial=0)) / max_level or 1.0
+        step = np.full(mu.shape, unit)
+    numbers = np.round(mu.astype(np.float64) / step).astype(np.int64)
+    return _compress(numbers), _compress(levels), unit
 
 
 def dequantize(
     mu: bytes, sigma: bytes, unit: float, shape: tuple[int, ...], in_sigmas: bool
 ) -> tuple[Latents, Latents]:
-    """`mu` and `sigma` of this shape from bytes. Raises `ValueError` for bytes that are no such."""
-    steps, levels = _unpacked(mu, shape), _unpacked(sigma, shape)
-    sigmas = _sigmas(levels)
-    each = unit * (sigmas if in_sigmas else np.ones(shape))
-    return (steps * each).astype(np.float32), sigmas.astype(np.float32)
+    """Return `mu` and `sigma` of a shape from bytes; raise `ValueError` for invalid ones."""
+    numbers, levels = _decompress(mu, shape), _decompress(sigma, shape)
+    sigmas = _sigma_of_level(levels)
+    step = unit * (sigmas if in_sigmas else np.ones(shape))
+    return (numbers * step).astype(np.float32), sigmas.astype(np.float32)
 
 
-def _sigmas(levels: Ints) -> NDArray[np.float64]:
-    return np.where(levels == _POINT, 0.0, 2.0 ** (levels / _PER_OCTAVE))
+def _sigma_of_level(levels: Ints) -> Floats:
+    return np.where(levels == _ZERO_SIGMA, 0.0, 2.0 ** (levels / _LEVELS_PER_OCTAVE))
 
 
-def _packed(numbers: Ints) -> bytes:
-    """Whole numbers, small ones cheap: 0, -1, 1, -2, ... as 0, 1, 2, 3, ...; the low bytes of all,
-    then the high ones.
-    """
-    folded = np.where(numbers < 0, -2 * numbers - 1, 2 * numbers).ravel()
-    if folded.max(initial=0) > 0xFFFF:
-        raise ConfigError("the steps are too fine for these latents; give larger ones")
-    planes = np.concatenate([folded & 0xFF, folded >> 8]).astype(np.uint8)
+def _compress(numbers: Ints) -> bytes:
+    """Compress integers, zigzag coded as 16 bits, the low bytes of all before the high ones."""
+    zigzag = np.where(numbers < 0, -2 * numbers - 1, 2 * numbers).ravel()
+    if zigzag.max(initial=0) > 0xFFFF:
+        raise ConfigError("the steps are too small for these latents; give larger ones")
+    planes = np.concatenate([zigzag & 0xFF, zigzag >> 8]).astype(np.uint8)
     return lzma.compress(planes.tobytes(), lzma.FORMAT_RAW, filters=_FILTERS)
 
 
-def _unpacked(content: bytes, shape: tuple[int, ...]) -> Ints:
+def _decompress(content: bytes, shape: tuple[int, ...]) -> Ints:
     size = int(np.prod(shape))
     reader = lzma.LZMADecompressor(lzma.FORMAT_RAW, filters=_FILTERS)
     try:
@@ -94,6 +93,6 @@ def _unpacked(content: bytes, shape: tuple[int, ...]) -> Ints:
     except lzma.LZMAError as error:
         raise ValueError(str(error)) from None
     if len(planes) != 2 * size:
-        raise ValueError("not as many latents as it says")
-    folded = planes[:size].astype(np.int64) + (planes[size:].astype(np.int64) << 8)
-    return np.where(folded & 1, -(folded + 1) // 2, folded // 2).reshape(shape)
+        raise ValueError("wrong number of latents")
+    zigzag = planes[:size].astype(np.int64) + (planes[size:].astype(np.int64) << 8)
+    return np.where(zigzag & 1, -(zigzag + 1) // 2, zigzag // 2).reshape(shape)

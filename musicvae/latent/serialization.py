@@ -1,4 +1,4 @@
-"""Floor 6: all of an encoding but its latents <-> plain data for JSON."""
+"""All fields of an encoding but its latents, as plain data for JSON and back."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from dataclasses import fields, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicvae.arrays import Ints
+from musicvae.arrays import Bools, Ints
 from musicvae.downbeats import TimeMap
 from musicvae.downbeats.time_warp import TimeWarp
 from musicvae.io.limits import MAX_QUARTERS
@@ -17,101 +16,112 @@ from musicvae.representation.bars import Bars, Notes
 from musicvae.representation.grid import Grid, make_grid
 from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
 
+MAX_STEPS_PER_QUARTER = 960
 _MAPS: dict[str, Any] = {"tempo": TempoMap, "meter": MeterMap, "key": KeyMap}
-_MOST_STEPS = 960  # of a quarter
-_NOTES = ("onset_ticks", "duration_ticks", "pitch", "velocity")
-_OF_BAR = ("numerator", "denominator", "length_ticks")
+_NOTE_FIELDS = ("onset_ticks", "duration_ticks", "pitch", "velocity")
+_BAR_FIELDS = ("numerator", "denominator", "length_ticks")
+_COMPARED_FIELDS = (
+    "steps",
+    "lead_steps",
+    "numerator",
+    "denominator",
+    "start_ticks",
+    "length_ticks",
+)
 
 
-def told(encoding: Encoding) -> dict[str, Any]:
-    """The frame of an encoding as plain data; the inverse is `understood`."""
+def to_dict(encoding: Encoding) -> dict[str, Any]:
+    """Return all fields but `mu` and `sigma` as plain data; the inverse is `from_dict`."""
     bars = encoding.bars
+    levels = encoding.bar_velocities.T.astype(np.int64)
     data: dict[str, Any] = {
         "steps_per_quarter": bars.grid.steps_per_quarter,
-        "song": _song(replace(bars.header, parts=encoding.passthrough)),
-        "owners": [owner.tolist() for owner in encoding.owners],
-        "active": [[_runs(slot) for slot in each.T] for each in encoding.active],
+        "song": _song_to_dict(replace(bars.header, parts=encoding.passthrough)),
+        "owners": [parts.tolist() for parts in encoding.source_parts],
+        "active": [[_run_lengths(slot) for slot in each.T] for each in encoding.active],
         "key": int(encoding.key),
-        "levels": [_steps(part) for part in encoding.levels.T.astype(np.int64)],
+        "levels": [_deltas(part) for part in levels],
     }
-    if not _same(bars.grid, Bars.from_song(bars.header, bars.grid.steps_per_quarter).grid):
-        data["bars"] = {name: getattr(bars.grid, name).tolist() for name in _OF_BAR}
+    if not _same_bars(bars.grid, Bars.from_song(bars.header, bars.grid.steps_per_quarter).grid):
+        data["bars"] = {name: getattr(bars.grid, name).tolist() for name in _BAR_FIELDS}
         data["bars"]["pickup"] = bool((bars.grid.lead_steps > 0).any())
-    if (placed := encoding.alignment) is not None:
-        data["file"] = _song(placed.original)
-        if not placed.warp.is_identity:
-            points = (placed.warp.file_ticks.tolist(), placed.warp.song_ticks.tolist())
+    if (time_map := encoding.time_map) is not None:
+        data["file"] = _song_to_dict(time_map.original)
+        if not time_map.warp.is_identity:
+            points = (time_map.warp.file_ticks.tolist(), time_map.warp.song_ticks.tolist())
             data["warp"] = points
-        elif data["file"] == _song(bars.header):
-            data["file"] = None  # the file was right in all
+        elif data["file"] == _song_to_dict(bars.header):
+            data["file"] = None  # the same as the song
     return data
 
 
 def from_dict(data: dict[str, Any]) -> dict[str, Any]:
-    """What `told` was told of, by the names of the fields of `Encoding`.
+    """Return the fields of an `Encoding` from the data of `to_dict`.
 
-    Raises `ValueError`, `KeyError`, `TypeError` or `IndexError` for data that are no such frame.
+    Raises `ValueError`, `KeyError`, `TypeError` or `IndexError` for invalid data.
     """
-    song, steps_per_quarter = _song_of(data["song"]), int(data["steps_per_quarter"])
-    if not 1 <= steps_per_quarter <= _MOST_STEPS or not -128 < int(data["key"]) < 128:
-        raise ValueError("a grid or a key that is none")
+    song, steps_per_quarter = _song_from_dict(data["song"]), int(data["steps_per_quarter"])
+    if not 1 <= steps_per_quarter <= MAX_STEPS_PER_QUARTER or not -128 < int(data["key"]) < 128:
+        raise ValueError("invalid grid or key")
     bars = Bars.from_song(song.without_notes(), steps_per_quarter)
     if "bars" in data:
-        bars = replace(bars, grid=_grid(data["bars"], bars.grid))
-    N, parts = len(bars), len(song.parts)
-    owners = tuple(_ints(owner) for owner in data["owners"])
-    if any(((owner < -1) | (owner >= parts)).any() for owner in owners):
-        raise ValueError("a slot belongs to a part that is not there")
+        bars = replace(bars, grid=_grid_from_dict(data["bars"], bars.grid))
+    N, n_parts = len(bars), len(song.parts)
+    source_parts = tuple(_int_array(parts) for parts in data["owners"])
+    if any(((parts < -1) | (parts >= n_parts)).any() for parts in source_parts):
+        raise ValueError("a slot refers to a missing part")
     active = [np.stack([_from_runs(runs, N) for runs in each], axis=1) for each in data["active"]]
-    if [each.shape[1] for each in active] != [len(owner) for owner in owners]:
-        raise ValueError("its groups do not fit one another")
-    levels = [np.cumsum(_ints(part)) for part in data["levels"]]
-    if len(levels) != parts or any(len(level) != N for level in levels):
-        raise ValueError("it has not a level for each bar")
-    placed = None
+    if [each.shape[1] for each in active] != [len(parts) for parts in source_parts]:
+        raise ValueError("the passes have different numbers of slots")
+    levels = [np.cumsum(_int_array(part)) for part in data["levels"]]
+    if len(levels) != n_parts or any(len(level) != N for level in levels):
+        raise ValueError("not one velocity for each bar and part")
+    time_map = None
     if "file" in data:
-        told_file = data["file"]
-        original = song.without_notes() if told_file is None else _song_of(told_file)
-        if len(original.parts) != parts:
-            raise ValueError("its file has other parts")
-        placed = TimeMap(warp=_warp(data.get("warp")), original=original)
+        file = data["file"]
+        original = song.without_notes() if file is None else _song_from_dict(file)
+        if len(original.parts) != n_parts:
+            raise ValueError("the parts of song and file differ")
+        time_map = TimeMap(warp=_warp_from_points(data.get("warp")), original=original)
     return {
         "bars": replace(bars, notes=Notes.concatenate([])),
-        "owners": owners,
+        "source_parts": source_parts,
         "active": tuple(active),
         "key": int(data["key"]),
-        "untouched": song.parts,
-        "levels": np.array(levels, np.float64).reshape(parts, N).T,
-        "alignment": placed,
+        "passthrough": song.parts,
+        "bar_velocities": np.array(levels, np.float64).reshape(n_parts, N).T,
+        "time_map": time_map,
     }
 
 
-def _song(song: Song) -> dict[str, Any]:
-    """A song as plain data: maps with their ticks told as steps, notes with their onsets."""
+def _song_to_dict(song: Song) -> dict[str, Any]:
+    """Return a song as plain data, with ticks and onsets delta coded."""
     data: dict[str, Any] = {
-        name: [_steps(column) if field == "ticks" else column.tolist()
-               for field, column in vars(getattr(song, name)).items()]
+        name: [
+            _deltas(column) if field == "ticks" else column.tolist()
+            for field, column in vars(getattr(song, name)).items()
+        ]
         for name in _MAPS
-    }  # fmt: skip
+    }
     parts = []
     for part in song.parts:
-        columns = [getattr(part, name) for name in _NOTES]
-        notes = [_steps(columns[0]), *(column.tolist() for column in columns[1:])]
+        columns = [getattr(part, name) for name in _NOTE_FIELDS]
+        notes = [_deltas(columns[0]), *(column.tolist() for column in columns[1:])]
         parts.append([part.name, int(part.program), bool(part.is_drum), *(notes * bool(len(part)))])
     return data | {"quarter": song.ticks_per_quarter, "end": song.end_ticks, "parts": parts}
 
 
-def _song_of(data: dict[str, Any]) -> Song:
+def _song_from_dict(data: dict[str, Any]) -> Song:
     maps = {}
     for name, kind in _MAPS.items():
-        columns = [_ints(column) for column in data[name]]
-        named = [field.name for field in fields(kind)]
-        maps[name] = kind(**dict(zip(named, [np.cumsum(columns[0]), *columns[1:]], strict=True)))
+        columns = [_int_array(column) for column in data[name]]
+        names = [field.name for field in fields(kind)]
+        maps[name] = kind(**dict(zip(names, [np.cumsum(columns[0]), *columns[1:]], strict=True)))
     parts = []
     for name, program, is_drum, *notes in data["parts"]:
-        columns = [_ints(column) for column in notes] or [_ints([])] * 4
+        columns = [_int_array(column) for column in notes] or [_int_array([])] * 4
         if not (isinstance(name, str) and 0 <= int(program) < 128):
-            raise ValueError("a part without a name or a program")
+            raise ValueError("invalid name or program of a part")
         empty = Part.empty(name, int(program), bool(is_drum))
         parts.append(empty.with_notes(np.cumsum(columns[0]), *columns[1:]))
     song = Song(
@@ -120,30 +130,30 @@ def _song_of(data: dict[str, Any]) -> Song:
         end_ticks=int(data["end"]),
         **maps,
     )
-    _check(song)
+    _validate_song(song)
     return song
 
 
-def _check(song: Song) -> None:
-    """Raise `ValueError` for what no song is, before bars are made of it."""
+def _validate_song(song: Song) -> None:
+    """Raise `ValueError` for values from which no bars can be made."""
     tempo, meter, quarter = song.tempo, song.meter, song.ticks_per_quarter
     if min(tempo.us_per_quarter.min(), meter.numerator.min(), meter.denominator.min()) < 1:
-        raise ValueError("a tempo or a meter that is none")
+        raise ValueError("invalid tempo or meter")
     if (song.key.fifths.size and np.abs(song.key.fifths).max() > 7) or meter.ticks.min() < 0:
-        raise ValueError("a key or a meter that is none")
+        raise ValueError("invalid key or meter")
     length = np.maximum(4.0 * quarter * meter.numerator / meter.denominator, 1)
     lasts = np.diff(np.minimum(np.append(meter.ticks, song.end_ticks), song.end_ticks))
     if song.end_ticks > MAX_QUARTERS * quarter or (lasts / length).sum() > MAX_QUARTERS:
-        raise ValueError("it lasts longer than any song")
+        raise ValueError("the song is too long")
 
 
-def _grid(data: dict[str, Any], like: Grid) -> Grid:
-    columns = {name: _ints(data[name]) for name in _OF_BAR}
+def _grid_from_dict(data: dict[str, Any], like: Grid) -> Grid:
+    columns = {name: _int_array(data[name]) for name in _BAR_FIELDS}
     length = columns["length_ticks"]
     if min(len(length), *(column.min(initial=1) for column in columns.values())) < 1:
-        raise ValueError("bars of no length")
+        raise ValueError("invalid bar length")
     if len(length) > MAX_QUARTERS or length.sum() > MAX_QUARTERS * like.ticks_per_quarter:
-        raise ValueError("it lasts longer than any song")
+        raise ValueError("the song is too long")
     return make_grid(
         like.steps_per_quarter,
         **columns,
@@ -153,45 +163,43 @@ def _grid(data: dict[str, Any], like: Grid) -> Grid:
     )
 
 
-def _warp(points: Any) -> TimeWarp:
+def _warp_from_points(points: Any) -> TimeWarp:
     if points is None:
         return TimeWarp.shift(0)
-    there, here = (np.array(column, np.float64).reshape(-1) for column in points)
-    if len(there) != len(here) or not len(there) or not np.isfinite([*there, *here]).all():
-        raise ValueError("its way into the file is no line")
-    if (np.diff(there) <= 0).any() or (np.diff(here) <= 0).any():
-        raise ValueError("its way into the file does not rise")
-    return TimeWarp(file_ticks=there, song_ticks=here)
+    file, song = (np.array(column, np.float64).reshape(-1) for column in points)
+    if len(file) != len(song) or not len(file) or not np.isfinite([*file, *song]).all():
+        raise ValueError("invalid time warp")
+    if (np.diff(file) <= 0).any() or (np.diff(song) <= 0).any():
+        raise ValueError("the time warp does not increase")
+    return TimeWarp(file_ticks=file, song_ticks=song)
 
 
-def _same(one: Grid, other: Grid) -> bool:
+def _same_bars(one: Grid, other: Grid) -> bool:
     return len(one) == len(other) and all(
-        np.array_equal(value, vars(other)[name])
-        for name, value in vars(one).items()
-        if name in ("steps", "lead", "numerator", "denominator", "start_ticks", "length_ticks")
+        np.array_equal(getattr(one, name), getattr(other, name)) for name in _COMPARED_FIELDS
     )
 
 
-def _ints(values: Any) -> Ints:
+def _int_array(values: Any) -> Ints:
     column = np.array(values)
     if len(column) and (column.ndim != 1 or column.dtype.kind not in "iu"):
-        raise ValueError("whole numbers expected")
+        raise ValueError("integers expected")
     return column.astype(np.int64)
 
 
-def _steps(column: Ints) -> list[int]:
-    """Numbers as the way from each to the next."""
+def _deltas(column: Ints) -> list[int]:
+    """Return the first number and the differences between consecutive ones."""
     return [int(step) for step in np.diff(column, prepend=0)]
 
 
-def _runs(flags: NDArray[np.bool_]) -> list[int]:
-    """How long it is false, then true, then false, and so on."""
+def _run_lengths(flags: Bools) -> list[int]:
+    """Return the lengths of runs of false, true, false, and so on."""
     edges = np.flatnonzero(np.diff(flags.astype(np.int8), prepend=0)).tolist()
     return [int(n) for n in np.diff([0, *edges, len(flags)])]
 
 
-def _from_runs(runs: Any, n: int) -> NDArray[np.bool_]:
-    lengths = _ints(runs)
+def _from_runs(runs: Any, n: int) -> Bools:
+    lengths = _int_array(runs)
     if (lengths < 0).any() or int(lengths.sum()) != n:
-        raise ValueError("it has not as many bars as it says")
+        raise ValueError("wrong number of bars")
     return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)

@@ -1,51 +1,100 @@
-"""Floor 8: a song as a model hears it, note by note."""
+"""Songs on the grid and in the slots of a preset: the input of the encoder."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 
+import numpy as np
+
+from musicvae.arrays import Bools, Ints
+from musicvae.config.preset import Preset
 from musicvae.data.batch import ModelInput, fits_preset, model_inputs
 from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import DataError
-from musicvae.latent.codec import Codec, tick_spans
 from musicvae.representation.bars import Bars
+from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid
 from musicvae.representation.slots import split_passthrough
 from musicvae.representation.windows import window_bounds
 from musicvae.song import Part, Song
 
 
+def with_barlines(song: Song | BarlineEstimate) -> BarlineEstimate:
+    """Return the bar lines of a song, estimated unless they are given."""
+    return song if isinstance(song, BarlineEstimate) else estimate_barlines(song)
+
+
+def unrepresentable(preset: Preset, name: str = "") -> DataError:
+    """Return the error for a song, called `name`, in which a preset can represent no note."""
+    prefix = f"{name}: " if name else ""
+    return DataError(
+        f"{prefix}no notes that preset {preset.name} can represent; choose another --checkpoint"
+    )
+
+
+def tick_spans(grid: Grid, first: Ints, stop: Ints) -> Ints:
+    """Return the ticks whose onsets may be quantized into windows of bars `first` to `stop`.
+
+    `first` and `stop` are `(W,)`; the result, first tick and end, is `(W, 2)`.
+    """
+    start, tpq = grid.start_ticks, grid.ticks_per_quarter
+    early = tpq // (2 * grid.steps_per_quarter) + tpq // (2 * STORED_STEPS_PER_QUARTER) + 1
+    end = start[stop - 1] + grid.length_ticks[stop - 1]
+    return np.stack([start[first] - early, end], axis=1)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SongInput:
-    """A song as a model hears it."""
+    """A song split into the notes that go through a model and those that bypass it."""
 
-    aligned: BarlineEstimate
+    preset: Preset
+    barlines: BarlineEstimate
+    song: Song
+    """The notes that the preset can represent, in the time of `barlines.song`."""
     bars: Bars
-    """What goes through the model, on its grid."""
-    sources: list[ModelInput]
+    """The same notes on the preset's grid."""
     passthrough: tuple[Part, ...]
-    """Of each part the notes that do not."""
+    """For each part the notes that bypass the model."""
+    first: Ints
+    """First bar of each window. `(W,)`"""
+    fits: Bools
+    """Windows without a bar that is longer than the preset's longest. `(W,)`"""
+
+    @classmethod
+    def from_song(cls, preset: Preset, song: Song | BarlineEstimate) -> SongInput:
+        """Quantize a song to the grid of a preset and set the other notes aside.
+
+        Bar lines are estimated unless they are given.
+        """
+        barlines, size = with_barlines(song), preset.grid.bars
+        empty = Bars.from_song(replace(barlines.song, parts=()))
+        grid = empty.at(preset.grid.steps_per_quarter).grid
+        first, stop = window_bounds(len(grid), size, size)
+        fits = fits_preset(grid, first, stop, preset)
+        spans = tick_spans(grid, first[~fits], stop[~fits])
+        fitting, passthrough = split_passthrough(barlines.song, preset.parts, spans)
+        return cls(
+            preset=preset,
+            barlines=barlines,
+            song=fitting,
+            bars=Bars.from_song(fitting).at(preset.grid.steps_per_quarter),
+            passthrough=passthrough,
+            first=first,
+            fits=fits,
+        )
+
+    @cached_property
+    def inputs(self) -> list[ModelInput]:
+        """The passes of the song through the model."""
+        return model_inputs(self.bars, self.preset)[0]
 
     @property
     def n_passthrough(self) -> int:
-        """Notes that do not go through the model."""
+        """Number of notes that bypass the model."""
         return sum(len(part) for part in self.passthrough)
 
-
-def read(codec: Codec, song: Song | BarlineEstimate) -> SongInput:
-    """A song on the model's grid, its parts in the model's slots.
-
-    Raises `DataError` if there is nothing that the model can hear.
-    """
-    aligned = song if isinstance(song, BarlineEstimate) else estimate_barlines(song)
-    preset = codec.preset
-    blank = Bars.from_song(replace(aligned.song, parts=()))
-    grid = blank.at(preset.grid.steps_per_quarter).grid
-    first, stop = window_bounds(len(grid), preset.grid.bars, preset.grid.bars)
-    fits = fits_preset(grid, first, stop, preset)
-    spans = tick_spans(grid, first[~fits], stop[~fits])
-    kept, passthrough = split_passthrough(aligned.song, preset.parts, spans)
-    bars = Bars.from_song(kept).at(preset.grid.steps_per_quarter)
-    sources, _ = model_inputs(bars, preset)
-    if not any(len(source.group.notes) for source in sources):
-        raise DataError(f"nothing in it that preset {preset.name} can hear; choose --checkpoint")
-    return SongInput(aligned=aligned, bars=bars, sources=sources, passthrough=passthrough)
+    def require_notes(self) -> SongInput:
+        """Return the input itself; raise `DataError` if no note goes through the model."""
+        if not any(len(source.group.notes) for source in self.inputs):
+            raise unrepresentable(self.preset)
+        return self

@@ -1,4 +1,4 @@
-"""Floor 8: how unusual a song is, bar by bar and part by part, and why."""
+"""Anomaly detection: how unusual a song is, bar by bar and part by part, and why."""
 
 from __future__ import annotations
 
@@ -6,169 +6,195 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicvae.arrays import Floats
+from musicvae.arrays import Floats, Ints
 from musicvae.downbeats import BarlineEstimate
 from musicvae.latent.codec import Codec
-from musicvae.latent.song_input import SongInput, read
-from musicvae.latent.surprisal import FEATURES, ReferenceStats, stack_features, surprisal
+from musicvae.latent.song_input import SongInput
+from musicvae.latent.surprisal import (
+    FEATURE_KEYS,
+    FEATURES,
+    ReferenceStats,
+    stack_features,
+    surprisal,
+)
 from musicvae.song import Song
-from musicvae.tools.anomaly_reasons import bar_measures, reasons
+from musicvae.tools.anomaly_reasons import ImprobableNote, bar_measures, explain_bar
+
+MAX_LISTED_PROBABILITY = 0.2  # of notes that are considered for the reasons
 
 
 @dataclass(frozen=True, kw_only=True)
 class BarAnomaly:
-    """One bar of one part."""
+    """How unusual one bar of one part is, and why."""
 
     bar: int
     """Counts from 1; a pickup is bar 0."""
     part: int
     name: str
-    oddity: float
+    """Of the part."""
+    anomaly_score: float
     reasons: tuple[str, ...]
+    """The strongest first."""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data with rounded numbers."""
+        return {
+            "bar": self.bar,
+            "part": self.part,
+            "name": self.name,
+            "oddity": round(self.anomaly_score, 3),
+            "reasons": list(self.reasons),
+        }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AnomalyReport:
-    """How unusual each bar of a song is, in deviations from what is usual; more is odder."""
+    """Anomaly scores of a song, its N bars and P parts: deviations from the reference.
+
+    Scores are standard deviations; the higher, the more unusual.
+    """
 
     song: Song
-    oddity: float
-    """Of the whole song, in deviations from songs."""
-    numbers: NDArray[np.int64]  # (N,) of bars, as a musician counts them
-    bars: Floats  # (N,) nan where nothing is heard
-    parts: Floats  # (N, P)
-    deviations: Floats  # (N, P, F) of each of `FEATURES`
-    odd: tuple[BarAnomaly, ...]
-    """Every bar of every part that sounds, the oddest first."""
-    against: str
-    """What it is compared with: `corpus`, or `song` where the model does not know its corpus."""
+    anomaly_score: float
+    """Of the whole song, in standard deviations over songs."""
+    bar_numbers: Ints  # (N,) counted from 1, a pickup as 0
+    bar_scores: Floats  # (N,) nan where the model represents nothing
+    part_scores: Floats  # (N, P)
+    deviations: Floats  # (N, P, F) of each of `surprisal.FEATURES`
+    anomalies: tuple[BarAnomaly, ...]
+    """All bars of all sounding parts, the most unusual first."""
+    reference: str
+    """What is compared with: `corpus`, or `song` if the checkpoint has no statistics of one."""
     n_passthrough: int
+    """Number of notes that the model cannot represent."""
 
     def to_dict(self, most: int = 10) -> dict[str, Any]:
-        """Plain data, with reasons for the `most` unusual bars."""
+        """Return plain data, with reasons for the `most` unusual bars."""
         return {
-            "oddity": round(self.oddity, 3),
-            "against": self.against,
-            "features": list(FEATURES),
+            "oddity": round(self.anomaly_score, 3),
+            "against": self.reference,
+            "features": list(FEATURE_KEYS),
             "bars": [
                 {
                     "bar": int(number),
-                    "oddity": _number(self.bars[n]),
+                    "oddity": _round_finite(self.bar_scores[n]),
                     "parts": [
                         None
-                        if not np.isfinite(self.parts[n, p])
+                        if not np.isfinite(self.part_scores[n, p])
                         else {
-                            "oddity": _number(self.parts[n, p]),
-                            "deviations": [_number(z) for z in self.deviations[n, p]],
+                            "oddity": _round_finite(self.part_scores[n, p]),
+                            "deviations": [_round_finite(z) for z in self.deviations[n, p]],
                         }
-                        for p in range(self.parts.shape[1])
+                        for p in range(self.part_scores.shape[1])
                     ],
                 }
-                for n, number in enumerate(self.numbers.tolist())
+                for n, number in enumerate(self.bar_numbers.tolist())
             ],
-            "unusual": [
-                {**vars(each), "oddity": round(each.oddity, 3), "reasons": list(each.reasons)}
-                for each in self.odd[:most]
-            ],
+            "unusual": [each.to_dict() for each in self.anomalies[:most]],
             "part_names": [part.name for part in self.song.parts],
         }
 
 
 def anomalies(codec: Codec, song: Song | BarlineEstimate) -> AnomalyReport:
-    """`MusicVAE.score`."""
-    reading = read(codec, song)
-    values, improbable = _features(codec, reading)
+    """Measure how unusual each bar of each part of a song is, and why.
+
+    Scores are standard deviations from the mean over songs like the training songs, or over the
+    song's own bars if the checkpoint has no such statistics. Needs a denoising model.
+
+    Raises `ConfigError` for any other model, `DataError` if it can represent none of the notes.
+    """
+    source = SongInput.from_song(codec.preset, song).require_notes()
+    values, improbable = _bar_features(codec, source)
     known = ReferenceStats.from_dict(codec.provenance.get("norms", {}))
-    norms = known or ReferenceStats.of([values])
-    if norms is None:  # a single bar: nothing to compare it with
-        flat = np.zeros(len(FEATURES))
-        norms = ReferenceStats(mean=flat, spread=flat + 1, song=(0.0, 1.0))
-    deviations, parts = norms.deviations(values), norms.oddity(values)
-    missing = np.exp(values[..., FEATURES.index("missing")])
-    bars = combine_part_scores(parts)
-    heard = parts[np.isfinite(parts)]
-    mean, spread = norms.song
-    grid = reading.bars.grid
+    stats = known or ReferenceStats.from_features([values])
+    if stats is None:  # a single bar has nothing to be compared with
+        zeros = np.zeros(len(FEATURES))
+        stats = ReferenceStats(mean=zeros, std=zeros + 1, song_mean_std=(0.0, 1.0))
+    deviations, part_scores = stats.deviations(values), stats.anomaly_score(values)
+    n_missing = np.exp(values[..., FEATURES.index("missing")])
+    finite = part_scores[np.isfinite(part_scores)]
+    mean, std = stats.song_mean_std
+    grid = source.bars.grid
     numbers = np.arange(len(grid)) + int(len(grid) > 0 and grid.lead_steps[0] == 0)
     return AnomalyReport(
-        song=reading.aligned.song,
-        oddity=float((heard.mean() - mean) / spread) if len(heard) else float("nan"),
-        numbers=numbers,
-        bars=bars,
-        parts=parts,
+        song=source.barlines.song,
+        anomaly_score=float((finite.mean() - mean) / std) if len(finite) else float("nan"),
+        bar_numbers=numbers,
+        bar_scores=combine_part_scores(part_scores),
+        part_scores=part_scores,
         deviations=deviations,
-        odd=_odd(reading, parts, deviations, missing, improbable, numbers),
-        against="song" if known is None else "corpus",
-        n_passthrough=reading.n_passthrough,
+        anomalies=_rank_bars(source, part_scores, deviations, n_missing, improbable, numbers),
+        reference="song" if known is None else "corpus",
+        n_passthrough=source.n_passthrough,
     )
 
 
-def combine_part_scores(parts: Floats) -> Floats:
-    """The oddity of bars from that of their parts `(N, P)`: midway from the mean to the oddest."""
-    sounding = np.isfinite(parts)
-    some = sounding.any(1)
-    mean = np.where(sounding, parts, 0).sum(1) / np.maximum(sounding.sum(1), 1)
-    most = np.where(sounding, parts, -np.inf).max(1, initial=-np.inf)
-    return np.where(some, 0.5 * (mean + np.where(some, most, 0)), np.nan)
+def combine_part_scores(part_scores: Floats) -> Floats:
+    """Return the scores of bars `(N,)`: midway between the mean and the maximum over `(N, P)`."""
+    sounding = np.isfinite(part_scores)
+    any_sounds = sounding.any(1)
+    mean = np.where(sounding, part_scores, 0).sum(1) / np.maximum(sounding.sum(1), 1)
+    most = np.where(sounding, part_scores, -np.inf).max(1, initial=-np.inf)
+    return np.where(any_sounds, 0.5 * (mean + np.where(any_sounds, most, 0)), np.nan)
 
 
-def _features(
-    codec: Codec, reading: SongInput
-) -> tuple[Floats, dict[tuple[int, int], list[tuple[float, float, int, bool]]]]:
-    """Features of bars and parts of the song `(N, P, F)`, the oddest lane of a part counting; and
-    how probable each note of a bar and part is.
+def _bar_features(
+    codec: Codec, source: SongInput
+) -> tuple[Floats, dict[tuple[int, int], list[ImprobableNote]]]:
+    """Return features of bars and parts `(N, P, F)`, and improbable notes by bar and part.
+
+    Of the slots of one part the most surprising one counts.
     """
-    grid = reading.bars.grid
-    shape = (len(grid), len(reading.bars.header.parts), len(FEATURES))
+    grid = source.bars.grid
+    shape = (len(grid), len(source.bars.header.parts), len(FEATURES))
     values = np.full(shape, np.nan)
-    improbable: dict[tuple[int, int], list[tuple[float, float, int, bool]]] = {}
-    for found in surprisal(codec.vae, reading.sources):
-        owner, mine = found.source.group.owner, stack_features(found.features)
+    improbable: dict[tuple[int, int], list[ImprobableNote]] = {}
+    for found in surprisal(codec.vae, source.inputs):
+        owner, own = found.model_input.group.source_part, stack_features(found.features)
         for slot in np.flatnonzero(owner >= 0).tolist():
             part = int(owner[slot])
-            values[:, part] = np.fmax(values[:, part], mine[:, slot])
-        notes, (cell, slots, column) = found.source.group.notes, found.belief.heard
-        p = found.belief.probability[cell, slots, column]
+            values[:, part] = np.fmax(values[:, part], own[:, slot])
+        notes, (cell, slots, column) = found.model_input.group.notes, found.posterior.observed
+        p = found.posterior.onset_probability[cell, slots, column]
         beat = 1 + notes.step * grid.denominator[notes.bar] / (4 * grid.steps_per_quarter)
-        for i in np.flatnonzero(p < 0.2).tolist():
+        for i in np.flatnonzero(p < MAX_LISTED_PROBABILITY).tolist():
             at = (int(notes.bar[i]), int(owner[slots[i]]))
-            drum = bool(found.belief.drums[slots[i]])
-            told = (float(beat[i]), float(p[i]), int(notes.pitch[i]), drum)
-            improbable.setdefault(at, []).append(told)
+            is_drum = bool(found.posterior.is_drum[slots[i]])
+            note = (float(beat[i]), float(p[i]), int(notes.pitch[i]), is_drum)
+            improbable.setdefault(at, []).append(note)
     return values, improbable
 
 
-def _odd(
-    reading: SongInput,
-    parts: Floats,
+def _rank_bars(
+    source: SongInput,
+    part_scores: Floats,
     deviations: Floats,
-    missing: Floats,
-    improbable: dict[tuple[int, int], list[tuple[float, float, int, bool]]],
-    numbers: NDArray[np.int64],
+    n_missing: Floats,
+    improbable: dict[tuple[int, int], list[ImprobableNote]],
+    numbers: Ints,
 ) -> tuple[BarAnomaly, ...]:
-    plain = bar_measures(reading.bars)
+    """Return all bars of all sounding parts with their reasons, the most unusual first."""
+    measures = bar_measures(source.bars)
     found = []
-    for n, part in np.argwhere(np.isfinite(parts)).tolist():
-        why = reasons(
+    for n, part in np.argwhere(np.isfinite(part_scores)).tolist():
+        reasons = explain_bar(
             deviations[n, part],
-            float(missing[n, part]),
-            {word: float(values[n, part]) for word, values in plain.items()},
+            float(n_missing[n, part]),
+            {reason: float(values[n, part]) for reason, values in measures.items()},
             improbable.get((n, part), []),
         )
-        name = reading.bars.header.parts[part].name or f"part {part + 1}"
         found.append(
             BarAnomaly(
                 bar=int(numbers[n]),
                 part=part,
-                name=name,
-                oddity=float(parts[n, part]),
-                reasons=tuple(why),
+                name=source.bars.header.parts[part].name or f"part {part + 1}",
+                anomaly_score=float(part_scores[n, part]),
+                reasons=tuple(reasons),
             )
         )
-    return tuple(sorted(found, key=lambda each: (-each.oddity, each.bar, each.part)))
+    return tuple(sorted(found, key=lambda each: (-each.anomaly_score, each.bar, each.part)))
 
 
-def _number(value: float) -> float | None:
+def _round_finite(value: float) -> float | None:
     return round(float(value), 3) if np.isfinite(value) else None

@@ -1,6 +1,8 @@
-"""Floor 8: why a bar of a part is odd, in words a musician would use."""
+"""Explanations of unusual bars in musical terms."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,116 +10,120 @@ from numpy.typing import NDArray
 from musicvae.arrays import Floats
 from musicvae.latent.surprisal import FEATURES
 from musicvae.representation.bars import Bars, Notes, cell_index
-from musicvae.representation.key import estimate_diatonic_key, pitch_name
+from musicvae.representation.key import MAJOR_SCALE_MASK, estimate_diatonic_key, pitch_name
 
-_TELLING = 1.5  # deviations from which a reason is one
-_MOST = 3  # reasons a bar
-_WRONG = 0.05  # a note less probable is named
-_NAMED = 3
-_LACKS = 0.4
-_SCALE = np.isin(np.arange(12), (0, 2, 4, 5, 7, 9, 11))
-_HARSH = np.isin(np.arange(12), (1, 2, 6, 10, 11))
-_WORDS = {
+MIN_DEVIATION = 1.5  # standard deviations that make a reason
+MAX_REASONS = 3  # of a bar
+IMPROBABLE = 0.05  # notes below this probability are named
+MAX_NAMED_NOTES = 3
+MIN_MISSING_NOTES = 0.4
+_DISSONANT = np.isin(np.arange(12), (1, 2, 6, 10, 11))  # seconds, tritones and sevenths
+_N_EARLIER_NOTES = 16  # onsets before a note that may still sound with it
+_REASONS = {
     "notes": "improbable notes",
-    "worst": "an improbable note",
+    "max": "an improbable note",
     "missing": "notes seem to be missing",
-    "against": "does not go with the other parts",
-    "rhythm": "a rhythm unlike the bars around",
-    "pitch": "pitches unlike the bars around",
+    "other_parts": "does not fit the other parts",
+    "rhythm": "a rhythm unlike the neighboring bars",
+    "pitch": "pitches unlike the neighboring bars",
 }
+
+ImprobableNote = tuple[float, float, int, bool]
+"""Beat, probability, pitch, and whether it is a drum."""
 
 
 def bar_measures(bars: Bars) -> dict[str, Floats]:
-    """Plain measures of each bar and part `(N, P)`, as deviations from the song's own bars; not a
-    number where nothing begins. Keys are reasons in words.
+    """Return plain measures of each bar and part `(N, P)`, as deviations from the song's own bars.
+
+    nan where no note begins. The keys are reasons in words.
     """
     notes, shape = bars.notes, (len(bars), len(bars.header.parts))
-    count = _summed(notes, np.ones(len(notes)), shape)
-    some = np.where(count > 0, count, np.nan)
+    count = _sum_by_bar(notes, np.ones(len(notes)), shape)
+    n_notes = np.where(count > 0, count, np.nan)
     quarters = (bars.grid.unmasked_steps / bars.grid.steps_per_quarter)[:, None]
-    register = _summed(notes, notes.pitch, shape) / some
+    register = _sum_by_bar(notes, notes.pitch, shape) / n_notes
     drums = np.array([part.is_drum for part in bars.header.parts], bool)
     pitched = notes.select(~drums[notes.part]) if len(notes) else notes
     key = estimate_diatonic_key(pitched.pitch, pitched.duration)
-    outside = ~_SCALE[(notes.pitch - key) % 12]
+    chromatic = ~MAJOR_SCALE_MASK[(notes.pitch - key) % 12]
+    dissonant = _sum_by_bar(notes, _is_dissonant(bars), shape)
     found = {
-        "more notes than usual": _apart(some / quarters),
-        "fewer notes than usual": -_apart(some / quarters),
-        "higher than usual": _apart(register, 2.0),
-        "lower than usual": -_apart(register, 2.0),
-        "notes out of the key": _apart(_summed(notes, outside, shape) / some, 0.1),
-        "dissonant with the other parts": _apart(_dissonance(bars, shape) / some, 0.1),
+        "more notes than usual": _robust_z(n_notes / quarters),
+        "fewer notes than usual": -_robust_z(n_notes / quarters),
+        "higher than usual": _robust_z(register, 2.0),
+        "lower than usual": -_robust_z(register, 2.0),
+        "notes out of key": _robust_z(_sum_by_bar(notes, chromatic, shape) / n_notes, 0.1),
+        "dissonant with the other parts": _robust_z(dissonant / n_notes, 0.1),
     }
-    for name in ("higher than usual", "lower than usual", "notes out of the key"):
+    for name in ("higher than usual", "lower than usual", "notes out of key"):
         found[name] = np.where(drums, np.nan, found[name])
     return found
 
 
-def reasons(
+def explain_bar(
     deviations: Floats,
-    missing: float,
-    plain: dict[str, float],
-    improbable: list[tuple[float, float, int, bool]],
+    n_missing: float,
+    measures: dict[str, float],
+    improbable: list[ImprobableNote],
 ) -> list[str]:
-    """Why a bar is odd, the strongest reason first.
+    """Return the reasons why a bar is unusual, the strongest first.
 
     Args:
-        deviations: of its features `(F,)`.
-        missing: notes that seem to lack, as many as are expected.
-        plain: of its plain measures.
-        improbable: beat, probability, pitch and whether it is a drum, of notes.
+        deviations: `(F,)` of its `FEATURES`.
+        n_missing: expected number of missing notes.
+        measures: its `bar_measures`.
+        improbable: its least probable notes.
     """
-    told = {
-        word: value
-        for name, value in zip(FEATURES, deviations.tolist(), strict=True)
-        if (word := _WORDS[name])
+    strength = {
+        _REASONS[name]: value for name, value in zip(FEATURES, deviations.tolist(), strict=True)
     }
-    if missing < _LACKS:
-        told.pop(_WORDS["missing"])
-    wrong = sorted((p, beat, pitch, drum) for beat, p, pitch, drum in improbable if p < _WRONG)
-    strongest = max(told.pop(_WORDS["notes"]), told.pop(_WORDS["worst"]))
-    if wrong:
-        named = ", ".join(
+    if n_missing < MIN_MISSING_NOTES:
+        strength.pop(_REASONS["missing"])
+    named = sorted((p, beat, pitch, drum) for beat, p, pitch, drum in improbable if p < IMPROBABLE)
+    of_notes = max(strength.pop(_REASONS["notes"]), strength.pop(_REASONS["max"]))
+    if named:
+        listed = ", ".join(
             f"{'drum ' + str(pitch) if drum else pitch_name(pitch)} at beat {beat:g}"
-            for _, beat, pitch, drum in wrong[:_NAMED]
+            for _, beat, pitch, drum in named[:MAX_NAMED_NOTES]
         )
-        more = f" and {len(wrong) - _NAMED} more" if len(wrong) > _NAMED else ""
-        told[f"improbable: {named}{more}"] = max(strongest, _TELLING) + 1
+        n_more = len(named) - MAX_NAMED_NOTES
+        more = f" and {n_more} more" if n_more > 0 else ""
+        strength[f"improbable: {listed}{more}"] = max(of_notes, MIN_DEVIATION) + 1
     elif improbable:
-        told["notes that surprise a little"] = strongest
-    told |= {word: value for word, value in plain.items() if np.isfinite(value)}
-    order = sorted(told, key=lambda word: -told[word])
-    return [word for word in order if told[word] >= _TELLING][:_MOST]
+        strength["slightly surprising notes"] = of_notes
+    strength |= {reason: value for reason, value in measures.items() if np.isfinite(value)}
+    order = sorted(strength, key=lambda reason: -strength[reason])
+    return [reason for reason in order if strength[reason] >= MIN_DEVIATION][:MAX_REASONS]
 
 
-def _summed(notes: Notes, values: NDArray[np.generic], shape: tuple[int, int]) -> Floats:
+def _sum_by_bar(notes: Notes, values: NDArray[Any], shape: tuple[int, int]) -> Floats:
     total = np.zeros(shape)
     np.add.at(total, (notes.bar, notes.part), values.astype(float))
     return total
 
 
-def _apart(values: Floats, least: float = 0.5) -> Floats:
-    """Deviations of each part's bars from its middle one, by the usual distance from it."""
+def _robust_z(values: Floats, min_scale: float = 0.5) -> Floats:
+    """Return deviations from the median of each part, in robust standard deviations (MAD)."""
     columns = [column[np.isfinite(column)] for column in values.T]
-    off = values - [np.median(column) if len(column) else 0.0 for column in columns]
-    columns = [column[np.isfinite(column)] for column in off.T]
-    usual = [1.4826 * np.median(np.abs(c)) if len(c) else least for c in columns]
-    return np.asarray(off / np.maximum(usual, least))
+    centered = values - [np.median(column) if len(column) else 0.0 for column in columns]
+    columns = [column[np.isfinite(column)] for column in centered.T]
+    scale = [1.4826 * np.median(np.abs(c)) if len(c) else min_scale for c in columns]
+    return np.asarray(centered / np.maximum(scale, min_scale))
 
 
-def _dissonance(bars: Bars, shape: tuple[int, int]) -> Floats:
-    """In each bar and part the notes that begin against a second, tritone or seventh."""
+def _is_dissonant(bars: Bars) -> NDArray[np.bool_]:
+    """Return the notes that begin against a dissonant interval in another part. `(M,)`"""
     notes = bars.notes
     drums = np.array([part.is_drum for part in bars.header.parts], bool)
     start = cell_index(bars.grid, notes)
     order = np.argsort(start, kind="stable")
-    harsh = np.zeros(len(notes), bool)
+    dissonant = np.zeros(len(notes), bool)
     stop = start + notes.duration
-    for back in range(1, 17):  # the notes that began before, near enough to sound still
+    for back in range(1, _N_EARLIER_NOTES + 1):
         i, j = order[back:], order[:-back]
         both = (stop[j] > start[i]) & (notes.part[i] != notes.part[j])
         both &= ~drums[notes.part[i]] & ~drums[notes.part[j]]
-        both &= _HARSH[np.abs(notes.pitch[i] - notes.pitch[j]) % 12]
-        harsh[i] |= both
-        harsh[j] |= both & (start[i] == start[j])
-    return _summed(notes, harsh, shape)
+        both &= _DISSONANT[np.abs(notes.pitch[i] - notes.pitch[j]) % 12]
+        dissonant[i] |= both
+        dissonant[j] |= both & (start[i] == start[j])
+    return dissonant

@@ -1,8 +1,8 @@
-"""Floor 8: directions of one's own: from labels of songs, a function, or two folders.
+"""Attribute vectors: directions of the latent space fitted to labels of songs.
 
-A linear measure of latents is fitted to what songs are labelled with, each window labelled as its
-song is; its direction is the shortest move along which that measure rises. One step is a standard
-deviation of it over the windows of these songs.
+A linear measure of latents is fitted to the labels by ridge regression, each window labeled as its
+song. The attribute vector is the step of least norm along which the measure increases by one
+standard deviation over the windows of these songs. Attribute vectors are from Roberts et al. 2018.
 """
 
 from __future__ import annotations
@@ -14,9 +14,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from musicvae.arrays import Floats
+from musicvae.arrays import Bools, Floats
 from musicvae.checkpoints import load_tensors, save_tensors
 from musicvae.downbeats import BarlineEstimate
 from musicvae.errors import CheckpointError, ConfigError, DataError
@@ -25,69 +24,73 @@ from musicvae.latent.directions import min_norm_direction
 from musicvae.song import Song
 from musicvae.tools.embed import SongEmbeddings, embed_song
 
-Values = Sequence[float] | Sequence[str] | Callable[[Song], float]
+Labels = Sequence[float] | Sequence[str] | Callable[[Song], float]
 
+RIDGE = 0.1  # as a share of the mean variance of latents
+N_FOLDS = 5
 _HINT = "make one with: musicvae direction"
-_RIDGE = 0.1
-_FOLDS = 5
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class AttributeVector:
-    """A way through the latent space of one model. `model.steer(song, directions=[(way, 1.5)])`"""
+    """A direction of one model's latent space: `model.steer(song, directions=[(vector, 1.5)])`."""
 
     name: str
-    move: Floats
+    vector: Floats
     """A step of one standard deviation. `(Z,)`"""
     weights: Floats
-    """What of a latent is measured. `(Z,)`"""
+    """The linear measure. `(Z,)`"""
     weights_hash: str
-    """Which model it was found with."""
-    held_out: float
-    """Correlation of measure and label over songs that were left out in turn; nan for too few."""
-    songs: int
+    """Hash of the model's weights."""
+    held_out_correlation: float
+    """Correlation of measure and label in cross-validation; nan for too few songs."""
+    n_songs: int
+    """Number of songs it was fitted to."""
 
     def save(self, path: str | Path) -> Path:
-        """Write it as safetensors; the inverse is `load`. Raises `WriteError`."""
-        told: dict[str, object] = {"name": self.name, "weights_hash": self.weights_hash}
-        told |= {"held_out": None if np.isnan(self.held_out) else self.held_out}
-        header = {"direction": told | {"songs": self.songs}}
-        arrays = {"direction.move": self.move, "direction.weights": self.weights}
-        return save_tensors(
-            path, {n: torch.from_numpy(a).float() for n, a in arrays.items()}, header
-        )
+        """Write a safetensors file; the inverse is `load`. Raises `WriteError`."""
+        correlation = self.held_out_correlation
+        fields: dict[str, object] = {
+            "name": self.name,
+            "weights_hash": self.weights_hash,
+            "held_out": None if np.isnan(correlation) else correlation,
+            "songs": self.n_songs,
+        }
+        arrays = {"direction.move": self.vector, "direction.weights": self.weights}
+        tensors = {name: torch.from_numpy(array).float() for name, array in arrays.items()}
+        return save_tensors(path, tensors, {"direction": fields})
 
     @classmethod
     def load(cls, path: str | Path) -> AttributeVector:
-        """Read what `save` wrote. Raises `CheckpointError`."""
+        """Read a file that `save` wrote; raise `CheckpointError` for any other."""
         tensors, header = load_tensors(path, _HINT)
-        told = header.get("direction")
-        if not isinstance(told, dict) or "direction.move" not in tensors:
+        fields = header.get("direction")
+        if not isinstance(fields, dict) or "direction.move" not in tensors:
             reason = "not a direction"
             raise CheckpointError(path, reason, _HINT)
-        held_out = told.get("held_out")
+        correlation = fields.get("held_out")
         return cls(
-            name=str(told.get("name", "")),
-            move=tensors["direction.move"].double().numpy(),
+            name=str(fields.get("name", "")),
+            vector=tensors["direction.move"].double().numpy(),
             weights=tensors["direction.weights"].double().numpy(),
-            weights_hash=str(told.get("weights_hash", "")),
-            held_out=float("nan") if held_out is None else float(held_out),
-            songs=int(told.get("songs", 0)),
+            weights_hash=str(fields.get("weights_hash", "")),
+            held_out_correlation=float("nan") if correlation is None else float(correlation),
+            n_songs=int(fields.get("songs", 0)),
         )
 
-    def checked(self, codec: Codec) -> AttributeVector:
-        """Itself, if it is one of this model's. Raises `ConfigError`."""
-        if self.weights_hash != weights_hash(codec) or len(self.move) != codec.vae.Z:
+    def check_model(self, codec: Codec) -> AttributeVector:
+        """Return the vector itself; raise `ConfigError` if it is of another model."""
+        if self.weights_hash != weights_hash(codec) or len(self.vector) != codec.vae.Z:
             where = codec.path or "this model"
             raise ConfigError(
-                f"direction {self.name!r} was found with another model than {where}; say "
-                "--checkpoint, or make it anew with: musicvae direction"
+                f"direction {self.name!r} is of another model than {where}; choose that one with "
+                "--checkpoint, or make the direction again with: musicvae direction"
             )
         return self
 
 
 def weights_hash(codec: Codec) -> str:
-    """Twelve hexadecimal digits that stand for a model's weights, whatever lies beside them."""
+    """Return a hash of a model's weights alone, twelve hexadecimal digits."""
     digest = hashlib.blake2b(digest_size=6)
     for name, tensor in sorted(codec.vae.state_dict().items()):
         digest.update(name.encode())
@@ -96,24 +99,39 @@ def weights_hash(codec: Codec) -> str:
 
 
 def fit_attribute_vector(
-    codec: Codec, songs: Sequence[Song | BarlineEstimate], values: Values, *, name: str = "own"
+    codec: Codec,
+    songs: Sequence[Song | BarlineEstimate],
+    labels: Labels,
+    *,
+    name: str = "own",
 ) -> AttributeVector:
-    """`MusicVAE.direction_from`."""
+    """Fit the direction along which labels of songs increase, for use with `steer`.
+
+    Args:
+        songs: two at least; some tens give better directions.
+        labels: a number or a word for each song (two different words at most; the direction leads
+            to the later one in the alphabet), or a function from a song to a number.
+        name: name of the direction.
+
+    Raises `ConfigError` for invalid labels, `DataError` if all are equal or the model can represent
+    no note of a song.
+    """
     plain = [song.song if isinstance(song, BarlineEstimate) else song for song in songs]
-    told: list[float | str]
-    told = [values(song) for song in plain] if callable(values) else list(values)
-    if len(told) != len(songs):
-        raise ConfigError(f"{len(songs)} songs and {len(told)} values: give one for each")
+    values: list[float | str]
+    values = [labels(song) for song in plain] if callable(labels) else list(labels)
+    if len(values) != len(songs):
+        raise ConfigError(f"{len(songs)} songs and {len(values)} labels: give one for each song")
     if not songs:
-        raise DataError("a direction needs songs to be found from")
+        raise DataError("no songs to fit a direction to; give at least two")
     found = [embed_song(codec, song, f"song {nth}") for nth, song in enumerate(songs, start=1)]
-    return fit_from_embeddings(codec, SongEmbeddings.concatenate(found), labels_to_numbers(told), name=name)
+    numbers = labels_to_numbers(values)
+    return fit_from_embeddings(codec, SongEmbeddings.concatenate(found), numbers, name=name)
 
 
 def labels_to_numbers(labels: Sequence[float | str]) -> Floats:
-    """Labels as numbers: numbers as they are, of two words the later in the alphabet as 1.
+    """Return labels as numbers; of two words the later one in the alphabet is 1, the other 0.
 
-    Raises `ConfigError` for words that are more than two.
+    Raises `ConfigError` for more than two words and for numbers that are not finite.
     """
     try:
         numbers = np.array([float(label) for label in labels])
@@ -130,45 +148,51 @@ def labels_to_numbers(labels: Sequence[float | str]) -> Floats:
     return numbers
 
 
-def fit_from_embeddings(codec: Codec, songs: SongEmbeddings, values: Floats, *, name: str) -> AttributeVector:
-    """The direction along which `values` `(n,)` of these songs rise. Raises `DataError`."""
+def fit_from_embeddings(
+    codec: Codec, songs: SongEmbeddings, values: Floats, *, name: str
+) -> AttributeVector:
+    """Fit the direction along which `values` `(n,)` of embedded songs increase.
+
+    Raises `DataError` for fewer than two songs and for equal values.
+    """
     if len(songs) < 2 or np.ptp(values) == 0:
-        raise DataError("a direction needs at least two songs that are labelled differently")
-    x, y = songs.mu.astype(float), values[songs.song]
-    every = np.ones(len(x), bool)
-    weights = _ridge(x, y, every)
-    spread = x.var(0) + 1e-6
-    step = float(np.std(x @ weights))
+        raise DataError("a direction needs at least two songs with different labels")
+    x, y = songs.mu.astype(float), values[songs.song_index]
+    weights = _ridge_regression(x, y, np.ones(len(x), bool))
+    variance = x.var(0) + 1e-6
+    std = float(np.std(x @ weights))
     return AttributeVector(
         name=name,
-        move=min_norm_direction(weights, spread) * step,
+        vector=min_norm_direction(weights, variance) * std,
         weights=weights,
         weights_hash=weights_hash(codec),
-        held_out=_held_out(songs, x, values),
-        songs=len(songs),
+        held_out_correlation=_cross_validate(songs, x, values),
+        n_songs=len(songs),
     )
 
 
-def _ridge(x: Floats, y: Floats, use: NDArray[np.bool_]) -> Floats:
+def _ridge_regression(x: Floats, y: Floats, use: Bools) -> Floats:
     x, y = x[use] - x[use].mean(0), y[use] - y[use].mean()
-    square = x.T @ x / len(x)
-    stiff = _RIDGE * float(np.trace(square)) / len(square) + 1e-9
-    return np.asarray(np.linalg.solve(square + stiff * np.eye(len(square)), x.T @ y / len(x)))
+    covariance = x.T @ x / len(x)
+    ridge = RIDGE * float(np.trace(covariance)) / len(covariance) + 1e-9
+    gram = covariance + ridge * np.eye(len(covariance))
+    return np.asarray(np.linalg.solve(gram, x.T @ y / len(x)))
 
 
-def _held_out(songs: SongEmbeddings, x: Floats, values: Floats) -> float:
-    """Correlation of value and measure over songs, each measured by weights fitted without it."""
+def _cross_validate(songs: SongEmbeddings, x: Floats, values: Floats) -> float:
+    """Return the correlation over songs of value and measure, fitted without the song."""
     n = len(songs)
-    if n < 2 * _FOLDS:
+    if n < 2 * N_FOLDS:
         return float("nan")
-    fold = np.random.default_rng(0).permutation(n) % _FOLDS
-    told = np.zeros(n)
-    for out in range(_FOLDS):
-        use = fold[songs.song] != out
+    fold = np.random.default_rng(0).permutation(n) % N_FOLDS
+    measured = np.zeros(n)
+    for out in range(N_FOLDS):
+        use = fold[songs.song_index] != out
         if not use.any() or use.all():
             continue
-        embed_conditioning = songs.means((x @ _ridge(x, values[songs.song], use))[:, None])[:, 0]
-        told[fold == out] = embed_conditioning[fold == out]
-    if np.std(told) == 0:
+        weights = _ridge_regression(x, values[songs.song_index], use)
+        of_songs = songs.means((x @ weights)[:, None])[:, 0]
+        measured[fold == out] = of_songs[fold == out]
+    if np.std(measured) == 0:
         return 0.0
-    return float(np.corrcoef(told, values)[0, 1])
+    return float(np.corrcoef(measured, values)[0, 1])

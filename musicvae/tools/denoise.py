@@ -1,4 +1,4 @@
-"""Floor 8: a song with what is improbable in it put right, and nothing else."""
+"""Denoising: correct improbable notes of a song and keep all others."""
 
 from __future__ import annotations
 
@@ -13,24 +13,29 @@ from musicvae.downbeats import BarlineEstimate
 from musicvae.errors import ConfigError
 from musicvae.latent.codec import Codec
 from musicvae.latent.note_posterior import NotePosterior, note_posterior
-from musicvae.latent.song_input import SongInput, read
+from musicvae.latent.song_input import SongInput
 from musicvae.latent.surprisal import DEFAULT_CORRUPTION
 from musicvae.representation.bars import bar_and_step
 from musicvae.representation.grid import Grid, cells_to_ticks
 from musicvae.song import Song
-from musicvae.tools.note_edits import NoteEdit, Thresholds, apply_edits, changes
+from musicvae.tools.note_edits import NoteEdit, Thresholds, apply_edits, propose_edits
 
-_CAUSE = {"removed": "added", "added": "dropped", "moved": "jitter", "pitch": "wrong"}
-_MISSED = 1.3  # damage there is for each that is found
-_LEAST, _MOST = 0.005, 0.3
-_RARE = 0.25
-_MOST_CHANGED, _FEW = 0.5, 16  # share of the notes, and of how many at least
-_LOST = 2.0  # so many times the changes of the pass before are no repair any more
+_CORRUPTION_BY_EDIT = {
+    "removed": "insertion",
+    "added": "deletion",
+    "moved": "onset_jitter",
+    "pitch": "pitch_substitution",
+}
+CORRUPTION_PER_EDIT = 1.3  # corrupted notes for each proposed edit
+MIN_CORRUPTION, MAX_CORRUPTION = 0.005, 0.3
+MIN_KIND_SHARE = 0.25  # a kind is ignored below this share of the most frequent one
+MAX_EDIT_SHARE, MIN_NOTES = 0.5, 16  # edits that a pass of at least this many notes may have
+MAX_EDIT_GROWTH = 2.0  # stop if a pass proposes more than this times the edits of the one before
 
 
 @dataclass(frozen=True, kw_only=True)
 class NoteChange:
-    """One change, where a musician would look for it."""
+    """One change of a note, at its musical position."""
 
     kind: str
     """`removed`, `added`, `moved` or `pitch`."""
@@ -39,42 +44,44 @@ class NoteChange:
     bar: int
     """Counts from 1; a pickup is bar 0."""
     beat: float
-    """In the meter's beats, from 1 on."""
+    """In beats of the meter, from 1."""
     to_beat: float | None
-    """Where a moved note is now; in bar `to_bar`."""
+    """New beat of a moved note, in bar `to_bar`."""
     to_bar: int | None
     pitch: int | None
-    """MIDI pitch as heard, none if none was."""
+    """MIDI pitch before; `None` for an added note."""
     to_pitch: int | None
-    """MIDI pitch now, none if it was taken out."""
-    heard: float | None
-    """How probable the note was as heard."""
-    believed: float | None
-    """How probable it is as it is now."""
+    """MIDI pitch after; `None` for a removed note."""
+    probability_before: float | None
+    """Probability of the note before; `None` for an added note."""
+    probability_after: float | None
+    """Probability of the note after; `None` for a removed note."""
     tick: int
-    """Where it is in the file, roughly: before the change, or of a note put in."""
+    """Approximate position in the file, before the change."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, numbers rounded."""
+        """Return plain data with rounded numbers."""
+        keys = {"probability_before": "heard", "probability_after": "believed"}
         return {
-            key: round(value, 4) if isinstance(value, float) else value
-            for key, value in vars(self).items()
+            keys.get(name, name): round(value, 4) if isinstance(value, float) else value
+            for name, value in vars(self).items()
         }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class DenoiseResult:
-    """A repaired song, what it was, and what was changed."""
+    """A corrected song, the original, and the changes between them."""
 
     song: Song
     original: Song
     changes: list[NoteChange]
+    """In the order of time."""
     n_passthrough: int
-    """Notes that the model cannot hear; they are as they were."""
+    """Number of notes that the model cannot represent; they are unchanged."""
 
     @property
     def n_changed(self) -> int:
-        """Notes of the original that are not as they were."""
+        """Number of notes of the original that were changed or removed."""
         return sum(change.pitch is not None for change in self.changes)
 
 
@@ -83,100 +90,117 @@ def denoise(
     song: Song | BarlineEstimate,
     *,
     strength: float = 0.5,
-    damage: Mapping[str, float] | None = None,
+    corruption: Mapping[str, float] | None = None,
     passes: int = 2,
 ) -> DenoiseResult:
-    """`MusicVAE.denoise`."""
+    """Correct improbable notes of a song and list the changes.
+
+    All other notes come back exactly as they were. Needs a denoising model
+    (`training.objective = "dae"` with several kinds of corruption).
+
+    Args:
+        song: the song to correct.
+        strength: 0 to 1. At 0 nothing is changed; the higher, the more probable a note may be that
+            is still changed.
+        corruption: expected share of corrupted notes by kind, such as `{"onset_jitter": 0.2}`, with
+            the kinds of `training.corruption`. By default the first pass assumes a little of every
+            kind, later ones the amounts found before.
+        passes: number of passes through the model if `corruption` is not given.
+
+    Raises `ConfigError` if the model was not trained on such corruption, `DataError` if it can
+    represent none of the notes.
+    """
     if not 0 <= strength <= 1:
         raise ConfigError(f"strength {strength:g}: choose 0 (nothing is changed) to 1")
-    reading = read(codec, song)
-    aligned = reading.aligned
+    source = SongInput.from_song(codec.preset, song).require_notes()
+    barlines, grid = source.barlines, source.bars.grid
     known = codec.preset.training.condition_kinds
-    expected = damage or {kind: share for kind, share in DEFAULT_CORRUPTION.items() if kind in known}
-    sought = passes if damage is None else 1
-    found, beliefs = _decided(codec, reading, expected, Thresholds.of(strength), sought)
-    made = apply_edits(aligned.song, reading.bars, beliefs, found)
-    mends = [_mend(change, aligned.song, reading.bars.grid) for mine in found for change in mine]
+    assumed = corruption or {k: share for k, share in DEFAULT_CORRUPTION.items() if k in known}
+    n_passes = passes if corruption is None else 1
+    thresholds = Thresholds.from_strength(strength)
+    edits, posteriors = _propose_edits(codec, source, assumed, thresholds, n_passes)
+    edited = apply_edits(barlines.song, source.bars, posteriors, edits)
+    changes = [_note_change(edit, barlines.song, grid) for own in edits for edit in own]
     return DenoiseResult(
-        song=aligned.undo(made) if any(found) else aligned.original,
-        original=aligned.original,
-        changes=sorted(mends, key=lambda mend: (mend.tick, mend.part)),
-        n_passthrough=reading.n_passthrough,
+        song=barlines.undo(edited) if any(edits) else barlines.original,
+        original=barlines.original,
+        changes=sorted(changes, key=lambda change: (change.tick, change.part)),
+        n_passthrough=source.n_passthrough,
     )
 
 
-def _decided(
+def _propose_edits(
     codec: Codec,
-    reading: SongInput,
-    expected: Mapping[str, float],
-    doubt: Thresholds,
+    source: SongInput,
+    corruption: Mapping[str, float],
+    thresholds: Thresholds,
     passes: int,
 ) -> tuple[list[list[NoteEdit]], list[NotePosterior]]:
-    """What to change, and why. After the first pass the model is told the damage that it found; if
-    it then finds far more, it has lost the song, and what it found first stands. Where it finds
-    most notes wrong it does not know that kind of music, and changes nothing.
+    """Return the edits and note probabilities of each model input.
+
+    After the first pass the model is conditioned on the corruption found. If it then proposes far
+    more edits, the first ones are kept. An input of which it would edit most notes is left
+    unchanged: the model does not fit this kind of music.
     """
-    found: list[list[NoteEdit]] = []
-    beliefs: list[NotePosterior] = []
+    edits: list[list[NoteEdit]] = []
+    posteriors: list[NotePosterior] = []
+    sizes = [len(each.group.notes) for each in source.inputs]
     for nth in range(passes):
-        heard = note_posterior(codec.vae, reading.sources, expected)
-        now = [
-            mine if len(mine) <= _MOST_CHANGED * max(len(source.group.notes), _FEW) else []
-            for mine, source in zip(
-                (changes(belief, doubt) for belief in heard), reading.sources, strict=True
-            )
+        current = note_posterior(codec.vae, source.inputs, corruption)
+        proposed = [propose_edits(posterior, thresholds) for posterior in current]
+        proposed = [
+            own if len(own) <= MAX_EDIT_SHARE * max(n_notes, MIN_NOTES) else []
+            for own, n_notes in zip(proposed, sizes, strict=True)
         ]
-        if nth and sum(map(len, now)) > _LOST * sum(map(len, found)):
+        if nth and sum(map(len, proposed)) > MAX_EDIT_GROWTH * sum(map(len, edits)):
             break
-        found, beliefs = now, heard
+        edits, posteriors = proposed, current
         if nth + 1 < passes:
-            n_notes = sum(len(source.group.notes) for source in reading.sources)
-            expected = _damage_in(found, n_notes, expected)
-    return found, beliefs
+            corruption = _estimate_corruption(edits, sum(sizes), corruption)
+    return edits, posteriors
 
 
-def _damage_in(
-    found: list[list[NoteEdit]], n_notes: int, expected: Mapping[str, float]
+def _estimate_corruption(
+    edits: list[list[NoteEdit]], n_notes: int, kinds: Mapping[str, float]
 ) -> dict[str, float]:
-    """How much of each kind of damage these changes speak of; what is rare beside the others is
-    taken for a mistake.
-    """
-    count = Counter(_CAUSE[change.kind] for mine in found for change in mine)
+    """Return the share of corrupted notes by kind that edits imply, without rare kinds."""
+    count = Counter(_CORRUPTION_BY_EDIT[edit.kind] for own in edits for edit in own)
     most = max(count.values(), default=0)
-    told = {kind: _MISSED * count[kind] / max(n_notes, 1) for kind in expected}
+    shares = {kind: CORRUPTION_PER_EDIT * count[kind] / max(n_notes, 1) for kind in kinds}
     return {
-        kind: min(max(share, _LEAST), _MOST)
-        for kind, share in told.items()
-        if count[kind] >= _RARE * most
+        kind: min(max(share, MIN_CORRUPTION), MAX_CORRUPTION)
+        for kind, share in shares.items()
+        if count[kind] >= MIN_KIND_SHARE * most
     }
 
 
-def _mend(change: NoteEdit, song: Song, grid: Grid) -> NoteChange:
-    def place(at: tuple[int, int] | None) -> tuple[int | None, float | None, int | None]:
+def _note_change(edit: NoteEdit, song: Song, grid: Grid) -> NoteChange:
+    def position(at: tuple[int, int] | None) -> tuple[int | None, float | None, int | None]:
         if at is None:
             return None, None, None
         bar, step = (int(n) for n in bar_and_step(grid, np.array(at[0])))
         beat = 1 + step * int(grid.denominator[bar]) / (4 * grid.steps_per_quarter)
         return bar + (grid.lead_steps[0] == 0), round(beat, 3), at[1]
 
-    bar, beat, pitch = place(change.before)
-    to_bar, to_beat, to_pitch = place(change.after)
-    part = song.parts[change.part]
-    where = bar if bar is not None else to_bar
-    when = beat if beat is not None else to_beat
-    assert where is not None and when is not None
-    moved = change.kind == "moved"
+    bar, beat, pitch = position(edit.before)
+    to_bar, to_beat, to_pitch = position(edit.after)
+    part = song.parts[edit.part]
+    first_bar = bar if bar is not None else to_bar
+    first_beat = beat if beat is not None else to_beat
+    assert first_bar is not None and first_beat is not None
+    moved = edit.kind == "moved"
+    before, after = edit.probability_before, edit.probability_after
     return NoteChange(
-        kind=change.kind,
-        part=change.part,
-        name=part.name or f"part {change.part + 1}",
-        bar=int(where),
-        beat=when,
+        kind=edit.kind,
+        part=edit.part,
+        name=part.name or f"part {edit.part + 1}",
+        bar=int(first_bar),
+        beat=first_beat,
         to_bar=int(to_bar) if moved and to_bar is not None else None,
         to_beat=to_beat if moved else None,
         pitch=pitch,
         to_pitch=to_pitch,
-        heard=None if np.isnan(change.heard) else change.heard,
-        believed=None if np.isnan(change.believed) else change.believed,
-        tick=int(cells_to_ticks(grid, np.array([change.cell]))[0]),
+        probability_before=None if np.isnan(before) else before,
+        probability_after=None if np.isnan(after) else after,
+        tick=int(cells_to_ticks(grid, np.array([edit.cell]))[0]),
     )

@@ -1,4 +1,4 @@
-"""Floor 8: many songs in the latent space at once: those of folders, in few large batches."""
+"""Embeddings of songs, folders and files: the mean latent and the attributes of each window."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from musicvae.arrays import Floats, Ints
+from musicvae import io
+from musicvae.arrays import Floats, Ints, group_mean
 from musicvae.attributes import ATTRIBUTES, window_attributes
 from musicvae.data import WindowDataset
 from musicvae.data.batch import WindowBatcher, model_inputs
@@ -16,191 +17,218 @@ from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import DataError
 from musicvae.latent import Latents
 from musicvae.latent.codec import Codec
+from musicvae.latent.song_input import unrepresentable, with_barlines
 from musicvae.networks.vae import to_note_table
 from musicvae.representation.bars import Bars
 from musicvae.song import Song
 from musicvae.storage import is_folder
 
-_AT_ONCE = 256
-Reader = Callable[[Path], Song | BarlineEstimate]
-Progress = Callable[[int, int], None]
+BATCH_SIZE = 256  # windows
+SongReader = Callable[[Path], Song | BarlineEstimate]
+ProgressCallback = Callable[[int, int], None]
+"""Called with the number of windows done, and of all."""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SongEmbeddings:
-    """Means of the windows of many songs, one song after the other. n songs, M windows."""
+    """Embeddings of the M windows of n songs, one song after the other."""
 
     names: tuple[str, ...]
-    """Where each song lies: its file."""
-    groups: tuple[str, ...]
-    """What each song belongs to: the folder that it is in."""
-    mu: Latents  # (M, Z)
-    song: Ints  # (M,) which song each window is of; sorted
-    values: Floats  # (M, A) the attributes of each window, nan where it has none
+    """The file of each song."""
+    folders: tuple[str, ...]
+    """The folder of each song."""
+    mu: Latents  # (M, Z) mean latents
+    song_index: Ints  # (M,) song of each window, ascending
+    attributes: Floats  # (M, A) of `ATTRIBUTES`, nan where a window has none
 
     def __len__(self) -> int:
         return len(self.names)
 
     @property
-    def starts(self) -> Ints:
+    def first_windows(self) -> Ints:
         """The first window of each song. `(n,)`"""
-        return np.searchsorted(self.song, np.arange(len(self)))
+        return np.searchsorted(self.song_index, np.arange(len(self)))
 
     def means(self, values: Latents | Floats) -> Floats:
-        """The mean over each song's windows of what is known of each, nan aside. `(n, ...)`"""
-        there = np.isfinite(values)
-        total, count = np.zeros((2, len(self), values.shape[1]))
-        np.add.at(total, self.song, np.where(there, values, 0))
-        np.add.at(count, self.song, there)
-        return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+        """Return the mean of values of windows `(M, K)` over each song, without nan. `(n, K)`"""
+        return group_mean(values, self.song_index, len(self))
 
     def attribute(self, name: str) -> Floats:
-        """The mean of an attribute of each song. `(n,)`"""
-        return self.means(self.values[:, [list(ATTRIBUTES).index(name)]])[:, 0]
+        """Return the mean of an attribute over each song. `(n,)`"""
+        return self.means(self.attributes[:, [list(ATTRIBUTES).index(name)]])[:, 0]
 
-    def take(self, index: Sequence[int]) -> SongEmbeddings:
-        """The songs at `index`, which rises."""
-        place = np.full(len(self), -1, np.int64)
-        place[list(index)] = np.arange(len(index))
-        mine = place[self.song] >= 0
+    def select(self, index: Sequence[int]) -> SongEmbeddings:
+        """Return the songs at `index`, which is ascending."""
+        new_index = np.full(len(self), -1, np.int64)
+        new_index[list(index)] = np.arange(len(index))
+        selected = new_index[self.song_index] >= 0
         return SongEmbeddings(
             names=tuple(self.names[i] for i in index),
-            groups=tuple(self.groups[i] for i in index),
-            mu=self.mu[mine],
-            song=place[self.song[mine]],
-            values=self.values[mine],
+            folders=tuple(self.folders[i] for i in index),
+            mu=self.mu[selected],
+            song_index=new_index[self.song_index[selected]],
+            attributes=self.attributes[selected],
         )
 
     @staticmethod
     def concatenate(many: Sequence[SongEmbeddings]) -> SongEmbeddings:
-        """The songs of all, one after the other."""
-        offsets = np.cumsum([0, *(len(each) for each in many)])
+        """Return the songs of all, one after the other."""
+        offsets = np.cumsum([0, *(len(each) for each in many)])[:-1]
+        index = [each.song_index + offset for each, offset in zip(many, offsets, strict=True)]
         return SongEmbeddings(
             names=tuple(name for each in many for name in each.names),
-            groups=tuple(group for each in many for group in each.groups),
+            folders=tuple(folder for each in many for folder in each.folders),
             mu=np.concatenate([each.mu for each in many]),
-            song=np.concatenate([e.song + o for e, o in zip(many, offsets[:-1], strict=True)]),
-            values=np.concatenate([each.values for each in many]),
+            song_index=np.concatenate(index),
+            attributes=np.concatenate([each.attributes for each in many]),
         )
+
+
+SongSource = str | Path | Song | BarlineEstimate
+"""A folder, a file, or a song in memory."""
+
+
+def embed(
+    codec: Codec,
+    songs: SongSource | Sequence[SongSource],
+    *,
+    read: SongReader | None = None,
+    progress: ProgressCallback | None = None,
+) -> SongEmbeddings:
+    """Embed songs: the mean latent and the attributes of each of their windows.
+
+    Args:
+        songs: folders, files and songs, or one of these. Folders are prepared as for training;
+            songs in memory are called `song 1`, `song 2`, and so on, by their place in the list.
+        read: how to read a file; by default `musicvae.read` with estimated bar lines.
+        progress: called with the number of windows done, and of all, for each folder.
+
+    Raises `ReadError` for a file that cannot be read, `DataError` for songs of which the model can
+    represent no note, and for an empty list.
+    """
+    sources = [songs] if isinstance(songs, str | Path | Song | BarlineEstimate) else list(songs)
+    if not sources:
+        raise DataError("no songs to embed; give files, folders or songs")
+    found = []
+    for nth, source in enumerate(sources, start=1):
+        if isinstance(source, Song | BarlineEstimate):
+            found.append(embed_song(codec, source, f"song {nth}"))
+        elif is_folder(path := Path(source)):
+            found.append(embed_folder(codec, path, progress))
+        else:
+            found.append(embed_song(codec, (read or read_with_barlines)(path), str(path)))
+    return SongEmbeddings.concatenate(found)
+
+
+def read_with_barlines(path: Path) -> BarlineEstimate:
+    """Read a song and estimate its bar lines, or keep those of a score."""
+    result = io.read_bytes(io.load(path), path)
+    return estimate_barlines(result.song, has_notated_bars=result.has_notated_bars)
 
 
 def embed_folder(
-    codec: Codec, folder: str | Path, progress: Progress | None = None
+    codec: Codec, folder: str | Path, progress: ProgressCallback | None = None
 ) -> SongEmbeddings:
-    """The songs of a folder that the model can represent, prepared as for training.
-
-    `progress` is told how many windows are done, and of how many. Raises `DataError` if
-    there is none.
-    """
+    """Embed the songs of a folder, prepared as for training; raise `DataError` if there is none."""
     size = codec.preset.grid.bars
-    windows = WindowDataset(folder, codec.preset, split="all", hop=size)
-    mu, values = _windows(codec, windows.cutter, windows.source, windows.first, progress=progress)
-    paths = [source.path for source in windows.sources]
-    songs = list(dict.fromkeys(paths[s] for s in windows.source.tolist()))
-    place = {path: nth for nth, path in enumerate(songs)}
-    song = np.array([place[paths[s]] for s in windows.source.tolist()], np.int64)
-    order = np.argsort(song, kind="stable")
-    top = Path(folder)
+    windows = WindowDataset(folder, codec.preset, split="all", hop_bars=size)
+    mu, attributes = _embed_windows(
+        codec, windows.batcher, windows.input_index, windows.first_bar, progress=progress
+    )
+    paths = [each.path for each in windows.inputs]
+    songs = list(dict.fromkeys(paths[i] for i in windows.input_index.tolist()))
+    index = {path: nth for nth, path in enumerate(songs)}
+    song_index = np.array([index[paths[i]] for i in windows.input_index.tolist()], np.int64)
+    order = np.argsort(song_index, kind="stable")
+    root = Path(folder)
     return SongEmbeddings(
-        names=tuple(str(top / path) for path in songs),
-        groups=tuple(str(top / Path(path).parent) for path in songs),
+        names=tuple(str(root / path) for path in songs),
+        folders=tuple(str(root / Path(path).parent) for path in songs),
         mu=mu[order],
-        song=song[order],
-        values=values[order],
+        song_index=song_index[order],
+        attributes=attributes[order],
     )
 
 
-def embed_song(codec: Codec, song: Song | BarlineEstimate, name: str) -> SongEmbeddings:
-    """One song. Raises `DataError` if it has nothing that the model can represent."""
-    cutter, source, first = _cut(codec, song, name, codec.preset.grid.bars)
-    return _one(codec, cutter, source, first, name)
+def embed_song(codec: Codec, song: Song | BarlineEstimate, name: str = "") -> SongEmbeddings:
+    """Embed one song; raise `DataError` if the model can represent no note of it."""
+    batcher, source, first = _windows_of_song(codec, song, name, codec.preset.grid.bars)
+    return _embed_one(codec, batcher, source, first, name)
 
 
-def embed_all_phases(codec: Codec, song: Song | BarlineEstimate, name: str) -> list[SongEmbeddings]:
-    """One song in every way in which another copy of it may have been encoded: its windows begin a
-    bar later, or two, ...; and it lies an octave higher or lower, since a song in another key may
-    come to the common one from above or from below. The first is the song as it is.
+def embed_all_phases(
+    codec: Codec, song: Song | BarlineEstimate, name: str = ""
+) -> list[SongEmbeddings]:
+    """Embed one song with all window phases and octaves, the song as it is first.
 
-    Raises `DataError` if it has nothing that the model can represent.
+    Another copy of the song may begin its windows at another bar, and may be normalized to the
+    common key from above or from below, an octave apart. Raises `DataError` if the model can
+    represent no note of it.
     """
     size = codec.preset.grid.bars
-    cutter, source, first = _cut(codec, song, name, 1)
+    batcher, source, first = _windows_of_song(codec, song, name, 1)
     pitched = any(part.kind != "drums" for part in codec.preset.parts)
     found = []
     for octave in (0, 1, -1) if pitched else (0,):
-        for later in range(size):
-            mine = np.flatnonzero(first % size == later)
-            if len(mine):
-                shift = np.full(len(mine), -12 * octave)
-                found.append(_one(codec, cutter, source[mine], first[mine], name, shift))
+        for phase in range(size):
+            which = np.flatnonzero(first % size == phase)
+            if len(which):
+                shift = np.full(len(which), -12 * octave)
+                found.append(_embed_one(codec, batcher, source[which], first[which], name, shift))
     return found
 
 
-def _cut(
-    codec: Codec, song: Song | BarlineEstimate, name: str, hop: int
+def _windows_of_song(
+    codec: Codec, song: Song | BarlineEstimate, name: str, hop_bars: int
 ) -> tuple[WindowBatcher, Ints, Ints]:
-    aligned = song if isinstance(song, BarlineEstimate) else estimate_barlines(song)
-    sources, _ = model_inputs(Bars.from_song(aligned.song), codec.preset)
-    cutter = WindowBatcher(sources, codec.preset)
+    """Return a batcher, and input and first bar of each window of a song. `(W,)`"""
+    inputs, _ = model_inputs(Bars.from_song(with_barlines(song).song), codec.preset)
+    batcher = WindowBatcher(inputs, codec.preset)
     none = np.zeros(0, np.int64)
-    source, first = cutter.windows(hop)[:2] if sources else (none, none)
+    source, first = batcher.window_starts(hop_bars)[:2] if inputs else (none, none)
     if not len(first):
-        raise DataError(
-            f"{name}: nothing in it that preset {codec.preset.name} can represent; choose another "
-            "--checkpoint"
-        )
-    return cutter, source, first
+        raise unrepresentable(codec.preset, name)
+    return batcher, source, first
 
 
-def _one(
+def _embed_one(
     codec: Codec,
-    cutter: WindowBatcher,
+    batcher: WindowBatcher,
     source: Ints,
     first: Ints,
     name: str,
     shift: Ints | None = None,
 ) -> SongEmbeddings:
-    mu, values = _windows(codec, cutter, source, first, shift)
+    mu, attributes = _embed_windows(codec, batcher, source, first, shift)
     return SongEmbeddings(
         names=(name,),
-        groups=(str(Path(name).parent),),
+        folders=(str(Path(name).parent),),
         mu=mu,
-        song=np.zeros(len(mu), np.int64),
-        values=values,
+        song_index=np.zeros(len(mu), np.int64),
+        attributes=attributes,
     )
 
 
-def embed_paths(
-    codec: Codec, paths: Sequence[Path], read: Reader, progress: Progress | None = None
-) -> SongEmbeddings:
-    """The songs of folders and files; `read` reads a file, `progress` is told of each folder."""
-    found = [
-        embed_folder(codec, path, progress)
-        if is_folder(path)
-        else embed_song(codec, read(path), str(path))
-        for path in paths
-    ]
-    return SongEmbeddings.concatenate(found)
-
-
-def _windows(
+def _embed_windows(
     codec: Codec,
-    cutter: WindowBatcher,
+    batcher: WindowBatcher,
     source: Ints,
     first: Ints,
     shift: Ints | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> tuple[Latents, Floats]:
-    """Means `(M, Z)` and attributes `(M, A)` of windows of a cutter, in batches across songs, taken
-    down by `shift` semitones.
+    """Return mean latents `(M, Z)` and attributes `(M, A)` of windows.
+
+    `shift` `(M,)` are semitones to transpose the windows down by.
     """
-    mus, values = [], []
-    for begin in range(0, len(first), _AT_ONCE):
-        part = slice(begin, begin + _AT_ONCE)
-        by = None if shift is None else shift[part]
-        batch = cutter.batch(source[part], first[part], by)
-        mus.append(codec.posterior_means(batch))
-        values.append(window_attributes(to_note_table(batch, codec.preset), codec.preset.meters))
+    means, attributes = [], []
+    for begin in range(0, len(first), BATCH_SIZE):
+        chunk = slice(begin, begin + BATCH_SIZE)
+        by = None if shift is None else shift[chunk]
+        batch = batcher.batch(source[chunk], first[chunk], by)
+        means.append(codec.posterior_means(batch))
+        table = to_note_table(batch, codec.preset)
+        attributes.append(window_attributes(table, codec.preset.meters))
         if progress is not None:
-            progress(begin + len(mus[-1]), len(first))
-    return np.concatenate(mus), np.concatenate(values)
+            progress(begin + len(means[-1]), len(first))
+    return np.concatenate(means), np.concatenate(attributes)

@@ -1,4 +1,4 @@
-"""Floor 8: songs as points of a plane: the two directions in which their latents differ most."""
+"""Similar songs, and songs as points of a plane."""
 
 from __future__ import annotations
 
@@ -9,100 +9,141 @@ import numpy as np
 
 from musicvae.arrays import Floats
 from musicvae.attributes import ATTRIBUTES
+from musicvae.downbeats import BarlineEstimate
 from musicvae.errors import DataError
-from musicvae.tools.embed import SongEmbeddings
+from musicvae.latent.codec import Codec
+from musicvae.song import Song
+from musicvae.tools.embed import SongEmbeddings, SongSource, embed, embed_all_phases
+
+MIN_MAP_SONGS = 3
+
+
+@dataclass(frozen=True)
+class Neighbor:
+    """A song that is similar to another one."""
+
+    name: str
+    """Its file."""
+    similarity: float
+    """1 for the same music, around 0 for unrelated songs; the mean of the two matches."""
+    song_match: float
+    """Mean similarity of the song's windows to the best matching windows of this one."""
+    neighbor_match: float
+    """The same in the other direction."""
+
+
+def similar(
+    codec: Codec,
+    song: Song | BarlineEstimate,
+    others: SongEmbeddings | SongSource | Sequence[SongSource],
+    *,
+    n: int = 10,
+) -> list[Neighbor]:
+    """Return the `n` songs of `others` that are most similar to a song, the best first.
+
+    Windows are compared in the latent space, wherever they stand in their song and in any key.
+
+    Args:
+        song: the song to compare with.
+        others: folders, files and songs, or their embeddings from `embed`.
+        n: number of songs to return.
+
+    Raises `DataError` if the model can represent no note of the song, and errors of `embed`.
+    """
+    embeddings = others if isinstance(others, SongEmbeddings) else embed(codec, others)
+    return nearest_songs(embed_all_phases(codec, song), embeddings, n)
+
+
+def nearest_songs(
+    phases: Sequence[SongEmbeddings], others: SongEmbeddings, n: int = 10
+) -> list[Neighbor]:
+    """Return the `n` songs of `others` that are most similar to one song, the best first.
+
+    `phases` are the embeddings of the song from `embed_all_phases`; for each other song the one of
+    highest similarity counts.
+    """
+    scores = np.stack([np.stack(song_similarities(phase, others)) for phase in phases])  # (V, 3, n)
+    best = scores[:, 0].argmax(0)
+    both, song_match, neighbor_match = scores[best, :, np.arange(len(others))].T
+    order = np.argsort(-both, kind="stable")[:n]
+    return [
+        Neighbor(others.names[i], float(both[i]), float(song_match[i]), float(neighbor_match[i]))
+        for i in order.tolist()
+    ]
+
+
+def song_similarities(
+    song: SongEmbeddings, others: SongEmbeddings
+) -> tuple[Floats, Floats, Floats]:
+    """Return the similarity of a song to n others, and its two directions. `(n,)` each
+
+    The similarity of two windows is the cosine of their latents, standardized over `others`. Each
+    window is compared with the most similar one of the other song, so that neither lengths nor the
+    order of themes matter.
+    """
+    center, scale = others.mu.mean(0), others.mu.std(0) + 1e-6
+    a, b = ((each.mu - center) / scale for each in (song, others))
+    a, b = (x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9) for x in (a, b))
+    cosine = a @ b.T  # (W, M)
+    song_match = np.maximum.reduceat(cosine, others.first_windows, axis=1).mean(0)
+    neighbor_match = others.means(cosine.max(0)[:, None])[:, 0]
+    return (song_match + neighbor_match) / 2, np.asarray(song_match, float), neighbor_match
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SongMap:
-    """Where songs lie in two dimensions. n songs."""
+    """Songs as n points of a plane."""
 
     songs: SongEmbeddings
     points: Floats  # (n, 2)
     explained: tuple[float, float]
-    """Share of the variance between songs that each axis holds."""
+    """Share of the variance between songs along each axis."""
     axes: tuple[str, str]
-    """The attribute that goes most with each axis, and its correlation, in words."""
+    """The attribute that correlates most with each axis, and its correlation, in words."""
+
+
+def map_songs(codec: Codec, songs: SongEmbeddings | Sequence[SongSource] | SongSource) -> SongMap:
+    """Place songs in a plane by the principal components of their mean latents.
+
+    `songs` are folders, files and songs, or their embeddings from `embed`. Raises `DataError` for
+    fewer than three songs, and errors of `embed`.
+    """
+    return project_2d(songs if isinstance(songs, SongEmbeddings) else embed(codec, songs))
 
 
 def project_2d(songs: SongEmbeddings) -> SongMap:
-    """Principal components of the songs' mean latents. Raises `DataError` for fewer than three."""
-    if len(songs) < 3:
+    """Project songs to the first two principal components of their mean latents.
+
+    Raises `DataError` for fewer than three songs.
+    """
+    if len(songs) < MIN_MAP_SONGS:
         raise DataError(f"a map needs at least three songs, there are {len(songs)}")
     means = songs.means(songs.mu)
-    centred = means - means.mean(0)
-    left, strength, _ = np.linalg.svd(centred, full_matrices=False)
-    points = left[:, :2] * strength[:2]
-    known = songs.means(songs.values)
+    centered = means - means.mean(0)
+    left, scale, _ = np.linalg.svd(centered, full_matrices=False)
+    points = left[:, :2] * scale[:2]
+    attributes = songs.means(songs.attributes)
     axes = []
     for axis in range(2):
-        related = {
-            name: _correlation(points[:, axis], known[:, nth])
+        correlation = {
+            name: _correlation(points[:, axis], attributes[:, nth])
             for nth, name in enumerate(ATTRIBUTES)
         }
-        name = max(related, key=lambda each: abs(related[each]))
-        if related[name] < 0:  # the sign of a component means nothing
+        name = max(correlation, key=lambda each: abs(correlation[each]))
+        if correlation[name] < 0:  # the sign of a component is arbitrary
             points[:, axis] *= -1
-        axes.append(f"{name}, r = {abs(related[name]):.2f}" if related[name] else "")
-    total = max(float((strength**2).sum()), 1e-12)
-    share = [float(s) ** 2 / total for s in strength[:2]]
+        words = f"{name}, r = {abs(correlation[name]):.2f}" if correlation[name] else ""
+        axes.append(words)
+    total = max(float((scale**2).sum()), 1e-12)
+    share = [float(s) ** 2 / total for s in scale[:2]]
     return SongMap(
         songs=songs, points=points, explained=(share[0], share[1]), axes=(axes[0], axes[1])
     )
 
 
 def _correlation(a: Floats, b: Floats) -> float:
-    """Pearson's, over songs where both are known; 0 where one does not vary."""
-    there = np.isfinite(b)
-    if there.sum() < 3 or np.std(b[there]) < 1e-9 or np.std(a[there]) < 1e-9:
+    """Return Pearson's correlation where both are finite; 0 where one is constant."""
+    known = np.isfinite(b)
+    if known.sum() < 3 or np.std(b[known]) < 1e-9 or np.std(a[known]) < 1e-9:
         return 0.0
-    return float(np.corrcoef(a[there], b[there])[0, 1])
-
-
-@dataclass(frozen=True)
-class Neighbor:
-    """A song beside another one."""
-
-    name: str
-    similarity: float
-    """1 for the same music, around 0 for any two songs."""
-    song_match: float
-    """How well each window of the song is matched by one of the neighbour, mean."""
-    neighbor_match: float
-    """The same the other way."""
-
-
-def nearest_songs(
-    ways: Sequence[SongEmbeddings], others: SongEmbeddings, n: int = 10
-) -> list[Neighbor]:
-    """The `n` songs of `others` that are most like one song, the most similar first.
-
-    `ways` are the song as it may be encoded (`encoded_ways`); for each other song that way counts
-    in which they are most alike.
-    """
-    found = np.stack([np.stack(song_similarities(way, others)) for way in ways])  # (V, 3, n)
-    best = found[:, 0].argmax(0)
-    both, there, back = found[best, :, np.arange(len(others))].T
-    order = np.argsort(-both, kind="stable")[:n]
-    return [
-        Neighbor(others.names[i], float(both[i]), float(there[i]), float(back[i]))
-        for i in order.tolist()
-    ]
-
-
-def song_similarities(song: SongEmbeddings, others: SongEmbeddings) -> tuple[Floats, Floats, Floats]:
-    """How like `song` each of n others is, by both ways, and each way alone. Each `(n,)`
-
-    Two windows are as alike as the cosine of their latents, in the spread that latents of `others`
-    have, from their mean on. Each window of a song looks for the one most like it in the other, so
-    neither lengths nor the order of themes matter; nor does the key, since all are encoded in one.
-    """
-    centre, scale = others.mu.mean(0), others.mu.std(0) + 1e-6
-    mine, theirs = ((e.mu - centre) / scale for e in (song, others))
-    mine, theirs = (
-        x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-9) for x in (mine, theirs)
-    )
-    alike = mine @ theirs.T  # (W, M)
-    there = np.maximum.reduceat(alike, others.starts, axis=1).mean(0)
-    back = others.means(alike.max(0)[:, None])[:, 0]
-    return (there + back) / 2, np.asarray(there, float), back
+    return float(np.corrcoef(a[known], b[known])[0, 1])
