@@ -1,43 +1,38 @@
-"""Floor 4: form: which bars of a song are like which others.
+"""Form of a song: which bars repeat which.
 
-A form is a label for each bar: bars of one label are one bar that comes back, exactly or nearly.
+A form is a label for each bar. Bars with the same label are exact or near repeats of each other.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
-from numpy.typing import NDArray
 
-from musicvae.song import Ints
+from musicvae.arrays import Floats, Ints
 
-Floats = NDArray[np.float64]
-ALIKE = 0.7  # F1 of two bars from which on one is taken to be the other come back
-_EDGES = np.array([0, 0.1, 0.3, 0.5, 0.7, 0.9, 1 + 1e-9])
+MIN_REPEAT_F1 = 0.7
+"""F1 of two bars above which one is a repeat of the other."""
 
 
-def self_similarity(bar: Ints, step: Ints, line: Ints, n_bars: int) -> Floats:
-    """F1 of the notes of each bar and each other, by where they begin in it. `(N, N)`
+def self_similarity(bar: Ints, step: Ints, pitch_id: Ints, n_bars: int) -> Floats:
+    """Return the F1 of the onsets of each pair of bars. `(N, N)`
 
-    A note is a `step` and a `line`, any number that tells pitches and parts apart; arrays `(M,)`.
-    Two bars without notes are the same.
+    `bar`, `step` and `pitch_id`, a number for part and pitch, are `(M,)`. Two bars without notes
+    have an F1 of 1.
     """
-    what = step * (1 + int(line.max(initial=0))) + line
-    _, nth = np.unique(what, return_inverse=True)
-    there = np.zeros((n_bars, int(nth.max(initial=0)) + 1))
-    there[bar, nth] = 1
-    count = there.sum(1)
-    either = count[:, None] + count
-    return np.where(either > 0, 2 * (there @ there.T) / np.maximum(either, 1), 1.0)
+    key = step * (1 + int(pitch_id.max(initial=0))) + pitch_id
+    _, index = np.unique(key, return_inverse=True)
+    onsets = np.zeros((n_bars, int(index.max(initial=0)) + 1))
+    onsets[bar, index] = 1
+    count = onsets.sum(1)
+    total = count[:, None] + count
+    return np.where(total > 0, 2 * (onsets @ onsets.T) / np.maximum(total, 1), 1.0)
 
 
-def labels_of(similarity: Floats, window_bars: int = 1) -> Ints:
-    """The form of a song from its `self_similarity` `(N, N)`: for each bar the first one that it
-    is like, itself if there is none before. `(N,)`
+def form_labels(similarity: Floats, window_bars: int = 1) -> Ints:
+    """Return the form of a song from its `self_similarity` `(N, N)`. `(N,)`
 
-    Only bars a whole number of windows apart are taken to be alike, for they have one place in a
-    window.
+    The label of a bar is the first bar that it repeats, or itself. Only bars a multiple of
+    `window_bars` apart can be repeats, since they have the same position in a window.
     """
     n = len(similarity)
     label = np.arange(n)
@@ -46,29 +41,15 @@ def labels_of(similarity: Floats, window_bars: int = 1) -> Ints:
         before = before[label[before] == before]
         if len(before):
             best = before[np.argmax(similarity[bar, before])]
-            label[bar] = best if similarity[bar, best] >= ALIKE else bar
+            label[bar] = best if similarity[bar, best] >= MIN_REPEAT_F1 else bar
     return label
 
 
-def matrix_overlap(a: Sequence[Floats], b: Sequence[Floats]) -> float:
-    """How alike two sets of self-similarity matrices of one size are, 0 to 1: the overlap of the
-    histograms of their values at each distance between bars (below .1, .3, .5, .7, .9, and up),
-    mean over distances.
-    """
-    one, other = np.stack(list(a)), np.stack(list(b))
-    found = []
-    for lag in range(1, one.shape[1]):
-        shares = []
-        for many in (one, other):
-            values = np.diagonal(many, lag, 1, 2).ravel()
-            shares.append(np.histogram(values, _EDGES)[0] / len(values))
-        found.append(np.minimum(*shares).sum())
-    return float(np.mean(found))
-
-
 def section_labels(form: str, n_bars: int, end_bars: int = 2) -> Ints:
-    """Labels of bars `(n_bars,)` for a form in letters, such as `AABA`: sections of equal length,
-    those of one letter alike. The last `end_bars` are none of them, so that the piece may end.
+    """Return labels of bars for a form in letters, such as `AABA`. `(n_bars,)`
+
+    Sections have equal length, those of one letter are repeats. The last `end_bars` have labels of
+    their own, so that the piece can end.
     """
     edges = np.round(np.linspace(0, n_bars, len(form) + 1)).astype(np.int64)
     label, where = np.arange(n_bars), dict[str, tuple[int, int]]()
@@ -81,9 +62,9 @@ def section_labels(form: str, n_bars: int, end_bars: int = 2) -> Ints:
     return label
 
 
-def by_window(label: Ints, window_bars: int) -> Ints:
-    """Labels of bars `(n, N)` in windows. `(n, W, window_bars)`"""
+def labels_by_window(label: Ints, window_bars: int) -> Ints:
+    """Return labels of bars `(n, N)` split into windows. `(n, W, window_bars)`"""
     n, N = label.shape
-    whole = np.tile(np.arange(-(-N // window_bars) * window_bars), (n, 1))
-    whole[:, :N] = label
-    return whole.reshape(n, -1, window_bars)
+    padded = np.tile(np.arange(-(-N // window_bars) * window_bars), (n, 1))
+    padded[:, :N] = label
+    return padded.reshape(n, -1, window_bars)

@@ -1,5 +1,9 @@
-"""Floor 2: where the bar lines of a song are, whatever its file says."""
+"""Bar-line estimation for MIDI of any origin.
 
-from musicvae.downbeats.barlines import Alignment, Placement, align
+In: a `Song` with the tempo and meter map of its file. Out: a `BarlineEstimate`, the song on its
+grid with the bar lines of the music, and the `TimeMap` back to the file.
+"""
 
-__all__ = ["Alignment", "Placement", "align"]
+from musicvae.downbeats.barlines import BarlineEstimate, TimeMap, estimate_barlines
+
+__all__ = ["BarlineEstimate", "TimeMap", "estimate_barlines"]

@@ -1,8 +1,8 @@
-"""Floor 2: a song as its file tells it <-> the same song with bar lines where the music has them.
+"""Bar-line estimation: a song as notated in its file <-> the same song with estimated bar lines.
 
-Three questions, in this order. Which grid do the onsets lie on (`grids`)? What does the music say
-of its bar lines (`features`, `network`, `meters`)? Does what the file states agree well enough to
-be believed, if need be moved by a constant (`choose`)?
+Three steps: find the grid that the onsets lie on (`quantization`), score bar lines by the music
+alone (`features`, `network`, `decoding`), and decide whether to keep the notated bar lines, shift
+them by a constant, or use the estimated ones (`decision`).
 """
 
 from __future__ import annotations
@@ -12,172 +12,209 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.downbeats.decision import Case, Choice, Stated, choose, is_absurd
-from musicvae.downbeats.decoding import Hearing
-from musicvae.downbeats.features import CELLS_PER_QUARTER, Heard, features
-from musicvae.downbeats.meter_map import changes_of, meter_of, shifted, snapped, tidied
-from musicvae.downbeats.network import listen, weights
-from musicvae.downbeats.quantization import GridFit, fit_grid
-from musicvae.downbeats.time_warp import Warp
-from musicvae.representation.grid import Grid, grid_of
-from musicvae.song import Ints, Meter, Part, Song
+from musicvae.arrays import Ints
+from musicvae.downbeats.decision import (
+    BarlineChoice,
+    Evidence,
+    NotatedBars,
+    is_implausible,
+    select_barlines,
+)
+from musicvae.downbeats.decoding import DownbeatScores
+from musicvae.downbeats.features import CELLS_PER_QUARTER, NoteFeatures, cell_features
+from musicvae.downbeats.meter_map import (
+    meter_changes,
+    meter_map_from_changes,
+    shift_barlines,
+    snap_to_grid,
+    without_mid_bar_changes,
+)
+from musicvae.downbeats.network import load_weights, predict
+from musicvae.downbeats.quantization import GridEstimate, estimate_grid
+from musicvae.downbeats.time_warp import TimeWarp
+from musicvae.representation.grid import Grid, grid_from_song
+from musicvae.song import MeterMap, Part, Song
 
-_LONGEST = 64.0  # cells: a longer note says no more
-_TAIL = 32  # cells heard after the last onset
-_MOST_CELLS = 60_000  # of a piece that are listened to, about four hours
+_MAX_NOTE_CELLS = 64.0  # longer notes are clipped
+_TAIL_CELLS = 32  # analyzed after the last onset
+_MAX_CELLS = 60_000  # analyzed of a song, about four hours
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Alignment:
-    """What was found. `song` is the song in its own time, with its own meter map.
+class BarlineEstimate:
+    """A song with its estimated bar lines.
 
-    `undo` brings it, or whatever a model made of it, back under the maps of its file.
+    `song` is in song time with the estimated meter map, `original` as the file has it. `undo`
+    moves `song`, or a song decoded from it, back to the time and the maps of the file.
     """
 
     song: Song
     original: Song
-    fit: GridFit
-    choice: Choice
+    grid_estimate: GridEstimate
+    choice: BarlineChoice
 
     @property
     def is_identity(self) -> bool:
-        """Whether the file was right in all."""
+        """Whether grid and bar lines of the file were kept."""
         return self.song is self.original
 
     @property
     def offset_s(self) -> float:
-        """How late the grid lies in the file, in seconds; where it drifts, how late it begins."""
-        tempo, tpq, warp = self.original.tempo, self.original.ticks_per_quarter, self.fit.warp
-        late = (warp.file_ticks - warp.song_ticks)[0 if self.fit.drifts else -1]
+        """Offset of the grid in the file, in seconds; of a drifting grid, its initial offset."""
+        tempo, tpq, warp = (
+            self.original.tempo,
+            self.original.ticks_per_quarter,
+            self.grid_estimate.warp,
+        )
+        late = (warp.file_ticks - warp.song_ticks)[0 if self.grid_estimate.drifts else -1]
         return float(tempo.us_per_quarter[0]) / 1e6 * float(late) / tpq
 
     def seconds(self, song_ticks: Ints) -> NDArray[np.float64]:
-        """Time in the file of ticks of `song`; before its beginning, negative."""
-        at = self.fit.warp.backward(song_ticks)
+        """Return the file times of ticks of `song`, negative before the file begins. `(K,)`"""
+        at = self.grid_estimate.warp.backward(song_ticks)
         tempo, tpq = self.original.tempo, self.original.ticks_per_quarter
         early = np.minimum(at, 0) * tempo.us_per_quarter[0] / 1e6 / tpq
         return tempo.seconds(np.maximum(np.round(at), 0).astype(np.int64), tpq) + early
 
     def undo(self, song: Song) -> Song:
-        """A song in the time of `self.song`, in the time and under the maps of the file."""
-        return self.fit.warp.undo(song, self.original)
+        """Move a song from the time of `self.song` to the time and maps of the file."""
+        return self.grid_estimate.warp.undo(song, self.original)
 
-    def placement(self, kept: tuple[Part, ...]) -> Placement:
-        """What undoing takes, without the song's notes but for those that are `kept` as they are,
-        part by part, in the time of `self.song`.
+    def time_map(self, exact_parts: tuple[Part, ...]) -> TimeMap:
+        """Return what `undo` needs once the song is gone.
+
+        `exact_parts`: for each part the notes, in the time of `self.song`, that must come back at
+        exactly the ticks of the file.
         """
-        frame = self.original.without_notes()
-        if self.fit.warp.is_identity:
-            return Placement(warp=self.fit.warp, original=frame)
-        pairs = zip(self.original.parts, kept, strict=True)
-        known = tuple(self.fit.warp.sources(part, these) for part, these in pairs)
-        return Placement(warp=self.fit.warp, original=replace(frame, parts=known))
+        header = self.original.without_notes()
+        if self.grid_estimate.warp.is_identity:
+            return TimeMap(warp=self.grid_estimate.warp, original=header)
+        pairs = zip(self.original.parts, exact_parts, strict=True)
+        known = tuple(self.grid_estimate.warp.source_notes(part, these) for part, these in pairs)
+        return TimeMap(warp=self.grid_estimate.warp, original=replace(header, parts=known))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Placement:
-    """Where a song is in its file: what is left of an `Alignment` when the song is gone.
+class TimeMap:
+    """Map from song time to file time: the part of a `BarlineEstimate` kept without its notes.
 
-    `original` is the file's frame, with such notes only as must come back to the very tick.
+    `original` has the maps of the file, and only the notes that must come back at exact ticks.
     """
 
-    warp: Warp
+    warp: TimeWarp
     original: Song
 
     def undo(self, song: Song) -> Song:
-        """A song in its own time, in the time and under the maps of the file."""
+        """Move a song from song time to the time and maps of the file."""
         return self.warp.undo(song, self.original)
 
 
-def align(song: Song, *, as_written: bool = False, measured: bool = False) -> Alignment:
-    """Find the bar lines of a song; `as_written` takes its file at its word, grid and bars.
+def estimate_barlines(
+    song: Song, *, as_written: bool = False, has_notated_bars: bool = False
+) -> BarlineEstimate:
+    """Estimate the bar lines of a song. No note moves in seconds.
 
-    `measured` says that the bars are those of a score: they are right, and there is a grid.
-    The song's notes stay where they are in seconds. A performance without a grid is aligned as
-    well as can be: whether to use it is for the caller to say, by `fit.gridded`.
+    Args:
+        song: as read from a file.
+        as_written: keep grid and bar lines of the file.
+        has_notated_bars: the song comes from a score, whose bar lines are correct and on a grid.
+
+    A performance without a grid gets the best estimate there is; check
+    `grid_estimate.is_metrical` before using it.
     """
-    notes = _Notes.of(song)
+    notes = _NoteArrays.from_song(song)
     if not len(notes.onset):
-        return Alignment(song=song, original=song, fit=_NO_GRID, choice=Choice.as_stated(1.0))
+        return _unchanged(song, _NO_GRID)
     tpq = song.ticks_per_quarter
-    fit = fit_grid(notes.onset / tpq, tpq, drums_alone=bool(notes.is_drum.all()))
-    if as_written or measured:
-        fit = replace(fit, warp=_NO_GRID.warp, gridded=fit.gridded or measured)
-        return Alignment(song=song, original=song, fit=fit, choice=Choice.as_stated(1.0))
-    tried = Attempt.of(song, notes, fit)
-    return tried.as_chosen(choose(tried.case, tried.tidied_bars))
+    estimate = estimate_grid(notes.onset / tpq, tpq, drums_alone=bool(notes.is_drum.all()))
+    if as_written or has_notated_bars:
+        is_metrical = estimate.is_metrical or has_notated_bars
+        return _unchanged(song, replace(estimate, warp=_NO_GRID.warp, is_metrical=is_metrical))
+    candidate = Candidate.from_song(song, notes, estimate)
+    return candidate.apply(select_barlines(candidate.evidence, candidate.cleaned_bars))
+
+
+def _unchanged(song: Song, estimate: GridEstimate) -> BarlineEstimate:
+    choice = BarlineChoice.as_notated(1.0)
+    return BarlineEstimate(song=song, original=song, grid_estimate=estimate, choice=choice)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Attempt:
-    """A song on its grid, and what speaks for its bar lines, before any are chosen."""
+class Candidate:
+    """A song on its grid with the evidence about its bar lines, before any are selected."""
 
     song: Song
-    fit: GridFit
-    moved: Song
-    """The song in its own time, under the stated meters."""
-    grid: Grid
-    first: int
-    """The cell at which hearing begins."""
-    case: Case
-    tidied: Meter | None
-    """The stated meters without changes within a bar, if there are such changes."""
+    grid_estimate: GridEstimate
+    song_on_grid: Song
+    """The song in song time, with the notated meters."""
+    bar_grid: Grid
+    first_cell: int
+    """The cell of the song at which the downbeat scores begin."""
+    evidence: Evidence
+    cleaned_meter: MeterMap | None
+    """The notated meter map without mid-bar changes, None if it has none."""
 
     @classmethod
-    def of(cls, song: Song, notes: _Notes | None = None, fit: GridFit | None = None) -> Attempt:
-        """Put a song on its grid and listen to it."""
-        notes, tpq = notes or _Notes.of(song), song.ticks_per_quarter
-        drums = bool(notes.is_drum.all())
-        fit = fit or fit_grid(notes.onset / tpq, tpq, drums_alone=drums)
-        moved = fit.warp.apply(song)
-        if not fit.warp.is_identity:
-            moved = replace(moved, meter=meter_of(snapped(song.meter, fit, tpq), tpq))
-        grid = grid_of(moved, CELLS_PER_QUARTER)
-        hearing, first = _listen(notes, fit, tpq)
-        case = Case(
-            hearing=hearing,
-            stated=Stated.of(grid, first),
-            absurd=is_absurd(grid),
-            weak=len(song.meter.ticks) == 1 and (grid.numerator[0], grid.denominator[0]) == (4, 4),
-            drums=drums,
-            late=not fit.warp.is_identity,
-            changes=len(song.meter.ticks) - 1,
-            onsets=int(np.count_nonzero(np.diff(notes.onset))) + 1,
+    def from_song(
+        cls, song: Song, notes: _NoteArrays | None = None, estimate: GridEstimate | None = None
+    ) -> Candidate:
+        """Move a song onto its grid and score its bar lines."""
+        notes, tpq = notes or _NoteArrays.from_song(song), song.ticks_per_quarter
+        drums_only = bool(notes.is_drum.all())
+        estimate = estimate or estimate_grid(notes.onset / tpq, tpq, drums_alone=drums_only)
+        on_grid = estimate.warp.apply(song)
+        if not estimate.warp.is_identity:
+            changes = snap_to_grid(song.meter, estimate, tpq)
+            on_grid = replace(on_grid, meter=meter_map_from_changes(changes, tpq))
+        grid = grid_from_song(on_grid, CELLS_PER_QUARTER)
+        scores, first_cell = _score_downbeats(notes, estimate, tpq)
+        signature = (grid.numerator[0], grid.denominator[0])
+        evidence = Evidence(
+            scores=scores,
+            notated=NotatedBars.from_grid(grid, first_cell),
+            implausible=is_implausible(grid),
+            default_signature=len(song.meter.ticks) == 1 and signature == (4, 4),
+            drums_only=drums_only,
+            off_grid=not estimate.warp.is_identity,
+            n_meter_changes=len(song.meter.ticks) - 1,
+            n_onsets=int(np.count_nonzero(np.diff(notes.onset))) + 1,
         )
         return cls(
             song=song,
-            fit=fit,
-            moved=moved,
-            grid=grid,
-            first=first,
-            case=case,
-            tidied=tidied(moved.meter, tpq),
+            grid_estimate=estimate,
+            song_on_grid=on_grid,
+            bar_grid=grid,
+            first_cell=first_cell,
+            evidence=evidence,
+            cleaned_meter=without_mid_bar_changes(on_grid.meter, tpq),
         )
 
     @property
-    def tidied_bars(self) -> Stated | None:
-        """The bars of the tidied meters."""
-        if self.tidied is None:
+    def cleaned_bars(self) -> NotatedBars | None:
+        """The bars of `cleaned_meter`."""
+        if self.cleaned_meter is None:
             return None
-        grid = grid_of(replace(self.moved, meter=self.tidied), CELLS_PER_QUARTER)
-        return Stated.of(grid, self.first)
+        song = replace(self.song_on_grid, meter=self.cleaned_meter)
+        return NotatedBars.from_grid(grid_from_song(song, CELLS_PER_QUARTER), self.first_cell)
 
-    def as_chosen(self, choice: Choice) -> Alignment:
-        """The song under the bar lines that were chosen."""
+    def apply(self, choice: BarlineChoice) -> BarlineEstimate:
+        """Return the song with the selected bar lines."""
         tpq, meter = self.song.ticks_per_quarter, None
         if choice.path is not None:
-            meter = meter_of(changes_of(choice.path, self.first), tpq)
+            meter = meter_map_from_changes(meter_changes(choice.path, self.first_cell), tpq)
         elif choice.source == "tidied":
-            meter = self.tidied
+            meter = self.cleaned_meter
         elif choice.shift:
-            meter = meter_of(shifted(self.grid, choice.shift), tpq)
-        song = self.moved if meter is None else replace(self.moved, meter=meter)
-        return Alignment(song=song, original=self.song, fit=self.fit, choice=choice)
+            meter = meter_map_from_changes(shift_barlines(self.bar_grid, choice.shift), tpq)
+        song = self.song_on_grid if meter is None else replace(self.song_on_grid, meter=meter)
+        return BarlineEstimate(
+            song=song, original=self.song, grid_estimate=self.grid_estimate, choice=choice
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class _Notes:
-    """The notes of all parts in order of onset; arrays `(M,)`."""
+class _NoteArrays:
+    """The notes of all parts in order of onset; arrays `(M,)`, times in ticks."""
 
     onset: Ints
     duration: Ints
@@ -187,7 +224,7 @@ class _Notes:
     is_drum: NDArray[np.bool_]
 
     @classmethod
-    def of(cls, song: Song) -> _Notes:
+    def from_song(cls, song: Song) -> _NoteArrays:
         parts = [part for part in song.parts if len(part)] or [Part.empty()]
         counts = [len(part) for part in parts]
         names = ("onset_ticks", "duration_ticks", "pitch", "velocity")
@@ -204,21 +241,24 @@ class _Notes:
         )
 
 
-_NO_GRID = fit_grid(np.zeros(0), 1, drums_alone=False)
+_NO_GRID = estimate_grid(np.zeros(0), 1, drums_alone=False)
 
 
-def _listen(notes: _Notes, fit: GridFit, tpq: int) -> tuple[Hearing, int]:
-    """What is heard, and the cell of the song at which hearing begins."""
+def _score_downbeats(
+    notes: _NoteArrays, estimate: GridEstimate, tpq: int
+) -> tuple[DownbeatScores, int]:
+    """Return the downbeat scores, and the cell of the song at which they begin."""
     scale = CELLS_PER_QUARTER / tpq
-    cell = np.floor(fit.warp.forward(notes.onset) * scale + 0.5).astype(np.int64)
+    cell = np.floor(estimate.warp.forward(notes.onset) * scale + 0.5).astype(np.int64)
     cell = np.maximum(cell, 0)
-    length = np.minimum(notes.duration * scale, _LONGEST)
-    # A long silence before the first note says nothing: begin a bar or so before it.
-    first = max(int(cell[0]) - 16, 0) if cell[0] > _LONGEST else 0
-    stop = int(cell[-1]) + 1 + int(min(max(length[cell == cell[-1]].max(), 1), _TAIL))
-    heard = Heard(cell - first, length, notes.pitch, notes.velocity, notes.part, notes.is_drum)
+    length = np.minimum(notes.duration * scale, _MAX_NOTE_CELLS)
+    # A long silence before the first note carries no information: begin about a bar before it.
+    first = max(int(cell[0]) - 16, 0) if cell[0] > _MAX_NOTE_CELLS else 0
+    stop = int(cell[-1]) + 1 + int(min(max(length[cell == cell[-1]].max(), 1), _TAIL_CELLS))
+    columns = (notes.pitch, notes.velocity, notes.part, notes.is_drum)
+    features = NoteFeatures(cell - first, length, *columns)
     n_cells = stop - first
-    if n_cells > _MOST_CELLS:
-        n_cells = _MOST_CELLS
-        heard = heard.take(heard.cell < n_cells)
-    return Hearing(*listen(features(heard, n_cells), weights())), first
+    if n_cells > _MAX_CELLS:
+        n_cells = _MAX_CELLS
+        features = features.select(features.cell < n_cells)
+    return DownbeatScores(*predict(cell_features(features, n_cells), load_weights())), first

@@ -1,4 +1,4 @@
-"""Floor 2: the grid that onsets lie on: its step, its phase, its drift, or that there is none."""
+"""Grid estimation: step, offset and drift of the grid that the onsets lie on, if there is one."""
 
 from __future__ import annotations
 
@@ -6,124 +6,135 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musicvae.downbeats.tempo_drift import BINARY, TERNARY, Drift, Reals, resultants, track
-from musicvae.downbeats.time_warp import Warp
+from musicvae.arrays import Floats
+from musicvae.downbeats.tempo_drift import BINARY, TERNARY, TempoDrift, phase_coherence, track_drift
+from musicvae.downbeats.time_warp import TimeWarp
 
-STEADY = 0.8  # tightness from which on nothing can be gained by letting the grid drift
-LOOSE = 0.4  # tightness of a steady grid below which there is none
-LOOSE_DRUMS = 0.2  # the same for drums alone, which are played to a click or not at all
-LOOSE_DRIFT = 0.7  # tightness around a drifting grid below which there is none
-_MIN_ONSETS, _MIN_QUARTERS = 32, 16  # less than this is too little to judge
-_LONGEST_QUARTERS = 10_000  # a longer piece is not searched for a drift
-_NEGLIGIBLE = 1 / 80  # of a quarter: a smaller shift changes no cell
-_CELL = 0.25  # quarters
+MAX_TIGHTNESS_FOR_DRIFT = 0.8  # of a constant grid, above which no drift is searched
+MIN_TIGHTNESS = 0.4  # of a constant grid
+MIN_TIGHTNESS_DRUMS = 0.2  # the same for drums alone, which are usually played to a click
+MIN_TIGHTNESS_DRIFT = 0.7  # of a drifting grid
+_MIN_ONSETS, _MIN_QUARTERS = 32, 16  # shorter songs are taken to be on the grid
+_MAX_DRIFT_QUARTERS = 10_000  # in longer songs no drift is searched
+_MIN_OFFSET_QUARTERS = 1 / 80  # smaller offsets change no cell
+_CELL_QUARTERS = 0.25
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class GridFit:
-    """What grid was found; `warp` takes the file's ticks onto it.
+class GridEstimate:
+    """The estimated grid; `warp` maps the ticks of the file to it.
 
-    `steps_per_quarter` is 4 or, where triplets or swing are tighter, 12; `tightness` of onsets at
-    4 and at 12 steps a quarter, without regard to drift.
+    `steps_per_quarter` is 4 or, where triplets or swing fit better, 12; `tightness` is that of the
+    onsets at 4 and at 12 steps a quarter, ignoring drift.
     """
 
     steps_per_quarter: int
     tightness: dict[int, float]
-    fit: float
-    """Tightness around the grid that was chosen."""
+    best_tightness: float
+    """Tightness around the estimated grid."""
     drifts: bool
-    gridded: bool
-    warp: Warp
+    is_metrical: bool
+    warp: TimeWarp
 
     @property
-    def decline(self) -> str:
-        """Why there is nothing to learn bars from, empty if there is a grid."""
-        return "" if self.gridded else f"a performance without a grid (tightness {self.fit:.2f})"
+    def reject_reason(self) -> str:
+        """Why the song has no usable bars, empty if there is a grid."""
+        return (
+            ""
+            if self.is_metrical
+            else f"a performance without a grid (tightness {self.best_tightness:.2f})"
+        )
 
 
-def fit_grid(onset_quarters: Reals, ticks_per_quarter: int, *, drums_alone: bool) -> GridFit:
-    """The grid of these onsets, in quarters of the file and in rising order."""
-    R = resultants(onset_quarters)
+def estimate_grid(
+    onset_quarters: Floats, ticks_per_quarter: int, *, drums_alone: bool
+) -> GridEstimate:
+    """Estimate the grid of onsets `(M,)`, in quarters of the file and in ascending order."""
+    R = phase_coherence(onset_quarters)
     strength = {k: abs(R[k]) for k in R}
     at4, at12 = strength[4], max(strength[12], strength[3])
     steady = max(at4, at12, strength[8])
     ternary = at12 > at4 + 0.05
     fit, drift = steady, None
-    if steady < STEADY and 1 < onset_quarters[-1:].sum() < _LONGEST_QUARTERS:
-        found = {k: track(onset_quarters, k) for k in (BINARY, TERNARY)}
+    if steady < MAX_TIGHTNESS_FOR_DRIFT and 1 < onset_quarters[-1:].sum() < _MAX_DRIFT_QUARTERS:
+        found = {k: track_drift(onset_quarters, k) for k in (BINARY, TERNARY)}
         k = TERNARY if found[TERNARY].tightness > found[BINARY].tightness + 0.05 else BINARY
         if found[k].tightness > max(steady + 0.15, 0.6):
             drift, fit, ternary = found[k], found[k].tightness, k == TERNARY
     few = 1 + np.count_nonzero(np.diff(np.round(onset_quarters * 16))) < _MIN_ONSETS
     short = few or onset_quarters[-1] - onset_quarters[0] < _MIN_QUARTERS
-    limit = LOOSE_DRUMS if drums_alone else LOOSE_DRIFT if drift else LOOSE
+    limit = MIN_TIGHTNESS_DRUMS if drums_alone else MIN_TIGHTNESS_DRIFT if drift else MIN_TIGHTNESS
     if drift is None:
-        offset = _steady_offset(onset_quarters, R, ternary)
-        warp = _shift(offset, onset_quarters, ticks_per_quarter)
+        offset = _constant_offset(onset_quarters, R, ternary)
+        warp = _constant_warp(offset, onset_quarters, ticks_per_quarter)
     else:
-        warp = _moving(drift, onset_quarters, ticks_per_quarter, ternary)
-    return GridFit(
+        warp = _drifting_warp(drift, onset_quarters, ticks_per_quarter, ternary)
+    return GridEstimate(
         steps_per_quarter=12 if ternary else 4,
         tightness={4: at4, 12: at12},
-        fit=fit,
+        best_tightness=fit,
         drifts=drift is not None,
-        gridded=bool(short or fit >= limit),
+        is_metrical=bool(short or fit >= limit),
         warp=warp,
     )
 
 
-def _steady_offset(quarter: Reals, R: dict[int, complex], ternary: bool) -> float:
-    """By how many quarters, within a cell, the grid lies late."""
+def _constant_offset(onset_quarters: Floats, R: dict[int, complex], ternary: bool) -> float:
+    """Return the offset of the grid in quarters, within a cell, positive if late."""
     if ternary:
         k = 12 if abs(R[12]) >= abs(R[3]) else 3
     else:
         k = 4 if abs(R[4]) >= 0.6 * abs(R[8]) else 8
     offset = float(np.angle(R[k])) / (2 * np.pi * k)
-    return offset if k == 4 else _chosen(quarter, offset)
+    return offset if k == 4 else _resolve_offset(onset_quarters, offset)
 
 
-def _chosen(quarter: Reals, offset: float) -> float:
-    """The offset, of those that a finer grid allows within a cell, on which long notes begin."""
-    options = (offset + np.array([0, 1, -1, 1.5]) / 12 + _CELL / 2) % _CELL - _CELL / 2
-    weight = np.diff(quarter, append=quarter[-1:] + 1)
+def _resolve_offset(onset_quarters: Floats, offset: float) -> float:
+    """Return the offset, among those a finer grid allows in a cell, where long notes begin."""
+    options = (
+        offset + np.array([0, 1, -1, 1.5]) / 12 + _CELL_QUARTERS / 2
+    ) % _CELL_QUARTERS - _CELL_QUARTERS / 2
+    weight = np.diff(onset_quarters, append=onset_quarters[-1:] + 1)
     fits = [
-        sum(float((weight * np.cos(2 * np.pi * k * (quarter - o))).sum()) for k in (1, 2, 4))
+        sum(float((weight * np.cos(2 * np.pi * k * (onset_quarters - o))).sum()) for k in (1, 2, 4))
         for o in options
     ]
-    # The first one, nearest to no offset at all, wins unless another is clearly better.
+    # Keep the first option, nearest to no offset, unless another is clearly better.
     best = int(np.argmax(fits))
     return float(options[best if fits[best] > fits[0] + 0.1 * weight.sum() else 0])
 
 
-def _shift(offset: float, quarter: Reals, tpq: int) -> Warp:
-    if abs(offset) < _NEGLIGIBLE:
-        return Warp.shift(0)
+def _constant_warp(offset: float, onset_quarters: Floats, tpq: int) -> TimeWarp:
+    if abs(offset) < _MIN_OFFSET_QUARTERS:
+        return TimeWarp.shift(0)
     earlier = round(offset * tpq)
-    if _is_early(quarter, offset):
-        at = np.array([0.0, _CELL * tpq])
-        return Warp(file_ticks=at, song_ticks=at - [0, earlier])
-    return Warp.shift(-earlier)
+    if _is_early(onset_quarters, offset):
+        at = np.array([0.0, _CELL_QUARTERS * tpq])
+        return TimeWarp(file_ticks=at, song_ticks=at - [0, earlier])
+    return TimeWarp.shift(-earlier)
 
 
-def _is_early(quarter: Reals, offset: float) -> bool:
-    """Whether the file begins with a note that is ahead of the grid, less than half a cell.
+def _is_early(onset_quarters: Floats, offset: float) -> bool:
+    """Return whether the file begins with a note less than half a cell ahead of the grid.
 
-    It is meant to be at the grid's zero. There is no room to move earlier, and a cell later it
-    would be a pickup: the time up to the first notes that are in time is squeezed instead.
+    It is meant to be at the origin of the grid. It cannot move earlier, and moved a cell later it
+    would be a pickup: the time before the first notes on the grid is compressed instead.
     """
-    return bool(quarter[0] - offset < -_NEGLIGIBLE)
+    return bool(onset_quarters[0] - offset < -_MIN_OFFSET_QUARTERS)
 
 
-def _moving(drift: Drift, quarter: Reals, tpq: int, ternary: bool) -> Warp:
-    offset = drift.offset
+def _drifting_warp(drift: TempoDrift, onset_quarters: Floats, tpq: int, ternary: bool) -> TimeWarp:
+    offset = drift.offset_quarters
     if ternary:
-        offset = offset + _chosen(quarter - np.interp(quarter, _middles(offset), offset), 0.0)
-    offset = offset - _CELL * np.round(offset[0] / _CELL)
-    at = _middles(offset)
-    if _is_early(quarter, float(offset[0])):
+        offset = offset + _resolve_offset(
+            onset_quarters - np.interp(onset_quarters, _quarter_centers(offset), offset), 0.0
+        )
+    offset = offset - _CELL_QUARTERS * np.round(offset[0] / _CELL_QUARTERS)
+    at = _quarter_centers(offset)
+    if _is_early(onset_quarters, float(offset[0])):
         at, offset = np.append(0.0, at), np.append(0.0, offset)
-    return Warp(file_ticks=at * tpq, song_ticks=(at - offset) * tpq)
+    return TimeWarp(file_ticks=at * tpq, song_ticks=(at - offset) * tpq)
 
 
-def _middles(offset: Reals) -> Reals:
+def _quarter_centers(offset: Floats) -> Floats:
     return np.arange(0.5, len(offset))

@@ -1,7 +1,8 @@
-"""Floor 2: the file's time <-> the song's time, where a grid is shifted or drifts.
+"""Time warp between file time and song time, where a grid is shifted or drifts.
 
-A warp is a rising line through points (tick in the file, tick in the song), with slope 1 before the
-first and after the last. What sounds when stays the same: the tempo map takes up the difference.
+A warp is an increasing piecewise linear function through points (tick in the file, tick in the
+song), with slope 1 before the first and after the last. Times in seconds do not change: the tempo
+map compensates for the warp.
 """
 
 from __future__ import annotations
@@ -10,77 +11,76 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from musicvae.song import Ints, Key, Meter, Part, Song, TempoMap
-
-Reals = NDArray[np.float64]
+from musicvae.arrays import Floats, Ints
+from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Warp:
-    """Points `(K,)` of the line, K >= 1, in ticks; both rise."""
+class TimeWarp:
+    """Points `(K,)` of the warp, K >= 1, in ticks, both increasing."""
 
-    file_ticks: Reals
-    song_ticks: Reals
+    file_ticks: Floats
+    song_ticks: Floats
 
     @classmethod
-    def shift(cls, ticks: int) -> Warp:
-        """Everything later by so many ticks."""
+    def shift(cls, ticks: int) -> TimeWarp:
+        """Return the warp that delays everything by `ticks`."""
         return cls(file_ticks=np.zeros(1), song_ticks=np.array([float(ticks)]))
 
     @property
     def is_identity(self) -> bool:
-        """Whether nothing moves."""
+        """Whether the warp changes nothing."""
         return bool(np.array_equal(self.file_ticks, self.song_ticks))
 
-    def forward(self, file_ticks: ArrayLike) -> Reals:
-        """Ticks of the song from ticks of the file, before rounding."""
-        return _along(np.asarray(file_ticks, np.float64), self.file_ticks, self.song_ticks)
+    def forward(self, file_ticks: ArrayLike) -> Floats:
+        """Map ticks of the file to ticks of the song, unrounded."""
+        return _interpolate(np.asarray(file_ticks, np.float64), self.file_ticks, self.song_ticks)
 
-    def backward(self, song_ticks: ArrayLike) -> Reals:
-        """Ticks of the file from ticks of the song, the inverse of `forward`."""
-        return _along(np.asarray(song_ticks, np.float64), self.song_ticks, self.file_ticks)
+    def backward(self, song_ticks: ArrayLike) -> Floats:
+        """Map ticks of the song to ticks of the file, unrounded; the inverse of `forward`."""
+        return _interpolate(np.asarray(song_ticks, np.float64), self.song_ticks, self.file_ticks)
 
     def apply(self, song: Song) -> Song:
-        """The song in its own time. Its meter map moves along, snapped to nothing."""
+        """Return the song in song time. Its meter map is warped but not snapped to the grid."""
         if self.is_identity:
             return song
         return replace(
             song,
-            parts=tuple(_moved(part, self.forward) for part in song.parts),
-            tempo=self._tempo(song),
-            meter=Meter(
-                ticks=_from_start(song.meter.ticks, self.forward),
+            parts=tuple(_warp_part(part, self.forward) for part in song.parts),
+            tempo=self._warp_tempo(song),
+            meter=MeterMap(
+                ticks=_map_ticks(song.meter.ticks, self.forward),
                 numerator=song.meter.numerator,
                 denominator=song.meter.denominator,
             ),
-            key=Key(
-                ticks=_from_start(song.key.ticks, self.forward),
+            key=KeyMap(
+                ticks=_map_ticks(song.key.ticks, self.forward),
                 fifths=song.key.fifths,
                 minor=song.key.minor,
             ),
-            end_ticks=_end(round(float(self.forward(song.end_ticks))), song.ticks_per_quarter),
+            end_ticks=_snap_end(round(float(self.forward(song.end_ticks))), song.ticks_per_quarter),
         )
 
     def undo(self, song: Song, original: Song) -> Song:
-        """Notes of a song in its own time, back in the time and under the maps of its file.
+        """Move a song from song time to the time and maps of `original`.
 
-        The inverse of `apply`: a note that is as it was comes back exactly, whatever the warp; any
-        other within a tick. Notes past the end of `original` are cut there or left out.
+        The inverse of `apply`: a note of `original` that did not change comes back exactly, any
+        other one within a tick. Notes past the end of `original` are truncated or dropped.
         """
         parts = song.parts
         if not self.is_identity:
             pairs = zip(parts, original.parts, strict=True)
-            parts = tuple(self._back(part, known) for part, known in pairs)
-        return replace(original, parts=tuple(_cut(part, original.end_ticks) for part in parts))
+            parts = tuple(self._undo_part(part, known) for part, known in pairs)
+        return replace(original, parts=tuple(_truncate(part, original.end_ticks) for part in parts))
 
-    def _back(self, part: Part, known: Part) -> Part:
-        """A part in the file's time, with the ticks of `known` for what `known` became in it."""
-        there = _rows(*_span(known, self.forward), known.pitch)
+    def _undo_part(self, part: Part, known: Part) -> Part:
+        """Return a part in file time, with exact ticks for the notes that stem from `known`."""
+        there = _note_tuples(*_span(known, self.forward), known.pitch)
         place = {note: i for i, note in enumerate(there)}
         stop = part.onset_ticks + part.duration_ticks
-        notes = _rows(part.onset_ticks, stop, part.pitch)
+        notes = _note_tuples(part.onset_ticks, stop, part.pitch)
         source = np.array([place.get(note, -1) for note in notes], np.int64)
         same = np.flatnonzero(source >= 0)
         onset, stop = _span(part, self.backward)
@@ -88,74 +88,76 @@ class Warp:
         stop[same] = onset[same] + known.duration_ticks[source[same]]
         return part.with_notes(onset, stop - onset, part.pitch, part.velocity)
 
-    def sources(self, part: Part, moved: Part) -> Part:
-        """The notes of a part in the file's time that became notes of `moved` in the song's."""
+    def source_notes(self, part: Part, moved: Part) -> Part:
+        """Return the notes of `part` in file time that `apply` maps to notes of `moved`."""
         onset, stop = _span(part, self.forward)
         ends = moved.onset_ticks + moved.duration_ticks
-        there = set(_rows(moved.onset_ticks, ends, moved.pitch))
-        which = [note in there for note in _rows(onset, stop, part.pitch)]
-        return part.take(np.array(which, bool))
+        there = set(_note_tuples(moved.onset_ticks, ends, moved.pitch))
+        which = [note in there for note in _note_tuples(onset, stop, part.pitch)]
+        return part.select(np.array(which, bool))
 
-    def _tempo(self, song: Song) -> TempoMap:
+    def _warp_tempo(self, song: Song) -> TempoMap:
         tempo = song.tempo
         slope = np.diff(self.song_ticks) / np.diff(self.file_ticks)
-        at = np.unique(np.concatenate([tempo.ticks, _rounded(self.file_ticks)]))
+        at = np.unique(np.concatenate([tempo.ticks, _round(self.file_ticks)]))
         at = at[at >= 0]
         pace = tempo.us_per_quarter[np.searchsorted(tempo.ticks, at, side="right") - 1]
         segment = np.searchsorted(self.file_ticks, at + 0.5, side="right") - 1
         inside = (segment >= 0) & (segment < len(slope))
         stretch = np.where(inside, np.append(slope, 1.0)[np.clip(segment, 0, len(slope))], 1.0)
-        ticks = _from_start(at, self.forward)
+        ticks = _map_ticks(at, self.forward)
         pace = np.maximum(np.round(pace / stretch), 1).astype(np.int64)
         change = np.append(True, np.diff(pace) != 0)
         return TempoMap(ticks=ticks[change], us_per_quarter=pace[change])
 
 
-def _rows(*columns: Ints) -> list[tuple[int, ...]]:
-    """Columns as a row for each note, to look notes up by."""
+def _note_tuples(*columns: Ints) -> list[tuple[int, ...]]:
+    """Return columns as one tuple for each note, for lookups."""
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-Line = Callable[[ArrayLike], Reals]
+TickMapping = Callable[[ArrayLike], Floats]
 
 
-def _along(at: Reals, x: Reals, y: Reals) -> Reals:
+def _interpolate(at: Floats, x: Floats, y: Floats) -> Floats:
     inside = np.interp(at, x, y)
     return np.where(at < x[0], y[0] + at - x[0], np.where(at > x[-1], y[-1] + at - x[-1], inside))
 
 
-def _from_start(ticks: Ints, line: Line) -> Ints:
-    """Ticks of a map along a line; what held from the beginning still does."""
-    return np.where(ticks <= 0, 0, np.maximum(_rounded(line(ticks)), 0))
+def _map_ticks(ticks: Ints, mapping: TickMapping) -> Ints:
+    """Map the ticks of a tempo, meter or key map; an entry at 0 stays there."""
+    return np.where(ticks <= 0, 0, np.maximum(_round(mapping(ticks)), 0))
 
 
-def _span(part: Part, line: Line) -> tuple[Ints, Ints]:
-    """Where notes begin and stop along a line, none before the beginning or without length."""
-    onset = np.maximum(_rounded(line(part.onset_ticks)), 0)
-    stop = _rounded(line(part.onset_ticks + part.duration_ticks))
+def _span(part: Part, mapping: TickMapping) -> tuple[Ints, Ints]:
+    """Return mapped onsets and ends of notes, none negative or of zero length."""
+    onset = np.maximum(_round(mapping(part.onset_ticks)), 0)
+    stop = _round(mapping(part.onset_ticks + part.duration_ticks))
     return onset, np.maximum(stop, onset + 1)
 
 
-def _moved(part: Part, line: Line) -> Part:
-    onset, stop = _span(part, line)
+def _warp_part(part: Part, mapping: TickMapping) -> Part:
+    onset, stop = _span(part, mapping)
     return part.with_notes(onset, stop - onset, part.pitch, part.velocity)
 
 
-def _cut(part: Part, end: int) -> Part:
-    """The part within a song that ends at this tick."""
+def _truncate(part: Part, end: int) -> Part:
+    """Return the part truncated at tick `end`."""
     if part.end_ticks <= end:
         return part
-    inside = part.take(part.onset_ticks < end)
+    inside = part.select(part.onset_ticks < end)
     length = np.minimum(inside.duration_ticks, end - inside.onset_ticks)
     return inside.with_notes(inside.onset_ticks, length, inside.pitch, inside.velocity)
 
 
-def _end(ticks: int, ticks_per_quarter: int) -> int:
-    """An end that lies less than half a stored cell past a sixteenth is on it: else the silence at
-    the end of many a song would reach a tick into one more bar."""
+def _snap_end(ticks: int, ticks_per_quarter: int) -> int:
+    """Snap an end less than half a stored cell past a sixteenth to it.
+
+    Otherwise the trailing silence of many songs would reach a tick into one more bar.
+    """
     late = 4 * ticks % ticks_per_quarter // 4
     return max(ticks - late if late <= ticks_per_quarter // 48 else ticks, 0)
 
 
-def _rounded(ticks: Reals) -> Ints:
+def _round(ticks: Floats) -> Ints:
     return np.round(ticks).astype(np.int64)

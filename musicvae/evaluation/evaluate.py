@@ -1,4 +1,4 @@
-"""Floor 9: everything that is measured of a model on a folder of songs, and what it returns."""
+"""Evaluation of a model on a folder of songs: reconstruction, likelihood, samples."""
 
 from __future__ import annotations
 
@@ -11,25 +11,30 @@ from typing import Any
 
 import numpy as np
 
-from musicvae.data import Shards, Windows, prepare_cached
-from musicvae.data.split import split as split_songs
+from musicvae.arrays import Ints
+from musicvae.data import Shards, WindowDataset, prepare_cached
+from musicvae.data.split import split_songs
 from musicvae.errors import DataError
-from musicvae.evaluation.comparison import Comparison, compared
-from musicvae.evaluation.likelihood import likelihood, teacher_forced
-from musicvae.evaluation.window_sets import Sets
+from musicvae.evaluation.comparison import Comparison, compare
+from musicvae.evaluation.likelihood import decode_teacher_forced, likelihood_metrics
+from musicvae.evaluation.window_sets import WindowSets
 from musicvae.io.options import ReadOptions
-from musicvae.metrics.reconstruction import drum_errors, flat, hold_accuracy, judged
+from musicvae.metrics.reconstruction import (
+    drum_errors,
+    expressionless,
+    hold_baseline_accuracy,
+    reconstruction_metrics,
+)
 from musicvae.model import MusicVAE
-from musicvae.song import Ints
-from musicvae.training.validation import reconstructed, spread
+from musicvae.training.validation import reconstruct_windows, spread_indices
 
-Say = Callable[[str], None]
-DRAWS = 32
+Progress = Callable[[str], None]
+N_DRAWS = 32
 
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """Figures of a model on songs; docs/evaluate.md says what each of them is."""
+    """Figures of a model on songs. The names of the fields are those of the JSON output."""
 
     checkpoint: str
     hash: str
@@ -39,28 +44,28 @@ class Evaluation:
     seed: int
     songs: int
     windows: int
-    """Windows that were given back."""
+    """Number of reconstructed windows."""
     reconstruction: dict[str, dict[str, float | None]]
-    """Scores by what was judged: `mean`, `sampled`, `teacher_forced`; of models that repair also
-    `noisy` and `denoised`; beside them `hold`, always holding on, and `flat`, hits without touch.
+    """Metrics by output: `mean`, `sampled`, `teacher_forced`; for denoising models also `noisy` and
+    `denoised`; and the baselines `hold`, no event at all, and `flat`, hits without expression.
     """
     likelihood: dict[str, Any]
     comparison: Comparison
 
     def __repr__(self) -> str:
-        judged = f"{self.windows:,} windows of {self.songs:,} {self.split} songs"
-        return f"<Evaluation of {self.preset} on {judged}>"
+        scope = f"{self.windows:,} windows of {self.songs:,} {self.split} songs"
+        return f"<Evaluation of {self.preset} on {scope}>"
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, for JSON; None for what is not known."""
+        """Return plain data for JSON, with None for undefined values."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
-        return _known(plain | {"comparison": self.comparison.to_dict()})
+        return _without_nan(plain | {"comparison": self.comparison.to_dict()})
 
 
-def _known(value: Any) -> Any:
-    """Plain data with None for numbers that are none."""
+def _without_nan(value: Any) -> Any:
+    """Return plain data with None instead of nan and infinity."""
     if isinstance(value, dict):
-        return {name: _known(each) for name, each in value.items()}
+        return {name: _without_nan(each) for name, each in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
@@ -71,52 +76,61 @@ def evaluate(
     split: str = "test",
     limit: int = 1024,
     n: int = 1024,
-    draws: int = DRAWS,
+    draws: int = N_DRAWS,
     seed: int | None = None,
     options: ReadOptions | None = None,
-    say: Say | None = None,
+    on_progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge `model` on the songs under `folder`.
+    """Evaluate `model` on the songs under `folder`.
 
     Args:
-        model: what is judged.
-        folder: songs, or shards; divided as they were for the training of this model.
-        split: `test` or `valid`, songs that it did not learn from; `all` of a foreign folder.
-        limit: how many windows to give back at most, spread evenly over the songs.
-        n: how many windows to sample, and to compare with as many real ones; fewer if the split has
+        model: the model.
+        folder: songs or shards, split as in the training of this model.
+        split: `test` or `valid`, songs held out from training; `all` for a folder of other songs.
+        limit: maximum number of windows to reconstruct, spread evenly over the songs.
+        n: number of windows to sample and of real ones to compare them with; fewer if the split has
             fewer.
         draws: of the importance-weighted bound.
-        seed: of everything drawn; drawn itself if not given.
+        seed: of all random draws; random by default.
         options: how files are read.
-        say: told what is being done.
+        on_progress: called with a description of each step.
 
-    Windows follow one another without overlap. Raises `DataError` if there is nothing to judge.
+    Windows do not overlap.
+
+    Raises:
+        DataError: if the split is empty.
     """
-    say = say or (lambda words: None)
+    on_progress = on_progress or (lambda text: None)
     seed = secrets.randbelow(2**31) if seed is None else seed
     preset = model.preset
     shards = (
         folder if isinstance(folder, Shards) else Shards(prepare_cached(folder, options=options))
     )
-    _checked(shards, split, preset.training.seed)
-    windows = Windows(shards, preset, split=split, hop=preset.grid.bars, seed=preset.training.seed)
-    index = spread(windows, limit)
-    say(f"giving back {len(index)} of {len(windows)} windows of {len(windows.songs)} songs")
-    found = reconstructed(model.vae, windows, limit=limit, seed=seed)
+    _check_split(shards, split, preset.training.seed)
+    windows = WindowDataset(
+        shards, preset, split=split, hop_bars=preset.grid.bars, seed=preset.training.seed
+    )
+    index = spread_indices(windows, limit)
+    on_progress(
+        f"reconstructing {len(index)} of {len(windows)} windows of {len(windows.songs)} songs"
+    )
+    found = reconstruct_windows(model.vae, windows, limit=limit, seed=seed)
     truth = found.truth
     tables = {"mean": found.mean, **found.others}
-    tables["teacher_forced"] = teacher_forced(model.vae, windows, index, truth)
-    scores = {name: judged(table, truth) for name, table in tables.items()}
-    scores["hold"] = {"step_accuracy": hold_accuracy(truth)}
+    tables["teacher_forced"] = decode_teacher_forced(model.vae, windows, index, truth)
+    scores = {name: reconstruction_metrics(table, truth) for name, table in tables.items()}
+    scores["hold"] = {"step_accuracy": hold_baseline_accuracy(truth)}
     if truth.is_drums.any():
-        scores["flat"] = drum_errors(flat(truth), truth)._asdict()
-    say("weighing them")
-    weighed = likelihood(model.vae, windows, index, truth.n_cells, draws=draws, seed=seed)
-    learned = Windows(shards, preset, split="train", seed=preset.training.seed)
-    others = _others(windows, learned)
+        scores["flat"] = drum_errors(expressionless(truth), truth)._asdict()
+    on_progress("estimating likelihood")
+    likelihood = likelihood_metrics(
+        model.vae, windows, index, truth.n_cells, draws=draws, seed=seed
+    )
+    train_windows = WindowDataset(shards, preset, split="train", seed=preset.training.seed)
+    others = _unseen_windows(windows, train_windows)
     which = others[np.linspace(0, len(others) - 1, min(n, len(others))).astype(np.int64)]
-    say(f"sampling {len(which)} windows, and comparing")
-    sets = Sets.of(model, windows, which, learned, seed=seed)
+    on_progress(f"sampling {len(which)} windows and comparing them")
+    sets = WindowSets.build(model, windows, which, train_windows, seed=seed)
     return Evaluation(
         checkpoint=str(model.path),
         hash=model.hash,
@@ -127,28 +141,28 @@ def evaluate(
         songs=len(windows.songs),
         windows=len(index),
         reconstruction=scores,
-        likelihood=weighed,
-        comparison=compared(sets, windows, learned, seed=seed),
+        likelihood=likelihood,
+        comparison=compare(sets, windows, train_windows, seed=seed),
     )
 
 
-def _checked(shards: Shards, split: str, seed: int) -> None:
-    """Raise `DataError` where a split has no song."""
+def _check_split(shards: Shards, split: str, seed: int) -> None:
+    """Raise `DataError` if a split has no songs."""
     places = split_songs(shards.clusters(), seed)
     if split != "all" and split not in places:
-        reason = f"none of its {len(places)} songs is held out as {split}, they are too few"
-        raise DataError(f"{shards.folder}: {reason}; judge --split all")
+        reason = f"too few songs ({len(places)}) to hold any out as {split}"
+        raise DataError(f"{shards.folder}: {reason}; use --split all")
 
 
-def _others(windows: Windows, learned: Windows) -> Ints:
-    """Indices of the windows of songs that are not in `learned`, as all are of a held-out split.
+def _unseen_windows(windows: WindowDataset, train_windows: WindowDataset) -> Ints:
+    """Return the indices of windows of songs that are not in `train_windows`.
 
-    Of a folder judged as a whole these are the songs that a training would hold out.
+    For a held-out split these are all windows; for `all`, those that training would hold out.
     """
-    known = set(learned.songs)
-    of_source = np.array([source.path not in known for source in windows.sources])
-    others = np.flatnonzero(of_source[windows.source])
+    known = set(train_windows.songs)
+    of_source = np.array([source.path not in known for source in windows.inputs])
+    others = np.flatnonzero(of_source[windows.input_index])
     if not len(others):
-        reason = "its songs are all alike or too few to compare samples with"
-        raise DataError(f"the {windows.split} split: {reason}; give a folder of more songs")
+        reason = "too few different songs to compare samples with"
+        raise DataError(f"the {windows.split} split: {reason}; use a folder with more songs")
     return others

@@ -1,4 +1,4 @@
-"""Floor 9: how likely held-out windows are under a model, in nats."""
+"""Likelihood of held-out windows under a model, in nats."""
 
 from __future__ import annotations
 
@@ -8,61 +8,64 @@ from typing import Any
 import numpy as np
 import torch
 
-from musicvae.data import Windows
+from musicvae.arrays import Ints
+from musicvae.data import WindowDataset
 from musicvae.networks.losses import NATS_PER_BIT, active_units, deterministic_noise
 from musicvae.networks.vae import VAE
-from musicvae.representation.note_table import Table
-from musicvae.song import Ints
-from musicvae.training.validation import batch_of, numbered, told
+from musicvae.representation.note_table import NoteTable
+from musicvae.training.validation import batch_on_device, nll_by_field, with_window_offset
 
-_BATCH = 256
-_OF_LATENT = ("kl_bits", "kl_bits_per_bar", "active_units")
+_BATCH_SIZE = 256
+_LATENT_METRICS = ("kl_bits", "kl_bits_per_bar", "active_units")
 
 
-def likelihood(
-    vae: VAE, windows: Windows, index: Ints, n_cells: int, *, draws: int = 32, seed: int = 0
+def likelihood_metrics(
+    vae: VAE, windows: WindowDataset, index: Ints, n_cells: int, *, draws: int = 32, seed: int = 0
 ) -> dict[str, Any]:
-    """What the notes of the windows at `index` cost, teacher-forced. `n_cells`: their open cells.
+    """Return likelihood metrics of the windows at `index` `(W,)`, teacher-forced.
 
-    - `nats`: by kind, given a drawn `z`; `nats_by_mean`: given the posterior mean. Nats a window.
-    - `negative_elbo`: those of a drawn `z`, the mean of `draws`, and the KL.
-    - `importance_bound`: ``-log mean_k p(x, z_k) / q(z_k | x)`` over as many draws (Burda, Grosse
-      and Salakhutdinov 2016), never above the former but for chance. Both in nats a window, and in
-      nats a step: a cell of the window, whatever the number of parts.
+    `n_cells`: number of their unmasked cells.
+
+    - `nats`: negative log-likelihood by field for a sampled `z`, mean of `draws`; `nats_by_mean`:
+      for the posterior mean. Nats a window.
+    - `negative_elbo`: the sum of `nats` and the KL.
+    - `importance_bound`: ``-log mean_k p(x, z_k) / q(z_k | x)`` over the same draws (Burda, Grosse
+      and Salakhutdinov 2016), at most the negative ELBO in expectation. Both in nats a window, and
+      in nats a step: a cell of the window, whatever the number of parts.
     - `kl_bits` a window and `kl_bits_per_bar`, `active_units`.
 
-    What both sides are told beside the latent (meter, key, which parts sound where) costs nothing.
-    Of a code without noise there are only `nats_by_mean` and `active_units`; the squared errors of
-    a roll are no nats, so that of such a decoder there are no nats at all.
+    Conditioning that encoder and decoder share (meter, key, active parts) is free. A deterministic
+    code has only `nats_by_mean` and `active_units`; a roll decoder, whose squared error is not a
+    likelihood, has no nats.
     """
     preset = vae.preset
-    found = _weighed(vae, windows, index, n_cells, draws=draws, seed=seed)
+    metrics = _estimate(vae, windows, index, n_cells, draws=draws, seed=seed)
     if preset.training.deterministic:
-        found = {name: found[name] for name in ("nats_by_mean", "active_units")}
+        metrics = {name: metrics[name] for name in ("nats_by_mean", "active_units")}
     if preset.model.decoder == "roll":
-        found = {name: value for name, value in found.items() if name in _OF_LATENT}
-    return found
+        metrics = {name: value for name, value in metrics.items() if name in _LATENT_METRICS}
+    return metrics
 
 
 @torch.no_grad()
-def _weighed(
-    vae: VAE, windows: Windows, index: Ints, n_cells: int, *, draws: int, seed: int
+def _estimate(
+    vae: VAE, windows: WindowDataset, index: Ints, n_cells: int, *, draws: int, seed: int
 ) -> dict[str, Any]:
     device = next(vae.parameters()).device
     by_kind: dict[str, float] = {}
     by_mean: dict[str, float] = {}
     kl, elbo, bound, n_bars, mus = 0.0, 0.0, 0.0, 0, []
-    for nth, begin in enumerate(range(0, len(index), _BATCH)):
-        batch = batch_of(windows, index[begin : begin + _BATCH], device)
+    for nth, begin in enumerate(range(0, len(index), _BATCH_SIZE)):
+        batch = batch_on_device(windows, index[begin : begin + _BATCH_SIZE], device)
         posterior = vae.encode(batch)
-        for name, nats in told(vae.loss(batch, posterior.mu)).items():
+        for name, nats in nll_by_field(vae.loss(batch, posterior.mu)).items():
             by_mean[name] = by_mean.get(name, 0.0) + float(nats.sum())
         weights, costs = [], []
         for k in range(draws):
             shape = tuple(posterior.mu.shape)
             noise = deterministic_noise(seed, nth * draws + k, shape).to(device)
             z = posterior.sample(noise)
-            parts = told(vae.loss(batch, z))
+            parts = nll_by_field(vae.loss(batch, z))
             for name, nats in parts.items():
                 by_kind[name] = by_kind.get(name, 0.0) + float(nats.sum()) / draws
             cost = torch.stack(list(parts.values())).sum(0).double()
@@ -92,12 +95,14 @@ def _weighed(
 
 
 @torch.no_grad()
-def teacher_forced(vae: VAE, windows: Windows, index: Ints, truth: Table) -> Table:
-    """The likeliest notes of each cell from the mean, when all true notes before it were heard."""
+def decode_teacher_forced(
+    vae: VAE, windows: WindowDataset, index: Ints, truth: NoteTable
+) -> NoteTable:
+    """Return the most likely notes of each cell given the mean and the previous true notes."""
     device = next(vae.parameters()).device
     pieces = [truth.rows[:0]]
-    for begin in range(0, len(index), _BATCH):
-        batch = batch_of(windows, index[begin : begin + _BATCH], device)
-        rows = vae.teacher_forced(vae.encode(batch).mu, batch).numpy()
-        pieces.append(numbered(rows, begin))
+    for begin in range(0, len(index), _BATCH_SIZE):
+        batch = batch_on_device(windows, index[begin : begin + _BATCH_SIZE], device)
+        rows = vae.decode_teacher_forced(vae.encode(batch).mu, batch).numpy()
+        pieces.append(with_window_offset(rows, begin))
     return truth.with_rows(np.concatenate(pieces))

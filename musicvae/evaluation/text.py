@@ -1,4 +1,4 @@
-"""Floor 9: an evaluation as text: tables of aligned columns for people to read."""
+"""Text rendering of an evaluation: tables with aligned columns."""
 
 from __future__ import annotations
 
@@ -8,104 +8,126 @@ from collections.abc import Iterable, Sequence
 from musicvae.evaluation.evaluate import Evaluation
 
 Row = tuple[str, ...]
-_SCORES = (
+_METRIC_LABELS = (
     ("step_accuracy", "exact steps"),
     ("f1", "onset, pitch F1"),
     ("f1_duration", "with duration"),
     ("f1_velocity", "with velocity"),
-    ("repeats", "repeats kept"),
+    ("repeats", "repeat recall"),
     ("perfect", "perfect"),
-    ("velocity_error", "velocity off"),
-    ("timing_error_ms", "ms off"),
+    ("velocity_error", "velocity error"),
+    ("timing_error_ms", "timing error, ms"),
 )
-_NAMES = {
+_ROW_LABELS = {
     "mean": "from the mean",
     "sampled": "from a sampled z",
     "teacher_forced": "teacher-forced",
-    "hold": "always holding",
-    "flat": "hits without touch",
+    "hold": "no events",
+    "flat": "expressionless hits",
     "noisy": "corrupted input",
-    "denoised": "given back from it",
+    "denoised": "denoised output",
     "test": "held-out songs",
     "train": "training songs",
     "samples": "samples",
     "random": "random notes",
-    "unigram": "bars drawn singly",
-    "shuffled": "bars shuffled",
+    "unigram": "unigram bars",
+    "shuffled": "shuffled bars",
 }
 
 
-def text(found: Evaluation) -> str:
-    """Tables of all figures but those of `--json` alone, a blank line between them."""
-    tables = [_reconstruction(found), _likelihood(found), *_comparison(found)]
-    return "\n\n".join(_aligned(table) for table in tables)
+def format_evaluation(evaluation: Evaluation) -> str:
+    """Return the main figures as tables separated by blank lines."""
+    tables = [_reconstruction(evaluation), _likelihood(evaluation), *_comparison(evaluation)]
+    return "\n\n".join(_align_columns(table) for table in tables)
 
 
-def _reconstruction(found: Evaluation) -> list[Row]:
-    scores = found.reconstruction
+def _reconstruction(evaluation: Evaluation) -> list[Row]:
+    scores = evaluation.reconstruction
     used = [
-        (key, word) for key, word in _SCORES if any(_known(s.get(key)) for s in scores.values())
+        (key, label)
+        for key, label in _METRIC_LABELS
+        if any(_is_finite(s.get(key)) for s in scores.values())
     ]
-    head = (f"{found.windows} windows of {found.songs} songs", *(word for _, word in used))
+    head = (
+        f"{evaluation.windows} windows of {evaluation.songs} songs",
+        *(label for _, label in used),
+    )
     rows: list[Row] = [head]
     for name, score in scores.items():
-        rows.append((_NAMES[name], *(_number(score.get(key)) for key, _ in used)))
+        rows.append((_ROW_LABELS[name], *(_format_number(score.get(key)) for key, _ in used)))
     return rows
 
 
-def _likelihood(found: Evaluation) -> list[Row]:
-    weighed = found.likelihood
+def _likelihood(evaluation: Evaluation) -> list[Row]:
+    likelihood = evaluation.likelihood
     rows: list[Row] = [("likelihood", "nats a window", "nats a step")]
-    for name, word in (
+    for name, label in (
         ("negative_elbo", "negative ELBO"),
-        ("importance_bound", f"importance-weighted, {weighed.get('draws')} draws"),
+        ("importance_bound", f"importance-weighted, {likelihood.get('draws')} draws"),
     ):
-        if name in weighed:
-            rows.append((word, _number(weighed[name]), _number(weighed[f"{name}_per_step"])))
-    for name, nats in weighed.get("nats", weighed.get("nats_by_mean", {})).items():
+        if name in likelihood:
+            rows.append(
+                (
+                    label,
+                    _format_number(likelihood[name]),
+                    _format_number(likelihood[f"{name}_per_step"]),
+                )
+            )
+    for name, nats in likelihood.get("nats", likelihood.get("nats_by_mean", {})).items():
         if nats:
-            rows.append((f"  {name}", _number(nats), ""))
-    if "kl_bits" in weighed:
-        bits = f"{weighed['kl_bits']:.1f} bits, {weighed['kl_bits_per_bar']:.1f} a bar"
-        rows.append(("  KL", _number(weighed["kl_bits"] * math.log(2)), bits))
-    rows.append(("active units", str(weighed["active_units"]), ""))
+            rows.append((f"  {name}", _format_number(nats), ""))
+    if "kl_bits" in likelihood:
+        bits = f"{likelihood['kl_bits']:.1f} bits, {likelihood['kl_bits_per_bar']:.1f} a bar"
+        rows.append(("  KL", _format_number(likelihood["kl_bits"] * math.log(2)), bits))
+    rows.append(("active units", str(likelihood["active_units"]), ""))
     return rows
 
 
-def _comparison(found: Evaluation) -> Iterable[list[Row]]:
-    compared = found.comparison
+def _comparison(evaluation: Evaluation) -> Iterable[list[Row]]:
+    comparison = evaluation.comparison
     sets = ("test", "train", "samples", "random", "unigram", "shuffled")
     shares = ("empty", "stuck", "copied", "nearest")
     yield [
-        (f"{compared.windows} windows each", "overlap", "one width", "AUC", *shares),
+        (f"{comparison.windows} windows each", "overlap", "shared width", "AUC", *shares),
         *(
             (
-                _NAMES[name],
-                _number(compared.mean_overlap.get(name)),
-                _number(compared.mean_overlap_shared.get(name)),
-                _number(compared.auc.get(name)),
-                *(_number(compared.oddities[name].get(share)) for share in shares),
+                _ROW_LABELS[name],
+                _format_number(comparison.mean_overlap.get(name)),
+                _format_number(comparison.mean_overlap_shared.get(name)),
+                _format_number(comparison.auc.get(name)),
+                *(_format_number(comparison.oddities[name].get(share)) for share in shares),
             )
             for name in sets
         ),
-        ("samples' overlap as a share of training songs'", _number(compared.overlap_of_real)),
+        (
+            "samples' overlap as a share of training songs'",
+            _format_number(comparison.overlap_of_real),
+        ),
     ]
-    words = ("overlap with held-out", "KL", "distances: overlap", "KL")
-    rows: list[Row] = [("feature", "held-out", "train", "samples", *words, "(samples / train)")]
-    for name, means in compared.means.items():
-        figures = (compared.overlap, compared.kl, compared.distance_overlap, compared.distance_kl)
+    labels = ("overlap with held-out", "KL", "distances: overlap", "KL")
+    rows: list[Row] = [("feature", "held-out", "train", "samples", *labels, "(samples / train)")]
+    for name, means in comparison.means.items():
+        figures = (
+            comparison.overlap,
+            comparison.kl,
+            comparison.distance_overlap,
+            comparison.distance_kl,
+        )
         rows.append(
             (
                 name.replace("_", " "),
-                *(_number(means[each]) for each in ("test", "train", "samples")),
-                *(f"{_number(f['samples'][name])} / {_number(f['train'][name])}" for f in figures),
+                *(_format_number(means[each]) for each in ("test", "train", "samples")),
+                *(
+                    f"{_format_number(f['samples'][name])} / {_format_number(f['train'][name])}"
+                    for f in figures
+                ),
             )
         )
     yield rows
 
 
-def _aligned(rows: Sequence[Row]) -> str:
-    """Columns under one another, words on the left and numbers on the right."""
+def _align_columns(rows: Sequence[Row]) -> str:
+    """Return rows with aligned columns, the first to the left, others to the right."""
     n = max(len(row) for row in rows)
     padded = [row + ("",) * (n - len(row)) for row in rows]
     first, *others = (max(map(len, column)) for column in zip(*padded, strict=True))
@@ -116,12 +138,12 @@ def _aligned(rows: Sequence[Row]) -> str:
     return "\n".join(lines)
 
 
-def _known(value: float | None) -> bool:
+def _is_finite(value: float | None) -> bool:
     return value is not None and math.isfinite(value)
 
 
-def _number(value: float | None) -> str:
-    """Three places, fewer of large numbers; nothing for what is not known."""
+def _format_number(value: float | None) -> str:
+    """Return a number with three decimals, one if it is large; empty if undefined."""
     if value is None or not math.isfinite(value):
         return ""
     return f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}"

@@ -1,6 +1,6 @@
-"""Floor 9: the sets of windows that are compared: held out, learned from, sampled, and baselines.
+"""Sets of windows to compare: held-out songs, training songs, samples, and baselines.
 
-All are over the same number of windows with the same meters, and all are in the common key.
+All have the same number of windows with the same meters, transposed to the common key.
 """
 
 from __future__ import annotations
@@ -9,86 +9,102 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musicvae.data import Windows
+from musicvae.arrays import Ints
+from musicvae.data import WindowDataset
 from musicvae.metrics.baselines import random_notes, shuffled_bars, unigram_bars
 from musicvae.model import MusicVAE
-from musicvae.representation.note_table import Table
-from musicvae.song import Ints
-from musicvae.training.validation import table_of
+from musicvae.representation.note_table import NoteTable
+from musicvae.training.validation import note_table
 
 
 def sample_windows(
-    model: MusicVAE, windows: Windows, index: Ints, *, temperature: float = 1.0, seed: int = 0
-) -> Table:
-    """New notes for the frames of the windows at `index` `(W,)`: their bars, meters, keys, places
-    in their songs and which parts sound where.
+    model: MusicVAE, windows: WindowDataset, index: Ints, *, temperature: float = 1.0, seed: int = 0
+) -> NoteTable:
+    """Return sampled notes for the windows at `index` `(W,)`.
 
-    A path is drawn for each whole song, as `MusicVAE.sample` does; `windows` must hop a window.
+    Samples are conditioned on their bars, meters, keys, positions in the song and active parts. A
+    path of latents is drawn for each whole song, as in `MusicVAE.sample`; `windows` must not
+    overlap.
     """
     rng, size = np.random.default_rng(seed), model.preset.grid.bars
-    cutter = windows.cutter
-    source, nth = windows.source[index], windows.first[index] // size
+    batcher = windows.batcher
+    source, nth = windows.input_index[index], windows.first_bar[index] // size
     z = np.zeros((len(index), model.vae.Z), np.float32)
     songs = np.unique(source)
-    for length in np.unique(cutter.lengths[songs]).tolist():
-        equal = songs[cutter.lengths[songs] == length]
-        paths = model.paths(cutter, equal, temperature, rng)
+    for length in np.unique(batcher.lengths_bars[songs]).tolist():
+        equal = songs[batcher.lengths_bars[songs] == length]
+        paths = model.sample_latents(batcher, equal, temperature, rng)
         mine = np.isin(source, equal)
         z[mine] = paths[np.searchsorted(equal, source[mine]), nth[mine]]
-    rows = model.decoded(cutter, source, windows.first[index], z, settle=model.settle)
+    rows = model.decode_windows(
+        batcher, source, windows.first_bar[index], z, refine_steps=model.refine_steps
+    )
     low, high = (np.array([getattr(p, b) for p in model.preset.parts]) for b in ("low", "high"))
     drums = np.array([part.kind == "drums" for part in model.preset.parts])
     window, part = rows[:, 0], rows[:, 3]
-    pitch = rows[:, 4] + np.where(drums[part], 0, cutter.key[source[window]])
-    return table_of(windows, index).with_rows(rows[(pitch >= low[part]) & (pitch <= high[part])])
+    pitch = rows[:, 4] + np.where(drums[part], 0, batcher.key[source[window]])
+    return note_table(windows, index).with_rows(rows[(pitch >= low[part]) & (pitch <= high[part])])
 
 
-def alike(pool: Windows, windows: Windows, index: Ints, *, seed: int = 0) -> Ints:
-    """Windows of `pool` of the same meters and places in their songs as those of `windows` at
-    `index`, each drawn once as far as they go. Indices into `pool`, `(W,)`.
+def matching_windows(
+    pool: WindowDataset, windows: WindowDataset, index: Ints, *, seed: int = 0
+) -> Ints:
+    """Return windows of `pool` that match those of `windows` at `index`. `(W,)` indices of `pool`
 
-    Only windows of `pool` that begin where a window would if it hopped one are drawn.
+    They have the same meters and positions in their songs (first, inner, last), and are drawn
+    without replacement as far as possible. Only non-overlapping windows of `pool` are drawn.
     """
     rng, size = np.random.default_rng(seed), pool.preset.grid.bars
-    usable = np.flatnonzero(pool.first % size == 0)
-    there, wanted = _situation(pool, usable), _situation(windows, index)
+    usable = np.flatnonzero(pool.first_bar % size == 0)
+    there, wanted = _context_id(pool, usable), _context_id(windows, index)
     chosen = np.zeros(len(index), np.int64)
     for kind in np.unique(wanted).tolist():
         mine = np.flatnonzero(wanted == kind)
-        # The nearest there is: of another length, in another place, of another meter.
+        # The best match there is: else of another length, position, or meter.
         choices = [there // d == kind // d for d in (1, 64, 192)] + [np.ones(len(there), bool)]
         fitting = usable[next(c for c in choices if c.any())]
         chosen[mine] = np.resize(rng.permutation(fitting), len(mine))
     return chosen
 
 
-def _situation(windows: Windows, index: Ints) -> Ints:
-    """A number for meter, place and length of each window."""
-    size, length = windows.preset.grid.bars, windows.cutter.lengths[windows.source[index]]
-    first = windows.first[index]
+def _context_id(windows: WindowDataset, index: Ints) -> Ints:
+    """Return a number for meter, position and length of each window. `(W,)`"""
+    size, length = (
+        windows.preset.grid.bars,
+        windows.batcher.lengths_bars[windows.input_index[index]],
+    )
+    first = windows.first_bar[index]
     left = np.minimum(length - first, size)
     place = np.where(first == 0, 0, np.where(first + size >= length, 2, 1))
-    return (windows.meter_of(index) * 3 + place) * 64 + left
+    return (windows.meter_ids(index) * 3 + place) * 64 + left
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Sets:
-    """Windows to compare, W of each."""
+class WindowSets:
+    """Tables of W windows each."""
 
-    test: Table
-    train: Table
-    samples: Table
-    random: Table
-    unigram: Table
-    shuffled: Table
+    test: NoteTable
+    train: NoteTable
+    samples: NoteTable
+    random: NoteTable
+    unigram: NoteTable
+    shuffled: NoteTable
 
     @classmethod
-    def of(
-        cls, model: MusicVAE, held_out: Windows, index: Ints, learned: Windows, *, seed: int = 0
-    ) -> Sets:
-        """The sets for the held-out windows at `index`; `learned` are those of the train split."""
-        test = table_of(held_out, index)
-        train = table_of(learned, alike(learned, held_out, index, seed=seed))
+    def build(
+        cls,
+        model: MusicVAE,
+        held_out: WindowDataset,
+        index: Ints,
+        train_windows: WindowDataset,
+        *,
+        seed: int = 0,
+    ) -> WindowSets:
+        """Return the sets for the held-out windows at `index` `(W,)`."""
+        test = note_table(held_out, index)
+        train = note_table(
+            train_windows, matching_windows(train_windows, held_out, index, seed=seed)
+        )
         return cls(
             test=test,
             train=train,

@@ -1,3 +1,6 @@
-"""Floor 4: what sets of windows are like, and how far apart two sets are: features of windows,
-overlap of their distributions, a classifier, nearest neighbours, and sets that are no music.
+"""Metrics of reconstructions and of samples.
+
+In: `NoteTable`s of windows. Out: reconstruction scores against the true notes; musical features of
+each window `(W,)`, and how two sets of windows differ in them: overlap of distributions, a
+classifier two-sample test, memorized windows, and trivial baselines for comparison.
 """

@@ -1,26 +1,26 @@
-"""Floor 4: how alike two sets of numbers are distributed, after Yang and Lerch (2018), "On the
-evaluation of generative models in music".
+"""Overlap and divergence of distributions of a feature.
 
-A value may be missing (nan): a set is then a mixture of numbers and of nothing, and so compared.
+Yang and Lerch (2018), "On the evaluation of generative models in music". Missing values (nan) count
+as a value of their own.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float64]
-_POINTS = 512
-_BINS = 20
-_MOST = 600  # of a set, whose distances to one another are looked at
+from musicvae.arrays import Floats
+
+_N_POINTS = 512
+_N_BINS = 20
+_MAX_SAMPLES = 600  # of a set, for pairwise distances
 
 
 def overlapping_area(a: Floats, b: Floats, *, shared: bool = False) -> float:
-    """The area under both densities, 0 (never alike) to 1 (the same). Each `(n,)`.
+    """Return the overlapping area of the densities of two sets `(n,)`, `(m,)`: 0 to 1 (equal).
 
-    Densities are Gaussian kernel estimates, each with its own bandwidth after Scott (1992), as in
-    the paper. Of a value that both hold often, as windows all in the scale do, that makes peaks of
-    different widths, which count as different; with `shared` both have the mean bandwidth.
+    Densities are Gaussian kernel estimates, each with its own bandwidth (Scott 1992), as in the
+    paper. A value frequent in both sets, such as "all notes in the scale", then gets peaks of
+    different widths, which count as a difference; with `shared` both use the mean bandwidth.
     """
     here, there = a[np.isfinite(a)], b[np.isfinite(b)]
     share = len(here) / max(len(a), 1), len(there) / max(len(b), 1)
@@ -36,15 +36,14 @@ def overlapping_area(a: Floats, b: Floats, *, shared: bool = False) -> float:
 
 
 def histogram_kl(actual: Floats, other: Floats) -> float:
-    """KL divergence in nats of the histogram of `other` from that of `actual`: what it costs to
-    expect the one and meet the other.
+    """Return the KL divergence KL(actual || other) of their histograms, in nats.
 
-    Twenty bins of one width over both, and one for what is missing; half a count more in each.
+    Twenty equal bins over both sets and one for missing values, with half a count added to each.
     """
     here, there = actual[np.isfinite(actual)], other[np.isfinite(other)]
     both = np.concatenate([here, there])
     low, high = (both.min(), both.max()) if len(both) else (0.0, 0.0)
-    edges = np.linspace(low, max(high, low + 1e-9), _BINS + 1)
+    edges = np.linspace(low, max(high, low + 1e-9), _N_BINS + 1)
     shares = []
     for whole, values in ((actual, here), (other, there)):
         count = np.append(np.histogram(values, edges)[0], len(whole) - len(values)) + 0.5
@@ -52,13 +51,14 @@ def histogram_kl(actual: Floats, other: Floats) -> float:
     return float((shares[0] * np.log(shares[0] / shares[1])).sum())
 
 
-def distances_alike(actual: Floats, other: Floats) -> tuple[float, float]:
-    """The two figures of Yang and Lerch: overlapping area and KL divergence (nats) between the
-    distances of `actual` among themselves and those from `actual` to `other`.
+def intra_inter_overlap(actual: Floats, other: Floats) -> tuple[float, float]:
+    """Return overlapping area and KL divergence (nats) of intra-set and inter-set distances.
 
-    At most 600 values of each, evenly spread; missing ones are left out. nan without two of each.
+    Compares the distances within `actual` with those from `actual` to `other`, as Yang and Lerch
+    do, on at most 600 values of each, evenly spread. Missing values are left out; nan if a set has
+    fewer than two.
     """
-    here, there = (_some(values[np.isfinite(values)]) for values in (actual, other))
+    here, there = (_subsample(values[np.isfinite(values)]) for values in (actual, other))
     if len(here) < 2 or len(there) < 2:
         return float("nan"), float("nan")
     intra = np.abs(here[:, None] - here)[np.triu_indices(len(here), 1)]
@@ -66,8 +66,8 @@ def distances_alike(actual: Floats, other: Floats) -> tuple[float, float]:
     return overlapping_area(intra, inter), _density_kl(intra, inter)
 
 
-def _some(values: Floats) -> Floats:
-    index = np.linspace(0, len(values) - 1, min(_MOST, len(values))).astype(np.int64)
+def _subsample(values: Floats) -> Floats:
+    index = np.linspace(0, len(values) - 1, min(_MAX_SAMPLES, len(values))).astype(np.int64)
     return values[index]
 
 
@@ -78,24 +78,25 @@ def _density_kl(a: Floats, b: Floats) -> float:
 
 
 def bandwidth(values: Floats) -> float:
-    """Scott's bandwidth of a Gaussian kernel for values `(n,)`, of which none is missing."""
+    """Return Scott's bandwidth of a Gaussian kernel for values `(n,)` without nan."""
     return float(values.std() * len(values) ** -0.2)
 
 
 def _range(a: Floats, b: Floats) -> tuple[float, float]:
-    """Where either density is above nothing."""
+    """Return the range in which either density is not negligible."""
     margin = 4 * max(bandwidth(a), bandwidth(b))
     low, high = min(a.min(), b.min()) - margin, max(a.max(), b.max()) + margin
     return (low, high) if high > low else (low - 0.5, high + 0.5)
 
 
 def density(values: Floats, low: float, high: float, width: float) -> Floats:
-    """The share of the kernel density of values `(n,)` in each of 512 equal cells from `low` to
-    `high`; their sum is 1. `width`: of the kernel. Nothing may be missing.
+    """Return the kernel density of values `(n,)` in 512 equal cells from `low` to `high`. `(512,)`
+
+    The cells sum to 1. `width`: bandwidth of the kernel. No value may be nan.
     """
-    count, _ = np.histogram(values, _POINTS, (low, high))
-    cells = max(width / ((high - low) / _POINTS), 1e-3)
-    reach = min(int(np.ceil(4 * cells)), _POINTS - 1)
+    count, _ = np.histogram(values, _N_POINTS, (low, high))
+    cells = max(width / ((high - low) / _N_POINTS), 1e-3)
+    reach = min(int(np.ceil(4 * cells)), _N_POINTS - 1)
     kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / cells) ** 2)
-    smooth = np.convolve(count, kernel / kernel.sum(), "full")[reach : reach + _POINTS]
+    smooth = np.convolve(count, kernel / kernel.sum(), "full")[reach : reach + _N_POINTS]
     return smooth / max(smooth.sum(), 1e-300)

@@ -1,4 +1,4 @@
-"""`musicvae evaluate` from end to end, and what it judges with."""
+"""`musicvae evaluate` end to end, and the metrics behind it."""
 
 from __future__ import annotations
 
@@ -12,20 +12,20 @@ import torch
 from click.testing import CliRunner, Result
 from matplotlib.image import imread
 
-from musicvae import MusicVAE, Windows
+from musicvae import MusicVAE, WindowDataset
 from musicvae.cli import main
 from musicvae.config.preset import load_preset
-from musicvae.evaluation import evaluate, text
-from musicvae.evaluation.window_sets import alike, sample_windows
-from musicvae.networks.vae import frame_of, with_notes
+from musicvae.evaluation import evaluate, format_evaluation
+from musicvae.evaluation.window_sets import matching_windows, sample_windows
+from musicvae.networks.vae import with_notes, without_notes
 from musicvae.training import train
-from musicvae.training.validation import free_running, reconstructed, table_of
+from musicvae.training.validation import note_table, reconstruct_windows, validate
 from support.songs import corpus_folder
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Songs and a tiny model of notes that hear one another."""
+    """Songs and a tiny autoregressive model."""
     folder = tmp_path_factory.mktemp("work")
     corpus_folder(folder / "midi", n=40, bars=6)
     preset = load_preset("tiny").with_settings(["model.decoder=list"])
@@ -44,18 +44,18 @@ def finite(value: object) -> bool:
     return not isinstance(value, float) or math.isfinite(value)
 
 
-def test_one_line_of_json_with_every_figure_and_a_picture(place: Path, tmp_path: Path) -> None:
+def test_json_has_every_figure_and_a_plot_is_drawn(place: Path, tmp_path: Path) -> None:
     picture = tmp_path / "figures.png"
     report = tmp_path / "figures.html"
     options = ("--seed", 1, "--json", "--plot", picture, "--report", report)
     result = run(place, place / "midi", *options)
     assert result.exit_code == 0, result.output
-    line, drawn, told = result.stdout.splitlines()
-    assert json.loads(drawn)["kind"] == "plot" and json.loads(drawn)["path"] == str(picture)
-    assert json.loads(told)["path"] == str(report) and json.loads(told)["songs"] == 4
+    line, plot_line, report_line = result.stdout.splitlines()
+    assert json.loads(plot_line)["kind"] == "plot" and json.loads(plot_line)["path"] == str(picture)
+    assert json.loads(report_line)["path"] == str(report) and json.loads(report_line)["songs"] == 4
     page = report.read_text("utf-8")
     assert page.count("<article") == 4 and page.count("<table") >= 3 and "teacher forced" in page
-    # A page is sent on: it says nothing of where things lay.
+    # A report may be shared: it does not name local folders.
     assert str(place) not in page and "tiny (" in page and ") on midi, seed 1" in page
     found = json.loads(line)
     assert found["schema"] == 1 and found["path"].endswith("model.safetensors")
@@ -63,93 +63,99 @@ def test_one_line_of_json_with_every_figure_and_a_picture(place: Path, tmp_path:
     scores = found["reconstruction"]
     assert set(scores) == {"mean", "sampled", "teacher_forced", "hold"}
     assert 0 < scores["mean"]["step_accuracy"] < 1 and scores["mean"]["f1_velocity"] is None
-    weighed, compared = found["likelihood"], found["comparison"]
-    assert weighed["importance_bound"] <= weighed["negative_elbo"]
-    nats = sum(weighed["nats"].values()) + weighed["kl_bits"] * math.log(2)
-    assert nats == pytest.approx(weighed["negative_elbo"], rel=1e-4)
-    assert compared["auc"]["random"] > 0.8
-    assert compared["mean_overlap"]["random"] < compared["mean_overlap"]["train"]
-    assert set(compared["oddities"]) == {*compared["auc"], "test"}
-    assert finite(weighed) and finite(compared["means"])
+    likelihood, comparison = found["likelihood"], found["comparison"]
+    assert likelihood["importance_bound"] <= likelihood["negative_elbo"]
+    nats = sum(likelihood["nats"].values()) + likelihood["kl_bits"] * math.log(2)
+    assert nats == pytest.approx(likelihood["negative_elbo"], rel=1e-4)
+    assert comparison["auc"]["random"] > 0.8
+    assert comparison["mean_overlap"]["random"] < comparison["mean_overlap"]["train"]
+    assert set(comparison["oddities"]) == {*comparison["auc"], "test"}
+    assert finite(likelihood) and finite(comparison["means"])
     image = imread(picture)
     assert image.shape[1] > 1000 and image[..., :3].std() > 0.05
 
 
-def test_tables_for_people_and_the_same_seed_the_same_figures(place: Path) -> None:
+def test_text_tables_are_reproducible_by_seed(place: Path) -> None:
     words = (place / "midi", "--seed", 2, "--limit", 6, "--n", 8)
     result = run(place, *words)
     assert result.exit_code == 0, result.output
-    for said in ("from the mean", "teacher-forced", "negative ELBO", "random notes", "exact steps"):
-        assert said in result.stdout
+    for text in ("from the mean", "teacher-forced", "negative ELBO", "random notes", "exact steps"):
+        assert text in result.stdout
     assert "6 windows of 4 songs" in result.stdout and "8 windows each" in result.stdout
     assert run(place, *words).stdout == result.stdout
 
 
-def test_a_foreign_folder_is_judged_as_a_whole(place: Path, tmp_path: Path) -> None:
+def test_split_all_evaluates_a_small_folder(place: Path, tmp_path: Path) -> None:
     few = corpus_folder(tmp_path / "few", n=5, bars=4)
-    told = run(place, few, "--seed", 1)
-    assert told.exit_code == 1 and "too few; judge --split all" in told.stderr
+    result = run(place, few, "--seed", 1)
+    assert (
+        result.exit_code == 1
+        and "too few songs" in result.stderr
+        and "use --split all" in result.stderr
+    )
     model = MusicVAE.load(place / "checkpoints" / "tiny", device="cpu")
     found = evaluate(model, few, split="all", seed=1)
     assert found.songs == 5 and found.windows == 10 and found.comparison.windows == 2
-    assert "10 windows of 5 songs" in text(found)
+    assert "10 windows of 5 songs" in format_evaluation(found)
 
 
-def test_a_picture_is_not_overwritten_and_its_kind_is_known_at_once(
+def test_plot_is_not_overwritten_and_its_format_is_checked_first(
     place: Path, tmp_path: Path
 ) -> None:
     there = tmp_path / "there.png"
     there.write_bytes(b"mine")
-    for name, word in ((there, "--force"), (tmp_path / "figures.doc", "no picture format")):
+    for name, word in ((there, "--force"), (tmp_path / "figures.doc", "unknown picture format")):
         result = run(place, place / "midi", "--plot", name)
         assert result.exit_code == 1 and word in result.stderr
     assert there.read_bytes() == b"mine"
 
 
-def test_training_and_evaluation_judge_alike(place: Path) -> None:
+def test_validation_and_evaluation_agree(place: Path) -> None:
     model = MusicVAE.load(place / "checkpoints" / "tiny", device="cpu")
     found = evaluate(model, place / "midi", seed=3)
-    windows = Windows(place / "midi", model.preset, split="test", hop=2)
-    scores = free_running(model.vae, windows, limit=1024, seed=3)
+    windows = WindowDataset(place / "midi", model.preset, split="test", hop_bars=2)
+    scores = validate(model.vae, windows, limit=1024, seed=3)
     for name in ("f1", "step_accuracy", "f1_duration", "perfect"):
         assert scores[name] == found.reconstruction["mean"][name]
     assert scores["kl_bits"] == pytest.approx(found.likelihood["kl_bits"])
 
 
-def test_who_hears_the_notes_that_it_would_make_makes_them(place: Path) -> None:
+def test_teacher_forcing_with_own_notes_equals_free_running(place: Path) -> None:
     model = MusicVAE.load(place / "checkpoints" / "tiny", device="cpu")
-    vae, windows = model.vae, Windows(place / "midi", model.preset, split="train", hop=2)
+    vae, windows = model.vae, WindowDataset(place / "midi", model.preset, split="train", hop_bars=2)
     with torch.no_grad():
         batch = windows.batch(np.arange(20))
         z = vae.encode(batch).mu
-        free = vae.decode(z, frame_of(batch))
-        own = vae.teacher_forced(z, with_notes(batch, free))
-        true = vae.teacher_forced(z, batch)
+        free = vae.decode(z, without_notes(batch))
+        own = vae.decode_teacher_forced(z, with_notes(batch, free))
+        true = vae.decode_teacher_forced(z, batch)
     assert torch.equal(own, free) and not torch.equal(true, free)
 
 
-def test_samples_have_the_frames_of_real_windows(place: Path) -> None:
+def test_samples_keep_the_bars_of_real_windows(place: Path) -> None:
     model = MusicVAE.load(place / "checkpoints" / "tiny", device="cpu")
-    held_out = Windows(place / "midi", model.preset, split="test", hop=2)
-    learned = Windows(place / "midi", model.preset, split="train")
+    held_out = WindowDataset(place / "midi", model.preset, split="test", hop_bars=2)
+    train_windows = WindowDataset(place / "midi", model.preset, split="train")
     index = np.arange(len(held_out))
-    made, real = sample_windows(model, held_out, index, seed=1), table_of(held_out, index)
-    assert np.array_equal(made.steps, real.steps) and np.array_equal(made.lead, real.lead)
+    made, real = sample_windows(model, held_out, index, seed=1), note_table(held_out, index)
+    assert np.array_equal(made.steps, real.steps) and np.array_equal(
+        made.lead_steps, real.lead_steps
+    )
     assert made.rows[:, 4].min() >= 0 and len(made.rows) > 0
     assert np.array_equal(made.rows, sample_windows(model, held_out, index, seed=1).rows)
     assert not np.array_equal(made.rows, sample_windows(model, held_out, index, seed=2).rows)
-    chosen = alike(learned, held_out, index)
-    assert np.array_equal(table_of(learned, chosen).steps, real.steps)
-    assert np.array_equal(learned.first[chosen] == 0, held_out.first[index] == 0)
-    assert (learned.first[chosen] % 2 == 0).all()
+    chosen = matching_windows(train_windows, held_out, index)
+    assert np.array_equal(note_table(train_windows, chosen).steps, real.steps)
+    assert np.array_equal(train_windows.first_bar[chosen] == 0, held_out.first_bar[index] == 0)
+    assert (train_windows.first_bar[chosen] % 2 == 0).all()
 
 
-def test_a_model_that_makes_nothing_is_judged(place: Path) -> None:
+def test_model_without_output_can_be_evaluated(place: Path) -> None:
     vae = MusicVAE.load(place / "checkpoints" / "tiny", device="cpu").vae
     with torch.no_grad():
         vae.decoder.onset.bias.fill_(-1e3)
         vae.decoder.carry_onset.bias.fill_(-1e3)
-    windows = Windows(place / "midi", vae.preset, split="test", hop=2)
-    found = reconstructed(vae, windows)
+    windows = WindowDataset(place / "midi", vae.preset, split="test", hop_bars=2)
+    found = reconstruct_windows(vae, windows)
     assert len(found.mean.rows) == 0
-    assert free_running(vae, windows)["f1"] == 0
+    assert validate(vae, windows)["f1"] == 0

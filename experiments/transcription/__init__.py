@@ -1,0 +1,1 @@
+"""Calibration and evaluation of the transcription of recordings."""
