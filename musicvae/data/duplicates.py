@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import numpy as np
 
-from musicvae.arrays import Ints
+from musicvae.arrays import Ints, ragged_range
 from musicvae.data.fingerprints import Hashes, set_hash
 from musicvae.data.shards import Clusters
 
@@ -148,7 +148,7 @@ def _song_pairs(records: np.ndarray, head: Ints) -> Hashes:
     begin = np.flatnonzero(np.append(True, hashes[1:] != hashes[:-1])[: len(hashes)])
     size = np.diff(begin, append=len(hashes))
     uncommon = np.repeat((size > 1) & (size <= MAX_SONGS_PER_BAR), size)
-    songs, place = songs[uncommon], (np.arange(len(hashes)) - np.repeat(begin, size))[uncommon]
+    songs, place = songs[uncommon], ragged_range(size)[uncommon]
     left = np.repeat(size, size)[uncommon] - place - 1  # songs of the same bar after this one
     found = [np.zeros(0, np.uint64)]
     for step in range(1, int(left.max(initial=0)) + 1):

@@ -44,7 +44,7 @@ class ProcessedFile:
         """Warnings of all stages, one line each."""
         lines = list(self.read_result.warnings)
         if self.merge is not None:
-            lines += self.merge.told
+            lines += self.merge.descriptions
         choice, grid = self.barlines.choice, self.barlines.grid_estimate
         if choice.source != "stated":
             lines.append(f"bar lines are {choice.source}: {choice.reason}")

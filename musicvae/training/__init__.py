@@ -1,7 +1,12 @@
-"""Floor 7: Lightning module, data, callbacks, and the run that ties them together."""
+"""Training: a preset and a folder of music -> a checkpoint.
 
-from musicvae.training.finetune import fine_tuning
+In: a folder or `Shards`, and a `Preset`. Out: a run in `checkpoints/NAME/` (`train`), or a trained
+model with a prior for a few songs (`personalize`). Around `train`: Lightning module, sampler of
+batches, schedule, validation, callbacks, and the fits of prior and directions after the last step.
+"""
+
+from musicvae.training.finetune import fine_tuning_preset
 from musicvae.training.personalize import personalize
 from musicvae.training.train import TrainingResult, train
 
-__all__ = ["TrainingResult", "fine_tuning", "personalize", "train"]
+__all__ = ["TrainingResult", "fine_tuning_preset", "personalize", "train"]

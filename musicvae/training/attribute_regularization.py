@@ -1,13 +1,13 @@
-"""Floor 7: dimensions of the latent that are made to follow attributes while a model learns.
+"""Attribute regularization of latent dimensions: AR-VAE (Pati and Lerch 2020).
 
-The attribute regularisation of Pati and Lerch (2020): of any two windows of a batch, the one that
-has more of an attribute is to have more of its dimension. For distances `d` of that dimension and
-`a` of the attribute, over all pairs,
+Of any two windows of a batch, the one with the larger value of an attribute is to have the larger
+value of its latent dimension. With differences `d` of the dimension and `a` of the attribute, over
+all pairs of windows,
 
 ``R = mean |tanh(d) - sign(a)|``
 
-The first attribute of `training.attributes` has the first dimension of every slice, the second the
-second, and so on; of a window the mean over its slices counts.
+The first attribute of `training.attributes` regularizes the first dimension of every slice, the
+second the second, and so on. A window's value of a dimension is its mean over the slices.
 """
 
 from __future__ import annotations
@@ -15,19 +15,21 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from musicvae.attributes import ATTRIBUTES, measured
+from musicvae.attributes import ATTRIBUTES, window_attributes
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
 from musicvae.errors import ConfigError, nearest
-from musicvae.networks.vae import table_of_batch
-from musicvae.training.fit_directions import lacking_of
+from musicvae.networks.vae import to_note_table
+from musicvae.training.fit_directions import missing_attributes
 
 
-def checked_attributes(preset: Preset) -> tuple[str, ...]:
-    """The attributes that dimensions are to follow. Raises `ConfigError` for one that there is not,
-    that windows of the preset cannot have, or for which there is no dimension.
+def validate_attributes(preset: Preset) -> tuple[str, ...]:
+    """Return the attributes that regularize dimensions.
+
+    Raises `ConfigError` for an unknown attribute, for one that windows of the preset cannot have,
+    and for more attributes than dimensions.
     """
-    names, missing = preset.training.attributes, lacking_of(preset)
+    names, missing = preset.training.attributes, missing_attributes(preset)
     for name in names:
         if name not in ATTRIBUTES:
             known = ", ".join(ATTRIBUTES)
@@ -41,38 +43,42 @@ def checked_attributes(preset: Preset) -> tuple[str, ...]:
             )
     if len(names) > preset.model.latent:
         raise ConfigError(
-            f"training.attributes: {len(names)} for {preset.model.latent} dimensions of a slice; "
-            "leave some out, or set model.latent"
+            f"training.attributes: {len(names)} attributes for {preset.model.latent} dimensions "
+            "per slice; leave some out, or set model.latent"
         )
     return names
 
 
-def values_of(batch: Batch, preset: Preset) -> Tensor | None:
-    """The attributes of a batch's windows `(B, A)` float32, nan where a window has none; none at
-    all if the preset wants no dimension to follow any.
+def batch_attributes(batch: Batch, preset: Preset) -> Tensor | None:
+    """Return the attributes of a batch, `(B, A)` float32, NaN where a window has none.
+
+    None if the preset regularizes no dimension.
     """
     names = preset.training.attributes
     if not names:
         return None
-    table = table_of_batch(batch, preset)
-    return torch.from_numpy(measured(table, preset.meters, names)).float()
+    table = to_note_table(batch, preset)
+    return torch.from_numpy(window_attributes(table, preset.meters, names)).float()
 
 
-def following(mu: Tensor, slices: int, n: int) -> Tensor:
-    """The dimensions of windows that follow `n` attributes: of latents `(B, Z)` the first `n` of
-    each slice, mean over the slices that there are. `(B, n)`
+def regularized_dims(mu: Tensor, slices: int, n: int) -> Tensor:
+    """Return the first `n` dimensions of a slice, `(B, n)`, as means over the slices of `(B, Z)`.
+
+    Slices past the end of a song, which are zero, do not count.
     """
-    parted = mu.reshape(len(mu), slices, -1)
-    there = (parted != 0).any(-1, keepdim=True)
-    return (parted[..., :n] * there).sum(1) / there.sum(1).clamp(min=1)
+    by_slice = mu.reshape(len(mu), slices, -1)
+    is_real = (by_slice != 0).any(-1, keepdim=True)
+    return (by_slice[..., :n] * is_real).sum(1) / is_real.sum(1).clamp(min=1)
 
 
-def disorder(dimensions: Tensor, values: Tensor) -> Tensor:
-    """`R`, summed over attributes: 0 where each dimension `(B, A)` puts windows as far apart as it
-    can in the order of its attribute `(B, A)`, 1 for each that puts them all in one place.
+def ar_vae_loss(dimensions: Tensor, values: Tensor) -> Tensor:
+    """Return `R`, summed over the A attributes, for `dimensions` and `values` of shape `(B, A)`.
+
+    Per attribute it is 0 if the dimension orders the windows as the attribute does, with large
+    differences, 1 if all windows have the same value, and 2 for the reverse order.
     """
-    apart = dimensions[:, None] - dimensions[None]  # (B, B, A)
-    wanted = values[:, None] - values[None]
-    there = torch.isfinite(wanted)
-    off = (torch.tanh(apart) - torch.sign(wanted.nan_to_num())).abs() * there
-    return (off.sum((0, 1)) / there.sum((0, 1)).clamp(min=1)).sum()
+    difference = dimensions[:, None] - dimensions[None]  # (B, B, A)
+    target = values[:, None] - values[None]
+    is_known = torch.isfinite(target)
+    error = (torch.tanh(difference) - torch.sign(target.nan_to_num())).abs() * is_known
+    return (error.sum((0, 1)) / is_known.sum((0, 1)).clamp(min=1)).sum()

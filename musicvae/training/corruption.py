@@ -1,4 +1,4 @@
-"""Floor 7: what the encoder of a denoising model hears: windows with something wrong."""
+"""Corrupted encoder inputs for denoising models."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import torch
 
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
-from musicvae.data.corruption import Ground, corrupt, corrupt_all, drawn_amounts
-from musicvae.networks.vae import rows_of, with_notes
+from musicvae.data.corruption import WindowGrid, apply_corruptions, corrupt, sample_amounts
+from musicvae.networks.vae import to_note_rows, with_notes
 
 
-def corrupted(
+def corrupt_batch(
     batch: Batch,
     preset: Preset,
     rng: np.random.Generator,
@@ -19,25 +19,28 @@ def corrupted(
     kind: str | None = None,
     amount: float | None = None,
 ) -> Batch:
-    """The same windows with other notes; bars, meters and which parts sound stay as they are.
+    """Return the windows with corrupted notes; bars, meters and present parts are unchanged.
 
-    `kind` and `amount` are those of the preset's training if not given. See `corruptions`. Of
-    several kinds each window gets amounts of its own, which then stand in its `damage`.
+    `kind` and `amount` default to those of the preset's training; see `musicvae.data.corruption`.
+    With several kinds each window draws its own amounts, which are in the `corruption` of the
+    result.
     """
     training = preset.training
-    ground = Ground(
+    grid = WindowGrid(
         steps=batch.steps.cpu().numpy(),
-        lead=batch.lead.cpu().numpy(),
+        lead_steps=batch.lead_steps.cpu().numpy(),
         kinds=tuple(part.kind for part in preset.parts),
     )
-    kinds, most = training.told, training.corruption_amount if amount is None else amount
+    kinds, max_amount = training.condition_kinds, amount
+    if max_amount is None:
+        max_amount = training.corruption_amount
     if kinds and kind is None:
-        amounts = drawn_amounts(kinds, len(ground.steps), most, rng)
-        rows = corrupt_all(rows_of(batch), ground, kinds, amounts, rng)
+        amounts = sample_amounts(kinds, len(grid.steps), max_amount, rng)
+        rows = apply_corruptions(to_note_rows(batch), grid, kinds, amounts, rng)
     else:
-        kind = training.noise if kind is None else kind
-        rows = corrupt(rows_of(batch), ground, kind, most, rng)
-        amounts = np.zeros((len(ground.steps), len(kinds)))
-        amounts[:, [kind == each for each in kinds]] = most
-    told = torch.from_numpy(amounts).to(batch.damage)
-    return with_notes(batch, torch.from_numpy(rows))._replace(damage=told)
+        kind = training.effective_corruption if kind is None else kind
+        rows = corrupt(to_note_rows(batch), grid, kind, max_amount, rng)
+        amounts = np.zeros((len(grid.steps), len(kinds)))
+        amounts[:, [kind == each for each in kinds]] = max_amount
+    condition = torch.from_numpy(amounts).to(batch.corruption)
+    return with_notes(batch, torch.from_numpy(rows))._replace(corruption=condition)

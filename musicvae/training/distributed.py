@@ -1,67 +1,70 @@
-"""Floor 1: which process of a distributed run this is, what its processes agree on, and memory.
+"""Processes of a distributed run: rank, shared choices, clean-up and memory.
 
-Runs are distributed by Lightning, which starts the others itself (`--devices 2`), or by torchrun,
-which starts them all. Both say in the environment who is who.
+Lightning starts the other processes itself (`--devices 2`), torchrun starts all of them. Both
+describe the run in environment variables.
 """
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
-_RUN = "MUSICVAE_RUN"
-_WAIT_S = 600
+RUN_VARIABLE = "MUSICVAE_RUN"
+STORE_TIMEOUT_S = 600
 
 
 def rank() -> int:
-    """The number of this process among all of its run; the one with 0 writes and talks."""
+    """Return the rank of this process in its run; rank 0 writes files and prints."""
     return int(os.environ.get("RANK") or os.environ.get("LOCAL_RANK") or 0)
 
 
-def begun_by_torchrun() -> bool:
-    """Whether torchrun started this process."""
+def is_torchrun() -> bool:
+    """Return whether torchrun started this process."""
     return "TORCHELASTIC_RUN_ID" in os.environ
 
 
 def processes_and_nodes(devices: int) -> tuple[int, int]:
-    """How many processes train on each machine, and on how many machines; torchrun decides both."""
-    if not begun_by_torchrun():
+    """Return processes per node and number of nodes; under torchrun it decides both."""
+    if not is_torchrun():
         return devices, 1
     here = int(os.environ["LOCAL_WORLD_SIZE"])
     return here, int(os.environ["WORLD_SIZE"]) // here
 
 
-def agreed(choose: Callable[[], str]) -> str:
-    """One choice for all processes of a run, such as its name: the first one's."""
-    if begun_by_torchrun():
-        return _told(choose)
+def broadcast_choice(choose: Callable[[], str]) -> str:
+    """Return rank 0's choice, such as the name of a run, in all processes."""
+    if is_torchrun():
+        return _broadcast_by_torchrun(choose)
     if rank():
-        return os.environ[_RUN]  # of the process that started this one
-    os.environ[_RUN] = choose()
-    return os.environ[_RUN]
+        return os.environ[RUN_VARIABLE]  # set by the process that started this one
+    os.environ[RUN_VARIABLE] = choose()
+    return os.environ[RUN_VARIABLE]
 
 
-def _told(choose: Callable[[], str]) -> str:
-    """`agreed` through the store that torchrun keeps for its processes."""
+def _broadcast_by_torchrun(choose: Callable[[], str]) -> str:
+    """Broadcast a choice through the store of torchrun."""
     from datetime import timedelta
 
     from torch.distributed import PrefixStore, TCPStore  # type: ignore[attr-defined]
 
     address, port = os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"])
-    wait = timedelta(seconds=_WAIT_S)
+    timeout = timedelta(seconds=STORE_TIMEOUT_S)
     store = PrefixStore(
         f"musicvae/{os.environ.get('TORCHELASTIC_RESTART_COUNT', 0)}",
-        TCPStore(address, port, is_master=False, timeout=wait),
+        TCPStore(address, port, is_master=False, timeout=timeout),
     )
     if not rank():
-        store.set(_RUN, choose())
-    return str(store.get(_RUN).decode())
+        store.set(RUN_VARIABLE, choose())
+    return str(store.get(RUN_VARIABLE).decode())
 
 
 @contextmanager
-def nothing_left() -> Iterator[None]:
-    """While the block runs, processes may meet; afterwards the environment is as it was before."""
+def process_group_scope() -> Iterator[None]:
+    """Destroy the process group and restore the environment on exit."""
     before = dict(os.environ)
     try:
         yield
@@ -70,7 +73,7 @@ def nothing_left() -> Iterator[None]:
 
         if distributed.is_available() and distributed.is_initialized():
             distributed.destroy_process_group()
-        os.environ.pop(_RUN, None)
+        os.environ.pop(RUN_VARIABLE, None)
         for name in ("MASTER_ADDR", "MASTER_PORT", "NODE_RANK", "LOCAL_RANK", "WORLD_SIZE"):
             if name in before:
                 os.environ[name] = before[name]
@@ -78,14 +81,29 @@ def nothing_left() -> Iterator[None]:
                 os.environ.pop(name, None)
 
 
-def give_back_memory() -> None:
-    """Return freed memory to the system, where the C library would keep it in pieces (glibc)."""
-    import ctypes
-    import gc
+_TRIM_BYTES = 64 * 2**20
+_resident_after_trim = 0
 
-    gc.collect()
-    try:
-        trim = ctypes.CDLL(None).malloc_trim
-    except (OSError, AttributeError, TypeError):  # another C library
+
+def trim_memory() -> None:
+    """Return freed memory to the system where glibc would keep it in its arenas.
+
+    Trimming takes a second on some kernels, so it waits until the resident set has grown by
+    `_TRIM_BYTES` since the last time.
+    """
+    global _resident_after_trim
+    if _resident_bytes() < _resident_after_trim + _TRIM_BYTES:
         return
-    trim(0)
+    gc.collect()
+    with suppress(OSError, AttributeError, TypeError):  # another C library
+        ctypes.CDLL(None).malloc_trim(0)
+    _resident_after_trim = _resident_bytes()
+
+
+def _resident_bytes() -> int:
+    """Return the size of the resident set on Linux, 0 elsewhere."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    except OSError:
+        return 0
+    return pages * os.sysconf("SC_PAGE_SIZE")

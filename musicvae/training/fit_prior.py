@@ -1,88 +1,87 @@
-"""Floor 7: songs as paths of posteriors, and the prior over paths that is fitted to them."""
+"""Fit of a prior over paths of latents to the posteriors of songs."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Mapping
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musicvae.checkpoints import load, save
-from musicvae.config.sections import PriorConfig
 from musicvae.data import Batch, WindowDataset
-from musicvae.networks.priors import Prior, prior_of, tensors_of
-from musicvae.networks.priors.conditioning import Given, PathFrame, Paths
+from musicvae.networks.priors import Prior, load_prior
+from musicvae.networks.priors.conditioning import EncodedPaths, KnownLatents, PathConditioning
 from musicvae.networks.priors.flow import FlowPrior
-from musicvae.networks.priors.gaussian import PathPrior
-from musicvae.networks.priors.midime import SmallPrior
-from musicvae.networks.vae import VAE, without_bars
+from musicvae.networks.priors.gaussian import LinearGaussianPrior
+from musicvae.networks.priors.midime import MidiMePrior
+from musicvae.networks.vae import VAE, keep_bars
 from musicvae.training.fit_flow import fit_flow
-from musicvae.training.song_forms import forms_of
+from musicvae.training.song_forms import song_forms
 
-_BATCH, _FRAMES = 64, 4096
+BATCH_SIZE, CONDITIONING_CHUNK = 64, 4096
 
 
 @torch.no_grad()
-def encoded(
-    vae: VAE, windows: WindowDataset, *, limit: int | None = None, heard: bool = False
-) -> Paths:
-    """The posteriors of these songs under this model, those of the first `limit` windows.
+def encode_paths(
+    vae: VAE, windows: WindowDataset, *, limit: int | None = None, with_partial: bool = False
+) -> EncodedPaths:
+    """Encode songs as paths of posteriors; only the first `limit` windows if given.
 
-    With `heard` also the mean of each window without some of its bars, drawn at random.
-
-    `windows` must hop one bar: a song gives as many paths as its windows have bars, each from
-    another bar on. A path ends where a window is left out, as one without notes is.
+    `windows` must hop one bar: a song gives as many paths as its windows have bars, each starting
+    at another bar. A path ends where a window was skipped, such as one without notes. With
+    `with_partial` each window is also encoded without some random bars.
     """
     device, size = next(vae.parameters()).device, windows.preset.grid.bars
     chosen = np.arange(len(windows))[:limit]
-    source, first = windows.source[chosen], windows.first[chosen]
-    order = np.lexsort((first, first % size, source))
-    chosen, source, first = chosen[order], source[order], first[order]
+    song, first_bar = windows.input_index[chosen], windows.first_bar[chosen]
+    order = np.lexsort((first_bar, first_bar % size, song))
+    chosen, song, first_bar = chosen[order], song[order], first_bar[order]
     pieces = []
-    for begin in range(0, len(chosen), _FRAMES):
-        part = slice(begin, begin + _FRAMES)
-        lengths = windows.cutter.lengths[source[part]]
-        pieces.append(PathFrame.of(windows.batch(chosen[part]), first[part], lengths))
-    frame = PathFrame.concatenate(pieces)
-    mu, sigma, left = np.zeros((3, len(chosen), vae.Z), np.float16)
-    kept = kept_bars(frame.real.numpy(), np.random.default_rng(0))
-    for begin in range(0, len(chosen), _BATCH):
-        part = slice(begin, begin + _BATCH)
+    for begin in range(0, len(chosen), CONDITIONING_CHUNK):
+        part = slice(begin, begin + CONDITIONING_CHUNK)
+        song_bars = windows.batcher.lengths_bars[song[part]]
+        pieces.append(
+            PathConditioning.from_batch(windows.batch(chosen[part]), first_bar[part], song_bars)
+        )
+    conditioning = PathConditioning.concatenate(pieces)
+    mu, sigma, partial_mu = np.zeros((3, len(chosen), vae.Z), np.float16)
+    bar_mask = sample_known_bars(conditioning.valid.numpy(), np.random.default_rng(0))
+    for begin in range(0, len(chosen), BATCH_SIZE):
+        part = slice(begin, begin + BATCH_SIZE)
         batch = Batch(*(tensor.to(device) for tensor in windows.batch(chosen[part])))
         posterior = vae.encode(batch)
         mu[part], sigma[part] = posterior.mu.float().cpu(), posterior.sigma.float().cpu()
-        if heard:
-            some = without_bars(batch, torch.from_numpy(kept[part]).to(device))
-            left[part] = vae.encode(some).mu.float().cpu()
-    new = (np.diff(source, prepend=-1) != 0) | (np.diff(first, prepend=0) != size)
-    return Paths(
+        if with_partial:
+            partial = keep_bars(batch, torch.from_numpy(bar_mask[part]).to(device))
+            partial_mu[part] = vae.encode(partial).mu.float().cpu()
+    is_start = (np.diff(song, prepend=-1) != 0) | (np.diff(first_bar, prepend=0) != size)
+    return EncodedPaths(
         mu=mu,
         sigma=sigma,
-        frame=frame,
-        path=np.cumsum(new) - 1,
-        heard=Given(z=left, bars=kept) if heard else None,
+        conditioning=conditioning,
+        path=np.cumsum(is_start) - 1,
+        partial_encoding=KnownLatents(z=partial_mu, bar_mask=bar_mask) if with_partial else None,
     )
 
 
-def kept_bars(real: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
-    """Of windows `(M, N)` of real bars some that are kept: all but a run at random, which begins or
-    ends a window more often than not. Of windows of a single bar none are.
+def sample_known_bars(valid: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+    """Draw known bars of windows, `(M, N)`, from the bars within the song, `valid` `(M, N)`.
+
+    All but a random run of bars are known; most runs are at the start or the end of the window.
+    Of a window with a single bar none is known.
     """
-    M, N = real.shape
-    n = real.sum(1)
-    run = 1 + (rng.random(M) * (n - 1)).astype(np.int64)  # bars taken away, at least one stays
+    M, N = valid.shape
+    n = valid.sum(1)
+    run = 1 + (rng.random(M) * (n - 1)).astype(np.int64)  # unknown bars; at least one is known
     where = rng.random(M)
     begin = np.where(where < 0.4, 0, np.where(where < 0.8, n - run, rng.integers(0, N, M)))
     begin = np.minimum(begin, n - run)
     bar = np.arange(N)
-    taken = (bar >= begin[:, None]) & (bar < (begin + run)[:, None])
-    return np.asarray(real & ~taken & (n > 1)[:, None])
+    is_unknown = (bar >= begin[:, None]) & (bar < (begin + run)[:, None])
+    return np.asarray(valid & ~is_unknown & (n > 1)[:, None])
 
 
 def fit_prior(
@@ -93,61 +92,45 @@ def fit_prior(
     seconds: float = math.inf,
     start: Mapping[str, Tensor] | None = None,
 ) -> Prior | None:
-    """The prior over paths that the preset asks for, if any, fitted to all of these songs.
+    """Fit the preset's kind of prior to all songs; None if the preset has no prior.
 
-    A flow learns for `steps`, the preset's if not given, and for no longer than `seconds`; it goes
-    on from the prior `start` of the model that this one began from, if that is a flow too.
+    Args:
+        vae: the trained model.
+        windows: windows of the songs, with a hop of one bar.
+        steps: training steps of a flow, by default the preset's.
+        seconds: time limit for a flow.
+        start: tensors of a prior from which a flow starts, if they are of a flow, too.
     """
     began, preset = time.monotonic(), windows.preset
     if preset.prior.kind == "none":
         return None
-    paths = encoded(vae, windows, heard=preset.prior.kind == "flow")
+    paths = encode_paths(vae, windows, with_partial=preset.prior.kind == "flow")
     if preset.prior.kind == "gaussian":
-        return PathPrior.fit(paths, len(preset.meters) + 1)
+        return LinearGaussianPrior.fit(paths, len(preset.meters) + 1)
     if preset.prior.kind == "small":
-        return SmallPrior.fit(paths, len(preset.meters) + 1, seed=preset.training.seed)
-    device, most = next(vae.parameters()).device, steps or preset.prior.steps
-    left = max(seconds - (time.monotonic() - began), 1.0)
-    begun = prior_of(start or {})
+        return MidiMePrior.fit(paths, len(preset.meters) + 1, seed=preset.training.seed)
+    device = next(vae.parameters()).device
+    base = load_prior(start or {})
     flow, _ = fit_flow(
         paths,
         preset,
-        steps=most,
-        seconds=left,
+        steps=steps or preset.prior.steps,
+        seconds=max(seconds - (time.monotonic() - began), 1.0),
         device=device,
-        start=begun if isinstance(begun, FlowPrior) else None,
+        start=base if isinstance(base, FlowPrior) else None,
     )
-    flow.forms = torch.from_numpy(forms_of(windows)).float().to(device)
+    flow.forms = torch.from_numpy(song_forms(windows)).float().to(device)
     return flow
 
 
-def quick_prior(vae: VAE, windows: WindowDataset, *, limit: int = 2000) -> PathPrior | None:
-    """What an unfinished run has: the linear-Gaussian prior of the first `limit` windows, unless
-    its preset wants none.
+def fit_interim_prior(
+    vae: VAE, windows: WindowDataset, *, limit: int = 2000
+) -> LinearGaussianPrior | None:
+    """Fit a linear-Gaussian prior to the first `limit` windows, for an unfinished run.
+
+    None if the preset has no prior.
     """
     if windows.preset.prior.kind == "none":
         return None
-    paths = encoded(vae, windows, limit=limit)
-    return PathPrior.fit(paths, len(windows.preset.meters) + 1)
-
-
-def replace_prior(
-    checkpoint: str | Path,
-    folder: str | Path,
-    change: Callable[[PriorConfig], PriorConfig] = lambda config: config,
-    *,
-    out: str | Path | None = None,
-) -> Path:
-    """Fit a prior anew for a checkpoint on the training songs of `folder`; the rest stays.
-
-    `change` makes the section `[prior]` of its preset. Writes `out`, or the checkpoint itself.
-    """
-    found = load(checkpoint)
-    preset = replace(found.preset, prior=change(found.preset.prior))
-    vae = VAE(preset)
-    vae.load_state_dict(found.under("model"))
-    windows = WindowDataset(folder, preset, split="train", seed=preset.training.seed)
-    prior = fit_prior(vae.eval(), windows, seconds=60 * preset.prior.minutes)
-    kept = {name: t for name, t in found.tensors.items() if not name.startswith("prior.")}
-    new = replace(found, preset=preset, tensors=kept | tensors_of(prior))
-    return save(new, out or checkpoint)
+    paths = encode_paths(vae, windows, limit=limit)
+    return LinearGaussianPrior.fit(paths, len(windows.preset.meters) + 1)

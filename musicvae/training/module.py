@@ -1,4 +1,4 @@
-"""Floor 7: the VAE as a Lightning module. A step is a function of weights, seed and number."""
+"""The VAE as a Lightning module. A step is a function of weights, seed and step number."""
 
 from __future__ import annotations
 
@@ -13,30 +13,44 @@ from torch import Tensor
 from musicvae.checkpoints import Checkpoint
 from musicvae.config.preset import Preset
 from musicvae.errors import CheckpointError
-from musicvae.networks.losses import NATS_PER_BIT, control_of, deterministic_noise, objective
+from musicvae.networks.losses import (
+    NATS_PER_BIT,
+    compute_loss_terms,
+    deterministic_noise,
+    make_beta_controller,
+)
 from musicvae.networks.vae import VAE
-from musicvae.training.attribute_regularization import checked_attributes, disorder, following
-from musicvae.training.sampler import Lesson, piece_of
-from musicvae.training.schedule import Plan
+from musicvae.training.attribute_regularization import (
+    ar_vae_loss,
+    regularized_dims,
+    validate_attributes,
+)
+from musicvae.training.sampler import TrainingExample, microbatch_index
+from musicvae.training.schedule import Schedule
 
 
 class TrainingModule(pl.LightningModule):
-    """Trains a `VAE` by its preset's objective, and keeps a running average of its weights."""
+    """Training of a `VAE` by its preset's objective, with an exponential average of its weights.
 
-    def __init__(self, preset: Preset, plan: Plan) -> None:
+    Attributes:
+        vae: the network that is trained.
+        averaged: its averaged weights, which are validated and kept.
+        running_metrics: exponential means of the training losses, and the learning rate.
+    """
+
+    def __init__(self, preset: Preset, schedule: Schedule) -> None:
         super().__init__()
-        self.preset, self.plan = preset, plan
+        self.preset, self.schedule = preset, schedule
         self.vae = VAE(preset)
         self.averaged = copy.deepcopy(self.vae).requires_grad_(False).eval()
-        self.control = control_of(preset.training)
-        checked_attributes(preset)
-        self.latest: dict[str, float] = {}
-        self.restored: dict[str, Tensor] = {}
-        self.micro: list[Tensor] = []
-        """Mean losses of the micro-batches of this step so far."""
+        self.beta_controller = make_beta_controller(preset.training)
+        validate_attributes(preset)
+        self.running_metrics: dict[str, float] = {}
+        self._optimizer_state: dict[str, Tensor] = {}
+        self._micro_losses: list[Tensor] = []  # of the micro-batches of this step so far
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
-        """AdamW; only matrices decay."""
+        """Return AdamW with weight decay on matrices alone."""
         training = self.preset.training
         matrices = [p for p in self.vae.parameters() if p.ndim > 1]
         others = [p for p in self.vae.parameters() if p.ndim <= 1]
@@ -47,82 +61,85 @@ class TrainingModule(pl.LightningModule):
             ],
             lr=training.learning_rate,
             betas=(0.9, 0.98),
-            fused=self.device.type == "cpu",  # elsewhere all at once is usual
+            fused=self.device.type == "cpu",  # on other devices the default, foreach, is fast
         )
-        _load_moments(optimizer, self.restored)
+        _load_optimizer_state(optimizer, self._optimizer_state)
         return optimizer
 
-    def on_train_batch_start(self, batch: Lesson, batch_idx: int) -> None:
-        """Set the learning rate, and make dropout a function of the step."""
+    def on_train_batch_start(self, batch: TrainingExample, batch_idx: int) -> None:
+        """Set the learning rate, and seed dropout with the step."""
         training = self.preset.training
-        rate = self.plan.learning_rate(training.learning_rate, training.warmup_steps)
+        rate = self.schedule.learning_rate(training.learning_rate, training.warmup_steps)
         for group in self.trainer.optimizers[0].param_groups:
             group["lr"] = rate
-        piece = self._piece(batch_idx)
-        torch.manual_seed(training.seed * 1_000_003 + self.plan.step + piece * 2**40)
-        self.latest["learning_rate"] = rate
+        index = self._microbatch_index(batch_idx)
+        torch.manual_seed(training.seed * 1_000_003 + self.schedule.step + index * 2**40)
+        self.running_metrics["learning_rate"] = rate
 
-    def training_step(self, lesson: Lesson, batch_idx: int) -> Tensor:
-        """One micro-batch: the loss in nats a window. What is steered by it waits for the last."""
-        batch, heard, values = lesson
+    def training_step(self, example: TrainingExample, batch_idx: int) -> Tensor:
+        """Return the loss of a micro-batch in nats per window.
+
+        Metrics and beta are updated after the last micro-batch of a step.
+        """
+        batch, corrupted, attributes = example
         world, accumulate = self.trainer.world_size, self.preset.training.accumulate
-        pieces = world * accumulate
-        shape = (len(batch.notes) * pieces, self.vae.Z)
-        noise = deterministic_noise(self.preset.training.seed, self.plan.step, shape)
-        mine = noise[self._piece(batch_idx) :: pieces].to(self.device)
-        terms, posterior = objective(self.vae, batch, mine, heard)
-        direct, free = self.preset.model.direct_weight, self.preset.training.free_bits
-        loss = terms.loss(self.control.beta, direct, free)
-        disordered = torch.zeros_like(loss)
-        if values is not None:
-            slices, n = self.vae.encoder.slices, values.shape[1]
-            disordered = disorder(following(posterior.mu, slices, n), values)
-            loss = loss + self.preset.training.attribute_weight * disordered
-        each = [*(nats.mean() for nats in terms.notes[:4]), terms.kl.mean(), disordered]
+        n_pieces = world * accumulate
+        shape = (len(batch.notes) * n_pieces, self.vae.Z)
+        noise = deterministic_noise(self.preset.training.seed, self.schedule.step, shape)
+        noise = noise[self._microbatch_index(batch_idx) :: n_pieces].to(self.device)
+        terms, posterior = compute_loss_terms(self.vae, batch, noise, corrupted)
+        context_free = self.preset.model.context_free_weight
+        loss = terms.loss(self.beta_controller.beta, context_free, self.preset.training.free_bits)
+        attribute_loss = torch.zeros_like(loss)
+        if attributes is not None:
+            dims = regularized_dims(posterior.mu, self.vae.encoder.n_slices, attributes.shape[1])
+            attribute_loss = ar_vae_loss(dims, attributes)
+            loss = loss + self.preset.training.attribute_weight * attribute_loss
+        each = [*(nats.mean() for nats in terms.notes[:4]), terms.kl.mean(), attribute_loss]
         means = torch.stack(each).detach()
-        self.micro = [*self.micro, means] if batch_idx % accumulate else [means]
-        if len(self.micro) == accumulate:
-            means = torch.stack(self.micro).mean(0)
+        self._micro_losses = [*self._micro_losses, means] if batch_idx % accumulate else [means]
+        if len(self._micro_losses) == accumulate:
+            means = torch.stack(self._micro_losses).mean(0)
             if world > 1:
                 means = torch.as_tensor(self.all_gather(means)).mean(0)
-            self._learned(means)
+            self._record(means)
         return loss
 
-    def _piece(self, batch_idx: int) -> int:
-        """Which piece of the step's batch this is."""
+    def _microbatch_index(self, batch_idx: int) -> int:
+        """Return which piece of the step's batch a micro-batch is."""
         micro = batch_idx % self.preset.training.accumulate
-        return piece_of(micro, self.trainer.global_rank, self.trainer.world_size)
+        return microbatch_index(micro, self.trainer.global_rank, self.trainer.world_size)
 
-    def _learned(self, means: Tensor) -> None:
-        """Take note of a step's mean losses, and steer beta by its KL."""
-        onset, pitch, duration, touch, kl, disordered = means.tolist()
-        total = onset + pitch + duration + touch
-        self._note(onset=onset, pitch=pitch, duration=duration, loss=total)
+    def _record(self, means: Tensor) -> None:
+        """Update the running metrics and beta by the mean losses of a step."""
+        onset, pitch, duration, expression, kl, attribute_loss = means.tolist()
+        total = onset + pitch + duration + expression
+        self._update_running(onset=onset, pitch=pitch, duration=duration, loss=total)
         if self.preset.training.attributes:
-            self._note(disorder=disordered)
+            self._update_running(disorder=attribute_loss)
         if not self.preset.training.deterministic:
             kl_bits = kl / NATS_PER_BIT
             if math.isfinite(kl_bits):
-                self.control.update(kl_bits)
-            self._note(kl_bits=kl_bits)
+                self.beta_controller.update(kl_bits)
+            self._update_running(kl_bits=kl_bits)
 
     def optimizer_step(self, *args: Any, **kwargs: Any) -> None:
-        """Step, then move the averaged weights a little towards the new ones."""
+        """Step, then update the averaged weights."""
         super().optimizer_step(*args, **kwargs)
-        step = self.plan.step
-        decay = min(self.preset.training.average, (1 + step) / (10 + step))
+        step = self.schedule.step
+        decay = min(self.preset.training.ema_decay, (1 + step) / (10 + step))
         with torch.no_grad():
             averaged: list[Tensor] = list(self.averaged.parameters())
             current: list[Tensor] = list(self.vae.parameters())
             torch._foreach_lerp_(averaged, current, 1 - decay)
-        self.plan.step += 1
+        self.schedule.step += 1
 
     def configure_gradient_clipping(self, *args: Any, **kwargs: Any) -> None:
-        """Clip; Lightning will not where the optimizer is fused, which matters in fp16 alone."""
+        """Clip gradients, which Lightning refuses for fused optimizers for the sake of fp16."""
         torch.nn.utils.clip_grad_norm_(self.vae.parameters(), self.preset.training.gradient_clip)
 
     def state(self) -> dict[str, Tensor]:
-        """Weights, averaged weights and optimizer moments, by name."""
+        """Return weights, averaged weights and optimizer moments by name."""
         tensors = {f"vae.{n}": t for n, t in self.vae.state_dict().items()}
         tensors |= {f"averaged.{n}": t for n, t in self.averaged.state_dict().items()}
         optimizer = self.trainer.optimizers[0]
@@ -133,39 +150,41 @@ class TrainingModule(pl.LightningModule):
         return tensors
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take up what `state` gave; moments follow when the optimizer is made."""
+        """Restore what `state` returned; moments when the optimizer is configured."""
         for name, part in (("vae", self.vae), ("averaged", self.averaged)):
             cut = len(name) + 1
             part.load_state_dict(
                 {n[cut:]: t for n, t in tensors.items() if n.startswith(name + ".")}
             )
-        self.restored = {n[8:]: t for n, t in tensors.items() if n.startswith("moments.")}
+        self._optimizer_state = {n[8:]: t for n, t in tensors.items() if n.startswith("moments.")}
 
-    def begin_from(self, checkpoint: Checkpoint) -> None:
-        """Take up the weights of a trained model, and the beta it had come to.
+    def load_weights(self, checkpoint: Checkpoint) -> None:
+        """Start from the weights of a trained model, and from its beta.
 
         Raises `CheckpointError` if they are those of another network.
         """
         try:
             for part in (self.vae, self.averaged):
-                part.load_state_dict(checkpoint.under("model"))
+                part.load_state_dict(checkpoint.tensors_under("model"))
         except RuntimeError:
             raise CheckpointError(
                 checkpoint.path or "checkpoint",
-                f"its weights do not fit preset {self.preset.name} as it is set",
+                f"its weights do not fit preset {self.preset.name} with these settings",
                 "leave out --set of model, grid and parts",
             ) from None
         if self.preset.training.kl_control == "target":
-            self.control.beta = checkpoint.provenance.get("beta", self.control.beta)
+            self.beta_controller.beta = checkpoint.provenance.get("beta", self.beta_controller.beta)
 
-    def _note(self, **values: float) -> None:
-        """Running means for the progress bar and the log."""
+    def _update_running(self, **values: float) -> None:
+        """Update exponential means for the progress bar and the log."""
         for name, value in values.items():
-            before = self.latest.get(name, value)
-            self.latest[name] = value if not math.isfinite(before) else 0.95 * before + 0.05 * value
+            mean = self.running_metrics.get(name, value)
+            self.running_metrics[name] = (
+                0.95 * mean + 0.05 * value if math.isfinite(mean) else value
+            )
 
 
-def _load_moments(optimizer: torch.optim.Optimizer, moments: dict[str, Tensor]) -> None:
+def _load_optimizer_state(optimizer: torch.optim.Optimizer, moments: dict[str, Tensor]) -> None:
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
     for name, value in moments.items():
         index, _, key = name.partition(".")

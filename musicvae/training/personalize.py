@@ -1,4 +1,4 @@
-"""Floor 7: a trained model made one's own in seconds: only where songs lie in it is learnt."""
+"""Personalization of a trained model in seconds: only a prior over its latents is trained."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from pathlib import Path
 from musicvae.checkpoints import (
     MODEL_FILE,
     STATE_FILE,
+    checkpoint_name,
+    file_hash,
     find,
-    hash_of,
     is_finished,
     load,
-    name_of,
     save,
 )
 from musicvae.data import Shards, WindowDataset, prepare_cached
 from musicvae.errors import CheckpointError
-from musicvae.networks.priors import tensors_of
+from musicvae.networks.priors import prior_tensors
 from musicvae.networks.vae import VAE
-from musicvae.storage import writable_folder
+from musicvae.storage import ensure_writable_folder
 from musicvae.training.fit_prior import fit_prior
 from musicvae.training.provenance import provenance
 
@@ -27,11 +27,11 @@ from musicvae.training.provenance import provenance
 def personalize(
     source: str | Path, weights: str | Path, folder: str | Path, *, source_name: str = ""
 ) -> Path:
-    """A checkpoint that samples songs like those under `source`, in seconds.
+    """Write a checkpoint that samples songs like those under `source`, and return its path.
 
-    Encoder and decoder of `weights` (a name or a path) stay as they are, and so does all they can
-    do; a small VAE over the latents of these songs becomes the prior. Writes
-    `folder/model.safetensors`, and returns its path.
+    Encoder and decoder of `weights` (a name or a path) are unchanged. Its prior becomes a small VAE
+    over the latents of these songs, as in MidiMe (Dinculescu et al. 2019). The checkpoint is
+    `folder/model.safetensors`.
 
     Raises `DataError` without usable songs, `CheckpointError` if `folder` holds a run.
     """
@@ -39,21 +39,21 @@ def personalize(
     if (target / STATE_FILE).exists() or is_finished(target / MODEL_FILE):
         raise CheckpointError(target, "holds a run already", "choose another --name")
     path = find(weights)
-    found = load(path)
-    preset = replace(found.preset, prior=replace(found.preset.prior, kind="small"))
+    base = load(path)
+    preset = replace(base.preset, prior=replace(base.preset.prior, kind="small"))
     windows = WindowDataset(Shards(prepare_cached(source)), preset, split="all")
     vae = VAE(preset)
-    vae.load_state_dict(found.under("model"))
+    vae.load_state_dict(base.tensors_under("model"))
     prior = fit_prior(vae.eval(), windows)
-    kept = {name: t for name, t in found.tensors.items() if not name.startswith("prior.")}
-    precision = str(found.provenance.get("precision", "32-true"))
-    songs = provenance(windows, source_name or Path(source).name, precision)
-    origin = {"from": {"name": name_of(path), "hash": hash_of(path)}}
-    writable_folder(target)
-    made = replace(
-        found,
+    kept = {name: t for name, t in base.tensors.items() if not name.startswith("prior.")}
+    precision = str(base.provenance.get("precision", "32-true"))
+    facts = provenance(windows, source_name or Path(source).name, precision)
+    origin = {"from": {"name": checkpoint_name(path), "hash": file_hash(path)}}
+    ensure_writable_folder(target)
+    personal = replace(
+        base,
         preset=preset,
-        tensors=kept | tensors_of(prior),
-        provenance=found.provenance | songs | origin | {"finished": True},
+        tensors=kept | prior_tensors(prior),
+        provenance=base.provenance | facts | origin | {"finished": True},
     )
-    return save(made, target / MODEL_FILE)
+    return save(personal, target / MODEL_FILE)

@@ -1,4 +1,4 @@
-"""Floor 7: what a checkpoint says of where it comes from, and what was usual there."""
+"""Provenance of a checkpoint: its training songs, with the statistics that sampling needs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,15 @@ from musicvae.data import WindowDataset
 
 
 def provenance(windows: WindowDataset, source: str, precision: str) -> dict[str, Any]:
-    """Facts of the training songs: sampled songs take their keys, tempos and meters from here."""
-    qpm = sorted(float(each.bars.frame.tempo.qpm[0]) for each in windows.sources)
+    """Return facts about the training songs for a checkpoint's header.
+
+    Sampled songs draw their key (`keys`, counts by semitone), tempo (`qpm`, quartiles), meter
+    (`meters`, counts of bars) and pickup (`pickups`) from them.
+    """
+    qpm = sorted(float(each.bars.header.tempo.qpm[0]) for each in windows.inputs)
     quartiles = [round(qpm[round(q * (len(qpm) - 1))], 1) for q in (0.25, 0.5, 0.75)]
-    keys, n_keys = np.unique(windows.cutter.key, return_counts=True)
-    bars = np.bincount(windows.cutter.meter, minlength=len(windows.preset.meters) + 1)[1:]
+    keys, n_keys = np.unique(windows.batcher.key, return_counts=True)
+    bars = np.bincount(windows.batcher.meter, minlength=len(windows.preset.meters) + 1)[1:]
     meters = zip(windows.preset.meters, bars.tolist(), strict=True)
     return {
         "musicvae": version("musicvae"),
@@ -33,12 +37,12 @@ def provenance(windows: WindowDataset, source: str, precision: str) -> dict[str,
 
 
 def pickups(windows: WindowDataset) -> dict[str, dict[str, int]]:
-    """By meter how many songs begin with which pickup, as a share of a whole note; 0 is none."""
+    """Count the pickups of songs by meter, as fractions of a whole note; `0` is no pickup."""
     found: dict[str, Counter[str]] = {}
-    songs = {source.path: source.bars.grid for source in windows.sources}  # of several passes one
+    songs = {each.path: each.bars.grid for each in windows.inputs}  # one grid for all its passes
     for grid in songs.values():
         meter = f"{grid.numerator[0]}/{grid.denominator[0]}"
-        cells = int(grid.open_steps[0]) if grid.lead[0] else 0
-        share = Fraction(cells, 4 * grid.steps_per_quarter)
-        found.setdefault(meter, Counter())[str(share)] += 1
+        steps = int(grid.unmasked_steps[0]) if grid.lead_steps[0] else 0
+        fraction = Fraction(steps, 4 * grid.steps_per_quarter)
+        found.setdefault(meter, Counter())[str(fraction)] += 1
     return {meter: dict(count.most_common()) for meter, count in sorted(found.items())}

@@ -1,8 +1,8 @@
-"""Floor 7: rehearsal. What a fine-tuned model must not forget, dreamt by the model it begins from.
+"""Generative replay against forgetting: windows sampled from the base model of a fine-tuning.
 
-A shipped checkpoint holds no songs, but it can draw some: windows from its prior, in the meters and
-keys of the songs that it learned from. Learned from beside the new songs they keep what was known
-(pseudo-rehearsal, Robins 1995), since on them encoder and decoder are asked for what they could do.
+A shipped checkpoint holds no songs, but it can sample windows from its prior, in the meters and
+keys of its training songs. Mixed into the batches of new songs they preserve what the model could
+encode and decode (pseudo-rehearsal, Robins 1995).
 """
 
 from __future__ import annotations
@@ -15,83 +15,89 @@ from torch import Tensor
 
 from musicvae.checkpoints import Checkpoint
 from musicvae.data import Batch
-from musicvae.data.batch import Source, WindowCutter
-from musicvae.networks.priors import prior_of
-from musicvae.networks.priors.conditioning import PathFrame
+from musicvae.data.batch import ModelInput, WindowBatcher
+from musicvae.networks.priors import load_prior
+from musicvae.networks.priors.conditioning import PathConditioning
 from musicvae.networks.vae import VAE, with_notes
 from musicvae.representation.bars import Notes
-from musicvae.representation.slots import Group
-from musicvae.representation.templates import blank_bars, chosen_keys, chosen_meter
+from musicvae.representation.slots import ModelPass
+from musicvae.representation.templates import choose_keys, choose_meter, empty_bars
 from musicvae.representation.windows import window_bounds
 
-_BARS = 32  # of a dreamt song; a longer window has one song of its own
-_BATCH = 256
+SONG_BARS = 32  # length of a sampled song, a whole number of windows
+BATCH_SIZE = 256
 
 
 @torch.no_grad()
-def dreamt(checkpoint: Checkpoint, n: int, seed: int = 0) -> Batch | None:
-    """At least `n` windows that a trained model draws; none if it has no prior.
+def generate_replay(checkpoint: Checkpoint, n: int, seed: int = 0) -> Batch | None:
+    """Sample at least `n` windows from a trained model; None if it has no prior.
 
-    Meters, and keys, are as frequent as among the songs that it learned from.
+    Meters and keys are as frequent as in its training songs.
     """
-    preset, told = checkpoint.preset, checkpoint.provenance
-    prior = prior_of(checkpoint.under("prior"))
+    preset, provenance = checkpoint.preset, checkpoint.provenance
+    prior = load_prior(checkpoint.tensors_under("prior"))
     if prior is None:
         return None
     vae = VAE(preset)
-    vae.load_state_dict(checkpoint.under("model"))
+    vae.load_state_dict(checkpoint.tensors_under("model"))
     vae.eval()
     rng, size = np.random.default_rng((seed, 3)), preset.grid.bars
-    bars = max(_BARS // size, 1) * size
+    bars = max(SONG_BARS // size, 1) * size
     first, _ = window_bounds(bars, size, size)
     pieces = []
-    for meter, songs in _shares(told, -(-n // len(first)), rng).items():
-        blank = blank_bars(preset, bars, chosen_meter(preset, told, meter))
-        group = Group(notes=Notes.concatenate([]), owner=np.arange(len(preset.parts)))
-        sounding = np.ones((bars, len(preset.parts)), bool)
-        keys = chosen_keys(told, None, songs, rng).tolist()
-        cutter = WindowCutter(
-            [Source(bars=blank, group=group, key=key, active=sounding) for key in keys], preset
+    for meter, songs in _songs_per_meter(provenance, -(-n // len(first)), rng).items():
+        bars_of_song = empty_bars(preset, bars, choose_meter(preset, provenance, meter))
+        empty_pass = ModelPass(
+            notes=Notes.concatenate([]), source_part=np.arange(len(preset.parts))
         )
-        W = len(first)
-        source, begin = np.repeat(np.arange(songs), W), np.tile(first, songs)
-        frame = PathFrame.of(cutter.batch(source, begin), begin, np.full(songs * W, bars))
-        z = prior.sample(frame.reshape(songs, W), rng=rng).reshape(songs * W, -1)
-        for i in range(0, len(z), _BATCH):
-            some = slice(i, i + _BATCH)
-            batch = cutter.batch(source[some], begin[some])
-            pieces.append(with_notes(batch, vae.decode(torch.from_numpy(z[some]), batch)))
-    return _together(pieces)
+        active = np.ones((bars, len(preset.parts)), bool)
+        keys = choose_keys(provenance, None, songs, rng).tolist()
+        inputs = [
+            ModelInput(bars=bars_of_song, group=empty_pass, key=key, active=active) for key in keys
+        ]
+        batcher, W = WindowBatcher(inputs, preset), len(first)
+        song, bar = np.repeat(np.arange(songs), W), np.tile(first, songs)
+        conditioning = PathConditioning.from_batch(
+            batcher.batch(song, bar), bar, np.full(songs * W, bars)
+        )
+        z = prior.sample(conditioning.reshape(songs, W), rng=rng).reshape(songs * W, -1)
+        for begin in range(0, len(z), BATCH_SIZE):
+            part = slice(begin, begin + BATCH_SIZE)
+            batch = batcher.batch(song[part], bar[part])
+            pieces.append(with_notes(batch, vae.decode(torch.from_numpy(z[part]), batch)))
+    return _concatenate_batches(pieces)
 
 
-def _shares(told: dict[str, Any], n: int, rng: np.random.Generator) -> dict[str | None, int]:
-    """How many of `n` songs are in which meter; none stands for the usual one."""
-    usual: dict[str, int] = told.get("meters", {})
-    if not usual:
+def _songs_per_meter(
+    provenance: dict[str, Any], n: int, rng: np.random.Generator
+) -> dict[str | None, int]:
+    """Distribute `n` songs over meters; None is the preset's default meter."""
+    histogram: dict[str, int] = provenance.get("meters", {})
+    if not histogram:
         return {None: n}
-    counts = np.array(list(usual.values()), float)
+    counts = np.array(list(histogram.values()), float)
     drawn = rng.multinomial(n, counts / counts.sum()).tolist()
-    return {meter: songs for meter, songs in zip(usual, drawn, strict=True) if songs}
+    return {meter: songs for meter, songs in zip(histogram, drawn, strict=True) if songs}
 
 
-def mixed(batch: Batch, dreams: Batch, into: Tensor, which: Tensor) -> Batch:
-    """The batch with the dreams at `which` `(k,)` instead of its windows at `into` `(k,)`."""
-    K = max(batch.notes.shape[1], dreams.notes.shape[1])
-    together = []
-    for own, dream in zip(batch, dreams, strict=True):
-        if own.ndim == dreams.notes.ndim and own is batch.notes:
-            own, dream = _wide(own, K), _wide(dream, K)
-        whole = own.clone()
-        whole[into] = dream[which].to(whole.dtype)
-        together.append(whole)
-    return Batch(*together)
+def replace_windows(batch: Batch, replay: Batch, into: Tensor, which: Tensor) -> Batch:
+    """Replace the windows of `batch` at `into` `(k,)` by those of `replay` at `which` `(k,)`."""
+    K = max(batch.notes.shape[1], replay.notes.shape[1])
+    columns = []
+    for old, new in zip(batch, replay, strict=True):
+        if old is batch.notes:
+            old, new = _pad_notes(old, K), _pad_notes(new, K)
+        column = old.clone()
+        column[into] = new[which].to(column.dtype)
+        columns.append(column)
+    return Batch(*columns)
 
 
-def _wide(notes: Tensor, K: int) -> Tensor:
+def _pad_notes(notes: Tensor, K: int) -> Tensor:
     return torch.nn.functional.pad(notes, (0, 0, 0, K - notes.shape[1]))
 
 
-def _together(batches: list[Batch]) -> Batch:
+def _concatenate_batches(batches: list[Batch]) -> Batch:
     K = max(batch.notes.shape[1] for batch in batches)
-    wide = [batch._replace(notes=_wide(batch.notes, K)) for batch in batches]
-    return Batch(*(torch.cat(tensors) for tensors in zip(*wide, strict=True)))
+    padded = [batch._replace(notes=_pad_notes(batch.notes, K)) for batch in batches]
+    return Batch(*(torch.cat(tensors) for tensors in zip(*padded, strict=True)))

@@ -1,8 +1,8 @@
-"""Floor 7: training batches as a function of seed and step, and nothing else.
+"""Training batches as a function of seed and step alone.
 
-Because batch number `step` can be made without the ones before it, going on after an interruption
-needs no state of a sampler. A batch is dealt out in pieces of equal size: to the ranks of a
-distributed run, and on each to the micro-batches whose gradients are summed.
+Batch number `step` does not depend on the ones before it, so resuming needs no sampler state. The
+rows of a batch are dealt out in equal pieces: to the ranks of a distributed run, and on each rank
+to the micro-batches whose gradients are accumulated.
 """
 
 from __future__ import annotations
@@ -17,46 +17,57 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
+from musicvae.arrays import Ints
 from musicvae.data import Batch, WindowDataset
 from musicvae.errors import DataError
-from musicvae.song import Ints
-from musicvae.training.attribute_regularization import values_of
-from musicvae.training.augmentation import kits_mixed
-from musicvae.training.corruption import corrupted
-from musicvae.training.replay import mixed
+from musicvae.training.attribute_regularization import batch_attributes
+from musicvae.training.augmentation import mix_drum_kits
+from musicvae.training.corruption import corrupt_batch
+from musicvae.training.replay import replace_windows
 
-_JITTER = np.array([-7, -5, -2, -1, 1, 2, 5, 7])
+KEY_SHIFTS = np.array([-7, -5, -2, -1, 1, 2, 5, 7])  # semitones
 
 
-class Lesson(NamedTuple):
-    """What one step learns from."""
+class TrainingExample(NamedTuple):
+    """The input of one training step."""
 
     batch: Batch
-    heard: Batch | None
-    """The same windows with corrupted notes, where the encoder hears such ones."""
-    values: Tensor | None
-    """Attributes of the windows `(B, A)`, where dimensions of the latent are to follow some."""
+    corrupted: Batch | None
+    """The same windows with corrupted notes, for the encoder of a denoising model."""
+    attributes: Tensor | None
+    """Attributes of the windows `(B, A)`, if latent dimensions are regularized by some."""
 
 
-def piece_of(micro: int, rank: int, world: int) -> int:
-    """Which piece of a batch a rank learns from in its micro-batch `micro`: row `piece` and every
-    so many rows after it as there are pieces.
+def microbatch_index(micro: int, rank: int, world: int) -> int:
+    """Return which piece of a batch is a rank's micro-batch `micro`.
+
+    Of P pieces, piece p holds rows p, p + P, p + 2P and so on.
     """
     return micro * world + rank
 
 
-class Steps(IterableDataset[Lesson]):
-    """An endless row of training batches, from `start` on, each in `accumulate` micro-batches.
+class BatchSampler(IterableDataset[TrainingExample]):
+    """An endless sequence of training batches, each in `accumulate` micro-batches.
 
-    `batch` windows are one micro-batch of all `world` ranks together. Of `dreams`, if there are
-    any, the preset's share is rehearsed in each.
+    Args:
+        windows: the training windows.
+        batch_size: windows of one micro-batch of all ranks together.
+        seed: seed of order and augmentation.
+        key_jitter: share of windows whose key is shifted.
+        part_dropout: share of windows with some parts left out.
+        start: the first step.
+        rank, world: rank of this process, and number of processes.
+        accumulate: micro-batches per step.
+        replay: windows of which the preset's `replay_share` is mixed into each batch.
+
+    Raises `DataError` if there are fewer windows than pieces of a batch.
     """
 
     def __init__(
         self,
         windows: WindowDataset,
         *,
-        batch: int,
+        batch_size: int,
         seed: int,
         key_jitter: float,
         part_dropout: float = 0.0,
@@ -64,98 +75,99 @@ class Steps(IterableDataset[Lesson]):
         rank: int = 0,
         world: int = 1,
         accumulate: int = 1,
-        dreams: Batch | None = None,
+        replay: Batch | None = None,
     ) -> None:
-        self.windows, self.dreams = windows, dreams
-        self.accumulate, self.pieces = accumulate, world * accumulate
-        self.size = min(batch * accumulate, len(windows)) // self.pieces * self.pieces
+        self.windows, self.replay = windows, replay
+        self.accumulate, self.n_pieces = accumulate, world * accumulate
+        self.size = min(batch_size * accumulate, len(windows)) // self.n_pieces * self.n_pieces
         if not self.size:
-            raise DataError(f"{len(windows)} windows are too few to share out among {self.pieces}")
+            raise DataError(
+                f"{len(windows)} windows are too few to divide among {self.n_pieces} micro-batches"
+            )
         self.per_epoch = max(1, len(windows) // self.size)
         self.seed, self.key_jitter, self.start = seed, key_jitter, start
         self.part_dropout = part_dropout
         self.rank, self.world = rank, world
-        self._present = np.array([source.group.present for source in windows.sources])
+        self._slot_active = np.array([each.group.slot_active for each in windows.inputs])
         self._epoch = -1
         self._order = np.zeros(0, np.int64)
 
-    def at(self, step: int, micro: int = 0) -> Batch:
-        """This rank's rows of micro-batch `micro` of batch number `step`."""
-        return self._batch(step, self._mine(micro))
+    def batch(self, step: int, micro: int = 0) -> Batch:
+        """Return this rank's rows of micro-batch `micro` of batch number `step`."""
+        return self._batch(step, self._rows(micro))
 
-    def _mine(self, micro: int) -> slice:
-        return slice(piece_of(micro, self.rank, self.world), None, self.pieces)
-
-    def lesson(self, step: int, micro: int = 0) -> Lesson:
-        """The same, with what the encoder hears of it if that is something else."""
+    def example(self, step: int, micro: int = 0) -> TrainingExample:
+        """Return the same rows, with corrupted notes and attributes if the preset uses them."""
         preset = self.windows.preset
-        if preset.training.noise == "none":
-            batch = self.at(step, micro)
-            return Lesson(batch, None, values_of(batch, preset))
-        # The noise is drawn for all rows, so that it does not matter how they are dealt out.
+        if preset.training.effective_corruption == "none":
+            batch = self.batch(step, micro)
+            return TrainingExample(batch, None, batch_attributes(batch, preset))
+        # Corruption is drawn for all rows, so that the result does not depend on ranks.
         whole = self._batch(step, slice(None))
-        heard = corrupted(whole, preset, np.random.default_rng((self.seed, step, 2)))
-        whole = whole._replace(damage=heard.damage)  # the decoder is told of it too
-        mine = self._mine(micro)
-        batch, heard = (Batch(*(tensor[mine] for tensor in each)) for each in (whole, heard))
-        return Lesson(batch, heard, values_of(batch, preset))
+        corrupted = corrupt_batch(whole, preset, np.random.default_rng((self.seed, step, 2)))
+        whole = whole._replace(corruption=corrupted.corruption)  # the decoder is conditioned, too
+        rows = self._rows(micro)
+        batch, corrupted = (Batch(*(column[rows] for column in b)) for b in (whole, corrupted))
+        return TrainingExample(batch, corrupted, batch_attributes(batch, preset))
 
-    def _batch(self, step: int, mine: slice) -> Batch:
+    def _rows(self, micro: int) -> slice:
+        return slice(microbatch_index(micro, self.rank, self.world), None, self.n_pieces)
+
+    def _batch(self, step: int, rows: slice) -> Batch:
         epoch, nth = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             rng = np.random.default_rng((self.seed, epoch))
             self._epoch, self._order = epoch, rng.permutation(len(self.windows))
         rng = np.random.default_rng((self.seed, step, 1))
-        moved = rng.random(self.size) < self.key_jitter
-        shift = np.where(moved, rng.choice(_JITTER, self.size), 0)
+        is_shifted = rng.random(self.size) < self.key_jitter
+        shift = np.where(is_shifted, rng.choice(KEY_SHIFTS, self.size), 0)
         index = self._order[nth * self.size : (nth + 1) * self.size]
-        dropped, mixing = self._dropped(index, rng), self.windows.preset.training.kit_mixing
-        if mixing:  # among all rows, so that it does not matter how they are dealt out
-            whole = kits_mixed(self.windows.batch(index, shift, dropped), mixing, rng)
-            batch = Batch(*(tensor[mine] for tensor in whole))
+        dropped, mix_share = self._dropped(index, rng), self.windows.preset.training.drum_mix_share
+        if mix_share:  # mixed among all rows, so that the result does not depend on ranks
+            whole = mix_drum_kits(self.windows.batch(index, shift, dropped), mix_share, rng)
+            batch = Batch(*(column[rows] for column in whole))
         else:
-            batch = self.windows.batch(index[mine], shift[mine], dropped[mine])
-        if self.dreams is None:
+            batch = self.windows.batch(index[rows], shift[rows], dropped[rows])
+        if self.replay is None:
             return batch
-        share = self.windows.preset.training.rehearsal
-        dreamt = (rng.random(self.size) < share)[mine]
-        which = rng.integers(0, len(self.dreams.n_notes), self.size)[mine]
-        into = torch.from_numpy(np.flatnonzero(dreamt))
-        return mixed(batch, self.dreams, into, torch.from_numpy(which[dreamt]))
+        is_replayed = (rng.random(self.size) < self.windows.preset.training.replay_share)[rows]
+        which = rng.integers(0, len(self.replay.n_notes), self.size)[rows]
+        into = torch.from_numpy(np.flatnonzero(is_replayed))
+        return replace_windows(batch, self.replay, into, torch.from_numpy(which[is_replayed]))
 
     def _dropped(self, index: Ints, rng: np.random.Generator) -> NDArray[np.bool_]:
-        """Parts to leave out: of some windows some, never all that sound. `(B, R)`"""
-        inside = self._present[self.windows.source[index]]
-        some = rng.random(len(index)) < self.part_dropout
-        dropped = rng.random(inside.shape) < 0.5
-        keeper = np.argmax(rng.random(inside.shape) * inside, axis=1)
-        dropped[np.arange(len(index)), keeper] = False
-        return dropped & some[:, None]
+        """Draw the parts to leave out of each window, never all that sound, `(B, R)`."""
+        active = self._slot_active[self.windows.input_index[index]]
+        has_dropout = rng.random(len(index)) < self.part_dropout
+        dropped = rng.random(active.shape) < 0.5
+        kept = np.argmax(rng.random(active.shape) * active, axis=1)
+        dropped[np.arange(len(index)), kept] = False
+        return dropped & has_dropout[:, None]
 
-    def __iter__(self) -> Iterator[Lesson]:
+    def __iter__(self) -> Iterator[TrainingExample]:
         step = self.start
         while True:
             for micro in range(self.accumulate):
-                yield self.lesson(step, micro)
+                yield self.example(step, micro)
             step += 1
 
 
-class WindowsModule(pl.LightningDataModule):
-    """Training windows for a Lightning trainer, from step `start` on."""
+class WindowDataModule(pl.LightningDataModule):
+    """Training batches for a Lightning trainer, from step `start` on."""
 
     def __init__(
-        self, windows: WindowDataset, *, start: int = 0, dreams: Batch | None = None
+        self, windows: WindowDataset, *, start: int = 0, replay: Batch | None = None
     ) -> None:
         super().__init__()
-        self.windows, self.start, self.dreams = windows, start, dreams
+        self.windows, self.start, self.replay = windows, start, replay
 
-    def train_dataloader(self) -> DataLoader[Lesson]:
-        """Whole batches, made in this process: cutting them takes a few milliseconds."""
+    def train_dataloader(self) -> DataLoader[TrainingExample]:
+        """Return a loader without workers: slicing a batch takes a few milliseconds."""
         training = self.windows.preset.training
         trainer = self.trainer
-        steps = Steps(
+        sampler = BatchSampler(
             self.windows,
-            batch=training.batch,
+            batch_size=training.batch,
             seed=training.seed,
             key_jitter=training.key_jitter,
             part_dropout=training.part_dropout,
@@ -163,6 +175,6 @@ class WindowsModule(pl.LightningDataModule):
             rank=trainer.global_rank if trainer else 0,
             world=trainer.world_size if trainer else 1,
             accumulate=training.accumulate,
-            dreams=self.dreams,
+            replay=self.replay,
         )
-        return DataLoader(steps, batch_size=None, num_workers=0)
+        return DataLoader(sampler, batch_size=None, num_workers=0)

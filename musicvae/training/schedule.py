@@ -1,4 +1,4 @@
-"""Floor 7: how long a run is. Steps, or minutes turned into steps as the pace becomes known."""
+"""Length of a training run: steps, or minutes converted to steps at the measured pace."""
 
 from __future__ import annotations
 
@@ -7,76 +7,87 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-_PRIOR_SHARE = 0.1
-CHECKS = 20  # validations in a run
+MAX_PRIOR_SHARE = 0.1  # of a budget of minutes, at most this share is for fitting the prior
+N_VALIDATIONS = 20  # validations per run
 
 
 @dataclass
-class Plan:
-    """The length of a run in steps, and where the run stands.
+class Schedule:
+    """Length of a run in steps, its current step, and when to validate.
 
-    With a budget of minutes the number of steps is estimated from the measured pace and mended at
-    each validation; with a number of steps it is fixed and the run is the same on every machine.
+    With a budget of minutes the number of steps is estimated from the measured pace and corrected
+    at each validation; with a number of steps it is fixed, and the run is the same on every
+    machine.
     """
 
     total_steps: int
     budget_s: float | None = None
+    """Time for all sessions of the run; None if the number of steps is fixed."""
     step: int = 0
     spent_s: float = 0.0
-    """Time used by the sessions before this one."""
+    """Time used by earlier sessions of a resumed run."""
     prior_s: float | None = None
-    """Most time that fitting the prior may take after the last step."""
+    """Maximum time for fitting the prior after the last step; None for no limit."""
     started: float = field(default_factory=time.monotonic)
-    next_check: int = 0
+    next_validation: int = 0
 
     def begin(
         self, pace_s: float, *, minutes: float, steps: int | None, prior_minutes: float = 0.0
     ) -> None:
-        """Plan a new run: `steps`, or as many as fit into `minutes` at `pace_s` a step.
+        """Set the length of a new run: `steps`, or as many as fit into `minutes`.
 
-        Of the minutes a tenth, but no more than `prior_minutes`, is kept for the prior.
+        Args:
+            pace_s: seconds per step.
+            minutes: budget if `steps` is None; a tenth of it, but at most `prior_minutes`, is
+                reserved for the prior.
+            steps: fixed number of steps.
+            prior_minutes: maximum time for the prior.
         """
         if steps is None:
-            self.prior_s = 60 * min(_PRIOR_SHARE * minutes, prior_minutes)
+            self.prior_s = 60 * min(MAX_PRIOR_SHARE * minutes, prior_minutes)
             self.budget_s = 60 * minutes - self.prior_s
             self.total_steps = max(1, int(self.budget_s / pace_s))
         else:
             self.total_steps = steps
-        self.next_check = self._next_check()
+        self.next_validation = self._next_validation()
 
-    def take_up(self, saved: dict[str, Any], *, minutes: float | None, steps: int | None) -> None:
-        """Go on with a plan that `saved` gave, perhaps for longer than it said."""
+    def resume(self, saved: dict[str, Any], *, minutes: float | None, steps: int | None) -> None:
+        """Continue a schedule that `to_dict` saved.
+
+        `steps` is a new total, `minutes` are added to the time spent; with neither the schedule
+        goes on as planned.
+        """
         self.step, self.total_steps = saved["step"], saved["total_steps"]
         self.budget_s, self.spent_s = saved["budget_s"], saved["spent_s"]
-        self.next_check, self.prior_s = saved["next_check"], saved["prior_s"]
+        self.next_validation, self.prior_s = saved["next_check"], saved["prior_s"]
         if steps is not None:
             self.total_steps, self.budget_s, self.prior_s = max(steps, self.step), None, None
-            self.next_check = self._next_check()
+            self.next_validation = self._next_validation()
         elif minutes is not None:
-            pace = self.spent_s / max(self.step, 1)
+            pace_s = self.spent_s / max(self.step, 1)
             self.budget_s = self.spent_s + 60 * minutes
-            self.total_steps = self.step + max(1, int(60 * minutes / max(pace, 1e-6)))
-            self.next_check = self._next_check()
+            self.total_steps = self.step + max(1, int(60 * minutes / max(pace_s, 1e-6)))
+            self.next_validation = self._next_validation()
 
-    def saved(self) -> dict[str, Any]:
-        """What `take_up` needs."""
+    def to_dict(self) -> dict[str, Any]:
+        """Return what `resume` needs, as plain JSON."""
         return {
             "step": self.step,
             "total_steps": self.total_steps,
             "budget_s": self.budget_s,
             "spent_s": self.elapsed_s,
             "prior_s": self.prior_s,
-            "next_check": self.next_check,
+            "next_check": self.next_validation,
         }
 
     @property
     def elapsed_s(self) -> float:
-        """Seconds of training, those before a resume included."""
+        """Seconds of training, including earlier sessions."""
         return self.spent_s + time.monotonic() - self.started
 
     @property
-    def share(self) -> float:
-        """Share of the run that is done, 0..1."""
+    def progress(self) -> float:
+        """Share of the steps that are done, 0 to 1."""
         return min(1.0, self.step / max(self.total_steps, 1))
 
     @property
@@ -85,33 +96,33 @@ class Plan:
         return self.step >= self.total_steps
 
     @property
-    def left_s(self) -> float:
+    def remaining_s(self) -> float:
         """Expected seconds to the end."""
-        pace = self.elapsed_s / max(self.step, 1)
-        return max(0.0, (self.total_steps - self.step) * pace)
+        pace_s = self.elapsed_s / max(self.step, 1)
+        return max(0.0, (self.total_steps - self.step) * pace_s)
 
     @property
-    def check_due(self) -> bool:
+    def validation_due(self) -> bool:
         """Whether it is time to validate and save."""
-        return self.step >= self.next_check or self.done
+        return self.step >= self.next_validation or self.done
 
-    def checked(self) -> None:
-        """Set the time of the next validation; mend the number of steps if minutes were given."""
+    def record_validation(self) -> None:
+        """Set the step of the next validation; with a budget, correct the number of steps."""
         if self.budget_s is not None and not self.done:
-            pace = self.elapsed_s / max(self.step, 1)
-            left = max(0.0, self.budget_s - self.elapsed_s)
-            self.total_steps = self.step + max(1, int(left / pace))
-        self.next_check = self._next_check()
+            pace_s = self.elapsed_s / max(self.step, 1)
+            left_s = max(0.0, self.budget_s - self.elapsed_s)
+            self.total_steps = self.step + max(1, int(left_s / pace_s))
+        self.next_validation = self._next_validation()
 
-    def _next_check(self) -> int:
-        every = max(1, math.ceil(self.total_steps / CHECKS))
+    def _next_validation(self) -> int:
+        interval = max(1, math.ceil(self.total_steps / N_VALIDATIONS))
         if self.budget_s is not None and self.step:
-            # An estimate of the pace may be far too low at first: let time pass between checks.
-            pace = self.elapsed_s / self.step
-            every = max(every, math.ceil(self.budget_s / CHECKS / pace))
-        return (self.step // every + 1) * every
+            # The first estimate of the pace may be far too low: do not validate too often.
+            pace_s = self.elapsed_s / self.step
+            interval = max(interval, math.ceil(self.budget_s / N_VALIDATIONS / pace_s))
+        return (self.step // interval + 1) * interval
 
     def learning_rate(self, peak: float, warmup_steps: int) -> float:
-        """Linear warm-up, then a cosine that reaches zero with the last step."""
-        warm = min(1.0, (self.step + 1) / max(warmup_steps, 1))
-        return peak * warm * 0.5 * (1 + math.cos(math.pi * self.share))
+        """Return the learning rate: linear warm-up, then a cosine to zero at the last step."""
+        warmup = min(1.0, (self.step + 1) / max(warmup_steps, 1))
+        return peak * warmup * 0.5 * (1 + math.cos(math.pi * self.progress))

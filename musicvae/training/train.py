@@ -1,4 +1,4 @@
-"""Floor 7: one training run, from a folder to `checkpoints/NAME/`."""
+"""One training run: a folder of music -> `checkpoints/NAME/`."""
 
 from __future__ import annotations
 
@@ -15,43 +15,49 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import TensorBoardLogger
+from torch import Tensor
 
 from musicvae.checkpoints import (
     MODEL_FILE,
     ORIGIN_FILE,
     STATE_FILE,
     Checkpoint,
+    checkpoint_name,
+    file_hash,
     find,
-    hash_of,
     is_finished,
     load,
     load_tensors,
-    name_of,
 )
 from musicvae.config.preset import Preset, load_preset, preset_from_dict
 from musicvae.data import Batch, Shards, WindowDataset, prepare_cached
 from musicvae.data.prepare import Progress
-from musicvae.data.report import skipped_in
+from musicvae.data.report import iter_skipped
 from musicvae.errors import CheckpointError, DataError, TrainingError
 from musicvae.networks.devices import autocast, compile_blocks, pick_device, pick_precision
-from musicvae.networks.losses import deterministic_noise, objective
+from musicvae.networks.losses import compute_loss_terms, deterministic_noise
 from musicvae.networks.vae import n_parameters
-from musicvae.storage import writable_folder, write_bytes
-from musicvae.training.callbacks import Interruptible, Keeper
-from musicvae.training.distributed import give_back_memory, nothing_left, processes_and_nodes, rank
+from musicvae.storage import ensure_writable_folder, write_bytes
+from musicvae.training.callbacks import CheckpointCallback, StopOnSigint
+from musicvae.training.distributed import (
+    process_group_scope,
+    processes_and_nodes,
+    rank,
+    trim_memory,
+)
 from musicvae.training.module import TrainingModule
 from musicvae.training.provenance import provenance
-from musicvae.training.replay import dreamt
-from musicvae.training.sampler import Steps, WindowsModule
-from musicvae.training.schedule import Plan
+from musicvae.training.replay import generate_replay
+from musicvae.training.sampler import BatchSampler, WindowDataModule
+from musicvae.training.schedule import Schedule
 
-_PACE_STEPS = 8
-_DREAMS = 4096  # windows that a fine-tuned model rehearses
+N_TIMED_STEPS = 8
+N_REPLAY_WINDOWS = 4096  # windows sampled from the base model of a fine-tuning
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingResult:
-    """Where a run left its model, and how it ended."""
+    """Files and outcome of a run."""
 
     folder: Path
     model: Path
@@ -60,19 +66,22 @@ class TrainingResult:
     interrupted: bool
     resumed_at: int
     metrics: dict[str, float]
-    """The validation of the model that was kept; see `training.checks.free_running`."""
+    """The validation of the kept model; see `validation.validate`."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Announcement:
-    """What is known before the first step: the plan a user is told."""
+class RunSummary:
+    """What is known before the first step."""
 
     counts: dict[str, dict[str, int]]
     """Songs, bars, windows and notes of each split."""
     files: int
     skipped: list[dict[str, str]]
-    left_out: dict[str, int]
-    untouched_notes: int
+    """`path` and `reason` of each skipped file."""
+    skipped_windows: dict[str, int]
+    """Number of training windows left out, by reason."""
+    passthrough_notes: int
+    """Notes that the preset cannot represent."""
     parameters: int
     device: str
     windows_per_s: float
@@ -83,6 +92,14 @@ class Announcement:
     preset: str
     seed: int
     precision: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class _SavedState:
+    """The state file of an interrupted run: its tensors and its header."""
+
+    tensors: dict[str, Tensor]
+    header: dict[str, Any]
 
 
 def train(
@@ -100,165 +117,230 @@ def train(
     compiled: bool = False,
     source_name: str = "",
     on_prepare: Progress | None = None,
-    on_plan: Callable[[Announcement], None] | None = None,
+    on_start: Callable[[RunSummary], None] | None = None,
     on_step: Callable[[TrainingModule], None] | None = None,
-    on_check: Callable[[dict[str, float]], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    on_validation: Callable[[dict[str, float]], None] | None = None,
+    on_warning: Callable[[str], None] | None = None,
 ) -> TrainingResult:
     """Train `preset` on the songs under `source`, writing to `folder`.
 
     Args:
-        source: a folder of MIDI, or shards.
-        preset: what to train, or its name; ignored when resuming, the run's own is used.
-        folder: where to write, `checkpoints/` and the preset's name if not given; must hold no run
-            unless `resume`.
-        minutes, steps: the length of the run; `preset.training.minutes` if neither is given.
-        resume: go on where the run in `folder` stopped; `minutes` are then added to those spent,
-            `steps` are the new total.
-        weights: begin from those of this checkpoint (a name or a path), whose network `preset` must
-            have; `training.fine_tuning` makes a preset of it that is right for that.
-        device: `auto`, `cpu`, `cuda` or `mps`; `devices` of them, by DDP if more than one. Begun by
-            torchrun, as many as it started processes.
-        precision: as Lightning names it, `32-true`, `bf16-mixed` or, on CUDA, `16-mixed`; `auto` is
-            bf16 where the device computes in it, and in a resumed run what it had.
-        compiled: let torch.compile make the network's blocks; without a C++ compiler the run goes
-            on as usual.
-        source_name: what the checkpoint calls the data; the folder's name if not given.
-        on_prepare, on_plan, on_step, on_check, say: told of progress, the plan, every step, every
-            validation, and trouble in words.
+        source: a folder of music files, or of shards.
+        preset: a preset or its name; a resumed run uses its own.
+        folder: output folder, by default `checkpoints/` and the preset's name; it must not hold a
+            run unless `resume`.
+        minutes, steps: length of the run, by default `preset.training.minutes`.
+        resume: continue the run in `folder`; `minutes` are added to those spent, `steps` are the
+            new total.
+        weights: a checkpoint (name or path) to start from, of the same network as `preset`; see
+            `finetune.fine_tuning_preset`.
+        device: `auto`, `cpu`, `cuda` or `mps`.
+        devices: number of them, by DDP if more than one; torchrun sets it by itself.
+        precision: `32-true`, `bf16-mixed` or, on CUDA, `16-mixed`, as in Lightning; `auto` is bf16
+            where the device computes in it, and that of the run when resuming.
+        compiled: compile the blocks of the network by torch.compile; without a C++ compiler the
+            run continues uncompiled.
+        source_name: name of the data in the checkpoint, by default that of the folder.
+        on_prepare: called with the number of files read and the total.
+        on_start: called before the first step.
+        on_step: called after every step.
+        on_validation: called with the metrics of every validation.
+        on_warning: called with warnings, one sentence each.
 
-    Raises `DataError` without usable songs, `CheckpointError` when a run cannot be resumed or
-    would be overwritten, `WriteError` when `folder` cannot be written.
+    Raises `DataError` without usable songs, `CheckpointError` if a run cannot be resumed or would
+    be overwritten, `WriteError` if `folder` cannot be written, `TrainingError` if it diverges.
     """
-    if rank():  # one process of a distributed run does the talking
-        on_plan = on_step = on_check = say = None
-    say = say or (lambda words: None)
+    if rank():  # only rank 0 of a distributed run reports
+        on_start = on_step = on_validation = on_warning = None
+    on_warning = on_warning or (lambda message: None)
     preset = load_preset(preset) if isinstance(preset, str) else preset
     target = Path("checkpoints") / preset.name if folder is None else Path(folder)
-    state: dict[str, Any] = {}
-    tensors: dict[str, Any] = {}
-    if resume:
-        tensors, state = load_tensors(target / STATE_FILE)
-        preset = preset_from_dict(state["preset"], str(target))
+    saved = _load_state(target) if resume else None
+    if saved is not None:
+        preset = preset_from_dict(saved.header["preset"], str(target))
+        if precision == "auto":
+            precision = saved.header["provenance"].get("precision", precision)
     elif (target / STATE_FILE).exists() or is_finished(target / MODEL_FILE):
         raise CheckpointError(
             target, "holds a run already", "choose --name, or go on with --resume"
         )
-    if precision == "auto":
-        precision = state.get("provenance", {}).get("precision", precision)
     precision = pick_precision(precision, device)
     shards = Shards(prepare_cached(source, progress=on_prepare))
-    writable_folder(target)
-    seed = preset.training.seed
-    windows = WindowDataset(shards, preset, split="train", seed=seed)
-    held_out = _held_out(shards, preset, seed, say)
+    ensure_writable_folder(target)
+    windows = WindowDataset(shards, preset, split="train", seed=preset.training.seed)
+    held_out = _held_out_windows(shards, preset, on_warning)
 
-    pl.seed_everything(seed, workers=False, verbose=False)
-    plan = Plan(total_steps=1)
-    module = TrainingModule(preset, plan)
-    begun = _begun(target, None if state else weights)
-    if begun is not None and not state:
-        module.begin_from(begun)
-    dreams = dreamt(begun, _DREAMS, seed) if begun and preset.training.rehearsal else None
-    pace = _pace(module, windows, device, precision)
-    if state:
-        module.restore(tensors)
-        plan.take_up(state["plan"], minutes=minutes, steps=steps)
-        module.control.beta = state["control"]["beta"]
-        module.control.mean_bits = state["control"]["mean_bits"]
-        module.latest = dict(state["latest"])
+    pl.seed_everything(preset.training.seed, workers=False, verbose=False)
+    module = TrainingModule(preset, Schedule(total_steps=1))
+    base = _load_base(target, weights if saved is None else None)
+    if base is not None and saved is None:
+        module.load_weights(base)
+    replay = None
+    if base is not None and preset.training.replay_share:
+        replay = generate_replay(base, N_REPLAY_WINDOWS, preset.training.seed)
+    pace_s = _measure_step_s(module, windows, device, precision)
+    if saved is None:
+        _begin_schedule(module, pace_s, minutes=minutes, steps=steps)
     else:
-        plan.begin(
-            pace,
-            minutes=preset.training.minutes if minutes is None else minutes,
-            steps=steps,
-            prior_minutes=preset.prior.minutes if preset.prior.kind == "flow" else 0.0,
-        )
-    batch = preset.training.batch * preset.training.accumulate
-    announcement = Announcement(
+        _restore_state(module, saved, minutes=minutes, steps=steps)
+    summary = _summarize(module, shards, windows, held_out, pace_s, target, device, precision)
+    if on_start:
+        on_start(summary)
+
+    facts = provenance(windows, source_name or Path(source).name, precision)
+    facts |= _base_provenance(weights, saved)
+    if saved is not None:
+        _warn_if_songs_changed(saved, facts, on_warning)
+    checkpoints = CheckpointCallback(
+        target, held_out, windows, facts, on_warning, on_validation or (lambda row: None), base
+    )
+    if saved is not None:
+        checkpoints.restore(saved.header)
+    elif not rank():
+        write_bytes(target / "preset.json", json.dumps(preset.to_dict(), indent=1).encode())
+    if compiled and (trouble := compile_blocks(module.vae, pick_device(device))):
+        on_warning(f"torch.compile does not work here ({trouble}); continuing without it")
+    stopper = StopOnSigint()
+    schedule = module.schedule
+    schedule.started = time.monotonic()
+    if not schedule.done:
+        callbacks: list[pl.Callback] = [checkpoints, stopper]
+        if on_step:
+            callbacks.append(_StepCallback(on_step))
+        data = WindowDataModule(windows, start=schedule.step, replay=replay)
+        with silence_lightning(), process_group_scope():
+            trainer = _make_trainer(preset, target, callbacks, device, devices, precision)
+            trainer.fit(module, datamodule=data)
+            if stopper.interrupted and not schedule.done and not checkpoints.has_diverged:
+                checkpoints.validate(module)
+            if checkpoints.has_diverged:
+                raise TrainingError(
+                    f"{target}: the loss became NaN or infinite at step {schedule.step:,}; the "
+                    "best model so far is kept there. Try --set training.learning_rate=0.0005"
+                )
+    return TrainingResult(
+        folder=target,
+        model=target / MODEL_FILE,
+        steps=schedule.step,
+        total_steps=schedule.total_steps,
+        interrupted=stopper.interrupted and not schedule.done,
+        resumed_at=summary.resumed_at,
+        metrics=checkpoints.best_metrics,
+    )
+
+
+def _load_state(folder: Path) -> _SavedState:
+    tensors, header = load_tensors(folder / STATE_FILE)
+    return _SavedState(tensors=tensors, header=header)
+
+
+def _begin_schedule(
+    module: TrainingModule, pace_s: float, *, minutes: float | None, steps: int | None
+) -> None:
+    preset = module.preset
+    module.schedule.begin(
+        pace_s,
+        minutes=preset.training.minutes if minutes is None else minutes,
+        steps=steps,
+        prior_minutes=preset.prior.minutes if preset.prior.kind == "flow" else 0.0,
+    )
+
+
+def _restore_state(
+    module: TrainingModule, saved: _SavedState, *, minutes: float | None, steps: int | None
+) -> None:
+    """Restore weights, optimizer, schedule, beta and running metrics of an interrupted run."""
+    header = saved.header
+    module.restore(saved.tensors)
+    module.schedule.resume(header["plan"], minutes=minutes, steps=steps)
+    module.beta_controller.beta = header["control"]["beta"]
+    module.beta_controller.mean_bits = header["control"]["mean_bits"]
+    module.running_metrics = dict(header["latest"])
+
+
+def _summarize(
+    module: TrainingModule,
+    shards: Shards,
+    windows: WindowDataset,
+    held_out: WindowDataset,
+    pace_s: float,
+    folder: Path,
+    device: str,
+    precision: str,
+) -> RunSummary:
+    preset, schedule = module.preset, module.schedule
+    batch_size = preset.training.batch * preset.training.accumulate
+    return RunSummary(
         counts={
             "train": dict(windows.counts()),
             "valid": dict(held_out.counts()) if held_out.split == "valid" else {},
         },
         files=shards.index["report"]["files"],
-        skipped=list(skipped_in(shards.folder, shards.index["shards"])),
-        left_out=windows.left_out,
-        untouched_notes=windows.n_untouched,
+        skipped=list(iter_skipped(shards.folder, shards.index["shards"])),
+        skipped_windows=windows.skipped_windows,
+        passthrough_notes=windows.n_passthrough,
         parameters=n_parameters(module.vae),
         device=pick_device(device),
-        windows_per_s=min(batch, len(windows)) / pace,
-        total_steps=plan.total_steps,
-        epochs=plan.total_steps * batch / max(len(windows), 1),
-        folder=target,
-        resumed_at=plan.step,
+        windows_per_s=min(batch_size, len(windows)) / pace_s,
+        total_steps=schedule.total_steps,
+        epochs=schedule.total_steps * batch_size / max(len(windows), 1),
+        folder=folder,
+        resumed_at=schedule.step,
         preset=preset.name,
-        seed=seed,
+        seed=preset.training.seed,
         precision=precision,
     )
-    if on_plan:
-        on_plan(announcement)
 
-    origin = provenance(windows, source_name or Path(source).name, precision)
-    if weights is not None:
-        origin["from"] = {"name": name_of(find(weights)), "hash": hash_of(find(weights))}
-    if state and "from" in state["provenance"]:
-        origin["from"] = state["provenance"]["from"]
-    if state and state["provenance"]["songs"] != origin["songs"]:
-        before, now = state["provenance"]["songs"], origin["songs"]
-        say(f"the songs have changed since this run began: {before:,} then, {now:,} now")
-    keeper = Keeper(target, held_out, windows, origin, say, on_check or (lambda row: None), begun)
-    if state:
-        keeper.best, keeper.kept, keeper.rows = state["best"], state["kept"], state["rows"]
-    elif not rank():
-        write_bytes(target / "preset.json", json.dumps(preset.to_dict(), indent=1).encode())
-    stopper = Interruptible()
-    callbacks: list[pl.Callback] = [keeper, stopper]
-    if on_step:
-        callbacks.append(_Told(on_step))
-    if compiled and (trouble := compile_blocks(module.vae, pick_device(device))):
-        say(f"torch.compile does not work here ({trouble}); going on without it")
-    plan.started = time.monotonic()
-    if not plan.done:
-        here, nodes = processes_and_nodes(devices)
-        with quiet(), nothing_left():
-            trainer = pl.Trainer(
-                accelerator=pick_device(device),
-                devices=here,
-                num_nodes=nodes,
-                strategy="ddp" if here * nodes > 1 else "auto",
-                accumulate_grad_batches=preset.training.accumulate,
-                precision=precision,  # type: ignore[arg-type]
-                max_epochs=1,
-                gradient_clip_val=preset.training.gradient_clip,
-                logger=TensorBoardLogger(target, name="", version="tensorboard"),
-                callbacks=callbacks,
-                enable_checkpointing=False,
-                enable_progress_bar=False,
-                enable_model_summary=False,
-                use_distributed_sampler=False,
-                num_sanity_val_steps=0,
-            )
-            trainer.fit(module, datamodule=WindowsModule(windows, start=plan.step, dreams=dreams))
-            if stopper.interrupted and not plan.done and not keeper.diverged:
-                keeper.check(module)
-            if keeper.diverged:
-                raise TrainingError(
-                    f"{target}: the loss stopped being a number at step {plan.step:,}; the best "
-                    "model so far is kept there. Try --set training.learning_rate=0.0005"
-                )
-    return TrainingResult(
-        folder=target,
-        model=target / MODEL_FILE,
-        steps=plan.step,
-        total_steps=plan.total_steps,
-        interrupted=stopper.interrupted and not plan.done,
-        resumed_at=announcement.resumed_at,
-        metrics=keeper.kept,
+
+def _base_provenance(weights: str | Path | None, saved: _SavedState | None) -> dict[str, Any]:
+    """Return name and hash of the checkpoint that the run started from, under `from`."""
+    if saved is not None and "from" in saved.header["provenance"]:
+        return {"from": saved.header["provenance"]["from"]}
+    if weights is None:
+        return {}
+    path = find(weights)
+    return {"from": {"name": checkpoint_name(path), "hash": file_hash(path)}}
+
+
+def _warn_if_songs_changed(
+    saved: _SavedState, facts: dict[str, Any], on_warning: Callable[[str], None]
+) -> None:
+    before, now = saved.header["provenance"]["songs"], facts["songs"]
+    if before != now:
+        on_warning(f"the songs have changed since this run began: {before:,} then, {now:,} now")
+
+
+def _make_trainer(
+    preset: Preset,
+    folder: Path,
+    callbacks: list[pl.Callback],
+    device: str,
+    devices: int,
+    precision: str,
+) -> pl.Trainer:
+    """Return a trainer that leaves data, progress, checkpoints and validation to this package."""
+    per_node, nodes = processes_and_nodes(devices)
+    return pl.Trainer(
+        accelerator=pick_device(device),
+        devices=per_node,
+        num_nodes=nodes,
+        strategy="ddp" if per_node * nodes > 1 else "auto",
+        accumulate_grad_batches=preset.training.accumulate,
+        precision=precision,  # type: ignore[arg-type]
+        max_epochs=1,
+        gradient_clip_val=preset.training.gradient_clip,
+        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        use_distributed_sampler=False,
+        num_sanity_val_steps=0,
     )
 
 
-class _Told(pl.Callback):
-    """Tells a progress display of every step."""
+class _StepCallback(pl.Callback):
+    """Calls `on_step` after every micro-batch."""
 
     def __init__(self, on_step: Callable[[TrainingModule], None]) -> None:
         self.on_step = on_step
@@ -269,56 +351,61 @@ class _Told(pl.Callback):
         self.on_step(module)
 
 
-def _begun(folder: Path, weights: str | Path | None) -> Checkpoint | None:
-    """What a run begins from, or began from: a copy stays with it, for whoever resumes."""
-    kept = folder / ORIGIN_FILE
+def _load_base(folder: Path, weights: str | Path | None) -> Checkpoint | None:
+    """Load the checkpoint a run starts from; a copy in the run's folder serves resumed sessions."""
+    copy = folder / ORIGIN_FILE
     if weights is not None:
-        found = load(find(weights))
+        base = load(find(weights))
         if not rank():
-            write_bytes(kept, find(weights).read_bytes())
-        return found
-    return load(kept) if kept.exists() else None
+            write_bytes(copy, find(weights).read_bytes())
+        return base
+    return load(copy) if copy.exists() else None
 
 
-def _held_out(
-    shards: Shards, preset: Preset, seed: int, say: Callable[[str], None]
+def _held_out_windows(
+    shards: Shards, preset: Preset, on_warning: Callable[[str], None]
 ) -> WindowDataset:
-    size = preset.grid.bars
+    """Return the windows to validate on: those of held-out songs, or with few songs of training."""
+    size, seed = preset.grid.bars, preset.training.seed
     try:
-        return WindowDataset(shards, preset, split="valid", hop=size, seed=seed)
+        return WindowDataset(shards, preset, split="valid", hop_bars=size, seed=seed)
     except DataError:
-        say("too few songs to hold one out: the figures below are on the training songs themselves")
-        return WindowDataset(shards, preset, split="train", hop=size, seed=seed)
+        on_warning(
+            "too few songs to hold one out: the metrics below are on the training songs themselves"
+        )
+        return WindowDataset(shards, preset, split="train", hop_bars=size, seed=seed)
 
 
-def _pace(module: TrainingModule, windows: WindowDataset, device: str, precision: str) -> float:
-    """Seconds of one training step, measured on steps of no length."""
+def _measure_step_s(
+    module: TrainingModule, windows: WindowDataset, device: str, precision: str
+) -> float:
+    """Measure the seconds of one training step, with a learning rate of zero."""
     training = module.preset.training
-    where = torch.device(pick_device(device))
-    vae = module.vae.to(where)
-    steps = Steps(windows, batch=training.batch, seed=training.seed, key_jitter=0.0)
-    optimizer = torch.optim.AdamW(vae.parameters(), lr=0.0, weight_decay=0.0)  # moves nothing
-    taken = []
-    for i in range(_PACE_STEPS):
+    torch_device = torch.device(pick_device(device))
+    vae = module.vae.to(torch_device)
+    sampler = BatchSampler(windows, batch_size=training.batch, seed=training.seed, key_jitter=0.0)
+    optimizer = torch.optim.AdamW(vae.parameters(), lr=0.0, weight_decay=0.0)
+    seconds = []
+    for i in range(N_TIMED_STEPS):
         began = time.monotonic()
-        batch = Batch(*(tensor.to(where) for tensor in steps.at(i)))
-        noise = deterministic_noise(0, i, (len(batch.notes), vae.Z)).to(where)
-        with autocast(where, precision):
-            loss = objective(vae, batch, noise)[0].loss(1.0, 1.0)
+        batch = Batch(*(tensor.to(torch_device) for tensor in sampler.batch(i)))
+        noise = deterministic_noise(0, i, (len(batch.notes), vae.Z)).to(torch_device)
+        with autocast(torch_device, precision):
+            loss = compute_loss_terms(vae, batch, noise)[0].loss(1.0, 1.0)
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         optimizer.zero_grad()
-        taken.append(time.monotonic() - began)
+        seconds.append(time.monotonic() - began)
     del optimizer, loss
-    give_back_memory()
-    return min(taken) * training.accumulate
+    trim_memory()
+    return min(seconds) * training.accumulate
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Lightning's advice is for those who write trainers, not for those who use ours."""
+def silence_lightning() -> Iterator[None]:
+    """Silence Lightning's warnings and log messages."""
     names = ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric")
-    before = {name: logging.getLogger(name).level for name in names}
+    levels = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.ERROR)
     try:
@@ -328,5 +415,5 @@ def quiet() -> Iterator[None]:
             warnings.filterwarnings("ignore", message=".*does not have many workers.*")
             yield
     finally:
-        for name, level in before.items():
+        for name, level in levels.items():
             logging.getLogger(name).setLevel(level)

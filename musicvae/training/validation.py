@@ -1,4 +1,4 @@
-"""Floor 7: how a model is judged while it learns: free-running, on songs it has not seen."""
+"""Validation during training: free-running reconstruction of held-out windows."""
 
 from __future__ import annotations
 
@@ -8,76 +8,77 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from musicvae.arrays import Ints
 from musicvae.data import Batch, WindowDataset
-from musicvae.metrics.reconstruction import judged, note_f1
-from musicvae.networks.cell_decoder import NoteLoss
+from musicvae.metrics.reconstruction import note_f1, reconstruction_metrics
+from musicvae.networks.cell_decoder import NoteNLL
 from musicvae.networks.losses import NATS_PER_BIT, active_units, deterministic_noise
-from musicvae.networks.vae import VAE, frame_of, rows_of, table_of_batch
-from musicvae.representation.note_table import WINDOW, Table
-from musicvae.song import Ints
-from musicvae.training.corruption import corrupted
+from musicvae.networks.vae import VAE, to_note_rows, to_note_table, without_notes
+from musicvae.representation.note_table import WINDOW, NoteTable
+from musicvae.training.corruption import corrupt_batch
 
-_BATCH = 128
+BATCH_SIZE = 128
+TABLE_CHUNK = 4096  # windows per note table
 
 
-def spread(windows: WindowDataset, limit: int) -> Ints:
-    """Indices of up to `limit` windows, spread evenly over the split."""
+def spread_indices(windows: WindowDataset, limit: int) -> Ints:
+    """Return indices of up to `limit` windows, spread evenly over the split, `(W,)`."""
     return np.linspace(0, len(windows) - 1, min(limit, len(windows))).astype(np.int64)
 
 
-def batch_of(windows: WindowDataset, index: Ints, device: torch.device) -> Batch:
-    """The windows at `index` on a device."""
+def batch_on_device(windows: WindowDataset, index: Ints, device: torch.device) -> Batch:
+    """Return the windows at `index` as a batch on a device."""
     return Batch(*(tensor.to(device) for tensor in windows.batch(index)))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Reconstruction:
-    """Windows as they are and as a model gives them back, and what that costs."""
+    """Windows with their reconstructions by a model, and the terms of its loss."""
 
-    truth: Table
-    mean: Table
+    truth: NoteTable
+    mean: NoteTable
     """Decoded greedily from the posterior mean, free-running."""
-    others: dict[str, Table]
-    """`sampled`: from one `z` drawn from the posterior, where there is one. Of a model that learns
-    to repair, `noisy`: what it hears when notes are corrupted, and `denoised`, what it makes of it.
-    """
+    others: dict[str, NoteTable]
+    """`sampled`: decoded from one sample of the posterior, if the model has one. Of a denoising
+    model, `noisy`: its corrupted input, and `denoised`: the reconstruction from it."""
     mu: Tensor  # (W, Z)
     kl_bits: float | None
-    """Mean of a window; none where a window has a code instead of a posterior."""
+    """Mean KL per window; None for deterministic codes."""
     loss: float
-    """Mean negative log-likelihood of a window in nats, given what training would give it."""
+    """Mean negative log-likelihood per window in nats, with the encoder input of training."""
 
 
 @torch.no_grad()
-def reconstructed(
+def reconstruct_windows(
     vae: VAE, windows: WindowDataset, *, limit: int = 512, seed: int = 0
 ) -> Reconstruction:
-    """Up to `limit` windows through the bottleneck and back, all on the CPU."""
+    """Encode and decode up to `limit` windows; the result is on the CPU."""
     device, training = next(vae.parameters()).device, vae.preset.training
-    index = spread(windows, limit)
-    found: dict[str, list[Ints]] = {}
+    index = spread_indices(windows, limit)
+    pieces: dict[str, list[Ints]] = {}
     mus, loss, kl = [], 0.0, 0.0
-    for nth, begin in enumerate(range(0, len(index), _BATCH)):
-        batch = batch_of(windows, index[begin : begin + _BATCH], device)
-        posterior, frame = vae.encode(batch), frame_of(batch)
+    for nth, begin in enumerate(range(0, len(index), BATCH_SIZE)):
+        batch = batch_on_device(windows, index[begin : begin + BATCH_SIZE], device)
+        posterior, context = vae.encode(batch), without_notes(batch)
         noise = deterministic_noise(seed, nth, tuple(posterior.mu.shape)).to(device)
         z = posterior.sample(noise)
-        rows = {"mean": vae.decode(posterior.mu, frame).numpy()}
+        rows = {"mean": vae.decode(posterior.mu, context).numpy()}
         if not training.deterministic:
-            rows["sampled"] = vae.decode(z, frame).numpy()
-        if training.noise != "none":
-            heard = corrupted(batch, vae.preset, np.random.default_rng((seed, nth)))
-            damaged = vae.encode(heard)
-            mended = vae.decode(damaged.mu, frame_of(heard)).numpy()
-            rows |= {"noisy": rows_of(heard), "denoised": mended}
-            z, batch = damaged.sample(noise), batch._replace(damage=heard.damage)
-        for name, these in rows.items():
-            found.setdefault(name, []).append(numbered(these, begin))
+            rows["sampled"] = vae.decode(z, context).numpy()
+        if training.effective_corruption != "none":
+            corrupted = corrupt_batch(batch, vae.preset, np.random.default_rng((seed, nth)))
+            noisy_posterior = vae.encode(corrupted)
+            denoised = vae.decode(noisy_posterior.mu, without_notes(corrupted)).numpy()
+            rows |= {"noisy": to_note_rows(corrupted), "denoised": denoised}
+            z = noisy_posterior.sample(noise)
+            batch = batch._replace(corruption=corrupted.corruption)
+        for name, batch_rows in rows.items():
+            pieces.setdefault(name, []).append(with_window_offset(batch_rows, begin))
         loss += float(vae.loss(batch, z).total.sum())
         kl += float(posterior.kl().sum())
         mus.append(posterior.mu.cpu())
-    truth = table_of(windows, index)
-    tables = {name: truth.with_rows(np.concatenate(rows)) for name, rows in found.items()}
+    truth = note_table(windows, index)
+    tables = {name: truth.with_rows(np.concatenate(rows)) for name, rows in pieces.items()}
     n = max(len(index), 1)
     return Reconstruction(
         truth=truth,
@@ -89,20 +90,19 @@ def reconstructed(
     )
 
 
-def free_running(
+def validate(
     vae: VAE, windows: WindowDataset, *, limit: int = 512, seed: int = 0
 ) -> dict[str, float]:
-    """Reconstruction of held-out windows, decoded greedily from the mean and from a sampled `z`.
+    """Return metrics of the reconstruction of held-out windows.
 
-    Keys: those of `metrics.judged` that apply, of the mean; `loss` (nats, of what the objective
-    hears), `active_units`, `f1_sampled` and `kl_bits`. Without noise in the latent (`ae`, `dae`)
-    there is nothing to sample and bits are not defined: the last two are absent. With a corruption
-    of the input there are also `f1_noisy`, the corrupted notes against the clean ones, and
-    `f1_denoised`, what is made of them.
+    Keys: those of `reconstruction_metrics` that apply, decoded from the mean; `loss` (nats per
+    window, with the encoder input of training); `active_units`; for a `vae`, `f1_sampled` (decoded
+    from a sample of the posterior) and `kl_bits`; for a denoising model, `f1_noisy` (corrupted
+    against clean notes) and `f1_denoised` (reconstructions from corrupted input).
     """
-    found = reconstructed(vae, windows, limit=limit, seed=seed)
-    every = judged(found.mean, found.truth)
-    scores = {name: score for name, score in every.items() if score is not None}
+    found = reconstruct_windows(vae, windows, limit=limit, seed=seed)
+    metrics = reconstruction_metrics(found.mean, found.truth)
+    scores = {name: score for name, score in metrics.items() if score is not None}
     scores |= {"loss": found.loss, "active_units": float(active_units(found.mu))}
     for name, table in found.others.items():
         scores[f"f1_{name}"] = note_f1(table.rows, found.truth.rows).f1
@@ -111,37 +111,36 @@ def free_running(
     return scores
 
 
-def told(loss: NoteLoss) -> dict[str, Tensor]:
-    """The nats of each kind of thing that a decoder tells, on the CPU. Each `(B,)`"""
-    return {name: nats.cpu() for name, nats in loss._asdict().items() if name != "direct"}
+def nll_by_field(loss: NoteNLL) -> dict[str, Tensor]:
+    """Return the NLL of each attribute of notes in nats, on the CPU. Each `(B,)`"""
+    names = {"expression": "touch"}  # the key in the JSON output of `musicvae evaluate`
+    fields = {n: nats for n, nats in loss._asdict().items() if n != "context_free_nll"}
+    return {names.get(name, name): nats.cpu() for name, nats in fields.items()}
 
 
-def numbered(rows: Ints, begin: int) -> Ints:
-    """Rows of a batch whose first window is number `begin`."""
+def with_window_offset(rows: Ints, begin: int) -> Ints:
+    """Return rows with `begin` added to their window numbers."""
     rows = rows.copy()
     rows[:, WINDOW] += begin
     return rows
 
 
-_CHUNK = 4096
-
-
-def table_of(windows: WindowDataset, index: Ints) -> Table:
-    """The windows at `index` `(W,)` with their notes, pitches normalised by key."""
+def note_table(windows: WindowDataset, index: Ints) -> NoteTable:
+    """Return the windows at `index` `(W,)` as a note table, with pitches relative to the key."""
     songs = {path: nth for nth, path in enumerate(windows.songs)}
-    of_source = np.array([songs.get(source.path, -1) for source in windows.sources])
-    pieces = []
-    for begin in range(0, max(len(index), 1), _CHUNK):
-        which = index[begin : begin + _CHUNK]
-        source, first = windows.source[which], windows.first[which]
-        tempo = [_qpm(windows, *at) for at in zip(source.tolist(), first.tolist(), strict=True)]
-        table = table_of_batch(windows.batch(which), windows.preset)
-        pieces.append(replace(table, song=of_source[source], qpm=np.array(tempo, np.float64)))
-    return pieces[0] if len(pieces) == 1 else Table.concatenate(pieces)
+    song_of_input = np.array([songs.get(each.path, -1) for each in windows.inputs])
+    tables = []
+    for begin in range(0, max(len(index), 1), TABLE_CHUNK):
+        chunk = index[begin : begin + TABLE_CHUNK]
+        inputs, bars = windows.input_index[chunk], windows.first_bar[chunk]
+        qpm = [_tempo_qpm(windows, *at) for at in zip(inputs.tolist(), bars.tolist(), strict=True)]
+        table = to_note_table(windows.batch(chunk), windows.preset)
+        tables.append(replace(table, song=song_of_input[inputs], qpm=np.array(qpm, np.float64)))
+    return tables[0] if len(tables) == 1 else NoteTable.concatenate(tables)
 
 
-def _qpm(windows: WindowDataset, source: int, first: int) -> float:
-    """The tempo that holds as a window begins, in quarters a minute."""
-    bars = windows.sources[source].bars
-    tempo, at = bars.frame.tempo, bars.grid.start_ticks[first]
+def _tempo_qpm(windows: WindowDataset, input_index: int, first_bar: int) -> float:
+    """Return the tempo at the start of a window."""
+    bars = windows.inputs[input_index].bars
+    tempo, at = bars.header.tempo, bars.grid.start_ticks[first_bar]
     return float(tempo.qpm[max(int(np.searchsorted(tempo.ticks, at, side="right")) - 1, 0)])

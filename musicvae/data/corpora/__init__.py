@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from difflib import get_close_matches
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -23,7 +22,7 @@ from musicvae import storage
 from musicvae.data.corpora import cache
 from musicvae.data.corpora.parse import Piece, Skipped, parse_piece
 from musicvae.data.corpora.sources import find_sources
-from musicvae.errors import ConfigError, WriteError
+from musicvae.errors import ConfigError, WriteError, nearest
 from musicvae.io import midi
 from musicvae.song import Song
 
@@ -114,9 +113,9 @@ def get(name: str) -> Corpus:
     """The corpus of this name. Raises `ConfigError` with the nearest one."""
     if name in _CORPORA:
         return _CORPORA[name]
-    near = get_close_matches(name.lower(), _CORPORA, n=1, cutoff=0.4)
-    hint = f"did you mean {near[0]}?" if near else f"there are {', '.join(_CORPORA)}"
-    raise ConfigError(f"no corpus is called {name}; {hint}")
+    known = ", ".join(_CORPORA)
+    near = nearest(name.lower(), _CORPORA)
+    raise ConfigError(f"no corpus named {name!r}{near}; there are: {known}")
 
 
 def pieces(

@@ -61,8 +61,10 @@ def parse_piece(source: Source) -> Piece | Skipped:
     try:
         with reader.convert_errors(source.place):
             sheet = _read_score(source)
-            voices = _part_voices(sheet.score, source)
-            laid = reader.to_song(sheet, voices=voices, default_qpm=qpm, velocity=CORPUS_VELOCITY)
+            instruments = _part_instruments(sheet.score, source)
+            laid = reader.to_song(
+                sheet, instruments=instruments, default_qpm=qpm, velocity=CORPUS_VELOCITY
+            )
     except ReadError as error:
         return Skipped(place=source.place, reason=error.reason)
     note = f"{source.title}; {source.place} of music21's corpus"
@@ -90,7 +92,7 @@ def _read_score(source: Source) -> Music21Score:
     return reader.read_score(file.read_bytes(), source.place, merge=False)
 
 
-def _part_voices(score: Any, source: Source) -> list[tuple[str, int]]:
+def _part_instruments(score: Any, source: Source) -> list[tuple[str, int]]:
     """Name and program of each part, or `UnfitScoreError` if these are not the parts wanted."""
     names = [str(part.partName or "") for part in score.parts]
     if source.abc is not None:
