@@ -1,4 +1,4 @@
-"""Options of the model and of learning: what each changes, and what it must not."""
+"""Options of decoders, of beta and of training: what each changes, and what it must not."""
 
 import math
 
@@ -19,45 +19,47 @@ from musicvae.networks.losses import (
 )
 from musicvae.networks.vae import VAE, with_notes, without_notes
 from musicvae.training import train
-from support.networks import batch_of, tiny
+from support.networks import make_batch, tiny_preset
 from support.songs import chorale_song, corpus_folder
 
 
-def flat(*settings: str, seed: int = 0) -> tuple[VAE, Batch, torch.Tensor]:
-    """A flat decoder that plays many notes, some windows, and latents of them."""
+def step_decoder(*settings: str, seed: int = 0) -> tuple[VAE, Batch, torch.Tensor]:
+    """Return a model with a step decoder that emits many notes, some windows, and latents."""
     torch.manual_seed(seed)
-    vae = VAE(tiny("flat", "bar", *settings)).eval()
+    vae = VAE(tiny_preset("flat", "bar", *settings)).eval()
     torch.nn.init.normal_(vae.decoder.tell.weight, std=0.5)
     songs = chorale_song(bars=4), chorale_song(bars=5, meter=(3, 4), pickup=1)
-    batch = batch_of(vae.preset, *songs)
+    batch = make_batch(vae.preset, *songs)
     return vae, batch, torch.randn(len(batch.notes), vae.Z)
 
 
-def test_the_flat_decoder_hears_only_what_came_before() -> None:
-    """Other notes from some row on change nothing up to it, nor the parts before it in its row."""
-    vae, batch, z = flat()
+def test_step_decoder_is_causal() -> None:
+    """Changing notes from a row on changes no output before it, nor earlier parts of its row."""
+    vae, batch, z = step_decoder()
     decoder, slices = vae.decoder, vae.latent_slices(z)
-    packing = QuarterPacking.of(batch, vae.layout)
-    at = NoteIndex.of(batch, vae.layout)
+    packing = QuarterPacking.from_batch(batch, vae.layout)
+    notes = NoteIndex.from_batch(batch, vae.layout)
     with torch.no_grad():
-        heard = decoder._played(at, decoder._row(at, packing), packing)
-        onset, feature = decoder._cells(slices, batch, heard, packing)
+        emitted = decoder._note_embeddings(notes, decoder.note_cells(notes, packing), packing)
+        onset, feature = decoder._cell_outputs(slices, batch, emitted, packing)
         row, part = 9, 2
-        other = heard.clone()
+        other = emitted.clone()
         other[:, row, part:] += 1.0
         other[:, row + 1 :] += 1.0
-        again, shape = decoder._cells(slices, batch, other, packing)
-    assert torch.equal(onset[:, :row], again[:, :row])
-    assert torch.equal(feature[:, row, : part + 1], shape[:, row, : part + 1])
-    assert not torch.equal(feature[:, row, part + 1], shape[:, row, part + 1])
-    assert not torch.equal(feature[:, row + 1], shape[:, row + 1])
+        other_onset, other_feature = decoder._cell_outputs(slices, batch, other, packing)
+    assert torch.equal(onset[:, :row], other_onset[:, :row])
+    assert torch.equal(feature[:, row, : part + 1], other_feature[:, row, : part + 1])
+    assert not torch.equal(feature[:, row, part + 1], other_feature[:, row, part + 1])
+    assert not torch.equal(feature[:, row + 1], other_feature[:, row + 1])
 
 
-def test_flat_decoding_is_what_teacher_forcing_would_choose() -> None:
-    vae, batch, z = flat()
+def test_step_decoding_agrees_with_teacher_forcing() -> None:
+    vae, batch, z = step_decoder()
     rows = vae.decode(z, without_notes(batch))
     assert len(rows) > 50
-    again = vae.decoder.decode_teacher_forced(vae.latent_slices(z), with_notes(without_notes(batch), rows))
+    again = vae.decoder.decode_teacher_forced(
+        vae.latent_slices(z), with_notes(without_notes(batch), rows)
+    )
     assert torch.equal(rows, again)
 
 
@@ -65,32 +67,34 @@ def test_flat_decoding_is_what_teacher_forcing_would_choose() -> None:
     ("decoder", "setting"),
     [
         ("flat", "training.scheduled_sampling=0.5"),
-        ("flat", "training.hearing_dropout=0.5"),
-        ("list", "training.hearing_dropout=0.5"),
+        ("flat", "training.decoder_input_dropout=0.5"),
+        ("list", "training.decoder_input_dropout=0.5"),
     ],
 )
-def test_what_is_hidden_in_training_is_heard_otherwise(decoder: str, setting: str) -> None:
+def test_input_dropout_and_scheduled_sampling_apply_in_training_only(
+    decoder: str, setting: str
+) -> None:
     def losses(*settings: str) -> tuple[torch.Tensor, torch.Tensor]:
         torch.manual_seed(1)
-        vae = VAE(tiny(decoder, "bar", *settings))
+        vae = VAE(tiny_preset(decoder, "bar", *settings))
         if decoder == "list":
             torch.nn.init.normal_(vae.decoder.correct.weight, std=0.3)
-        batch = batch_of(vae.preset, chorale_song(bars=4))
+        batch = make_batch(vae.preset, chorale_song(bars=4))
         z = torch.randn(len(batch.notes), vae.Z)
         return vae.loss(batch, z).total, vae.eval().loss(batch, z).total
 
-    plain, hidden = losses(), losses(setting)
+    plain, changed = losses(), losses(setting)
     torch.testing.assert_close(plain[0], plain[1])
-    torch.testing.assert_close(hidden[1], plain[1])
-    assert not torch.allclose(hidden[0], plain[0])
+    torch.testing.assert_close(changed[1], plain[1])
+    assert not torch.allclose(changed[0], plain[0])
 
 
-def test_one_slice_of_the_window_has_the_size_of_the_latent() -> None:
+def test_latent_size_is_slices_times_slice_size() -> None:
     for slices, n in (("window", 1), ("bar", 2), ("quarter", 12)):
-        assert 16 * n == VAE(tiny("cells", slices)).Z
+        assert 16 * n == VAE(tiny_preset("cells", slices)).Z
 
 
-def test_a_fixed_beta_grows_to_its_value_and_stays() -> None:
+def test_beta_warmup_is_linear_and_ends_at_its_value() -> None:
     training = load_preset("tiny").with_settings(
         ["training.kl_control=beta", "training.beta=0.4", "training.beta_warmup_steps=4"]
     )
@@ -106,9 +110,9 @@ def test_a_fixed_beta_grows_to_its_value_and_stays() -> None:
     assert BetaWarmup(0.7).beta == 0.7
 
 
-def test_free_bits_of_a_window_cost_nothing() -> None:
-    preset = tiny()
-    batch = batch_of(preset, chorale_song(bars=4))
+def test_free_bits_are_subtracted_from_the_kl() -> None:
+    preset = tiny_preset()
+    batch = make_batch(preset, chorale_song(bars=4))
     vae = VAE(preset)
     terms, _ = compute_loss_terms(vae, batch, torch.zeros(len(batch.notes), vae.Z))
     kl = torch.tensor([10.0, 30.0]) * NATS_PER_BIT
@@ -120,7 +124,7 @@ def test_free_bits_of_a_window_cost_nothing() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        (["training.beta=0.2"], r"beta must be 1 while beta is steered .*kl_control=beta"),
+        (["training.beta=0.2"], r"beta must be 1 while beta is controlled .*kl_control=beta"),
         (["training.beta_warmup_steps=9"], r"beta_warmup_steps must be 0 while .*kl_control=beta"),
         (["training.free_bits=9"], r"free_bits must be 0 with training.kl_control=target"),
         (
@@ -129,7 +133,7 @@ def test_free_bits_of_a_window_cost_nothing() -> None:
         ),
         (["training.kl_control=free_bits"], r"free_bits must be more than 0"),
         (["training.kl_control=both"], r"kl_control must be one of target, beta, free_bits"),
-        (["training.hearing_dropout=0.1"], r"hears no notes; use list or flat"),
+        (["training.decoder_input_dropout=0.1"], r"is not autoregressive; use list or flat"),
         (
             ["training.scheduled_sampling=0.1", "model.decoder=list"],
             r"scheduled_sampling must be 0 with model.decoder=list",
@@ -137,7 +141,7 @@ def test_free_bits_of_a_window_cost_nothing() -> None:
         (["model.encoder=linar"], r"model.encoder must be one of linear, recurrent"),
     ],
 )
-def test_options_that_do_not_go_together_are_told(settings: list[str], message: str) -> None:
+def test_incompatible_options_raise(settings: list[str], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_preset("tiny").with_settings(settings)
 
@@ -151,9 +155,9 @@ def test_options_that_do_not_go_together_are_told(settings: list[str], message: 
     ],
     ids=" ".join,
 )
-def test_every_option_goes_through_a_whole_run(settings: list[str], tmp_path) -> None:
+def test_options_train_end_to_end(settings: list[str], tmp_path) -> None:
     folder = corpus_folder(tmp_path / "midi", n=6, bars=5)
     rows: list[dict[str, float]] = []
     preset = load_preset("tiny").with_settings(settings)
-    train(folder, preset, tmp_path / "run", steps=40, on_check=rows.append)
+    train(folder, preset, tmp_path / "run", steps=40, on_validation=rows.append)
     assert rows[-1]["train_loss"] < rows[1]["train_loss"] and rows[-1]["valid_kl_bits"] > 0

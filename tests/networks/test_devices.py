@@ -41,8 +41,8 @@ def preset():
 
 
 @pytest.fixture
-def alone(monkeypatch):
-    """The environment of a process that no one distributed."""
+def single_process(monkeypatch):
+    """Remove the environment variables of a distributed run."""
     for name in ("RANK", "LOCAL_RANK", "WORLD_SIZE", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RUN_ID"):
         monkeypatch.delenv(name, raising=False)
     return monkeypatch
@@ -50,8 +50,8 @@ def alone(monkeypatch):
 
 @pytest.mark.parametrize("decoder", ["cells", "list"])
 @pytest.mark.parametrize("precision", ["bf16-mixed", "16-mixed"])
-def test_half_precision_gives_the_losses_of_full(folder, preset, decoder, precision) -> None:
-    """Within 2% for the notes and for the KL; both are float32 whatever is multiplied in."""
+def test_half_precision_losses_match_full_precision(folder, preset, decoder, precision) -> None:
+    """Within 2% for the notes and for the KL; both are float32 in any precision."""
     preset = preset.with_settings([f"model.decoder={decoder}"])
     torch.manual_seed(0)
     vae, batch = VAE(preset), WindowDataset(folder, preset).batch(range(24))
@@ -65,21 +65,23 @@ def test_half_precision_gives_the_losses_of_full(folder, preset, decoder, precis
     torch.testing.assert_close(half.kl, full.kl, rtol=0.02, atol=0.05)
 
 
-def test_precision_is_chosen_by_the_device_or_refused_in_one_line() -> None:
+def test_pick_precision() -> None:
     assert pick_precision("32-true", "cpu") == "32-true"
     assert pick_precision("auto", "cpu") in ("32-true", "bf16-mixed")
-    with pytest.raises(ConfigError, match=r"16-mixed: .* this is cpu; use bf16-mixed") as refused:
+    with pytest.raises(
+        ConfigError, match=r"16-mixed: .* the device is cpu; use bf16-mixed"
+    ) as refused:
         pick_precision("16-mixed", "cpu")
     assert "\n" not in str(refused.value)
 
 
-def test_a_checkpoint_of_a_half_precision_run_loads_in_full(folder, preset, tmp_path) -> None:
+def test_checkpoint_of_half_precision_run_loads_in_float32(folder, preset, tmp_path) -> None:
     run = tmp_path / "run"
     train(folder, preset, run, steps=3, device="cpu", precision="bf16-mixed")
     for name in (MODEL_FILE, STATE_FILE):
         tensors, header = load_tensors(run / name)
         assert {t.dtype for t in tensors.values()} <= {torch.float32, torch.int64, torch.uint8}
-        assert "cpu" not in str(header)  # nothing says where it was trained
+        assert "cpu" not in str(header)  # no trace of the device
     model = MusicVAE.load(run / MODEL_FILE, device="cpu")
     assert model.provenance["precision"] == "bf16-mixed"
     assert all(p.dtype == torch.float32 for p in model.vae.parameters())
@@ -88,11 +90,11 @@ def test_a_checkpoint_of_a_half_precision_run_loads_in_full(folder, preset, tmp_
     assert again.steps == 5
 
 
-def test_micro_batches_deal_out_one_batch(folder, preset) -> None:
+def test_microbatches_partition_the_batch(folder, preset) -> None:
     windows = WindowDataset(folder, preset)
     kwargs = {"seed": 3, "key_jitter": 0.5}
-    whole = BatchSampler(windows, batch=16, **kwargs).at(2)
-    pieces = BatchSampler(windows, batch=8, accumulate=2, rank=1, world=2, **kwargs)
+    whole = BatchSampler(windows, batch_size=16, **kwargs).batch(2)
+    pieces = BatchSampler(windows, batch_size=8, accumulate=2, rank=1, world=2, **kwargs)
     for micro in range(2):
         assert torch.equal(pieces.at(2, micro).key, whole.key[2 * micro + 1 :: 4])
     row = iter(pieces)
@@ -101,13 +103,13 @@ def test_micro_batches_deal_out_one_batch(folder, preset) -> None:
 
 
 def curve(run) -> np.ndarray:
-    """Losses of the steps at which a run was validated."""
+    """Return the losses of a run at each validation."""
     rows = list(csv.DictReader((run / "metrics.csv").read_text().splitlines()))
     names = ("step", "train_loss", "train_kl_bits", "beta", "valid_loss", "valid_kl_bits")
     return np.array([[float(row[name]) for name in names] for row in rows])
 
 
-def test_accumulated_gradients_are_those_of_a_larger_batch(folder, preset, tmp_path) -> None:
+def test_accumulated_gradients_equal_a_larger_batch(folder, preset, tmp_path) -> None:
     kwargs = {"steps": 8, "device": "cpu", "precision": "32-true"}
     train(folder, preset, tmp_path / "whole", **kwargs)
     micro = preset.with_settings(["training.batch=4", "training.accumulate=4"])
@@ -117,11 +119,11 @@ def test_accumulated_gradients_are_those_of_a_larger_batch(folder, preset, tmp_p
     np.testing.assert_allclose(parts, whole, rtol=1e-3)
 
 
-def test_a_run_that_accumulates_resumes_exactly(folder, preset, tmp_path) -> None:
+def test_accumulating_run_resumes_exactly(folder, preset, tmp_path) -> None:
     import signal
 
     def stop(module) -> None:
-        if module.plan.step == 3:
+        if module.schedule.step == 3:
             signal.raise_signal(signal.SIGINT)
 
     micro = preset.with_settings(["training.batch=8", "training.accumulate=2"])
@@ -133,7 +135,7 @@ def test_a_run_that_accumulates_resumes_exactly(folder, preset, tmp_path) -> Non
     assert one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
 
 
-def test_without_a_compiler_the_reason_is_one_line(preset, monkeypatch) -> None:
+def test_compile_failure_is_reported_in_one_line(preset, monkeypatch) -> None:
     def broken(*args: object, **kwargs: object) -> object:
         raise RuntimeError("No working C++ compiler found\nand a long story")
 
@@ -142,17 +144,17 @@ def test_without_a_compiler_the_reason_is_one_line(preset, monkeypatch) -> None:
     assert compile_blocks(vae, "cpu") == "No working C++ compiler found"
 
 
-def test_processes_know_themselves(alone) -> None:
+def test_rank_and_process_counts(single_process) -> None:
     assert rank() == 0 and processes_and_nodes(2) == (2, 1)
-    alone.setenv("LOCAL_RANK", "1")
+    single_process.setenv("LOCAL_RANK", "1")
     assert rank() == 1
     for name, value in (("RANK", "5"), ("LOCAL_WORLD_SIZE", "4"), ("WORLD_SIZE", "8")):
-        alone.setenv(name, value)
-    alone.setenv("TORCHELASTIC_RUN_ID", "x")
+        single_process.setenv(name, value)
+    single_process.setenv("TORCHELASTIC_RUN_ID", "x")
     assert rank() == 5 and processes_and_nodes(1) == (4, 2)
 
 
-def test_the_first_process_chooses_and_leaves_nothing(alone) -> None:
+def test_first_process_chooses_and_environment_is_restored(single_process) -> None:
     before = dict(os.environ)
     with process_group_scope():
         assert broadcast_choice(lambda: "mine") == "mine"
@@ -163,9 +165,9 @@ def test_the_first_process_chooses_and_leaves_nothing(alone) -> None:
 
 
 @pytest.mark.slow
-def test_two_processes_learn_what_one_does(folder, tmp_path, alone) -> None:
-    """Two gloo processes of half the batch each, begun by Lightning and by torchrun, against one:
-    the same losses within 0.1%, one voice, and files from one process alone.
+def test_two_processes_train_like_one(folder, tmp_path, single_process) -> None:
+    """Two gloo processes of half the batch each, started by Lightning and by torchrun: the same
+    losses as one within 0.1%, and output and files from the first process only.
     """
     learn = ["-m", "musicvae", "train", str(folder), "--preset", "tiny", "--steps", "12"]
     learn += ["--device", "cpu", "--precision", "32-true", "--from", "scratch", "--json"]
