@@ -1,7 +1,7 @@
-"""Floor 0: everything a user can get wrong, as one small exception tree.
+"""Exception tree of the package, and the helpers that word messages.
 
-Every message is one line that names the file (or the option), the reason, and what to do.
-The command line prints it and exits 1; from Python it is an ordinary exception.
+Every message is one line of the form ``path: reason; hint``, or names the option instead of a
+path. The command line prints it and exits 1; from Python it is an ordinary exception.
 """
 
 from __future__ import annotations
@@ -14,40 +14,40 @@ from pathlib import Path
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
 
-def shown(name: str) -> str:
-    """A path as people and JSON can have it: bytes that are no text are written as escapes."""
+def printable(name: str) -> str:
+    """Return a file name as valid Unicode: bytes that are not UTF-8 become escapes."""
     try:
         content = name.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:  # halves of characters, which names on Windows may have
+    except UnicodeEncodeError:  # lone surrogates, which names on Windows may contain
         content = name.encode("utf-8", "backslashreplace")
     return content.decode("utf-8", "backslashreplace")
 
 
 def one_line(text: str) -> str:
-    """Text as one line for a terminal: what would break it, or steer it, is written as escapes."""
-    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), shown(text))
+    """Return text as one line for a terminal, with control characters and line breaks escaped."""
+    return _CONTROL.sub(lambda found: found[0].encode("unicode_escape").decode(), printable(text))
 
 
-def reason_of(error: OSError) -> str:
-    """What the system says went wrong, as the reason in a message."""
+def os_reason(error: OSError) -> str:
+    """Return the operating system's description of an error, in lower case."""
     return (error.strerror or str(error)).lower()
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """What to add to a message about an unknown name: the known one that is meant, if any."""
+    """Return `` (did you mean 'x'?)`` for the known name closest to `name`, empty if none is."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean {found[0]!r}?)" if found else ""
 
 
 class MusicVAEError(Exception):
-    """Base of all errors that are about the user's input rather than about this code."""
+    """Base class of all errors caused by the user's input rather than by this code."""
 
     def __str__(self) -> str:
         return one_line(super().__str__())
 
 
 class FileError(MusicVAEError):
-    """A problem with one file: ``path: reason; hint``."""
+    """Problem with one file: ``path: reason; hint``."""
 
     def __init__(self, path: str | Path, reason: str, hint: str = "") -> None:
         self.path = str(path)
@@ -61,24 +61,24 @@ class FileError(MusicVAEError):
 
 
 class ReadError(FileError):
-    """A file that cannot be read as music."""
+    """File that cannot be read as music."""
 
 
 class WriteError(FileError):
-    """A result that cannot be written where it was asked to go."""
+    """Result that cannot be written to the requested path."""
 
 
 class CheckpointError(FileError):
-    """A checkpoint that is missing, damaged, or of another format version."""
+    """Checkpoint that is missing, damaged, or of another format version."""
 
 
 class ConfigError(MusicVAEError):
-    """A preset, a ``--set`` or an argument that does not make sense."""
+    """Invalid preset, ``--set`` or argument."""
 
 
 class DataError(MusicVAEError):
-    """A folder or corpus from which nothing can be learned."""
+    """Folder or corpus without anything to train on."""
 
 
 class TrainingError(MusicVAEError):
-    """A run that cannot go on."""
+    """Training run that cannot continue."""

@@ -1,8 +1,8 @@
-"""Floor 1: a song as numpy structure-of-arrays, in ticks.
+"""A song as numpy structure-of-arrays, with time in ticks.
 
-`Song` is what every file format is read into and written from. It is immutable: arrays are
-copied in, sorted, and frozen, so a song can be shared without fear. Time is in ticks
-throughout; `ticks_per_quarter` says how long a tick is, and `Tempo` how fast they pass.
+Every file format is read into a `Song` and written from one. It is immutable: arrays are copied,
+sorted and made read-only, so a song can be shared safely. `Song.ticks_per_quarter` is the
+resolution, and `TempoMap` turns ticks into seconds.
 """
 
 from __future__ import annotations
@@ -16,58 +16,52 @@ from warnings import warn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from musicvae.arrays import Ints, frozen_ints
+
 __all__ = [
-    "Ints",
-    "Key",
-    "Meter",
+    "NOTE_COLUMNS",
+    "KeyMap",
+    "MeterMap",
     "Part",
     "Song",
     "TempoMap",
+    "construct_unchecked",
+    "parts_from_table",
     "resolve_overlaps",
-    "trusted",
-    "with_tables",
 ]
 
-Ints = NDArray[np.int64]
 _T = TypeVar("_T")
 
 
-def frozen(values: ArrayLike) -> Ints:
-    """A copy as a flat int64 array that cannot be changed."""
-    array = np.array(values, dtype=np.int64).reshape(-1)
-    array.setflags(write=False)
-    return array
+_EMPTY = frozen_ints([])
 
 
-NO_INTS = frozen([])
+def construct_unchecked(kind: type[_T], **fields: Any) -> _T:
+    """Construct a dataclass of this module without validation, from fields known to be valid.
 
-
-def trusted(kind: type[_T], **fields: Any) -> _T:
-    """An object of this module without its checks, for fields that are known to pass them.
-
-    Every field has to be given: arrays frozen, int64, sorted, within range. Where songs are read
-    by the thousand, checking what a reader has just made sure of is most of the work.
+    All fields are required; arrays must be read-only, int64, sorted and within range. When
+    thousands of songs are read, repeating the checks of the reader would take most of the time.
     """
-    made = object.__new__(kind)
-    vars(made).update(fields)
-    return made
+    instance = object.__new__(kind)
+    vars(instance).update(fields)
+    return instance
 
 
-class Arrays:
-    """Equality for dataclasses whose fields may be arrays."""
+class ArrayEq:
+    """Mixin for dataclasses with array fields: equal if all fields are equal."""
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        mine, theirs = vars(self), vars(other)
-        return all(np.array_equal(mine[name], theirs[name]) for name in mine)
+        ours, theirs = vars(self), vars(other)
+        return all(np.array_equal(ours[name], theirs[name]) for name in ours)
 
     __hash__ = None  # type: ignore[assignment]
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class TempoMap(Arrays):
-    """The tempo map: from `ticks[i]` on a quarter lasts `us_per_quarter[i]` microseconds."""
+class TempoMap(ArrayEq):
+    """Tempo map: from `ticks[i]` on a quarter lasts `us_per_quarter[i]` microseconds. `(M,)`"""
 
     ticks: Ints
     us_per_quarter: Ints
@@ -77,26 +71,26 @@ class TempoMap(Arrays):
 
     @classmethod
     def constant(cls, qpm: float = 120.0) -> TempoMap:
-        """One tempo throughout, in quarters a minute."""
-        return cls(ticks=frozen([0]), us_per_quarter=frozen([round(60e6 / qpm)]))
+        """Return a map with a single tempo, in quarters per minute."""
+        return cls(ticks=frozen_ints([0]), us_per_quarter=frozen_ints([round(60e6 / qpm)]))
 
     @property
     def qpm(self) -> NDArray[np.float64]:
-        """Quarters a minute, one for each entry."""
+        """Tempo of each entry in quarters per minute. `(M,)`"""
         return 60e6 / self.us_per_quarter
 
     def seconds(self, ticks: ArrayLike, ticks_per_quarter: int) -> NDArray[np.float64]:
-        """Time in seconds of each tick. Shape as given."""
-        at = np.asarray(ticks, dtype=np.int64)
-        pace = self.us_per_quarter / 1e6 / ticks_per_quarter
-        starts = np.concatenate([[0.0], np.cumsum(np.diff(self.ticks) * pace[:-1])])
-        i = np.clip(np.searchsorted(self.ticks, at, side="right") - 1, 0, None)
-        return np.asarray(starts[i] + (at - self.ticks[i]) * pace[i])
+        """Return the time of each tick in seconds, in the shape of `ticks`."""
+        tick = np.asarray(ticks, dtype=np.int64)
+        seconds_per_tick = self.us_per_quarter / 1e6 / ticks_per_quarter
+        starts = np.concatenate([[0.0], np.cumsum(np.diff(self.ticks) * seconds_per_tick[:-1])])
+        i = np.clip(np.searchsorted(self.ticks, tick, side="right") - 1, 0, None)
+        return np.asarray(starts[i] + (tick - self.ticks[i]) * seconds_per_tick[i])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Meter(Arrays):
-    """The meter map: from `ticks[i]` on bars are `numerator[i]`/`denominator[i]`."""
+class MeterMap(ArrayEq):
+    """Meter map: from `ticks[i]` on bars are `numerator[i]`/`denominator[i]`. Arrays `(M,)`."""
 
     ticks: Ints
     numerator: Ints
@@ -106,16 +100,21 @@ class Meter(Arrays):
         _freeze_map(self, "ticks", "numerator", "denominator")
 
     @classmethod
-    def constant(cls, numerator: int = 4, denominator: int = 4) -> Meter:
-        """One meter throughout."""
+    def constant(cls, numerator: int = 4, denominator: int = 4) -> MeterMap:
+        """Return a map with a single meter."""
         return cls(
-            ticks=frozen([0]), numerator=frozen([numerator]), denominator=frozen([denominator])
+            ticks=frozen_ints([0]),
+            numerator=frozen_ints([numerator]),
+            denominator=frozen_ints([denominator]),
         )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Key(Arrays):
-    """Key signatures: from `ticks[i]` on `fifths[i]` sharps (flats if negative), minor or not."""
+class KeyMap(ArrayEq):
+    """Key signatures: from `ticks[i]` on `fifths[i]` sharps, or flats if negative.
+
+    `minor[i]` is 1 for a minor key. Arrays `(M,)`; the map may be empty.
+    """
 
     ticks: Ints
     fifths: Ints
@@ -125,24 +124,24 @@ class Key(Arrays):
         _freeze_map(self, "ticks", "fifths", "minor")
 
     @classmethod
-    def none(cls) -> Key:
-        """No key signature."""
-        return cls(ticks=frozen([]), fifths=frozen([]), minor=frozen([]))
+    def none(cls) -> KeyMap:
+        """Return a map without key signatures."""
+        return cls(ticks=frozen_ints([]), fifths=frozen_ints([]), minor=frozen_ints([]))
 
 
 def _freeze_map(owner: Any, *names: str) -> None:
-    """Sort a map by tick; of several entries at one tick the last one counts."""
+    """Sort a map by tick; of several entries at one tick the last one applies."""
     columns = [np.asarray(getattr(owner, name), dtype=np.int64).reshape(-1) for name in names]
     order = np.argsort(columns[0], kind="stable")
     ticks = columns[0][order]
     last = np.append(np.diff(ticks) != 0, True)[: len(ticks)]
     columns = [column[order][last] for column in columns]
     for name, column in zip(names, columns, strict=True):
-        object.__setattr__(owner, name, frozen(column))
+        object.__setattr__(owner, name, frozen_ints(column))
 
 
-def from_zero(entries: Any, default: Any) -> Any:
-    """A map that starts at tick 0: the default holds until the first entry."""
+def starting_at_zero(entries: Any, default: Any) -> Any:
+    """Return the map with `default` prepended, which holds until the first entry."""
     return type(default)(
         **{
             name: np.concatenate([value, getattr(entries, name)])
@@ -151,16 +150,17 @@ def from_zero(entries: Any, default: Any) -> Any:
     )
 
 
-MAX_TICKS_PER_QUARTER = 0x7FFF  # what a MIDI file can say
-_COLUMNS = ("onset_ticks", "duration_ticks", "pitch", "velocity")
+MAX_TICKS_PER_QUARTER = 0x7FFF  # limit of the MIDI header
+NOTE_COLUMNS = ("onset_ticks", "duration_ticks", "pitch", "velocity")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Part(Arrays):
-    """One line of a song.
+class Part(ArrayEq):
+    """One instrument of a song: a General MIDI program or a drum kit, and its notes.
 
     `onset_ticks`, `duration_ticks`, `pitch` (MIDI number) and `velocity` (1..127) are int64
-    arrays of one length, sorted by (onset, pitch, duration). Durations are at least one tick.
+    arrays `(M,)`, sorted by (onset, pitch, duration). Durations are at least one tick. Raises
+    `ValueError` for arrays that differ in length or hold values out of range.
     """
 
     name: str = ""
@@ -172,12 +172,12 @@ class Part(Arrays):
     velocity: Ints
 
     def __post_init__(self) -> None:
-        columns = [np.asarray(getattr(self, f), dtype=np.int64).reshape(-1) for f in _COLUMNS]
+        columns = [np.asarray(getattr(self, f), dtype=np.int64).reshape(-1) for f in NOTE_COLUMNS]
         if len({len(column) for column in columns}) != 1:
             raise ValueError("onset_ticks, duration_ticks, pitch and velocity differ in length")
         onset, duration, pitch, _ = columns
         for field, column in zip(
-            _COLUMNS, _ordered((duration, pitch, onset), columns), strict=True
+            NOTE_COLUMNS, _sort_notes((duration, pitch, onset), columns), strict=True
         ):
             object.__setattr__(self, field, column)
 
@@ -185,21 +185,21 @@ class Part(Arrays):
         return len(self.pitch)
 
     def __repr__(self) -> str:
-        what = "drums" if self.is_drum else f"program {self.program}"
-        return f"<Part {self.name!r}: {what}, {len(self):,} notes>"
+        instrument = "drums" if self.is_drum else f"program {self.program}"
+        return f"<Part {self.name!r}: {instrument}, {len(self):,} notes>"
 
     @classmethod
     def empty(cls, name: str = "", program: int = 0, is_drum: bool = False) -> Part:
-        """A part without notes."""
-        return trusted(
+        """Return a part without notes."""
+        return construct_unchecked(
             cls,
             name=name,
             program=program,
             is_drum=is_drum,
-            onset_ticks=NO_INTS,
-            duration_ticks=NO_INTS,
-            pitch=NO_INTS,
-            velocity=NO_INTS,
+            onset_ticks=_EMPTY,
+            duration_ticks=_EMPTY,
+            pitch=_EMPTY,
+            velocity=_EMPTY,
         )
 
     def with_notes(
@@ -209,7 +209,7 @@ class Part(Arrays):
         pitch: ArrayLike,
         velocity: ArrayLike,
     ) -> Part:
-        """The same part with other notes."""
+        """Return the same part with other notes, arrays `(M,)`."""
         columns = (onset_ticks, duration_ticks, pitch, velocity)
         onset, duration, pitches, velocities = (np.asarray(column) for column in columns)
         return replace(
@@ -221,46 +221,50 @@ class Part(Arrays):
         )
 
     def without_notes(self) -> Part:
-        """The same part, silent."""
+        """Return the same part without its notes."""
         return Part.empty(self.name, self.program, self.is_drum)
 
-    def take(self, which: NDArray[Any]) -> Part:
-        """The part with these of its notes only."""
-        return self.with_notes(*(getattr(self, name)[which] for name in _COLUMNS))
+    def select(self, index: NDArray[Any]) -> Part:
+        """Return the part with a selection of its notes, by index or boolean mask."""
+        return self.with_notes(*(getattr(self, name)[index] for name in NOTE_COLUMNS))
 
-    def with_others(self, other: Part) -> Part:
-        """The part with the notes of another one added, which win where both sound one pitch."""
+    def overlay(self, other: Part) -> Part:
+        """Return the part with the notes of `other`, which take precedence on a shared pitch."""
         if not len(other):
             return self
         free = np.ones(len(self), bool)
         for pitch in np.unique(other.pitch):
-            mine, theirs = self.pitch == pitch, other.take(other.pitch == pitch)
-            at = np.searchsorted(theirs.onset_ticks, self.onset_ticks[mine], side="right") - 1
-            until = (theirs.onset_ticks + theirs.duration_ticks)[at]
-            free[mine] = (at < 0) | (self.onset_ticks[mine] >= until)
+            ours, theirs = self.pitch == pitch, other.select(other.pitch == pitch)
+            before = np.searchsorted(theirs.onset_ticks, self.onset_ticks[ours], side="right") - 1
+            end = (theirs.onset_ticks + theirs.duration_ticks)[before]
+            free[ours] = (before < 0) | (self.onset_ticks[ours] >= end)
         if not free.all():
-            return self.take(free).with_others(other)
+            return self.select(free).overlay(other)
         onset, duration, pitches, velocity = (
-            np.concatenate([getattr(self, name), getattr(other, name)]) for name in _COLUMNS
+            np.concatenate([getattr(self, name), getattr(other, name)]) for name in NOTE_COLUMNS
         )
         keep, duration, _ = resolve_overlaps(onset, duration, pitches)
         return self.with_notes(onset[keep], duration[keep], pitches[keep], velocity[keep])
 
     @property
     def end_ticks(self) -> int:
-        """The tick at which the last note stops, 0 if there is none."""
+        """End of the last note in ticks, 0 without notes."""
         return int((self.onset_ticks + self.duration_ticks).max(initial=0))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Song(Arrays):
-    """One piece: parts, meter map, tempo map, key signatures and length, all in ticks."""
+class Song(ArrayEq):
+    """A piece of music: parts, tempo, meter and key maps, and its length, all in ticks.
+
+    `end_ticks` is raised to the end of the last note, and tempo and meter maps start at tick 0
+    (by default 120 quarters per minute, 4/4). Raises `ValueError` for an invalid resolution.
+    """
 
     ticks_per_quarter: int = 480
     parts: tuple[Part, ...] = ()
     tempo: TempoMap
-    meter: Meter
-    key: Key
+    meter: MeterMap
+    key: KeyMap
     end_ticks: int = 0
 
     def __post_init__(self) -> None:
@@ -270,9 +274,9 @@ class Song(Arrays):
         object.__setattr__(self, "parts", tuple(self.parts))
         object.__setattr__(self, "end_ticks", max(int(self.end_ticks), last))
         if not len(self.tempo.ticks) or self.tempo.ticks[0] > 0:
-            object.__setattr__(self, "tempo", from_zero(self.tempo, TempoMap.constant()))
+            object.__setattr__(self, "tempo", starting_at_zero(self.tempo, TempoMap.constant()))
         if not len(self.meter.ticks) or self.meter.ticks[0] > 0:
-            object.__setattr__(self, "meter", from_zero(self.meter, Meter.constant()))
+            object.__setattr__(self, "meter", starting_at_zero(self.meter, MeterMap.constant()))
 
     @classmethod
     def new(
@@ -284,33 +288,33 @@ class Song(Arrays):
         ticks_per_quarter: int = 480,
         end_ticks: int = 0,
     ) -> Song:
-        """A song in one tempo and one meter."""
+        """Return a song with one tempo (quarters per minute), one meter and no key signature."""
         return cls(
             ticks_per_quarter=ticks_per_quarter,
             parts=tuple(parts),
             tempo=TempoMap.constant(qpm),
-            meter=Meter.constant(*meter),
-            key=Key.none(),
+            meter=MeterMap.constant(*meter),
+            key=KeyMap.none(),
             end_ticks=end_ticks,
         )
 
     def __repr__(self) -> str:
-        facts = f"{len(self.parts)} parts, {self.n_notes:,} notes, {self.duration_s:.1f} s"
-        return f"<Song: {facts}>"
+        summary = f"{len(self.parts)} parts, {self.n_notes:,} notes, {self.duration_s:.1f} s"
+        return f"<Song: {summary}>"
 
     def without_notes(self) -> Song:
-        """The song's frame: its maps, its length, its parts silent."""
-        silent = tuple(part.without_notes() for part in self.parts)
-        return trusted(Song, **{**vars(self), "parts": silent})
+        """Return the song's header: its maps and length, and its parts without notes."""
+        parts = tuple(part.without_notes() for part in self.parts)
+        return construct_unchecked(Song, **{**vars(self), "parts": parts})
 
     @property
     def n_notes(self) -> int:
-        """Notes in all parts together."""
+        """Number of notes in all parts."""
         return sum(len(part) for part in self.parts)
 
     @property
     def duration_s(self) -> float:
-        """Length in seconds, trailing silence included."""
+        """Length in seconds, including trailing silence."""
         return float(self.tempo.seconds(self.end_ticks, self.ticks_per_quarter))
 
     @classmethod
@@ -329,8 +333,8 @@ class Song(Arrays):
         return write(self, path, note=note)
 
 
-def _ordered(keys: tuple[Ints, ...], columns: Sequence[Ints]) -> list[Ints]:
-    """The columns of notes in the order of `keys`, the last one first; checked and frozen."""
+def _sort_notes(keys: tuple[Ints, ...], columns: Sequence[Ints]) -> list[Ints]:
+    """Check note columns, sort them by `keys` (primary key last) and make them read-only."""
     onset, duration, pitch, velocity = columns
     if len(onset) and (onset.min() < 0 or duration.min() < 1):
         raise ValueError("onsets must be >= 0 and durations >= 1 tick")
@@ -338,24 +342,24 @@ def _ordered(keys: tuple[Ints, ...], columns: Sequence[Ints]) -> list[Ints]:
         raise ValueError("pitches must be within 0..127")
     order = np.lexsort(keys)
     columns = (onset, duration, pitch, np.clip(velocity, 1, 127))
-    return [frozen(column[order]) for column in columns]
+    return [frozen_ints(column[order]) for column in columns]
 
 
-def with_tables(parts: Sequence[Part], index: Ints, *columns: Ints) -> tuple[Part, ...]:
-    """Parts with the notes of one table, all made at once: note `i` is of part `index[i]`.
+def parts_from_table(parts: Sequence[Part], index: Ints, *columns: Ints) -> tuple[Part, ...]:
+    """Distribute the notes of one table over `parts`: note `i` belongs to part `index[i]`.
 
-    `columns` are onsets, durations, pitches and velocities, as in `Part`.
+    `columns` are onsets, durations, pitches and velocities `(M,)`, as in `Part`.
     """
     onset, duration, pitch, _ = columns
-    whole = _ordered((duration, pitch, onset, index), columns)
+    ordered = _sort_notes((duration, pitch, onset, index), columns)
     stop = np.cumsum(np.bincount(index, minlength=len(parts))).tolist()
     return tuple(
-        trusted(
+        construct_unchecked(
             Part,
             name=part.name,
             program=part.program,
             is_drum=part.is_drum,
-            **{name: column[a:b] for name, column in zip(_COLUMNS, whole, strict=True)},
+            **{name: column[a:b] for name, column in zip(NOTE_COLUMNS, ordered, strict=True)},
         )
         for part, a, b in zip(parts, [0, *stop], stop, strict=False)
     )
@@ -364,26 +368,26 @@ def with_tables(parts: Sequence[Part], index: Ints, *columns: Ints) -> tuple[Par
 def resolve_overlaps(
     onset: Ints, duration: Ints, pitch: Ints
 ) -> tuple[NDArray[np.bool_], Ints, int]:
-    """The one rule for notes of a part that overlap on the same pitch.
+    """Resolve overlaps of notes of one part on the same pitch. Arrays `(M,)`.
 
-    Of notes with the same onset and pitch the longest stays; a note still sounding when its
-    pitch starts again ends there. Returns `(keep, duration, changed)`: a mask over the input,
-    the new durations, and how many notes were dropped or shortened.
+    Of notes with the same onset and pitch the longest is kept; a note still sounding when its
+    pitch starts again ends there. Returns `(keep, duration, n_changed)`: a mask over the input,
+    the new durations, and the number of notes dropped or shortened.
     """
     order = np.lexsort((onset, pitch))
-    begin, sound = onset[order], pitch[order]
-    end = begin + np.maximum(duration[order], 1)
-    if not ((begin[1:] < end[:-1]) & (sound[1:] == sound[:-1])).any():
+    start, line = onset[order], pitch[order]
+    end = start + np.maximum(duration[order], 1)
+    if not ((start[1:] < end[:-1]) & (line[1:] == line[:-1])).any():
         return np.ones(len(onset), bool), duration.copy(), 0
     order = np.lexsort((-duration, onset, pitch))
     same_pitch = np.diff(pitch[order]) == 0
-    twin = np.append(False, same_pitch & (np.diff(onset[order]) == 0))[: len(onset)]
+    duplicate = np.append(False, same_pitch & (np.diff(onset[order]) == 0))[: len(onset)]
     keep = np.ones(len(onset), bool)
-    keep[order[twin]] = False
-    kept = order[~twin]
+    keep[order[duplicate]] = False
+    kept = order[~duplicate]
     follows = np.diff(pitch[kept]) == 0
     gap = np.diff(onset[kept])
     shorter = duration.copy()
     cut = follows & (duration[kept[:-1]] > gap)
     shorter[kept[:-1][cut]] = gap[cut]
-    return keep, shorter, int(twin.sum() + cut.sum())
+    return keep, shorter, int(duplicate.sum() + cut.sum())

@@ -1,4 +1,7 @@
-"""Floor 1: how files are written: aside, then renamed, so a crash leaves the old file whole."""
+"""Atomic file writes, checks that a path is writable, and the cache folder.
+
+Files are written beside their target and renamed, so that a crash leaves the old file intact.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from musicvae.errors import WriteError, reason_of
+from musicvae.errors import WriteError, os_reason
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
-    """A temporary path beside `path`; it takes `path`'s place when the block ends well.
+def atomic_path(path: str | Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path` that replaces it when the block succeeds.
 
-    Missing parent folders are made. Raises `WriteError` if the place cannot be written.
+    Missing parent folders are created. Raises `WriteError` if the path cannot be written.
     """
     target = Path(path)
     try:
@@ -26,36 +29,36 @@ def replacing(path: str | Path) -> Iterator[Path]:
         )
         os.close(handle)
     except OSError as error:
-        raise WriteError(target, reason_of(error), "choose another place") from None
-    aside = Path(name)
+        raise WriteError(target, os_reason(error), "choose another place") from None
+    temporary = Path(name)
     try:
-        yield aside
-        put_in_place(aside, target)
+        yield temporary
+        rename_into_place(temporary, target)
     except OSError as error:
-        raise WriteError(target, reason_of(error), "choose another place") from None
+        raise WriteError(target, os_reason(error), "choose another place") from None
     finally:
-        aside.unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
 
 
-def put_in_place(aside: Path, target: Path) -> None:
-    """Rename a temporary file, which only its owner may read, to a file with the usual rights."""
+def rename_into_place(temporary: Path, target: Path) -> None:
+    """Rename a temporary file, readable by its owner alone, to `target` with default rights."""
     umask = os.umask(0)
     os.umask(umask)
-    aside.chmod(0o666 & ~umask)
-    aside.replace(target)
+    temporary.chmod(0o666 & ~umask)
+    temporary.replace(target)
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:
-    """Write `content` to `path` in one step. Raises `WriteError`."""
-    with replacing(path) as aside:
-        aside.write_bytes(content)
+    """Write `content` to `path` atomically. Raises `WriteError`."""
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(content)
     return Path(path)
 
 
-def writable_folder(path: str | Path, option: str = "--out") -> Path:
-    """Make the folder if need be and prove that files can be put there.
+def ensure_writable_folder(path: str | Path, option: str = "--out") -> Path:
+    """Create the folder if it is missing and check that files can be created in it.
 
-    Raises `WriteError`, which names the `option` that says where.
+    Raises `WriteError` with a hint that names `option`.
     """
     folder = Path(path)
     try:
@@ -63,14 +66,14 @@ def writable_folder(path: str | Path, option: str = "--out") -> Path:
         with tempfile.NamedTemporaryFile(dir=folder, prefix=".", suffix=".part"):
             pass
     except OSError as error:
-        raise WriteError(folder, reason_of(error), f"choose another folder with {option}") from None
+        raise WriteError(folder, os_reason(error), f"choose another folder with {option}") from None
     return folder
 
 
-def writable_file(path: str | Path, option: str = "--out") -> Path:
-    """Make the parent folder if need be and prove that a file of this name can be put there.
+def ensure_writable_file(path: str | Path, option: str = "--out") -> Path:
+    """Create the parent folder if it is missing and check that the file can be written.
 
-    Raises `WriteError`, which names the `option` that says where.
+    Raises `WriteError` with a hint that names `option`.
     """
     target, reason = Path(path), ""
     try:
@@ -85,22 +88,22 @@ def writable_file(path: str | Path, option: str = "--out") -> Path:
             ):
                 pass
     except OSError as error:
-        reason = reason_of(error)
+        reason = os_reason(error)
     if reason:
         raise WriteError(target, reason, f"choose another place with {option}")
     return target
 
 
 def is_folder(path: str | Path) -> bool:
-    """Whether a folder is there, as far as one may know."""
+    """Return `Path.is_dir`, or False where permissions do not allow to check."""
     try:
         return Path(path).is_dir()
-    except OSError:  # in a folder that may not be looked into
+    except OSError:  # in a folder without read permission
         return False
 
 
-def next_free(folder: Path, stem: str, suffix: str) -> int:
-    """The first number N for which neither `stem-N.suffix` nor a later one exists in `folder`."""
+def next_free_number(folder: Path, stem: str, suffix: str) -> int:
+    """Return the first number N above that of every file `stem-N.suffix` in `folder`."""
     pattern = re.compile(re.escape(stem) + r"-([0-9]+)" + re.escape(suffix))
     names = (pattern.fullmatch(path.name) for path in folder.iterdir())
     taken = [int(name[1]) for name in names if name]
@@ -108,7 +111,7 @@ def next_free(folder: Path, stem: str, suffix: str) -> int:
 
 
 def cache_folder() -> Path:
-    """Where what can be made again is kept: `MUSICVAE_CACHE`, or the user's cache folder."""
+    """Return the folder for recomputable files: `MUSICVAE_CACHE`, or the user's cache folder."""
     if "MUSICVAE_CACHE" in os.environ:
         return Path(os.environ["MUSICVAE_CACHE"])
     base = os.environ.get("XDG_CACHE_HOME") or os.environ.get("LOCALAPPDATA")

@@ -1,14 +1,12 @@
-"""Floor 2: Song <-> bars. Bar lines, pickups, quantising.
+"""Songs on a grid: quantization to bars, and back.
 
-`Bars` is a song on a grid: every note knows its bar, its step inside the bar and its duration in
-steps. The stored grid is 24 steps a quarter, on which 32nds and triplets are exact; `Bars.at`
-goes to a preset's own grid and back.
+Every note of `Bars` has a bar, a step within the bar and a duration in steps. The stored grid has
+24 steps per quarter, on which 32nd notes and triplets are exact; `Bars.at` converts to a preset's
+own grid and back. The deviation of an onset from its cell is kept as `timing`, in 960ths of a
+quarter.
 
-How a note is played against the grid is kept beside its cell: `timing`, in 960ths of a quarter.
-
-Cells. A bar has `steps` cells, as many as its meter says. In a pickup the first `lead` cells are
-masked: the bar is right-aligned in its full meter. Durations count unmasked cells only, across
-bar lines, so a note tied over a bar line is simply longer than what is left of its bar.
+Cells are the unmasked steps of all bars (see `grid`). Durations count cells, across bar lines: a
+note tied over a bar line is longer than the rest of its bar.
 """
 
 from __future__ import annotations
@@ -17,53 +15,63 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from musicvae.arrays import Floats, Ints
 from musicvae.representation.grid import (
     STORED_STEPS_PER_QUARTER,
     Grid,
-    cell_of,
-    grid_of,
-    meter_lasting,
-    rescale,
-    rescaled,
-    tick_of,
-    with_cells,
+    cells_to_ticks,
+    change_resolution,
+    convert_cells,
+    grid_from_song,
+    make_grid,
+    meter_of_length,
+    ticks_to_cells,
 )
-from musicvae.song import Ints, Key, Meter, Part, Song, TempoMap, resolve_overlaps, with_tables
+from musicvae.song import (
+    NOTE_COLUMNS,
+    KeyMap,
+    MeterMap,
+    Part,
+    Song,
+    TempoMap,
+    parts_from_table,
+    resolve_overlaps,
+)
 
 TIMING_PER_QUARTER = 960
-"""The unit of `Notes.timing`: half a millisecond at 120 quarters a minute."""
-_NO_INTS = np.zeros(0, np.int64)
+"""Units of `Notes.timing` per quarter: half a millisecond at 120 quarters per minute."""
+_EMPTY = np.zeros(0, np.int64)
 
 
 class NoteColumns:
-    """What tables of notes can do, whatever their columns; each kind names its own."""
+    """Base class of note tables, dataclasses of int64 columns `(M,)`."""
 
     pitch: Ints
     ORDER: ClassVar[tuple[str, ...]] = ()
-    """The columns that notes are sorted by, the first one first."""
+    """Columns that notes are sorted by, the primary key first."""
 
     def __len__(self) -> int:
         return len(self.pitch)
 
     @classmethod
     def sorted(cls, **columns: Any) -> Self:
-        """Notes in their order from columns in any order."""
+        """Return a sorted table from columns in any order of notes."""
         arrays = {name: np.asarray(column, dtype=np.int64) for name, column in columns.items()}
         order = np.lexsort([arrays[name] for name in reversed(cls.ORDER)])
         return cls(**{name: array[order] for name, array in arrays.items()})
 
-    def take(self, which: Any) -> Self:
-        """The notes at these indices, or under this mask, in the order given."""
-        return type(self)(**{name: column[which] for name, column in vars(self).items()})
+    def select(self, index: Any) -> Self:
+        """Return the notes at these indices or under this mask, in the order given."""
+        return type(self)(**{name: column[index] for name, column in vars(self).items()})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Notes(NoteColumns):
     """Notes on a grid, sorted by (bar, step, part, pitch); all arrays `(M,)` int64.
 
-    `timing` is microtiming: how much later than its cell a note begins, in 960ths of a quarter.
+    `duration` is in cells; `timing` (microtiming) is the delay of the onset after its cell, in
+    960ths of a quarter.
     """
 
     bar: Ints
@@ -77,185 +85,194 @@ class Notes(NoteColumns):
     ORDER: ClassVar[tuple[str, ...]] = ("bar", "step", "part", "pitch")
 
     @classmethod
-    def concatenate(cls, many: list[Notes]) -> Notes:
-        """All notes one after the other, not sorted anew."""
+    def concatenate(cls, tables: list[Notes]) -> Notes:
+        """Return the notes of several tables one after the other, without sorting them."""
         names = [f.name for f in fields(cls)]
-        empty = np.zeros(0, np.int64)
-        return cls(**{n: np.concatenate([empty, *(getattr(m, n) for m in many)]) for n in names})
+        return cls(**{n: np.concatenate([_EMPTY, *(getattr(t, n) for t in tables)]) for n in names})
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Bars:
-    """A song on a grid. `frame` is the song without its notes: whatever is not bars or notes.
+    """A song on a grid.
 
-    `moved` counts notes that were not exactly on the grid, `merged` those that fell onto another
-    one of their part and pitch.
+    `header` is the song without its notes: parts, maps and length. `n_moved` counts notes that
+    were not exactly on the grid, `n_merged` those that fell onto another note of their part and
+    pitch.
     """
 
-    frame: Song
+    header: Song
     grid: Grid
     notes: Notes
-    moved: int = 0
-    merged: int = 0
+    n_moved: int = 0
+    n_merged: int = 0
 
     def __len__(self) -> int:
         return len(self.grid)
 
     @classmethod
     def from_song(cls, song: Song, steps_per_quarter: int = STORED_STEPS_PER_QUARTER) -> Bars:
-        """Quantise `song`; the inverse is `to_song`, exact for notes that lie on the grid."""
-        grid, parts = grid_of(song, steps_per_quarter), song.parts
+        """Quantize `song`; the inverse is `to_song`, exact for notes that lie on the grid."""
+        grid, parts = grid_from_song(song, steps_per_quarter), song.parts
         onset, duration, pitch, velocity = (
-            np.concatenate([_NO_INTS, *(vars(part)[name] for part in parts)])
-            for name in ("onset_ticks", "duration_ticks", "pitch", "velocity")
+            np.concatenate([_EMPTY, *(getattr(part, name) for part in parts)])
+            for name in NOTE_COLUMNS
         )
         part = np.repeat(np.arange(len(parts)), [len(p) for p in parts])
         ticks = np.concatenate([onset, onset + duration])
-        cell = cell_of(grid, ticks)
+        cell = ticks_to_cells(grid, ticks)
         start, stop = cell[: len(onset)], cell[len(onset) :]
-        odd = tick_of(grid, cell) != ticks
-        timing = _timing(onset - tick_of(grid, start), song.ticks_per_quarter)
-        notes, merged = _settle(grid, start, stop, part, pitch, velocity, timing)
-        moved = int(np.count_nonzero(odd[: len(onset)] | odd[len(onset) :]))
-        return cls(frame=song.without_notes(), grid=grid, notes=notes, moved=moved, merged=merged)
+        is_off = cells_to_ticks(grid, cell) != ticks
+        timing = _ticks_to_timing(onset - cells_to_ticks(grid, start), song.ticks_per_quarter)
+        notes, n_merged = _notes_from_cells(grid, start, stop, part, pitch, velocity, timing)
+        n_moved = int(np.count_nonzero(is_off[: len(onset)] | is_off[len(onset) :]))
+        return cls(
+            header=song.without_notes(),
+            grid=grid,
+            notes=notes,
+            n_moved=n_moved,
+            n_merged=n_merged,
+        )
 
     @classmethod
-    def blank(
+    def empty(
         cls,
         parts: tuple[Part, ...],
         *,
         numerator: Ints,
         denominator: Ints,
         length_ticks: Ints,
-        qpm: NDArray[np.float64],
+        qpm: Floats,
         ticks_per_quarter: int,
         steps_per_quarter: int,
-        key: Key | None = None,
+        key: KeyMap | None = None,
     ) -> Bars:
-        """Bars without notes, one after the other; arrays `(N,)`, `qpm` the tempo of each bar.
+        """Return consecutive bars without notes; arrays `(N,)`, `qpm` is the tempo of each bar.
 
-        A bar shorter than its meter is written as a meter of its own; the first one so is a
-        pickup.
+        A bar shorter than its meter gets a meter of its own, but a shorter first bar is a pickup.
         """
         tpq, start = ticks_per_quarter, np.cumsum(length_ticks) - length_ticks
-        regular = 4 * tpq * numerator == length_ticks * denominator
-        is_pickup = ~regular & (4 * tpq * numerator > length_ticks * denominator)
+        is_regular = 4 * tpq * numerator == length_ticks * denominator
+        is_pickup = ~is_regular & (4 * tpq * numerator > length_ticks * denominator)
         is_pickup[1:] = False
-        written = [
-            (int(n), int(d)) if right else meter_lasting(int(length), tpq)
-            for n, d, length, right in zip(
-                numerator, denominator, length_ticks, regular, strict=True
+        meters = [
+            (int(n), int(d)) if regular else meter_of_length(int(length), tpq)
+            for n, d, length, regular in zip(
+                numerator, denominator, length_ticks, is_regular, strict=True
             )
         ]
-        # A bar of odd length is told anew each time, so that the next entry may cut it short.
-        change = [
-            i for i in range(len(start)) if not i or not regular[i] or written[i] != written[i - 1]
+        # An irregular bar always gets an entry, so that the next one may cut it short.
+        meter_changes = [
+            i for i in range(len(start)) if not i or not is_regular[i] or meters[i] != meters[i - 1]
         ]
-        paced = [i for i in range(len(start)) if i == 0 or qpm[i] != qpm[i - 1]]
-        frame = Song(
+        tempo_changes = [i for i in range(len(start)) if i == 0 or qpm[i] != qpm[i - 1]]
+        header = Song(
             ticks_per_quarter=tpq,
             parts=tuple(part.without_notes() for part in parts),
-            tempo=TempoMap(ticks=start[paced], us_per_quarter=np.round(60e6 / qpm[paced])),
-            meter=Meter(
-                ticks=start[change],
-                numerator=np.array([written[i][0] for i in change], np.int64),
-                denominator=np.array([written[i][1] for i in change], np.int64),
+            tempo=TempoMap(
+                ticks=start[tempo_changes], us_per_quarter=np.round(60e6 / qpm[tempo_changes])
             ),
-            key=Key.none() if key is None else key,
+            meter=MeterMap(
+                ticks=start[meter_changes],
+                numerator=np.array([meters[i][0] for i in meter_changes], np.int64),
+                denominator=np.array([meters[i][1] for i in meter_changes], np.int64),
+            ),
+            key=KeyMap.none() if key is None else key,
             end_ticks=int(np.sum(length_ticks)),
         )
-        of_bar = np.array(written, np.int64).reshape(-1, 2).T
-        grid = with_cells(
+        notated = np.array(meters, np.int64).reshape(-1, 2).T
+        grid = make_grid(
             steps_per_quarter,
-            numerator=np.where(is_pickup, numerator, of_bar[0]),
-            denominator=np.where(is_pickup, denominator, of_bar[1]),
+            numerator=np.where(is_pickup, numerator, notated[0]),
+            denominator=np.where(is_pickup, denominator, notated[1]),
             start_ticks=start,
             length_ticks=np.asarray(length_ticks, np.int64),
             ticks_per_quarter=tpq,
             is_pickup=is_pickup,
         )
-        return cls(frame=frame, grid=grid, notes=Notes.concatenate([]))
+        return cls(header=header, grid=grid, notes=Notes.concatenate([]))
 
     def to_song(self) -> Song:
-        """The song again: every note at its cell's tick and `timing`, everything else as it was.
+        """Return the song, with every note at its cell's tick plus its `timing`.
 
-        The song keeps its length: notes are cut at its end, and those after it left out.
+        The song keeps its length: notes are cut at its end, later ones are dropped.
         """
-        grid, end = self.grid, self.frame.end_ticks
+        grid, end = self.grid, self.header.end_ticks
         half_cell = grid.ticks_per_quarter // (2 * grid.steps_per_quarter)
         notes = self.notes
-        notes = notes.take(tick_of(grid, cells(grid, notes)) <= end + half_cell)
-        start = cells(grid, notes)
-        late = np.round(notes.timing * (grid.ticks_per_quarter / TIMING_PER_QUARTER))
-        onset = tick_of(grid, start) + late.astype(np.int64)
+        within = cells_to_ticks(grid, cell_index(grid, notes)) <= end + half_cell
+        notes = notes.select(within)
+        start = cell_index(grid, notes)
+        delay = np.round(notes.timing * (grid.ticks_per_quarter / TIMING_PER_QUARTER))
+        onset = cells_to_ticks(grid, start) + delay.astype(np.int64)
         onset = np.clip(onset, 0, max(end - 1, 0))
-        stop = np.minimum(tick_of(grid, start + notes.duration), end)
+        stop = np.minimum(cells_to_ticks(grid, start + notes.duration), end)
         length = np.maximum(stop - onset, 1)
         part, pitch, velocity = notes.part, notes.pitch, notes.velocity
-        if late.any():  # a note may begin before the one ahead of it ends
+        if delay.any():  # a note may begin before the end of the one ahead of it
             keep, length, _ = resolve_overlaps(onset, length, part * 128 + pitch)
             columns = (part, onset, length, pitch, velocity)
             part, onset, length, pitch, velocity = (column[keep] for column in columns)
-        parts = with_tables(self.frame.parts, part, onset, length, pitch, velocity)
-        return replace(self.frame, parts=parts)
+        parts = parts_from_table(self.header.parts, part, onset, length, pitch, velocity)
+        return replace(self.header, parts=parts)
 
     def at(self, steps_per_quarter: int) -> Bars:
-        """The same bars on another grid. To a multiple of this grid and back loses nothing."""
+        """Return the same bars on another grid; a multiple of this one and back is lossless."""
         if steps_per_quarter == self.grid.steps_per_quarter:
             return self
         old, notes = self.grid, self.notes
-        grid = rescaled(old, steps_per_quarter)
-        start = cells(old, notes)
+        grid = change_resolution(old, steps_per_quarter)
+        start = cell_index(old, notes)
         cell = np.concatenate([start, start + notes.duration])
-        new = rescale(old, grid, cell)
-        odd = rescale(grid, old, new) != cell
-        moved = np.count_nonzero(odd[: len(start)] | odd[len(start) :])
-        timing = notes.timing + _place(old, start) - _place(grid, new[: len(start)])
+        new = convert_cells(old, grid, cell)
+        is_off = convert_cells(grid, old, new) != cell
+        n_moved = np.count_nonzero(is_off[: len(start)] | is_off[len(start) :])
+        new_start, new_stop = new[: len(start)], new[len(start) :]
+        timing = notes.timing + _cells_to_timing(old, start) - _cells_to_timing(grid, new_start)
         columns = (notes.part, notes.pitch, notes.velocity, timing)
-        settled, merged = _settle(grid, new[: len(start)], new[len(start) :], *columns)
+        converted, n_merged = _notes_from_cells(grid, new_start, new_stop, *columns)
         return replace(
             self,
             grid=grid,
-            notes=settled,
-            moved=self.moved + int(moved),
-            merged=self.merged + merged,
+            notes=converted,
+            n_moved=self.n_moved + int(n_moved),
+            n_merged=self.n_merged + n_merged,
         )
 
 
-def cells(grid: Grid, notes: Notes) -> Ints:
-    """The unmasked cell, counted from the first bar, where each note begins. `(M,)`"""
-    return grid.base[notes.bar] + notes.step - grid.lead[notes.bar]
+def cell_index(grid: Grid, notes: Notes) -> Ints:
+    """Return the cell, counted from the first bar, in which each note begins. `(M,)`"""
+    return grid.cell_offsets[notes.bar] + notes.step - grid.lead_steps[notes.bar]
 
 
-def places(grid: Grid, cell: Ints) -> tuple[Ints, Ints]:
-    """Bar and step of each cell, the inverse of `cells`. Two arrays of the shape given."""
-    bar = grid.base[:-1].searchsorted(cell, side="right") - 1
-    return bar, cell - grid.base[bar] + grid.lead[bar]
+def bar_and_step(grid: Grid, cell: Ints) -> tuple[Ints, Ints]:
+    """Return bar and step of each cell, the inverse of `cell_index`, in the shape of `cell`."""
+    bar = grid.cell_offsets[:-1].searchsorted(cell, side="right") - 1
+    return bar, cell - grid.cell_offsets[bar] + grid.lead_steps[bar]
 
 
-def settled(grid: Grid, notes: Notes) -> Notes:
-    """Notes of which none of a part overlap on one pitch; see `song.resolve_overlaps`."""
-    start = cells(grid, notes)
+def resolve_note_overlaps(grid: Grid, notes: Notes) -> Notes:
+    """Return notes without overlaps within a part and pitch; see `song.resolve_overlaps`."""
+    start = cell_index(grid, notes)
     columns = (notes.part, notes.pitch, notes.velocity, notes.timing)
-    return _settle(grid, start, start + notes.duration, *columns)[0]
+    return _notes_from_cells(grid, start, start + notes.duration, *columns)[0]
 
 
-def _timing(ticks: Ints, ticks_per_quarter: int) -> Ints:
-    """Ticks as 960ths of a quarter, the nearest. `(M,)`"""
+def _ticks_to_timing(ticks: Ints, ticks_per_quarter: int) -> Ints:
+    """Return ticks as the nearest 960ths of a quarter. `(M,)`"""
     tpq = ticks_per_quarter
     return (2 * ticks * TIMING_PER_QUARTER + tpq) // (2 * tpq)
 
 
-def _place(grid: Grid, cell: Ints) -> Ints:
-    """Where each cell is in its song, in 960ths of a quarter. `(M,)`"""
+def _cells_to_timing(grid: Grid, cell: Ints) -> Ints:
+    """Return the position of each cell in its song, in 960ths of a quarter. `(M,)`"""
     if not len(grid):
         return np.zeros_like(cell)
-    bar = np.minimum(grid.base.searchsorted(cell, side="right") - 1, len(grid) - 1)
-    inside = (cell - grid.base[bar]) * (TIMING_PER_QUARTER // grid.steps_per_quarter)
+    bar = np.minimum(grid.cell_offsets.searchsorted(cell, side="right") - 1, len(grid) - 1)
+    inside = (cell - grid.cell_offsets[bar]) * (TIMING_PER_QUARTER // grid.steps_per_quarter)
     return grid.start_ticks[bar] * TIMING_PER_QUARTER // grid.ticks_per_quarter + inside
 
 
-def _settle(
+def _notes_from_cells(
     grid: Grid,
     start: Ints,
     stop: Ints,
@@ -264,17 +281,20 @@ def _settle(
     velocity: Ints,
     timing: Ints,
 ) -> tuple[Notes, int]:
-    """Notes from cells: at least one cell long, none beginning past the end, none overlapping."""
+    """Return valid notes from cells, and the number of those merged or shortened.
+
+    Notes are at least a cell long, begin before the end of the grid and do not overlap.
+    """
     if not len(grid) or not len(start):
         return Notes.concatenate([]), 0
-    start = np.minimum(start, grid.base[-1] - 1)
+    start = np.minimum(start, grid.cell_offsets[-1] - 1)
     duration = np.maximum(stop - start, 1)
     line = part * 128 + pitch
-    keep, duration, merged = resolve_overlaps(start, duration, line)
-    # Cells come in the order of bar and step, so this is the order of notes.
+    keep, duration, n_merged = resolve_overlaps(start, duration, line)
+    # Cells are ordered by bar and step, so this is the order of `Notes`.
     order = np.argsort(start * (int(line.max()) + 1) + line, kind="stable")
-    order = order[keep[order]] if merged else order
-    bar, step = places(grid, start[order])
+    order = order[keep[order]] if n_merged else order
+    bar, step = bar_and_step(grid, start[order])
     notes = Notes(
         bar=bar,
         step=step,
@@ -284,4 +304,4 @@ def _settle(
         velocity=velocity[order],
         timing=timing[order],
     )
-    return notes, merged
+    return notes, n_merged

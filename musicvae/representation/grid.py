@@ -1,19 +1,19 @@
-"""Floor 2: bar lines and cells, and their place in time: ticks <-> cells.
+"""Bar lines and cells, and their conversion from and to ticks.
 
-A bar has `steps` cells, as many as its meter says. In a pickup the first `lead` cells are masked:
-the bar is right-aligned in its full meter. Cells are counted over unmasked ones only.
+A bar has as many steps as its meter says. A pickup bar is right-aligned in its full meter, and its
+first `lead_steps` are masked. Cells are the unmasked steps of all bars, counted from the first.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicvae.song import Ints, Song
+from musicvae.arrays import Bools, Floats, Ints
+from musicvae.song import Song
 
 STORED_STEPS_PER_QUARTER = 24
 _MAX_NUMERATOR = 255  # of a time signature in a MIDI file
@@ -21,15 +21,15 @@ _MAX_NUMERATOR = 255  # of a time signature in a MIDI file
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Grid:
-    """Bar lines and cells, one row a bar; all arrays `(N,)` int64.
+    """Bars of a song and their subdivision; all arrays `(N,)` int64.
 
-    `steps` cells of the bar in full, of which the first `lead` are masked; `numerator` and
-    `denominator` of its meter; `start_ticks` and `length_ticks` place the bar in its song.
+    `steps` counts the steps of the full bar, of which the first `lead_steps` are masked;
+    `numerator` and `denominator` are its meter; `start_ticks` and `length_ticks` place it in time.
     """
 
     steps_per_quarter: int
     steps: Ints
-    lead: Ints
+    lead_steps: Ints
     numerator: Ints
     denominator: Ints
     start_ticks: Ints
@@ -40,126 +40,153 @@ class Grid:
         return len(self.steps)
 
     @cached_property
-    def open_steps(self) -> Ints:
-        """Unmasked cells of each bar `(N,)`."""
-        return self.steps - self.lead
+    def unmasked_steps(self) -> Ints:
+        """Number of unmasked steps of each bar. `(N,)`"""
+        return self.steps - self.lead_steps
 
     @cached_property
-    def base(self) -> Ints:
-        """Unmasked cells before each bar, and at the end their total `(N + 1,)`."""
-        base = np.zeros(len(self) + 1, np.int64)
-        np.cumsum(self.open_steps, out=base[1:])
-        return base
+    def cell_offsets(self) -> Ints:
+        """First cell of each bar, and at the end the number of cells. `(N + 1,)`"""
+        offsets = np.zeros(len(self) + 1, np.int64)
+        np.cumsum(self.unmasked_steps, out=offsets[1:])
+        return offsets
 
     @cached_property
     def ticks_per_cell(self) -> int:
-        """How long every cell is where all are whole ticks and none is cut short, else 0."""
-        length, odd = divmod(self.ticks_per_quarter, self.steps_per_quarter)
-        if odd or not len(self) or self.start_ticks[0] or (self.length_ticks % length).any():
+        """Ticks of every cell if all are equal, whole and complete, else 0."""
+        length, remainder = divmod(self.ticks_per_quarter, self.steps_per_quarter)
+        if remainder or not len(self) or self.start_ticks[0] or (self.length_ticks % length).any():
             return 0
         return length
 
 
-def grid_of(song: Song, steps_per_quarter: int) -> Grid:
-    """Bars from the meter map: a change of meter begins a bar, wherever it falls.
+def grid_from_song(song: Song, steps_per_quarter: int) -> Grid:
+    """Return the bars of a song's meter map: every meter change begins a bar.
 
-    A single first bar shorter than the meter that follows is a pickup of that meter.
+    A single first bar that is shorter than the meter after it is a pickup of that meter.
     """
     meter, end, tpq = song.meter, song.end_ticks, song.ticks_per_quarter
-    begins, numerators, denominators = (c.tolist() for c in vars(meter).values())
-    full, count = [], []
-    for begin, until, n, d in zip(
-        begins, [*begins[1:], end], numerators, denominators, strict=True
-    ):
-        full.append(max(round(4 * tpq * n / d), 1))
-        count.append(max(-(-(min(until, end) - begin) // full[-1]), 0))
-    start = np.concatenate(
-        [np.arange(b, b + n * f, f) for b, n, f in zip(begins, count, full, strict=True)]
+    starts, numerators, denominators = (
+        column.tolist() for column in (meter.ticks, meter.numerator, meter.denominator)
     )
-    # A bar is cut short where the next meter begins; the last bar of all keeps its full length.
-    length = np.repeat(full, count)
-    length[:-1] = start[1:] - start[:-1]
-    of_bar = {name: getattr(meter, name).repeat(count) for name in ("numerator", "denominator")}
-    is_pickup = np.zeros(len(start), bool)
-    if len(start) > 1 and count[0] == 1:
+    full, count = [], []
+    for start, stop, numerator, denominator in zip(
+        starts, [*starts[1:], end], numerators, denominators, strict=True
+    ):
+        full.append(max(round(4 * tpq * numerator / denominator), 1))
+        count.append(max(-(-(min(stop, end) - start) // full[-1]), 0))
+    start_ticks = np.concatenate(
+        [np.arange(s, s + n * f, f) for s, n, f in zip(starts, count, full, strict=True)]
+    )
+    # A bar is cut short by the next meter change; the last bar of all keeps its full length.
+    length_ticks = np.repeat(full, count)
+    length_ticks[:-1] = start_ticks[1:] - start_ticks[:-1]
+    meters = {name: getattr(meter, name).repeat(count) for name in ("numerator", "denominator")}
+    is_pickup = np.zeros(len(start_ticks), bool)
+    if len(start_ticks) > 1 and count[0] == 1:
         second = next(i for i in range(1, len(count)) if count[i])
-        is_pickup[0] = length[0] < full[second]
+        is_pickup[0] = length_ticks[0] < full[second]
         if is_pickup[0]:
-            for column in of_bar.values():
+            for column in meters.values():
                 column[0] = column[1]
-    return with_cells(
+    return make_grid(
         steps_per_quarter,
-        **of_bar,
-        start_ticks=start,
-        length_ticks=length,
+        **meters,
+        start_ticks=start_ticks,
+        length_ticks=length_ticks,
         ticks_per_quarter=tpq,
         is_pickup=is_pickup,
     )
 
 
-def with_cells(steps_per_quarter: int, *, is_pickup: NDArray[np.bool_], **known: Any) -> Grid:
-    """A grid from its bars' meters, lengths and places: how many cells, how many of them masked."""
-    spq, tpq = steps_per_quarter, known["ticks_per_quarter"]
-    sounding = np.maximum(-(-known["length_ticks"] * spq // tpq), 1)
-    steps, lead = sounding, np.zeros_like(sounding)
+def make_grid(steps_per_quarter: int, *, is_pickup: Bools, **bars: Any) -> Grid:
+    """Return a grid from meters, start and length of its bars, the remaining fields of `Grid`.
+
+    `is_pickup` `(N,)` marks bars that are right-aligned in their full meter.
+    """
+    spq, tpq = steps_per_quarter, bars["ticks_per_quarter"]
+    sounding = np.maximum(-(-bars["length_ticks"] * spq // tpq), 1)
+    steps, lead_steps = sounding, np.zeros_like(sounding)
     if is_pickup.any():
-        full = np.ceil(4 * spq * known["numerator"] / known["denominator"]).astype(np.int64)
+        full = np.ceil(4 * spq * bars["numerator"] / bars["denominator"]).astype(np.int64)
         steps = np.where(is_pickup, np.maximum(full, sounding), sounding)
-        lead = steps - sounding
-    return Grid(steps_per_quarter=spq, steps=steps, lead=lead, **known)
+        lead_steps = steps - sounding
+    return Grid(steps_per_quarter=spq, steps=steps, lead_steps=lead_steps, **bars)
 
 
-def rescaled(grid: Grid, steps_per_quarter: int) -> Grid:
-    """The same bars in cells of another size."""
-    names = ("numerator", "denominator", "start_ticks", "length_ticks")
-    known = {name: getattr(grid, name) for name in (*names, "ticks_per_quarter")}
-    return with_cells(steps_per_quarter, is_pickup=grid.lead > 0, **known)
+def change_resolution(grid: Grid, steps_per_quarter: int) -> Grid:
+    """Return the same bars at another resolution."""
+    names = ("numerator", "denominator", "start_ticks", "length_ticks", "ticks_per_quarter")
+    bars = {name: getattr(grid, name) for name in names}
+    return make_grid(steps_per_quarter, is_pickup=grid.lead_steps > 0, **bars)
 
 
-def cell_of(grid: Grid, tick: Ints) -> Ints:
-    """The nearest cell of each tick (half a step rounds up), counted from the first bar."""
+def ticks_to_cells(grid: Grid, tick: Ints) -> Ints:
+    """Return the nearest cell of each tick; half a step rounds up."""
     if not len(grid):
         return np.zeros_like(tick)
     if length := grid.ticks_per_cell:
-        return np.minimum(np.maximum((tick + length // 2) // length, 0), grid.base[-1])
+        return np.minimum(np.maximum((tick + length // 2) // length, 0), grid.cell_offsets[-1])
     bar = np.maximum(grid.start_ticks.searchsorted(tick, side="right") - 1, 0)
     spq, tpq = grid.steps_per_quarter, grid.ticks_per_quarter
     inside = (2 * (tick - grid.start_ticks[bar]) * spq + tpq) // (2 * tpq)
-    return grid.base[bar] + np.minimum(np.maximum(inside, 0), grid.open_steps[bar])
+    return grid.cell_offsets[bar] + np.minimum(np.maximum(inside, 0), grid.unmasked_steps[bar])
 
 
-def tick_of(grid: Grid, cell: Ints) -> Ints:
-    """The tick of each cell, the inverse of `cell_of`; a cell past the end is the end."""
+def cells_to_ticks(grid: Grid, cell: Ints) -> Ints:
+    """Return the tick of each cell, the inverse of `ticks_to_cells`, at most the grid's end."""
     if not len(grid):
         return np.zeros_like(cell)
+    offsets = grid.cell_offsets
     if length := grid.ticks_per_cell:
-        return np.minimum(cell, grid.base[-1]) * length
-    bar = np.minimum(np.maximum(grid.base.searchsorted(cell, side="right") - 1, 0), len(grid) - 1)
+        return np.minimum(cell, offsets[-1]) * length
+    bar = np.minimum(np.maximum(offsets.searchsorted(cell, side="right") - 1, 0), len(grid) - 1)
     spq, tpq = grid.steps_per_quarter, grid.ticks_per_quarter
-    inside = (2 * (cell - grid.base[bar]) * tpq + spq) // (2 * spq)
+    inside = (2 * (cell - offsets[bar]) * tpq + spq) // (2 * spq)
     return grid.start_ticks[bar] + np.minimum(inside, grid.length_ticks[bar])
 
 
-def rescale(old: Grid, new: Grid, cell: Ints) -> Ints:
-    """Cells of one grid as the nearest cells of another over the same bars."""
+def convert_cells(old: Grid, new: Grid, cell: Ints) -> Ints:
+    """Return cells of one grid as the nearest cells of another over the same bars."""
     if not len(old):
         return np.zeros_like(cell)
     p, q = new.steps_per_quarter, old.steps_per_quarter
-    if np.array_equal(old.base * p, new.base * q):  # every bar line falls on cells of both
-        return np.minimum((2 * cell * p + q) // (2 * q), new.base[-1])
-    bar = np.clip(np.searchsorted(old.base, cell, side="right") - 1, 0, len(old) - 1)
-    inside = (2 * (cell - old.base[bar]) * p + q) // (2 * q)
-    return new.base[bar] + np.clip(inside, 0, new.open_steps[bar])
+    if np.array_equal(old.cell_offsets * p, new.cell_offsets * q):  # all bar lines coincide
+        return np.minimum((2 * cell * p + q) // (2 * q), new.cell_offsets[-1])
+    bar = np.clip(np.searchsorted(old.cell_offsets, cell, side="right") - 1, 0, len(old) - 1)
+    inside = (2 * (cell - old.cell_offsets[bar]) * p + q) // (2 * q)
+    return new.cell_offsets[bar] + np.clip(inside, 0, new.unmasked_steps[bar])
 
 
-def meter_lasting(ticks: int, tpq: int) -> tuple[int, int]:
-    """The plainest meter that lasts so long, else the next longer one that MIDI can write."""
+def meter_of_length(length_ticks: int, ticks_per_quarter: int) -> tuple[int, int]:
+    """Return the simplest meter of a bar's length, else the next longer one MIDI can express."""
     for denominator in (4, 8, 16, 32, 64):
-        numerator, rest = divmod(ticks * denominator, 4 * tpq)
-        if not rest and 0 < numerator <= _MAX_NUMERATOR:
+        numerator, remainder = divmod(length_ticks * denominator, 4 * ticks_per_quarter)
+        if not remainder and 0 < numerator <= _MAX_NUMERATOR:
             return numerator, denominator
     for denominator in (64, 32, 16, 8, 4, 2, 1):
-        numerator = -(-ticks * denominator // (4 * tpq))
+        numerator = -(-length_ticks * denominator // (4 * ticks_per_quarter))
         if numerator <= _MAX_NUMERATOR:
             return max(numerator, 1), denominator
     return _MAX_NUMERATOR, 1
+
+
+@overload
+def is_compound(numerator: int, denominator: int) -> bool: ...
+@overload
+def is_compound(numerator: Ints, denominator: Ints) -> Bools: ...
+def is_compound(numerator: Any, denominator: Any) -> Any:
+    """Return whether beats are divided in three: 3/8, 6/8, 9/8, 12/8, 6/16 and the like."""
+    return (denominator >= 8) & (numerator % 3 == 0)
+
+
+@overload
+def beat_length(numerator: int, denominator: int) -> float: ...
+@overload
+def beat_length(numerator: Ints, denominator: Ints) -> Floats: ...
+def beat_length(numerator: Any, denominator: Any) -> Any:
+    """Return the length of a meter's beat in quarters: 1.5 in 6/8, 1 in 4/4, 2 in 2/2.
+
+    Compound meters have dotted beats (`is_compound`); in all others the denominator is the beat.
+    """
+    return (4 + 8 * is_compound(numerator, denominator)) / denominator

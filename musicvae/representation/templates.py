@@ -1,6 +1,7 @@
-"""Floor 6: frames of songs that do not exist yet: bars, meter, tempo, key and parts, no notes.
+"""Songs without notes, as containers for sampled ones: bars, meter, tempo, key and parts.
 
-What the user does not ask for is drawn from what was usual in the songs a model learned from.
+What the user does not specify is drawn from the training songs, as the checkpoint's provenance
+describes them.
 """
 
 from __future__ import annotations
@@ -13,129 +14,140 @@ from typing import Any
 
 import numpy as np
 
+from musicvae.arrays import Ints
 from musicvae.config.preset import Preset
 from musicvae.errors import ConfigError
 from musicvae.representation.bars import Bars
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER
-from musicvae.song import Ints, Key, Part, Song, TempoMap, trusted
+from musicvae.representation.key import transpose_fifths
+from musicvae.song import KeyMap, Part, Song, TempoMap, construct_unchecked
 
 TICKS_PER_QUARTER = 480
 NO_PICKUP = Fraction(0)
-_PIECE = 8  # bars from which on a sample is a whole piece, with a pickup if that is usual
+MIN_PICKUP_BARS = 8  # shorter samples are excerpts, without a pickup unless asked for
 
 
-def blank_bars(
+def empty_bars(
     preset: Preset, n_bars: int, meter: tuple[int, int], *, pickup: Fraction = NO_PICKUP
 ) -> Bars:
-    """`n_bars` empty bars for the preset's parts, in one meter, at its usual tempo.
+    """Return `n_bars` bars without notes for the preset's parts, at its default tempo.
 
-    With a `pickup`, a share of a whole note, one more bar comes first, and the last one is as much
-    shorter, as songs are written: it is where the pickup of a repeat would begin.
+    With a `pickup`, in whole notes, one more bar comes first and the last one is shortened by as
+    much, as notation does to leave room for the pickup of a repeat.
     """
     numerator, denominator = meter
-    full, before = (int(4 * TICKS_PER_QUARTER * share) for share in (Fraction(*meter), pickup))
-    length = np.full(n_bars + bool(before), full)
-    if before:
-        length[0], length[-1] = before, full - before
-    return Bars.blank(
+    full, pickup_ticks = (
+        int(4 * TICKS_PER_QUARTER * length) for length in (Fraction(*meter), pickup)
+    )
+    length_ticks = np.full(n_bars + bool(pickup_ticks), full)
+    if pickup_ticks:
+        length_ticks[0], length_ticks[-1] = pickup_ticks, full - pickup_ticks
+    return Bars.empty(
         tuple(Part.empty(p.name, p.program, p.kind == "drums") for p in preset.parts),
-        numerator=np.full(len(length), numerator),
-        denominator=np.full(len(length), denominator),
-        length_ticks=length,
-        qpm=np.full(len(length), preset.default_qpm),
+        numerator=np.full(len(length_ticks), numerator),
+        denominator=np.full(len(length_ticks), denominator),
+        length_ticks=length_ticks,
+        qpm=np.full(len(length_ticks), preset.default_qpm),
         ticks_per_quarter=TICKS_PER_QUARTER,
         steps_per_quarter=preset.grid.steps_per_quarter,
     )
 
 
-def songs_of(bars: Bars, qpm: Sequence[float], keys: Ints) -> list[Song]:
-    """Songs over the same bars, each in a tempo and a key of its own, made all at once.
+def songs_from_bars(bars: Bars, qpm: Sequence[float], keys: Ints) -> list[Song]:
+    """Return songs over the same bars, each with its own tempo and key, all made at once.
 
-    The parts of `bars.notes` are those of the first song, then those of the second, and so on:
-    as many as `bars.frame` has, for each of `qpm` and `keys` (semitones above C).
+    `bars.notes` numbers the parts of all songs, those of `bars.header` once for each of `qpm`
+    (quarters per minute) and `keys` (semitones above C).
     """
-    frame, R = bars.frame, len(bars.frame.parts)
-    all_parts = trusted(Song, **{**vars(frame), "parts": frame.parts * len(keys)})
-    whole = replace(bars, frame=all_parts).at(STORED_STEPS_PER_QUARTER).to_song()
-    tempos = {pace: TempoMap.constant(pace) for pace in set(qpm)}
-    signatures = {tonic: _signature(tonic) for tonic in set(keys.tolist())}
+    header, R = bars.header, len(bars.header.parts)
+    all_parts = construct_unchecked(Song, **{**vars(header), "parts": header.parts * len(keys)})
+    all_songs = replace(bars, header=all_parts).at(STORED_STEPS_PER_QUARTER).to_song()
+    tempos = {tempo: TempoMap.constant(tempo) for tempo in set(qpm)}
+    signatures = {tonic: _key_signature(tonic) for tonic in set(keys.tolist())}
     return [
-        trusted(
+        construct_unchecked(
             Song,
             **{
-                **vars(frame),
-                "parts": whole.parts[i * R : (i + 1) * R],
-                "tempo": tempos[pace],
+                **vars(header),
+                "parts": all_songs.parts[i * R : (i + 1) * R],
+                "tempo": tempos[tempo],
                 "key": signatures[tonic],
             },
         )
-        for i, (pace, tonic) in enumerate(zip(qpm, keys.tolist(), strict=True))
+        for i, (tempo, tonic) in enumerate(zip(qpm, keys.tolist(), strict=True))
     ]
 
 
-def _signature(tonic: int) -> Key:
-    fifths = (tonic * 7 + 6) % 12 - 6
-    return Key(ticks=np.array([0]), fifths=np.array([fifths]), minor=np.array([0]))
+def _key_signature(tonic: int) -> KeyMap:
+    fifths = transpose_fifths(0, tonic)
+    return KeyMap(ticks=np.array([0]), fifths=np.array([fifths]), minor=np.array([0]))
 
 
-def chosen_meter(
+def choose_meter(
     preset: Preset, provenance: Mapping[str, Any], meter: str | None
 ) -> tuple[int, int]:
-    """The meter asked for, else the most frequent one. Raises `ConfigError` if it does not fit."""
-    usual: dict[str, int] = provenance.get("meters", {})
-    name = meter or max(usual, key=lambda m: usual[m], default=preset.meters[0])
+    """Return the requested meter, else the most frequent one of the training songs.
+
+    Raises `ConfigError` if it is malformed or longer than the preset's bars.
+    """
+    counts: dict[str, int] = provenance.get("meters", {})
+    name = meter or max(counts, key=lambda m: counts[m], default=preset.meters[0])
     found = re.fullmatch(r"([1-9][0-9]{0,2})/(1|2|4|8|16)", name)
     if not found:
         raise ConfigError(f"meter {name!r}: write it as 4/4, 3/4, 6/8, ...")
     numerator, denominator = (int(number) for number in found.groups())
     limit, quarter = preset.grid.max_steps, preset.grid.steps_per_quarter
     if 4 * quarter * numerator > limit * denominator:
-        raise ConfigError(f"meter {name}: preset {preset.name} has at most {limit} cells a bar")
+        raise ConfigError(f"meter {name}: preset {preset.name} has at most {limit} steps per bar")
     return numerator, denominator
 
 
-def chosen_pickup(
+def choose_pickup(
     provenance: Mapping[str, Any], pickup: str | None, meter: tuple[int, int], n_bars: int
 ) -> Fraction:
-    """The pickup asked for as a share of a whole note, such as `1/8`, or `0`. If none is, that of
-    most training songs in this meter, for pieces of 8 bars or more. Raises `ConfigError`.
+    """Return the length of the pickup in whole notes: the requested one, such as `1/8`, or `0`.
+
+    By default it is the most frequent one of the training songs in this meter if there are at
+    least 8 bars, else none. Raises `ConfigError`.
     """
     (numerator, denominator), full = meter, Fraction(*meter)
     if pickup is None:
-        usual = provenance.get("pickups", {}).get(f"{numerator}/{denominator}", {})
-        told = max(usual, key=lambda p: usual[p], default="0") if n_bars >= _PIECE else "0"
-        share = Fraction(told)
-        return share if share < full else NO_PICKUP
+        counts = provenance.get("pickups", {}).get(f"{numerator}/{denominator}", {})
+        frequent = max(counts, key=lambda p: counts[p], default="0")
+        length = Fraction(frequent) if n_bars >= MIN_PICKUP_BARS else NO_PICKUP
+        return length if length < full else NO_PICKUP
     found = re.fullmatch(r"0|([1-9][0-9]?)/(1|2|4|8|16)", pickup.strip())
     if not found:
         raise ConfigError(f"pickup {pickup!r}: write it as 1/8, 1/4, ..., or 0 for none")
-    share = Fraction(pickup.strip())
-    if share >= full:
+    length = Fraction(pickup.strip())
+    if length >= full:
         raise ConfigError(f"pickup {pickup}: not shorter than a bar of {numerator}/{denominator}")
-    return share
+    return length
 
 
-def chosen_keys(
+def choose_keys(
     provenance: Mapping[str, Any], key: int | None, n: int, rng: np.random.Generator
 ) -> Ints:
-    """The key asked for in semitones above C, -6..5, else drawn from the training songs'. `(n,)`"""
+    """Return `n` keys, -6..5 semitones above C: the requested one, else drawn from training."""
     if key is not None:
         return np.full(n, key)
-    usual: dict[str, int] = provenance.get("keys", {"0": 1})
-    counts = np.array(list(usual.values()), float)
-    return rng.choice([int(k) for k in usual], n, p=counts / counts.sum())
+    histogram: dict[str, int] = provenance.get("keys", {"0": 1})
+    counts = np.array(list(histogram.values()), float)
+    return rng.choice([int(k) for k in histogram], n, p=counts / counts.sum())
 
 
-def chosen_tempos(
+def choose_tempos(
     preset: Preset,
     provenance: Mapping[str, Any],
     qpm: float | None,
     n: int,
     rng: np.random.Generator,
 ) -> list[float]:
-    """The tempo asked for in quarters a minute, else from the middle half of the usual. `(n,)`"""
+    """Return `n` tempos in quarters per minute: the requested one, else drawn between the quartiles
+    of the training songs.
+    """
     if qpm is not None:
         return [qpm] * n
     low, _, high = provenance.get("qpm", [preset.default_qpm] * 3)
-    drawn: list[float] = np.round(rng.uniform(low, high, n)).tolist()
-    return drawn
+    tempos: list[float] = np.round(rng.uniform(low, high, n)).tolist()
+    return tempos

@@ -1,67 +1,65 @@
-"""Floor 4: velocities for notes that have none, from where they stand.
+"""Rule-based velocities for notes without any, from their place in meter, phrase and chord.
 
-Generated notes are played as a musician would play them at sight: strong beats a little louder,
-the top line above the rest, phrases of four bars that swell and fall.
+Strong beats are a little louder, the top line stands out, and phrases of four bars swell and fall.
 """
 
 from __future__ import annotations
 
-from fractions import Fraction
-
 import numpy as np
-from numpy.typing import NDArray
 
+from musicvae.arrays import Bools, Floats, Ints
 from musicvae.representation.bars import Notes
-from musicvae.representation.grid import Grid
-from musicvae.song import Ints
+from musicvae.representation.grid import Grid, beat_length
 
 _PHRASE_BARS = 4
+_DEFAULT_VELOCITY = 76
 
 
-def accents(grid: Grid, notes: Notes, song: Ints | None = None) -> Ints:
-    """How much louder than its surroundings each note is, in MIDI velocity. `(M,)`
+def metrical_accents(grid: Grid, notes: Notes, song: Ints | None = None) -> Ints:
+    """Return how much louder than its surroundings each note is, in MIDI velocity. `(M,)`
 
-    Notes of several songs over the same bars may come together: `song` `(M,)` tells them apart.
+    Notes of several songs over the same bars may be mixed if `song` `(M,)` numbers their songs.
     """
-    quarter = Fraction(grid.steps_per_quarter)
     step, bar = notes.step, notes.bar
     numerator, denominator = grid.numerator[bar], grid.denominator[bar]
-    compound = (denominator == 8) & (numerator % 3 == 0)
-    beat = np.where(compound, float(quarter * 3 / 2), 4.0 * float(quarter) / denominator)
-    on_beat = np.isclose(step % beat, 0)
-    middle = (numerator % 2 == 0) & np.isclose(step * 2, grid.steps[bar])
-    strength = np.where(step == 0, 9, np.where(middle & on_beat, 5, np.where(on_beat, 2, -5)))
+    # Only eighths form compound beats here; in 6/16 every sixteenth is a beat.
+    beat = np.where(denominator == 8, beat_length(numerator, denominator), 4.0 / denominator)
+    on_beat = np.isclose(step % (beat * grid.steps_per_quarter), 0)
+    mid_bar = (numerator % 2 == 0) & np.isclose(step * 2, grid.steps[bar])
+    strength = np.where(step == 0, 9, np.where(mid_bar & on_beat, 5, np.where(on_beat, 2, -5)))
     phrase = (bar % _PHRASE_BARS + step / np.maximum(grid.steps[bar], 1)) / _PHRASE_BARS
     swell = np.round(6 * np.sin(np.pi * phrase)) - 3
-    return (strength + swell + 3 * _is_top(notes, song)).astype(np.int64)
+    return (strength + swell + 3 * _is_top_note(notes, song)).astype(np.int64)
 
 
-def bar_levels(n_bars: int, n_parts: int, notes: Notes) -> NDArray[np.float64]:
-    """Mean velocity of each part in each bar `(N, parts)`; silent bars take the part's mean."""
+def bar_velocities(n_bars: int, n_parts: int, notes: Notes) -> Floats:
+    """Return the mean velocity of each part in each bar `(N, R)`; silent bars get the part's."""
     total, count = np.zeros((2, n_bars, n_parts))
     np.add.at(total, (notes.bar, notes.part), notes.velocity)
     np.add.at(count, (notes.bar, notes.part), 1)
     overall = total.sum(0) / np.maximum(count.sum(0), 1)
-    overall[count.sum(0) == 0] = 76
+    overall[count.sum(0) == 0] = _DEFAULT_VELOCITY
     return np.where(count > 0, total / np.maximum(count, 1), overall)
 
 
-def played(grid: Grid, notes: Notes, levels: NDArray[np.float64], song: Ints | None = None) -> Ints:
-    """Velocities around the level of each bar and part `(N, parts)`, with `accents`. `(M,)`"""
+def metrical_velocities(
+    grid: Grid, notes: Notes, mean_velocity: Floats, song: Ints | None = None
+) -> Ints:
+    """Return velocities `(M,)`: the mean of each bar and part `(N, R)` plus metrical accents."""
     if not len(notes):
         return notes.velocity
-    accent = accents(grid, notes, song)
-    level = levels[np.minimum(notes.bar, len(levels) - 1), notes.part]
-    return np.clip(np.round(level + accent), 1, 127).astype(np.int64)
+    accents = metrical_accents(grid, notes, song)
+    mean = mean_velocity[np.minimum(notes.bar, len(mean_velocity) - 1), notes.part]
+    return np.clip(np.round(mean + accents), 1, 127).astype(np.int64)
 
 
-def _is_top(notes: Notes, song: Ints | None) -> NDArray[np.bool_]:
-    """Whether a note is the highest of those that start with it."""
-    place = notes.bar * 4096 + notes.step
+def _is_top_note(notes: Notes, song: Ints | None) -> Bools:
+    """Return whether each note is the highest of those that start with it. `(M,)`"""
+    moment = notes.bar * 4096 + notes.step
     if song is not None:
-        place = place + song * (1 + int(place.max(initial=0)))
-    order = np.lexsort((notes.pitch, place))
-    highest = np.append(np.diff(place[order]) != 0, True)[: len(order)]
+        moment = moment + song * (1 + int(moment.max(initial=0)))
+    order = np.lexsort((notes.pitch, moment))
+    is_highest = np.append(np.diff(moment[order]) != 0, True)[: len(order)]
     top = np.zeros(len(notes), bool)
-    top[order[highest]] = True
+    top[order[is_highest]] = True
     return top

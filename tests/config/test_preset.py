@@ -1,3 +1,5 @@
+"""Presets: loading, settings, validation."""
+
 from __future__ import annotations
 
 import json
@@ -12,7 +14,7 @@ from musicvae.errors import ConfigError
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_every_shipped_preset_loads_and_says_what_it_is(name: str) -> None:
+def test_shipped_presets_load_and_have_a_description(name: str) -> None:
     preset = load_preset(name)
     assert preset.name == name
     assert preset.description.endswith(".")
@@ -20,7 +22,7 @@ def test_every_shipped_preset_loads_and_says_what_it_is(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", preset_names())
-def test_a_preset_survives_a_checkpoint_header(name: str) -> None:
+def test_preset_round_trips_through_json(name: str) -> None:
     preset = load_preset(name)
     assert preset_from_dict(json.loads(json.dumps(preset.to_dict())), "a test") == preset
 
@@ -58,7 +60,7 @@ def test_defaults_then_file_then_settings(tmp_path: Path) -> None:
         ({"name": "x", "parts": [{"name": "A"}], "grid": {"steps_per_quarter": 5}}, "divisor"),
     ],
 )
-def test_what_makes_no_sense_is_said_in_one_line(data: dict[str, object], message: str) -> None:
+def test_invalid_presets_give_one_line(data: dict[str, object], message: str) -> None:
     with pytest.raises(ConfigError, match=message) as caught:
         preset_from_dict(data, "mine.toml")
     assert str(caught.value).startswith("mine.toml: ")
@@ -75,18 +77,18 @@ def test_what_makes_no_sense_is_said_in_one_line(data: dict[str, object], messag
         ("training.key_jitter=2", "0 to 1"),
     ],
 )
-def test_settings_that_make_no_sense(setting: str, message: str) -> None:
+def test_invalid_settings(setting: str, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         load_preset("tiny").with_settings([setting])
 
 
-def test_a_preset_that_is_not_there_names_the_nearest() -> None:
+def test_unknown_preset_suggests_the_nearest() -> None:
     with pytest.raises(ConfigError, match="did you mean 'chorale-2bar'"):
         load_preset("choral-2bar")
 
 
 @pytest.mark.parametrize("content", ["name = ", "\xff"])
-def test_broken_files(tmp_path: Path, content: str) -> None:
+def test_invalid_files(tmp_path: Path, content: str) -> None:
     path = tmp_path / "bad.toml"
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(ConfigError, match="not valid TOML"):
@@ -95,7 +97,7 @@ def test_broken_files(tmp_path: Path, content: str) -> None:
         load_preset(tmp_path / "none.toml")
 
 
-def test_meters_are_numbered_with_zero_for_any_other() -> None:
+def test_meter_ids() -> None:
     preset = load_preset("tiny")
     known = {preset.meter_id(*map(int, meter.split("/"))) for meter in preset.meters}
     assert known == set(range(1, len(preset.meters) + 1))

@@ -1,4 +1,4 @@
-"""Kits folded to nine classes, and back to General MIDI."""
+"""Reduction of drum kits to nine classes, and back to General MIDI."""
 
 from __future__ import annotations
 
@@ -9,40 +9,44 @@ import pytest
 
 from musicvae.io import read
 from musicvae.representation.drums import (
-    CLASSES,
-    INSTRUMENTS,
+    DRUM_CLASSES,
+    GM_PERCUSSION,
+    KIT_PITCHES,
     NO_CLASS,
-    canonical,
-    fold,
-    table,
-    unfold,
+    ROLAND_KIT_PITCHES,
+    canonical_pitch,
+    class_to_pitch,
+    markdown_table,
+    pitch_to_class,
 )
 
 ROOT = Path(__file__).parents[2]
 GROOVE = ROOT.parent / "shared" / "data" / "groove"
 
 
-def test_the_nine_that_stand_for_a_class_come_back() -> None:
-    pitches = [pitch for _, pitch in CLASSES]
-    assert fold(pitches).tolist() == list(range(9))
-    assert unfold(fold(pitches)).tolist() == pitches
-    assert unfold([]).tolist() == []
+def test_canonical_pitches_round_trip() -> None:
+    pitches = [pitch for _, pitch in DRUM_CLASSES]
+    assert pitch_to_class(pitches).tolist() == list(range(9))
+    assert class_to_pitch(pitch_to_class(pitches)).tolist() == pitches
+    assert class_to_pitch([]).tolist() == []
 
 
-def test_all_of_general_midi_is_known_and_all_else_has_no_class() -> None:
-    assert set(range(27, 88)) <= set(INSTRUMENTS)
-    index = fold(np.arange(128))
+def test_every_general_midi_pitch_is_known() -> None:
+    assert set(range(27, 88)) <= set(GM_PERCUSSION)
+    index = pitch_to_class(np.arange(128))
     assert {int(p) for p in np.flatnonzero(index == NO_CLASS)} == {
         *range(22), 23, 24, 71, 72, *range(88, 128),
     }  # fmt: skip
-    assert canonical([71, 100]).tolist() == [NO_CLASS, NO_CLASS]
+    assert canonical_pitch([71, 100]).tolist() == [NO_CLASS, NO_CLASS]
 
 
-def test_folding_twice_is_folding_once_and_keeps_the_shape() -> None:
-    known = np.array(sorted(p for p, (_, c) in INSTRUMENTS.items() if c != NO_CLASS)).reshape(2, -1)
-    once = canonical(known)
+def test_canonical_pitch_is_idempotent_and_keeps_the_shape() -> None:
+    known = np.array(sorted(p for p, (_, c) in GM_PERCUSSION.items() if c != NO_CLASS)).reshape(
+        2, -1
+    )
+    once = canonical_pitch(known)
     assert once.shape == known.shape
-    assert np.array_equal(canonical(once), once)
+    assert np.array_equal(canonical_pitch(once), once)
 
 
 @pytest.mark.parametrize(
@@ -54,23 +58,28 @@ def test_folding_twice_is_folding_once_and_keeps_the_shape() -> None:
         (53, "ride"), (59, "ride"), (64, "low tom"), (60, "high tom"), (70, "closed hi-hat"),
     ],
 )  # fmt: skip
-def test_instruments_find_their_class(pitch: int, name: str) -> None:
-    assert CLASSES[int(fold(pitch))][0] == name
+def test_class_of_instruments(pitch: int, name: str) -> None:
+    assert DRUM_CLASSES[int(pitch_to_class(pitch))][0] == name
 
 
-def test_the_table_in_the_docs_is_the_one_of_the_code() -> None:
-    assert table() in (ROOT / "docs" / "drums.md").read_text("utf-8")
+def test_documented_table_is_current() -> None:
+    assert markdown_table() in (ROOT / "docs" / "drums.md").read_text("utf-8")
 
 
-def test_every_pitch_of_the_groove_takes_has_a_class() -> None:
+def test_every_pitch_of_the_groove_dataset_has_a_class() -> None:
     if not GROOVE.is_dir():
-        pytest.skip("the groove takes are not here")
+        pytest.skip("the Groove MIDI Dataset is not available")
     takes = sorted(GROOVE.rglob("*.mid"))
-    heard = np.zeros(128, np.int64)
+    count = np.zeros(128, np.int64)
     for take in takes[::5]:
         for part in read(take).parts:
             assert part.is_drum
-            heard += np.bincount(part.pitch, minlength=128)
-    unmapped = np.flatnonzero((heard > 0) & (fold(np.arange(128)) == NO_CLASS))
-    assert heard.sum() > 50_000
+            count += np.bincount(part.pitch, minlength=128)
+    unmapped = np.flatnonzero((count > 0) & (pitch_to_class(np.arange(128)) == NO_CLASS))
+    assert count.sum() > 50_000
     assert unmapped.tolist() == []
+
+
+def test_kit_pitches_are_the_kit_of_general_midi() -> None:
+    assert {54, 56, 58}.isdisjoint(KIT_PITCHES) and {35, 42, 49, 59} <= set(KIT_PITCHES)
+    assert set(KIT_PITCHES) | set(ROLAND_KIT_PITCHES) <= set(GM_PERCUSSION)

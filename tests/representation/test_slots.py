@@ -1,3 +1,5 @@
+"""Assignment of parts to the slots of a preset, and back."""
+
 from __future__ import annotations
 
 from dataclasses import replace
@@ -8,12 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicvae.config.sections import PartConfig
-from musicvae.representation.bars import Bars, Notes, cells
-from musicvae.representation.slots import into_slots, out_of_slots, put_back, set_aside
+from musicvae.representation.bars import Bars, Notes, cell_index
+from musicvae.representation.slots import (
+    assign_slots,
+    merge_passthrough,
+    restore_parts,
+    split_passthrough,
+)
 from musicvae.song import Song
-from support.same import same_notes
-from support.small_songs import band, chorale
-from support.strategies import part_of, songs
+from support.equality import notes_equal
+from support.songs import part_on_grid, small_band, small_chorale
+from support.strategies import songs
 
 VOICES = tuple(
     PartConfig(name=name, center=center)
@@ -31,129 +38,137 @@ SLOTS = st.sampled_from([VOICES, MELODY, CHORDS, BAND, NARROW])
 
 
 @given(songs(), SLOTS, st.sampled_from([4, 24]))
-def test_into_slots_and_back_is_the_same(
-    song: Song, slots: tuple[PartConfig, ...], steps: int
-) -> None:
+def test_slot_assignment_round_trip(song: Song, slots: tuple[PartConfig, ...], steps: int) -> None:
     bars = Bars.from_song(song).at(steps)
-    slotted = into_slots(bars, slots)
-    back = out_of_slots(slotted.groups, slotted.untouched, slotted.struck)
-    assert same_notes(back, bars.notes)
-    held = sum(len(group.notes) for group in slotted.groups)
-    assert held + slotted.doubled + len(slotted.untouched) == len(bars.notes)
+    assignment = assign_slots(bars, slots)
+    back = restore_parts(assignment.passes, assignment.passthrough, assignment.drum_originals)
+    assert notes_equal(back, bars.notes)
+    n_assigned = sum(len(each.notes) for each in assignment.passes)
+    assert n_assigned + assignment.n_merged_hits + len(assignment.passthrough) == len(bars.notes)
 
 
 @given(songs(), SLOTS)
-def test_a_voice_holds_one_note_at_a_time(song: Song, slots: tuple[PartConfig, ...]) -> None:
+def test_voice_slots_are_monophonic(song: Song, slots: tuple[PartConfig, ...]) -> None:
     bars = Bars.from_song(song).at(4)
-    for group in into_slots(bars, slots).groups:
-        for slot in np.flatnonzero(group.present):
-            mine = group.notes.take(group.notes.part == slot)
-            assert len(mine) > 0
+    for each in assign_slots(bars, slots).passes:
+        for slot in np.flatnonzero(each.slot_active):
+            notes = each.notes.select(each.notes.part == slot)
+            assert len(notes) > 0
             config = slots[slot]
-            fits = [low <= p <= high for p in mine.pitch for low, high in [_reach(config, slots)]]
+            fits = [
+                low <= p <= high for p in notes.pitch for low, high in [_pitch_range(config, slots)]
+            ]
             assert all(fits)
             if config.kind == "voice":
-                start = cells(bars.grid, mine)
+                start = cell_index(bars.grid, notes)
                 order = np.argsort(start)
-                stop = start + mine.duration
+                stop = start + notes.duration
                 assert all(stop[a] <= start[b] for a, b in pairwise(order))
 
 
-def _reach(config: PartConfig, slots: tuple[PartConfig, ...]) -> tuple[int, int]:
-    alike = [slot for slot in slots if (slot.kind == "drums") == (config.kind == "drums")]
-    return min(slot.low for slot in alike), max(slot.high for slot in alike)
+def _pitch_range(config: PartConfig, slots: tuple[PartConfig, ...]) -> tuple[int, int]:
+    same_kind = [slot for slot in slots if (slot.kind == "drums") == (config.kind == "drums")]
+    return min(slot.low for slot in same_kind), max(slot.high for slot in same_kind)
 
 
-def test_four_voices_find_their_slots() -> None:
-    (group,) = into_slots(Bars.from_song(chorale()), VOICES).groups
-    assert group.owner.tolist() == [0, 1, 2, 3]
+def test_four_voices_go_to_their_slots() -> None:
+    (only,) = assign_slots(Bars.from_song(small_chorale()), VOICES).passes
+    assert only.source_part.tolist() == [0, 1, 2, 3]
 
 
-def test_slots_go_by_register_not_by_order_in_the_file() -> None:
-    song = chorale()
-    upside_down = replace(song, parts=song.parts[::-1])
-    (group,) = into_slots(Bars.from_song(upside_down), VOICES).groups
-    assert group.owner.tolist() == [3, 2, 1, 0]
+def test_slots_are_assigned_by_register() -> None:
+    song = small_chorale()
+    reversed_song = replace(song, parts=song.parts[::-1])
+    (only,) = assign_slots(Bars.from_song(reversed_song), VOICES).passes
+    assert only.source_part.tolist() == [3, 2, 1, 0]
 
 
-def test_drums_without_a_drum_slot_stay_untouched() -> None:
-    bars = Bars.from_song(band())
-    slotted = into_slots(bars, VOICES)
-    assert set(slotted.untouched.part.tolist()) == {2}
-    with_kit = into_slots(bars, BAND)
-    assert len(with_kit.untouched) == 0
-    assert len(with_kit.groups) == 1
-    assert with_kit.groups[0].owner.tolist() == [0, 1, 2]
+def test_drums_without_a_drum_slot_pass_through() -> None:
+    bars = Bars.from_song(small_band())
+    assignment = assign_slots(bars, VOICES)
+    assert set(assignment.passthrough.part.tolist()) == {2}
+    with_kit = assign_slots(bars, BAND)
+    assert len(with_kit.passthrough) == 0
+    assert len(with_kit.passes) == 1
+    assert with_kit.passes[0].source_part.tolist() == [0, 1, 2]
 
 
-def test_more_voices_than_slots_go_in_groups() -> None:
-    slotted = into_slots(Bars.from_song(chorale()), MELODY)
-    assert [group.owner.tolist() for group in slotted.groups] == [[0], [1], [2], [3]]
+def test_more_voices_than_slots_take_several_passes() -> None:
+    assignment = assign_slots(Bars.from_song(small_chorale()), MELODY)
+    assert [each.source_part.tolist() for each in assignment.passes] == [[0], [1], [2], [3]]
 
 
-def test_the_top_line_of_chords_stays_in_one_lane() -> None:
+def test_top_line_of_chords_stays_in_one_lane() -> None:
     chords = [(i * 24, 24, pitch + i, 64) for i in range(4) for pitch in (60, 64, 67)]
-    bars = Bars.from_song(Song.new([part_of(chords, 20)]))
-    (group,) = into_slots(bars, VOICES).groups
-    lines = [group.notes.pitch[group.notes.part == s].tolist() for s in np.unique(group.notes.part)]
+    bars = Bars.from_song(Song.new([part_on_grid(chords, 20)]))
+    (only,) = assign_slots(bars, VOICES).passes
+    lines = [only.notes.pitch[only.notes.part == s].tolist() for s in np.unique(only.notes.part)]
     assert lines == [[67, 68, 69, 70], [64, 65, 66, 67], [60, 61, 62, 63]]
 
 
-def test_notes_remade_in_a_group_return_to_the_parts_they_stand_for() -> None:
-    bars = Bars.from_song(chorale())
-    slotted = into_slots(bars, VOICES)
-    up = [replace(g, notes=replace(g.notes, pitch=g.notes.pitch + 1)) for g in slotted.groups]
-    back = out_of_slots(tuple(up), slotted.untouched)
-    assert same_notes(back, replace(bars.notes, pitch=bars.notes.pitch + 1))
+def test_changed_notes_return_to_their_parts() -> None:
+    bars = Bars.from_song(small_chorale())
+    assignment = assign_slots(bars, VOICES)
+    up = [replace(p, notes=replace(p.notes, pitch=p.notes.pitch + 1)) for p in assignment.passes]
+    back = restore_parts(tuple(up), assignment.passthrough)
+    assert notes_equal(back, replace(bars.notes, pitch=bars.notes.pitch + 1))
 
 
-def test_a_song_without_notes_has_no_groups() -> None:
-    slotted = into_slots(Bars.from_song(Song.new(end_ticks=1920)), VOICES)
-    assert slotted.groups == ()
-    assert same_notes(out_of_slots((), slotted.untouched), Notes.concatenate([]))
+def test_song_without_notes_has_no_passes() -> None:
+    assignment = assign_slots(Bars.from_song(Song.new(end_ticks=1920)), VOICES)
+    assert assignment.passes == ()
+    assert notes_equal(restore_parts((), assignment.passthrough), Notes.concatenate([]))
 
 
 def kit(*hits: tuple[int, int]) -> Song:
-    """A drum part from (quarter, pitch)."""
+    """Return a drum part from (quarter, pitch)."""
     notes = [(24 * at, 6, pitch, 90) for at, pitch in hits]
-    return Song.new([part_of(notes, 20, is_drum=True)])
+    return Song.new([part_on_grid(notes, 20, is_drum=True)])
 
 
-def test_drums_are_told_in_classes_and_come_back_in_general_midi() -> None:
+def test_drums_are_reduced_to_canonical_pitches() -> None:
     bars = Bars.from_song(kit((0, 35), (1, 40), (2, 22), (3, 72), (4, 81)))
-    slotted = into_slots(bars, BAND)
-    (group,) = slotted.groups
-    assert group.notes.pitch.tolist() == [36, 38, 42, 46]
-    assert slotted.untouched.pitch.tolist() == [72]  # a whistle has no class
-    assert out_of_slots(slotted.groups, slotted.untouched).pitch.tolist() == [36, 38, 42, 72, 46]
+    assignment = assign_slots(bars, BAND)
+    (only,) = assignment.passes
+    assert only.notes.pitch.tolist() == [36, 38, 42, 46]
+    assert assignment.passthrough.pitch.tolist() == [72]  # a whistle has no class
+    assert restore_parts(assignment.passes, assignment.passthrough).pitch.tolist() == [
+        36,
+        38,
+        42,
+        72,
+        46,
+    ]
 
 
-def test_hits_of_one_class_at_once_are_one_hit() -> None:
-    slotted = into_slots(Bars.from_song(kit((0, 35), (0, 36), (1, 38))), BAND)
-    assert slotted.groups[0].notes.pitch.tolist() == [36, 38]
-    assert slotted.doubled == 1
-    back = out_of_slots(slotted.groups, slotted.untouched, slotted.struck)
+def test_simultaneous_hits_of_one_class_are_merged() -> None:
+    assignment = assign_slots(Bars.from_song(kit((0, 35), (0, 36), (1, 38))), BAND)
+    assert assignment.passes[0].notes.pitch.tolist() == [36, 38]
+    assert assignment.n_merged_hits == 1
+    back = restore_parts(assignment.passes, assignment.passthrough, assignment.drum_originals)
     assert back.pitch.tolist() == [35, 36, 38]
 
 
-def test_a_hit_that_was_not_remade_keeps_its_pitch() -> None:
-    slotted = into_slots(Bars.from_song(kit((0, 35), (1, 40), (2, 59))), BAND)
-    (group,) = slotted.groups
-    moved = replace(group.notes, pitch=np.where(group.notes.pitch == 38, 36, group.notes.pitch))
-    back = out_of_slots((replace(group, notes=moved),), slotted.untouched, slotted.struck)
+def test_unchanged_hits_keep_their_pitch() -> None:
+    assignment = assign_slots(Bars.from_song(kit((0, 35), (1, 40), (2, 59))), BAND)
+    (only,) = assignment.passes
+    moved = replace(only.notes, pitch=np.where(only.notes.pitch == 38, 36, only.notes.pitch))
+    back = restore_parts(
+        (replace(only, notes=moved),), assignment.passthrough, assignment.drum_originals
+    )
     assert back.pitch.tolist() == [35, 36, 59]
 
 
-def test_what_slots_cannot_be_told_is_set_aside_and_put_back() -> None:
+def test_passthrough_is_split_off_and_merged_back() -> None:
     song = kit((0, 35), (1, 72), (2, 22))
-    kept, aside = set_aside(song, BAND)
+    kept, rest = split_passthrough(song, BAND)
     assert [part.pitch.tolist() for part in kept.parts] == [[35, 22]]
-    assert [part.pitch.tolist() for part in aside] == [[72]]
-    assert put_back(kept, aside) == song
+    assert [part.pitch.tolist() for part in rest] == [[72]]
+    assert merge_passthrough(kept, rest) == song
 
 
-def test_chords_and_single_lines_find_slots_of_their_kind() -> None:
-    """A piano that lies above the voice still goes to the slot for chords."""
+def test_chords_and_lines_go_to_slots_of_their_kind() -> None:
+    """A piano above the voice still goes to the slot for chords."""
     slots = (
         PartConfig(name="Voice", center=69.0),
         PartConfig(name="Piano", kind="chords", center=60.0),
@@ -161,15 +176,15 @@ def test_chords_and_single_lines_find_slots_of_their_kind() -> None:
     chords = [(q * 24, 24, pitch, 64) for q in range(8) for pitch in (76, 79, 84)]
     voice = [(q * 24, 24, 62 + q % 3, 64) for q in range(8)]
     for order in (1, -1):
-        parts = [part_of(chords, 20, name="P"), part_of(voice, 20, name="V")][::order]
+        parts = [part_on_grid(chords, 20, name="P"), part_on_grid(voice, 20, name="V")][::order]
         bars = Bars.from_song(Song.new(parts)).at(4)
-        (group,) = into_slots(bars, slots).groups
-        assert [bars.frame.parts[i].name for i in group.owner] == ["V", "P"]
-        assert same_notes(out_of_slots((group,), Notes.concatenate([])), bars.notes)
-    two = Bars.from_song(Song.new([part_of(chords, 20), part_of(chords, 20)])).at(4)
-    assert [g.owner.tolist() for g in into_slots(two, slots).groups] == [[-1, 0], [-1, 1]]
-    lines = Bars.from_song(Song.new([part_of(voice, 20)] * 3)).at(4)
-    assert [(g.owner >= 0).tolist() for g in into_slots(lines, slots).groups] == [
+        (only,) = assign_slots(bars, slots).passes
+        assert [bars.header.parts[i].name for i in only.source_part] == ["V", "P"]
+        assert notes_equal(restore_parts((only,), Notes.concatenate([])), bars.notes)
+    two = Bars.from_song(Song.new([part_on_grid(chords, 20), part_on_grid(chords, 20)])).at(4)
+    assert [p.source_part.tolist() for p in assign_slots(two, slots).passes] == [[-1, 0], [-1, 1]]
+    lines = Bars.from_song(Song.new([part_on_grid(voice, 20)] * 3)).at(4)
+    assert [(p.source_part >= 0).tolist() for p in assign_slots(lines, slots).passes] == [
         [True, True],
         [True, False],
     ]

@@ -1,4 +1,4 @@
-"""Songs made many at once are those made one by one."""
+"""Songs without notes, and songs made from them in batches."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from musicvae.config.preset import load_preset
 from musicvae.errors import ConfigError
 from musicvae.representation.bars import Notes
 from musicvae.representation.templates import (
-    blank_bars,
-    chosen_keys,
-    chosen_pickup,
-    chosen_tempos,
-    songs_of,
+    choose_keys,
+    choose_pickup,
+    choose_tempos,
+    empty_bars,
+    songs_from_bars,
 )
-from musicvae.representation.velocity import played
-from musicvae.song import Part, with_tables
+from musicvae.representation.velocity import metrical_velocities
+from musicvae.song import Part, parts_from_table
 
 PRESET = load_preset("tiny")
 R = len(PRESET.parts)
 
 
 def notes_of(rows: list[tuple[int, int, int, int, int]]) -> Notes:
-    """Notes from rows of bar, step, part, pitch and duration."""
+    """Return notes from rows of bar, step, part, pitch and duration."""
     names = ("bar", "step", "part", "pitch", "duration")
     columns = dict(zip(names, np.array(rows, np.int64).reshape(-1, 5).T, strict=True))
     return Notes.sorted(**columns, velocity=columns["bar"] + 60, timing=columns["bar"] * 0)
@@ -43,27 +43,31 @@ ROWS = st.tuples(
     st.lists(st.tuples(ROWS, st.integers(1, 20)), max_size=40, unique_by=lambda row: row[0]),
     st.lists(st.integers(-6, 5), min_size=3, max_size=3),
 )
-def test_all_at_once_is_one_by_one(rows, keys) -> None:
-    bars = blank_bars(PRESET, 4, (3, 4))
+def test_songs_from_bars_equal_songs_made_one_by_one(rows, keys) -> None:
+    bars = empty_bars(PRESET, 4, (3, 4))
     notes = notes_of([(*place, duration) for place, duration in rows])
-    levels = np.full((4, 3 * R), 74.0)
-    loud = replace(notes, velocity=played(bars.grid, notes, levels, notes.part // R))
-    songs = songs_of(replace(bars, notes=loud), [90.0, 100.0, 110.0], np.array(keys))
+    mean_velocity = np.full((4, 3 * R), 74.0)
+    with_velocities = replace(
+        notes, velocity=metrical_velocities(bars.grid, notes, mean_velocity, notes.part // R)
+    )
+    songs = songs_from_bars(
+        replace(bars, notes=with_velocities), [90.0, 100.0, 110.0], np.array(keys)
+    )
     assert [song.tempo.qpm[0].round() for song in songs] == [90, 100, 110]
     for nth, song in enumerate(songs):
-        mine = notes.take(notes.part // R == nth)
-        mine = replace(mine, part=mine.part - nth * R)
-        mine = replace(mine, velocity=played(bars.grid, mine, levels[:, :R]))
-        alone = replace(bars, notes=mine).at(24).to_song()
+        own = notes.select(notes.part // R == nth)
+        own = replace(own, part=own.part - nth * R)
+        own = replace(own, velocity=metrical_velocities(bars.grid, own, mean_velocity[:, :R]))
+        alone = replace(bars, notes=own).at(24).to_song()
         assert song.parts == alone.parts
         assert song.meter == alone.meter and song.end_ticks == alone.end_ticks
         assert (int(song.key.fifths[0]) * 7 - keys[nth]) % 12 == 0
 
 
-def test_parts_of_one_table_are_checked_as_parts_are() -> None:
+def test_parts_from_table_validates_like_parts() -> None:
     parts = (Part.empty("A", 3), Part.empty("B", 0, True))
     index, onset = np.array([1, 0, 1]), np.array([9, 5, 2])
-    made = with_tables(parts, index, onset, onset * 0 + 4, onset + 60, onset + 126)
+    made = parts_from_table(parts, index, onset, onset * 0 + 4, onset + 60, onset + 126)
     assert made == (
         parts[0].with_notes([5], [4], [65], [127]),
         parts[1].with_notes([2, 9], [4, 4], [62, 69], [127, 127]),
@@ -72,37 +76,37 @@ def test_parts_of_one_table_are_checked_as_parts_are() -> None:
     with pytest.raises(ValueError, match="read-only"):
         made[0].pitch[0] = 1
     with pytest.raises(ValueError, match="durations >= 1"):
-        with_tables(parts, index, onset, onset * 0, onset, onset)
+        parts_from_table(parts, index, onset, onset * 0, onset, onset)
 
 
-def test_what_is_not_asked_for_is_drawn_from_what_was_usual() -> None:
+def test_keys_and_tempos_follow_the_training_songs() -> None:
     rng = np.random.default_rng(0)
-    usual = {"keys": {"0": 3, "-2": 1}, "qpm": [80.0, 90.0, 100.0]}
-    keys = chosen_keys(usual, None, 400, rng)
+    provenance = {"keys": {"0": 3, "-2": 1}, "qpm": [80.0, 90.0, 100.0]}
+    keys = choose_keys(provenance, None, 400, rng)
     assert set(keys.tolist()) == {0, -2} and 0.65 < (keys == 0).mean() < 0.85
-    tempos = chosen_tempos(PRESET, usual, None, 50, rng)
+    tempos = choose_tempos(PRESET, provenance, None, 50, rng)
     assert all(80 <= tempo <= 100 for tempo in tempos) and len(set(tempos)) > 5
-    assert chosen_keys(usual, 4, 2, rng).tolist() == [4, 4]
-    assert chosen_tempos(PRESET, usual, 77.0, 2, rng) == [77.0, 77.0]
+    assert choose_keys(provenance, 4, 2, rng).tolist() == [4, 4]
+    assert choose_tempos(PRESET, provenance, 77.0, 2, rng) == [77.0, 77.0]
 
 
-def test_the_last_bar_is_shorter_by_the_pickup() -> None:
-    bars = blank_bars(PRESET, 4, (3, 4), pickup=Fraction(1, 8))
+def test_pickup_shortens_the_last_bar() -> None:
+    bars = empty_bars(PRESET, 4, (3, 4), pickup=Fraction(1, 8))
     quarter, grid = bars.grid.steps_per_quarter, bars.grid
     assert len(grid) == 5 and grid.length_ticks.sum() == 4 * 3 * 480
-    assert grid.open_steps.tolist() == [quarter // 2, *[3 * quarter] * 3, 5 * quarter // 2]
-    assert grid.lead[0] == 5 * quarter // 2 and not grid.lead[1:].any()
+    assert grid.unmasked_steps.tolist() == [quarter // 2, *[3 * quarter] * 3, 5 * quarter // 2]
+    assert grid.lead_steps[0] == 5 * quarter // 2 and not grid.lead_steps[1:].any()
     song = bars.to_song()
-    assert replace(bars, notes=bars.notes).from_song(song).grid.lead[0] == 5 * 24 // 2
+    assert replace(bars, notes=bars.notes).from_song(song).grid.lead_steps[0] == 5 * 24 // 2
 
 
-def test_a_pickup_is_the_usual_one_of_whole_pieces_unless_it_is_asked_for() -> None:
-    usual = {"pickups": {"6/8": {"1/8": 30, "0": 20}, "4/4": {"0": 9, "1/4": 3}}}
-    assert chosen_pickup(usual, None, (6, 8), 8) == Fraction(1, 8)
-    assert chosen_pickup(usual, None, (6, 8), 7) == 0  # no whole piece
-    assert chosen_pickup(usual, None, (4, 4), 16) == chosen_pickup({}, None, (3, 4), 16) == 0
-    assert chosen_pickup(usual, "0", (6, 8), 16) == 0
-    assert chosen_pickup(usual, "1/4", (4, 4), 2) == Fraction(1, 4)
+def test_pickup_defaults_to_the_most_frequent_one() -> None:
+    provenance = {"pickups": {"6/8": {"1/8": 30, "0": 20}, "4/4": {"0": 9, "1/4": 3}}}
+    assert choose_pickup(provenance, None, (6, 8), 8) == Fraction(1, 8)
+    assert choose_pickup(provenance, None, (6, 8), 7) == 0  # an excerpt
+    assert choose_pickup(provenance, None, (4, 4), 16) == choose_pickup({}, None, (3, 4), 16) == 0
+    assert choose_pickup(provenance, "0", (6, 8), 16) == 0
+    assert choose_pickup(provenance, "1/4", (4, 4), 2) == Fraction(1, 4)
     for wrong in ("1/3", "-1/8", "a", "3/4"):
         with pytest.raises(ConfigError, match="pickup"):
-            chosen_pickup(usual, wrong, (3, 4), 16)
+            choose_pickup(provenance, wrong, (3, 4), 16)

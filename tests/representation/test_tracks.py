@@ -1,4 +1,4 @@
-"""Tracks of one instrument become one part, and back."""
+"""Merging of tracks of one instrument."""
 
 from __future__ import annotations
 
@@ -9,17 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicvae.representation.tracks import merge_parts, split_parts
-from musicvae.song import Part, Song, resolve_overlaps
-from support.songs import band_song, chorale_song, part_of
+from musicvae.representation.tracks import merge_tracks
+from musicvae.song import Song, resolve_overlaps
+from support.songs import band_song, chorale_song, part_from_notes
 from support.strategies import songs
 
 
 def tracks(*named: tuple[str, int]) -> Song:
-    """Tracks of different notes that sound together."""
+    """Return simultaneous tracks with different notes."""
     return Song.new(
         [
-            part_of([(0, 960, 60 + 2 * i, 80), (960, 480, 67 - i, 80)], name, program)
+            part_from_notes([(0, 960, 60 + 2 * i, 80), (960, 480, 67 - i, 80)], name, program)
             for i, (name, program) in enumerate(named)
         ]
     )
@@ -34,14 +34,13 @@ def tracks(*named: tuple[str, int]) -> Song:
         ("Piano, upper staff", "Piano, lower staff"), ("Pianoforte m.d.", "Pianoforte m.s."),
     ],
 )  # fmt: skip
-def test_two_hands_are_one_part(pair: tuple[str, str]) -> None:
+def test_two_hands_are_merged(pair: tuple[str, str]) -> None:
     song = tracks((pair[0], 0), ("Violin", 40), (pair[1], 0))
-    merged, merge = merge_parts(song)
+    merged, merge = merge_tracks(song)
     assert merge.members == ((0, 2), (1,))
     assert merged.parts[0].pitch.tolist() == [60, 64, 65, 67]
-    (told,) = merge.told
-    assert "one keyboard" in told and told.startswith("tracks 1 ") and "\n" not in told
-    assert split_parts(merged, merge) == song
+    (line,) = merge.descriptions
+    assert "one keyboard" in line and line.startswith("tracks 1 ") and "\n" not in line
 
 
 @pytest.mark.parametrize(
@@ -62,92 +61,52 @@ def test_two_hands_are_one_part(pair: tuple[str, str]) -> None:
 )
 def test_different_lines_stay_apart(apart: list[tuple[str, int]]) -> None:
     song = tracks(*apart)
-    merged, merge = merge_parts(song)
+    merged, merge = merge_tracks(song)
     assert merged is song
-    assert merge.told == () and merge.changed == 0
-    assert split_parts(merged, merge) == song
+    assert merge.descriptions == () and merge.n_changed == 0
 
 
-def test_all_drum_tracks_are_one_kit() -> None:
-    kick = part_of([(i * 480, 60, 36, 100) for i in range(4)], "Kick", 0, True)
-    snare = part_of([(i * 960 + 480, 60, 38, 90) for i in range(2)], "Snare", 0, True)
-    flute = part_of([(0, 480, 72, 80)], "Flute", 73)
+def test_drum_tracks_are_merged() -> None:
+    kick = part_from_notes([(i * 480, 60, 36, 100) for i in range(4)], "Kick", 0, True)
+    snare = part_from_notes([(i * 960 + 480, 60, 38, 90) for i in range(2)], "Snare", 0, True)
+    flute = part_from_notes([(0, 480, 72, 80)], "Flute", 73)
     song = Song.new([flute, kick, snare])
-    merged, merge = merge_parts(song)
+    merged, merge = merge_tracks(song)
     assert [(p.name, len(p)) for p in merged.parts] == [("Flute", 1), ("Drums", 6)]
-    assert merge.told == ("tracks 2 'Kick', 3 'Snare': one drum kit",)
-    assert split_parts(merged, merge) == song
+    assert merge.descriptions == ("tracks 2 'Kick', 3 'Snare': one drum kit",)
 
 
-def test_tracks_with_the_same_notes_are_one_line() -> None:
+def test_doublings_are_merged() -> None:
     band = band_song()
     lead = band.parts[0]
     softer = replace(lead, name="Echo", program=81, velocity=lead.velocity // 2)
     song = replace(band, parts=(*band.parts, softer))
-    merged, merge = merge_parts(song)
+    merged, merge = merge_tracks(song)
     assert merged.parts == band.parts
     assert merge.members[0] == (0, 5)
-    assert merge.changed == 0
-    assert split_parts(merged, merge) == song
-    up = replace(merged, parts=(_up(merged.parts[0]), *merged.parts[1:]))
-    back = split_parts(up, merge)
-    assert back.parts[5] == replace(_up(lead), name="Echo", program=81)  # a double stays one
+    assert merge.n_changed == 0
 
 
-def _up(part: Part) -> Part:
-    return replace(part, pitch=part.pitch + 1)
-
-
-def test_tracks_of_one_name_that_take_turns_are_one_part() -> None:
-    first = part_of([(i * 480, 480, 60 + i, 80) for i in range(4)], "Sax", 65)
-    then = part_of([(1920 + i * 480, 480, 64 - i, 40) for i in range(4)], "Sax", 65)
-    merged, merge = merge_parts(Song.new([first, then]))
+def test_tracks_that_take_turns_are_merged() -> None:
+    first = part_from_notes([(i * 480, 480, 60 + i, 80) for i in range(4)], "Sax", 65)
+    then = part_from_notes([(1920 + i * 480, 480, 64 - i, 40) for i in range(4)], "Sax", 65)
+    merged, merge = merge_tracks(Song.new([first, then]))
     assert len(merged.parts) == 1
-    assert "by turns" in merge.told[0]
+    assert "by turns" in merge.descriptions[0]
     at_once = replace(then, onset_ticks=then.onset_ticks - 960)
-    assert len(merge_parts(Song.new([first, at_once]))[0].parts) == 2
+    assert len(merge_tracks(Song.new([first, at_once]))[0].parts) == 2
 
 
-def test_hands_that_meet_on_a_key_are_counted_and_come_back() -> None:
-    right = part_of([(0, 960, 60, 80), (960, 480, 64, 80)], "Piano RH")
-    left = part_of([(480, 960, 60, 70), (0, 480, 48, 70)], "Piano LH")
+def test_overlaps_of_merged_hands_are_counted() -> None:
+    right = part_from_notes([(0, 960, 60, 80), (960, 480, 64, 80)], "Piano RH")
+    left = part_from_notes([(480, 960, 60, 70), (0, 480, 48, 70)], "Piano LH")
     song = Song.new([right, left])
-    merged, merge = merge_parts(song)
+    merged, merge = merge_tracks(song)
     (piano,) = merged.parts
     assert piano.name == "Piano"
-    assert merge.changed == 1  # the right hand's note ends where the left one strikes its key
+    assert merge.n_changed == 1  # the right hand's note ends where the left one strikes its key
     keep, duration, changed = resolve_overlaps(piano.onset_ticks, piano.duration_ticks, piano.pitch)
     assert keep.all() and changed == 0 and np.array_equal(duration, piano.duration_ticks)
-    assert split_parts(merged, merge) == song
-
-
-def test_new_notes_go_to_the_track_nearest_by_pitch() -> None:
-    song = tracks(("Piano RH", 0), ("Piano LH", 0))
-    low = replace(song.parts[1], pitch=song.parts[1].pitch - 24)
-    song = replace(song, parts=(song.parts[0], low))
-    merged, merge = merge_parts(song)
-    (piano,) = merged.parts
-    new = part_of([(1440, 480, 70, 80), (1440, 480, 40, 80)])
-    more = replace(merged, parts=(piano.with_others(new),))
-    right, left = split_parts(more, merge).parts
-    assert right == song.parts[0].with_others(part_of([(1440, 480, 70, 80)]))
-    assert left == low.with_others(part_of([(1440, 480, 40, 80)]))
-
-
-def test_a_note_moved_a_little_stays_with_its_hand() -> None:
-    song = tracks(("Piano RH", 0), ("Piano LH", 0))
-    merged, merge = merge_parts(song)
-    (piano,) = merged.parts
-    late = replace(merged, parts=(replace(piano, onset_ticks=piano.onset_ticks + 30),))
-    back = split_parts(late, merge)
-    assert [p.pitch.tolist() for p in back.parts] == [p.pitch.tolist() for p in song.parts]
-    assert back.parts[1].onset_ticks.tolist() == [30, 990]
-
-
-def test_another_song_does_not_split() -> None:
-    _, merge = merge_parts(tracks(("Piano RH", 0), ("Piano LH", 0)))
-    with pytest.raises(ValueError, match="2 parts, but merging gave 1"):
-        split_parts(tracks(("Piano RH", 0), ("Piano LH", 0)), merge)
 
 
 NAMES = st.sampled_from(["Piano RH", "Piano LH", "Piano", "Violin", "", "Drums"])
@@ -155,7 +114,7 @@ NAMES = st.sampled_from(["Piano RH", "Piano LH", "Piano", "Violin", "", "Drums"]
 
 @st.composite
 def named_songs(draw: st.DrawFn) -> Song:
-    """Songs whose parts have names that ask for merging, and sometimes the same notes."""
+    """Draw songs with names that call for merging, and sometimes doublings."""
     song = draw(songs(max_parts=5))
     parts = [
         replace(p, name=draw(NAMES), program=draw(st.sampled_from([0, 6, 40]))) for p in song.parts
@@ -166,35 +125,14 @@ def named_songs(draw: st.DrawFn) -> Song:
 
 
 @given(named_songs())
-def test_merging_and_back_is_the_same(song: Song) -> None:
-    merged, merge = merge_parts(song)
+def test_every_track_is_a_member_of_one_part(song: Song) -> None:
+    merged, merge = merge_tracks(song)
     assert sorted(i for whole in merge.members for i in whole) == list(range(len(song.parts)))
-    assert split_parts(merged, merge) == song
-    again, nothing = merge_parts(merged)
+    again, nothing = merge_tracks(merged)
     assert merged.n_notes <= song.n_notes
-    assert again.n_notes <= merged.n_notes and nothing.changed >= 0
+    assert again.n_notes <= merged.n_notes and nothing.n_changed >= 0
 
 
-@given(named_songs(), st.integers(0, 2**32 - 1))
-def test_what_is_not_remade_comes_back_and_nothing_is_lost(song: Song, seed: int) -> None:
-    """Some notes of the merged song are removed; those that stay are where they were."""
-    merged, merge = merge_parts(song)
-    rng = np.random.default_rng(seed)
-    kept = [part.take(rng.random(len(part)) < 0.6) for part in merged.parts]
-    back = split_parts(replace(merged, parts=tuple(kept)), merge)
-    for whole, part in zip(merge.members, kept, strict=True):
-        old = {i: _notes(song.parts[i]) for i in whole}
-        new = {i: _notes(back.parts[i]) for i in whole}
-        assert all(new[i] <= old[i] for i in whole)
-        places = {(onset, pitch) for i in whole for onset, pitch, _ in new[i]}
-        assert places == {(onset, pitch) for onset, pitch, _ in _notes(part)}
-
-
-def _notes(part: Part) -> set[tuple[int, int, int]]:
-    columns = (part.onset_ticks, part.pitch, part.duration_ticks)
-    return set(zip(*(column.tolist() for column in columns), strict=True))
-
-
-def test_a_choir_is_left_alone() -> None:
+def test_choir_is_not_merged() -> None:
     song = chorale_song()
-    assert merge_parts(song)[0] is song
+    assert merge_tracks(song)[0] is song

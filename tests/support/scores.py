@@ -1,4 +1,4 @@
-"""Small scores written by hand, and what is read from them."""
+"""Helpers that write small scores and read them back."""
 
 from __future__ import annotations
 
@@ -21,34 +21,38 @@ DOCTYPE = (
 
 
 def note(pitch: str, length: int = 2, *more: str, voice: int = 1, staff: int = 0) -> str:
-    """A note in eighths: ``C4``, ``Bb3``, ``F#5``, ``r`` a rest; more elements as they are."""
+    """Return a note (``C4``, ``Bb3``, ``F#5``) or rest (``r``); `length` is in eighths, 0 for grace."""
     if pitch == "r":
-        what = "<rest/>"
+        content = "<rest/>"
     else:
         step, octave = pitch[0], pitch[-1]
         alter = {"": "", "b": "<alter>-1</alter>", "#": "<alter>1</alter>"}[pitch[1:-1]]
-        what = f"<pitch><step>{step}</step>{alter}<octave>{octave}</octave></pitch>"
-    place = f"<staff>{staff}</staff>" if staff else ""
+        content = f"<pitch><step>{step}</step>{alter}<octave>{octave}</octave></pitch>"
+    staff_element = f"<staff>{staff}</staff>" if staff else ""
     before = "".join(x for x in more if x.startswith("<chord") or x.startswith("<cue"))
     after = "".join(x for x in more if not x.startswith(("<chord", "<cue")))
-    timed = f"<duration>{length}</duration>" if length else ""
+    duration = f"<duration>{length}</duration>" if length else ""
     grace = "" if length else "<grace/>"
-    return f"<note>{grace}{before}{what}{timed}{after}<voice>{voice}</voice>{place}</note>"
+    return f"<note>{grace}{before}{content}{duration}{after}<voice>{voice}</voice>{staff_element}</note>"
 
 
 def tie(*kinds: str) -> str:
+    """Return tie elements of these types."""
     return "".join(f'<tie type="{kind}"/>' for kind in kinds)
 
 
 def back(length: int) -> str:
+    """Return a backup of `length` eighths."""
     return f"<backup><duration>{length}</duration></backup>"
 
 
 def time(beats: int | str, unit: int) -> str:
+    """Return a time signature."""
     return f"<time><beats>{beats}</beats><beat-type>{unit}</beat-type></time>"
 
 
 def words(text: str, *more: str) -> str:
+    """Return a direction with words."""
     return (
         f"<direction><direction-type><words>{text}</words></direction-type>"
         f"{''.join(more)}</direction>"
@@ -56,10 +60,12 @@ def words(text: str, *more: str) -> str:
 
 
 def dynamic(name: str) -> str:
+    """Return a direction with a dynamic mark."""
     return f"<direction><direction-type><dynamics><{name}/></dynamics></direction-type></direction>"
 
 
 def metronome(unit: str, count: object) -> str:
+    """Return a direction with a metronome mark."""
     return (
         "<direction><direction-type><metronome>"
         f"<beat-unit>{unit}</beat-unit><per-minute>{count}</per-minute>"
@@ -68,12 +74,14 @@ def metronome(unit: str, count: object) -> str:
 
 
 def part(*measures: str, attributes: str = "") -> list[str]:
+    """Return the measures of a part, with attributes in the first."""
     first = f"<attributes><divisions>2</divisions>{attributes or time(4, 4)}</attributes>"
     return [first + measures[0], *measures[1:]]
 
 
 def document(*parts: list[str], entries: list[str] | None = None, before: str = DOCTYPE) -> bytes:
-    """A score-partwise document; `entries` are what the list says of each part."""
+    """Return a MusicXML document of parts."""
+    """A score-partwise document; `entries` are content the list says of each part."""
     said = entries or [f"<part-name>Part {i}</part-name>" for i in range(1, len(parts) + 1)]
     listing = "".join(
         f'<score-part id="P{i}">{entry}</score-part>' for i, entry in enumerate(said, start=1)
@@ -91,6 +99,7 @@ def document(*parts: list[str], entries: list[str] | None = None, before: str = 
 
 
 def archive(files: dict[str, bytes]) -> bytes:
+    """Return a zip archive of files."""
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         for name, content in files.items():
@@ -102,17 +111,18 @@ def archive(files: dict[str, bytes]) -> bytes:
 
 
 def read(content: bytes | str, name: str = "a", **options: bool) -> ReadResult:
+    """Read a score; `options` are those of `ReadOptions`."""
     data = content.encode() if isinstance(content, str) else content
     return reader.read_bytes(data, name, ReadOptions(**options))
 
 
 def bars(song: Song) -> list[Fraction]:
-    """Where bars begin, in quarters."""
+    """Return the start of each bar in quarters."""
     return [Fraction(int(t), song.ticks_per_quarter) for t in grid_from_song(song, 24).start_ticks]
 
 
 def notes(song: Song, index: int = 0) -> list[tuple[float, float, int]]:
-    """(onset, duration, pitch) in quarters."""
+    """Return (onset, duration, pitch), times in quarters."""
     found: Part = song.parts[index]
     columns = (found.onset_ticks, found.duration_ticks)
     onset, duration = ((column / song.ticks_per_quarter).tolist() for column in columns)
@@ -120,6 +130,7 @@ def notes(song: Song, index: int = 0) -> list[tuple[float, float, int]]:
 
 
 def meters(song: Song) -> list[str]:
+    """Return the meters of a song as text."""
     m = song.meter
     return [f"{n}/{d}" for n, d in zip(m.numerator.tolist(), m.denominator.tolist(), strict=True)]
 
@@ -128,10 +139,12 @@ def meters(song: Song) -> list[str]:
 
 
 def entry(name: str, *more: str) -> str:
+    """Return a part name with further elements of a part-list entry."""
     return f"<part-name>{name}</part-name>{''.join(more)}"
 
 
 def plays(program: int) -> str:
+    """Return a MIDI instrument with a program, counted from 1."""
     return f'<midi-instrument id="I"><midi-program>{program}</midi-program></midi-instrument>'
 
 
