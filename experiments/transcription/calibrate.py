@@ -1,6 +1,6 @@
 """Fit which bars are meant by a sung tune: the weights in `musicvae/io/transcription/bars.py`.
 
-    python experiments/transcription/calibrate.py --songs 420
+    python -m experiments.transcription.calibrate --songs 420
 
 Validation tunes of `folk` (never the test split), as `experiments/transcription/singing.py` performs them: notes
 as they are sung and heard, some of them missed. Of all bars that are thought of for a tune those
@@ -24,8 +24,8 @@ import_path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 from known_bars import Known, bar_lines, known
 from singing import TIMBRES, performed, same_lines
 
-from musicvae.io.transcription.bars import Line, tried
-from musicvae.io.transcription.beats import pulses
+from musicvae.io.transcription.bars import NoteSequence, bar_hypotheses
+from musicvae.io.transcription.beats import track_pulses
 
 RIGHT = 0.9
 MISSED, LATE_S = 0.04, 0.01
@@ -63,15 +63,15 @@ def seen(one: Known, timbre: str, names: dict[str, int]) -> Case | None:
     if heard.sum() < 10 or len(sung.lines) < 4:
         return None
     onset = np.maximum.accumulate(sung.onset + rng.normal(0, LATE_S, len(sung.onset)))[heard]
-    line = Line(
+    line = NoteSequence(
         onset_s=onset + np.arange(len(onset)) * 1e-6,
-        stop_s=sung.stop[heard],
+        end_s=sung.stop[heard],
         pitch=sung.pitch[heard],
         velocity=np.full(len(onset), 80),
     )
     rows, f1 = [], []
-    for bars in tried(line, pulses(line.onset_s)):
-        at = bars.seconds(bars.path.lines)
+    for bars in bar_hypotheses(line, track_pulses(line.onset_s)):
+        at = bars.cells_to_seconds(bars.path.lines)
         f1.append(same_lines(at[at <= sung.stop[-1] + 0.05], sung.lines))
         row = np.zeros(64)
         for name, value in bars.evidence.items():

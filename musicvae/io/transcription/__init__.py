@@ -1,16 +1,24 @@
-"""Floor 3: recordings of one voice, or of taps, as songs: the way back from `formats.audio`.
+"""Transcription. In: a recording of one voice, or of claps and taps. Out: a `Song` in time with it.
 
-`frames` hear pitch and loudness, `checks` say whether that is one voice, `notes` and `taps` find
-what is sung or tapped, `beats` a pulse, `bars` the grid and its bars; `hearing` makes the song.
+`pitch` tracks the pitch, `voice_check` rejects all that is not one voice or taps, `notes` and
+`onsets` find the notes, `beats` their pulse, `bars` the grid and its bar lines; `transcribe` builds
+the song. The inverse is `musicvae.io.audio.render`.
 """
 
 from musicvae.io.transcription.transcribe import (
-    HearOptions,
-    examine,
-    heard,
-    key_of,
-    key_words,
-    snapped,
+    TranscribeOptions,
+    format_key,
+    parse_key,
+    read_bytes,
+    snap_to_key,
+    transcribe,
 )
 
-__all__ = ["HearOptions", "examine", "heard", "key_of", "key_words", "snapped"]
+__all__ = [
+    "TranscribeOptions",
+    "format_key",
+    "parse_key",
+    "read_bytes",
+    "snap_to_key",
+    "transcribe",
+]

@@ -1,10 +1,9 @@
-"""Floor 3: notes and the pulses that they may follow -> the grid of sixteenths and the bars on it.
+"""Bar estimation: notes and candidate pulses -> a grid of sixteenths and its bar lines.
 
-What a pulse is, a sixteenth, an eighth or a quarter, and where bars begin, is asked of the ear
-that finds bar lines in MIDI (`musicvae.downbeats`): each pulse is tried at each value, with the
-bars that the ear likes best there and with even bars of each usual meter. Which of them is meant is
-a matter of odds, by logistic regression over sung tunes whose bars are known
-(`experiments/transcription/calibrate.py`).
+Whether a pulse is a sixteenth, an eighth or a quarter, and where bars begin, is scored by the
+network that finds bar lines in MIDI (`musicvae.downbeats`): each pulse is tried at each value, with
+the best bars there and with equal bars of each usual meter. A logistic regression, fitted to sung
+tunes of known bars, chooses among these hypotheses.
 """
 
 from __future__ import annotations
@@ -14,36 +13,34 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicvae.downbeats.decoding import LENGTHS, Hearing, Path, meter_index
-from musicvae.downbeats.features import Heard, features
-from musicvae.downbeats.network import METERS, listen, weights
+from musicvae.arrays import Floats, Ints
+from musicvae.downbeats.decoding import METER_CELLS, BarPath, DownbeatScores, meter_index
+from musicvae.downbeats.features import NoteFeatures, cell_features
+from musicvae.downbeats.network import METERS, load_weights, predict
 from musicvae.io.transcription.beats import Pulse
-from musicvae.song import Ints
 
-Reals = NDArray[np.float64]
+_METERS = ((2, 4), (3, 4), (4, 4), (6, 8), (3, 8), (9, 8), (12, 8), (5, 4))
+_CELLS_PER_PULSE = (1, 2, 3, 4)
+_MIN_CELL_S, _MAX_CELL_S = 0.06, 0.32
+_MAX_NOTE_CELLS, _MAX_TAIL_CELLS = 64.0, 32  # as in the training data of the network
+_TAPPED_QPM = 110  # typical tempo
+_VOICE_VELOCITY = 80
+_TYPICAL_BAR_S, _TYPICAL_CELL_S = 1.6, 0.13
+_EXTRAPOLATION_PULSES = 8
 
-EVEN = ("2/4", "3/4", "4/4", "6/8", "3/8", "9/8", "12/8", "5/4")
-_VALUES = (1, 2, 3, 4)  # sixteenths that a pulse may be
-_CELL_S = (0.06, 0.32)  # how long a sixteenth may last
-_LONGEST, _TAIL = 64.0, 32  # cells, as the ear was taught
-_TAPPED_QPM = 110  # usual quarters a minute
-_PLAIN = 80  # velocity
-_USUAL_BAR_S, _USUAL_CELL_S = 1.6, 0.13
-
-# What each thing adds to the log-odds that bars are the ones meant.
+# Contribution of each piece of evidence to the log-odds of a hypothesis.
 WEIGHTS = {
     "pulse": 0.12,
-    "clear": 0.71,
-    "bars": -1.38,
-    "long": 0.44,
-    "long squared": 0.06,
-    "quick": -0.55,
-    "quick squared": -0.96,
-    "changing": -0.26,
+    "downbeat_mean": 0.71,
+    "n_bars": -1.38,
+    "log_bar_length": 0.44,
+    "log_bar_length_squared": 0.06,
+    "log_cell_length": -0.55,
+    "log_cell_length_squared": -0.96,
+    "meter_changes": -0.26,
     "meter": 0.88,
-    "late": -2.78,
+    "first_bar_line": -2.78,
     "2/4": -0.59,
     "3/4": -0.15,
     "4/4": -0.78,
@@ -53,150 +50,162 @@ WEIGHTS = {
     "12/8": 0.47,
     "6/4": 0.36,
     "2/2": 0.35,
-    "tapped": -6.0,  # set by hand: a rhythm alone says little of which notes are quarters
+    "tapped_tempo": -6.0,  # set by hand: a rhythm alone says little about which notes are quarters
 }
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Line:
-    """What is known of notes when bars are asked for; arrays `(M,)`."""
+class NoteSequence:
+    """Monophonic notes in seconds, arrays `(M,)`."""
 
-    onset_s: Reals
-    stop_s: Reals
+    onset_s: Floats
+    end_s: Floats
     pitch: Ints
     velocity: Ints
     is_drum: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Bars:
-    """Bars on a grid: `value` sixteenths are a pulse; `path` has the bar lines, in sixteenths from
-    the first onset, and their meters.
+class BarHypothesis:
+    """Bars on a grid of sixteenths.
+
+    `path` has the bar lines, in cells from the first onset, and their meters; `evidence` the
+    terms of `WEIGHTS`.
     """
 
     pulse: Pulse
-    value: int
-    path: Path
+    cells_per_pulse: int
+    path: BarPath
     evidence: dict[str, float]
 
     @property
-    def odds(self) -> float:
-        """Log-odds, up to a constant of the piece, that these bars are meant."""
+    def log_odds(self) -> float:
+        """Log-odds of these bars, up to a constant of the piece."""
         return sum(WEIGHTS.get(name, 0.0) * value for name, value in self.evidence.items())
 
     @cached_property
     def cell_s(self) -> float:
-        """How long a sixteenth lasts."""
-        return self.pulse.period_s / self.value
+        """Mean duration of a cell."""
+        return self.pulse.period_s / self.cells_per_pulse
 
-    def seconds(self, cell: Ints | Reals) -> Reals:
-        """When a place in sixteenths from the first onset comes; on both sides the tempo holds."""
-        clock, at = self.pulse.clock_s, np.asarray(cell, np.float64) / self.value
-        last, few = len(clock) - 1, min(len(clock) - 1, 8)
-        before, after = (clock[few] - clock[0]) / few, (clock[last] - clock[last - few]) / few
-        inside = np.interp(at, np.arange(len(clock)), clock)
-        late = np.where(at > last, clock[last] + (at - last) * after, inside)
-        return np.where(at < 0, clock[0] + at * before, late)
+    def cells_to_seconds(self, cell: Ints | Floats) -> Floats:
+        """Return the times of cells from the first onset, at constant tempo outside the pulses."""
+        times, at = self.pulse.pulse_times_s, np.asarray(cell, np.float64) / self.cells_per_pulse
+        last = len(times) - 1
+        before_s, after_s = self._outer_periods_s()
+        inside = np.interp(at, np.arange(len(times)), times)
+        seconds = np.where(at > last, times[last] + (at - last) * after_s, inside)
+        return np.where(at < 0, times[0] + at * before_s, seconds)
 
-    def cells(self, seconds: Reals) -> Reals:
-        """Places in sixteenths from the first onset, the inverse of `seconds`."""
-        clock, last = self.pulse.clock_s, len(self.pulse.clock_s) - 1
-        few = min(last, 8)
-        before, after = (clock[few] - clock[0]) / few, (clock[last] - clock[last - few]) / few
-        inside = np.interp(seconds, clock, np.arange(len(clock)))
-        late = np.where(seconds > clock[-1], last + (seconds - clock[-1]) / after, inside)
-        return self.value * np.where(seconds < clock[0], (seconds - clock[0]) / before, late)
+    def seconds_to_cells(self, seconds: Floats) -> Floats:
+        """Return positions in cells from the first onset, the inverse of `cells_to_seconds`."""
+        times, last = self.pulse.pulse_times_s, len(self.pulse.pulse_times_s) - 1
+        before_s, after_s = self._outer_periods_s()
+        inside = np.interp(seconds, times, np.arange(len(times)))
+        at = np.where(seconds > times[-1], last + (seconds - times[-1]) / after_s, inside)
+        at = np.where(seconds < times[0], (seconds - times[0]) / before_s, at)
+        return self.cells_per_pulse * at
+
+    def _outer_periods_s(self) -> tuple[float, float]:
+        """Return the mean periods of the first and of the last pulses, for extrapolation."""
+        times, last = self.pulse.pulse_times_s, len(self.pulse.pulse_times_s) - 1
+        n = min(last, _EXTRAPOLATION_PULSES)
+        return (times[n] - times[0]) / n, (times[last] - times[last - n]) / n
 
 
-def bars_of(
-    line: Line,
-    found: list[Pulse],
+def estimate_bars(
+    notes: NoteSequence,
+    pulses: list[Pulse],
     meter: tuple[int, int] | None = None,
-    values: tuple[int, ...] | None = None,
-) -> Bars:
-    """The bars that are meant, of all that `tried` gives; raises `ValueError` if there are none."""
-    return max(tried(line, found, meter, values), key=lambda bars: bars.odds)
+    cells_per_pulse: tuple[int, ...] | None = None,
+) -> BarHypothesis:
+    """Return the most likely bars. Raises `ValueError` if there is no hypothesis."""
+    hypotheses = bar_hypotheses(notes, pulses, meter, cells_per_pulse)
+    return max(hypotheses, key=lambda bars: bars.log_odds)
 
 
-def tried(
-    line: Line,
-    found: list[Pulse],
+def bar_hypotheses(
+    notes: NoteSequence,
+    pulses: list[Pulse],
     meter: tuple[int, int] | None = None,
-    values: tuple[int, ...] | None = None,
-) -> Iterator[Bars]:
-    """All bars that are thought of: for each pulse and value the best ones, and even ones.
+    cells_per_pulse: tuple[int, ...] | None = None,
+) -> Iterator[BarHypothesis]:
+    """Yield all hypotheses: for each pulse and value the best bars, and equal bars of each meter.
 
-    `meter` is the only one that is asked for, if it is known; `values` are the sixteenths that a
-    pulse may be.
+    `meter` restricts them to one meter, `cells_per_pulse` to some values of a pulse.
     """
-    best = max(pulse.logs for pulse in found)
-    for pulse in found:
-        for value in values or _VALUES:
-            if not values and not _CELL_S[0] <= pulse.period_s / value <= _CELL_S[1]:
+    best = max(pulse.log_likelihood for pulse in pulses)
+    for pulse in pulses:
+        for cells in cells_per_pulse or _CELLS_PER_PULSE:
+            if not cells_per_pulse and not _MIN_CELL_S <= pulse.period_s / cells <= _MAX_CELL_S:
                 continue
-            hearing = _hearing(line, pulse, value)
-            options = _even(hearing, (meter,) if meter else _EVEN)
+            scores = _score_downbeats(notes, pulse, cells)
+            paths = _equal_bars(scores, (meter,) if meter else _METERS)
             if not meter:
-                options.append(hearing.best())
-            for path in options:
+                paths.append(scores.decode())
+            for path in paths:
                 if len(path.lines) > 1:
-                    bars = Bars(pulse=pulse, value=value, path=path, evidence={})
-                    bars.evidence.update(_evidence(bars, hearing, line, best))
+                    bars = BarHypothesis(pulse=pulse, cells_per_pulse=cells, path=path, evidence={})
+                    bars.evidence.update(_collect_evidence(bars, scores, notes, best))
                     yield bars
 
 
-_EVEN = tuple((int(m.split("/")[0]), int(m.split("/")[1])) for m in EVEN)
-
-
-def _hearing(line: Line, pulse: Pulse, value: int) -> Hearing:
-    """What the ear hears if a pulse is so many sixteenths."""
-    cell = pulse.at * value
-    stop = np.interp(line.stop_s, pulse.clock_s, np.arange(len(pulse.clock_s))) * value
-    length = np.clip(stop - cell, 0.5, _LONGEST)
-    length[-1] = max(length[-1], (line.stop_s[-1] - line.onset_s[-1]) / pulse.period_s * value)
+def _score_downbeats(notes: NoteSequence, pulse: Pulse, cells_per_pulse: int) -> DownbeatScores:
+    """Run the downbeat network on notes whose pulse is a number of sixteenths."""
+    times = pulse.pulse_times_s
+    cell = pulse.pulse_index * cells_per_pulse
+    end = np.interp(notes.end_s, times, np.arange(len(times))) * cells_per_pulse
+    length = np.clip(end - cell, 0.5, _MAX_NOTE_CELLS)
+    last_s = notes.end_s[-1] - notes.onset_s[-1]
+    length[-1] = max(length[-1], last_s / pulse.period_s * cells_per_pulse)
     M = len(cell)
-    drum, part = np.full(M, line.is_drum), np.zeros(M, np.int64)
-    n_cells = int(cell[-1]) + 1 + int(min(max(length[-1], 1), _TAIL))
-    # A voice swells and fades for reasons of its own: only of hits is loudness an accent.
-    loud = line.velocity if line.is_drum else np.full(M, _PLAIN)
-    heard = Heard(cell, np.minimum(length, _LONGEST), line.pitch, loud, part, drum)
-    return Hearing(*listen(features(heard, n_cells), weights()))
+    is_drum, part = np.full(M, notes.is_drum), np.zeros(M, np.int64)
+    n_cells = int(cell[-1]) + 1 + int(min(max(length[-1], 1), _MAX_TAIL_CELLS))
+    # The loudness of a voice varies for reasons of its own: only that of hits is an accent.
+    velocity = notes.velocity if notes.is_drum else np.full(M, _VOICE_VELOCITY)
+    length = np.minimum(length, _MAX_NOTE_CELLS)
+    features = NoteFeatures(cell, length, notes.pitch, velocity, part, is_drum)
+    return DownbeatScores(*predict(cell_features(features, n_cells), load_weights()))
 
 
-def _even(hearing: Hearing, meters: tuple[tuple[int, int], ...]) -> list[Path]:
-    """Bars of one length throughout, beginning where the ear likes it best, for each meter."""
+def _equal_bars(scores: DownbeatScores, meters: tuple[tuple[int, int], ...]) -> list[BarPath]:
+    """Return, for each meter, bars of one length throughout at the phase of the best score."""
     paths = []
     for numerator, denominator in meters:
         index = meter_index(numerator, denominator)
-        length = int(LENGTHS[index]) if index >= 0 else 16 * numerator // denominator
-        if length < 1 or len(hearing) <= length:
+        length = int(METER_CELLS[index]) if index >= 0 else 16 * numerator // denominator
+        if length < 1 or len(scores) <= length:
             continue
-        sums = [float(hearing.odds[first::length].sum()) for first in range(length)]
-        lines = np.arange(int(np.argmax(sums)), len(hearing), length)
-        paths.append(Path(lines=lines, meters=np.full(len(lines), index), score=max(sums)))
+        sums = [float(scores.log_odds[first::length].sum()) for first in range(length)]
+        lines = np.arange(int(np.argmax(sums)), len(scores), length)
+        paths.append(BarPath(lines=lines, meters=np.full(len(lines), index), score=max(sums)))
     return paths
 
 
-def _evidence(bars: Bars, hearing: Hearing, line: Line, best: float) -> dict[str, float]:
-    """What speaks for and against bars."""
+def _collect_evidence(
+    bars: BarHypothesis, scores: DownbeatScores, notes: NoteSequence, best_likelihood: float
+) -> dict[str, float]:
+    """Return the evidence for a hypothesis, by the names of `WEIGHTS`."""
     lines, meters = bars.path.lines, bars.path.meters
-    at = bars.seconds(lines)
-    bar_s = float(np.median(np.diff(at)))
-    name = METERS[int(np.bincount(np.maximum(meters, 0)).argmax())]
-    odds = hearing.odds[lines]
-    long, quick = np.log(bar_s / _USUAL_BAR_S), np.log(bars.cell_s / _USUAL_CELL_S)
+    line_s = bars.cells_to_seconds(lines)
+    bar_s = float(np.median(np.diff(line_s)))
+    meter = METERS[int(np.bincount(np.maximum(meters, 0)).argmax())]
+    log_odds = scores.log_odds[lines]
+    log_bar = np.log(bar_s / _TYPICAL_BAR_S)
+    log_cell = np.log(bars.cell_s / _TYPICAL_CELL_S)
+    log_tempo = np.log(15 / bars.cell_s / _TAPPED_QPM)
     return {
-        "pulse": (bars.pulse.logs - best) * len(line.onset_s) / 10,
-        "clear": float(odds.mean()),
-        "heard": float(odds.sum()) / 10,
-        "bars": len(lines) / 10,
-        "long": float(long),
-        "long squared": float(long**2),
-        "quick": float(quick),
-        "quick squared": float(quick**2),
-        "changing": float(bool((np.diff(meters) != 0).any())),
-        "meter": float(hearing.meter_logs(meters)),
-        "late": max(float(at[0] - line.onset_s[0]), 0.0) / max(bar_s, 0.1),
-        "tapped": float(line.is_drum) * float(np.log(15 / bars.cell_s / _TAPPED_QPM) ** 2),
-        name: 1.0,
+        "pulse": (bars.pulse.log_likelihood - best_likelihood) * len(notes.onset_s) / 10,
+        "downbeat_mean": float(log_odds.mean()),
+        "downbeat_sum": float(log_odds.sum()) / 10,
+        "n_bars": len(lines) / 10,
+        "log_bar_length": float(log_bar),
+        "log_bar_length_squared": float(log_bar**2),
+        "log_cell_length": float(log_cell),
+        "log_cell_length_squared": float(log_cell**2),
+        "meter_changes": float(bool((np.diff(meters) != 0).any())),
+        "meter": float(scores.mean_meter_log_prob(meters)),
+        "first_bar_line": max(float(line_s[0] - notes.onset_s[0]), 0.0) / max(bar_s, 0.1),
+        "tapped_tempo": float(notes.is_drum) * float(log_tempo**2),
+        meter: 1.0,
     }

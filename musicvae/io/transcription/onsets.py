@@ -1,53 +1,56 @@
-"""Floor 3: claps, taps and knocks -> when and how loud they are."""
+"""Onset detection of claps, taps and knocks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicvae.io.transcription.pitch import RATE, Reals
-
-Samples = NDArray[np.float32]
+from musicvae.arrays import Floats, Floats32
+from musicvae.io.transcription.pitch import SAMPLE_RATE_HZ
 
 _HOP, _FRAME = 80, 512  # samples: 5 ms, 32 ms
-_APART = 12  # hops: hits that are nearer are one
-_LEAST = 0.15  # of a strong hit's onset strength
-_AROUND = 8  # hops after an onset in which it is as loud as it gets
+_MIN_DISTANCE_HOPS = 12
+_MIN_RELATIVE_STRENGTH = 0.15  # of a strong hit
+_ATTACK_HOPS = 8  # after an onset, in which it reaches its full level
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
-class Taps:
-    """Hits; arrays `(M,)`: seconds and decibels. `strength` `(T,)` is the onset strength that they
-    are from, at each hop.
-    """
+class Onsets:
+    """Hits: time and level `(M,)`, and the onset strength `(T,)` they were picked from."""
 
-    onset_s: Reals
-    level_db: Reals
-    strength: Reals
+    onset_s: Floats
+    level_db: Floats
+    strength: Floats
 
 
-def taps_of(samples: Samples) -> Taps:
-    """The hits in samples `(n,)` at `RATE`, by the flux of their spectrum."""
+def detect_onsets(samples: Floats32) -> Onsets:
+    """Detect hits in samples `(n,)` at `SAMPLE_RATE_HZ` by the flux of their spectrum."""
     from librosa.onset import onset_strength
 
     strength = onset_strength(
-        y=samples, sr=RATE, hop_length=_HOP, n_fft=_FRAME, lag=2, n_mels=40, center=True
+        y=samples,
+        sr=SAMPLE_RATE_HZ,
+        hop_length=_HOP,
+        n_fft=_FRAME,
+        lag=2,
+        n_mels=40,
+        center=True,
     ).astype(np.float64)
-    wide = np.pad(strength, _APART, mode="edge")
-    peak = np.lib.stride_tricks.sliding_window_view(wide, 2 * _APART + 1).max(1)
-    tops = np.flatnonzero((strength == peak) & (strength > 0))
-    strong = np.quantile(strength[tops], 0.9) if len(tops) else 0.0
-    tops = tops[strength[tops] > _LEAST * strong]
-    tops = tops[np.diff(tops, prepend=-_APART) >= _APART]
+    padded = np.pad(strength, _MIN_DISTANCE_HOPS, mode="edge")
+    width = 2 * _MIN_DISTANCE_HOPS + 1
+    local_max = np.lib.stride_tricks.sliding_window_view(padded, width).max(1)
+    peaks = np.flatnonzero((strength == local_max) & (strength > 0))
+    strong = np.quantile(strength[peaks], 0.9) if len(peaks) else 0.0
+    peaks = peaks[strength[peaks] > _MIN_RELATIVE_STRENGTH * strong]
+    peaks = peaks[np.diff(peaks, prepend=-_MIN_DISTANCE_HOPS) >= _MIN_DISTANCE_HOPS]
     power = np.pad(samples.astype(np.float64) ** 2, (0, _FRAME))
     total = np.concatenate([[0.0], np.cumsum(power)])
-    size = _AROUND * _HOP
-    begin = np.clip((tops - 2) * _HOP, 0, len(samples))
+    size = _ATTACK_HOPS * _HOP
+    begin = np.clip((peaks - 2) * _HOP, 0, len(samples))
     energy = (total[np.minimum(begin + size, len(total) - 1)] - total[begin]) / size
-    return Taps(
-        onset_s=np.maximum(tops * _HOP / RATE - 0.005, 0.0),
+    return Onsets(
+        onset_s=np.maximum(peaks * _HOP / SAMPLE_RATE_HZ - 0.005, 0.0),
         level_db=10 * np.log10(energy + 1e-12),
         strength=strength,
     )

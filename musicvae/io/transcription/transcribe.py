@@ -1,8 +1,7 @@
-"""Floor 3: sound -> Song, the way back from `audio`: a voice that hums, sings or whistles a tune,
-or a rhythm that is clapped or tapped.
+"""Transcription of a hummed, sung or whistled tune, or of a clapped or tapped rhythm.
 
-The song plays in time with the recording: its tempo map follows the drift of the voice bar by bar,
-and notes stay where they were sung. What is no single voice is declined in words.
+The song plays in time with the recording: its tempo map follows the drift of the performer bar by
+bar, and notes keep their times. Recordings of anything else are rejected with a reason.
 """
 
 from __future__ import annotations
@@ -13,136 +12,143 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
+from musicvae.arrays import Floats, Floats32, Ints
 from musicvae.downbeats.features import CELLS_PER_QUARTER
-from musicvae.downbeats.meter_map import changes_of, meter_of
+from musicvae.downbeats.meter_map import meter_changes, meter_map_from_changes
 from musicvae.downbeats.network import METERS
 from musicvae.errors import ConfigError, ReadError
-from musicvae.io.audio.load import samples_of
-from musicvae.io.result import Reading, many
-from musicvae.io.transcription.bars import Bars, Line, bars_of
-from musicvae.io.transcription.beats import pulses, steady
-from musicvae.io.transcription.notes import notes_of
-from musicvae.io.transcription.onsets import taps_of
-from musicvae.io.transcription.pitch import RATE, frames_of
-from musicvae.io.transcription.voice_check import is_tapped, nature_of, reason_against
-from musicvae.representation.key import diatonic_key
-from musicvae.song import Ints, Key, Part, Song, TempoMap
-
-_KNOWN: dict[tuple[bytes, HearOptions], Reading] = {}
-"""What was heard last: a command that reads a file twice hears it once."""
-_MOST_KNOWN = 16
-
-Samples = NDArray[np.float32]
-Reals = NDArray[np.float64]
+from musicvae.io.audio.load import load_mono
+from musicvae.io.result import ReadResult, plural
+from musicvae.io.transcription.bars import BarHypothesis, NoteSequence, estimate_bars
+from musicvae.io.transcription.beats import follow_pulse, track_pulses
+from musicvae.io.transcription.notes import segment_notes
+from musicvae.io.transcription.onsets import detect_onsets
+from musicvae.io.transcription.pitch import SAMPLE_RATE_HZ, track_pitch
+from musicvae.io.transcription.voice_check import is_tapped_rhythm, measure_audio, reject_reason
+from musicvae.representation.key import (
+    MAJOR_SCALE,
+    estimate_diatonic_key,
+    tonic_name,
+    transpose_fifths,
+)
+from musicvae.song import KeyMap, Part, Song, TempoMap
 
 TICKS_PER_QUARTER = 480
-_CELL = TICKS_PER_QUARTER // CELLS_PER_QUARTER
-CLAP = 39  # of a drum kit
-_VOICE = 52  # General MIDI's choir, oohs: 0-based
-_FEWEST = 4  # notes that a tune has
-_LOUDNESS, _SOFTEST, _LOUDEST = 80, 30, 120  # velocities
-_FIFTHS = {"C": 0, "D": 2, "E": 4, "F": -1, "G": 1, "A": 3, "B": 5}
-_SCALE = (0, 2, 4, 5, 7, 9, 11)
+_TICKS_PER_CELL = TICKS_PER_QUARTER // CELLS_PER_QUARTER
+HAND_CLAP = 39  # General MIDI percussion
+_VOICE_PROGRAM = 52  # General MIDI "Choir Aahs", counted from 0
+_TAP_DURATION_S = 0.1
+_MIN_NOTES = 4
+_MEDIAN_VELOCITY, _MIN_VELOCITY, _MAX_VELOCITY = 80, 30, 120
+_LETTER_FIFTHS = {"C": 0, "D": 2, "E": 4, "F": -1, "G": 1, "A": 3, "B": 5}
+_HINT = "record a few bars"
 
 
 @dataclass(frozen=True, kw_only=True)
-class HearOptions:
-    """What is known of a recording before it is heard."""
+class TranscribeOptions:
+    """Known properties of a recording; what is not given is estimated."""
 
-    tempo: float | None = None
-    """Quarters a minute, about; heard if not given."""
+    tempo_qpm: float | None = None
+    """Approximate tempo in quarters a minute."""
     meter: tuple[int, int] | None = None
-    """The meter throughout; heard if not given."""
+    """The meter throughout."""
     key: str | None = None
-    """`auto` or a key such as `D major`: notes outside it go to its nearest note."""
-    quantise: bool = False
-    """Put notes on the grid of sixteenths (else they stay as they were sung)."""
+    """`auto` or a key such as `D major`: notes outside the key move to its nearest note."""
+    quantize: bool = False
+    """Put notes on the grid of sixteenths (else they keep their times)."""
 
     def __post_init__(self) -> None:
-        if self.tempo is not None and not 20 <= self.tempo <= 400:
-            raise ConfigError(f"a tempo of {self.tempo:g}: ask for 20 to 400 quarters a minute")
+        if self.tempo_qpm is not None and not 20 <= self.tempo_qpm <= 400:
+            tempo = f"{self.tempo_qpm:g}"
+            raise ConfigError(f"tempo {tempo} is out of range: use 20 to 400 quarters a minute")
         if self.key not in (None, "auto"):
-            key_of(self.key)
+            parse_key(self.key)
 
 
-def examine(
-    content: bytes, path: str | Path = "<bytes>", options: HearOptions | None = None
-) -> Reading:
-    """What is heard in the bytes of an audio file.
+_CACHE: dict[tuple[bytes, TranscribeOptions], ReadResult] = {}
+"""The latest transcriptions, for commands that read a file twice."""
+_MAX_CACHED = 16
 
-    Raises `ReadError` for what is damaged, and for what is no single voice and no tapped rhythm.
+
+def read_bytes(
+    content: bytes, path: str | Path = "<bytes>", options: TranscribeOptions | None = None
+) -> ReadResult:
+    """Transcribe the bytes of an audio file.
+
+    Raises `ReadError` for damaged files, and for all but a single voice and a tapped rhythm.
     """
-    options = options or HearOptions()
+    options = options or TranscribeOptions()
     key = (hashlib.blake2b(content).digest(), options)
-    if key not in _KNOWN:
-        reading = heard(samples_of(content, RATE, path), path, options)
-        while len(_KNOWN) >= _MOST_KNOWN:
-            _KNOWN.pop(next(iter(_KNOWN)))
-        _KNOWN[key] = reading
-    return _KNOWN[key]
+    if key not in _CACHE:
+        result = transcribe(load_mono(content, SAMPLE_RATE_HZ, path), path, options)
+        while len(_CACHE) >= _MAX_CACHED:
+            _CACHE.pop(next(iter(_CACHE)))
+        _CACHE[key] = result
+    return _CACHE[key]
 
 
-def heard(samples: Samples, path: str | Path, options: HearOptions) -> Reading:
-    """What is heard in samples `(n,)` at `RATE`. Raises as `examine`."""
-    frames = frames_of(samples)
-    nature = nature_of(samples, frames)
-    taps = None if nature.has_notes else taps_of(samples)
-    if taps is not None and is_tapped(nature, frames, taps.strength):
-        if len(taps.onset_s) < _FEWEST:
-            raise ReadError(path, "no pitch and hardly an onset is heard", "hum or clap a few bars")
-        line = Line(
-            onset_s=taps.onset_s,
-            stop_s=taps.onset_s + 0.1,
-            pitch=np.full(len(taps.onset_s), CLAP),
-            velocity=_velocities(taps.level_db),
+def transcribe(samples: Floats32, path: str | Path, options: TranscribeOptions) -> ReadResult:
+    """Transcribe samples `(n,)` at `SAMPLE_RATE_HZ`. Raises as `read_bytes`."""
+    duration_s = len(samples) / SAMPLE_RATE_HZ
+    track = track_pitch(samples)
+    features = measure_audio(samples, track)
+    onsets = None if features.has_notes else detect_onsets(samples)
+    if onsets is not None and is_tapped_rhythm(features, track, onsets.strength):
+        if len(onsets.onset_s) < _MIN_NOTES:
+            raise ReadError(path, "no pitch and hardly any onsets found", _HINT)
+        taps = NoteSequence(
+            onset_s=onsets.onset_s,
+            end_s=onsets.onset_s + _TAP_DURATION_S,
+            pitch=np.full(len(onsets.onset_s), HAND_CLAP),
+            velocity=_velocities(onsets.level_db),
             is_drum=True,
         )
-        return _reading(line, len(samples) / RATE, path, options, "")
-    if reason := reason_against(nature):
+        return _build_result(taps, duration_s, path, options, "")
+    if reason := reject_reason(features):
         raise ReadError(path, reason, "give one voice alone, or a tapped rhythm")
-    sung = notes_of(frames)
-    if len(sung) < _FEWEST:
-        raise ReadError(path, f"only {many(len(sung), 'note')} heard", "hum a few bars")
-    line = Line(
+    sung = segment_notes(track)
+    if len(sung) < _MIN_NOTES:
+        raise ReadError(path, f"only {plural(len(sung), 'note')} found", _HINT)
+    notes = NoteSequence(
         onset_s=sung.onset_s,
-        stop_s=sung.stop_s,
+        end_s=sung.end_s,
         pitch=sung.pitch,
         velocity=_velocities(sung.level_db),
     )
-    fifths, minor = _heard_key(line) if options.key in (None, "auto") else key_of(options.key)
+    key_name = None if options.key == "auto" else options.key
+    fifths, minor = parse_key(key_name) if key_name else _estimate_key(notes)
     if options.key is not None:
-        pitch = snapped(sung.pitch, sung.sung, fifths)
-        line = replace(line, pitch=pitch)
-    return _reading(line, len(samples) / RATE, path, options, key_words(fifths, minor))
+        notes = replace(notes, pitch=snap_to_key(sung.pitch, sung.sung_pitch, fifths))
+    return _build_result(notes, duration_s, path, options, format_key(fifths, minor))
 
 
-def _reading(
-    line: Line, length_s: float, path: str | Path, options: HearOptions, key: str
-) -> Reading:
-    """The song of a line of notes, and what is to be told of it."""
-    if options.tempo is None:
-        found = pulses(line.onset_s)
+def _build_result(
+    notes: NoteSequence, duration_s: float, path: str | Path, options: TranscribeOptions, key: str
+) -> ReadResult:
+    """Estimate bars, and return the song with a summary of the transcription."""
+    cells_per_pulse = None
+    if options.tempo_qpm is None:
+        pulses = track_pulses(notes.onset_s)
     else:
-        found = [steady(line.onset_s, 60 / options.tempo / CELLS_PER_QUARTER)]
+        pulses = [follow_pulse(notes.onset_s, 60 / options.tempo_qpm / CELLS_PER_QUARTER)]
+        cells_per_pulse = (1,)
     try:
-        bars = bars_of(line, found, options.meter, values=(1,) if options.tempo else None)
+        bars = estimate_bars(notes, pulses, options.meter, cells_per_pulse)
     except ValueError:
-        raise ReadError(path, "no bars are heard in so little", "hum a few bars") from None
-    song = _song(line, bars, length_s, options)
+        raise ReadError(path, "too short to find bars", _HINT) from None
+    song = _build_song(notes, bars, options)
     if key and options.key is not None:
-        fifths, minor = key_of(key)
-        song = replace(
-            song, key=Key(ticks=np.array([0]), fifths=np.array([fifths]), minor=np.array([minor]))
-        )
-    return Reading(
+        fifths, minor = parse_key(key)
+        key_map = KeyMap(ticks=np.array([0]), fifths=np.array([fifths]), minor=np.array([minor]))
+        song = replace(song, key=key_map)
+    return ReadResult(
         song=song,
-        kind="tapped rhythm" if line.is_drum else "single voice",
-        measured=True,
-        heard=_told(line, bars, length_s, key),
-        facts={
-            "tempo": round(_qpm(bars), 2),
+        kind="tapped rhythm" if notes.is_drum else "single voice",
+        has_notated_bars=True,
+        transcription_note=_summarize(notes, bars, duration_s, key),
+        transcription_facts={
+            "tempo": round(_mean_qpm(bars), 2),
             "meters": list(dict.fromkeys(METERS[int(m)] for m in bars.path.meters)),
             "bars": len(bars.path.lines),
             "key": key or None,
@@ -150,125 +156,128 @@ def _reading(
     )
 
 
-def _song(line: Line, bars: Bars, length_s: float, options: HearOptions) -> Song:
-    """The song whose tick 0 is the beginning of the recording."""
-    # What comes before the first note is whole sixteenths, and its tempo what makes them so.
-    lead = max(int(np.round(-bars.cells(np.zeros(1))[0])), 0)
+def _build_song(notes: NoteSequence, bars: BarHypothesis, options: TranscribeOptions) -> Song:
+    """Build the song; its tick 0 is the beginning of the recording."""
+    # The time before the first note is a whole number of cells, at the tempo that makes it so.
+    lead_cells = max(int(np.round(-bars.seconds_to_cells(np.zeros(1))[0])), 0)
     first = int(bars.path.lines[0])
-    stop = max(float(bars.cells(line.stop_s[-1:])[0]), float(bars.path.lines[-1]))
-    cells = np.unique([0, *bars.path.lines.tolist(), int(np.ceil(stop)) + CELLS_PER_QUARTER])
-    if lead and first > 0:
+    end_cell = max(float(bars.seconds_to_cells(notes.end_s[-1:])[0]), float(bars.path.lines[-1]))
+    cells = np.unique([0, *bars.path.lines.tolist(), int(np.ceil(end_cell)) + CELLS_PER_QUARTER])
+    if lead_cells and first > 0:
         cells = np.unique([*cells, 0])
-    at_s, ticks = bars.seconds(cells), (cells + lead) * _CELL
-    if lead:
-        at_s, ticks = np.append(0.0, at_s), np.append(0, ticks)
+    cell_s, ticks = bars.cells_to_seconds(cells), (cells + lead_cells) * _TICKS_PER_CELL
+    if lead_cells:
+        cell_s, ticks = np.append(0.0, cell_s), np.append(0, ticks)
     else:
-        at_s[0] = 0.0
-    pace = np.round(1e6 * np.diff(at_s) / np.diff(ticks) * TICKS_PER_QUARTER).astype(np.int64)
-    change = np.append(True, np.diff(pace) != 0)
-    tempo = TempoMap(ticks=ticks[:-1][change], us_per_quarter=pace[change])
+        cell_s[0] = 0.0
+    us_per_quarter = 1e6 * np.diff(cell_s) / np.diff(ticks) * TICKS_PER_QUARTER
+    us_per_quarter = np.round(us_per_quarter).astype(np.int64)
+    is_change = np.append(True, np.diff(us_per_quarter) != 0)
+    tempo = TempoMap(ticks=ticks[:-1][is_change], us_per_quarter=us_per_quarter[is_change])
 
-    def tick_of(seconds: Reals) -> Reals:
-        return np.interp(seconds, at_s, ticks)
-
-    onset = np.round(tick_of(line.onset_s)).astype(np.int64)
-    end = np.round(tick_of(line.stop_s)).astype(np.int64)
-    if options.quantise:
-        onset = (np.round(onset / _CELL) * _CELL).astype(np.int64)
-        end = np.maximum((np.round(end / _CELL) * _CELL).astype(np.int64), onset + _CELL)
-        onset, end, line = _apart(onset, end, line)
+    onset = np.round(np.interp(notes.onset_s, cell_s, ticks)).astype(np.int64)
+    end = np.round(np.interp(notes.end_s, cell_s, ticks)).astype(np.int64)
+    if options.quantize:
+        onset, end = _round_to_cells(onset), _round_to_cells(end)
+        end = np.maximum(end, onset + _TICKS_PER_CELL)
+        keep = _longest_per_onset(onset, end)
+        onset, end, notes = onset[keep], end[keep], _select(notes, keep)
     end[:-1] = np.minimum(end[:-1], onset[1:])
     part = Part(
-        name="taps" if line.is_drum else "voice",
-        program=0 if line.is_drum else _VOICE,
-        is_drum=line.is_drum,
+        name="taps" if notes.is_drum else "voice",
+        program=0 if notes.is_drum else _VOICE_PROGRAM,
+        is_drum=notes.is_drum,
         onset_ticks=onset,
         duration_ticks=np.maximum(end - onset, 1),
-        pitch=line.pitch,
-        velocity=line.velocity,
+        pitch=notes.pitch,
+        velocity=notes.velocity,
     )
-    meter = meter_of(changes_of(bars.path, lead), TICKS_PER_QUARTER)
     return Song(
         ticks_per_quarter=TICKS_PER_QUARTER,
         parts=(part,),
         tempo=tempo,
-        meter=meter,
-        key=Key.none(),
+        meter=meter_map_from_changes(meter_changes(bars.path, lead_cells), TICKS_PER_QUARTER),
+        key=KeyMap.none(),
         end_ticks=int(end[-1]),
     )
 
 
-def _apart(onset: Ints, end: Ints, line: Line) -> tuple[Ints, Ints, Line]:
-    """Of notes in one sixteenth the longest alone."""
+def _round_to_cells(ticks: Ints) -> Ints:
+    return (np.round(ticks / _TICKS_PER_CELL) * _TICKS_PER_CELL).astype(np.int64)
+
+
+def _longest_per_onset(onset: Ints, end: Ints) -> Ints:
+    """Return the indices of the longest note at each onset, sorted."""
     order = np.lexsort((-(end - onset), onset))
-    keep = np.sort(order[np.append(True, np.diff(onset[order]) > 0)])
-    columns = {name: getattr(line, name)[keep] for name in ("onset_s", "stop_s", "pitch")}
-    few = replace(line, velocity=line.velocity[keep], **columns)
-    return onset[keep], end[keep], few
+    return np.sort(order[np.append(True, np.diff(onset[order]) > 0)])
 
 
-def _velocities(level_db: Reals) -> Ints:
-    """Loudness as velocities around 80: loudness grows with their square."""
-    velocity = _LOUDNESS * 10 ** ((level_db - np.median(level_db)) / 40)
-    return np.clip(np.round(velocity), _SOFTEST, _LOUDEST).astype(np.int64)
+def _select(notes: NoteSequence, index: Ints) -> NoteSequence:
+    columns = ("onset_s", "end_s", "pitch", "velocity")
+    return replace(notes, **{name: getattr(notes, name)[index] for name in columns})
 
 
-# -- keys ---------------------------------------------------------------------------------------
+def _velocities(level_db: Floats) -> Ints:
+    """Return velocities `(M,)` of a median of 80; amplitude grows with their square."""
+    velocity = _MEDIAN_VELOCITY * 10 ** ((level_db - np.median(level_db)) / 40)
+    return np.clip(np.round(velocity), _MIN_VELOCITY, _MAX_VELOCITY).astype(np.int64)
 
 
-def key_of(words: str) -> tuple[int, bool]:
-    """Sharps (flats below 0) and whether it is minor: ``key_of("E minor") == (1, True)``.
-
-    Raises `ConfigError` for what is no key.
-    """
-    found = re.fullmatch(r"([A-Ga-g])([#b]?)\s*(major|minor|maj|min|m)?", words.strip())
-    if not found:
-        raise ConfigError(f"no key {words!r}: say auto, none, or a key such as D major or F# minor")
-    letter, sign, mode = found[1].upper(), found[2], found[3] or "major"
-    minor = mode in ("minor", "min", "m")
-    fifths = _FIFTHS[letter] + {"": 0, "#": 7, "b": -7}[sign] - 3 * minor
-    if not -7 <= fifths <= 7:
-        raise ConfigError(f"{words!r} has {abs(fifths)} signs: say its enharmonic key")
-    return fifths, minor
-
-
-def key_words(fifths: int, minor: bool) -> str:
-    """A key in words, the inverse of `key_of`."""
-    names = ["Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"]
-    minors = ["Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"]
-    return f"{minors[fifths + 7]} minor" if minor else f"{names[fifths + 7]} major"
-
-
-def snapped(pitch: Ints, sung: Reals, fifths: int) -> Ints:
-    """Pitches `(M,)` outside a key moved to its nearest note, by how they were really sung."""
-    scale = [(7 * fifths + step) % 12 for step in _SCALE]
-    options = pitch[:, None] + np.array([0, -1, 1])
-    inside = np.isin(options % 12, scale)
-    far = np.where(inside, np.abs(options - sung[:, None]), np.inf)
-    far[inside[:, 0], 0] = -1
-    return options[np.arange(len(pitch)), far.argmin(1)]
-
-
-def _heard_key(line: Line) -> tuple[int, bool]:
-    """The scale that holds most of what sounds, minor if the line ends on its sixth degree."""
-    tonic = diatonic_key(line.pitch, line.stop_s - line.onset_s)
-    fifths = (7 * tonic + 6) % 12 - 6
-    fifths = fifths + 12 if fifths < -6 else fifths
-    return fifths, int(line.pitch[-1] - tonic) % 12 == 9
-
-
-def _qpm(bars: Bars) -> float:
-    """Quarters a minute, the mean over all bars."""
-    first, last = bars.seconds(bars.path.lines[[0, -1]])
+def _mean_qpm(bars: BarHypothesis) -> float:
+    """Return the mean tempo over all bars in quarters a minute."""
+    first, last = bars.cells_to_seconds(bars.path.lines[[0, -1]])
     quarters = (bars.path.lines[-1] - bars.path.lines[0]) / CELLS_PER_QUARTER
     return float(60 * quarters / max(last - first, 1e-3))
 
 
-def _told(line: Line, bars: Bars, length_s: float, key: str) -> str:
-    """What was heard, in a line."""
-    names = list(dict.fromkeys(METERS[int(m)] for m in bars.path.meters))
-    what = "a tapped rhythm" if line.is_drum else "one voice"
-    count = many(len(line.pitch), "hit" if line.is_drum else "note")
-    told = f"{what}, {length_s:.0f} s: {count}, {many(len(bars.path.lines), 'bar')} of "
-    told += f"{', '.join(names[:3])} at {_qpm(bars):.0f} quarters a minute"
-    return told + (f", {key}" if key else "")
+def _summarize(notes: NoteSequence, bars: BarHypothesis, duration_s: float, key: str) -> str:
+    """Return one line on a transcription."""
+    meters = ", ".join(list(dict.fromkeys(METERS[int(m)] for m in bars.path.meters))[:3])
+    source = "a tapped rhythm" if notes.is_drum else "one voice"
+    n_notes = plural(len(notes.pitch), "hit" if notes.is_drum else "note")
+    n_bars = plural(len(bars.path.lines), "bar")
+    summary = f"{source}, {duration_s:.0f} s: {n_notes}, {n_bars} of {meters}"
+    summary += f" at {_mean_qpm(bars):.0f} quarters a minute"
+    return summary + (f", {key}" if key else "")
+
+
+# -- keys -----------------------------------------------------------------------------------------
+
+
+def parse_key(name: str) -> tuple[int, bool]:
+    """Return sharps (flats below 0) and whether it is minor: ``parse_key("E minor") == (1, True)``.
+
+    Raises `ConfigError` for an unknown key.
+    """
+    match = re.fullmatch(r"([A-Ga-g])([#b]?)\s*(major|minor|maj|min|m)?", name.strip())
+    if not match:
+        raise ConfigError(f"no key {name!r}: use auto, none, or a key such as D major or F# minor")
+    letter, accidental, mode = match[1].upper(), match[2], match[3] or "major"
+    minor = mode in ("minor", "min", "m")
+    fifths = _LETTER_FIFTHS[letter] + {"": 0, "#": 7, "b": -7}[accidental] - 3 * minor
+    if not -7 <= fifths <= 7:
+        raise ConfigError(f"{name!r} has {abs(fifths)} accidentals: use its enharmonic key")
+    return fifths, minor
+
+
+def format_key(fifths: int, minor: bool) -> str:
+    """Return the name of a key, the inverse of `parse_key`."""
+    return f"{tonic_name(fifths, minor)} {'minor' if minor else 'major'}"
+
+
+def snap_to_key(pitch: Ints, sung_pitch: Floats, fifths: int) -> Ints:
+    """Return pitches `(M,)` with those outside a key moved to its note nearest to what was sung."""
+    scale = [(7 * fifths + step) % 12 for step in MAJOR_SCALE]
+    candidates = pitch[:, None] + np.array([0, -1, 1])
+    in_scale = np.isin(candidates % 12, scale)
+    distance = np.where(in_scale, np.abs(candidates - sung_pitch[:, None]), np.inf)
+    distance[in_scale[:, 0], 0] = -1
+    return candidates[np.arange(len(pitch)), distance.argmin(1)]
+
+
+def _estimate_key(notes: NoteSequence) -> tuple[int, bool]:
+    """Return the scale that holds most of the sound, minor if the last note is its sixth degree."""
+    tonic = estimate_diatonic_key(notes.pitch, notes.end_s - notes.onset_s)
+    fifths = transpose_fifths(0, tonic)
+    fifths = fifths + 12 if fifths < -6 else fifths
+    return fifths, int(notes.pitch[-1] - tonic) % 12 == 9

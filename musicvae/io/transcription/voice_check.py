@@ -1,8 +1,8 @@
-"""Floor 3: what a recording is of: one voice, several, speech, noise, or taps without pitch.
+"""Classification of recordings: one voice, several, speech, noise, or taps without pitch.
 
-One voice: nearly all peaks of the spectrum are whole multiples of one pitch, and its lowest ones
-are there. Several voices leave peaks over; or their common divisor is heard as the pitch, whose
-lowest multiples are missing. Speech has pitch that never rests.
+One voice: nearly all peaks of the spectrum are multiples of one pitch, and the lowest multiples are
+present. Several voices leave unexplained peaks, or their common divisor is taken for the pitch,
+whose lowest multiples are missing. The pitch of speech is never stationary.
 """
 
 from __future__ import annotations
@@ -12,162 +12,176 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from musicvae.io.transcription.pitch import RATE, Frames, Reals
+from musicvae.arrays import Bools, Floats, Floats32
+from musicvae.io.transcription.pitch import SAMPLE_RATE_HZ, PitchTrack
 
-Samples = NDArray[np.float32]
+_FRAME = 2048  # samples: 128 ms, which resolves tones a fourth apart from 90 hz on
+_MIN_PEAK_HZ, _MAX_PEAK_HZ = 60.0, 3600.0
+_PEAK_RANGE_DB = 26.0  # below the highest peak
+_MAX_DETUNING = 0.4  # semitones between a peak and a multiple of the pitch
+_MAX_MULTIPLE = 12
+_FRAME_STEP, _MAX_FRAMES = 3, 1500  # frames that are analyzed
+_MAX_DRIFT = 0.35  # semitones in 50 ms, in frames that are analyzed
+_LOUD_RANGE_DB, _HIT_RANGE_DB = 22.0, 12.0
+_SUSTAIN_FRAMES, _HOLD_FRAMES, _MAX_VIBRATO = 12, 10, 1.1  # 120 ms, 100 ms, semitones
 
-_FRAME = 2048  # samples: 128 ms, in which tones a fourth apart are two from 90 hz on
-_LOWEST_HZ, _HIGHEST_HZ = 60.0, 3600.0
-_PEAK_DB = 26.0  # a peak so far below the highest says nothing
-_NEAR = 0.4  # semitones from a multiple of the pitch
-_MULTIPLES = 12
-_EVERY, _MOST = 3, 1500  # frames that are looked at
-_STILL = 0.35  # semitones that a pitch moves by in 50 ms, at most, where it is looked at
-_LOUD_DB, _HIT_DB = 22.0, 12.0
-_STRETCH, _HOLD, _VIBRATO = 12, 10, 1.1  # frames, frames, semitones
-_TONAL, _HELD, _SINGLE, _SOME, _NOISE = 0.57, 0.75, 0.7, 0.1, 0.25  # limits on shares
-_LASTING = 0.3
-_SPIKY, _GAPS_DB = 0.12, 15.0  # of hits: the rest beside them, how much softer it is
+# Limits on the shares in `AudioFeatures`:
+_MIN_VOICE_TONAL, _MIN_VOICE_HELD, _MIN_VOICE_HARMONIC = 0.57, 0.75, 0.7
+_MIN_NOTES_SHARE, _MIN_NOISE_FLATNESS, _MAX_TAP_SUSTAINED = 0.1, 0.25, 0.3
+_MAX_TAP_STRENGTH, _MIN_TAP_GAP_DB = 0.12, 15.0  # between hits: onset strength, drop in level
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nature:
-    """What kind of sound it is, in shares from 0 to 1."""
+class AudioFeatures:
+    """Features that tell one voice from other audio, shares from 0 to 1."""
 
     tonal: float
-    """Of the loud frames: those with a pitch."""
+    """Share of loud frames with a pitch."""
     held: float
-    """Of the frames with a pitch: those in which it stays for a tenth of a second."""
-    lasting: float
-    """Of the loudest frames: those in stretches of 120 ms, which no hit fills."""
-    single: float
-    """Of the strength of spectral peaks: what one pitch explains, in the middle of all frames."""
-    flat: float
-    """How flat the spectrum is: 0 a single tone, above 0.5 white noise."""
+    """Share of frames with a pitch in which it is stationary for a tenth of a second."""
+    sustained: float
+    """Share of the loudest frames in stretches of 120 ms, which no hit fills."""
+    harmonic: float
+    """Share of the spectral peaks that one pitch explains, weighted, median over frames."""
+    flatness: float
+    """Spectral flatness: 0 for a single tone, above 0.5 for white noise."""
 
     @property
     def is_voice(self) -> bool:
-        """Whether it is one voice that holds its notes."""
-        return self.tonal >= _TONAL and self.held >= _HELD and self.single >= _SINGLE
+        """Whether this is one voice that holds its notes."""
+        return (
+            self.tonal >= _MIN_VOICE_TONAL
+            and self.held >= _MIN_VOICE_HELD
+            and self.harmonic >= _MIN_VOICE_HARMONIC
+        )
 
     @property
     def has_notes(self) -> bool:
-        """Whether pitches are held at all."""
-        return self.tonal * self.held >= _SOME
+        """Whether any pitches are held."""
+        return self.tonal * self.held >= _MIN_NOTES_SHARE
 
 
-def is_tapped(nature: Nature, frames: Frames, strength: Reals) -> bool:
-    """Whether it is a rhythm without pitch: short hits with little between them.
+def is_tapped_rhythm(features: AudioFeatures, track: PitchTrack, onset_strength: Floats) -> bool:
+    """Return whether this is a rhythm without pitch: short hits and near silence between them.
 
-    `strength` is the onset strength at any hop.
+    `onset_strength` is `(T,)`, at any hop.
     """
-    if nature.has_notes or nature.lasting >= _LASTING:
+    if features.has_notes or features.sustained >= _MAX_TAP_SUSTAINED:
         return False
-    spiky = np.median(strength) < _SPIKY * max(float(np.quantile(strength, 0.98)), 1e-9)
-    gaps = np.quantile(frames.level_db, 0.97) - np.quantile(frames.level_db, 0.3)
-    return bool(spiky and gaps > _GAPS_DB)
+    peak_strength = max(float(np.quantile(onset_strength, 0.98)), 1e-9)
+    is_sparse = np.median(onset_strength) < _MAX_TAP_STRENGTH * peak_strength
+    gap_db = np.quantile(track.level_db, 0.97) - np.quantile(track.level_db, 0.3)
+    return bool(is_sparse and gap_db > _MIN_TAP_GAP_DB)
 
 
-def reason_against(nature: Nature) -> str:
-    """Why it is no single voice, in words; empty if it is one."""
-    if nature.is_voice:
+def reject_reason(features: AudioFeatures) -> str:
+    """Return why a recording is not a single voice, or an empty string if it is."""
+    if features.is_voice:
         return ""
-    if nature.tonal >= _TONAL / 4 and nature.held < _HELD and nature.single >= _SINGLE:
-        return "a pitch that never rests, as in speech; no tune is heard"
-    if not nature.has_notes and nature.flat > _NOISE:
-        return "noise; neither a pitch nor a rhythm is heard"
-    return "several notes at once (polyphonic), or too much else beside a voice"
+    if (
+        features.tonal >= _MIN_VOICE_TONAL / 4
+        and features.held < _MIN_VOICE_HELD
+        and features.harmonic >= _MIN_VOICE_HARMONIC
+    ):
+        return "a pitch that glides throughout, as in speech; no tune found"
+    if not features.has_notes and features.flatness > _MIN_NOISE_FLATNESS:
+        return "noise; neither a pitch nor a rhythm found"
+    return "several notes at once (polyphonic), or a loud background"
 
 
-def nature_of(samples: Samples, frames: Frames) -> Nature:
-    """What is heard in samples `(n,)` at `RATE` and in their frames."""
-    level = frames.level_db
-    loud = level > np.quantile(level, 0.95) - _LOUD_DB
-    loudest = level > np.quantile(level, 0.98) - _HIT_DB
-    tone = loud & (frames.voiced > 0.4)
-    held = tone & _held(frames.pitch, tone)
-    return Nature(
-        tonal=float(tone.sum() / max(loud.sum(), 1)),
-        held=float(held.sum() / max(tone.sum(), 1)),
-        lasting=float(_stretches(loudest).sum() / max(loudest.sum(), 1)),
-        flat=_flatness(samples),
-        single=_single(samples, frames, np.flatnonzero(tone & _still(frames.pitch))),
+def measure_audio(samples: Floats32, track: PitchTrack) -> AudioFeatures:
+    """Measure samples `(n,)` at `SAMPLE_RATE_HZ` and their pitch track."""
+    level_db = track.level_db
+    is_loud = level_db > np.quantile(level_db, 0.95) - _LOUD_RANGE_DB
+    is_loudest = level_db > np.quantile(level_db, 0.98) - _HIT_RANGE_DB
+    is_tonal = is_loud & (track.voiced_prob > 0.4)
+    is_held = is_tonal & _is_held(track.pitch, is_tonal)
+    stationary = np.flatnonzero(is_tonal & _is_stationary(track.pitch))
+    return AudioFeatures(
+        tonal=float(is_tonal.sum() / max(is_loud.sum(), 1)),
+        held=float(is_held.sum() / max(is_tonal.sum(), 1)),
+        sustained=float(_is_sustained(is_loudest).sum() / max(is_loudest.sum(), 1)),
+        flatness=_spectral_flatness(samples),
+        harmonic=_harmonic_share(samples, track, stationary),
     )
 
 
-def _flatness(samples: Samples) -> float:
-    """Geometric by arithmetic mean of power from 100 to 4000 hz, the median over loud pieces."""
-    count = len(samples) // _FRAME
-    pieces = samples[: count * _FRAME].reshape(count, _FRAME) * np.hanning(_FRAME)
-    hz = np.fft.rfftfreq(_FRAME, 1 / RATE)
-    power = np.abs(np.fft.rfft(pieces))[:, (hz > 100) & (hz < 4000)] ** 2 + 1e-12
-    loud = power.sum(1) >= np.median(power.sum(1))
-    return float(np.median((np.exp(np.log(power).mean(1)) / power.mean(1))[loud]))
+def _spectral_flatness(samples: Floats32) -> float:
+    """Return the geometric by the arithmetic mean of power, 100 to 4000 hz, over loud frames."""
+    n_frames = len(samples) // _FRAME
+    frames = samples[: n_frames * _FRAME].reshape(n_frames, _FRAME) * np.hanning(_FRAME)
+    hz = np.fft.rfftfreq(_FRAME, 1 / SAMPLE_RATE_HZ)
+    power = np.abs(np.fft.rfft(frames))[:, (hz > 100) & (hz < 4000)] ** 2 + 1e-12
+    is_loud = power.sum(1) >= np.median(power.sum(1))
+    return float(np.median((np.exp(np.log(power).mean(1)) / power.mean(1))[is_loud]))
 
 
-def _stretches(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The frames of a mask that lie in stretches of 120 ms of it."""
-    if len(mask) < _STRETCH:
+def _is_sustained(mask: Bools) -> Bools:
+    """Return the frames `(T,)` of a mask in unbroken stretches of 120 ms."""
+    if len(mask) < _SUSTAIN_FRAMES:
         return np.zeros(len(mask), bool)
-    wide = np.lib.stride_tricks.sliding_window_view(mask, _STRETCH)
-    begins = np.asarray(wide.all(axis=1), np.bool_)
-    return _covered(begins, _STRETCH)
+    windows = np.lib.stride_tricks.sliding_window_view(mask, _SUSTAIN_FRAMES)
+    begins = np.asarray(windows.all(axis=1), np.bool_)
+    return _dilate(begins, _SUSTAIN_FRAMES)
 
 
-def _still(pitch: Reals) -> NDArray[np.bool_]:
-    """Where the pitch hardly moves over 50 ms."""
-    wide = np.lib.stride_tricks.sliding_window_view(np.pad(pitch, 2, mode="edge"), 5)
-    return wide.max(1) - wide.min(1) <= _STILL
+def _is_stationary(pitch: Floats) -> Bools:
+    """Return the frames `(T,)` whose pitch hardly moves over 50 ms."""
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(pitch, 2, mode="edge"), 5)
+    return windows.max(1) - windows.min(1) <= _MAX_DRIFT
 
 
-def _held(pitch: Reals, tone: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Frames in stretches of 100 ms whose pitch moves by no more than a vibrato does."""
-    if len(pitch) < _HOLD:
+def _is_held(pitch: Floats, is_tonal: Bools) -> Bools:
+    """Return the frames `(T,)` in stretches of 100 ms whose pitch moves no more than a vibrato."""
+    if len(pitch) < _HOLD_FRAMES:
         return np.zeros(len(pitch), bool)
-    wide = np.lib.stride_tricks.sliding_window_view(pitch, _HOLD)
-    whole = np.lib.stride_tricks.sliding_window_view(tone, _HOLD).all(1)
-    moves = wide.max(1) - wide.min(1)
-    return _covered((moves <= _VIBRATO) & whole, _HOLD)
+    windows = np.lib.stride_tricks.sliding_window_view(pitch, _HOLD_FRAMES)
+    all_tonal = np.lib.stride_tricks.sliding_window_view(is_tonal, _HOLD_FRAMES).all(1)
+    extent = windows.max(1) - windows.min(1)
+    return _dilate((extent <= _MAX_VIBRATO) & all_tonal, _HOLD_FRAMES)
 
 
-def _covered(begins: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-    """The frames of stretches so wide, by where they begin."""
+def _dilate(begins: Bools, width: int) -> Bools:
+    """Return the frames `(T + width - 1,)` of all stretches of a width, by their first frames."""
     return np.convolve(begins, np.ones(width)) > 0.5
 
 
-def _single(samples: Samples, frames: Frames, at: NDArray[np.intp]) -> float:
-    """The share of peaks' strength that the pitch explains, the median over frames `at`."""
-    at = at[:: max(_EVERY, len(at) // _MOST)]
-    if len(at) < 5:
+def _harmonic_share(samples: Floats32, track: PitchTrack, frames: NDArray[np.intp]) -> float:
+    """Return the share of peaks that the pitch explains, the median over some of `frames`."""
+    frames = frames[:: max(_FRAME_STEP, len(frames) // _MAX_FRAMES)]
+    if len(frames) < 5:
         return 1.0
     window = np.hanning(_FRAME)
     padded = np.pad(samples, _FRAME)
-    hz = np.fft.rfftfreq(_FRAME, 1 / RATE)
-    band = (hz > _LOWEST_HZ) & (hz < _HIGHEST_HZ)
+    hz = np.fft.rfftfreq(_FRAME, 1 / SAMPLE_RATE_HZ)
+    in_band = (hz > _MIN_PEAK_HZ) & (hz < _MAX_PEAK_HZ)
     shares = []
-    for frame in at.tolist():
-        centre = round(frame * frames.hop_s * RATE) + _FRAME
-        piece = padded[centre - _FRAME // 2 : centre + _FRAME // 2] * window
-        level = np.where(band, np.abs(np.fft.rfft(piece)), 0.0)
-        shares.append(_explained(level, 440 * 2 ** ((frames.pitch[frame] - 69) / 12)))
+    for frame in frames.tolist():
+        center = round(frame * track.hop_s * SAMPLE_RATE_HZ) + _FRAME
+        piece = padded[center - _FRAME // 2 : center + _FRAME // 2] * window
+        magnitude = np.where(in_band, np.abs(np.fft.rfft(piece)), 0.0)
+        f0_hz = 440 * 2 ** ((track.pitch[frame] - 69) / 12)
+        shares.append(_explained_share(magnitude, f0_hz))
     return float(np.median(shares))
 
 
-def _explained(level: Reals, f0: float) -> float:
-    """Of one spectrum `(bins,)`, the share of the peaks that are multiples of `f0` in hz."""
-    middle = level[1:-1]
-    top = np.flatnonzero((middle > level[:-2]) & (middle >= level[2:])) + 1
-    top = top[level[top] > level.max(initial=0) * 10 ** (-_PEAK_DB / 20)]
-    if not len(top):
+def _explained_share(magnitude: Floats, f0_hz: float) -> float:
+    """Return the share of the peaks of a spectrum `(bins,)` that are multiples of a pitch."""
+    middle = magnitude[1:-1]
+    peak_bin = np.flatnonzero((middle > magnitude[:-2]) & (middle >= magnitude[2:])) + 1
+    threshold = magnitude.max(initial=0) * 10 ** (-_PEAK_RANGE_DB / 20)
+    peak_bin = peak_bin[magnitude[peak_bin] > threshold]
+    if not len(peak_bin):
         return 1.0
-    a, b, c = (np.log(level[top + i] + 1e-12) for i in (-1, 0, 1))
-    peak = top + 0.5 * (a - c) / np.minimum(a - 2 * b + c, -1e-9)
-    multiple = peak * RATE / _FRAME / f0
-    whole = np.clip(np.round(multiple), 1, None)
-    near = np.abs(12 * np.log2(multiple / whole)) < np.minimum(_NEAR, 6 / whole)
-    near &= whole <= _MULTIPLES
-    strength = np.sqrt(level[top])
-    low = strength[near & (whole <= 3)].max(initial=0)
-    if low < 0.1 * strength.max():
+    a, b, c = (np.log(magnitude[peak_bin + i] + 1e-12) for i in (-1, 0, 1))
+    peak = peak_bin + 0.5 * (a - c) / np.minimum(a - 2 * b + c, -1e-9)  # parabolic interpolation
+    multiple = peak * SAMPLE_RATE_HZ / _FRAME / f0_hz
+    nearest = np.clip(np.round(multiple), 1, None)
+    detuning = np.abs(12 * np.log2(multiple / nearest))
+    is_explained = detuning < np.minimum(_MAX_DETUNING, 6 / nearest)
+    is_explained &= nearest <= _MAX_MULTIPLE
+    strength = np.sqrt(magnitude[peak_bin])
+    low_strength = strength[is_explained & (nearest <= 3)].max(initial=0)
+    if low_strength < 0.1 * strength.max():
         return 0.0  # the pitch is but a common divisor
-    return float(strength[near].sum() / strength.sum())
+    return float(strength[is_explained].sum() / strength.sum())
