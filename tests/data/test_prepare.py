@@ -1,4 +1,4 @@
-"""A folder of files becomes shards: all accounted for, whatever they hold and whatever happens."""
+"""Preparation of a folder: shards, report, hostile files, interruption and cache."""
 
 from __future__ import annotations
 
@@ -51,21 +51,21 @@ def chorales(folder: Path, number: int, bars: int = 2) -> Path:
     return folder
 
 
-def fill_hostile(source: Path, out: Path, workers: int = 1) -> PrepareReport:
+def prepare_hostile(source: Path, out: Path, workers: int = 1) -> PrepareReport:
     readers = ReaderPool(ReadOptions(), LIMITS, read_song=hostile.read_hostile_song)
     return prepare_with(source, out, readers, workers=workers)
 
 
 @pytest.fixture
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Many shards and chunks of few files."""
+    """Make shards and chunks small, so that a few files give several."""
     monkeypatch.setattr(module, "FILES_PER_SHARD", 8)
     monkeypatch.setattr(module, "FILES_PER_CHUNK", 4)
 
 
 @pytest.fixture
 def read_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    """Names that `read_hostile_song` has read since this was last called."""
+    """Return a function for the names that `read_hostile_song` has read since the last call."""
     log = tmp_path / "log"
     monkeypatch.setenv("MUSICVAE_TEST_COUNTER", str(log))
 
@@ -77,7 +77,7 @@ def read_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     return names
 
 
-# -- what is kept ---------------------------------------------------------------------------------
+# -- contents ------------------------------------------------------------------------------------
 
 
 def test_every_file_is_accounted_for(midi_folder: Path, tmp_path: Path) -> None:
@@ -120,7 +120,7 @@ def test_every_file_is_accounted_for(midi_folder: Path, tmp_path: Path) -> None:
     assert written["settings"]["options"] == asdict(ReadOptions())
 
 
-def test_what_is_prepared_is_what_was_read(midi_folder: Path, tmp_path: Path) -> None:
+def test_stored_songs_equal_the_files(midi_folder: Path, tmp_path: Path) -> None:
     prepare(midi_folder, tmp_path / "out", options=ReadOptions(as_written=True))
     shards = Shards(tmp_path / "out")
     stored = list(shards)
@@ -133,7 +133,7 @@ def test_what_is_prepared_is_what_was_read(midi_folder: Path, tmp_path: Path) ->
 
 @settings(max_examples=25)
 @given(songs())
-def test_a_row_keeps_any_song(song: Song) -> None:
+def test_row_restores_any_song(song: Song) -> None:
     for bars in (Bars.from_song(song), Bars.from_song(song).at(4)):
         if not len(bars.notes):
             continue
@@ -154,7 +154,7 @@ def test_a_row_keeps_any_song(song: Song) -> None:
         assert rows_to_batch([skipped, kept]).serialize() == rows_to_batch(rows).serialize()
 
 
-def test_nothing_usable_is_an_error_with_the_first_reason(tmp_path: Path) -> None:
+def test_folder_without_usable_file_is_an_error_with_a_reason(tmp_path: Path) -> None:
     folder = tmp_path / "midi"
     folder.mkdir()
     with pytest.raises(DataError, match=r"empty folder.*corpus export"):
@@ -175,7 +175,7 @@ def test_nothing_usable_is_an_error_with_the_first_reason(tmp_path: Path) -> Non
         prepare(folder, folder)
 
 
-def test_what_is_prepared_is_not_prepared_again(midi_folder: Path, tmp_path: Path) -> None:
+def test_prepared_folder_is_refused_as_source(midi_folder: Path, tmp_path: Path) -> None:
     prepare(midi_folder, tmp_path / "out")
     with pytest.raises(
         DataError, match="out: is already prepared; give the folder of the music files"
@@ -183,7 +183,7 @@ def test_what_is_prepared_is_not_prepared_again(midi_folder: Path, tmp_path: Pat
         prepare(tmp_path / "out", tmp_path / "more")
 
 
-def test_the_result_may_lie_in_the_folder_itself(midi_folder: Path) -> None:
+def test_output_may_lie_in_the_source_folder(midi_folder: Path) -> None:
     out = midi_folder / "prepared"
     assert prepare(midi_folder, out).files == 10
     before = files_in(out)
@@ -191,7 +191,7 @@ def test_the_result_may_lie_in_the_folder_itself(midi_folder: Path) -> None:
     assert files_in(out) == before
 
 
-def test_files_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
+def test_files_are_sorted_by_path(tmp_path: Path) -> None:
     names = ["a.mid", "a/z.mid", "a!b.mid", "a0.mid", "b/c/d", "b/c.mid", "B.mid", "ä/ö.mid"]
     for name in names:
         write(small_chorale(bars=1), tmp_path / "midi" / name)
@@ -200,9 +200,7 @@ def test_files_come_in_the_order_of_their_paths(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text on this system")
-def test_a_folder_that_may_not_be_read_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unreadable_folder_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a.mid", "locked/b.mid", "m.mid"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(b"x")
@@ -220,7 +218,7 @@ def test_a_folder_that_may_not_be_read_is_told(
         scan_folder(tmp_path / "locked")
 
 
-def test_a_name_that_is_no_text_is_kept_and_told(tmp_path: Path) -> None:
+def test_undecodable_file_name_is_escaped(tmp_path: Path) -> None:
     write(small_chorale(), tmp_path / "midi" / "a.mid")
     shutil.copy(tmp_path / "midi" / "a.mid", os.fsencode(tmp_path / "midi") + b"/b\xff.mid")
     (tmp_path / "midi" / os.fsdecode(b"c\xfe")).write_bytes(b"?")
@@ -229,7 +227,7 @@ def test_a_name_that_is_no_text_is_kept_and_told(tmp_path: Path) -> None:
     assert [entry["path"] for entry in report.skipped] == ["c\\xfe"]
 
 
-def test_a_format_that_is_not_ours_is_refused_by_name(midi_folder: Path, tmp_path: Path) -> None:
+def test_unknown_format_version_is_refused(midi_folder: Path, tmp_path: Path) -> None:
     prepare(midi_folder, tmp_path)
     index = json.loads((tmp_path / "index.json").read_text())
     (tmp_path / "index.json").write_text(json.dumps({**index, "format": 99}))
@@ -237,7 +235,9 @@ def test_a_format_that_is_not_ours_is_refused_by_name(midi_folder: Path, tmp_pat
         Shards(tmp_path)
 
 
-def test_a_shard_that_is_damaged_is_named_and_made_anew(midi_folder: Path, tmp_path: Path) -> None:
+def test_damaged_shard_is_named_and_restored_by_preparing(
+    midi_folder: Path, tmp_path: Path
+) -> None:
     prepare(midi_folder, tmp_path / "out")
     whole = files_in(tmp_path / "out")
     (shard,) = (tmp_path / "out").glob("shard-*")
@@ -252,7 +252,7 @@ def test_a_shard_that_is_damaged_is_named_and_made_anew(midi_folder: Path, tmp_p
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_same_files_same_bytes_with_any_number_of_workers(tmp_path: Path) -> None:
+def test_output_does_not_depend_on_workers(tmp_path: Path) -> None:
     folder = chorales(tmp_path / "midi", 34)
     (folder / "007.mid").write_bytes(b"broken")
     one = prepare(folder, tmp_path / "one", workers=1)
@@ -264,7 +264,7 @@ def test_same_files_same_bytes_with_any_number_of_workers(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_hostile_file_costs_one_line(tmp_path: Path, workers: int) -> None:
+def test_hostile_file_is_skipped_with_its_reason(tmp_path: Path, workers: int) -> None:
     folder = chorales(tmp_path / "midi", 6)
     hostile_files = {
         "001a.mid": ("do die", "reader crashed (signal 11)"),
@@ -275,16 +275,16 @@ def test_a_hostile_file_costs_one_line(tmp_path: Path, workers: int) -> None:
     }
     for name, (words, _) in hostile_files.items():
         (folder / name).write_text(words)
-    report = fill_hostile(folder, tmp_path / "out", workers)
+    report = prepare_hostile(folder, tmp_path / "out", workers)
     assert report.kept == 6
     expected = [{"path": name, "reason": why} for name, (_, why) in hostile_files.items()]
     assert report.skipped == expected
-    clean = fill_hostile(chorales(tmp_path / "clean", 6), tmp_path / "two", workers)
+    clean = prepare_hostile(chorales(tmp_path / "clean", 6), tmp_path / "two", workers)
     assert clean.bars == report.bars
     assert [song.path for song in Shards(tmp_path / "out")] == sorted(files_in(tmp_path / "clean"))
 
 
-def test_every_odd_file_there_is_has_one_outcome(shared_data: Path, tmp_path: Path) -> None:
+def test_malformed_files_are_all_accounted_for(shared_data: Path, tmp_path: Path) -> None:
     report = prepare(shared_data / "bad-midi", tmp_path / "out")
     found = sum(path.is_file() for path in (shared_data / "bad-midi").rglob("*"))
     assert report.files == found == report.kept + len(report.skipped)
@@ -292,18 +292,18 @@ def test_every_odd_file_there_is_has_one_outcome(shared_data: Path, tmp_path: Pa
     assert not [entry for entry in report.skipped if entry["reason"].startswith("reader")]
 
 
-def test_a_file_that_ended_its_process_is_tried_again(tmp_path: Path, read_files) -> None:
+def test_file_that_crashed_its_reader_is_retried(tmp_path: Path, read_files) -> None:
     folder = chorales(tmp_path / "midi", 3)
     (folder / "001a.mid").write_text("do die")
-    fill_hostile(folder, tmp_path / "out")
+    prepare_hostile(folder, tmp_path / "out")
     before = files_in(tmp_path / "out")
     read_files()
-    fill_hostile(folder, tmp_path / "out")
+    prepare_hostile(folder, tmp_path / "out")
     assert set(read_files()) == {"001a.mid"}
     assert files_in(tmp_path / "out") == before
 
 
-def test_two_runs_do_not_write_to_one_folder(midi_folder: Path, tmp_path: Path) -> None:
+def test_second_run_in_one_folder_is_refused(midi_folder: Path, tmp_path: Path) -> None:
     def meddle(done: int, total: int) -> None:
         with pytest.raises(WriteError, match="another run is writing to it"):
             prepare(midi_folder, tmp_path / "out")
@@ -311,17 +311,17 @@ def test_two_runs_do_not_write_to_one_folder(midi_folder: Path, tmp_path: Path) 
     assert prepare(midi_folder, tmp_path / "out", progress=meddle).kept == 10
 
 
-# -- going on -------------------------------------------------------------------------------------
+# -- resuming -------------------------------------------------------------------------------------
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_what_was_read_is_not_read_again(tmp_path: Path, read_files) -> None:
+def test_unchanged_files_are_not_read_again(tmp_path: Path, read_files) -> None:
     folder, out = chorales(tmp_path / "midi", 30), tmp_path / "out"
     (folder / "005.mid").write_bytes(b"broken")
-    fill_hostile(folder, out)
+    prepare_hostile(folder, out)
     assert len(read_files()) == 30
     first = files_in(out)
-    fill_hostile(folder, out)
+    prepare_hostile(folder, out)
     assert read_files() == []
     assert files_in(out) == first
 
@@ -329,16 +329,16 @@ def test_what_was_read_is_not_read_again(tmp_path: Path, read_files) -> None:
     (folder / "010.mid").unlink()
     write(small_chorale(seed=99), folder / "100.mid")
     shutil.copy(folder / "011.mid", folder / "101.mid")
-    assert fill_hostile(folder, out, workers=2).kept == 30
+    assert prepare_hostile(folder, out, workers=2).kept == 30
     assert read_files() == ["100.mid"]
-    fill_hostile(folder, tmp_path / "anew")
+    prepare_hostile(folder, tmp_path / "anew")
     assert files_in(out) == files_in(tmp_path / "anew")
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_other_options_read_anew(tmp_path: Path, read_files) -> None:
+def test_other_options_read_all_files_again(tmp_path: Path, read_files) -> None:
     folder, out = chorales(tmp_path / "midi", 9), tmp_path / "out"
-    fill_hostile(folder, out)
+    prepare_hostile(folder, out)
     read_files()
     readers = ReaderPool(ReadOptions(pedal=True), LIMITS, read_song=hostile.read_hostile_song)
     prepare_with(folder, out, readers)
@@ -347,9 +347,9 @@ def test_other_options_read_anew(tmp_path: Path, read_files) -> None:
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_interrupted_it_keeps_what_is_whole_and_goes_on(tmp_path: Path, read_files) -> None:
+def test_interrupted_run_keeps_complete_shards_and_resumes(tmp_path: Path, read_files) -> None:
     folder, out = chorales(tmp_path / "midi", 30), tmp_path / "out"
-    fill_hostile(folder, tmp_path / "whole")
+    prepare_hostile(folder, tmp_path / "whole")
     read_files()
 
     def stop(done: int, total: int) -> None:
@@ -366,13 +366,13 @@ def test_interrupted_it_keeps_what_is_whole_and_goes_on(tmp_path: Path, read_fil
         *sorted(path.name for path in (tmp_path / "whole").glob("shard-*"))[:2],
     ]
     read_files()
-    fill_hostile(folder, out)
+    prepare_hostile(folder, out)
     assert read_files() == [f"{i:03d}.mid" for i in range(16, 30)]
     assert files_in(out) == files_in(tmp_path / "whole")
 
 
 @pytest.mark.usefixtures("small_shards")
-def test_a_dataset_stays_whole_until_the_next_one_is(tmp_path: Path) -> None:
+def test_dataset_stays_intact_until_the_next_is_complete(tmp_path: Path) -> None:
     folder, out = chorales(tmp_path / "midi", 20), tmp_path / "out"
     prepare(folder, out)
     before = [song.path for song in Shards(out)]
@@ -390,7 +390,7 @@ def test_a_dataset_stays_whole_until_the_next_one_is(tmp_path: Path) -> None:
     assert len(list(out.glob("shard-*"))) == 3
 
 
-def test_what_a_killed_run_left_behind_goes(midi_folder: Path, tmp_path: Path) -> None:
+def test_leftovers_of_killed_runs_are_deleted(midi_folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     prepare(midi_folder, out)
     whole = files_in(out)
@@ -411,7 +411,7 @@ prepare.prepare(sys.argv[1], sys.argv[2], workers=2)
 
 
 def kill_and_resume(tmp_path: Path, moments: int, seed: int) -> None:
-    """Kill a run at random moments, going on each time; what comes out is as if nothing was."""
+    """Kill a run at random moments and resume it; the output is that of an uninterrupted run."""
     folder = chorales(tmp_path / "midi", 96, bars=8)
     (folder / "050.mid").write_bytes(b"broken")
     command = [sys.executable, "-c", KILLED, str(folder)]
@@ -435,22 +435,23 @@ def kill_and_resume(tmp_path: Path, moments: int, seed: int) -> None:
     assert killed
 
 
-def test_killed_and_resumed_it_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_killed_run_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     kill_and_resume(tmp_path, moments=3, seed=1)
 
 
 @pytest.mark.slow
-def test_killed_at_twenty_moments_it_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_run_killed_at_twenty_moments_resumes_to_the_same_bytes(tmp_path: Path) -> None:
     kill_and_resume(tmp_path, moments=20, seed=2)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no signal to a single process")
-def test_ctrl_c_ends_the_readers_as_well(tmp_path: Path) -> None:
+def test_ctrl_c_kills_reader_processes(tmp_path: Path) -> None:
     folder = chorales(tmp_path / "midi", 2)
     (folder / "003.mid").write_text("do sleep:1000")
-    code = (  # what a shell starts in the background ignores the signal, and so do its children
+    code = (  # processes that a shell starts in the background ignore SIGINT, as do children
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from support import hostile; from pathlib import Path; from musicvae.io.options import ReadOptions; "
+        "from support import hostile; from pathlib import Path; "
+        "from musicvae.io.options import ReadOptions; "
         "from musicvae.data.prepare import ReaderPool, prepare_with; "
         f"prepare_with(Path({str(folder)!r}), Path({str(tmp_path / 'out')!r}), "
         "ReaderPool(ReadOptions(), read_song=hostile.read_hostile_song), workers=1)"
@@ -464,15 +465,15 @@ def test_ctrl_c_ends_the_readers_as_well(tmp_path: Path) -> None:
         assert run.poll() is None
     children = Path(f"/proc/{run.pid}/task/{run.pid}/children")
     run.send_signal(signal.SIGINT)
-    _, words = run.communicate(timeout=20)
-    assert b"KeyboardInterrupt" in words
+    _, stderr = run.communicate(timeout=20)
+    assert b"KeyboardInterrupt" in stderr
     assert not children.exists()
 
 
-# -- the cache ------------------------------------------------------------------------------------
+# -- cache ----------------------------------------------------------------------------------------
 
 
-def test_the_cache_is_used_again_and_notices_changes(midi_folder: Path) -> None:
+def test_cache_is_reused_and_follows_changes(midi_folder: Path) -> None:
     first = prepare_cached(midi_folder)
     stamp = (first / "index.json").stat().st_mtime_ns
     assert prepare_cached(midi_folder) == first
@@ -485,10 +486,10 @@ def test_the_cache_is_used_again_and_notices_changes(midi_folder: Path) -> None:
     assert len(Shards(first)) == len(Shards(other)) == 11
 
 
-# -- the sums -------------------------------------------------------------------------------------
+# -- counts ---------------------------------------------------------------------------------------
 
 
-def test_reasons_of_one_kind_count_as_one() -> None:
+def test_reasons_are_counted_by_template() -> None:
     found = Counts()
     for i, reason in enumerate(
         ("3 of 18 tracks", "12 of 15 tracks", "a 3/4 bar", "tightness 0.31")
@@ -498,7 +499,7 @@ def test_reasons_of_one_kind_count_as_one() -> None:
     assert found.examples["N of N tracks"] == ["0", "1"]
 
 
-def test_sums_over_parts_are_sums_over_all() -> None:
+def test_counts_of_chunks_add_up() -> None:
     rows = [skipped_row(str(i), bytes(16), f"reason {'abc'[i % 3]}, {i}") for i in range(9)]
     for seed, song in enumerate(
         (small_chorale(), small_band(), replace(small_chorale(seed=1), end_ticks=99_999))
@@ -512,15 +513,15 @@ def test_sums_over_parts_are_sums_over_all() -> None:
         stored = StoredSong(path=str(seed), bars=bars, fingerprint=fingerprint(bars), facts=facts)
         rows.insert(4 * seed, song_to_row(stored, bytes(16)))
 
-    def tally(some: list) -> Counts:
+    def count(rows: list) -> Counts:
         found = Counts()
-        for row in some:
+        for row in rows:
             found.count(row)
         return Counts.from_json(json.loads(json.dumps(found.to_json())))
 
-    whole, joined = tally(rows), Counts()
+    whole, joined = count(rows), Counts()
     for begin, end in pairwise((0, 0, 3, 8, len(rows))):
-        joined.add(tally(rows[begin:end]))
+        joined.add(count(rows[begin:end]))
     assert joined == whole
     assert (whole.files, whole.kept) == (12, 3)
     assert whole.reasons == {f"reason {letter}, N": 3 for letter in "abc"}

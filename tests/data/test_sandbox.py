@@ -1,4 +1,4 @@
-"""Processes that die, hang, eat memory or lie cost one answer each, and nothing else."""
+"""Sandboxed processes: crashes, time-outs and memory limits cost one answer each."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from support import hostile
 LIMITS = Limits(seconds=1.0, memory_bytes=256 << 20)
 
 
-def words(answers: list[object]) -> list[object]:
-    """Answers without the number of the process that gave them."""
+def results(answers: list[object]) -> list[object]:
+    """Return answers without process ids, and the reasons of failures."""
     return [
-        words(a) if isinstance(a, list) else a.reason if isinstance(a, Failure) else a.split()[0]
+        results(a) if isinstance(a, list) else a.reason if isinstance(a, Failure) else a.split()[0]
         for a in answers
     ]
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_job_that_ends_its_process_costs_one_answer(workers: int) -> None:
+def test_failing_job_costs_one_answer(workers: int) -> None:
     jobs = ["a", "die", "b", "leave", "sleep:30", "c", "eat:900000000", "fail:x", "print", "d"]
-    assert words(list(run(hostile.act, jobs, workers=workers, limits=LIMITS))) == [
+    assert results(list(run(hostile.act, jobs, workers=workers, limits=LIMITS))) == [
         b"a",
         "reader crashed (signal 11)",
         b"b",
@@ -44,10 +44,10 @@ def test_a_job_that_ends_its_process_costs_one_answer(workers: int) -> None:
     ]
 
 
-def test_a_job_of_many_parts_is_blamed_for_one() -> None:
+def test_failing_part_of_a_split_job_costs_one_answer() -> None:
     jobs = [("a", "b"), ("c", "die", "d"), ("e",), ("sleep:30", "f")]
     answers = run(hostile.act_all, jobs, limits=LIMITS, split=hostile.first_parts)
-    assert words(list(answers)) == [
+    assert results(list(answers)) == [
         b"a",
         [b"c", "reader crashed (signal 11)", b"d"],
         b"e",
@@ -55,17 +55,17 @@ def test_a_job_of_many_parts_is_blamed_for_one() -> None:
     ]
 
 
-def test_each_part_of_a_job_has_its_time() -> None:
-    assert words(list(run(hostile.act, ["work:2.4"], limits=LIMITS))) == [b"work:2.4"]
+def test_heartbeat_restarts_the_time_limit() -> None:
+    assert results(list(run(hostile.act, ["work:2.4"], limits=LIMITS))) == [b"work:2.4"]
 
 
-def test_whoever_pays_for_the_job_before_is_not_blamed() -> None:
+def test_job_after_a_crash_is_retried_in_a_fresh_process() -> None:
     answers = list(run(hostile.act, ["die-second", "die-second"], limits=LIMITS))
-    assert words(answers) == [b"die-second", b"die-second"]
+    assert results(answers) == [b"die-second", b"die-second"]
     assert answers[0] != answers[1]
 
 
-def test_few_jobs_are_taken_ahead_and_closing_ends_everything() -> None:
+def test_few_jobs_are_taken_ahead_and_closing_kills_processes() -> None:
     taken: list[int] = []
 
     def endless():
@@ -81,7 +81,7 @@ def test_few_jobs_are_taken_ahead_and_closing_ends_everything() -> None:
         os.kill(process, 0)
 
 
-def test_closing_does_not_wait_for_what_hangs() -> None:
+def test_closing_does_not_wait_for_hanging_jobs() -> None:
     answers = run(hostile.act, ["a", "sleep:100"], workers=1)
     next(answers)
     began = time.monotonic()
@@ -89,7 +89,7 @@ def test_closing_does_not_wait_for_what_hangs() -> None:
     assert time.monotonic() - began < 20
 
 
-def test_what_cannot_be_started_is_said() -> None:
+def test_unimportable_function_is_an_error() -> None:
     with pytest.raises(DataError, match="reading processes cannot start"):
         list(run(partial(_nowhere), ["a"]))
 
@@ -103,14 +103,14 @@ _nowhere.__qualname__ = "first_parts.nothing_here"
 hostile.first_parts.nothing_here = _nowhere  # type: ignore[attr-defined]  # here, not in a sandbox
 
 
-def test_what_never_gets_ready_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_BOOT", "import time; time.sleep(60)")
-    monkeypatch.setattr(sandbox, "_START_S", 0.2)
+def test_process_that_never_gets_ready_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "BOOT_CODE", "import time; time.sleep(60)")
+    monkeypatch.setattr(sandbox, "START_TIMEOUT_S", 0.2)
     with pytest.raises(DataError, match=r"cannot start: .*-9"):
         list(run(hostile.act, ["a"], limits=LIMITS))
 
 
-def test_processes_that_read_load_nothing_heavy() -> None:
+def test_reader_processes_do_not_import_heavy_packages() -> None:
     code = (
         "import sys, musicvae.data.reader, musicvae.data.sandbox_worker; "
         "sys.exit([m for m in ('torch', 'music21', 'librosa') if m in sys.modules] or 0)"

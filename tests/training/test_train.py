@@ -1,4 +1,4 @@
-"""Training: what it writes, what it says, and that interruptions change nothing."""
+"""Training runs: files, messages, interruption and resuming."""
 
 from __future__ import annotations
 
@@ -9,51 +9,63 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 import torch
 
 from musicvae.checkpoints import MODEL_FILE, STATE_FILE, load, load_tensors
-from musicvae.config.preset import load_preset
-from musicvae.data import Shards, Windows, prepare_cached
+from musicvae.config.preset import Preset, load_preset
+from musicvae.data import Shards, WindowDataset
+from musicvae.data.prepare import prepare
 from musicvae.errors import CheckpointError, DataError, TrainingError
 from musicvae.io import write
 from musicvae.training import train
-from musicvae.training.callbacks import Warner
-from musicvae.training.sampler import Steps
-from musicvae.training.schedule import Plan
+from musicvae.training.callbacks import TrainingMonitor
+from musicvae.training.sampler import BatchSampler
+from musicvae.training.schedule import Schedule
 from support.songs import chorale_song, corpus_folder
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    return corpus_folder(tmp_path_factory.mktemp("midi"), n=12, bars=6)
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a prepared folder, so that no test reads the songs again."""
+    place = tmp_path_factory.mktemp("corpus")
+    prepare(corpus_folder(place / "midi", n=12, bars=6), place / "shards")
+    return place / "shards"
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a finished run of 30 steps."""
+    run = tmp_path_factory.mktemp("runs") / "uninterrupted"
+    return train(folder, load_preset("tiny"), run, steps=30).folder
 
 
 @pytest.fixture
-def preset():
+def preset() -> Preset:
     return load_preset("tiny")
 
 
-def equal(a, b) -> bool:
+def same_tensors(a: Path, b: Path) -> bool:
     one, other = load_tensors(a)[0], load_tensors(b)[0]
     return one.keys() == other.keys() and all(torch.equal(one[n], other[n]) for n in one)
 
 
-class Stop:
-    """Ends a run after some step, as a first Ctrl-C would."""
+def interrupt_after(step: int) -> Callable[[object], None]:
+    """Return an `on_step` callback that sends a SIGINT after some step."""
 
-    def __init__(self, after: int) -> None:
-        self.after = after
-
-    def __call__(self, module) -> None:
-        if module.plan.step == self.after:
+    def on_step(module) -> None:
+        if module.schedule.step == step:
             signal.raise_signal(signal.SIGINT)
 
+    return on_step
 
-def test_a_run_leaves_exactly_these_files_and_learns(folder, preset, tmp_path) -> None:
+
+def test_files_of_a_run_and_falling_loss(folder, preset, tmp_path) -> None:
     rows = []
-    result = train(folder, preset, tmp_path / "run", steps=120, on_check=rows.append)
+    result = train(folder, preset, tmp_path / "run", steps=120, on_validation=rows.append)
     files = {p.name for p in (tmp_path / "run").iterdir()}
     assert files == {MODEL_FILE, STATE_FILE, "metrics.csv", "preset.json", "tensorboard"}
     assert result.steps == 120 and not result.interrupted
@@ -65,138 +77,146 @@ def test_a_run_leaves_exactly_these_files_and_learns(folder, preset, tmp_path) -
 
 
 @pytest.mark.parametrize("at", [1, 7, 20])
-def test_interrupted_and_resumed_equals_uninterrupted(folder, preset, tmp_path, at) -> None:
-    whole = train(folder, preset, tmp_path / "whole", steps=30)
-    parted = train(folder, preset, tmp_path / "parted", steps=30, on_step=Stop(at))
-    assert parted.interrupted and parted.steps == at and parted.model.exists()
-    again = train(folder, preset, tmp_path / "parted", steps=30, resume=True)
-    assert again.steps == 30 and not again.interrupted
-    assert equal(tmp_path / "whole" / STATE_FILE, tmp_path / "parted" / STATE_FILE)
-    assert load(whole.model).preset == load(again.model).preset
+def test_interrupted_and_resumed_equals_uninterrupted(
+    folder, preset, uninterrupted, tmp_path, at
+) -> None:
+    first = train(folder, preset, tmp_path / "run", steps=30, on_step=interrupt_after(at))
+    assert first.interrupted and first.steps == at and first.model.exists()
+    resumed = train(folder, preset, tmp_path / "run", steps=30, resume=True)
+    assert resumed.steps == 30 and not resumed.interrupted
+    assert same_tensors(uninterrupted / STATE_FILE, tmp_path / "run" / STATE_FILE)
+    assert load(uninterrupted / MODEL_FILE).preset == load(resumed.model).preset
 
 
 def test_another_seed_gives_other_weights(folder, preset, tmp_path) -> None:
     train(folder, preset, tmp_path / "a", steps=3)
     train(folder, preset.with_settings(["training.seed=1"]), tmp_path / "b", steps=3)
-    assert not equal(tmp_path / "a" / STATE_FILE, tmp_path / "b" / STATE_FILE)
+    assert not same_tensors(tmp_path / "a" / STATE_FILE, tmp_path / "b" / STATE_FILE)
 
 
-def test_a_run_killed_before_its_state_was_written_can_begin_again(
-    folder, preset, tmp_path
-) -> None:
-    train(folder, preset, tmp_path / "run", steps=2, on_step=Stop(1))
+def test_run_without_state_file_can_start_again(folder, preset, tmp_path) -> None:
+    train(folder, preset, tmp_path / "run", steps=2, on_step=interrupt_after(1))
     (tmp_path / "run" / STATE_FILE).unlink()
     assert train(folder, preset, tmp_path / "run", steps=2).steps == 2
 
 
-def test_resuming_can_make_a_run_longer(folder, preset, tmp_path) -> None:
+def test_resuming_extends_a_run(folder, preset, tmp_path) -> None:
     train(folder, preset, tmp_path / "run", steps=4)
     assert train(folder, preset, tmp_path / "run", steps=9, resume=True).steps == 9
     longer = train(folder, preset, tmp_path / "run", minutes=0.02, resume=True)
     assert longer.steps > 9 and load(longer.model).provenance["finished"]
 
 
-def test_songs_that_give_no_window_are_told(tmp_path, preset) -> None:
+def test_songs_without_usable_window_are_an_error(tmp_path, preset) -> None:
     for i in range(4):
         write(chorale_song(bars=3, meter=(7, 1), seed=i), tmp_path / "long" / f"{i}.mid")
     with pytest.raises(DataError, match=r"no window .* bar of over 24 cells"):
         train(tmp_path / "long", preset, tmp_path / "run", steps=1)
 
 
-def test_a_run_is_never_overwritten(folder, preset, tmp_path) -> None:
-    train(folder, preset, tmp_path / "run", steps=2)
-    before = (tmp_path / "run" / MODEL_FILE).read_bytes()
-    with pytest.raises(CheckpointError, match=r"run: holds a run already; .*--resume"):
-        train(folder, preset, tmp_path / "run", steps=2)
-    assert (tmp_path / "run" / MODEL_FILE).read_bytes() == before
+def test_run_is_never_overwritten(folder, preset, uninterrupted) -> None:
+    before = (uninterrupted / MODEL_FILE).read_bytes()
+    with pytest.raises(CheckpointError, match=r"uninterrupted: holds a run already; .*--resume"):
+        train(folder, preset, uninterrupted, steps=2)
+    assert (uninterrupted / MODEL_FILE).read_bytes() == before
 
 
-def test_the_plan_accounts_for_every_file(tmp_path, preset) -> None:
+def test_summary_accounts_for_every_file(tmp_path, preset) -> None:
     folder = corpus_folder(tmp_path, n=4)
     (folder / "notes.mid").write_text("this is no MIDI")
-    plans = []
-    train(folder, preset, tmp_path / "checkpoints" / "run", steps=1, on_plan=plans.append)
-    (plan,) = plans
-    assert plan.files == 5 and [s["path"] for s in plan.skipped] == ["notes.mid"]
-    assert plan.counts["train"]["songs"] + plan.counts["valid"]["songs"] == 4
-    assert plan.total_steps == 1 and plan.parameters > 10_000 and plan.windows_per_s > 0
+    summaries = []
+    train(folder, preset, tmp_path / "checkpoints" / "run", steps=1, on_start=summaries.append)
+    (summary,) = summaries
+    assert summary.files == 5 and [s["path"] for s in summary.skipped] == ["notes.mid"]
+    assert summary.counts["train"]["songs"] + summary.counts["valid"]["songs"] == 4
+    assert summary.total_steps == 1 and summary.parameters > 10_000 and summary.windows_per_s > 0
 
 
-def test_a_folder_without_music_is_told_what_to_do(tmp_path, preset) -> None:
+def test_empty_folder_error_has_a_hint(tmp_path, preset) -> None:
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match=r"empty folder; .*corpus export chorales"):
         train(tmp_path / "empty", preset, tmp_path / "run", steps=1)
     assert not (tmp_path / "run").exists()
 
 
-def test_minutes_become_steps_that_fit_the_pace() -> None:
-    plan = Plan(total_steps=10_000, budget_s=60.0, step=100, spent_s=30.0)
-    plan.checked()
-    assert 190 <= plan.total_steps <= 201  # 100 steps took 30 s: another 30 s are about 100
-    rates = [Plan(total_steps=100, step=s).learning_rate(1.0, 10) for s in (0, 9, 50, 99, 100)]
+def test_steps_are_estimated_from_minutes_and_pace() -> None:
+    schedule = Schedule(total_steps=10_000, budget_s=60.0, step=100, spent_s=30.0)
+    schedule.record_validation()
+    assert 190 <= schedule.total_steps <= 201  # 100 steps took 30 s: another 30 s are about 100
+    rates = [Schedule(total_steps=100, step=s).learning_rate(1.0, 10) for s in (0, 9, 50, 99, 100)]
     assert rates[0] < 0.2 and rates[1] > 0.9 and 0.4 < rates[2] < 0.6 and rates[4] == 0.0
 
 
 def test_batches_depend_on_seed_and_step_alone(folder, preset) -> None:
-    windows = Windows(Shards(prepare_cached(folder)), preset)
-    kwargs = {"batch": 16, "seed": 3, "key_jitter": 0.5}
-    one, other = Steps(windows, **kwargs), Steps(windows, **kwargs, start=5)
+    windows = WindowDataset(Shards(folder), preset)
+    kwargs = {"batch_size": 16, "seed": 3, "key_jitter": 0.5}
+    one, other = BatchSampler(windows, **kwargs), BatchSampler(windows, **kwargs, start=5)
     for step in (9, 0, 5):
-        for a, b in zip(one.at(step), other.at(step), strict=True):
+        for a, b in zip(one.batch(step), other.batch(step), strict=True):
             assert torch.equal(a, b)
-    assert not torch.equal(one.at(0).key, Steps(windows, **(kwargs | {"seed": 4})).at(0).key)
+    reseeded = BatchSampler(windows, **(kwargs | {"seed": 4}))
+    assert not torch.equal(one.batch(0).key, reseeded.batch(0).key)
 
 
-def test_ranks_share_out_the_rows_of_one_batch(folder, preset) -> None:
-    windows = Windows(Shards(prepare_cached(folder)), preset)
-    kwargs = {"batch": 16, "seed": 3, "key_jitter": 0.5}
-    whole = Steps(windows, **kwargs).at(2)
+def test_ranks_divide_the_rows_of_one_batch(folder, preset) -> None:
+    windows = WindowDataset(Shards(folder), preset)
+    kwargs = {"batch_size": 16, "seed": 3, "key_jitter": 0.5}
+    whole = BatchSampler(windows, **kwargs).batch(2)
     for rank in range(2):
-        mine = Steps(windows, **kwargs, rank=rank, world=2).at(2)
-        assert torch.equal(mine.n_notes, whole.n_notes[rank::2])
-        assert torch.equal(mine.key, whole.key[rank::2])
+        part = BatchSampler(windows, **kwargs, rank=rank, world=2).batch(2)
+        assert torch.equal(part.n_notes, whole.n_notes[rank::2])
+        assert torch.equal(part.key, whole.key[rank::2])
 
 
-def _row(**values: float) -> dict[str, float]:
-    usual = {"valid_loss": 50.0, "train_loss": 50.0, "valid_kl_bits": 90.0, "beta": 0.1}
-    return usual | values
+def metrics_row(**values: float) -> dict[str, float]:
+    healthy = {"valid_loss": 50.0, "train_loss": 50.0, "valid_kl_bits": 90.0, "beta": 0.1}
+    return healthy | values
 
 
 @pytest.mark.parametrize(
-    ("rows", "word"),
+    ("rows", "problem"),
     [
-        ([_row(), _row(), _row(valid_kl_bits=1.0)], "posterior collapse"),
-        ([_row(), _row(train_loss=40.0), _row(train_loss=30.0, valid_loss=60.0)], "overfitting"),
-        ([_row(), _row(), _row(train_loss=120.0)], "diverging"),
+        (
+            [metrics_row(), metrics_row(), metrics_row(valid_kl_bits=1.0)],
+            "posterior collapse",
+        ),
+        (
+            [
+                metrics_row(),
+                metrics_row(train_loss=40.0),
+                metrics_row(train_loss=30.0, valid_loss=60.0),
+            ],
+            "overfitting",
+        ),
+        ([metrics_row(), metrics_row(), metrics_row(train_loss=120.0)], "diverging"),
     ],
 )
-def test_trouble_is_named_once(rows, word) -> None:
-    said: list[str] = []
-    warner = Warner(said.append)
+def test_each_problem_is_reported_once(rows, problem) -> None:
+    messages: list[str] = []
+    monitor = TrainingMonitor(messages.append)
     for n in range(1, len(rows) + 1):
-        warner.look(rows[:n], 100.0)
-    warner.look([*rows, rows[-1]], 100.0)
-    assert len(said) == 1 and said[0].startswith(word)
+        monitor.check(rows[:n], 100.0)
+    monitor.check([*rows, rows[-1]], 100.0)
+    assert len(messages) == 1 and messages[0].startswith(problem)
 
 
-def test_a_healthy_run_says_nothing() -> None:
-    said: list[str] = []
-    rows = [_row(train_loss=50.0 - i, valid_loss=55.0 - i) for i in range(10)]
+def test_healthy_run_gives_no_warning() -> None:
+    messages: list[str] = []
+    rows = [metrics_row(train_loss=50.0 - i, valid_loss=55.0 - i) for i in range(10)]
     for n in range(1, 11):
-        Warner(said.append).look(rows[:n], 100.0)
-    assert said == []
+        TrainingMonitor(messages.append).check(rows[:n], 100.0)
+    assert messages == []
 
 
 def test_divergence_stops_the_run_and_keeps_the_best(folder, preset, tmp_path) -> None:
-
     def poison(module) -> None:
-        if module.plan.step == 12:
+        if module.schedule.step == 12:
             for parameter in module.vae.parameters():
                 parameter.data.fill_(float("nan"))
 
-    with pytest.raises(TrainingError, match=r"run: the loss stopped being a number .* best model"):
+    with pytest.raises(TrainingError, match=r"run: the loss became NaN or infinite .* best model"):
         train(folder, preset, tmp_path / "run", steps=40, on_step=poison)
-    weights = load(tmp_path / "run" / MODEL_FILE).under("model")
+    weights = load(tmp_path / "run" / MODEL_FILE).tensors_under("model")
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
     state, _ = load_tensors(tmp_path / "run" / STATE_FILE)
     assert all(torch.isfinite(tensor).all() for tensor in state.values())
@@ -207,18 +227,18 @@ import sys
 from musicvae.config.preset import load_preset
 from musicvae.training import train
 train(sys.argv[1], load_preset("tiny"), sys.argv[2], steps=1500, resume=sys.argv[3] == "resume",
-      on_check=lambda row: print("check", flush=True), on_step=lambda m: None)
+      on_validation=lambda row: print("validated", flush=True), on_step=lambda m: None)
 """
 
 
 @pytest.mark.slow
 def test_killed_at_random_moments_and_resumed(folder, tmp_path) -> None:
-    """kill -9, again and again: every file stays whole, and the end is the same as without."""
-    train(folder, load_preset("tiny"), tmp_path / "whole", steps=1500)
+    """After each kill -9 all files are complete; the result is that of an uninterrupted run."""
+    train(folder, load_preset("tiny"), tmp_path / "uninterrupted", steps=1500)
     run, rng, kills = tmp_path / "killed", random.Random(0), 0
     for _ in range(40):
-        how = "resume" if (run / STATE_FILE).exists() else "new"
-        process = subprocess.Popen([sys.executable, "-c", KILLED, str(folder), str(run), how])
+        mode = "resume" if (run / STATE_FILE).exists() else "new"
+        process = subprocess.Popen([sys.executable, "-c", KILLED, str(folder), str(run), mode])
         try:
             process.wait(timeout=rng.uniform(3, 9))
             assert process.returncode == 0
@@ -231,9 +251,9 @@ def test_killed_at_random_moments_and_resumed(folder, tmp_path) -> None:
             if (run / name).exists():
                 load_tensors(run / name)
     assert kills >= 2
-    assert equal(tmp_path / "whole" / STATE_FILE, run / STATE_FILE)
+    assert same_tensors(tmp_path / "uninterrupted" / STATE_FILE, run / STATE_FILE)
 
 
-def test_time_left_shrinks() -> None:
-    plan = Plan(total_steps=100, step=50, spent_s=10.0, started=time.monotonic())
-    assert 9 < plan.left_s < 11
+def test_remaining_time_follows_the_pace() -> None:
+    schedule = Schedule(total_steps=100, step=50, spent_s=10.0, started=time.monotonic())
+    assert 9 < schedule.remaining_s < 11

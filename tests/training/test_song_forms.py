@@ -1,0 +1,59 @@
+"""Forms and pickups of the training songs, which a model stores for sampling."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from musicvae import MusicVAE
+from musicvae.data import WindowDataset
+from musicvae.io import write
+from musicvae.networks.priors.flow import FlowPrior
+from musicvae.song import Song
+from musicvae.training.provenance import pickups
+from musicvae.training.song_forms import song_forms
+from support.songs import part_on_grid
+from support.trained import tiny_workplace
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A working directory with MIDI files and a small trained model."""
+    return tiny_workplace(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def model(place) -> MusicVAE:
+    return MusicVAE.load(place / "checkpoints" / "tiny")
+
+
+def test_forms_of_training_songs_are_stored_with_the_prior(place, model) -> None:
+    windows = WindowDataset(place / "midi", "tiny", split="train")
+    forms = song_forms(windows)
+    assert isinstance(model.prior, FlowPrior) and len(forms) == len(model.prior.forms)
+    there = forms >= 0
+    assert (forms <= np.arange(forms.shape[1])).all() and there[:, 0].all()
+    label = model.prior.sample_forms(3, 5, np.random.default_rng(0))
+    assert label.shape == (3, 5) and (label <= np.arange(5)).all()
+    longer = model.prior.sample_forms(2, 90, np.random.default_rng(0))  # than any stored form
+    assert longer.shape == (2, 90) and np.array_equal(longer[:, 64:], [range(64, 90)] * 2)
+
+
+def test_sparse_second_voice_has_no_form(tmp_path) -> None:
+    line = [(i * 48, 48, 60 + (i * i) % 11, 80) for i in range(40)]
+    double = [(i * 48, 48, 50, 80) for i in (5, 22)]
+    song = Song.new([part_on_grid(sorted(line + double), 10, name="Fiddle")])
+    write(song, tmp_path / "midi" / "fiddle.mid")
+    windows = WindowDataset(tmp_path / "midi", "melody-2bar", split="all")
+    assert len(windows.inputs) == 2  # the line, and the second voice
+    assert len(song_forms(windows)) == 1
+    assert pickups(windows) == {"4/4": {"0": 1}}  # and one song
+
+
+def test_pickups_of_training_songs_are_stored_in_provenance(place, model) -> None:
+    """Songs of three meters in three keys, every third with a pickup of a quarter."""
+    known = model.provenance["pickups"]
+    assert sum(sum(count.values()) for count in known.values()) == model.provenance["songs"]
+    assert {share for count in known.values() for share in count} <= {"0", "1/4", "1/8"}
