@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from musicvae.tools.robust_deviations import misplaced, robust_deviations, song_features
+from musicvae.tools.outliers import misplaced, robust_deviations, song_features
 
 from musicvae import Bars, MusicVAE, Song
 from musicvae.checkpoints import load, save
 from musicvae.cli import main
 from musicvae.data import WindowDataset
-from musicvae.data.dataset import WindowCutter, sources_of
+from musicvae.data.dataset import WindowBatcher, model_inputs
 from musicvae.downbeats import estimate_barlines
 from musicvae.errors import ConfigError, DataError
 from musicvae.io import write
 from musicvae.latent.surprisal import FEATURES, ReferenceStats, surprisal
 from musicvae.tools.anomaly import combine_part_scores
-from musicvae.tools.anomaly_reasons import bar_measures, reasons
+from musicvae.tools.anomaly_reasons import bar_measures, explain_bar
 from support.songs import band_song, chorale_song, corpus_folder, part_from_notes, wandering_song
 from support.trained import denoising_workplace
 
@@ -74,10 +74,10 @@ def test_a_bar_in_which_something_is_wrong_is_the_oddest(model, change) -> None:
     found = 0
     for seed in range(4):
         song = with_bar(chorale_song(bars=10, seed=600 + seed), 4 + seed, change)
-        scores = model.score(as_written(song))
-        assert scores.against == "corpus" and len(scores.bars) == 10
-        found += int(scores.numbers[np.nanargmax(scores.bars)] == 4 + seed)
-        assert scores.odd[0].oddity == pytest.approx(np.nanmax(scores.parts))
+        scores = model.anomalies(as_written(song))
+        assert scores.reference == "corpus" and len(scores.bars) == 10
+        found += int(scores.bar_numbers[np.nanargmax(scores.bars)] == 4 + seed)
+        assert scores.anomalies[0].anomaly_score == pytest.approx(np.nanmax(scores.parts))
     assert found >= 3
 
 
@@ -88,14 +88,14 @@ def test_a_wrong_note_is_named_with_its_beat(model) -> None:
     nth = int(np.flatnonzero(bass.onset_ticks == 5 * 1920 + 960)[0])  # bar 6, beat 3
     pitch[nth] += 6
     wrong = bass.with_notes(bass.onset_ticks, bass.duration_ticks, pitch, bass.velocity)
-    scores = model.score(as_written(replace(song, parts=(*song.parts[:3], wrong))))
-    odd = scores.odd[0]
+    scores = model.anomalies(as_written(replace(song, parts=(*song.parts[:3], wrong))))
+    odd = scores.anomalies[0]
     assert (odd.bar, odd.part, odd.name) == (6, 3, "Bass")
-    assert odd.reasons[0].startswith("improbable: ") and "at beat 3" in odd.reasons[0]
+    assert odd.explain_bar[0].startswith("improbable: ") and "at beat 3" in odd.explain_bar[0]
 
 
 def test_plain_songs_are_usual_and_noise_is_not(model) -> None:
-    plain = [model.score(chorale_song(bars=8, seed=500 + i)).oddity for i in range(3)]
+    plain = [model.anomalies(chorale_song(bars=8, seed=500 + i)).anomaly_score for i in range(3)]
     rng = np.random.default_rng(0)
     song = chorale_song(bars=8, seed=1)
     noise = [
@@ -107,7 +107,7 @@ def test_plain_songs_are_usual_and_noise_is_not(model) -> None:
         )
         for part in song.parts
     ]
-    assert model.score(replace(song, parts=tuple(noise))).oddity > max(plain) + 5
+    assert model.anomalies(replace(song, parts=tuple(noise))).anomaly_score > max(plain) + 5
     assert max(map(abs, plain)) < 5
 
 
@@ -116,9 +116,9 @@ def test_without_norms_a_song_is_compared_with_itself(model, place) -> None:
     known = {name: value for name, value in kept.provenance.items() if name != "norms"}
     save(replace(kept, provenance=known), place / "bare.safetensors")
     song = with_bar(chorale_song(bars=10, seed=610), 5, off)
-    scores = MusicVAE.load(place / "bare.safetensors").score(as_written(song))
-    assert scores.against == "song"
-    assert scores.numbers[np.nanargmax(scores.bars)] == 5
+    scores = MusicVAE.load(place / "bare.safetensors").anomalies(as_written(song))
+    assert scores.reference == "song"
+    assert scores.bar_numbers[np.nanargmax(scores.bars)] == 5
 
 
 def test_norms_are_kept_and_come_back(model) -> None:
@@ -126,8 +126,8 @@ def test_norms_are_kept_and_come_back(model) -> None:
     norms = ReferenceStats.from_dict(json.loads(json.dumps(data)))
     assert norms is not None and norms.to_dict() == data
     assert set(data["features"]) == set(FEATURES)
-    assert norms.oddity(norms.mean) == pytest.approx(0)
-    assert norms.oddity(norms.mean + norms.spread) == pytest.approx(1)
+    assert norms.anomaly_score(norms.mean) == pytest.approx(0)
+    assert norms.anomaly_score(norms.mean + norms.spread) == pytest.approx(1)
     assert ReferenceStats.from_dict({}) is None
     assert ReferenceStats.from_dict({"features": {"other": [0, 1]}}) is None
     assert ReferenceStats.of([]) is None
@@ -138,7 +138,7 @@ def test_features_say_what_they_are_there_for(model) -> None:
     by = {}
     for change in (off, late):
         song = with_bar(chorale_song(bars=9, seed=620), 5, change)
-        sources, _ = sources_of(Bars.from_song(song).at(4), model.preset)
+        sources, _ = model_inputs(Bars.from_song(song).at(4), model.preset)
         (found,) = surprisal(model.vae, sources)
         rest = np.delete(np.arange(9), 4)
         by[change] = {
@@ -155,8 +155,8 @@ def test_notes_of_a_source_come_back_from_the_cutter(tmp_path) -> None:
     from musicvae.config.preset import load_preset
 
     preset = load_preset("tiny")
-    sources = [source for bars in songs for source in sources_of(bars, preset)[0]]
-    cutter = WindowCutter(sources, preset)
+    sources = [source for bars in songs for source in model_inputs(bars, preset)[0]]
+    cutter = WindowBatcher(sources, preset)
     for i, source in enumerate(sources):
         again = cutter.input_notes(i)
         for name, column in vars(source.group.notes).items():
@@ -171,23 +171,23 @@ def test_notes_of_a_source_come_back_from_the_cutter(tmp_path) -> None:
     ids=["a band", "meters that change", "one bar"],
 )
 def test_any_song_can_be_scored(model, song: Song) -> None:
-    scores = model.score(song)
-    assert scores.parts.shape == (len(scores.numbers), len(song.parts))
+    scores = model.anomalies(song)
+    assert scores.parts.shape == (len(scores.bar_numbers), len(song.parts))
     data = json.loads(json.dumps(scores.to_dict(), allow_nan=False))
-    assert len(data["bars"]) == len(scores.numbers) and data["unusual"]
+    assert len(data["bars"]) == len(scores.bar_numbers) and data["unusual"]
     drums = [i for i, part in enumerate(song.parts) if part.is_drum]
     assert np.isnan(scores.parts[:, drums]).all()
     assert scores.n_passthrough == sum(len(song.parts[i]) for i in drums)
 
 
 def test_a_pickup_is_bar_zero(model) -> None:
-    scores = model.score(chorale_song(bars=4, pickup=1))
-    assert scores.numbers.tolist() == [0, 1, 2, 3, 4]
+    scores = model.anomalies(chorale_song(bars=4, pickup=1))
+    assert scores.bar_numbers.tolist() == [0, 1, 2, 3, 4]
 
 
 def test_what_cannot_be_scored_is_said(model) -> None:
     with pytest.raises(DataError, match="nothing in it that preset tiny can hear"):
-        model.score(Song.new([]))
+        model.anomalies(Song.new([]))
 
 
 def test_a_model_that_did_not_learn_to_mend_says_so(tmp_path) -> None:
@@ -198,7 +198,7 @@ def test_a_model_that_did_not_learn_to_mend_says_so(tmp_path) -> None:
 
     torch.manual_seed(0)
     vae = VAE(load_preset("tiny"))
-    sources, _ = sources_of(Bars.from_song(chorale_song()), vae.preset)
+    sources, _ = model_inputs(Bars.from_song(chorale_song()), vae.preset)
     with pytest.raises(ConfigError, match="did not learn to mend"):
         surprisal(vae, sources)
 
@@ -226,22 +226,26 @@ def test_plain_measures_find_what_anyone_would_hear() -> None:
         np.where(song.parts[1].onset_ticks // 1920 == 4, 66, song.parts[1].pitch),
         song.parts[1].velocity,
     )
-    harsh = bar_measures(Bars.from_song(replace(song, parts=(song.parts[0], clash, *song.parts[2:]))))
+    harsh = bar_measures(
+        Bars.from_song(replace(song, parts=(song.parts[0], clash, *song.parts[2:])))
+    )
     assert harsh["dissonant with the other parts"][4, 1] > 2
 
 
 def test_reasons_are_few_and_the_strongest_first() -> None:
     flat = np.zeros(len(FEATURES))
-    assert reasons(flat, 0.0, {}, []) == []
+    assert explain_bar(flat, 0.0, {}, []) == []
     deviations = flat.copy()
     deviations[FEATURES.index("rhythm")] = 4.0
     deviations[FEATURES.index("missing")] = 5.0
-    found = reasons(deviations, 0.1, {"higher than usual": 2.0, "other": np.nan}, [])
+    found = explain_bar(deviations, 0.1, {"higher than usual": 2.0, "other": np.nan}, [])
     assert found == ["a rhythm unlike the bars around", "higher than usual"]  # too little lacks
-    assert reasons(deviations, 0.9, {}, [])[0] == "notes seem to be missing"
+    assert explain_bar(deviations, 0.9, {}, [])[0] == "notes seem to be missing"
     deviations[FEATURES.index("worst")] = 6.0
     notes = [(1.0, 0.04, 61, False), (3.5, 0.001, 70, False), (2.0, 0.3, 60, False)]
-    assert reasons(deviations, 0.0, {}, notes)[0] == "improbable: Bb4 at beat 3.5, C#4 at beat 1"
+    assert (
+        explain_bar(deviations, 0.0, {}, notes)[0] == "improbable: Bb4 at beat 3.5, C#4 at beat 1"
+    )
 
 
 def test_outliers_and_songs_in_the_wrong_folder() -> None:

@@ -18,7 +18,7 @@ from musicvae.config.corruptions import CORRUPTIONS, corruption_kinds, parse_cor
 from musicvae.config.preset import load_preset
 from musicvae.data import WindowDataset
 from musicvae.data.corruption import apply_corruptions, sample_amounts, silence_bars
-from musicvae.data.dataset import WindowCutter, sources_of
+from musicvae.data.dataset import WindowBatcher, model_inputs
 from musicvae.downbeats import estimate_barlines
 from musicvae.errors import CheckpointError, ConfigError, DataError
 from musicvae.io import write
@@ -68,7 +68,7 @@ def f1(made: Song, true: Song) -> float:
 
 def with_part(song: Song, nth: int, **columns) -> Song:
     part = song.parts[nth]
-    known = {n: getattr(part, n).copy() for n in ("onset_ticks", "duration_ticks", "pitch")}
+    is_covered = {n: getattr(part, n).copy() for n in ("onset_ticks", "duration_ticks", "pitch")}
     for name, change in columns.items():
         known[name] = change(known[name])
     other = part.with_notes(**known, velocity=part.velocity)
@@ -80,9 +80,15 @@ def with_part(song: Song, nth: int, **columns) -> Song:
 
 def test_a_preset_names_one_kind_of_damage_or_several() -> None:
     preset = denoising_preset()
-    assert preset.training.condition_kinds == corruption_kinds("mixed") and len(preset.training.condition_kinds) > 3
+    assert (
+        preset.training.condition_kinds == corruption_kinds("mixed")
+        and len(preset.training.condition_kinds) > 3
+    )
     single = load_preset("tiny").with_settings(["training.corruption=pitch_substitution"])
-    assert single.training.condition_kinds == () and single.training.effective_corruption == "pitch_substitution"
+    assert (
+        single.training.condition_kinds == ()
+        and single.training.effective_corruption == "pitch_substitution"
+    )
     two = denoising_preset("training.corruption=onset_jitter+truncation")
     assert two.training.condition_kinds == ("onset_jitter", "truncation")
     for words in ("onset_jitter+rust", "onset_jitter+onset_jitter", "mixed+truncation"):
@@ -117,12 +123,14 @@ def test_encoder_and_decoder_are_told_the_damage_and_heed_it(tmp_path) -> None:
     torch.manual_seed(0)
     preset = denoising_preset()
     vae = VAE(preset).eval()
-    source, _ = sources_of(Bars.from_song(chorale_song()), preset)
-    plain = WindowCutter(source, preset).batch(np.array([0]), np.array([0]))
-    assert plain.damage.shape == (1, len(preset.training.condition_kinds)) and not plain.damage.any()
+    source, _ = model_inputs(Bars.from_song(chorale_song()), preset)
+    plain = WindowBatcher(source, preset).batch(np.array([0]), np.array([0]))
+    assert (
+        plain.damage.shape == (1, len(preset.training.condition_kinds)) and not plain.damage.any()
+    )
     damage = torch.zeros(len(preset.training.condition_kinds))
     damage[1] = 0.2
-    told = WindowCutter(source, preset, damage).batch(np.array([0]), np.array([0]))
+    told = WindowBatcher(source, preset, damage).batch(np.array([0]), np.array([0]))
     assert torch.equal(told.damage[0], damage)
     assert not torch.equal(vae.encode(plain).mu, vae.encode(told).mu)
     z = vae.latent_slices(vae.encode(plain).mu)
@@ -137,15 +145,18 @@ def test_a_lesson_tells_both_sides_the_same(tmp_path) -> None:
 
     windows = WindowDataset(corpus_folder(tmp_path, n=6), denoising_preset(), split="all")
     lesson = BatchSampler(windows, batch_size=16, seed=1, key_jitter=0.0).example(3)
-    assert torch.equal(lesson.batch.corruption, lesson.corrupted.corruption) and lesson.batch.corruption.any()
+    assert (
+        torch.equal(lesson.batch.corruption, lesson.corrupted.corruption)
+        and lesson.batch.corruption.any()
+    )
     clean = lesson.batch.corruption.sum(1) == 0
     same = (lesson.batch.n_notes == lesson.corrupted.n_notes)[clean]
     assert same.all()
 
 
 def test_the_odds_of_a_voice_are_at_most_one_and_none_where_it_is_silent(model) -> None:
-    source, _ = sources_of(Bars.from_song(chorale_song(bars=3)), model.preset)
-    batch = WindowCutter(source, model.preset).batch(np.array([0]), np.array([2]))
+    source, _ = model_inputs(Bars.from_song(chorale_song(bars=3)), model.preset)
+    batch = WindowBatcher(source, model.preset).batch(np.array([0]), np.array([2]))
     z = model.vae.latent_slices(model.vae.encode(batch).mu)
     odds, length = model.vae.decoder.note_probabilities(z, without_notes(batch))
     assert odds.shape[1:3] == length.shape[1:] and (odds.sum(-1) <= 1.0001).all()
@@ -172,7 +183,9 @@ def test_hidden_bars_are_silent_and_others_as_they_were() -> None:
     assert last[5] == 8  # it sounds no longer into the hidden bar
     amounts = np.array([[0.0, 1.0]])
     assert not len(
-        apply_corruptions(rows, ground, ("pitch_substitution", "part_mask"), amounts, np.random.default_rng(0))
+        apply_corruptions(
+            rows, ground, ("pitch_substitution", "part_mask"), amounts, np.random.default_rng(0)
+        )
     )
 
 
@@ -183,18 +196,18 @@ def belief(song: Song, sure: float = 0.9) -> tuple[NotePosterior, Bars]:
     """A belief in exactly the notes of a song of one line, on a grid of sixteenths."""
     preset = load_preset("melody-2bar")
     bars = Bars.from_song(song).at(4)
-    (source,), _ = sources_of(bars, preset)
-    probability = np.zeros((int(bars.grid.cell_offsets[-1]), 1, 88), np.float32)
+    (source,), _ = model_inputs(bars, preset)
+    onset_probability = np.zeros((int(bars.grid.cell_offsets[-1]), 1, 88), np.float32)
     found = NotePosterior(
-        source=source,
-        probability=probability,
-        duration=np.full(probability.shape[:2], 4),
-        known=np.ones(len(probability), bool),
-        lowest=21,
-        drums=np.zeros(1, bool),
-        chordal=np.zeros(1, bool),
+        model_input=source,
+        onset_probability=probability,
+        duration_steps=np.full(probability.shape[:2], 4),
+        is_covered=np.ones(len(probability), bool),
+        lowest_pitch=21,
+        is_drum=np.zeros(1, bool),
+        is_polyphonic=np.zeros(1, bool),
     )
-    probability[found.heard] = sure
+    probability[found.observed] = sure
     return found, bars
 
 
@@ -209,8 +222,8 @@ TUNE = line((0, 4, 60), (4, 4, 62), (8, 4, 64), (12, 4, 65), (16, 4, 67), (20, 4
 
 def told(found: NotePosterior, cell: int, pitch: int, p: float) -> None:
     """Believe that a pitch starts in a cell."""
-    column = int(found.columns(np.array([pitch]), np.array([0]))[0])
-    found.probability[cell, 0, column] = p
+    column = int(found.pitch_to_column(np.array([pitch]), np.array([0]))[0])
+    found.onset_probability[cell, 0, column] = p
 
 
 def mended(song: Song, found: NotePosterior, bars: Bars, strength: float = 0.5) -> Song:
@@ -223,7 +236,7 @@ def test_nothing_is_changed_that_is_believed() -> None:
     assert exact(mended(TUNE, found, bars)) == exact(TUNE)
     told(found, 8, 64, 0.0001)
     assert changes(found, Thresholds.of(0.0)) == []  # at strength 0 nothing at all
-    found.known[:] = False
+    found.is_covered[:] = False
     assert changes(found, Thresholds.of(0.5)) == []  # nor where nothing was heard
 
 
@@ -233,7 +246,9 @@ def test_a_wrong_pitch_is_another_one_and_the_rest_stays() -> None:
     told(found, 8, 63, 0.8)
     (change,) = changes(found, Thresholds.of(0.5))
     assert (change.kind, change.before, change.after) == ("pitch", (8, 64), (8, 63))
-    assert change.probability_before == pytest.approx(0.01) and change.probability_after == pytest.approx(0.8)
+    assert change.probability_before == pytest.approx(
+        0.01
+    ) and change.probability_after == pytest.approx(0.8)
     before, after = exact(TUNE)[0], exact(mended(TUNE, found, bars))[0]
     assert before - after == {(960, 480, 64, 72)} and after - before == {(960, 480, 63, 72)}
 
@@ -285,7 +300,7 @@ def test_a_missing_note_is_put_in_as_long_as_there_is_room_and_as_loud_as_its_ne
     fewer = line((0, 4, 60), (4, 4, 62), (12, 4, 65), (16, 4, 67), (20, 4, 65), (24, 8, 60))
     found, bars = belief(fewer)
     told(found, 8, 64, 0.9)
-    found.duration[8] = 9  # longer than there is room for
+    found.duration_steps[8] = 9  # longer than there is room for
     (change,) = changes(found, Thresholds.of(0.5))
     assert change.kind == "added" and np.isnan(change.probability_before)
     before, after = exact(fewer)[0], exact(mended(fewer, found, bars))[0]
@@ -372,7 +387,7 @@ def test_at_strength_zero_the_song_is_the_very_same(model) -> None:
     "song",
     [
         band_song(),
-        wandering_song(30, seed=3, parts=3, drums=True),
+        wandering_song(30, seed=3, parts=3, is_drum=True),
         wandering_song(1, seed=1),
         chorale_song(bars=2, pickup=1),
     ],
@@ -388,7 +403,7 @@ def test_any_song_keeps_its_frame_and_what_the_model_cannot_hear(model, song: So
     for name in ("ticks", "numerator", "denominator"):
         assert np.array_equal(getattr(made.meter, name), getattr(song.meter, name))
     assert np.array_equal(made.tempo.us_per_quarter, song.tempo.us_per_quarter)
-    drums = [i for i, part in enumerate(song.parts) if part.is_drum]
+    is_drum = [i for i, part in enumerate(song.parts) if part.is_drum]
     assert all(exact(made)[i] == exact(song)[i] for i in drums)
     assert found.n_passthrough >= sum(len(song.parts[i]) for i in drums)
 
@@ -412,7 +427,9 @@ def test_what_cannot_be_repaired_is_said(model, place) -> None:
         model.denoise(Song.new([part_from_notes([(0, 60, 38, 90)], is_drum=True)]))
     with pytest.raises(DataError):
         model.denoise(Song.new([]))
-    with pytest.raises(ConfigError, match="not a model for damage by tapify: it knows pitch_substitution"):
+    with pytest.raises(
+        ConfigError, match="not a model for damage by tapify: it knows pitch_substitution"
+    ):
         model.denoise(chorale_song(), damage={"tapify": 1.0})
     with pytest.raises(ConfigError, match="strength 2"):
         model.denoise(chorale_song(), strength=2)
@@ -429,7 +446,9 @@ def test_notes_that_fell_on_one_cell_go_together(model) -> None:
     song = chorale_song(bars=4)
     twice = with_part(song, 0, onset_ticks=lambda at: at)
     part = twice.parts[0]
-    both = part.overlay(part_from_notes([(5, 100, int(part.pitch[0]), 90)], part.name, part.program))
+    both = part.overlay(
+        part_from_notes([(5, 100, int(part.pitch[0]), 90)], part.name, part.program)
+    )
     reading = read(model, replace(twice, parts=(both, *twice.parts[1:])))
     assert len(reading.bars.notes) == song.n_notes  # one of the two, on the model's grid
     assert isinstance(reading.bars.notes, Notes)

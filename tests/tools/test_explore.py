@@ -16,17 +16,17 @@ from musicvae.cli import main
 from musicvae.config.preset import load_preset
 from musicvae.errors import DataError, WriteError
 from musicvae.io import read, write
-from musicvae.plots import plot_map
-from musicvae.tools.embed import EncodedSongs, encoded_folder, encoded_song, encoded_ways
-from musicvae.tools.explore import neighbours, similarities, song_map
+from musicvae.plots import plot_song_map
+from musicvae.tools.embed import SongEmbeddings, embed_all_phases, embed_folder, embed_song
+from musicvae.tools.explore import nearest_songs, project_2d, song_similarities
 from musicvae.training import train
 from support.songs import chorale_song, corpus_folder
 
 
-def songs_of(lengths: list[int], seed: int = 0, Z: int = 6) -> EncodedSongs:
+def songs_of(lengths: list[int], seed: int = 0, Z: int = 6) -> SongEmbeddings:
     rng = np.random.default_rng(seed)
     n = sum(lengths)
-    return EncodedSongs(
+    return SongEmbeddings(
         names=tuple(f"in/{nth}.mid" for nth in range(len(lengths))),
         groups=("in",) * len(lengths),
         mu=rng.normal(size=(n, Z)).astype(np.float32),
@@ -84,7 +84,7 @@ def test_means_and_parts_of_many() -> None:
     assert np.allclose(means[2], songs.values[3:].mean(0))
     some = songs.take([0, 2])
     assert some.names == ("in/0.mid", "in/2.mid") and some.song.tolist() == [0, 0, 1, 1, 1]
-    both = EncodedSongs.concatenate([some, songs])
+    both = SongEmbeddings.concatenate([some, songs])
     assert len(both) == 5 and np.array_equal(both.take([2, 3, 4]).mu, songs.mu)
 
 
@@ -92,12 +92,12 @@ def test_a_song_is_most_like_itself_whole_in_part_and_turned_round() -> None:
     songs = songs_of([4, 6, 5, 7])
     for nth in range(4):
         mine = songs.take([nth])
-        assert neighbours([mine], songs, 1)[0].name == f"in/{nth}.mid"
-        assert neighbours([mine], songs, 1)[0].similarity == pytest.approx(1, abs=1e-5)
+        assert nearest_songs([mine], songs, 1)[0].name == f"in/{nth}.mid"
+        assert nearest_songs([mine], songs, 1)[0].similarity == pytest.approx(1, abs=1e-5)
         turned = replace(mine, mu=mine.mu[::-1])
-        assert similarities(turned, songs)[0][nth] == pytest.approx(1, abs=1e-5)
+        assert song_similarities(turned, songs)[0][nth] == pytest.approx(1, abs=1e-5)
         half = replace(mine, mu=mine.mu[:2], song=mine.song[:2], values=mine.values[:2])
-        both, there, back = similarities(half, songs)
+        both, there, back = song_similarities(half, songs)
         assert both.argmax() == nth and there[nth] == pytest.approx(1, abs=1e-5)
         assert back[nth] < 0.99
 
@@ -109,35 +109,35 @@ def test_a_map_holds_what_differs_most() -> None:
     mu[:, 2] += where.astype(np.float32)
     values = songs.values.copy()
     values[:, 2] = -where
-    found = song_map(replace(songs, mu=mu, values=values))
+    found = project_2d(replace(songs, mu=mu, values=values))
     assert found.explained[0] > 0.99 and found.axes[0] == "register, r = 1.00"
     assert np.allclose(found.points[:, 0], -np.linspace(-3, 3, 20), atol=0.1)
     with pytest.raises(DataError, match="at least three songs, there are 2"):
-        song_map(songs.take([0, 1]))
+        project_2d(songs.take([0, 1]))
 
 
 def test_a_folder_is_encoded_as_its_songs_are(place, model) -> None:
-    folder = encoded_folder(model, place / "high")
-    assert len(folder) == 5 and folder.groups == (str(place / "high"),) * 5
-    one = encoded_song(model, read(place / "high" / "song2.mid"), "x")
+    folder = embed_folder(model, place / "high")
+    assert len(folder) == 5 and folder.folders == (str(place / "high"),) * 5
+    one = embed_song(model, read(place / "high" / "song2.mid"), "x")
     nth = folder.names.index(str(place / "high" / "song2.mid"))
     assert np.allclose(folder.take([nth]).mu, one.mu, atol=1e-4)
     assert np.allclose(folder.take([nth]).values, one.values, equal_nan=True)
     encoding = model.encode(read(place / "high" / "song2.mid"))
     assert np.allclose(one.mu, encoding.mu.reshape(-1, model.vae.Z), atol=1e-4)
     with pytest.raises(DataError, match="nothing in it that preset tiny"):
-        encoded_song(model, Song.new([], end_ticks=1920), "empty.mid")
+        embed_song(model, Song.new([], end_ticks=1920), "empty.mid")
 
 
 def test_a_transposed_copy_is_first(place, model) -> None:
-    folder = encoded_folder(model, place / "high")
+    folder = embed_folder(model, place / "high")
     song = read(place / "high" / "song3.mid")
     parts = [
         p.with_notes(p.onset_ticks, p.duration_ticks, p.pitch + 2, p.velocity) for p in song.parts
     ]
-    mine = encoded_ways(model, replace(song, parts=tuple(parts)), "moved")
-    first = neighbours(mine, folder, 2)
-    assert Path(first[0].name).name == "song3.mid" and first[0].of_neighbour > 0.99
+    mine = embed_all_phases(model, replace(song, parts=tuple(parts)), "moved")
+    first = nearest_songs(mine, folder, 2)
+    assert Path(first[0].name).name == "song3.mid" and first[0].neighbor_match > 0.99
     assert first[0].similarity > first[1].similarity
 
 
@@ -169,7 +169,7 @@ def test_map_as_typed(here) -> None:
     assert run("map", "high", "low", "--checkpoint", "tiny").stdout.startswith("map.png: 10 songs")
     assert run("map", "high", "low", "--checkpoint", "tiny").stdout.startswith("map-1.png")
     wrong = run("map", "high", "--out", "map.bmp")
-    assert wrong.exit_code == 1 and "no picture format" in wrong.stderr
+    assert wrong.exit_code == 1 and "unknown picture format" in wrong.stderr
     few = run("map", "high/song0.mid", "--out", "few.png")
     assert few.exit_code == 1 and "at least three songs" in few.stderr
 
@@ -177,11 +177,11 @@ def test_map_as_typed(here) -> None:
 def test_a_map_of_numbers_some_unknown(tmp_path) -> None:
     points = np.random.default_rng(0).normal(size=(12, 2))
     values = np.append(np.arange(10.0), [np.nan, np.nan])
-    path = plot_map(points, values, tmp_path / "a.png", title="A", colour_name="density")
+    path = plot_song_map(points, values, tmp_path / "a.png", title="A", color_name="density")
     assert path.stat().st_size > 5000
     every = np.full(12, np.nan)
-    plot_map(
-        points, every, tmp_path / "b.png", title="B", colour_name="velocity", marked=[(0, "x")]
+    plot_song_map(
+        points, every, tmp_path / "b.png", title="B", color_name="velocity", marked=[(0, "x")]
     )
-    with pytest.raises(WriteError, match="no picture format"):
-        plot_map(points, values, tmp_path / "a.txt", title="A", colour_name="")
+    with pytest.raises(WriteError, match="unknown picture format"):
+        plot_song_map(points, values, tmp_path / "a.txt", title="A", color_name="")

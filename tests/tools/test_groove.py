@@ -13,13 +13,13 @@ from click.testing import CliRunner, Result
 from musicvae import Bars, MusicVAE, Song
 from musicvae.cli import main
 from musicvae.config.preset import load_preset
-from musicvae.data.corruption import LEVEL, TAP, Ground, corrupt
+from musicvae.data.corruption import NEUTRAL_VELOCITY, TAP_PITCH, WindowGrid, corrupt
 from musicvae.errors import ConfigError, DataError
 from musicvae.io import read, write
-from musicvae.representation.drums import canonical
-from musicvae.tools.groove import _rhythm, _taps
+from musicvae.representation.drums import canonical_pitch
+from musicvae.tools.groove import _rhythm_parts, _tap_notes
 from musicvae.training import train
-from support.songs import band_song, chorale_song, part_of
+from support.songs import band_song, chorale_song, part_from_notes
 
 LATE = 30  # 960ths of a quarter by which the snare comes late
 
@@ -37,7 +37,7 @@ def beat(bars: int = 8, seed: int = 0) -> Song:
         hits.append((at + 240, 60, 42, 48))
         if rng.random() < 0.25 and not snare:
             hits.append((at + 360, 60, 36, 70))
-    return Song.new([part_of(hits, "Kit", 0, True)], end_ticks=1920 * bars)
+    return Song.new([part_from_notes(hits, "Kit", 0, True)], end_ticks=1920 * bars)
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +55,7 @@ def place(tmp_path_factory) -> Path:
             "model.dropout=0",
             "training.batch=32",
             "training.warmup_steps=10",
-            "training.corruption=dropped+added+wrong+jitter+hidden+flat+tapped",
+            "training.corruption=deletion+insertion+pitch_substitution+onset_jitter+part_mask+humanize+tapify",
         ]
     )
     train(folder, preset, here / "checkpoints" / "drummer", steps=220)
@@ -76,7 +76,7 @@ def flat(song: Song) -> Song:
     parts = []
     for part in song.parts:
         onset = (part.onset_ticks + 60) // 120 * 120
-        loud = np.full(len(part), LEVEL)
+        loud = np.full(len(part), NEUTRAL_VELOCITY)
         parts.append(part.with_notes(onset, part.duration_ticks, part.pitch, loud))
     return replace(song, parts=tuple(parts))
 
@@ -94,16 +94,16 @@ def touch(song: Song) -> dict[tuple[int, int], tuple[int, int]]:
 
 def test_flat_loses_how_notes_are_played_and_tapped_what_is() -> None:
     rows = np.array([(0, 0, 1 + s, 0, p, 3, 90 + s, 7) for s in (0, 4, 8) for p in (36, 42)])
-    ground = Ground(steps=np.array([[16]]), lead=np.array([[0]]), kinds=("drums",))
+    ground = WindowGrid(steps=np.array([[16]]), lead_steps=np.array([[0]]), kinds=("drums",))
     rng = np.random.default_rng(0)
-    plain = corrupt(rows, ground, "flat", 1.0, rng)
+    plain = corrupt(rows, ground, "humanize", 1.0, rng)
     assert np.array_equal(plain[:, :6], rows[:, :6])
-    assert set(plain[:, 6]) == {LEVEL} and not plain[:, 7].any()
-    taps = corrupt(rows, ground, "tapped", 1.0, rng)
-    assert taps[:, 2].tolist() == [1, 5, 9] and set(taps[:, 4]) == {TAP}
-    fewer = [len(corrupt(rows, ground, "tapped", 0.3, np.random.default_rng(i))) for i in range(9)]
+    assert set(plain[:, 6]) == {NEUTRAL_VELOCITY} and not plain[:, 7].any()
+    taps = corrupt(rows, ground, "tapify", 1.0, rng)
+    assert taps[:, 2].tolist() == [1, 5, 9] and set(taps[:, 4]) == {TAP_PITCH}
+    fewer = [len(corrupt(rows, ground, "tapify", 0.3, np.random.default_rng(i))) for i in range(9)]
     assert min(fewer) >= 1  # at least one pitch is heard, if it is only by chance all that is
-    assert np.array_equal(corrupt(rows, ground, "tapped", 0.0, rng), rows)
+    assert np.array_equal(corrupt(rows, ground, "tapify", 0.0, rng), rows)
 
 
 # -- humanise -------------------------------------------------------------------------------------
@@ -111,7 +111,7 @@ def test_flat_loses_how_notes_are_played_and_tapped_what_is() -> None:
 
 def test_a_flat_beat_is_played_as_the_drummer_played(model) -> None:
     real, dull = beat(seed=99), flat(beat(seed=99))
-    made = model.humanise(dull, variation=0.0)
+    made = model.humanize(dull, variation=0.0)
     a, b, before = touch(real), touch(made), touch(dull)
     assert set(a) == set(b)  # what is struck when, stays
     keys = sorted(a)
@@ -127,27 +127,27 @@ def test_a_flat_beat_is_played_as_the_drummer_played(model) -> None:
 
 def test_amount_goes_from_nothing_to_all(model) -> None:
     dull = flat(beat(seed=98))
-    none = model.humanise(dull, amount=0.0)
+    none = model.humanize(dull, amount=0.0)
     assert touch(none) == touch(dull)
-    half, whole = (model.humanise(dull, amount=a, variation=0.0) for a in (0.5, 1.0))
+    half, whole = (model.humanize(dull, amount=a, variation=0.0) for a in (0.5, 1.0))
     keys = sorted(touch(dull))
-    some = np.array([touch(half)[k][0] - LEVEL for k in keys])
-    all_ = np.array([touch(whole)[k][0] - LEVEL for k in keys])
+    some = np.array([touch(half)[k][0] - NEUTRAL_VELOCITY for k in keys])
+    all_ = np.array([touch(whole)[k][0] - NEUTRAL_VELOCITY for k in keys])
     assert np.abs(some - all_ / 2).max() <= 1
 
 
 def test_variation_is_chance_with_a_seed(model) -> None:
     dull = flat(beat(seed=97))
-    one, same, other = (touch(model.humanise(dull, variation=1.0, seed=s)) for s in (1, 1, 2))
+    one, same, other = (touch(model.humanize(dull, variation=1.0, seed=s)) for s in (1, 1, 2))
     assert one == same and one != other
 
 
 def test_other_parts_and_hits_without_a_class_stay(model) -> None:
     band = band_song()
     drums = band.parts[4]
-    whistle = part_of([(0, 60, 71, 33), (960, 60, 71, 44)], "Drums", 0, True)
-    song = replace(band, parts=(*band.parts[:4], drums.with_others(whistle)))
-    made = model.humanise(song)
+    whistle = part_from_notes([(0, 60, 71, 33), (960, 60, 71, 44)], "Drums", 0, True)
+    song = replace(band, parts=(*band.parts[:4], drums.overlay(whistle)))
+    made = model.humanize(song)
     for mine, theirs in zip(made.parts[:4], song.parts[:4], strict=True):
         assert np.array_equal(mine.onset_ticks, theirs.onset_ticks)
         assert np.array_equal(mine.velocity, theirs.velocity)
@@ -159,9 +159,9 @@ def test_other_parts_and_hits_without_a_class_stay(model) -> None:
 
 def test_what_cannot_be_humanised_is_said(model) -> None:
     with pytest.raises(DataError, match="nothing in it that preset groove-repair can hear"):
-        model.humanise(chorale_song())
+        model.humanize(chorale_song())
     with pytest.raises(ConfigError, match="amount 2"):
-        model.humanise(beat(), amount=2)
+        model.humanize(beat(), amount=2)
 
 
 # -- drumify --------------------------------------------------------------------------------------
@@ -170,7 +170,7 @@ def test_what_cannot_be_humanised_is_said(model) -> None:
 def test_a_tapped_rhythm_becomes_a_beat(model) -> None:
     real = beat(seed=96)
     cells = np.unique((real.parts[0].onset_ticks + 60) // 120) * 120
-    taps = part_of([(int(c), 60, TAP, 90) for c in cells], "Taps", 0, True)
+    taps = part_from_notes([(int(c), 60, TAP_PITCH, 90) for c in cells], "Taps", 0, True)
     made = model.drumify(replace(real, parts=(taps,)))
     assert len(made.parts) == 1 and made.parts[0].is_drum and made.end_ticks == real.end_ticks
     a, b = set(touch(real)), set(touch(made))
@@ -185,7 +185,9 @@ def test_a_melody_gets_drums_and_stays(model) -> None:
     for mine, theirs in zip(made.parts[:4], song.parts, strict=True):
         assert np.array_equal(mine.onset_ticks, theirs.onset_ticks)
     drums = made.parts[4]
-    assert drums.is_drum and len(drums) > 6 and set(canonical(drums.pitch)) == set(drums.pitch)
+    assert (
+        drums.is_drum and len(drums) > 6 and set(canonical_pitch(drums.pitch)) == set(drums.pitch)
+    )
     assert made.end_ticks == song.end_ticks
     assert np.array_equal(made.meter.ticks, song.meter.ticks)
 
@@ -195,8 +197,8 @@ def test_drums_that_are_there_are_replaced_and_a_part_may_be_named(model) -> Non
     made = model.drumify(band, part="bass")
     assert [part.name for part in made.parts] == ["Lead", "Piano", "Bass", "Pad", "Drums"]
     assert sum(part.is_drum for part in made.parts) == 1
-    assert _rhythm(band, "Bass") == [2] and _rhythm(band, None) == [0]  # the highest
-    assert _rhythm(replace(band, parts=band.parts[4:]), None) == [0]  # the drums, if alone
+    assert _rhythm_parts(band, "Bass") == [2] and _rhythm_parts(band, None) == [0]  # the highest
+    assert _rhythm_parts(replace(band, parts=band.parts[4:]), None) == [0]  # the drums, if alone
     with pytest.raises(DataError, match="no part named 'Flute'; there are: Lead, Piano"):
         model.drumify(band, part="Flute")
     with pytest.raises(DataError, match="no rhythm"):
@@ -217,9 +219,9 @@ def touchless(song: Song) -> set[tuple[int, int]]:
 
 def test_taps_are_one_for_each_place_as_loud_as_the_loudest() -> None:
     bars = Bars.from_song(band_song()).at(4)
-    piano = bars.notes.take(bars.notes.part == 1)
-    taps = _taps(bars, piano, 0)
-    assert len(taps) == 12 and set(taps.pitch) == {TAP} and set(taps.duration) == {1}
+    piano = bars.notes.select(bars.notes.part == 1)
+    taps = _tap_notes(bars, piano, 0)
+    assert len(taps) == 12 and set(taps.pitch) == {TAP_PITCH} and set(taps.duration) == {1}
     assert len(np.unique(taps.bar * 64 + taps.step)) == 12
 
 

@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from experiments.distances import note_distance, onset_cells
 from musicvae import MusicVAE
 from musicvae.checkpoints.registry import shipped_folder
-from musicvae.downbeats import align
+from musicvae.downbeats import estimate_barlines
 from musicvae.errors import ConfigError, DataError
-from musicvae.latent import Choices, alike, blend, by_likeness, by_position, turning
-from musicvae.latent.codec import decode_all
-from musicvae.metrics.reconstruction import note_cells, note_distance
+from musicvae.latent import BlendOptions, alike, blend, crossfade, match_by_dtw, match_by_position
+from musicvae.latent.codec import decode_batch
 from musicvae.song import Song
 from support.songs import band_song, chorale_song, wandering_song
 from support.strategies import songs
@@ -37,11 +37,11 @@ def tune(seed: int, bars: int = 16, transpose: int = 0, meter: tuple[int, int] =
 @given(st.integers(1, 30), st.integers(1, 30), st.floats(0, 1))
 def test_windows_stay_in_place_and_the_last_is_the_last(n_a: int, n_b: int, t: float) -> None:
     n = round((1 - t) * n_a + t * n_b)
-    for at, size in zip(by_position(n_a, n_b, n), (n_a, n_b), strict=True):
+    for at, size in zip(match_by_position(n_a, n_b, n), (n_a, n_b), strict=True):
         assert len(at) == n and at.min() >= 0 and at.max() < size
         assert at[:-1].tolist() == [k % size for k in range(n - 1)]
         assert n == 1 or at[-1] == size - 1
-    assert by_position(n_a, n_b, n_a)[0].tolist() == list(range(n_a))
+    assert match_by_position(n_a, n_b, n_a)[0].tolist() == list(range(n_a))
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 1000))
@@ -72,7 +72,7 @@ def test_likeness_finds_what_was_put_in() -> None:
     path = alike(a, b)
     assert {(2, 2), (2, 3), (2, 4), (3, 5), (8, 10), (11, 11)} <= set(map(tuple, path.tolist()))
     for t, n, end in ((0.0, 12, 0), (1.0, 12, 1)):
-        assert by_likeness(path, t, n)[end].tolist() == list(range(12))
+        assert match_by_dtw(path, t, n)[end].tolist() == list(range(12))
 
 
 @settings(max_examples=15, deadline=None)
@@ -86,14 +86,14 @@ def test_ends_are_the_reconstructions(a: Song, b: Song, how: str, align_: bool) 
     made = it.interpolate(a, b, steps=3, how=how, align=align_)
     assert made[0] == it.reconstruct(a) and made[-1] == it.reconstruct(b)
     shortest, longest = sorted((len(it.encode(a).bars), len(it.encode(b).bars)))
-    n = len(it.encode(align(made[1], as_written=True)).bars)
+    n = len(it.encode(estimate_barlines(made[1], as_written=True)).bars)
     assert shortest - 1 <= n <= longest + 1
 
 
 def test_far_from_one_end_is_near_the_other() -> None:
     it = model()
     a, b = tune(1), tune(2, bars=20, transpose=5)
-    made = [note_cells(song) for song in it.interpolate(a, b, steps=7)]
+    made = [onset_cells(song) for song in it.interpolate(a, b, steps=7)]
     from_a = [note_distance(cells, made[0]) for cells in made]
     from_b = [note_distance(cells, made[-1]) for cells in made]
     assert from_a[0] == from_b[-1] == 0
@@ -120,7 +120,7 @@ def test_like_takes_meter_key_and_parts_from_one_end() -> None:
             Song(**{**vars(s), "parts": (type(s.parts[0])(**{**vars(s.parts[0]), "name": n}),)})
             for s, n in ((a, "x"), (b, "y"))
         ]
-        ends = [align(song, measured=True) for song in named]
+        ends = [estimate_barlines(song, measured=True) for song in named]
         for song in it.interpolate(*ends, steps=5, like=like)[1:-1]:
             assert set(song.meter.numerator.tolist()) == {numerator}
             assert [part.name for part in song.parts] == [name]
@@ -141,7 +141,7 @@ def test_a_part_that_stays_is_that_of_its_end_throughout() -> None:
 
 
 def cells_of(song: Song, part: int) -> np.ndarray:
-    return note_cells(Song(**{**vars(song), "parts": (song.parts[part],)}))
+    return onset_cells(Song(**{**vars(song), "parts": (song.parts[part],)}))
 
 
 def test_drums_that_the_model_cannot_hold_stay_with_their_end() -> None:
@@ -179,7 +179,7 @@ def test_a_morph_begins_as_a_and_ends_as_b(a: Song, b: Song, n: int) -> None:
     one, other = it.encode(a), it.encode(b)
     if one.is_empty or other.is_empty:
         return
-    halves = turning(one, other, n, 2)
+    halves = crossfade(one, other, n, 2)
     for half in halves:
         assert half.mu.shape[1] == n == -(-len(half.bars) // 2)
         if n > 1:
@@ -188,7 +188,7 @@ def test_a_morph_begins_as_a_and_ends_as_b(a: Song, b: Song, n: int) -> None:
             there = other.sigma[0, -1] < 1
             assert np.array_equal(half.mu[0, -1][there], other.mu[0, -1][there])
     song = it.morph(a, b, bars=2 * n)
-    assert song.end_ticks == halves[0].bars.frame.end_ticks == halves[1].bars.frame.end_ticks
+    assert song.end_ticks == halves[0].bars.header.end_ticks == halves[1].bars.header.end_ticks
 
 
 def test_parts_and_key_change_hands_in_the_middle_of_a_morph() -> None:
@@ -196,7 +196,7 @@ def test_parts_and_key_change_hands_in_the_middle_of_a_morph() -> None:
     a, b = chorale_song(16, seed=1), chorale_song(16, seed=2, transpose=2, qpm=120)
     b = Song(**{**vars(b), "parts": tuple(
         type(part)(**{**vars(part), "program": 60}) for part in b.parts)})  # fmt: skip
-    song = it.morph(*(align(each, measured=True) for each in (a, b)))
+    song = it.morph(*(estimate_barlines(each, measured=True) for each in (a, b)))
     assert [part.program for part in song.parts] == [52] * 4 + [60] * 4
     half = song.end_ticks // 2
     for part in song.parts:
@@ -221,8 +221,8 @@ def test_all_at_once_is_one_by_one() -> None:
     it = model()
     encodings = [it.encode(wandering_song(n, seed=n, parts=1 + n % 2)) for n in (1, 4, 9)]
     encodings.append(it.encode(Song.new(end_ticks=960)))
-    assert decode_all(it, encodings) == [it.decode(encoding) for encoding in encodings]
-    assert decode_all(it, []) == []
+    assert decode_batch(it, encodings) == [it.decode(encoding) for encoding in encodings]
+    assert decode_batch(it, []) == []
 
 
 def test_untouched_notes_follow_their_bars_and_the_key() -> None:
@@ -238,8 +238,8 @@ def test_untouched_notes_follow_their_bars_and_the_key() -> None:
     )
     a = Song(**{**vars(line), "parts": (*line.parts, high)})
     one, other = it.encode(a), it.encode(tune(2, 16, 4))
-    assert one.n_untouched == 8
-    mixed = blend(one, other, 0.25, 2, Choices())
-    whistle = mixed.untouched[1]
+    assert one.n_passthrough == 8
+    mixed = blend(one, other, 0.25, 2, BlendOptions())
+    whistle = mixed.passthrough[1]
     assert len(mixed.bars) == 10 == len(whistle)
     assert set(whistle.pitch.tolist()) == {120 + mixed.key - one.key}

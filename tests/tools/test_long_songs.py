@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from musicvae import MusicVAE
 from musicvae.checkpoints.registry import shipped_folder
-from musicvae.downbeats import align
+from musicvae.downbeats import estimate_barlines
 from musicvae.errors import ReadError
 from musicvae.io import midi, read
 from musicvae.song import Part, Song
@@ -36,16 +36,16 @@ def notes_of(part: Part) -> set[tuple[int, ...]]:
 
 def assert_frame_kept(name: str, song: Song, *, as_written: bool = False) -> None:
     """All but the notes is as it was, and the notes that the model cannot represent are too."""
-    aligned = align(song, as_written=as_written)
+    aligned = estimate_barlines(song, as_written=as_written)
     encoding = model(name).encode(aligned)
     made = model(name).decode(encoding)
     assert made.without_notes() == song.without_notes()
     again = midi.from_bytes(midi.to_bytes(made))
     assert again.end_ticks == midi.from_bytes(midi.to_bytes(song)).end_ticks
-    assert 0 <= encoding.n_untouched <= song.n_notes
-    assert sum(len(part) for part in encoding.untouched) == encoding.n_untouched
-    if aligned.fit.warp.is_identity:
-        for back, aside in zip(made.parts, encoding.untouched, strict=True):
+    assert 0 <= encoding.n_passthrough <= song.n_notes
+    assert sum(len(part) for part in encoding.passthrough) == encoding.n_passthrough
+    if aligned.grid_estimate.warp.is_identity:
+        for back, aside in zip(made.parts, encoding.passthrough, strict=True):
             assert notes_of(aside) <= notes_of(back)
     else:
         for part, back in zip(song.parts, made.parts, strict=True):
@@ -65,9 +65,9 @@ def test_any_song_keeps_its_frame(name: str, song: Song) -> None:
 def test_songs_of_1_to_400_bars_of_mixed_meters(name: str, bars: int) -> None:
     song = wandering_song(bars, seed=bars, drums=bars == 33)
     assert_frame_kept(name, song, as_written=True)
-    encoding = model(name).encode(align(song, as_written=True))
+    encoding = model(name).encode(estimate_barlines(song, as_written=True))
     assert len(encoding.bars) == bars
-    assert (encoding.n_untouched > 0) is (bars == 33)
+    assert (encoding.n_passthrough > 0) is (bars == 33)
     assert encoding.mu.shape[1] == -(-bars // model(name).preset.grid.bars)
 
 

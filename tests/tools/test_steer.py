@@ -10,20 +10,20 @@ import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from musicvae.checkpoints.release import card
 
 from musicvae import MusicVAE, Song
 from musicvae.checkpoints import Checkpoint, load, save
-from musicvae.checkpoints.release import card
 from musicvae.cli import main
 from musicvae.config.preset import load_preset
-from musicvae.data import Windows
+from musicvae.data import WindowDataset
 from musicvae.errors import CheckpointError, ConfigError, DataError
 from musicvae.io import read, write
-from musicvae.latent.directions import Directions, shortest
-from musicvae.tools.attribute_vector import OwnDirection, numbers_of
-from musicvae.tools.steer import searched, steer, windows_of, within_range
+from musicvae.latent.directions import Directions, min_norm_direction
+from musicvae.tools.attribute_vector import AttributeVector, labels_to_numbers
+from musicvae.tools.steer import clip_target, decodable_windows, hill_climb, steer
 from musicvae.training import train
-from musicvae.training.fit_directions import echoed, examples, fit_directions
+from musicvae.training.fit_directions import encode_examples, fit_directions, repeat_bars
 from support.songs import band_song, chorale_song, corpus_folder
 
 
@@ -34,12 +34,12 @@ def linear(K: int = 3, Z: int = 8, seed: int = 0) -> Directions:
         names=("density", "range", "register")[:K],
         mean=np.zeros(K),
         std=np.ones(K),
-        centre=rng.normal(size=Z),
-        spread=rng.uniform(0.5, 2, Z),
+        center=rng.normal(size=Z),
+        variance=rng.uniform(0.5, 2, Z),
         linear=rng.normal(size=(K, Z)),
-        inner=rng.normal(size=(4, Z)),
-        bias=np.zeros(4),
-        outer=np.zeros((K, 4)),
+        hidden=rng.normal(size=(4, Z)),
+        hidden_bias=np.zeros(4),
+        output=np.zeros((K, 4)),
     )
 
 
@@ -81,34 +81,34 @@ def test_an_axis_moves_its_attribute_and_no_other() -> None:
 def test_a_move_is_what_was_asked_and_the_shortest_such() -> None:
     ways, rng = linear(), np.random.default_rng(1)
     z, by = rng.normal(size=(5, 8)), rng.normal(size=(5, 3))
-    moved = ways.moved(z, by)
-    assert np.allclose(ways.predicted(moved) - ways.predicted(z), by, atol=0.2)
+    moved = ways.step(z, by)
+    assert np.allclose(ways.predict(moved) - ways.predict(z), by, atol=0.2)
     # Any other move with the same effect is longer.
     inside = np.linalg.svd(ways.linear)[2][3:]
-    length = lambda way: (way**2 / ways.spread).sum(1)  # noqa: E731
+    length = lambda way: (way**2 / ways.variance).sum(1)  # noqa: E731
     for way in inside:
         assert (length(moved - z) <= length(moved - z + 0.3 * way) + 1e-9).all()
 
 
 def test_slopes_are_those_of_what_is_predicted() -> None:
-    ways = replace(linear(), outer=np.random.default_rng(2).normal(size=(3, 4)))
+    ways = replace(linear(), output=np.random.default_rng(2).normal(size=(3, 4)))
     z, small = np.random.default_rng(3).normal(size=(2, 8)), 1e-5
     for dimension in range(8):
         step = np.eye(8)[dimension] * small
-        slope = (ways.predicted(z + step) - ways.predicted(z - step)) / (2 * small)
-        assert np.allclose(slope, ways.slopes(z)[:, :, dimension], atol=1e-5)
+        slope = (ways.predict(z + step) - ways.predict(z - step)) / (2 * small)
+        assert np.allclose(slope, ways.gradients(z)[:, :, dimension], atol=1e-5)
 
 
 def test_dimensions_of_bars_that_are_not_there_stay() -> None:
     z = np.random.default_rng(4).normal(size=(2, 8))
     z[:, 5:] = 0
-    moved = linear().moved(z, np.ones((2, 3)))
+    moved = linear().step(z, np.ones((2, 3)))
     assert (moved[:, 5:] == 0).all() and (moved[:, :5] != z[:, :5]).all()
 
 
 def test_tensors_come_back_as_directions() -> None:
     ways = linear()
-    again = Directions.of(ways.tensors())
+    again = Directions.of(ways.to_tensors())
     assert again is not None and again.names == ways.names
     assert np.allclose(again.linear, ways.linear, atol=1e-6)
     assert Directions.of({}) is None
@@ -116,33 +116,33 @@ def test_tensors_come_back_as_directions() -> None:
 
 def test_a_shortest_move_raises_its_measure_by_one() -> None:
     weights, spread = np.array([1.0, -2, 0.5]), np.array([1.0, 0.5, 3])
-    assert shortest(weights, spread) @ weights == pytest.approx(1)
+    assert min_norm_direction(weights, spread) @ weights == pytest.approx(1)
 
 
 def test_nothing_less_than_none_is_asked() -> None:
     ways = replace(linear(), names=("chromaticism", "register", "repetition"))
     before = np.array([[0.1, 60, 0.5], [0.0, 60, 1.0]])
-    asked = within_range(ways, before, np.full((2, 3), -1.0))
+    asked = clip_target(ways, before, np.full((2, 3), -1.0))
     assert asked.tolist() == [[-0.1, -1, -0.5], [0, -1, -1]]
-    assert within_range(ways, before, np.full((2, 3), 2.0)).tolist() == [[0.9, 2, 0.5], [1, 2, 0]]
+    assert clip_target(ways, before, np.full((2, 3), 2.0)).tolist() == [[0.9, 2, 0.5], [1, 2, 0]]
 
 
 def test_a_run_ends_with_directions(place, model) -> None:
     ways = model.directions
     assert ways is not None and set(ways.names) >= {"density", "register", "note_length"}
     assert "velocity" not in ways.names
-    windows = Windows(place / "data" / "midi", model.preset, split="train")
-    mu, _, values, n = examples(model.vae, windows, limit=64)
+    windows = WindowDataset(place / "data" / "midi", model.preset, split="train")
+    mu, _, values, n = encode_examples(model.vae, windows, limit=64)
     assert len(mu) == len(values) == 2 * n
     column = ways.names.index("register")
     true = (values[:n, 2] - ways.mean[column]) / ways.std[column]
-    assert np.corrcoef(ways.predicted(mu[:n])[:, column], true)[0, 1] > 0.7
+    assert np.corrcoef(ways.predict(mu[:n])[:, column], true)[0, 1] > 0.7
 
 
 def test_an_echo_repeats_a_bar(place, model) -> None:
-    windows = Windows(place / "data" / "midi", model.preset, split="train")
+    windows = WindowDataset(place / "data" / "midi", model.preset, split="train")
     plain = windows.batch(np.arange(min(len(windows), 24)))
-    heard = echoed(plain, np.random.default_rng(0))
+    heard = repeat_bars(plain, np.random.default_rng(0))
     assert heard.notes.shape[0] == plain.notes.shape[0]
     changed = 0
     for before, after, nb, na in zip(
@@ -166,7 +166,7 @@ def test_more_asked_is_more_given(model, name) -> None:
     became = []
     for asked in (-1.5, 0.0, 1.5):
         found = steer(model, song, {name: asked})
-        became.append(found.moved[name])
+        became.append(found.step[name])
         assert found.song.end_ticks == song.end_ticks
         assert [p.name for p in found.song.parts] == [p.name for p in song.parts]
     assert became[1] == 0 and became[0] < -0.03 and became[2] > 0.03
@@ -205,11 +205,11 @@ def test_what_cannot_be_represented_passes(model) -> None:
 
 def test_the_search_keeps_what_a_window_lacks(model) -> None:
     encoding = model.encode(chorale_song(bars=3, seed=44))
-    cutter, group, nth = windows_of(model, encoding)
+    cutter, group, nth = decodable_windows(model, encoding)
     z = encoding.mu[group, nth]
     goal = np.zeros((len(z), len(model.directions.names)))
     goal[:, 0] = 1
-    moved, before, after = searched(model, cutter, group, nth * 2, z, goal)
+    moved, before, after = hill_climb(model, cutter, group, nth * 2, z, goal)
     assert ((moved == 0) == (z == 0)).all() and before.shape == after.shape
 
 
@@ -222,11 +222,11 @@ def test_refusals(model, tmp_path) -> None:
     with pytest.raises(DataError, match="nothing that preset tiny can represent"):
         model.steer(Song.new([], end_ticks=1920), {"density": 1})
     kept = load(model.path)
-    bare = {n: t for n, t in kept.tensors.items() if not n.startswith("directions.")}
+    bare = {n: t for n, t in kept.to_tensors.items() if not n.startswith("directions.")}
     path = save(Checkpoint(preset=kept.preset, tensors=bare), tmp_path / "bare.safetensors")
     with pytest.raises(ConfigError, match="has no directions to steer by; fit them with"):
         MusicVAE.load(path).steer(song, {"density": 1})
-    broken = kept.tensors | {"directions.linear": torch.zeros(1)}
+    broken = kept.to_tensors | {"directions.linear": torch.zeros(1)}
     del broken["directions.names"]
     path = save(Checkpoint(preset=kept.preset, tensors=broken), tmp_path / "broken.safetensors")
     with pytest.raises(CheckpointError, match="its directions are of another kind"):
@@ -244,7 +244,7 @@ def test_attributes_of_a_song(model) -> None:
 
 def test_a_function_makes_a_direction_and_steering_goes_along_it(model) -> None:
     songs = [chorale_song(bars=6, seed=50 + i, transpose=0) for i in range(14)]
-    way = model.direction_from(songs, lambda song: float(song.n_notes), name="busy")
+    way = model.fit_attribute_vector(songs, lambda song: float(song.n_notes), name="busy")
     assert way.name == "busy" and way.songs == 14 and np.isfinite(way.held_out)
     encoding = model.encode(songs[0])
     moved = encoding.mu + np.float32(1) * (way.move * (encoding.mu != 0))
@@ -255,32 +255,32 @@ def test_a_function_makes_a_direction_and_steering_goes_along_it(model) -> None:
 
 def test_a_direction_is_saved_and_belongs_to_its_model(model, tmp_path) -> None:
     songs = [chorale_song(bars=4, seed=i) for i in range(4)]
-    way = model.direction_from(songs, ["slow", "fast", "slow", "fast"])
+    way = model.fit_attribute_vector(songs, ["slow", "fast", "slow", "fast"])
     assert np.isnan(way.held_out)
-    again = OwnDirection.load(way.save(tmp_path / "way.safetensors"))
+    again = AttributeVector.load(way.save(tmp_path / "way.safetensors"))
     assert np.allclose(again.move, way.move, atol=1e-5) and again.weights_hash == way.weights_hash
     other = replace(again, weights_hash="0" * 12)
     with pytest.raises(ConfigError, match="found with another model"):
         model.steer(songs[0], directions=[(other, 1)])
     with pytest.raises(CheckpointError, match="not a direction"):
-        OwnDirection.load(model.path)
+        AttributeVector.load(model.path)
 
 
 def test_labels() -> None:
-    assert numbers_of(["reel", "jig", "jig"]).tolist() == [1, 0, 0]
-    assert numbers_of(["1", "2.5"]).tolist() == [1, 2.5]
+    assert labels_to_numbers(["reel", "jig", "jig"]).tolist() == [1, 0, 0]
+    assert labels_to_numbers(["1", "2.5"]).tolist() == [1, 2.5]
     with pytest.raises(ConfigError, match="numbers or two words, these are 3"):
-        numbers_of(["a", "b", "c"])
+        labels_to_numbers(["a", "b", "c"])
     with pytest.raises(ConfigError, match="finite"):
-        numbers_of(["nan", "1"])
+        labels_to_numbers(["nan", "1"])
 
 
 def test_labels_that_say_nothing_are_refused(model) -> None:
     songs = [chorale_song(bars=4, seed=i) for i in range(3)]
     with pytest.raises(DataError, match="labelled differently"):
-        model.direction_from(songs, [1, 1, 1])
+        model.fit_attribute_vector(songs, [1, 1, 1])
     with pytest.raises(ConfigError, match="3 songs and 2 values"):
-        model.direction_from(songs, [1, 2])
+        model.fit_attribute_vector(songs, [1, 2])
 
 
 # -- the commands ------------------------------------------------------------------------------
@@ -319,7 +319,7 @@ def test_directions_from_folders_and_labels(here) -> None:
     for i in range(6):
         write(chorale_song(bars=5, seed=70 + i), here / "plain" / f"{i}.mid")
         song = chorale_song(bars=5, seed=70 + i)
-        slow = [p.take(np.arange(len(p)) % 2 == 0) for p in song.parts]
+        slow = [p.select(np.arange(len(p)) % 2 == 0) for p in song.parts]
         write(replace(song, parts=tuple(slow)), here / "sparse" / f"{i}.mid")
     words = ("direction", "--from-folders", "plain", "sparse", "--out", "full.safetensors")
     (line,) = lines_of(run(*words, "--json"))
@@ -360,21 +360,21 @@ def test_labels_that_fit_no_song(here) -> None:
 
 
 def test_directions_are_fitted_anew_where_they_lie(place, model, tmp_path) -> None:
-    from musicvae.training.fit_directions import replace_directions
+    from musicvae.training.fit_directions import refit_directions
 
-    path = replace_directions(model.path, place / "data" / "midi", out=tmp_path / "new.safetensors")
+    path = refit_directions(model.path, place / "data" / "midi", out=tmp_path / "new.safetensors")
     before, after = load(model.path), load(path)
-    assert set(before.tensors) == set(after.tensors)
-    for name, tensor in before.tensors.items():
+    assert set(before.to_tensors) == set(after.to_tensors)
+    for name, tensor in before.to_tensors.items():
         if not name.startswith("directions."):
-            assert torch.equal(tensor, after.tensors[name])
+            assert torch.equal(tensor, after.to_tensors[name])
     assert MusicVAE.load(path).directions.names == model.directions.names
 
 
 def test_directions_are_the_same_every_time(place, model) -> None:
-    windows = Windows(place / "data" / "midi", model.preset, split="train")
+    windows = WindowDataset(place / "data" / "midi", model.preset, split="train")
     a, b = (fit_directions(model.vae, windows, steps=20) for _ in range(2))
-    assert all(np.array_equal(x, b.tensors()[n]) for n, x in a.tensors().items())
+    assert all(np.array_equal(x, b.to_tensors()[n]) for n, x in a.to_tensors().items())
 
 
 def test_a_card_has_the_effects(model) -> None:

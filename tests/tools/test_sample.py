@@ -1,0 +1,61 @@
+"""Samples: form, pickup, and refused arguments."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from experiments.distances import note_distance, onset_cells
+from musicvae.errors import ConfigError
+from musicvae.model import MusicVAE
+from musicvae.representation.bars import Bars
+from support.trained import tiny_workplace
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> Path:
+    """A working directory with MIDI files and a small trained model."""
+    return tiny_workplace(tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def model(place) -> MusicVAE:
+    return MusicVAE.load(place / "checkpoints" / "tiny")
+
+
+def test_sections_of_one_letter_are_alike(model) -> None:
+    songs = model.sample(6, form="AABA", bars=16, seed=0)
+
+    def between(a: int, b: int) -> float:
+        """Return the mean distance between two sections of four bars."""
+        found = []
+        for song in songs:
+            cells = onset_cells(song, by_bar=False)
+            section = [cells[(cells[:, 0] // 64) == nth] - [64 * nth, 0] for nth in (a, b)]
+            found.append(note_distance(*section))
+        return float(np.mean(found))
+
+    assert [song.end_ticks for song in songs] == [16 * 1920] * 6
+    assert between(0, 1) < 0.6 * between(0, 2)
+    assert songs == model.sample(6, form="AABA", bars=16, seed=0)
+    assert Bars.from_song(model.sample(1, form="AB")[0]).grid.start_ticks[-1] == 15 * 1920
+    with pytest.raises(ConfigError, match="give letters"):
+        model.sample(1, form="A-B")
+    with pytest.raises(ConfigError, match="too few"):
+        model.sample(1, form="AABA", bars=3)
+    with pytest.raises(ConfigError, match="at least one bar"):
+        model.sample(1, bars=0)
+
+
+def test_last_bar_is_shorter_by_the_pickup(model) -> None:
+    songs = model.sample(2, bars=9, meter="4/4", pickup="1/4", form="AAB", seed=1)
+    grid = Bars.from_song(songs[0]).grid
+    assert len(grid) == 10 and grid.lead_steps[0] == 3 * 24 and grid.length_ticks.sum() == 9 * 1920
+    assert grid.length_ticks[-1] == 3 * 480
+    assert all(part.end_ticks <= 9 * 1920 for song in songs for part in song.parts if len(part))
+    assert songs == model.sample(2, bars=9, meter="4/4", pickup="1/4", form="AAB", seed=1)
+    assert len(Bars.from_song(model.sample(1, bars=9, meter="4/4", pickup="0")[0])) == 9
+    with pytest.raises(ConfigError, match="not shorter than a bar"):
+        model.sample(1, meter="3/4", pickup="3/4")
