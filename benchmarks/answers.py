@@ -1,9 +1,9 @@
-"""How long commands take to answer for a song of 64 bars, from a cold start to files on disk.
+"""Time of commands on a song of 64 bars, from a cold start to files on disk.
 
     python benchmarks/answers.py [--bars 64] [--runs 3] [--checkpoint melody-2bar]
 
-The song is drawn by the checkpoint itself, so that the model fits it. Each command is a process of
-its own, imports included; the best of the runs by the clock, and its processor time.
+The song is sampled from the checkpoint, so that the model fits it. Each command is a process of its
+own, including imports; printed is the wall-clock time of the fastest run, with its processor time.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import click
 
-_COMMANDS = {
+COMMANDS = {
     "reconstruct": ["reconstruct", "a.mid"],
     "interpolate": ["interpolate", "a.mid", "b.mid"],
     "vary": ["vary", "a.mid", "--seed", "1"],
@@ -25,20 +25,20 @@ _COMMANDS = {
     "infill": ["infill", "a.mid", "--bars", "5-8", "--seed", "1"],
     "steer": ["steer", "a.mid", "--density", "+1"],
     "denoise": ["denoise", "a.mid"],
-    "score": ["score", "a.mid"],
+    "anomalies": ["anomalies", "a.mid"],
 }
-_OWN = ("denoise", "score")  # choose a model that learned to mend themselves
-_SAID = ("score",)  # write to the terminal alone
+DENOISING = ("denoise", "anomalies")  # commands that choose a denoising model themselves
+WITHOUT_FILES = ("anomalies",)  # commands that print alone
 
 
-def timed(command: list[str], folder: Path) -> tuple[float, float, str]:
-    """Seconds by the clock and of the processor, and what went wrong, of a command."""
-    before, began = os.times(), time.monotonic()
+def run_timed(command: list[str], folder: Path) -> tuple[float, float, str]:
+    """Return wall-clock and processor seconds of a command, and its error message."""
+    before, start = os.times(), time.monotonic()
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    seconds, after = time.monotonic() - began, os.times()
-    spent = sum(after[2:4]) - sum(before[2:4])
-    trouble = (done.stderr.strip().splitlines() or [""])[-1] if done.returncode else ""
-    return seconds, spent, trouble
+    seconds, after = time.monotonic() - start, os.times()
+    processor_s = sum(after[2:4]) - sum(before[2:4])
+    error = (done.stderr.strip().splitlines() or [""])[-1] if done.returncode else ""
+    return seconds, processor_s, error
 
 
 @click.command()
@@ -46,23 +46,23 @@ def timed(command: list[str], folder: Path) -> tuple[float, float, str]:
 @click.option("--runs", default=3, show_default=True)
 @click.option("--checkpoint", default="melody-2bar", show_default=True)
 def main(bars: int, runs: int, checkpoint: str) -> None:
-    """Draw two songs, run every command on them, print the table."""
+    """Sample two songs, run every command on them, and print a table."""
     tool = [sys.executable, "-m", "musicvae"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        wanted = ["sample", "--n", "2", "--bars", str(bars), "--seed", "1", "--out", "."]
-        subprocess.run([*tool, *wanted, "--checkpoint", checkpoint], cwd=folder, check=True)
+        sample = ["sample", "--n", "2", "--bars", str(bars), "--seed", "1", "--out", "."]
+        subprocess.run([*tool, *sample, "--checkpoint", checkpoint], cwd=folder, check=True)
         for song, new in zip(sorted(folder.glob("*.mid")), ("a.mid", "b.mid"), strict=True):
             song.rename(folder / new)
         print(f"{'command':14}{'clock s':>9}{'processor s':>13}")
-        for title, command in _COMMANDS.items():
-            model = [] if title in _OWN else ["--checkpoint", checkpoint]
+        for title, command in COMMANDS.items():
+            model = [] if title in DENOISING else ["--checkpoint", checkpoint]
             times = []
             for nth in range(runs):
-                out = [] if title in _SAID else ["--out", f"{title}{nth}"]
-                times.append(timed([*tool, *command, *out, *model], folder))
-            seconds, spent, trouble = min(times)
-            print(f"{title:14}{seconds:9.2f}{spent:13.2f}  {trouble}", flush=True)
+                out = [] if title in WITHOUT_FILES else ["--out", f"{title}{nth}"]
+                times.append(run_timed([*tool, *command, *out, *model], folder))
+            seconds, processor_s, error = min(times)
+            print(f"{title:14}{seconds:9.2f}{processor_s:13.2f}  {error}", flush=True)
 
 
 if __name__ == "__main__":

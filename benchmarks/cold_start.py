@@ -1,10 +1,10 @@
-"""From a cold start to files on disk: `musicvae sample --n 8`, and `musicvae --help`.
+"""Time from a cold start to files on disk: `musicvae sample --n 8`, and `musicvae --help`.
 
     python benchmarks/cold_start.py [--checkpoint NAME|PATH] [--repeats 5]
 
-Prints medians of processor time of the process that is started, of the clock, and of its peak
-memory. On a machine that does other work processor time is what to quote; it counts all threads.
-Where the system does not tell what a child used (Windows), the clock alone is given.
+Prints medians of the processor time of the process (all threads), of the wall-clock time, and of
+peak memory. Quote processor time from a machine that does other work. On Windows only the
+wall-clock time is known.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from pathlib import Path
 import click
 
 
-def started(command: list[str]) -> tuple[float, float, float]:
-    """Processor seconds, seconds by the clock and peak MiB of a command."""
-    began = time.perf_counter()
+def run_measured(command: list[str]) -> tuple[float, float, float]:
+    """Return processor seconds, wall-clock seconds and peak MiB of a command."""
+    start = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
     assert process.stderr is not None
-    told = process.stderr.read().decode()
+    stderr = process.stderr.read().decode()
     if hasattr(os, "wait4"):
         _, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
@@ -34,15 +34,15 @@ def started(command: list[str]) -> tuple[float, float, float]:
         process.wait()
         cpu = peak = float("nan")
     if process.returncode:
-        raise SystemExit(told)
-    return cpu, time.perf_counter() - began, peak
+        raise SystemExit(stderr)
+    return cpu, time.perf_counter() - start, peak
 
 
 @click.command()
-@click.option("--checkpoint", help="As of `musicvae sample`.")
+@click.option("--checkpoint", help="As for `musicvae sample`.")
 @click.option("--repeats", default=5, show_default=True)
 def main(checkpoint: str | None, repeats: int) -> None:
-    """Start `musicvae` again and again."""
+    """Start `musicvae` repeatedly and print medians."""
     run = [sys.executable, "-m", "musicvae"]
     chosen = ["--checkpoint", checkpoint] if checkpoint else []
     print(f"{'':24}{'processor s':>12}{'clock s':>9}{'MiB':>7}")
@@ -54,8 +54,8 @@ def main(checkpoint: str | None, repeats: int) -> None:
             "sample --n 8 --bars 2": [*songs, "--bars", "2"],
             "import torch": [],
         }.items():
-            whole = [*run, *command] if command else [sys.executable, "-c", "import torch"]
-            rows = [started(whole) for _ in range(repeats)]
+            full = [*run, *command] if command else [sys.executable, "-c", "import torch"]
+            rows = [run_measured(full) for _ in range(repeats)]
             cpu, clock, peak = (statistics.median(column) for column in zip(*rows, strict=True))
             print(f"{name:24}{cpu:12.2f}{clock:9.2f}{peak:7.0f}")
 

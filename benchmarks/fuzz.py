@@ -1,11 +1,11 @@
-"""Many damaged files through `musicvae prepare`: every one must come to exactly one typed outcome.
+"""Fuzzing of `musicvae prepare`: every damaged file must have exactly one typed outcome.
 
     python benchmarks/fuzz.py --files 20000 --seed 0
 
-Files are spoilt copies (bit flips, cuts, splices, swapped lengths, nasty events; see
-tests/support/mutations.py) of the MIDI in the data folder and of exported corpora, a share of them of
-scores. The run fails if the report does not account for every file, if a reader failed other than
-by saying what is wrong with a file, or if a process of readers grew without end.
+Files are mutated copies (bit flips, truncations, splices, swapped lengths, hostile events; see
+tests/support/mutations.py) of the MIDI in the data folder and of exported corpora, some of them of
+scores. The run fails if the report does not account for every file, or if a reader failed without
+naming what is wrong with a file.
 """
 
 from __future__ import annotations
@@ -27,26 +27,26 @@ from musicvae.data.prepare import prepare
 from support.mutations import mutate
 
 DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
-SCORES = 0.02  # share of files that are spoilt scores, which take music21 a thousand times longer
-LARGEST = 40_000  # bytes of a file to spoil
+SCORE_SHARE = 0.02  # share of mutated scores, which take music21 a thousand times longer
+MAX_BYTES = 40_000  # size of a file to mutate
 
 
 def originals() -> tuple[list[bytes], list[bytes]]:
-    """MIDI files and scores to spoil."""
+    """Return MIDI files and scores to mutate."""
     midi = [piece.midi for piece in corpora.pieces("chorales") if hasattr(piece, "midi")][:200]
     midi += [p.read_bytes() for p in sorted(DATA.glob("bad-midi/**/*")) if p.is_file()]
     midi += [p.read_bytes() for p in sorted(DATA.glob("freedoom/*.mid"))]
     midi += [p.read_bytes() for p in sorted(DATA.glob("groove/**/*.mid"))[:100]]
     scores = [p.read_bytes() for p in sorted(DATA.glob("lieder/**/*.mxl"))[:60]]
-    return [m for m in midi if len(m) <= LARGEST], [s for s in scores if len(s) <= LARGEST]
+    return [m for m in midi if len(m) <= MAX_BYTES], [s for s in scores if len(s) <= MAX_BYTES]
 
 
-def spoil(folder: Path, n: int, seed: int) -> None:
-    """Write `n` spoilt files."""
+def write_mutated(folder: Path, n: int, seed: int) -> None:
+    """Write `n` mutated files."""
     midi, scores = originals()
     rng = np.random.default_rng(seed)
     for i in range(n):
-        source = scores if scores and rng.random() < SCORES else midi
+        source = scores if scores and rng.random() < SCORE_SHARE else midi
         content = mutate(source[int(rng.integers(len(source)))], rng)
         target = folder / f"{i // 1000:03d}" / f"{i:06d}.mid"
         target.parent.mkdir(exist_ok=True)
@@ -54,7 +54,7 @@ def spoil(folder: Path, n: int, seed: int) -> None:
 
 
 def main() -> None:
-    """Spoil, prepare, count."""
+    """Mutate, prepare, and count the outcomes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=20_000)
     parser.add_argument("--seed", type=int, default=0)
@@ -63,26 +63,32 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         source, out = Path(place, "files"), Path(place, "out")
         source.mkdir()
-        spoil(source, args.files, args.seed)
-        begin = time.perf_counter()
+        write_mutated(source, args.files, args.seed)
+        start = time.perf_counter()
         report = prepare(source, out, workers=args.workers)
-        took = time.perf_counter() - begin
+        duration_s = time.perf_counter() - start
         skipped = json.loads((out / "report.json").read_text("utf-8"))["skipped"]
     reasons = Counter(entry["reason"].split(":")[0].split("(")[0].strip() for entry in skipped)
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(f"{report.files:,} files: {report.kept:,} kept, {len(skipped):,} skipped, {took:.0f} s")
+    print(
+        f"{report.files:,} files: {report.kept:,} kept, {len(skipped):,} skipped, {duration_s:.0f} s"
+    )
     print(f"largest reader: {largest:.0f} MiB")
     for reason, count in reasons.most_common(40):
         print(f"{count:7,}  {reason}")
-    bad = [e for e in skipped if e["reason"].startswith("reader")]
-    for entry in bad[:20]:
+    failures = [e for e in skipped if e["reason"].startswith("reader")]
+    for entry in failures[:20]:
         print("!", entry["path"], entry["reason"])
-    late = [e for e in skipped if e["reason"].startswith(("took longer", "needs more"))]
-    for entry in late[:20]:
+    over_limit = [e for e in skipped if e["reason"].startswith(("took longer", "needs more"))]
+    for entry in over_limit[:20]:
         print("?", entry["path"], entry["reason"])
-    whole = report.files == args.files == report.kept + len(skipped)
-    print("every file has one outcome" if whole and not bad else "NOT every outcome is typed")
-    sys.exit(0 if whole and not bad else 1)
+    is_complete = report.files == args.files == report.kept + len(skipped)
+    print(
+        "every file has one outcome"
+        if is_complete and not failures
+        else "NOT every outcome is typed"
+    )
+    sys.exit(0 if is_complete and not failures else 1)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""Kill `prepare` at random moments, go on, and compare what comes out byte for byte.
+"""Robustness of `prepare`: kill it at random moments, resume, and compare the output by bytes.
 
     python benchmarks/prepare_kill.py [--songs 3000] [--kills 20] [--workers 2] [--seed 0]
 
-Each round kills a run outright, with its readers left behind, at a random moment of the time that a
-whole run takes; then a run is let finish, and its folder is compared with that of a run nobody
-disturbed. Prints a row a kill: the moment, the shards that were there, and whether all bytes agree.
+Each round kills a run, leaving its readers behind, at a random moment of the duration of a full
+run; then another run finishes, and its folder is compared with that of an uninterrupted run. Prints
+a row per kill: the moment, the number of shards then, and whether all bytes agree.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pathlib import Path
 import click
 from prepare_memory import write_songs
 
-_RUN = """
+PREPARE_CODE = """
 import sys
 from musicvae.data.prepare import prepare
 prepare(*sys.argv[1:3], workers=int(sys.argv[3]))
@@ -28,6 +28,7 @@ prepare(*sys.argv[1:3], workers=int(sys.argv[3]))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
+    """Return the bytes of all files in a folder, by name."""
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
@@ -37,21 +38,21 @@ def contents(folder: Path) -> dict[str, bytes]:
 @click.option("--workers", default=2, show_default=True)
 @click.option("--seed", default=0, show_default=True)
 def main(songs: int, kills: int, workers: int, seed: int) -> None:
-    """Kill and resume; exit 1 if a byte differs."""
-    rng, differing = random.Random(seed), 0
+    """Kill and resume; exit with 1 if a byte differs."""
+    rng, n_different = random.Random(seed), 0
     with tempfile.TemporaryDirectory() as place:
         folder, out = Path(place, "midi"), Path(place, "out")
         write_songs(folder, songs)
 
         def command(target: Path) -> list[str]:
-            return [sys.executable, "-c", _RUN, str(folder), str(target), str(workers)]
+            return [sys.executable, "-c", PREPARE_CODE, str(folder), str(target), str(workers)]
 
         began = time.monotonic()
-        subprocess.run(command(Path(place, "whole")), check=True)
-        lasted = time.monotonic() - began
-        whole = contents(Path(place, "whole"))
+        subprocess.run(command(Path(place, "uninterrupted")), check=True)
+        duration_s = time.monotonic() - began
+        expected = contents(Path(place, "uninterrupted"))
         for kill in range(kills):
-            moment = rng.uniform(0, lasted)
+            moment = rng.uniform(0, duration_s)
             run = subprocess.Popen(command(out))
             try:
                 run.wait(moment)
@@ -60,14 +61,14 @@ def main(songs: int, kills: int, workers: int, seed: int) -> None:
             run.wait()
             shards = len(list(out.glob("shard-*"))) if out.exists() else 0
             subprocess.run(command(out), check=True)
-            same = contents(out) == whole
-            differing += not same
+            same = contents(out) == expected
+            n_different += not same
             print(
-                f"{kill + 1:3} killed at {moment:6.2f} of {lasted:.2f} s, {shards:3} of "
-                f"{len(whole) - 4} shards there: {'same bytes' if same else 'OTHER BYTES'}"
+                f"{kill + 1:3} killed at {moment:6.2f} of {duration_s:.2f} s, {shards:3} of "
+                f"{len(expected) - 4} shards: {'same bytes' if same else 'DIFFERENT BYTES'}"
             )
             shutil.rmtree(out)
-    sys.exit(1 if differing else 0)
+    sys.exit(1 if n_different else 0)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,10 @@
-"""How fast songs become sound, and how equally loud they are.
+"""Speed of audio rendering, and accuracy of loudness normalization.
 
     python benchmarks/rendering.py songs/ [--limit 50] [--synth midirenderer]
 
-Renders up to `--limit` songs of a folder in one process and prints, for each synthesizer there is
-or the one that is named: seconds of music a second of processor time (children included), the
-loudness furthest from the target, and the highest peak.
+Renders up to `--limit` songs of a folder in one process and prints, for each installed synthesizer
+or the given one: seconds of music per second of processor time (including child processes), the
+largest deviation from the target loudness, and the highest peak.
 """
 
 from __future__ import annotations
@@ -20,34 +20,34 @@ import click
 import numpy as np
 
 from musicvae.io import SUFFIXES
-from musicvae.io.audio.loudness import loudness_of
-from musicvae.io.audio.render import SoundOptions, render
+from musicvae.io.audio.loudness import measure_loudness
+from musicvae.io.audio.render import RenderOptions, render
 from musicvae.io.audio.synth import pick_synth
 
 
 @click.command()
 @click.argument("folder", type=click.Path(exists=True, path_type=Path))
 @click.option("--limit", default=50, show_default=True)
-@click.option("--synth", help="Only this one.")
+@click.option("--synth", help="Only this synthesizer.")
 def main(folder: Path, limit: int, synth: str | None) -> None:
-    """Render and measure."""
+    """Render the songs and print a table."""
     files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     chosen = files[:: max(1, len(files) // limit)][:limit]
     songs = [song for song in map(read, chosen) if song.n_notes and song.duration_s < 600]
     print(f"{len(songs)} songs, {sum(song.duration_s for song in songs):.0f} s of music")
-    print(f"{'synthesizer':14}{'times real time':>16}{'slowest':>9}{'LUFS off':>10}{'peak':>8}")
+    print(f"{'synthesizer':14}{'times real time':>16}{'slowest':>9}{'LUFS error':>12}{'peak':>8}")
     for name in [synth] if synth else sorted({"midirenderer", pick_synth("auto")}):
-        options = SoundOptions(synth=name)
-        spent, off, peaks = [], [], []
+        options = RenderOptions(synth=name)
+        seconds, errors, peaks = [], [], []
         for song in songs:
-            began = sum(os.times()[:4])
+            start = sum(os.times()[:4])
             samples, rate = render(song, options)
-            spent.append(max(sum(os.times()[:4]) - began, 1e-3))
-            off.append(abs(loudness_of(samples, rate) - options.lufs))
+            seconds.append(max(sum(os.times()[:4]) - start, 1e-3))
+            errors.append(abs(measure_loudness(samples, rate) - options.lufs))
             peaks.append(float(np.abs(samples).max()))
-        pace = np.array([song.duration_s for song in songs]) / np.array(spent)
-        total = sum(song.duration_s for song in songs) / sum(spent)
-        print(f"{name:14}{total:16.0f}{pace.min():9.0f}{max(off):10.2f}{max(peaks):8.3f}")
+        pace = np.array([song.duration_s for song in songs]) / np.array(seconds)
+        total = sum(song.duration_s for song in songs) / sum(seconds)
+        print(f"{name:14}{total:16.0f}{pace.min():9.0f}{max(errors):12.2f}{max(peaks):8.3f}")
 
 
 if __name__ == "__main__":

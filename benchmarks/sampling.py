@@ -1,10 +1,10 @@
-"""How fast a model makes songs: 512 of two bars in one process, as songs and as notes.
+"""Speed of sampling: 512 songs of two bars in one process.
 
     python benchmarks/sampling.py [CHECKPOINT] [--n 512] [--bars 2]
 
-Prints songs a second by processor time and by the clock, for `MusicVAE.sample`, for decoding the
-same latents to notes of windows, and for the network alone. Processor time is what to quote from
-a machine that does other work; with one thread both are the same on a quiet one.
+Prints songs per second of processor time and of wall-clock time for `MusicVAE.sample`, with and
+without the refinement of latents. Quote processor time from a machine that does other work; with
+one thread both are the same on an idle one.
 """
 
 from __future__ import annotations
@@ -21,19 +21,19 @@ import torch
 
 from musicvae import MusicVAE
 
-_REPEATS = 9
+N_REPEATS = 9
 
 
-def measured(work: Callable[[], object]) -> tuple[float, float]:
-    """Median seconds of processor time and of the clock, after two runs to warm up."""
+def measure(work: Callable[[], object]) -> tuple[float, float]:
+    """Return median processor and wall-clock seconds, after two runs to warm up."""
     work()
     work()
-    taken = []
-    for _ in range(_REPEATS):
-        began, cpu = time.perf_counter(), time.process_time()
+    times = []
+    for _ in range(N_REPEATS):
+        start, cpu = time.perf_counter(), time.process_time()
         work()
-        taken.append((time.process_time() - cpu, time.perf_counter() - began))
-    middle = np.median(np.array(taken), axis=0)
+        times.append((time.process_time() - cpu, time.perf_counter() - start))
+    middle = np.median(np.array(times), axis=0)
     return float(middle[0]), float(middle[1])
 
 
@@ -41,20 +41,20 @@ def measured(work: Callable[[], object]) -> tuple[float, float]:
 @click.argument("checkpoint", required=False)
 @click.option("--n", default=512, show_default=True)
 @click.option("--bars", default=2, show_default=True)
-@click.option("--settle", type=int, help="Steps of the walk; the model's own if not given.")
+@click.option("--settle", type=int, help="Refinement steps; by default those of the model.")
 def main(checkpoint: str | None, n: int, bars: int, settle: int | None) -> None:
     """Time the sampling of `n` songs."""
     model = MusicVAE.load(checkpoint, device="cpu")
-    notes = sum(song.n_notes for song in model.sample(n, bars=bars, settle=settle))
-    told = f"{model.preset.name}: {n} songs of {bars} bars, {notes / n:.1f} notes each"
-    print(f"{told}, {torch.get_num_threads()} threads")
-    print(f"{'':24}{'ms':>8}{'a second':>10}{'ms by clock':>13}{'a second':>10}")
+    notes = sum(song.n_notes for song in model.sample(n, bars=bars, refine_steps=settle))
+    title = f"{model.preset.name}: {n} songs of {bars} bars, {notes / n:.1f} notes each"
+    print(f"{title}, {torch.get_num_threads()} threads")
+    print(f"{'':24}{'ms':>8}{'per s':>10}{'ms by clock':>13}{'per s':>10}")
     rows = {
-        "songs": lambda: model.sample(n, bars=bars, settle=settle),
-        "songs, no walk": lambda: model.sample(n, bars=bars, settle=0),
+        "songs": lambda: model.sample(n, bars=bars, refine_steps=settle),
+        "without refinement": lambda: model.sample(n, bars=bars, refine_steps=0),
     }
     for name, work in rows.items():
-        cpu, clock = measured(work)
+        cpu, clock = measure(work)
         print(f"{name:24}{1000 * cpu:8.1f}{n / cpu:10,.0f}{1000 * clock:13.1f}{n / clock:10,.0f}")
 
 

@@ -1,10 +1,9 @@
-"""Peak memory of short trainings, each in a process of its own.
+"""Peak memory of short training runs, each in a process of its own.
 
     python benchmarks/training_memory.py melody-2bar=folk/ groove-2bar=groove/ [--steps 60]
 
-Each folder is learned by the preset before it, from scratch. Prints the peak of what was resident
-of the training process, its readers apart, and processor time. Folders are prepared once before, as
-`musicvae train` finds them the second time.
+Trains each preset from scratch on the folder after it. Prints peak resident memory and processor
+time of the training process, without readers: folders are prepared before.
 """
 
 from __future__ import annotations
@@ -20,8 +19,8 @@ import click
 from musicvae.data import prepare_cached
 
 
-def peak_of(command: list[str], folder: str) -> tuple[float, float]:
-    """Peak MiB and processor seconds of a command."""
+def run_measured(command: list[str], folder: str) -> tuple[float, float]:
+    """Return peak MiB and processor seconds of a command."""
     log = Path(folder) / "log"
     with log.open("w") as sink:
         process = subprocess.Popen(command, cwd=folder, stdout=sink, stderr=subprocess.STDOUT)
@@ -36,16 +35,16 @@ def peak_of(command: list[str], folder: str) -> tuple[float, float]:
 @click.argument("runs", nargs=-1, required=True, metavar="PRESET=FOLDER...")
 @click.option("--steps", default=60, show_default=True)
 def main(runs: tuple[str, ...], steps: int) -> None:
-    """Train each preset on its folder and say what it took."""
+    """Train each preset on its folder and print a table."""
     print(f"{'preset':16}{'peak MiB':>10}{'processor s':>13}")
     for run in runs:
         preset, _, name = run.partition("=")
         folder = Path(name)
         prepare_cached(folder)
-        learn = ["train", str(folder.resolve()), "--preset", preset, "--steps", str(steps)]
-        with tempfile.TemporaryDirectory() as away:
-            command = [sys.executable, "-m", "musicvae", *learn, "--from", "scratch"]
-            peak, cpu = peak_of(command, away)
+        train = ["train", str(folder.resolve()), "--preset", preset, "--steps", str(steps)]
+        with tempfile.TemporaryDirectory() as directory:
+            command = [sys.executable, "-m", "musicvae", *train, "--from", "scratch"]
+            peak, cpu = run_measured(command, directory)
         print(f"{preset:16}{peak:10.0f}{cpu:13.1f}", flush=True)
 
 

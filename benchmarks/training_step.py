@@ -1,10 +1,10 @@
-"""Where the time of a training step goes, beside this machine's own matrix rate in the same run.
+"""Time of a training step, against the rate of matrix products on the same machine.
 
     python benchmarks/training_step.py data/midi/ [--preset chorale-2bar] [--set a.b=c ...]
 
-Prints for float32 and bfloat16: seconds a step, the data path's share of it (cutting a batch), the
-arithmetic rate, and that rate as a share of a plain matrix product's. Ratios are what to quote:
-absolute times change with the machine and with what else it does. Do not run beside a training.
+Prints for float32 and bfloat16: seconds per step, the share of slicing a batch, the arithmetic
+rate, and that rate as a share of a plain matrix product's. Quote ratios: absolute times depend on
+the machine and its load. Do not run it beside a training.
 """
 
 from __future__ import annotations
@@ -20,28 +20,28 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from musicvae.config.preset import load_preset
-from musicvae.data import Windows
-from musicvae.networks.losses import deterministic_noise, objective
+from musicvae.data import WindowDataset
+from musicvae.networks.losses import compute_loss_terms, deterministic_noise
 from musicvae.networks.vae import VAE, n_parameters
-from musicvae.training.sampler import Steps
+from musicvae.training.sampler import BatchSampler
 
-_REPEATS = 15
+N_REPEATS = 15
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """The quicker third of repeated runs, after two to warm up."""
+    """Return the first tercile of the times of a call, after two calls to warm up."""
     work()
     work()
-    taken = []
-    for _ in range(_REPEATS):
-        began = time.perf_counter()
+    times = []
+    for _ in range(N_REPEATS):
+        start = time.perf_counter()
         work()
-        taken.append(time.perf_counter() - began)
-    return sorted(taken)[_REPEATS // 3]
+        times.append(time.perf_counter() - start)
+    return sorted(times)[N_REPEATS // 3]
 
 
 def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
-    """Operations a second of a plain matrix product."""
+    """Return the operations per second of a matrix product."""
     a, b = (torch.randn(size, size).to(dtype) for _ in range(2))
     return 2 * size**3 / seconds(lambda: a @ b)
 
@@ -53,16 +53,18 @@ def matrix_rate(dtype: torch.dtype, size: int = 2048) -> float:
 def main(folder: str, name: str, settings: tuple[str, ...]) -> None:
     """Profile training steps on the MIDI under FOLDER."""
     preset = load_preset(name).with_settings(settings)
-    windows = Windows(folder, preset)
-    steps = Steps(windows, batch=preset.training.batch, seed=0, key_jitter=0.3)
+    windows = WindowDataset(folder, preset)
+    sampler = BatchSampler(windows, batch_size=preset.training.batch, seed=0, key_jitter=0.3)
     vae = VAE(preset)
     optimizer = torch.optim.AdamW(vae.parameters(), lr=1e-6)
-    batch = steps.at(0)
+    batch = sampler.batch(0)
     noise = deterministic_noise(0, 0, (len(batch.notes), vae.Z))
 
     def step(half: bool) -> None:
         with torch.autocast("cpu", torch.bfloat16, enabled=half):
-            loss = objective(vae, batch, noise)[0].loss(0.3, preset.model.direct_weight)
+            loss = compute_loss_terms(vae, batch, noise)[0].loss(
+                0.3, preset.model.context_free_weight
+            )
         loss.backward()
         torch.nn.utils.clip_grad_norm_(vae.parameters(), preset.training.gradient_clip)
         optimizer.step()
@@ -72,19 +74,17 @@ def main(folder: str, name: str, settings: tuple[str, ...]) -> None:
     with counter:
         step(False)
     work = counter.get_total_flops()
-    cutting = seconds(lambda: steps.at(1))
+    slicing_s = seconds(lambda: sampler.batch(1))
     print(f"{preset.name}, {preset.model.decoder}: {n_parameters(vae):,} parameters, ", end="")
     print(f"batches of {len(batch.notes)}, {torch.get_num_threads()} threads")
-    print(f"{work / 1e9:.1f} GFLOP a step; cutting a batch {1000 * cutting:.1f} ms")
-    print(
-        f"{'':10}{'s a step':>10}{'windows/s':>11}{'data path':>11}{'GFLOP/s':>9}{'of matmul':>11}"
-    )
+    print(f"{work / 1e9:.1f} GFLOP per step; slicing a batch {1000 * slicing_s:.1f} ms")
+    print(f"{'':10}{'s / step':>10}{'windows/s':>11}{'slicing':>11}{'GFLOP/s':>9}{'of matmul':>11}")
     for label, dtype in (("float32", torch.float32), ("bfloat16", torch.bfloat16)):
-        taken = seconds(lambda half=dtype is torch.bfloat16: step(half))
-        rate, best = work / taken, matrix_rate(dtype)
-        share = cutting / (taken + cutting)
+        step_s = seconds(lambda half=dtype is torch.bfloat16: step(half))
+        rate, best = work / step_s, matrix_rate(dtype)
+        share = slicing_s / (step_s + slicing_s)
         print(
-            f"{label:10}{taken:10.3f}{len(batch.notes) / (taken + cutting):11,.0f}{share:11.1%}"
+            f"{label:10}{step_s:10.3f}{len(batch.notes) / (step_s + slicing_s):11,.0f}{share:11.1%}"
             f"{rate / 1e9:9.0f}{rate / best:11.0%}"
         )
 
