@@ -66,12 +66,12 @@ def main() -> None:
         write_mutated(source, args.files, args.seed)
         start = time.perf_counter()
         report = prepare(source, out, workers=args.workers)
-        duration_s = time.perf_counter() - start
+        seconds = time.perf_counter() - start
         skipped = json.loads((out / "report.json").read_text("utf-8"))["skipped"]
     reasons = Counter(entry["reason"].split(":")[0].split("(")[0].strip() for entry in skipped)
     largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
     print(
-        f"{report.files:,} files: {report.kept:,} kept, {len(skipped):,} skipped, {duration_s:.0f} s"
+        f"{report.files:,} files: {report.kept:,} kept, {len(skipped):,} skipped, {seconds:.0f} s"
     )
     print(f"largest reader: {largest:.0f} MiB")
     for reason, count in reasons.most_common(40):
