@@ -1,1 +1,4 @@
-"""Experiments behind the tables of the documentation; run them as modules from the repository root."""
+"""Experiments behind the tables of the documentation.
+
+Run them from the root of the repository, as `python -m experiments.anomalies ...`.
+"""

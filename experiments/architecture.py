@@ -1,13 +1,12 @@
-"""Variants of a model at equal processor time and equal bits, on held-out songs.
+"""Comparison of model variants at equal processor time and equal KL, on held-out songs.
 
-    python experiments/architecture.py folk/ --preset melody-2bar --bits 58 --seconds 60 \
+    python -m experiments.architecture folk/ --preset melody-2bar --bits 58 --seconds 60 \
         --group width --group blocks [--seed 0 --seed 1] [--log runs.jsonl]
 
-Each run is a training as `musicvae train` does it, by the same module, batches, schedule and
-steering of the KL. Its length is given in seconds of one undisturbed thread: as many steps as fit
-in at the pace of its quicker steps, in this process's own time, so that what else the machine does
-changes little. Prints a table in Markdown, means over seeds. With
-`--log` each run is written down as it ends, and runs that stand there already are not run again.
+Each run trains as `musicvae train` does, with the same module, batches, schedule and KL control.
+Its length is given in seconds of one undisturbed thread: as many steps as fit at the pace of its
+faster steps in process time, so that other load has little effect. Prints a table in Markdown,
+means over seeds. With `--log` each run is appended to a file, and runs already there are skipped.
 `--variant "name: section.key=value ..."` adds variants to those of the groups.
 """
 
@@ -25,15 +24,16 @@ import click
 import pytorch_lightning as pl
 import torch
 
+from experiments.common import markdown_head, markdown_row
 from musicvae.config.preset import Preset, load_preset
-from musicvae.data import Shards, Windows, prepare_cached
+from musicvae.data import Shards, WindowDataset, prepare_cached
 from musicvae.networks.devices import pick_precision
 from musicvae.networks.vae import n_parameters
 from musicvae.training.module import TrainingModule
-from musicvae.training.sampler import WindowsModule
-from musicvae.training.schedule import Plan
-from musicvae.training.train import quiet
-from musicvae.training.validation import free_running
+from musicvae.training.sampler import WindowDataModule
+from musicvae.training.schedule import Schedule
+from musicvae.training.train import silence_lightning
+from musicvae.training.validation import validate
 
 _WINDOW = ["model.slices=window", "model.latent=128"]
 _FLAT = ["model.decoder=flat", *_WINDOW]
@@ -41,7 +41,7 @@ _LIST = ["model.decoder=list", "model.hidden=128"]
 _WARM = "training.beta_warmup_steps=200"
 _FREE = ["training.kl_control=free_bits", "training.free_bits=58", "training.beta=0.5", _WARM]
 GROUPS: dict[str, dict[str, list[str]]] = {
-    "default": {"as it is": []},
+    "default": {"default": []},
     "encoder": {
         "linear encoder": [],
         "recurrent encoder": ["model.encoder=recurrent", "model.blocks=1"],
@@ -58,16 +58,19 @@ GROUPS: dict[str, dict[str, list[str]]] = {
         "one of 128": _WINDOW,
     },
     "kl": {
-        "KL steered": [],
+        "KL controlled": [],
         "beta .2, warm-up 200": ["training.kl_control=beta", "training.beta=0.2", _WARM],
         "58 free bits, beta .5, warm-up 200": _FREE,
     },
     "hidden": {
         "list": _LIST,
-        "list, deaf to .2": [*_LIST, "training.hearing_dropout=0.2"],
+        "list, input dropout .2": [*_LIST, "training.decoder_input_dropout=0.2"],
         "flat": _FLAT,
         "flat, scheduled sampling .3": [*_FLAT, "training.scheduled_sampling=0.3"],
-        "encoder deaf to .1": ["training.corruption=dropped", "training.corruption_amount=0.1"],
+        "encoder, 10% of notes deleted": [
+            "training.corruption=deletion",
+            "training.corruption_amount=0.1",
+        ],
     },
     "latent": {f"latent {n}": [f"model.latent={n}"] for n in (16, 32, 64, 128)},
     "width": {f"width {n}": [f"model.width={n}"] for n in (96, 128, 192, 256, 384)},
@@ -77,7 +80,7 @@ GROUPS: dict[str, dict[str, list[str]]] = {
     "rate": {f"rate {n}": [f"training.learning_rate={n}"] for n in (2e-3, 4e-3, 8e-3)},
     "batch": {f"batch {n}": [f"training.batch={n}"] for n in (64, 128, 256)},
     "decay": {f"decay {n}": [f"training.weight_decay={n}"] for n in (0.0, 0.01, 0.1)},
-    "average": {f"average {n}": [f"training.average={n}"] for n in (0.99, 0.995, 0.999)},
+    "average": {f"average {n}": [f"training.ema_decay={n}"] for n in (0.99, 0.995, 0.999)},
     "jitter": {f"key jitter {n}": [f"training.key_jitter={n}"] for n in (0.0, 0.3, 0.6)},
     "parts": {f"part dropout {n}": [f"training.part_dropout={n}"] for n in (0.0, 0.15, 0.3)},
 }
@@ -94,7 +97,7 @@ COLUMNS = {
 
 
 class Budget(pl.Callback):
-    """Ends a training after as many steps as fit into `seconds` at the pace of quick steps."""
+    """Stop after as many steps as fit into `seconds` at the pace of the faster steps."""
 
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
@@ -107,7 +110,7 @@ class Budget(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        now, plan = time.process_time(), module.plan
+        now, plan = time.process_time(), module.schedule
         self.taken.append(now - self.last)
         self.last = now
         pace = sorted(self.taken)[len(self.taken) // 10]
@@ -116,28 +119,28 @@ class Budget(pl.Callback):
 
 
 class Data:
-    """Windows of a folder for each shape of window that variants ask for."""
+    """Windows of a folder, cached for each grid that variants need."""
 
     def __init__(self, folder: str) -> None:
         self.shards = Shards(prepare_cached(folder))
-        self.kept: dict[str, Windows] = {}
+        self.cache: dict[str, WindowDataset] = {}
 
-    def windows(self, preset: Preset, split: str) -> Windows:
-        """The training or held-out windows of a preset."""
+    def windows(self, preset: Preset, split: str) -> WindowDataset:
+        """Return the training or held-out windows of a preset."""
         key = repr((preset.grid, preset.parts, preset.meters, split))
-        if key not in self.kept:
+        if key not in self.cache:
             hop = 1 if split == "train" else preset.grid.bars
-            self.kept[key] = Windows(self.shards, preset, split=split, hop=hop)
-        self.kept[key].preset = preset  # the same windows, learned from in another way
-        return self.kept[key]
+            self.cache[key] = WindowDataset(self.shards, preset, split=split, hop_bars=hop)
+        self.cache[key].preset = preset  # the same windows under other training settings
+        return self.cache[key]
 
 
 def run(data: Data, preset: Preset, seconds: float, precision: str) -> dict[str, float]:
-    """Train for `seconds` of processor time, then judge on held-out songs."""
+    """Train for `seconds` of processor time, then validate on held-out songs."""
     windows = data.windows(preset, "train")
     pl.seed_everything(preset.training.seed, workers=False, verbose=False)
-    module = TrainingModule(preset, Plan(total_steps=1000))
-    with quiet():
+    module = TrainingModule(preset, Schedule(total_steps=1000))
+    with silence_lightning():
         trainer = pl.Trainer(
             accelerator="cpu",
             devices=1,
@@ -151,12 +154,12 @@ def run(data: Data, preset: Preset, seconds: float, precision: str) -> dict[str,
             enable_model_summary=False,
             num_sanity_val_steps=0,
         )
-        trainer.fit(module, datamodule=WindowsModule(windows))
-    scores = free_running(module.averaged, data.windows(preset, "valid"))
-    steps, size = module.plan.step, min(preset.training.batch, len(windows))
+        trainer.fit(module, datamodule=WindowDataModule(windows))
+    scores = validate(module.averaged, data.windows(preset, "valid"))
+    steps, size = module.schedule.step, min(preset.training.batch, len(windows))
     return {
         **scores,
-        "train_loss": module.latest["loss"],
+        "train_loss": module.running_metrics["loss"],
         "steps": float(steps),
         "seen": float(steps * size),
         "parameters": float(n_parameters(module.vae)),
@@ -164,7 +167,7 @@ def run(data: Data, preset: Preset, seconds: float, precision: str) -> dict[str,
 
 
 def difference(one: dict[str, Any], other: dict[str, Any], at: str = "") -> dict[str, Any]:
-    """What is set otherwise in `other`, by dotted name."""
+    """Return the settings that differ in `other`, by dotted name."""
     found: dict[str, Any] = {}
     for name, value in other.items():
         if isinstance(value, dict):
@@ -175,14 +178,14 @@ def difference(one: dict[str, Any], other: dict[str, Any], at: str = "") -> dict
 
 
 def table(rows: dict[str, list[dict[str, float]]]) -> str:
-    """Markdown: a line a variant, means over its seeds."""
-    lines = ["| | " + " | ".join(COLUMNS) + " | seeds |", "|---" * (len(COLUMNS) + 2) + "|"]
+    """Return a Markdown table with a row for each variant, means over its seeds."""
+    lines = [markdown_head(["", *COLUMNS, "seeds"])]
     for name, found in rows.items():
         means = [
             form.format(sum(row[key] for row in found) / len(found))
             for key, form in COLUMNS.values()
         ]
-        lines.append(f"| {name} | " + " | ".join(means) + f" | {len(found)} |")
+        lines.append(markdown_row([name, *means, len(found)]))
     return "\n".join(lines)
 
 
@@ -190,7 +193,7 @@ def table(rows: dict[str, list[dict[str, float]]]) -> str:
 @click.argument("folder")
 @click.option("--preset", "preset_name", default="melody-2bar", show_default=True)
 @click.option("--set", "settings", multiple=True, metavar="A.B=C", help="For all variants.")
-@click.option("--bits", type=float, help="KL bits asked for; the preset's if not given.")
+@click.option("--bits", type=float, help="Target KL in bits; by default that of the preset.")
 @click.option(
     "--seconds",
     default=60.0,
@@ -201,7 +204,7 @@ def table(rows: dict[str, list[dict[str, float]]]) -> str:
 @click.option("--variant", "variants", multiple=True, metavar="'NAME: A.B=C ...'")
 @click.option("--seed", "seeds", multiple=True, type=int, default=(0,))
 @click.option("--precision", default="auto", show_default=True)
-@click.option("--log", type=click.Path(path_type=Path), help="JSON Lines, a run a line.")
+@click.option("--log", type=click.Path(path_type=Path), help="JSON Lines file, one run a line.")
 def main(
     folder: str,
     preset_name: str,

@@ -1,10 +1,10 @@
-"""What it brings, and costs, to make dimensions of the latent follow attributes (AR-VAE).
+"""Benefit and cost of attribute regularization (AR-VAE): the table of docs/attributes.md.
 
-    python experiments/attribute_regularization.py data/folk --preset melody-2bar --steps 600
+    python -m experiments.attribute_regularization data/folk --preset melody-2bar --steps 600
 
-Trains the preset twice, once as it is and once with `training.attributes`, and tells on songs held
-out for validation how well one dimension alone tells each attribute (Spearman's rank correlation:
-of the model that was not made to, the best dimension there is), F1 of reconstructions, and bits.
+Trains the preset with and without `training.attributes`. On validation songs, prints the rank
+correlation of each attribute with its regularized dimension (without regularization, with the best
+dimension), F1 of reconstructions, and KL in bits.
 """
 
 from __future__ import annotations
@@ -16,71 +16,63 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from musicvae.attributes import measured
+from experiments.common import markdown_head, markdown_row, spearman
+from musicvae.attributes import window_attributes
 from musicvae.config.preset import load_preset
-from musicvae.data import Windows
+from musicvae.data import WindowDataset
 from musicvae.model import MusicVAE
-from musicvae.networks.vae import table_of_batch
+from musicvae.networks.vae import to_note_table
 from musicvae.training import train
-from musicvae.training.attribute_regularization import following
+from musicvae.training.attribute_regularization import regularized_dims
 
-_WINDOWS, _BATCH = 2048, 256
+_MAX_WINDOWS, _BATCH_SIZE = 2048, 256
 
 
-def told(model: MusicVAE, windows: Windows) -> tuple[np.ndarray, np.ndarray]:
-    """Of windows the dimensions of a slice, mean over slices `(W, latent)`, and the attributes."""
+def dimensions_and_attributes(
+    model: MusicVAE, windows: WindowDataset
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return latent dimensions of windows, mean over slices `(W, Z)`, and attributes `(W, A)`."""
     preset, latent = windows.preset, windows.preset.model.latent
-    chosen = np.linspace(0, len(windows) - 1, min(len(windows), _WINDOWS)).astype(np.int64)
+    chosen = np.linspace(0, len(windows) - 1, min(len(windows), _MAX_WINDOWS)).astype(np.int64)
     dimensions, values = [], []
-    for begin in range(0, len(chosen), _BATCH):
-        batch = windows.batch(chosen[begin : begin + _BATCH])
-        mu = torch.from_numpy(model.means(batch))
-        dimensions.append(following(mu, model.vae.encoder.slices, latent).numpy())
+    for begin in range(0, len(chosen), _BATCH_SIZE):
+        batch = windows.batch(chosen[begin : begin + _BATCH_SIZE])
+        mu = torch.from_numpy(model.posterior_means(batch))
+        dimensions.append(regularized_dims(mu, model.vae.encoder.n_slices, latent).numpy())
         names = preset.training.attributes
-        values.append(measured(table_of_batch(batch, preset), preset.meters, names))
+        values.append(window_attributes(to_note_table(batch, preset), preset.meters, names))
     return np.concatenate(dimensions), np.concatenate(values)
 
 
-def spearman(a: np.ndarray, b: np.ndarray) -> float:
-    """Rank correlation where both are known, equal values sharing their ranks."""
-    there = np.isfinite(a) & np.isfinite(b)
-    ranks = []
-    for values in (a[there], b[there]):
-        _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-        ranks.append((np.cumsum(count) - (count - 1) / 2)[place])
-    return float(np.corrcoef(*ranks)[0, 1]) if min(map(np.std, ranks)) > 0 else 0.0
-
-
 def main() -> None:
-    """Read the options, train twice, print."""
+    """Train twice and print a table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("folder")
     parser.add_argument("--preset", default="melody-2bar")
     parser.add_argument("--steps", type=int, default=600)
     parser.add_argument("--weight", type=float, default=10.0)
     parser.add_argument("--attributes", nargs="+", default=["density", "register", "range", "mode"])
-    asked = parser.parse_args()
-    names = "[" + ", ".join(f'"{name}"' for name in asked.attributes) + "]"
-    settings = [f"training.attributes={names}", f"training.attribute_weight={asked.weight}"]
-    follows = load_preset(asked.preset).with_settings(settings)
+    args = parser.parse_args()
+    names = "[" + ", ".join(f'"{name}"' for name in args.attributes) + "]"
+    settings = [f"training.attributes={names}", f"training.attribute_weight={args.weight}"]
+    regularized = load_preset(args.preset).with_settings(settings)
     rows: dict[str, list[float]] = {}
-    for title, preset in (("as it is", load_preset(asked.preset)), ("regularised", follows)):
+    for title, preset in (("baseline", load_preset(args.preset)), ("regularized", regularized)):
         with tempfile.TemporaryDirectory() as name:
-            done = train(asked.folder, preset, Path(name) / "run", steps=asked.steps)
+            done = train(args.folder, preset, Path(name) / "run", steps=args.steps)
             model = MusicVAE.load(Path(name) / "run")
-        windows = Windows(asked.folder, follows, split="valid")
-        dimensions, values = told(model, windows)
+        windows = WindowDataset(args.folder, regularized, split="valid")
+        dimensions, values = dimensions_and_attributes(model, windows)
         found = []
         for nth in range(values.shape[1]):
             each = [abs(spearman(column, values[:, nth])) for column in dimensions.T]
-            found.append(max(each) if title == "as it is" else each[nth])
+            found.append(max(each) if title == "baseline" else each[nth])
         held_out = done.metrics
         rows[title] = [*found, held_out["valid_f1"], held_out["valid_kl_bits"]]
-    print("| | " + " | ".join([*asked.attributes, "F1", "bits"]) + " |")
-    print("|" + "---|" * (len(asked.attributes) + 3))
+    print(markdown_head(["", *args.attributes, "F1", "bits"]))
     for title, row in rows.items():
         *most, bits = row
-        print(f"| {title} | " + " | ".join(f"{x:.3f}" for x in most) + f" | {bits:.0f} |")
+        print(markdown_row([title, *(f"{x:.3f}" for x in most), f"{bits:.0f}"]))
 
 
 if __name__ == "__main__":

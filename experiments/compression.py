@@ -1,15 +1,13 @@
-#!/usr/bin/env python3
-"""What songs take as latents in files, and what comes back: the table of docs/compression.md.
+"""Size of songs as quantized latents and F1 after decoding: the table of docs/compression.md.
 
-    python experiments/compression.py melody-2bar data/folk --limit 100
-    python experiments/compression.py chorale-4bar data/chorales
+    python -m experiments.compression melody-2bar data/folk --limit 100
+    python -m experiments.compression chorale-4bar data/chorales
 
-The folder is what the model learned from, divided as it was in training.
+The folder is the training data of the model, split as in training.
 """
 
 from __future__ import annotations
 
-import argparse
 import gzip
 import tempfile
 from pathlib import Path
@@ -17,69 +15,57 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from experiments.common import (
+    evenly_spaced,
+    markdown_head,
+    markdown_row,
+    model_parser,
+    representable_songs,
+)
 from musicvae import MusicVAE, Song
-from musicvae.data import Shards, prepare_cached
-from musicvae.data.batch import sources_of
-from musicvae.data.split import split as split_songs
 from musicvae.io import midi
-from musicvae.latent import Coding, load, save
-from musicvae.latent.codec import decode_all
+from musicvae.latent import Quantization, load, save
 from musicvae.representation.bars import Bars
 
 CODINGS = {
     "float32": None,
-    **{f"step {step:g}": Coding(step=step) for step in (0.5, 1, 1.5, 2, 3)},
-    **{f"bits {bits}": Coding(bits=bits) for bits in (6, 4, 3, 2)},
+    **{f"step {step:g}": Quantization(step=step) for step in (0.5, 1, 1.5, 2, 3)},
+    **{f"bits {bits}": Quantization(bits=bits) for bits in (6, 4, 3, 2)},
 }
 
 
 def main() -> None:
-    """Measure, and print a table in Markdown."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--limit", type=int, default=100)
-    parser.add_argument("--split", default="test")
-    args = parser.parse_args()
+    """Encode, save, load, decode; print a table."""
+    args = model_parser(__doc__, limit=100).parse_args()
     torch.set_num_threads(1)
     model = MusicVAE.load(args.checkpoint)
-    songs = held_out(model, args.folder, args.split, args.limit)
+    songs = evenly_spaced(representable_songs(model, args.folder, args.split), args.limit)
     encodings = [model.encode(song) for song in songs]
     N = sum(len(encoding.bars) for encoding in encodings)
     midis = [midi.to_bytes(song) for song in songs]
     print(f"{args.checkpoint}: {len(songs)} songs, {N} bars, ", end="")
     print(f"KL {sum(e.kl_bits for e in encodings) / N:.1f} bits a bar\n")
-    print("| | F1 | latents | sigma | frame | file | file, bytes |\n|---|---|---|---|---|---|---|")
+    print(markdown_head(["", "F1", "latents", "sigma", "frame", "file", "file, bytes"]))
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "song.z"
         for name, coding in CODINGS.items():
             sizes, loaded = [], []
             for encoding in encodings:
-                sizes.append(save(encoding, place, checkpoint=args.checkpoint, coding=coding))
+                sizes.append(save(encoding, place, checkpoint=args.checkpoint, quantization=coding))
                 loaded.append(load(place).encoding)
-            f1 = agreement(songs, decode_all(model, loaded), model)
+            f1 = note_f1(songs, model.decode_batch(loaded), model)
             bits = [sum(getattr(size, what) for size in sizes) * 8 / N
                     for what in ("latents", "sigma", "frame", "file")]  # fmt: skip
-            cells = " | ".join(f"{each:.0f}" for each in bits)
             mean = np.mean([size.file for size in sizes])
-            print(f"| {name} | {f1:.4f} | {cells} | {mean:.0f} |")
+            print(markdown_row([name, f"{f1:.4f}", *(f"{n:.0f}" for n in (*bits, mean))]))
     for name, each in (("MIDI", midis), ("MIDI, gzip -9", [gzip.compress(m, 9) for m in midis])):
         total = sum(len(content) for content in each)
-        print(f"| {name} | 1 | | | | {8 * total / N:.0f} | {total / len(each):.0f} |")
+        sizes = (f"{8 * total / N:.0f}", f"{total / len(each):.0f}")
+        print(markdown_row([name, 1, "", "", "", *sizes]))
 
 
-def held_out(model: MusicVAE, folder: Path, split: str, limit: int) -> list[Song]:
-    """Songs of a split that the model has something to say of, evenly chosen."""
-    shards = Shards(prepare_cached(folder))
-    place = split_songs(shards.clusters(), model.preset.training.seed)
-    bars = [song.bars for song, where in zip(shards, place, strict=True) if where == split]
-    found = [each.to_song() for each in bars if sources_of(each, model.preset)[0]]
-    which = np.linspace(0, len(found) - 1, min(limit, len(found))).astype(int)
-    return [found[i] for i in which]
-
-
-def agreement(songs: list[Song], made: list[Song], model: MusicVAE) -> float:
-    """F1 of onset, pitch and part over all songs, on the preset's grid."""
+def note_f1(songs: list[Song], made: list[Song], model: MusicVAE) -> float:
+    """Return the F1 of onset, pitch and part over all songs, on the grid of the preset."""
     hits = total = 0
     for one, other in zip(songs, made, strict=True):
         there = []

@@ -1,16 +1,15 @@
-"""How well a model mends songs: notes are damaged, mended, and compared with what they were.
+"""Denoising of corrupted songs: the tables of docs/denoise.md and of model cards.
 
-    python experiments/denoising.py chorale-repair data/chorales
-    python experiments/denoising.py melody-repair data/folk --split valid --limit 50 --strength 0.3
+    python -m experiments.denoising chorale-repair data/chorales
+    python -m experiments.denoising melody-repair data/folk --split valid --limit 50 --strength 0.3
 
-Of every damage a tenth of the notes: onset-and-pitch F1 of the damaged song to the true one, of the
-mended song, which share of the loss is won back, and which share of the notes that were right is no
-longer there. Of clean songs: the share of notes that come back exactly, ticks, velocity and all.
+For each kind of corruption of a tenth of the notes: onset-and-pitch F1 of the corrupted and of the
+denoised song, the share of the loss recovered, and the share of correct notes that were altered.
+For clean songs: the share of notes that come back exactly, including ticks and velocity.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from collections.abc import Iterator, Sequence
@@ -18,33 +17,26 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from musicvae.data import Shards, prepare_cached
-from musicvae.data.corruption import Ground, corrupt_all
-from musicvae.data.split import split as split_songs
+from experiments.common import markdown_head, markdown_row, model_parser, split_bars
+from musicvae.arrays import Ints
+from musicvae.data.corruption import WindowGrid, apply_corruptions
 from musicvae.model import MusicVAE
-from musicvae.representation.bars import Bars, Notes, cells
-from musicvae.song import Ints, Song
+from musicvae.representation.bars import Bars, Notes, cell_index
+from musicvae.song import Song
 
-MIXED = ("wrong", "dropped", "added", "jitter")
+MIXED = ("pitch_substitution", "deletion", "insertion", "onset_jitter")
 ROWS = {
-    "displaced by one or two cells": {"jitter": 1.0},
-    "dropped": {"dropped": 1.0},
-    "added": {"added": 1.0},
-    "wrong pitch": {"wrong": 1.0},
-    "displaced, dropped, added": {"jitter": 1 / 3, "dropped": 1 / 3, "added": 1 / 3},
+    "displaced by one or two cells": {"onset_jitter": 1.0},
+    "dropped": {"deletion": 1.0},
+    "added": {"insertion": 1.0},
+    "wrong pitch": {"pitch_substitution": 1.0},
+    "displaced, dropped, added": {"onset_jitter": 1 / 3, "deletion": 1 / 3, "insertion": 1 / 3},
     "all four": dict.fromkeys(MIXED, 0.25),
 }
 
 
-def songs_of(folder: str, split: str, limit: int | None) -> list[Bars]:
-    """Songs of a split on their stored grid."""
-    shards = Shards(prepare_cached(folder))
-    place = split_songs(shards.clusters(), 0)
-    return [s.bars for s, where in zip(shards, place, strict=True) if where == split][:limit]
-
-
-def damaged(bars: Bars, amounts: dict[str, float], seed: int) -> Bars:
-    """A song with these shares of its notes damaged, on the grid that it is on."""
+def corrupt_song(bars: Bars, amounts: dict[str, float], seed: int) -> Bars:
+    """Return a song with these shares of its notes corrupted, on its own grid."""
     notes = bars.notes
     rows = np.stack(
         [
@@ -59,13 +51,13 @@ def damaged(bars: Bars, amounts: dict[str, float], seed: int) -> Bars:
         ],
         axis=1,
     )
-    ground = Ground(
+    grid = WindowGrid(
         steps=bars.grid.steps[None],
-        lead=bars.grid.lead[None],
-        kinds=tuple(kind_of(bars, i) for i in range(len(bars.frame.parts))),
+        lead_steps=bars.grid.lead_steps[None],
+        kinds=tuple(kind_of(bars, i) for i in range(len(bars.header.parts))),
     )
     shares = np.array([list(amounts.values())])
-    rows = corrupt_all(rows, ground, tuple(amounts), shares, np.random.default_rng(seed))
+    rows = apply_corruptions(rows, grid, tuple(amounts), shares, np.random.default_rng(seed))
     _, bar, position, part, pitch, duration, velocity, timing = rows.T
     made = Notes.sorted(
         bar=bar,
@@ -80,24 +72,24 @@ def damaged(bars: Bars, amounts: dict[str, float], seed: int) -> Bars:
 
 
 def kind_of(bars: Bars, part: int) -> str:
-    """Whether a part is drums, a line, or chords."""
-    if bars.frame.parts[part].is_drum:
+    """Return whether a part is `drums`, `voice` or `chords`."""
+    if bars.header.parts[part].is_drum:
         return "drums"
-    mine = bars.notes.take(bars.notes.part == part)
-    start = cells(bars.grid, mine)
+    mine = bars.notes.select(bars.notes.part == part)
+    start = cell_index(bars.grid, mine)
     return "voice" if (start[1:] >= (start + mine.duration)[:-1]).all() else "chords"
 
 
-def keys(bars: Bars) -> Ints:
-    """One number for each onset: cell, part and pitch."""
+def onset_keys(bars: Bars) -> Ints:
+    """Return a number for each onset from cell, part and pitch. `(M,)`"""
     notes = bars.notes
-    where = (cells(bars.grid, notes) * 256 + notes.part) * 128 + notes.pitch
+    where = (cell_index(bars.grid, notes) * 256 + notes.part) * 128 + notes.pitch
     return np.unique(where)
 
 
 @dataclass
-class Count:
-    """Notes found, notes there are, notes there should be."""
+class Counts:
+    """Matched, predicted and true notes; correct notes of the input, and how many were altered."""
 
     hits: int = 0
     made: int = 0
@@ -111,8 +103,8 @@ class Count:
         return 2 * self.hits / max(self.made + self.true, 1)
 
 
-def exact(song: Song) -> set[tuple[int, ...]]:
-    """Every note to the tick."""
+def exact_notes(song: Song) -> set[tuple[int, ...]]:
+    """Return part, ticks, pitch and velocity of every note."""
     return {
         (i, *note)
         for i, part in enumerate(song.parts)
@@ -126,21 +118,21 @@ def exact(song: Song) -> set[tuple[int, ...]]:
     }
 
 
-def measured(
+def denoising_counts(
     model: MusicVAE, songs: Sequence[Bars], share: float, strength: float
-) -> Iterator[tuple[str, Count, Count]]:
-    """For each kind of damage the counts before and after."""
+) -> Iterator[tuple[str, Counts, Counts]]:
+    """Yield the counts before and after denoising for each kind of corruption."""
     steps = model.preset.grid.steps_per_quarter
     for name, parts in ROWS.items():
-        if not set(parts) <= set(model.preset.training.told):
+        if not set(parts) <= set(model.preset.training.condition_kinds):
             continue
-        before, after = Count(), Count()
+        before, after = Counts(), Counts()
         for seed, song in enumerate(songs):
             bars = song.at(steps)
-            heard = damaged(bars, {kind: share * p for kind, p in parts.items()}, seed)
+            heard = corrupt_song(bars, {kind: share * p for kind, p in parts.items()}, seed)
             found = model.denoise(heard.at(24).to_song(), strength=strength)
             mended = Bars.from_song(found.song).at(steps)
-            true, noisy, made = keys(bars), keys(heard), keys(mended)
+            true, noisy, made = onset_keys(bars), onset_keys(heard), onset_keys(mended)
             right = np.intersect1d(true, noisy)
             for count, mine in ((before, noisy), (after, made)):
                 count.hits += len(np.intersect1d(true, mine))
@@ -153,23 +145,22 @@ def measured(
 
 def main() -> None:
     """Measure and print a table."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint")
-    parser.add_argument("folder")
-    parser.add_argument("--split", default="test")
-    parser.add_argument("--limit", type=int, help="songs at most")
-    parser.add_argument("--share", type=float, default=0.1, help="of the notes that are damaged")
+    parser = model_parser(__doc__)
+    parser.add_argument("--share", type=float, default=0.1, help="of the notes that are corrupted")
     parser.add_argument("--strength", type=float, default=0.5)
-    parser.add_argument("--json", action="store_true", help="the figures alone, as for a card")
-    asked = parser.parse_args()
-    model, began = MusicVAE.load(asked.checkpoint), time.monotonic()
-    songs = songs_of(asked.folder, asked.split, asked.limit)
+    parser.add_argument("--json", action="store_true", help="print JSON, as stored in a checkpoint")
+    args = parser.parse_args()
+    model, began = MusicVAE.load(args.checkpoint), time.monotonic()
+    songs = split_bars(args.folder, args.split)[: args.limit]
     same = notes = new = 0
     for song in songs:
         clean = song.at(model.preset.grid.steps_per_quarter).at(24).to_song()
-        was, now = exact(clean), exact(model.denoise(clean, strength=asked.strength).song)
+        was, now = (
+            exact_notes(clean),
+            exact_notes(model.denoise(clean, strength=args.strength).song),
+        )
         same, notes, new = same + len(was & now), notes + len(was), new + len(now - was)
-    counts = list(measured(model, songs, asked.share, asked.strength))
+    counts = list(denoising_counts(model, songs, args.share, args.strength))
     figures = {"clean": {"come back exactly": same / notes, "are new": new / notes}} | {
         name: {
             "f1 damaged": before.f1,
@@ -179,16 +170,17 @@ def main() -> None:
         }
         for name, before, after in counts
     }
-    if asked.json:
+    if args.json:
         print(json.dumps({"notes": notes, "songs": len(songs)} | figures))
         return
-    print(f"{len(songs)} songs of {asked.folder} ({asked.split}), {notes:,} notes")
+    print(f"{len(songs)} songs of {args.folder} ({args.split}), {notes:,} notes")
     print(f"clean: {same / notes:.2%} of the notes come back exactly, {new / notes:.2%} are new\n")
-    print("| damage | F1 damaged | F1 mended | won back | right notes altered |")
-    print("|---|---|---|---|---|")
-    for name, of in list(figures.items())[1:]:
-        damaged, mended, won, altered = of.values()
-        print(f"| {name} | {damaged:.3f} | {mended:.3f} | {won:.0%} | {altered:.2%} |")
+    head = ("corruption", "F1 corrupted", "F1 denoised", "recovered", "correct notes altered")
+    print(markdown_head(head))
+    for name, values in list(figures.items())[1:]:
+        corrupted, denoised, recovered, altered = values.values()
+        cells = (f"{corrupted:.3f}", f"{denoised:.3f}", f"{recovered:.0%}", f"{altered:.2%}")
+        print(markdown_row([name, *cells]))
     print(f"\n{time.monotonic() - began:.0f} s")
 
 

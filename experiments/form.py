@@ -1,90 +1,82 @@
-"""Figures of docs/form.md: variations, continuations, infills and long samples of a model.
+"""Variations, continuations, infills and long samples of a model: the figures of docs/form.md.
 
-    python experiments/form.py vary melody-2bar data/folk --limit 40
-    python experiments/form.py continue melody-2bar data/folk --limit 40
-    python experiments/form.py infill melody-2bar data/folk --limit 40
-    python experiments/form.py sample melody-2bar data/folk --limit 100
+    python -m experiments.form vary melody-2bar data/folk --limit 40
+    python -m experiments.form continue melody-2bar data/folk --limit 40
+    python -m experiments.form infill melody-2bar data/folk --limit 40
+    python -m experiments.form sample melody-2bar data/folk --limit 100
 
-Songs are those of the test split, drawn at random by the seed; `--split valid` to tune. How long
-commands take: `benchmarks/answers.py`.
+Songs are drawn at random from the test split. Run times are measured by `benchmarks/answers.py`.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
 import torch
 
+from experiments.common import model_parser, spearman, split_bars
+from experiments.distances import note_distance, onset_cells, self_similarity_overlap
 from musicvae import MusicVAE, Song
-from musicvae.attributes.form import matrix_overlap, self_similarity
-from musicvae.data import Shards, prepare_cached
-from musicvae.data.batch import WindowCutter, fitting, sources_of
-from musicvae.data.split import split
-from musicvae.downbeats import Alignment, align
+from musicvae.attributes.form import self_similarity
+from musicvae.data.batch import WindowBatcher, fits_preset, model_inputs
+from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.metrics.overlap import overlapping_area
-from musicvae.metrics.reconstruction import note_cells, note_distance
 from musicvae.representation.bars import Bars, Notes
 from musicvae.representation.grid import Grid
-from musicvae.representation.key import diatonic_key
+from musicvae.representation.key import estimate_diatonic_key
 from musicvae.tools.sample import sample
-from musicvae.tools.vary import form_of, varied
+from musicvae.tools.vary import bar_labels, noise_latents
 
 AMOUNTS = np.linspace(0, 1, 11)
-BARS = 31  # that are compared: of 32 bars one may be a pickup and what completes it
+BARS = 31  # compared; of 32 bars one may be a pickup with its completion
 
 
 def songs_of(folder: str, which: str, limit: int, seed: int, bars: int = 12) -> Iterator[Song]:
-    """Songs of a split in a random order, at most `limit` of them, of at least so many bars."""
-    shards = Shards(prepare_cached(folder))
-    place = split(shards.clusters(), 0)
-    chosen = [s for s, where in zip(shards, place, strict=True) if where in which.split(",")]
+    """Yield at most `limit` songs of at least `bars` bars of a split, in random order."""
+    chosen = split_bars(folder, which)
     for nth in np.random.default_rng(seed).permutation(len(chosen)).tolist():
         if not limit:
             return
-        if len(chosen[nth].bars) >= bars:
+        if len(chosen[nth]) >= bars:
             limit -= 1
-            yield chosen[nth].bars.to_song()
+            yield chosen[nth].to_song()
 
 
-def taken_as_written(song: Song) -> Alignment:
-    """A stored song's bar lines are found already."""
-    return align(song, as_written=True)
-
-
-def ranks(values: np.ndarray) -> np.ndarray:
-    """Ranks, ties in the middle."""
-    return np.array([(values < v).sum() + ((values == v).sum() - 1) / 2 for v in values])
+def taken_as_written(song: Song) -> BarlineEstimate:
+    """Return a stored song with its bar lines as they are."""
+    return estimate_barlines(song, as_written=True)
 
 
 def vary(model: MusicVAE, songs: list[Song], seed: int) -> None:
-    """Note distance to the reconstruction along the amounts, and Spearman's correlation."""
-    rows, spearman = [], []
+    """Print note distance to the reconstruction by amount, and the rank correlation."""
+    rows, correlations = [], []
     for song in songs:
         aligned = taken_as_written(song)
-        encoding, tied = model.encode(aligned), form_of(song, model)
-        start = note_cells(model.decode(encoding))
+        encoding, tied = model.encode(aligned), bar_labels(song, model)
+        start = onset_cells(model.decode(encoding))
         row = []
         for amount in AMOUNTS:
-            z = varied(model, encoding, amount, seed=seed, tied=tied)
-            row.append(note_distance(start, note_cells(model.decode(encoding, z=z))))
+            z = noise_latents(model, encoding, amount, seed=seed, labels=tied)
+            row.append(note_distance(start, onset_cells(model.decode(encoding, z=z))))
         rows.append(row)
-        spearman.append(np.corrcoef(ranks(np.array(row)), np.arange(len(row)))[0, 1])
+        correlations.append(spearman(np.array(row), AMOUNTS))
     print("amount  ", "  ".join(f"{a:.1f}" for a in AMOUNTS))
     print("distance", "  ".join(f"{d:.2f}"[1:].rjust(3) for d in np.mean(rows, 0)))
-    print(f"spearman {np.mean(spearman):.3f}, least {np.min(spearman):.3f}, {len(rows)} songs")
+    print(
+        f"spearman {np.mean(correlations):.3f}, least {np.min(correlations):.3f}, {len(rows)} songs"
+    )
 
 
 def infill(model: MusicVAE, songs: list[Song], seed: int) -> None:
-    """What stays, how far from the original what is written is, and how surprising it is there."""
+    """Print what is preserved, distance to the original, and surprisal across the seams."""
     same = total = 0
     far, apart, bits = [], [], {"original": [], "infilled": [], "unrelated": []}
     for nth, song in enumerate(songs):
         aligned = taken_as_written(song)
         grid = Bars.from_song(song).grid
-        pickup = int(grid.lead[0] > 0)
+        pickup = int(grid.lead_steps[0] > 0)
         first = 5
         made = model.infill(aligned, first, first + 3, seed=seed + nth)
         other = model.vary(aligned, amount=1.0, seed=seed + nth)
@@ -104,8 +96,8 @@ def infill(model: MusicVAE, songs: list[Song], seed: int) -> None:
         print(f"bits a bar of windows across the two seams, {name}: {np.mean(values):.1f}")
 
 
-def continued(model: MusicVAE, songs: list[Song], seed: int) -> None:
-    """Songs cut in their middle: how surprising the join is, and whether they end."""
+def extend(model: MusicVAE, songs: list[Song], seed: int) -> None:
+    """Continue songs cut in the middle; print surprisal across the join, and how they end."""
     bits: dict[str, list[float]] = {"original": [], "continued": [], "unrelated": []}
     ends, same, total = [], 0, 0
     for nth, song in enumerate(songs):
@@ -114,11 +106,11 @@ def continued(model: MusicVAE, songs: list[Song], seed: int) -> None:
         if not half:
             continue
         begin, end = int(grid.start_ticks[half]), int(grid.start_ticks[-1] + grid.length_ticks[-1])
-        parts = tuple(p.take(p.onset_ticks + p.duration_ticks <= begin) for p in song.parts)
+        parts = tuple(p.select(p.onset_ticks + p.duration_ticks <= begin) for p in song.parts)
         cut = replace(song, parts=parts, end_ticks=begin)
         if not cut.n_notes:
             continue
-        made = model.continue_(taken_as_written(cut), bars=len(grid) - half, seed=seed + nth)
+        made = model.extend(taken_as_written(cut), bars=len(grid) - half, seed=seed + nth)
         other = model.vary(taken_as_written(song), amount=1.0, seed=seed + nth)
         here, there = _columns(cut), {note for note in _columns(made) if note[1] < begin}
         same, total = same + len(here & there), total + len(here | there)
@@ -134,7 +126,7 @@ def continued(model: MusicVAE, songs: list[Song], seed: int) -> None:
 
 
 def _middle(grid: Grid) -> int:
-    """The bar line nearest to the middle with three whole bars on each side, 0 if there is none."""
+    """Return the bar line nearest to the middle with three whole bars on each side, or 0."""
     length = grid.length_ticks
     whole = length == np.bincount(length).argmax()
     lines = [i for i in range(3, len(grid) - 2) if whole[i - 3 : i + 3].all()]
@@ -142,11 +134,11 @@ def _middle(grid: Grid) -> int:
 
 
 def _ends(song: Song) -> tuple[bool, bool]:
-    """Whether the last of the highest notes is the tonic of the key, or of its relative minor, and
-    whether it lasts at least as long as most.
+    """Return whether the last highest note is the tonic of the key or of its relative minor, and
+    whether it lasts at least as long as the median note.
     """
     notes = Bars.from_song(song).notes
-    key = diatonic_key(notes.pitch, notes.duration)
+    key = estimate_diatonic_key(notes.pitch, notes.duration)
     place = notes.bar * 4096 + notes.step
     last = np.flatnonzero(place == place.max())[-1]
     tonic = (notes.pitch[last] - key) % 12 in (0, 9)
@@ -163,36 +155,37 @@ def _columns(song: Song) -> set[tuple[int, ...]]:
 
 
 def _kept(song: Song, made: Song, begin: int, stop: int) -> tuple[int, int]:
-    """Notes that begin outside these ticks and are as they were, and all of both songs."""
+    """Return the number of unchanged notes outside these ticks, and of all notes there."""
     one, other = ({n for n in _columns(s) if not begin <= n[1] < stop} for s in (song, made))
     return len(one & other), len(one | other)
 
 
 def _between(song: Song, begin: int, stop: int) -> np.ndarray:
-    """The cells of notes that begin between two ticks."""
-    inside = [p.take((p.onset_ticks >= begin) & (p.onset_ticks < stop)) for p in song.parts]
-    return note_cells(replace(song, parts=tuple(inside)))
+    """Return the cells of onsets between two ticks."""
+    inside = [p.select((p.onset_ticks >= begin) & (p.onset_ticks < stop)) for p in song.parts]
+    return onset_cells(replace(song, parts=tuple(inside)))
 
 
 def _spliced(song: Song, other: Song, begin: int, stop: int) -> Song:
-    """A song with what another one has between two ticks."""
+    """Return a song with the notes of another one between two ticks."""
     parts = []
     for mine, theirs in zip(song.parts, other.parts, strict=True):
-        out = mine.take((mine.onset_ticks < begin) | (mine.onset_ticks >= stop))
-        new = theirs.take((theirs.onset_ticks >= begin) & (theirs.onset_ticks < stop))
-        parts.append(new.with_others(out))
+        out = mine.select((mine.onset_ticks < begin) | (mine.onset_ticks >= stop))
+        new = theirs.select((theirs.onset_ticks >= begin) & (theirs.onset_ticks < stop))
+        parts.append(new.overlay(out))
     return replace(song, parts=tuple(parts))
 
 
 @torch.no_grad()
-def surprise(model: MusicVAE, song: Song, first: np.ndarray) -> np.ndarray:
-    """Bits a bar that windows beginning with these bars cost: KL and what the notes cost given the
-    latents, the bound on how improbable they are. Mean over the song's groups. `(W,)`
+def surprisal(model: MusicVAE, song: Song, first: np.ndarray) -> np.ndarray:
+    """Return the negative ELBO of windows beginning at bars `first` `(W,)`, in bits a bar. `(W,)`
+
+    Mean over the passes of the song.
     """
-    sources, _ = sources_of(Bars.from_song(song), model.preset)
-    cutter, found = WindowCutter(sources, model.preset), []
+    sources, _ = model_inputs(Bars.from_song(song), model.preset)
+    cutter, found = WindowBatcher(sources, model.preset), []
     for group in range(len(sources)):
-        batch = model.on_device(cutter.batch(np.full(len(first), group), first))
+        batch = model.to_device(cutter.batch(np.full(len(first), group), first))
         posterior = model.vae.encode(batch)
         noise = torch.randn(posterior.mu.shape, generator=torch.Generator().manual_seed(0))
         loss = model.vae.loss(batch, posterior.sample(noise))
@@ -202,28 +195,28 @@ def surprise(model: MusicVAE, song: Song, first: np.ndarray) -> np.ndarray:
 
 
 def _at_lines(model: MusicVAE, song: Song, lines: list[int]) -> list[float]:
-    """What windows cost in whose middle these bar lines are."""
+    """Return the surprisal of windows with these bar lines in their middle."""
     size = model.preset.grid.bars
     first = np.array(lines) - size // 2
     inside = (first >= 0) & (first + size <= len(Bars.from_song(song)))
-    return surprise(model, song, first[inside]).tolist() if inside.any() else []
+    return surprisal(model, song, first[inside]).tolist() if inside.any() else []
 
 
 def matrix(song: Song, spq: int) -> np.ndarray | None:
-    """The self-similarity of the first 32 whole bars, if there are as many."""
+    """Return the self-similarity of the first `BARS` whole bars, None if there are fewer."""
     bars = Bars.from_song(song).at(spq)
-    open_, notes = bars.grid.open_steps, bars.notes
+    open_, notes = bars.grid.unmasked_steps, bars.notes
     whole = np.flatnonzero(open_ == np.bincount(open_).argmax())[:BARS]
     if len(whole) < BARS:
         return None
     place = np.full(len(bars), -1)
     place[whole] = np.arange(BARS)
-    mine = notes.take(place[notes.bar] >= 0)
+    mine = notes.select(place[notes.bar] >= 0)
     return self_similarity(place[mine.bar], mine.step, mine.part * 128 + mine.pitch, BARS)
 
 
 def long_samples(model: MusicVAE, folder: str, which: str, limit: int, seed: int) -> None:
-    """Self-similarity of samples against held-out songs, and seams against other bar lines."""
+    """Compare self-similarity of samples and songs, and seams with other bar lines."""
     spq = model.preset.grid.steps_per_quarter
     real = list(songs_of(folder, which, limit, seed, BARS))
     learned = list(songs_of(folder, "train", limit, seed, BARS))
@@ -244,8 +237,9 @@ def long_samples(model: MusicVAE, folder: str, which: str, limit: int, seed: int
         alike = overlapping_area(own_back, np.array(back), shared=True)
         ends = np.mean([_ends(s) for s in songs], 0)
         print(
-            f"  {name}: {matrix_overlap(wanted, found):.3f} ({len(found)}; mean F1 {mean:.3f}; of "
-            f"the second half come back {np.mean(back):.2f}, overlap {alike:.2f}; end on the tonic "
+            f"  {name}: {self_similarity_overlap(wanted, found):.3f} ({len(found)}; "
+            f"mean F1 {mean:.3f}; repeated in the second half {np.mean(back):.2f}, overlap "
+            f"{alike:.2f}; end on the tonic "
             f"{ends[0]:.2f}, no shorter {ends[1]:.2f})"
         )
     own = np.mean([m[np.triu_indices(BARS, 1)].mean() for m in wanted])
@@ -263,7 +257,7 @@ def long_samples(model: MusicVAE, folder: str, which: str, limit: int, seed: int
 
 
 def plain(model: MusicVAE, n: int, seed: int) -> list[Song]:
-    """Samples whose bars are not tied: every letter another one."""
+    """Return samples without repeated bars."""
     return sample(
         model,
         n,
@@ -272,28 +266,29 @@ def plain(model: MusicVAE, n: int, seed: int) -> list[Song]:
         qpm=None,
         key=None,
         meter=None,
-        settle=model.settle,
+        refine_steps=model.refine_steps,
         seed=seed,
         form="".join(chr(65 + i) for i in range(16)),
     )
 
 
 def _seams(name: str, model: MusicVAE, songs: list[Song], size: int) -> None:
-    """Costs by where in the windows of the path the middle bar line is. For windows of two bars
-    the others are in the middle of windows of the path.
+    """Print surprisal by the position of the middle bar line in the windows of the path.
+
+    For windows of two bars the other bar lines are in the middle of windows of the path.
     """
     seam, other = [], []
     for song in songs:
         bars = Bars.from_song(song)
         first = np.arange(1, len(bars) - size + 1)
         first = first[
-            fitting(
+            fits_preset(
                 bars.at(model.preset.grid.steps_per_quarter).grid, first, first + size, model.preset
             )
         ]
         if not len(first):
             continue
-        cost, at = surprise(model, song, first), (first + size // 2) % size
+        cost, at = surprisal(model, song, first), (first + size // 2) % size
         seam.append(cost[at == 0].mean())
         other.append(cost[at != 0 if size == 2 else (at != 0) & (first % size != 0)].mean())
     difference = np.array(seam) - np.array(other)
@@ -305,11 +300,11 @@ def _seams(name: str, model: MusicVAE, songs: list[Song], size: int) -> None:
 
 
 def _shuffled(song: Song, seed: int) -> Song:
-    """The same bars in another order, those of one length among themselves."""
+    """Return the song with its bars permuted among those of equal length."""
     bars = Bars.from_song(song)
     rng, place = np.random.default_rng(seed), np.arange(len(bars))
-    for length in np.unique(bars.grid.open_steps):
-        mine = np.flatnonzero(bars.grid.open_steps == length)
+    for length in np.unique(bars.grid.unmasked_steps):
+        mine = np.flatnonzero(bars.grid.unmasked_steps == length)
         place[mine] = rng.permutation(mine)
     notes = bars.notes
     columns = vars(notes) | {"bar": place[notes.bar]}
@@ -317,21 +312,16 @@ def _shuffled(song: Song, seed: int) -> Song:
 
 
 def main() -> None:
-    """Read the options, measure, print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("what", choices=("vary", "continue", "infill", "sample"))
-    parser.add_argument("checkpoint")
-    parser.add_argument("folder", help="songs")
-    parser.add_argument("--limit", type=int, default=40, help="songs at most")
-    parser.add_argument("--split", default="test")
+    """Run one of the experiments."""
+    parser = model_parser(__doc__, limit=40, experiments=("vary", "continue", "infill", "sample"))
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args()
     model = MusicVAE.load(args.checkpoint)
-    if args.what == "sample":
+    if args.experiment == "sample":
         long_samples(model, args.folder, args.split, args.limit, args.seed)
         return
     songs = list(songs_of(args.folder, args.split, args.limit, args.seed))
-    {"vary": vary, "continue": continued, "infill": infill}[args.what](model, songs, args.seed)
+    {"vary": vary, "continue": extend, "infill": infill}[args.experiment](model, songs, args.seed)
 
 
 if __name__ == "__main__":

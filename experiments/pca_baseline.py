@@ -1,4 +1,4 @@
-"""The line to beat: principal components of the roll, for `experiments/autoencoders.py`."""
+"""PCA of the piano roll as a baseline for autoencoders."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from torch import Tensor
 from musicvae.config.preset import load_preset
 from musicvae.data import Batch
 from musicvae.metrics.reconstruction import note_f1
-from musicvae.networks.layers import Packing
-from musicvae.networks.vae import VAE, frame_of, rows_of
+from musicvae.networks.layers import QuarterPacking
+from musicvae.networks.vae import VAE, to_note_rows, without_notes
 
 if TYPE_CHECKING:
-    from autoencoders import Lab
+    from experiments.autoencoders import Lab
 
 
-class LinearCode:
-    """Principal components of the two planes of a window, learned from 8,192 of them."""
+class PcaCode:
+    """Principal components of the onset and sustain planes, fitted on 8,192 windows."""
 
-    def __init__(self, lab: Lab, most: int) -> None:
+    def __init__(self, lab: Lab, max_components: int) -> None:
         settings = ("model.decoder=roll", "model.loss=squared", "training.objective=ae")
         self.vae = VAE(load_preset("melody-2bar").with_settings(settings))
         windows = lab.windows(self.vae.preset, "train")
@@ -31,24 +31,24 @@ class LinearCode:
         rolls = rolls[:, self.used]
         self.mean = rolls.mean(0)
         torch.manual_seed(0)
-        self.axes = torch.svd_lowrank(rolls - self.mean, q=most + 16, niter=3)[2]
+        self.axes = torch.svd_lowrank(rolls - self.mean, q=max_components + 16, niter=3)[2]
         self.batch = lab.held_out(self.vae, 1024)
 
     def _roll(self, batch: Batch) -> Tensor:
-        packing = Packing.of(batch, self.vae.layout)
-        planes = self.vae.decoder.target(batch, packing)  # (B, L*steps, R, 2, P)
+        packing = QuarterPacking.from_batch(batch, self.vae.layout)
+        planes = self.vae.decoder.target_planes(batch, packing)  # (B, L*steps, R, 2, P)
         return packing.unpack(planes.reshape(len(planes), packing.index.shape[1], -1)).flatten(1)
 
     def f1(self, size: int) -> float:
-        """F1 of held-out windows from `size` numbers a window."""
+        """Return the F1 of held-out windows reconstructed from `size` components."""
         axes, rolls = self.axes[:, :size], self._roll(self.batch)
-        packing, frame = Packing.of(self.batch, self.vae.layout), frame_of(self.batch)
+        packing, frame = (
+            QuarterPacking.from_batch(self.batch, self.vae.layout),
+            without_notes(self.batch),
+        )
         seen = rolls[:, self.used]
         rolls[:, self.used] = (seen - self.mean) @ axes @ axes.T + self.mean
-        shape = (len(rolls), -1, self.vae.layout.parts, 2, self.vae.layout.pitches)
-        said = packing.pack(rolls.reshape(len(rolls), self.vae.layout.Q, -1)).reshape(shape)
-        found = self.vae.decoder.notes(said, frame, packing, 0.0, torch.Generator())
-        return note_f1(found.numpy(), rows_of(self.batch)).f1
-
-
-# -- noise ----------------------------------------------------------------------------------------
+        shape = (len(rolls), -1, self.vae.layout.n_parts, 2, self.vae.layout.n_pitches)
+        logits = packing.pack(rolls.reshape(len(rolls), self.vae.layout.Q, -1)).reshape(shape)
+        found = self.vae.decoder.planes_to_rows(logits, frame, packing, 0.0, torch.Generator())
+        return note_f1(found.numpy(), to_note_rows(self.batch)).f1

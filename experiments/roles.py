@@ -1,12 +1,12 @@
-"""How often roles are judged right where they are known, with names, without, and without programs.
+"""Accuracy of part roles, with names and programs or without: the table of docs/parts.md.
 
-    python experiments/roles.py CHORALES FOLK LIEDER FREEDOOM [--every 1]
+    python -m experiments.roles CHORALES FOLK LIEDER FREEDOOM [--every 1]
 
-Four folders of MIDI: chorales and folk tunes as `musicvae corpus export` writes them, songs for
-voice and piano with a part a staff, band files. Roles are known there by names and programs: those
-of the voices; the singer is the melody and the piano chords; of a piano without its singer the
-right hand is the melody, the left one chords or bass; in bands bass programs, lead and rhythm
-guitars, pads. Prints a row for each kind of part, and what the judgement costs beside reading.
+Four folders of MIDI: chorales and folk tunes as exported by `musicvae corpus export`, songs for
+voice and piano with one part a staff, and band files. True roles follow from names and programs:
+the four voices; the singer is the melody and the piano chords; of a piano alone the right hand is
+the melody, the left one chords or bass; in bands bass programs, lead and rhythm guitars, pads.
+Prints accuracy for each kind of part, and the run time relative to reading.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from pathlib import Path
 import click
 
 from musicvae.errors import MusicVAEError
-from musicvae.io import midi
-from musicvae.representation.roles import roles_of
-from musicvae.representation.tracks import merge_parts
+from musicvae.io import read
+from musicvae.representation.roles import classify_roles
+from musicvae.representation.tracks import merge_tracks
 from musicvae.song import Part, Song
 
 Known = tuple[Song, list[tuple[int, str, tuple[str, ...]]]]  # a song; its parts' kinds and roles
@@ -32,11 +32,11 @@ _VIEWS = ("as they are", "names hidden", "programs too")
 
 
 def songs(folder: str, every: int, seconds: list[float]) -> Iterator[Song]:
-    """The songs of a folder that can be read; how long each took goes to `seconds`."""
+    """Yield the readable songs of a folder; append the time each took to `seconds`."""
     for path in sorted(Path(folder).rglob("*.mid"))[::every]:
         began = time.perf_counter()
         try:
-            song = midi.read(path)
+            song = read(path)
         except MusicVAEError as error:
             click.echo(f"skipped {error}", err=True)
             continue
@@ -61,7 +61,7 @@ def lied(song: Song) -> Iterator[Known]:
     hands = [part for part in parts if _PIANO.search(part.name)]
     if len(parts) != 3 or len(hands) != 2 or parts[0] in hands:
         return
-    merged = merge_parts(replace(song, parts=tuple(parts)))[0]
+    merged = merge_tracks(replace(song, parts=tuple(parts)))[0]
     yield merged, [(0, "lied singer", ("melody",)), (1, "lied piano", ("chords",))]
     yield replace(song, parts=merged.parts[1:]), [(0, "piano alone", ("chords",))]
     if hands[0].pitch.mean() > hands[1].pitch.mean():
@@ -71,7 +71,7 @@ def lied(song: Song) -> Iterator[Known]:
 
 def band(song: Song) -> Iterator[Known]:
     """Many parts, of which some say what they are."""
-    song = merge_parts(song)[0]
+    song = merge_tracks(song)[0]
     known = []
     for i, part in enumerate(song.parts):
         name = part.name.lower()
@@ -87,7 +87,7 @@ def band(song: Song) -> Iterator[Known]:
 
 
 def hidden(song: Song, view: str) -> Song:
-    """A song as one of the views shows it."""
+    """Return a song with names and programs hidden as the view demands."""
 
     def part(one: Part) -> Part:
         if view == "as they are":
@@ -103,22 +103,22 @@ def hidden(song: Song, view: str) -> Song:
 @click.argument("lieder")
 @click.argument("bands")
 @click.option("--every", default=1, help="Take each Nth file only.")
-@click.option("--wrong", is_flag=True, help="Print what was judged wrong.")
+@click.option("--wrong", is_flag=True, help="Print misclassified parts.")
 def main(chorales: str, folk: str, lieder: str, bands: str, every: int, wrong: bool) -> None:
-    """Judge the parts of four folders."""
+    """Classify the parts of four folders."""
     right: Counter[tuple[str, str]] = Counter()
     many: Counter[str] = Counter()
     reading: list[float] = []
-    judging: list[float] = []
+    classifying: list[float] = []
     for folder, kind in ((chorales, chorale), (folk, tune), (lieder, lied), (bands, band)):
         for song in songs(folder, every, reading):
             began = time.perf_counter()
-            roles_of(song)
-            judging.append(time.perf_counter() - began)
+            classify_roles(song)
+            classifying.append(time.perf_counter() - began)
             for shown, known in kind(song):
                 many.update(what for _, what, _ in known)
                 for view in _VIEWS:
-                    roles = roles_of(hidden(shown, view))
+                    roles = classify_roles(hidden(shown, view))
                     for i, what, truth in known:
                         right[what, view] += roles[i].name in truth
                         if wrong and roles[i].name not in truth:
@@ -129,8 +129,8 @@ def main(chorales: str, folk: str, lieder: str, bands: str, every: int, wrong: b
     for what, total in many.items():
         shares = "".join(f" {right[what, view] / total:.1%} |" for view in _VIEWS)
         print(f"| {what} | {total} |{shares}")
-    share = sum(judging) / sum(reading)
-    print(f"\nA song is judged in {share:.2f} of the time that it takes to read it.")
+    share = sum(classifying) / sum(reading)
+    print(f"\nClassification takes {share:.2f} of the time of reading.")
 
 
 if __name__ == "__main__":

@@ -1,77 +1,66 @@
-#!/usr/bin/env python3
-"""Whether windows that overlap remove seams: the table of docs/interpolation.md.
+"""Seams between windows, with and without overlap: the table of docs/interpolation.md.
 
-    python experiments/seams.py chorale-4bar data/chorales
-    python experiments/seams.py song-4bar data/scores --limit 12
+    python -m experiments.seams chorale-4bar data/chorales
+    python -m experiments.seams song-4bar data/scores --limit 12
 
-Songs of a split go through the model window after window, and with windows that hop less than a
-window, of which only bars from the middle are taken. Scored: F1 of all notes, of those in the first
-quarter of each bar, of those in the first quarter after a seam between plain windows, and of ties
-across such seams.
+Songs of a split are reconstructed with adjacent windows, and with overlapping ones of which only
+the middle bars are kept. Reported: F1 of all notes, of those in the first quarter of each bar, of
+those in the first quarter after a seam between adjacent windows, and of ties across such seams.
 """
 
 from __future__ import annotations
 
-import argparse
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from experiments.common import evenly_spaced, model_parser, split_bars
 from musicvae import MusicVAE
-from musicvae.data import Shards, prepare_cached
-from musicvae.data.batch import WindowCutter, fitting, sources_of
-from musicvae.data.split import split as split_songs
-from musicvae.representation.bars import Notes, cells
+from musicvae.arrays import Ints
+from musicvae.data.batch import WindowBatcher, fits_preset, model_inputs
+from musicvae.data.split import split_songs as split_songs
+from musicvae.representation.bars import Notes, cell_index
 from musicvae.representation.grid import Grid
 from musicvae.representation.note_table import BAR, DURATION, PART, POSITION, WINDOW
-from musicvae.representation.windows import CARRY, WindowNotes, join, window_bounds
-from musicvae.song import Ints
+from musicvae.representation.windows import CARRY, WindowNotes, join_windows, window_bounds
 
 _COLUMNS = ("window", "bar", "position", "part", "pitch", "duration", "velocity", "timing")
 
 
 def main() -> None:
-    """Measure, and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("checkpoint")
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--limit", type=int, default=60)
-    parser.add_argument("--split", default="valid")
-    args = parser.parse_args()
+    """Reconstruct songs with each hop, print F1."""
+    args = model_parser(__doc__, split="valid", limit=60).parse_args()
     torch.set_num_threads(1)
     model = MusicVAE.load(args.checkpoint)
     size = model.preset.grid.bars
-    shards = Shards(prepare_cached(args.folder))
-    place = split_songs(shards.clusters(), model.preset.training.seed)
-    chosen = [s for s, where in zip(shards, place, strict=True) if where == args.split]
-    which = np.linspace(0, len(chosen) - 1, min(args.limit, len(chosen))).astype(int)
+    songs = split_bars(args.folder, args.split, seed=model.preset.training.seed)
+    songs = evenly_spaced(songs, args.limit)
     hops = [(size, 0), *dict.fromkeys(((size // 2, size // 4), (1, size // 2)))]
     for hop, skip in hops:
         score = Counter[str]()
-        for i in which:
-            for source in sources_of(chosen[i].bars, model.preset)[0]:
+        for bars in songs:
+            for source in model_inputs(bars, model.preset)[0]:
                 grid, N = source.bars.grid, len(source.bars)
-                if not fitting(grid, np.zeros(1, int), np.full(1, N), model.preset)[0]:
+                if not fits_preset(grid, np.zeros(1, int), np.full(1, N), model.preset)[0]:
                     continue
-                cutter = WindowCutter([source], model.preset)
-                made = reconstructed(model, cutter, grid, hop, skip)
+                cutter = WindowBatcher([source], model.preset)
+                made = reconstruct(model, cutter, grid, hop, skip)
                 true = source.group.notes
                 drums = np.array([p.kind == "drums" for p in model.preset.parts])
                 moved = np.where(drums[true.part], 0, source.key)
                 true = Notes(**{**vars(true), "pitch": true.pitch - moved})
-                score.update(scored(made, true, grid, size))
-        told = {name: f1(score, name) for name in ("all", "bar lines", "seams", "ties")}
-        words = ", ".join(f"{name} {value:.4f}" for name, value in told.items())
+                score.update(count_matches(made, true, grid, size))
+        scores = {name: f1(score, name) for name in ("all", "bar lines", "seams", "ties")}
+        words = ", ".join(f"{name} {value:.4f}" for name, value in scores.items())
         print(f"hop {hop}, taken from bar {skip}: {words} ({score['ties true']} ties)")
 
 
-def reconstructed(model: MusicVAE, cutter: WindowCutter, grid: Grid, hop: int, skip: int) -> Notes:
-    """Notes over the whole grid, pitches without their key, from windows that hop so many bars.
+def reconstruct(model: MusicVAE, cutter: WindowBatcher, grid: Grid, hop: int, skip: int) -> Notes:
+    """Return reconstructed notes over the whole grid, in the common key.
 
-    Of each window `hop` bars from `skip` on are taken; of the first also those before, of the last
-    those after.
+    Windows begin every `hop` bars. Of each one, `hop` bars from bar `skip` on are kept; of the
+    first window also the bars before, of the last one those after.
     """
     size, N = model.preset.grid.bars, len(grid)
     if hop == size or size >= N:
@@ -82,30 +71,33 @@ def reconstructed(model: MusicVAE, cutter: WindowCutter, grid: Grid, hop: int, s
         begin = first + skip
         begin[0] = 0
         end = np.append(begin[1:], N)
-    mu, _ = model.posterior(cutter, 0, first)
-    rows = model.decoded(cutter, np.zeros(len(first), np.int64), first, mu)
+    mu, _ = model.encode_windows(cutter, 0, first)
+    rows = model.decode_windows(cutter, np.zeros(len(first), np.int64), first, mu)
     voice = np.array([part.kind == "voice" for part in model.preset.parts])
-    rows = cropped(rows, grid, first, begin, end, voice)
+    rows = crop(rows, grid, first, begin, end, voice)
     found = WindowNotes.sorted(**dict(zip(_COLUMNS, rows.T, strict=True)))
-    return join(found, grid, begin, end)[0]
+    return join_windows(found, grid, begin, end)[0]
 
 
-def cropped(rows: Ints, grid: Grid, first: Ints, begin: Ints, end: Ints, voice: Ints) -> Ints:
-    """Rows of windows from bar `first` on, within bars `begin` to `end` of the song; what sounds
-    as these begin is carried in.
+def crop(rows: Ints, grid: Grid, first: Ints, begin: Ints, end: Ints, voice: Ints) -> Ints:
+    """Return rows of windows that begin at bar `first`, cropped to bars `begin` to `end`.
+
+    Notes that sound across `begin` become carry-ins.
     """
     bar = first[rows[:, WINDOW]] + rows[:, BAR]
     rows, bar = rows[bar < len(grid)], bar[bar < len(grid)]
     window, position = rows[:, WINDOW], rows[:, POSITION]
-    start = grid.base[bar] + np.maximum(position - 1 - grid.lead[bar], 0)
-    start = np.where(position == CARRY, grid.base[bar], np.minimum(start, grid.base[bar + 1] - 1))
+    start = grid.cell_offsets[bar] + np.maximum(position - 1 - grid.lead_steps[bar], 0)
+    start = np.where(
+        position == CARRY, grid.cell_offsets[bar], np.minimum(start, grid.cell_offsets[bar + 1] - 1)
+    )
     stop = start + rows[:, DURATION]
     order = np.lexsort((start, rows[:, PART], window))
     line = (window * len(voice) + rows[:, PART])[order]
     follows = (np.diff(line) == 0) & (np.diff(start[order]) > 0) & voice[rows[order][:-1, PART]]
     cut = order[:-1][follows]
     stop[cut] = np.minimum(stop[cut], start[order][1:][follows])
-    from_, to = grid.base[begin[window]], grid.base[end[window]]
+    from_, to = grid.cell_offsets[begin[window]], grid.cell_offsets[end[window]]
     carried = (start < from_) | ((position == CARRY) & (bar == begin[window]))
     made = rows.copy()
     made[:, BAR] = np.where(carried, 0, bar - begin[window])
@@ -114,8 +106,8 @@ def cropped(rows: Ints, grid: Grid, first: Ints, begin: Ints, end: Ints, voice: 
     return made[(stop > from_) & (start < to)]
 
 
-def scored(made: Notes, true: Notes, grid: Grid, size: int) -> Counter[str]:
-    """How many notes and ties are made, true and both."""
+def count_matches(made: Notes, true: Notes, grid: Grid, size: int) -> Counter[str]:
+    """Return the numbers of predicted, true and matching notes and ties."""
     quarter = grid.steps_per_quarter
     found = Counter[str]()
     sets: dict[str, list[set[tuple[int, ...]]]] = {}
@@ -130,10 +122,12 @@ def scored(made: Notes, true: Notes, grid: Grid, size: int) -> Counter[str]:
         for name, mask in kinds.items():
             these = zip(*(column[mask].tolist() for column in columns), strict=True)
             sets.setdefault(name, []).append(set(these))
-        start = cells(grid, notes)
+        start = cell_index(grid, notes)
         ties = set()
         for seam in range(size, len(grid), size):
-            over = (start < grid.base[seam]) & (start + notes.duration > grid.base[seam])
+            over = (start < grid.cell_offsets[seam]) & (
+                start + notes.duration > grid.cell_offsets[seam]
+            )
             lines = zip(notes.part[over].tolist(), notes.pitch[over].tolist(), strict=True)
             ties |= {(seam, *line) for line in lines}
         sets.setdefault("ties", []).append(ties)
@@ -144,7 +138,7 @@ def scored(made: Notes, true: Notes, grid: Grid, size: int) -> Counter[str]:
 
 
 def f1(score: Counter[str], name: str) -> float:
-    """F1 of what was counted."""
+    """Return the F1 from counts."""
     return 2 * score[f"{name} both"] / max(score[f"{name} made"] + score[f"{name} true"], 1)
 
 

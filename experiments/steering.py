@@ -1,19 +1,18 @@
-"""What steering does to attributes, on held-out songs: how monotone, and what else moves.
+"""Effect of steering on attributes of held-out songs: the tables of docs/attributes.md.
 
-    python experiments/steering.py melody-2bar data/folk --limit 24
-    python experiments/steering.py chorale-4bar data/chorales --limit 12 --json
+    python -m experiments.steering melody-2bar data/folk --limit 24
+    python -m experiments.steering chorale-4bar data/chorales --limit 12 --json
 
-Each of the songs is steered by each attribute to -2, -1, 1 and 2 standard deviations. An attribute
-of a song is its mean over windows of what the decoder gave, in standard deviations from what it
-gives without steering. `rank` is Spearman's correlation of what was asked and what became (0 among
-them), mean over songs; the matrix has slopes by least squares, mean over songs, of every attribute
-(columns) as one is asked for (rows); `cross` is the largest other slope of a row as a share of the
-row's own. Songs whose windows lack an attribute do not count for it.
+Each song is steered by each attribute to -2, -1, 1 and 2 standard deviations. An attribute of a
+song is its mean over decoded windows, in standard deviations from the decoding without steering.
+`rank` is Spearman's correlation of requested and measured changes (with 0), mean over songs; the
+matrix has least-squares slopes, mean over songs, of every attribute (columns) for each requested
+one (rows); `cross` is the largest other slope of a row divided by its own. Songs whose windows lack
+an attribute are ignored for it.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,44 +20,45 @@ from pathlib import Path
 
 import numpy as np
 
+from experiments.common import markdown_head, markdown_row, model_parser, spearman
+from musicvae.arrays import Floats, group_mean
 from musicvae.checkpoints import find
 from musicvae.checkpoints.checkpoint import load_tensors, save_tensors
-from musicvae.data import Windows
-from musicvae.latent.directions import Floats
+from musicvae.data import WindowDataset
 from musicvae.model import MusicVAE
-from musicvae.tools.steer import directions_of, searched, within_range
+from musicvae.tools.steer import clip_target, hill_climb, require_directions
 
 ASKS = (-2.0, -1.0, 1.0, 2.0)
-_ENOUGH, _LITTLE = 0.9, 0.3
+_MIN_RANK, _MAX_CROSS = 0.9, 0.3
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Effects:
-    """What steering by each of K attributes does to all of them."""
+    """Effects of steering by each of K attributes on all of them."""
 
     names: tuple[str, ...]
     rank: Floats  # (K,) Spearman's correlation, mean over songs
     song_ranks: Floats  # (K, songs)
-    slopes: Floats  # (K, K) rows asked, columns moved
-    curves: Floats  # (K, A) what became of what was asked, mean over songs
+    slopes: Floats  # (K, K) rows requested, columns measured
+    curves: Floats  # (K, A) measured change for each request, mean over songs
     asks: tuple[float, ...]
     songs: int
 
     @property
     def cross(self) -> Floats:
-        """The largest other slope as a share of the own one. `(K,)`"""
+        """The largest other slope divided by the attribute's own. `(K,)`"""
         own = np.diag(self.slopes)
         other = np.abs(self.slopes - np.diag(own)).max(1, initial=0.0)
         return np.asarray(other / np.maximum(np.abs(own), 1e-9))
 
     @property
     def good(self) -> list[str]:
-        """Attributes that move monotonically and take no other along."""
-        fine = (self.rank >= _ENOUGH) & (self.cross < _LITTLE)
+        """Attributes that change monotonically and leave the others unchanged."""
+        fine = (self.rank >= _MIN_RANK) & (self.cross < _MAX_CROSS)
         return [name for name, ok in zip(self.names, fine, strict=True) if ok]
 
     def to_dict(self) -> dict[str, dict[str, float]]:
-        """The matrix by names, with rank and cross-effect in each row; rounded."""
+        """Return the matrix by names, with the rank correlation in each row; rounded."""
         rows = {}
         for nth, name in enumerate(self.names):
             row = dict(zip(self.names, self.slopes[nth].round(3).tolist(), strict=True))
@@ -66,15 +66,13 @@ class Effects:
         return rows
 
     def text(self) -> str:
-        """A table in Markdown."""
+        """Return a table in Markdown."""
         short = [name[:6] for name in self.names]
-        lines = ["| asked | rank | cross | " + " | ".join(short) + " | what became |"]
-        lines += ["|" + "---|" * (len(short) + 4)]
+        lines = [markdown_head(["requested", "rank", "cross", *short, "measured"])]
         for nth, name in enumerate(self.names):
-            cells = " | ".join(f"{value:.2f}" for value in self.slopes[nth])
+            values = (self.rank[nth], self.cross[nth], *self.slopes[nth])
             curve = " ".join(f"{value:+.2f}" for value in self.curves[nth])
-            head = f"| {name} | {self.rank[nth]:.2f} | {self.cross[nth]:.2f} |"
-            lines.append(f"{head} {cells} | {curve} |")
+            lines.append(markdown_row([name, *(f"{value:.2f}" for value in values), curve]))
         return "\n".join(lines)
 
 
@@ -92,13 +90,13 @@ def effects(
     """Steer up to `limit` songs of a split, the first `most` windows of each, by each attribute."""
     preset = model.preset
     size = preset.grid.bars
-    windows = Windows(folder, preset, split=split, hop=size, seed=preset.training.seed)
+    windows = WindowDataset(folder, preset, split=split, hop_bars=size, seed=preset.training.seed)
     return effects_on(model, windows, limit=limit, most=most, asks=asks, rounds=rounds, only=only)
 
 
 def effects_on(
     model: MusicVAE,
-    windows: Windows,
+    windows: WindowDataset,
     *,
     limit: int,
     most: int,
@@ -107,13 +105,13 @@ def effects_on(
     only: Sequence[str] = (),
 ) -> Effects:
     """`effects` on windows that follow one another."""
-    directions, size = directions_of(model), model.preset.grid.bars
-    every = np.unique(windows.source)
+    directions, size = require_directions(model), model.preset.grid.bars
+    every = np.unique(windows.input_index)
     songs = every[np.linspace(0, len(every) - 1, min(limit, len(every))).astype(np.int64)]
-    which = np.flatnonzero(np.isin(windows.source, songs) & (windows.first < most * size))
-    source, first = windows.source[which], windows.first[which]
+    which = np.flatnonzero(np.isin(windows.input_index, songs) & (windows.first_bar < most * size))
+    source, first = windows.input_index[which], windows.first_bar[which]
     z = np.concatenate(
-        [model.posterior(windows.cutter, int(s), first[source == s])[0] for s in songs]
+        [model.encode_windows(windows.batcher, int(s), first[source == s])[0] for s in songs]
     )
     n, K, names = len(which), len(directions.names), directions.names
     nth = [k for k in range(K) if not only or names[k] in only]
@@ -124,10 +122,10 @@ def effects_on(
         for at, ask in enumerate(everywhere):
             goal = np.zeros((n, K))
             goal[:, k] = ask
-            _, _, after = searched(
-                model, windows.cutter, source, first, z, goal, song=song, rounds=rounds
+            _, _, after = hill_climb(
+                model, windows.batcher, source, first, z, goal, song=song, rounds=rounds
             )
-            moved[row, at] = _by_song(after, song, len(songs))
+            moved[row, at] = group_mean(after, song, len(songs))
     before = moved[0, 0]
     moved = (moved - moved[:, :1]) / directions.std
     order = np.argsort(everywhere)
@@ -138,8 +136,8 @@ def effects_on(
         for s in range(len(songs)):
             goal = np.zeros((len(at), K))
             goal[:, k] = at
-            there = within_range(directions, before[s][None], goal)[:, k]
-            ranks[row, s] = _spearman(there, own[row, :, s])
+            there = clip_target(directions, before[s][None], goal)[:, k]
+            ranks[row, s] = _rank_correlation(there, own[row, :, s])
     slopes = np.einsum("a,kasj->ksj", at, moved) / np.sum(at**2)
     return Effects(
         names=tuple(names[k] for k in nth),
@@ -152,47 +150,28 @@ def effects_on(
     )
 
 
-def add_effects(path: Path, folder: str | Path, *, limit: int) -> Effects:
-    """Measure effects, and write them into the checkpoint at `path`."""
-    found = effects(MusicVAE.load(path), folder, limit=limit)
+def save_effects(path: Path, found: Effects) -> None:
+    """Write effects into the provenance of the checkpoint at `path`, for its card."""
     tensors, header = load_tensors(path)
     header["provenance"] = header.get("provenance", {}) | {"effects": found.to_dict()}
     save_tensors(path, tensors, header)
-    return found
 
 
-def _by_song(values: Floats, song: np.ndarray, n: int) -> Floats:
-    there = np.isfinite(values)
-    total, count = np.zeros((2, n, values.shape[1]))
-    np.add.at(total, song, np.where(there, values, 0))
-    np.add.at(count, song, there)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
-
-
-def _spearman(asked: Floats, became: Floats) -> float:
-    """Spearman's rank correlation, equal values sharing their ranks; nan where one is unknown."""
-    if not np.isfinite(became).all():
+def _rank_correlation(requested: Floats, measured: Floats) -> float:
+    """Return Spearman's rank correlation, nan if a measured value is undefined."""
+    if not np.isfinite(measured).all():
         return float("nan")
-    ranks = []
-    for values in (asked, np.round(became, 6)):
-        _, place, count = np.unique(values, return_inverse=True, return_counts=True)
-        ranks.append((np.cumsum(count) - (count - 1) / 2)[place])
-    if np.std(ranks[1]) == 0:
-        return 0.0
-    return float(np.corrcoef(*ranks)[0, 1])
+    return spearman(requested, measured, decimals=6)
 
 
 def main() -> None:
-    """Read the options, steer, print."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("checkpoint", help="its name, folder or file")
-    parser.add_argument("folder", help="the songs it was trained on; those held out are steered")
-    parser.add_argument("--split", default="test", choices=("test", "valid", "all"))
-    parser.add_argument("--limit", type=int, default=24, help="songs")
+    """Steer songs and print a table."""
+    parser = model_parser(__doc__, limit=24)
     parser.add_argument("--windows", type=int, default=16, help="of each song, at most")
     parser.add_argument("--rounds", type=int, help="of the search")
     parser.add_argument("--only", nargs="*", default=(), help="these attributes alone")
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--save", action="store_true", help="write them into the checkpoint")
     args = parser.parse_args()
     found = effects(
         MusicVAE.load(find(args.checkpoint)),
@@ -203,6 +182,8 @@ def main() -> None:
         rounds=args.rounds,
         only=args.only,
     )
+    if args.save:
+        save_effects(find(args.checkpoint), found)
     if args.json:
         print(json.dumps({"songs": found.songs, "effects": found.to_dict()}))
         return

@@ -1,23 +1,19 @@
-"""Songs as the bar finder hears them, with where bars begin: as they are, or worn by chance.
+"""Training examples of the downbeat network: features and bar lines of songs, with augmentation.
 
-Wear is what real files suffer: parts left out or merged, lengths and accents changed, notes moved
-and lost, beginnings cut off, drums of real takes laid under songs that have none.
+Augmentation imitates real files: parts dropped or merged, lengths and accents changed, notes moved
+and dropped, beginnings cut off, drums of real takes added to songs without drums.
 """
 
 from __future__ import annotations
 
-import sys
 from collections import Counter, defaultdict
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-from known_bars import Known, bar_lines
-
-from musicvae.downbeats.decoding import LENGTHS
-from musicvae.downbeats.features import CELLS_PER_QUARTER, Heard, features
+from experiments.downbeats.known_bars import Known, bar_lines
+from musicvae.downbeats.decoding import METER_CELLS
+from musicvae.downbeats.features import CELLS_PER_QUARTER, NoteFeatures, cell_features
 from musicvae.downbeats.network import METERS
 
 ALIAS = {
@@ -25,12 +21,12 @@ ALIAS = {
     "3/1": "3/2", "8/4": "4/2", "10/4": "5/4", "4/16": "1/4",
 }  # fmt: skip
 UNKNOWN = 255
-LONGEST = 4000  # cells of a song that are used
+MAX_CELLS = 4000  # of a song
 
 
 @dataclass(frozen=True)
 class Example:
-    """A song as the network hears it: rows `(T, F)`, bar lines and meters `(T,)`."""
+    """Features of a song `(T, F)`, bar lines and meters `(T,)`."""
 
     corpus: str
     rows: np.ndarray
@@ -41,8 +37,10 @@ class Example:
 Take = list[tuple[np.ndarray, np.ndarray, np.ndarray]]  # for each bar cells, pitches, velocities
 
 
-def worn(one: Known, takes: dict[str, list[Take]], rng: np.random.Generator | None) -> Example:
-    """A song as it is (`rng` None) or worn by chance."""
+def make_example(
+    one: Known, takes: dict[str, list[Take]], rng: np.random.Generator | None
+) -> Example:
+    """Return the example of a song, augmented if `rng` is given."""
     song, lines = one.song, bar_lines(one.song)
     scale = CELLS_PER_QUARTER / song.ticks_per_quarter
     parts = [part for part in song.parts if len(part)]
@@ -52,7 +50,7 @@ def worn(one: Known, takes: dict[str, list[Take]], rng: np.random.Generator | No
         for name in ("onset_ticks", "duration_ticks", "pitch", "velocity")
     ]
     at, length = columns[0] * scale, columns[1] * scale
-    notes = Heard(
+    notes = NoteFeatures(
         at, length, columns[2], columns[3],
         np.repeat(np.arange(len(parts)), count), np.repeat([p.is_drum for p in parts], count),
     )  # fmt: skip
@@ -62,26 +60,26 @@ def worn(one: Known, takes: dict[str, list[Take]], rng: np.random.Generator | No
     if rng is not None:
         if lines and not notes.is_drum.any() and rng.random() < 0.3:
             notes = _with_drums(notes, line, names, takes, rng)
-        notes = _worn_notes(notes, rng)
-        begin, lead = _beginning(notes.cell, rng)
-        notes = notes.take(notes.cell >= begin - 0.5)
+        notes = _augment_notes(notes, rng)
+        begin, lead = _random_start(notes.cell, rng)
+        notes = notes.select(notes.cell >= begin - 0.5)
     cell = np.maximum(np.floor(notes.cell - begin + lead + 0.5), 0).astype(np.int64)
     end = min((cell + np.maximum(notes.length, 0.25)).max(), cell.max() + 32)
-    n_cells = min(int(np.ceil(end)) + 1, LONGEST)
-    heard = notes._replace(cell=cell, length=np.minimum(notes.length, 64.0)).take(cell < n_cells)
+    n_cells = min(int(np.ceil(end)) + 1, MAX_CELLS)
+    kept = notes._replace(cell=cell, length=np.minimum(notes.length, 64.0)).select(cell < n_cells)
     place = np.floor(line - begin + lead + 0.5).astype(np.int64)
     is_line, meters = np.zeros(n_cells, np.uint8), np.full(n_cells, UNKNOWN, np.uint8)
     is_line[place[(place >= 0) & (place < n_cells)]] = 1
     for i, (start, name) in enumerate(zip(place.tolist(), names, strict=True)):
         stop = place[i + 1] if i + 1 < len(place) else n_cells
         last = i + 1 == len(place)
-        if name in METERS and (last or stop - start == LENGTHS[METERS.index(name)]):
+        if name in METERS and (last or stop - start == METER_CELLS[METERS.index(name)]):
             meters[max(start, 0) : max(stop, 0)] = METERS.index(name)
-    rows = features(heard, n_cells).astype(np.float16)
+    rows = cell_features(kept, n_cells).astype(np.float16)
     return Example(one.corpus, rows, is_line, meters)
 
 
-def _worn_notes(notes: Heard, rng: np.random.Generator) -> Heard:
+def _augment_notes(notes: NoteFeatures, rng: np.random.Generator) -> NoteFeatures:
     n = len(notes.cell)
     keep = np.ones(n, bool)
     parts = np.unique(notes.part)
@@ -108,11 +106,11 @@ def _worn_notes(notes: Heard, rng: np.random.Generator) -> Heard:
     if rng.random() < 0.3:
         some_left = keep & (rng.random(n) < rng.uniform(0.8, 1))
         keep = some_left if some_left.sum() >= 4 else keep
-    return notes.take(keep)
+    return notes.select(keep)
 
 
-def _beginning(cell: np.ndarray, rng: np.random.Generator) -> tuple[float, int]:
-    """Where to begin hearing a song, and how many cells of silence to put before it."""
+def _random_start(cell: np.ndarray, rng: np.random.Generator) -> tuple[float, int]:
+    """Return the cell at which the example begins, and the cells of silence before it."""
     begin = first = np.floor(cell.min() + 0.5)
     if rng.random() < 0.5:
         begin = first + rng.integers(0, 33)
@@ -124,13 +122,13 @@ def _beginning(cell: np.ndarray, rng: np.random.Generator) -> tuple[float, int]:
 
 
 def _with_drums(
-    notes: Heard,
+    notes: NoteFeatures,
     line: np.ndarray,
     names: list[str],
     takes: dict[str, list[Take]],
     rng: np.random.Generator,
-) -> Heard:
-    """A song with the drums of a real take under it, bar by bar."""
+) -> NoteFeatures:
+    """Return a song with the drums of a real take added, bar by bar."""
     usual = Counter(names).most_common(1)[0][0]
     options = takes.get({"2/2": "4/4"}.get(usual, usual))
     if not options:
@@ -145,14 +143,14 @@ def _with_drums(
     ]
     cell, pitch, velocity = (np.concatenate(column) for column in zip(*hits, strict=True))
     n = len(cell)
-    drums = Heard(
+    drums = NoteFeatures(
         cell, np.full(n, 0.5), pitch, velocity, np.full(n, notes.part.max() + 1), np.ones(n, bool)
     )
-    return Heard(*(np.concatenate(pair) for pair in zip(notes, drums, strict=True)))
+    return NoteFeatures(*(np.concatenate(pair) for pair in zip(notes, drums, strict=True)))
 
 
-def takes_of(songs: list[Known]) -> dict[str, list[Take]]:
-    """Drum takes by meter, each a list of bars."""
+def drum_takes(songs: list[Known]) -> dict[str, list[Take]]:
+    """Return drum takes by meter, each a list of bars."""
     found: dict[str, list[Take]] = defaultdict(list)
     for one in songs:
         lines = bar_lines(one.song)

@@ -1,7 +1,6 @@
-"""Songs whose bar lines are known from a score or a click track, and ways to damage what says so.
+"""Songs with bar lines known from a score or a click track, and corruptions of them.
 
-Used by `experiments/downbeats/evaluate.py`, which measures, and `experiments/downbeats/train.py`, which teaches.
-Split by song: every tenth by a hash of its name is for validation, every tenth for the test.
+Split by song, by a hash of its name: a tenth for validation, a tenth for the test.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ import numpy as np
 from musicvae import io
 from musicvae.data import corpora
 from musicvae.errors import MusicVAEError
-from musicvae.representation.grid import grid_of
-from musicvae.song import Meter, Part, Song
+from musicvae.representation.grid import grid_from_song
+from musicvae.song import MeterMap, Part, Song
 
-DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
+DATA = Path(__file__).resolve().parents[3] / "shared" / "data"
 CORPORA = ("chorales", "folk", "lieder", "freedoom", "groove")
 
 
 @dataclass(frozen=True)
 class Known:
-    """A song whose meter map is true; `lines` are its bar lines in ticks, `meters` their names."""
+    """A song with a correct meter map."""
 
     corpus: str
     name: str
@@ -34,12 +33,12 @@ class Known:
 
     @property
     def split(self) -> str:
-        """train, valid or test, by the name alone."""
+        """`train`, `valid` or `test`."""
         return {0: "valid", 1: "test"}.get(zlib.crc32(self.name.encode()) % 10, "train")
 
 
 def known(corpus: str) -> Iterator[Known]:
-    """The songs of one corpus. Of `groove` only the takes that are not held back, without fills."""
+    """Yield the songs of a corpus; of `groove` only the public takes, without fills."""
     if corpus in corpora.names():
         yield from (Known(corpus, stem, song) for stem, song in corpora.songs(corpus))
         return
@@ -68,8 +67,8 @@ def _files(corpus: str) -> Iterator[tuple[str, Path]]:
 
 
 def bar_lines(song: Song) -> list[tuple[int, str]]:
-    """Bar lines as one hears them: (tick, meter). A bar that a repeat cuts in two is one bar."""
-    grid = grid_of(song, 24)
+    """Return musical bar lines as (tick, meter); a bar split by a repeat is one bar."""
+    grid = grid_from_song(song, 24)
     start, length = grid.start_ticks.tolist(), grid.length_ticks.tolist()
     names = [f"{n}/{d}" for n, d in zip(grid.numerator, grid.denominator, strict=True)]
     keep = [True] * len(start)
@@ -79,16 +78,16 @@ def bar_lines(song: Song) -> list[tuple[int, str]]:
         if keep[i] and halves and (length[i - 1] == whole or i == 1 or not keep[i - 1]):
             keep[i + 1], names[i] = False, names[i + 2]
     lines = [(s, n) for s, n, k in zip(start, names, keep, strict=True) if k]
-    return lines[1:] if len(grid) and grid.lead[0] > 0 else lines
+    return lines[1:] if len(grid) and grid.lead_steps[0] > 0 else lines
 
 
 def written_lines(song: Song) -> list[int]:
-    """Bar lines as the score writes them, the beginning of a pickup left out."""
-    grid = grid_of(song, 24)
-    return grid.start_ticks[int(len(grid) > 0 and grid.lead[0] > 0) :].tolist()
+    """Return notated bar lines, without the beginning of a pickup."""
+    grid = grid_from_song(song, 24)
+    return grid.start_ticks[int(len(grid) > 0 and grid.lead_steps[0] > 0) :].tolist()
 
 
-DAMAGES = (
+CORRUPTIONS = (
     "undamaged",
     "offset",
     "offset below a sixteenth",
@@ -105,57 +104,57 @@ DAMAGES = (
 )
 
 
-def damaged(
-    song: Song, damage: str, rng: np.random.Generator
+def corrupt(
+    song: Song, kind: str, rng: np.random.Generator
 ) -> tuple[Song, list[np.ndarray]] | None:
-    """The song with this damage, and its bar lines in seconds: as heard and as written.
+    """Return the corrupted song, and its bar lines in seconds: musical and notated.
 
-    None where the damage makes no sense (a pickup at zero in a song without one).
+    None if the corruption does not apply, such as a pickup at zero in a song without one.
     """
-    tpq, none = song.ticks_per_quarter, Meter.constant(4, 4)
-    heard = np.array([tick for tick, _ in bar_lines(song)])
-    lines = [heard, np.array(written_lines(song))]
+    tpq, none = song.ticks_per_quarter, MeterMap.constant(4, 4)
+    musical = np.array([tick for tick, _ in bar_lines(song)])
+    lines = [musical, np.array(written_lines(song))]
     main = _main_meter(song)
     meter, move = song.meter, _still
-    if damage in ("offset", "offset, no signatures"):
+    if kind in ("offset", "offset, no signatures"):
         move = _later(int(rng.integers(1, tpq * 8)))
-    elif damage == "offset below a sixteenth":
+    elif kind == "offset below a sixteenth":
         move = _later(int(rng.integers(1, tpq // 4)))
-    elif damage == "leading rest, no signatures":
+    elif kind == "leading rest, no signatures":
         move = _later(int(rng.integers(1, 17)) * tpq // 2)
-    elif damage.startswith("drift"):
+    elif kind.startswith("drift"):
         move = _drifting(song, rng)
-    elif damage == "1/4 or 1/8":
-        meter = Meter.constant(1, int(rng.choice([4, 8])))
-    elif damage == "another meter":
-        meter = Meter.constant(*_other(main, rng))
-    elif damage == "pickup at zero":
-        grid = grid_of(song, 24)
-        if not (len(grid) and grid.lead[0] > 0):
+    elif kind == "1/4 or 1/8":
+        meter = MeterMap.constant(1, int(rng.choice([4, 8])))
+    elif kind == "another meter":
+        meter = MeterMap.constant(*_other(main, rng))
+    elif kind == "pickup at zero":
+        grid = grid_from_song(song, 24)
+        if not (len(grid) and grid.lead_steps[0] > 0):
             return None
-        meter = Meter.constant(*main)
-    elif damage == "signature within a bar":
-        if len(heard) < 6:
+        meter = MeterMap.constant(*main)
+    elif kind == "signature within a bar":
+        if len(musical) < 6:
             return None
-        inside = heard[len(heard) // 2] + round(tpq * float(rng.choice([0.5, 1, 1.25, 0.33])))
+        inside = musical[len(musical) // 2] + round(tpq * float(rng.choice([0.5, 1, 1.25, 0.33])))
         meter = _with(song.meter, inside, main)
-    elif damage == "contradictory signature":
+    elif kind == "contradictory signature":
         meter = _with(song.meter, int(song.meter.ticks[0]), _other(main, rng))
-    if damage.endswith("no signatures"):
+    if kind.endswith("no signatures"):
         meter = none
-    worse = replace(
+    corrupted = replace(
         song,
         parts=tuple(_moved(part, move) for part in song.parts),
         meter=meter,
         end_ticks=round(float(move(np.array([song.end_ticks]))[0])),
     )
-    return worse, [worse.tempo.seconds(np.round(move(at)).astype(int), tpq) for at in lines]
+    return corrupted, [corrupted.tempo.seconds(np.round(move(at)).astype(int), tpq) for at in lines]
 
 
-def spoilt(one: Known, damage: str) -> tuple[Song, list[np.ndarray]] | None:
-    """`damaged`, the same way each time."""
-    rng = np.random.default_rng(zlib.crc32(f"{one.name} {damage}".encode()))
-    return damaged(one.song, damage, rng)
+def corrupt_known(one: Known, kind: str) -> tuple[Song, list[np.ndarray]] | None:
+    """Return `corrupt` with a seed from the name of the song."""
+    rng = np.random.default_rng(zlib.crc32(f"{one.name} {kind}".encode()))
+    return corrupt(one.song, kind, rng)
 
 
 def _still(ticks: np.ndarray) -> np.ndarray:
@@ -167,7 +166,7 @@ def _later(by: int):
 
 
 def _drifting(song: Song, rng: np.random.Generator):
-    """A tempo that wanders by less than 1% around the one that the file states."""
+    """Return a time map with a tempo that deviates by less than 1% from the notated one."""
     tpq, n = song.ticks_per_quarter, song.end_ticks // song.ticks_per_quarter + 4
     knots = max(2, n // 32)
     pace = np.interp(np.arange(n), np.linspace(0, n, knots), rng.uniform(-0.01, 0.01, knots))
@@ -181,9 +180,9 @@ def _moved(part: Part, move) -> Part:
     return part.with_notes(onset, np.maximum(stop - onset, 1), part.pitch, part.velocity)
 
 
-def _with(meter: Meter, tick: int, sign: tuple[int, int]) -> Meter:
-    """A meter map with one more entry, which wins over one at its tick."""
-    return Meter(
+def _with(meter: MeterMap, tick: int, sign: tuple[int, int]) -> MeterMap:
+    """Return a meter map with one more entry, which overrides one at its tick."""
+    return MeterMap(
         ticks=np.append(meter.ticks, tick),
         numerator=np.append(meter.numerator, sign[0]),
         denominator=np.append(meter.denominator, sign[1]),
@@ -191,14 +190,14 @@ def _with(meter: Meter, tick: int, sign: tuple[int, int]) -> Meter:
 
 
 def _main_meter(song: Song) -> tuple[int, int]:
-    grid = grid_of(song, 24)
+    grid = grid_from_song(song, 24)
     codes, counts = np.unique(grid.numerator * 1000 + grid.denominator, return_counts=True)
     code = int(codes[counts.argmax()])
     return code // 1000, code % 1000
 
 
 def _other(main: tuple[int, int], rng: np.random.Generator) -> tuple[int, int]:
-    """A common meter whose bars last longer or shorter."""
+    """Return a common meter with longer or shorter bars."""
     common = ((4, 4), (3, 4), (2, 4), (6, 8))
     others = [m for m in common if m[0] * main[1] != main[0] * m[1]]
     return others[rng.integers(len(others))]

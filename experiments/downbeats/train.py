@@ -1,18 +1,15 @@
-"""Teach the network that hears bar lines (`musicvae/downbeats/network.py`).
+"""Train the downbeat network of `musicvae/downbeats/network.py`.
 
-    python experiments/downbeats/train.py musicvae/alignment/bar_finder.safetensors --steps 8000
+    python -m experiments.downbeats.train musicvae/downbeats/bar_finder.safetensors --steps 8000
 
-Learns from songs whose bars are known (`experiments/downbeats/known_bars.py`), of the train split alone, worn
-by what real files suffer: parts left out or merged, lengths and accents changed, notes moved and
-lost, beginnings cut off, drums of real takes laid under songs that have none. Prints the
-validation loss of each corpus as it goes. The data folder must be there (lieder, bands, drums).
+Trains on the train split of songs with known bars (`known_bars`), augmented as in `examples`, and
+prints the validation loss of each corpus. Needs the data folder (lieder, bands, drums).
 """
 
 from __future__ import annotations
 
 import argparse
 import copy
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
@@ -23,12 +20,10 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-from bar_examples import UNKNOWN, Example, Take, takes_of, worn
-from known_bars import CORPORA, Known, known
-
+from experiments.downbeats.examples import UNKNOWN, Example, Take, drum_takes, make_example
+from experiments.downbeats.known_bars import CORPORA, Known, known
 from musicvae.downbeats.features import N_FEATURES
-from musicvae.downbeats.network import CONTEXTS, DILATIONS, HEARD_AT_ONCE, METERS
+from musicvae.downbeats.network import CELLS_PER_EIGHTH, CONTEXTS, DILATIONS, METERS
 from musicvae.storage import write_bytes
 
 WEIGHT = {"chorales": 0.12, "folk": 0.40, "lieder": 0.34, "freedoom": 0.06, "groove": 0.08}
@@ -36,38 +31,38 @@ GROUPS = (slice(4, 5), slice(5, 8), slice(8, 13), slice(13, 14), slice(14, 17), 
 
 
 class Net(nn.Module):
-    """`network.listen` with gradients."""
+    """`network.predict` with gradients."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
-        self.inside = nn.Linear(HEARD_AT_ONCE * N_FEATURES, width)
+        self.inside = nn.Linear(CELLS_PER_EIGHTH * N_FEATURES, width)
         self.convs = nn.ModuleList(
             nn.Conv1d(width, width, 3, dilation=d, padding=d) for d in DILATIONS
         )
         self.contexts = nn.ModuleList(nn.Linear(2 * width, width) for _ in CONTEXTS)
         self.middle = nn.Linear(width, width)
-        self.out = nn.Linear(width, HEARD_AT_ONCE + len(METERS))
+        self.out = nn.Linear(width, CELLS_PER_EIGHTH + len(METERS))
         self.dropout = nn.Dropout(0.08)
 
     def forward(self, rows: torch.Tensor, real: torch.Tensor) -> torch.Tensor:
         """Logits `(B, T, 1 + meters)` of rows `(B, T, F)` that are `real` `(B, T)`."""
         B, T, _ = rows.shape
-        real = real.view(B, -1, HEARD_AT_ONCE).amax(2)  # (B, E)
+        real = real.view(B, -1, CELLS_PER_EIGHTH).amax(2)  # (B, E)
         n, mask = real.sum(1, keepdim=True), real[:, None]
         h = F.relu(self.inside(rows.view(B, real.shape[1], -1))).transpose(1, 2) * mask  # (B, H, E)
-        listening = dict(zip(CONTEXTS, self.contexts, strict=True))
+        contexts = dict(zip(CONTEXTS, self.contexts, strict=True))
         for i, conv in enumerate(self.convs):
             h = (h + self.dropout(F.relu(conv(h)))) * mask
-            if i in listening:
+            if i in contexts:
                 whole = torch.cat([h.sum(2) / n, (h * h).sum(2) / n], 1)
-                h = (h + F.relu(listening[i](whole))[:, :, None]) * mask
+                h = (h + F.relu(contexts[i](whole))[:, :, None]) * mask
         out = self.out(F.relu(self.middle(h.transpose(1, 2))))  # (B, E, 2 + meters)
-        lines = out[..., :HEARD_AT_ONCE].reshape(B, T, 1)
-        meters = out[..., HEARD_AT_ONCE:].repeat_interleave(HEARD_AT_ONCE, 1)
+        lines = out[..., :CELLS_PER_EIGHTH].reshape(B, T, 1)
+        meters = out[..., CELLS_PER_EIGHTH:].repeat_interleave(CELLS_PER_EIGHTH, 1)
         return torch.cat([lines, meters], 2)
 
     def arrays(self) -> dict[str, np.ndarray]:
-        """The weights as `network.listen` wants them."""
+        """Return the weights as `network.predict` expects them."""
         named = {"in": self.inside, "middle": self.middle, "out": self.out}
         named |= {f"context.{i}": layer for i, layer in enumerate(self.contexts)}
         found = {f"{k}.w": layer.weight.T for k, layer in named.items()}
@@ -84,18 +79,21 @@ def batches(
     *,
     size: int = 32,
     cells: int = 512,
-    rare_more: bool = True,
+    oversample_rare: bool = True,
 ) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Random stretches: rows, bar lines, meters, and which cells are real.
+    """Yield random excerpts: features, bar lines, meters, and a mask of unpadded cells.
 
-    `rare_more` draws songs in a rare meter more often than they come.
+    `oversample_rare`: draw songs in rare meters more often.
     """
     by_corpus: dict[str, list[Example]] = defaultdict(list)
     for example in examples:
         by_corpus[example.corpus].append(example)
     names = list(by_corpus)
     weight = np.array([WEIGHT[name] for name in names])
-    odds = {name: _odds(mine if rare_more else [], len(mine)) for name, mine in by_corpus.items()}
+    odds = {
+        name: _cumulative_probability(mine if oversample_rare else [], len(mine))
+        for name, mine in by_corpus.items()
+    }
     while True:
         rows = np.zeros((size, cells, N_FEATURES), np.float32)
         lines, real = np.zeros((2, size, cells), np.float32)
@@ -113,8 +111,8 @@ def batches(
         yield tuple(torch.from_numpy(array) for array in (rows, lines, meters, real))
 
 
-def _odds(examples: list[Example], n: int) -> np.ndarray:
-    """Running sum of the probability of each song: by how rare its meter is, else all alike."""
+def _cumulative_probability(examples: list[Example], n: int) -> np.ndarray:
+    """Return cumulative probabilities of songs, higher for rare meters if there are examples."""
     if not examples:
         return np.arange(1, n + 1) / n
     usual = [int(np.bincount(e.meters, minlength=UNKNOWN + 1).argmax()) for e in examples]
@@ -124,49 +122,51 @@ def _odds(examples: list[Example], n: int) -> np.ndarray:
 
 
 def losses(net: Net, batch: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor]:
-    """Cross-entropy of bar lines and of meters, in nats a cell."""
+    """Return the cross-entropy of bar lines and of meters, in nats a cell."""
     rows, lines, meters, real = batch
     out = net(rows, real)
-    soft = lines * 0.98 + 0.002  # no one is that sure
+    soft = lines * 0.98 + 0.002  # label smoothing
     each = F.binary_cross_entropy_with_logits(out[..., 0], soft, reduction="none")
-    told = (meters != UNKNOWN) & (real > 0)
-    return (each * real).sum() / real.sum(), F.cross_entropy(out[..., 1:][told], meters[told])
+    known_meter = (meters != UNKNOWN) & (real > 0)
+    return (each * real).sum() / real.sum(), F.cross_entropy(
+        out[..., 1:][known_meter], meters[known_meter]
+    )
 
 
-def example_of(job: tuple[Known, dict[str, list[Take]], int | None]) -> Example:
-    """`worn` for a worker: the song, the takes, and a seed or None."""
+def build_example(job: tuple[Known, dict[str, list[Take]], int | None]) -> Example:
+    """Return `make_example` of a song, drum takes, and a seed or None."""
     one, takes, seed = job
-    return worn(one, takes, None if seed is None else np.random.default_rng(seed))
+    return make_example(one, takes, None if seed is None else np.random.default_rng(seed))
 
 
 def main() -> None:
-    """Read, wear, teach, save."""
+    """Build examples, train, save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--steps", type=int, default=8000)
-    parser.add_argument("--copies", type=int, default=7, help="worn copies of each song")
+    parser.add_argument("--copies", type=int, default=7, help="augmented copies of each song")
     parser.add_argument("--width", type=int, default=48)
-    parser.add_argument("--without", nargs="*", default=[], help="corpora not to learn from")
+    parser.add_argument("--without", nargs="*", default=[], help="corpora to leave out")
     args = parser.parse_args()
     songs = [one for corpus in CORPORA for one in known(corpus) if one.song.n_notes >= 8]
     train = [one for one in songs if one.split == "train" and one.corpus not in args.without]
-    takes = takes_of([one for one in train if one.corpus == "groove"])
+    takes = drum_takes([one for one in train if one.corpus == "groove"])
     jobs = [(one, {}, None) for one in train]
     jobs += [
         (one, takes, n * len(train) + i) for n in range(args.copies) for i, one in enumerate(train)
     ]
     with ProcessPoolExecutor() as pool:
-        examples = list(pool.map(example_of, jobs, chunksize=64))
-    held_out = [worn(one, {}, None) for one in songs if one.split == "valid"]
+        examples = list(pool.map(build_example, jobs, chunksize=64))
+    held_out = [make_example(one, {}, None) for one in songs if one.split == "valid"]
     torch.manual_seed(0)
     rng, net = np.random.default_rng(0), Net(args.width)
-    average = copy.deepcopy(net).eval()  # of weights along the way, which is kept
+    average = copy.deepcopy(net).eval()  # of weights during training, which is saved
     optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, 3e-3, total_steps=args.steps, pct_start=0.05
     )
     for step, batch in zip(range(1, args.steps + 1), batches(examples, rng), strict=False):
-        for group in GROUPS:  # whole kinds of features are missing now and then
+        for group in GROUPS:  # dropout of groups of features
             if rng.random() < 0.1:
                 batch[0][rng.integers(len(batch[0])) :, :, group] = 0
         line_loss, meter_loss = losses(net, batch)
@@ -180,24 +180,24 @@ def main() -> None:
                 kept.lerp_(now, 0.004)
         if step % 250 == 0 or step == args.steps:
             save(average, args.out)
-            print(step, f"{line_loss:.3f}", told(average, held_out), flush=True)
+            print(step, f"{line_loss:.3f}", validation_losses(average, held_out), flush=True)
 
 
 @torch.no_grad()
-def told(net: Net, held_out: list[Example]) -> str:
-    """The losses of each corpus on songs held out."""
+def validation_losses(net: Net, held_out: list[Example]) -> str:
+    """Return the losses of each corpus on held-out songs."""
     row = []
     for corpus in CORPORA:
         mine = [example for example in held_out if example.corpus == corpus]
         line, meter = losses(
-            net, next(batches(mine, np.random.default_rng(1), size=48, rare_more=False))
+            net, next(batches(mine, np.random.default_rng(1), size=48, oversample_rare=False))
         )
         row.append(f"{corpus} {line:.3f} {meter:.2f}")
     return ", ".join(row)
 
 
 def save(net: Net, path: Path) -> None:
-    """Write the weights aside, then in place."""
+    """Save the weights."""
     from safetensors.numpy import save as to_bytes
 
     write_bytes(path, to_bytes(net.arrays()))

@@ -1,29 +1,23 @@
-"""Fit which bars are meant by a sung tune: the weights in `musicvae/io/transcription/bars.py`.
+"""Fit the weights of `musicvae/io/transcription/bars.py`, which choose the bars of a sung melody.
 
     python -m experiments.transcription.calibrate --songs 420
 
-Validation tunes of `folk` (never the test split), as `experiments/transcription/singing.py` performs them: notes
-as they are sung and heard, some of them missed. Of all bars that are thought of for a tune those
-are right whose lines lie where they should (F1 of .9 within 70 ms); a conditional logistic
-regression learns to tell them from what `tried` says of each. Printed: the weights, and by
-cross-validation
-over the tunes how many are right.
+Uses validation tunes of `folk`, performed by `singing`, with some notes missed. Of all bar
+hypotheses for a tune those are right whose bar lines have an F1 of .9 within 70 ms; a conditional
+logistic regression learns to choose them from their evidence. Prints the weights, and the accuracy
+by cross-validation over tunes.
 """
 
 from __future__ import annotations
 
 import argparse
 import zlib
-from pathlib import Path
-from sys import path as import_path
 
 import numpy as np
 from scipy.optimize import minimize
 
-import_path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
-from known_bars import Known, bar_lines, known
-from singing import TIMBRES, performed, same_lines
-
+from experiments.downbeats.known_bars import Known, bar_lines, known
+from experiments.transcription.singing import TIMBRES, barline_f1, perform
 from musicvae.io.transcription.bars import NoteSequence, bar_hypotheses
 from musicvae.io.transcription.beats import track_pulses
 
@@ -33,32 +27,32 @@ Case = tuple[np.ndarray, np.ndarray]
 
 
 def main() -> None:
-    """Perform, try, fit."""
+    """Perform tunes, collect hypotheses, fit and print the weights."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--songs", type=int, default=420)
-    parser.add_argument("--strength", type=float, default=0.005, help="of the weights' decay")
+    parser.add_argument("--strength", type=float, default=0.005, help="of weight decay")
     chosen = parser.parse_args()
     songs = [one for one in known("folk") if one.split == "valid"]
     step = max(1, len(songs) // chosen.songs)
     cases, names = [], {}
     for i, one in enumerate(songs[::step]):
-        found = seen(one, TIMBRES[i % len(TIMBRES)], names)
+        found = hypotheses(one, TIMBRES[i % len(TIMBRES)], names)
         if found is not None:
             cases.append(found)
     cases = [(np.pad(x, ((0, 0), (0, len(names) - x.shape[1]))), f1) for x, f1 in cases]
     reach = np.mean([f1.max() >= RIGHT for _, f1 in cases])
     folds = [fit([c for i, c in enumerate(cases) if i % 5 != k], chosen.strength) for k in range(5)]
-    right = np.mean([picked(x, folds[i % 5], f1) >= RIGHT for i, (x, f1) in enumerate(cases)])
+    right = np.mean([selected_f1(x, folds[i % 5], f1) >= RIGHT for i, (x, f1) in enumerate(cases)])
     print(f"{len(cases)} tunes; right bars among those tried {reach:.3f}, chosen {right:.3f}")
     for name, weight in zip(names, fit(cases, chosen.strength), strict=True):
         print(f'    "{name}": {weight:.2f},')
 
 
-def seen(one: Known, timbre: str, names: dict[str, int]) -> Case | None:
-    """The evidence for all bars of a tune, and the F1 of each; none if it is too short."""
+def hypotheses(one: Known, timbre: str, names: dict[str, int]) -> Case | None:
+    """Return the evidence for all bar hypotheses of a tune, and their F1; None if too short."""
     rng = np.random.default_rng(zlib.crc32(one.name.encode()))
     lines = np.array([tick for tick, _ in bar_lines(one.song)])
-    sung = performed(one.song, lines, rng, timbre, 28.0)
+    sung = perform(one.song, lines, rng, timbre, 28.0)
     heard = rng.uniform(size=len(sung.onset)) > MISSED
     if heard.sum() < 10 or len(sung.lines) < 4:
         return None
@@ -72,7 +66,7 @@ def seen(one: Known, timbre: str, names: dict[str, int]) -> Case | None:
     rows, f1 = [], []
     for bars in bar_hypotheses(line, track_pulses(line.onset_s)):
         at = bars.cells_to_seconds(bars.path.lines)
-        f1.append(same_lines(at[at <= sung.stop[-1] + 0.05], sung.lines))
+        f1.append(barline_f1(at[at <= sung.stop[-1] + 0.05], sung.lines))
         row = np.zeros(64)
         for name, value in bars.evidence.items():
             row[names.setdefault(name, len(names))] = value
@@ -81,7 +75,7 @@ def seen(one: Known, timbre: str, names: dict[str, int]) -> Case | None:
 
 
 def fit(cases: list[Case], strength: float) -> np.ndarray:
-    """Weights under which the right bars of each tune are likeliest."""
+    """Return the maximum-likelihood weights for choosing the right bars of each tune."""
     size = cases[0][0].shape[1]
     known_right = [(x, f1 >= RIGHT) for x, f1 in cases if (f1 >= RIGHT).any()]
 
@@ -100,8 +94,8 @@ def fit(cases: list[Case], strength: float) -> np.ndarray:
     return minimize(loss, np.zeros(size), jac=True, method="L-BFGS-B").x
 
 
-def picked(x: np.ndarray, weights: np.ndarray, f1: np.ndarray) -> float:
-    """The F1 of the bars that these weights choose."""
+def selected_f1(x: np.ndarray, weights: np.ndarray, f1: np.ndarray) -> float:
+    """Return the F1 of the bars chosen by these weights."""
     return float(f1[int((x @ weights).argmax())])
 
 

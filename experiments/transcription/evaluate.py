@@ -1,15 +1,15 @@
-"""Hummed melodies written down, without a microphone.
+"""Accuracy of the transcription of sung melodies: the table of docs/transcribe.md.
 
-    python experiments/transcription/evaluate.py [--split test] [--songs 60] [--limit 6] [--workers 2]
+    python -m experiments.transcription.evaluate [--split test] [--songs 60] [--workers 2]
 
-Held-out tunes of `folk` (the split by which the bar finder was taught), each sung in one of three
-timbres by `singing.py`, clean and with noise at 20 dB, and transcribed. Printed for each timbre:
+Held-out tunes of `folk` (the split of the downbeat network), each sung in one of three timbres by
+`singing`, clean and with noise at 20 dB, and transcribed. Prints for each timbre:
 
-- notes: F1 of `mir_eval`, onsets within 50 ms, pitches within 50 cents; beside it the plain way:
-  pYIN, runs of frames of one rounded pitch after a median filter, runs under 80 ms left out.
-- bars right: the share of tunes whose bar lines lie within 70 ms of the true ones with an F1 of at
-  least 0.9, one to one. True are those of the score, a bar that a repeat cuts in two being one.
-- or of two: the same where two bars for one, or one for two, are forgiven.
+- notes: F1 of `mir_eval`, onsets within 50 ms, pitches within 50 cents; next to it a baseline:
+  pYIN, runs of frames of one rounded pitch after a median filter, runs under 80 ms dropped.
+- bars right: share of tunes whose bar lines have an F1 of at least 0.9 with the true ones, matched
+  one to one within 70 ms. True are those of the score, with bars split by a repeat joined.
+- or of two: the same, accepting two bars for one and one for two.
 - seconds of processor time for 30 s of sound.
 """
 
@@ -28,27 +28,36 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import mir_eval
 import numpy as np
 import soxr
-from known_bars import Known, bar_lines, known
 from scipy.signal import medfilt
-from singing import RATE as SUNG_RATE
-from singing import TIMBRES, Sung, performed, same_lines, voice, with_noise
 
+from experiments.downbeats.known_bars import Known, bar_lines, known
+from experiments.transcription.singing import (
+    RATE as SUNG_RATE,
+)
+from experiments.transcription.singing import (
+    TIMBRES,
+    Performance,
+    add_noise,
+    barline_f1,
+    perform,
+    synthesize_voice,
+)
 from musicvae.errors import ReadError
-from musicvae.io.transcription import HearOptions, heard
-from musicvae.io.transcription.pitch import RATE
-from musicvae.representation.grid import grid_of
+from musicvae.io.transcription import TranscribeOptions, transcribe
+from musicvae.io.transcription.pitch import SAMPLE_RATE_HZ
+from musicvae.representation.grid import grid_from_song
 from musicvae.song import Song
 
-LONGEST_S, NOISE_DB, RIGHT = 25.0, 20.0, 0.9
+MAX_LENGTH_S, NOISE_DB, RIGHT = 25.0, 20.0, 0.9
 Row = tuple[str, str, dict[str, float]]
 
 
 def main() -> None:
-    """Sing, write down, measure."""
+    """Perform, transcribe, print metrics."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--split", default="test", choices=["valid", "test"])
     parser.add_argument("--songs", type=int, default=60, help="spread over the split")
-    parser.add_argument("--limit", type=int, help="only so many of these")
+    parser.add_argument("--limit", type=int, help="maximum number of these")
     parser.add_argument("--workers", type=int, default=1)
     chosen = parser.parse_args()
     songs = [one for one in known("folk") if one.split == chosen.split]
@@ -56,16 +65,24 @@ def main() -> None:
     jobs = [(one, TIMBRES[i % len(TIMBRES)]) for i, one in enumerate(songs)]
     total: dict[tuple[str, str], list[dict[str, float]]] = defaultdict(list)
     with ProcessPoolExecutor(chosen.workers) as pool:
-        for rows in pool.map(measured, jobs) if chosen.workers > 1 else map(measured, jobs):
+        for rows in pool.map(evaluate, jobs) if chosen.workers > 1 else map(evaluate, jobs):
             for sound, timbre, figures in rows:
                 total[sound, timbre].append(figures)
                 total[sound, "all"].append(figures)
-    show(total)
+    print_means(total)
 
 
-def show(total: dict[tuple[str, str], list[dict[str, float]]]) -> None:
-    """Print the means."""
-    names = ("notes F1", "precision", "recall", "plain F1", "bars right", "or of two", "s for 30 s")
+def print_means(total: dict[tuple[str, str], list[dict[str, float]]]) -> None:
+    """Print means by sound and timbre."""
+    names = (
+        "notes F1",
+        "precision",
+        "recall",
+        "baseline F1",
+        "bars right",
+        "or of two",
+        "s for 30 s",
+    )
     print(f"{'':14}{'tunes':>6}" + "".join(f"{name:>12}" for name in names))
     for sound in ("clean", "noise"):
         for timbre in (*TIMBRES, "all"):
@@ -78,29 +95,29 @@ def show(total: dict[tuple[str, str], list[dict[str, float]]]) -> None:
     print(f"declined: {declined:.0f}")
 
 
-def measured(job: tuple[Known, str]) -> list[Row]:
-    """What comes of one tune, clean and in noise."""
+def evaluate(job: tuple[Known, str]) -> list[Row]:
+    """Return the metrics of one tune, clean and with noise."""
     one, timbre = job
     rng = np.random.default_rng(zlib.crc32(one.name.encode()))
-    sung = performed(
-        one.song, np.array([tick for tick, _ in bar_lines(one.song)]), rng, timbre, LONGEST_S
+    sung = perform(
+        one.song, np.array([tick for tick, _ in bar_lines(one.song)]), rng, timbre, MAX_LENGTH_S
     )
-    sound = voice(sung, timbre, rng)
+    sound = synthesize_voice(sung, timbre, rng)
     rows = []
-    for name, samples in (("clean", sound), ("noise", with_noise(sound, NOISE_DB, rng))):
-        at_rate = np.asarray(soxr.resample(samples, SUNG_RATE, RATE), np.float32)
-        rows.append((name, timbre, figures_of(at_rate, sung)))
+    for name, samples in (("clean", sound), ("noise", add_noise(sound, NOISE_DB, rng))):
+        at_rate = np.asarray(soxr.resample(samples, SUNG_RATE, SAMPLE_RATE_HZ), np.float32)
+        rows.append((name, timbre, transcription_metrics(at_rate, sung)))
     return rows
 
 
-def figures_of(samples: np.ndarray, sung: Sung) -> dict[str, float]:
-    """All figures of one recording."""
+def transcription_metrics(samples: np.ndarray, sung: Performance) -> dict[str, float]:
+    """Return the metrics of one recording."""
     began = time.process_time()
     try:
-        song = heard(samples, "hum", HearOptions()).song
+        song = transcribe(samples, "hum", TranscribeOptions()).song
     except ReadError:
         return dict.fromkeys(
-            ("notes F1", "precision", "recall", "plain F1", "bars right", "or of two"), 0.0
+            ("notes F1", "precision", "recall", "baseline F1", "bars right", "or of two"), 0.0
         ) | {"s for 30 s": np.nan, "declined": 1.0}
     spent = time.process_time() - began
     part, tpq = song.parts[0], song.ticks_per_quarter
@@ -109,34 +126,34 @@ def figures_of(samples: np.ndarray, sung: Sung) -> dict[str, float]:
     precision, recall, f1 = note_scores(sung, onset, stop, part.pitch)
     lines = lines_of(song)
     lines = lines[lines <= sung.stop[-1] + 0.05]
-    once = same_lines(lines, sung.lines)
-    twice = [same_lines(lines[i::2], sung.lines) for i in (0, 1)]
-    twice += [same_lines(lines, sung.lines[i::2]) for i in (0, 1)]
+    once = barline_f1(lines, sung.lines)
+    twice = [barline_f1(lines[i::2], sung.lines) for i in (0, 1)]
+    twice += [barline_f1(lines, sung.lines[i::2]) for i in (0, 1)]
     return {
         "notes F1": f1,
         "precision": precision,
         "recall": recall,
-        "plain F1": note_scores(sung, *plain(samples))[2],
+        "baseline F1": note_scores(sung, *pyin_baseline(samples))[2],
         "bars right": float(once >= RIGHT),
         "or of two": float(max(once, *twice) >= RIGHT),
-        "s for 30 s": spent * 30 / (len(samples) / RATE),
+        "s for 30 s": spent * 30 / (len(samples) / SAMPLE_RATE_HZ),
         "declined": 0.0,
     }
 
 
 def lines_of(song: Song) -> np.ndarray:
-    """The bar lines of a song in seconds, those before its first note left out."""
-    grid = grid_of(song, 24)
-    start = grid.start_ticks[int(grid.lead[0] > 0) :]
+    """Return the bar lines of a song in seconds, from its first note on."""
+    grid = grid_from_song(song, 24)
+    start = grid.start_ticks[int(grid.lead_steps[0] > 0) :]
     first = min(int(part.onset_ticks[0]) for part in song.parts if len(part))
     start = start[start >= first - song.ticks_per_quarter // 8]
     return song.tempo.seconds(start, song.ticks_per_quarter)
 
 
 def note_scores(
-    sung: Sung, onset: np.ndarray, stop: np.ndarray, pitch: np.ndarray
+    sung: Performance, onset: np.ndarray, stop: np.ndarray, pitch: np.ndarray
 ) -> tuple[float, float, float]:
-    """Precision, recall and F1 of notes, their ends left alone."""
+    """Return precision, recall and F1 of notes by onset and pitch."""
     if not len(onset):
         return 0.0, 0.0, 0.0
     found = np.stack([onset, np.maximum(stop, onset + 0.01)], 1)
@@ -148,8 +165,8 @@ def note_scores(
     return scores[0], scores[1], scores[2]
 
 
-def plain(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Onsets, ends and pitches by pYIN and a median filter: what one would try first."""
+def pyin_baseline(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return onsets, ends and pitches by pYIN and a median filter."""
     import librosa
 
     hop, lowest = 320, 440 * 2 ** (-32 / 12)
@@ -157,7 +174,7 @@ def plain(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         samples,
         fmin=lowest,
         fmax=2400,
-        sr=RATE,
+        sr=SAMPLE_RATE_HZ,
         frame_length=1024,
         hop_length=hop,
         resolution=0.5,
@@ -166,9 +183,9 @@ def plain(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     pitch = medfilt(pitch, 5)
     edge = np.flatnonzero(np.diff(pitch, prepend=-1, append=-1))
     runs = [(a, b) for a, b in pairwise(edge) if pitch[a] > 0]
-    runs = [(a, b) for a, b in runs if (b - a) * hop / RATE >= 0.08]
+    runs = [(a, b) for a, b in runs if (b - a) * hop / SAMPLE_RATE_HZ >= 0.08]
     begin, end = (np.array([run[i] for run in runs], np.int64) for i in (0, 1))
-    return begin * hop / RATE, end * hop / RATE, pitch[begin]
+    return begin * hop / SAMPLE_RATE_HZ, end * hop / SAMPLE_RATE_HZ, pitch[begin]
 
 
 if __name__ == "__main__":

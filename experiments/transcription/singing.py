@@ -1,10 +1,9 @@
-"""Melodies sung by a synthesizer of our own, as people sing rather than as machines play.
+"""Synthetic singing with the imperfections of human voices, to evaluate transcription.
 
-Used by `experiments/transcription/evaluate.py` and the tests. What makes a voice hard to write down is here:
-vibrato (5 to 6.5 Hz, up to 50 cents to each side) with its tremolo, glides that straddle the
-onsets, scoops into first notes, pitches off by some cents, a tuning of one's own, soft attacks,
-notes of one pitch that only a dip tells apart, breaths that shorten notes and can be heard, a tempo
-that drifts by up to 3%, onsets that are some ten milliseconds off, a small room.
+Vibrato (5 to 6.5 Hz, up to 50 cents to each side) with tremolo, glides across onsets, scoops into
+first notes, pitches off by some cents, a free tuning, soft attacks, repeated notes separated only
+by a dip, audible breaths that shorten notes, a tempo that drifts by up to 3%, onsets off by some
+ten milliseconds, a small room.
 """
 
 from __future__ import annotations
@@ -18,16 +17,14 @@ from musicvae.song import Song
 
 RATE = 22_050
 TIMBRES = ("hum", "la", "whistle")
-_CONTROL = 441  # values a second of what moves slowly: one for each 50 samples
-BEATS_A_MINUTE = {"hum": (65, 110), "la": (70, 120), "whistle": (75, 130)}  # a minute
-_CENTRE = {"hum": 52.0, "la": 64.0, "whistle": 82.0}  # where the middle of a tune is sung
+_CONTROL = 441  # control values a second, one for each 50 samples
+TEMPO_RANGE_BPM = {"hum": (65, 110), "la": (70, 120), "whistle": (75, 130)}
+_CENTER_PITCH = {"hum": 52.0, "la": 64.0, "whistle": 82.0}  # MIDI pitch of the median note
 
 
 @dataclass(frozen=True)
-class Sung:
-    """What is sung: onsets, ends and pitches of notes `(M,)` in seconds and MIDI numbers, and the
-    bar lines `(K,)` in seconds.
-    """
+class Performance:
+    """Onsets and ends `(M,)` in seconds, MIDI pitches `(M,)`, and bar lines `(K,)` in seconds."""
 
     onset: np.ndarray
     stop: np.ndarray
@@ -35,12 +32,12 @@ class Sung:
     lines: np.ndarray
 
 
-def performed(
+def perform(
     song: Song, lines_ticks: np.ndarray, rng: np.random.Generator, timbre: str, longest_s: float
-) -> Sung:
-    """The first melody of a song as someone sings it: at a pace and pitch of theirs, with drift.
+) -> Performance:
+    """Return the first melody of a song at a random tempo and pitch, with drift.
 
-    Cut at the last bar line before `longest_s`.
+    Truncated at the last bar line before `longest_s`.
     """
     part, tpq = song.parts[0], song.ticks_per_quarter
     keep = np.append(np.diff(part.onset_ticks) > 0, True)  # the highest of notes at once
@@ -49,8 +46,8 @@ def performed(
     stop[:-1] = np.minimum(stop[:-1], onset[1:])
     pitch, lines = part.pitch[keep], np.asarray(lines_ticks) / tpq
     gap = np.diff(onset)
-    # A beat of one's own, but slow enough for the quick notes that are no graces.
-    pace = 60 / rng.uniform(*BEATS_A_MINUTE[timbre]) / _beat(song)
+    # A random beat, but slow enough for fast notes other than grace notes.
+    pace = 60 / rng.uniform(*TEMPO_RANGE_BPM[timbre]) / _beat(song)
     pace = min(max(pace, 0.14 / max(np.percentile(gap, 10), 1e-3)), 1.2 / np.median(gap))
     knots = np.arange(0, onset[-1] + 16, rng.uniform(6, 12))
     drift = np.cumsum(rng.normal(0, 0.014, len(knots)))
@@ -67,7 +64,7 @@ def performed(
         few = onset < limit - 1e-6
         onset, stop, pitch = onset[few], np.minimum(stop[few], limit), pitch[few]
         lines = lines[lines < limit + 1e-6]
-    shift = round(_CENTRE[timbre] + rng.uniform(-4, 4) - float(np.median(pitch)))
+    shift = round(_CENTER_PITCH[timbre] + rng.uniform(-4, 4) - float(np.median(pitch)))
     begin = seconds(onset) + np.clip(rng.normal(0, 0.012, len(onset)), -0.03, 0.03)
     begin = np.maximum.accumulate(np.maximum(begin, 0.05)) + np.arange(len(begin)) * 1e-4
     end = seconds(stop)
@@ -78,11 +75,11 @@ def performed(
     end = np.maximum(end, begin + 0.04)
     end[:-1] = np.minimum(end[:-1], begin[1:])
     inside = seconds(lines)
-    return Sung(begin, end, pitch + shift, inside[inside <= end[-1] + 0.05])
+    return Performance(begin, end, pitch + shift, inside[inside <= end[-1] + 0.05])
 
 
 def _beat(song: Song) -> float:
-    """Quarters that one beat lasts, by the meter that holds longest: dotted in 6/8 and the like."""
+    """Return the quarters of a beat in the predominant meter, dotted in 6/8 and the like."""
     meter = song.meter
     lasts = np.diff(np.append(meter.ticks, song.end_ticks))
     names = [(int(n), int(d)) for n, d in zip(meter.numerator, meter.denominator, strict=True)]
@@ -96,7 +93,7 @@ def _beat(song: Song) -> float:
 
 
 def _with_breaths(begin: np.ndarray, end: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Ends of notes, some of them early: there one breathes."""
+    """Return ends of notes, some of them early for a breath."""
     end, last = end.copy(), begin[0]
     for i in range(len(end) - 1):
         long = end[i] - begin[i] > 0.4
@@ -108,8 +105,8 @@ def _with_breaths(begin: np.ndarray, end: np.ndarray, rng: np.random.Generator) 
     return end
 
 
-def voice(sung: Sung, timbre: str, rng: np.random.Generator) -> np.ndarray:
-    """The sound of it, `(n,)` float64 within -1..1 at `RATE`."""
+def synthesize_voice(sung: Performance, timbre: str, rng: np.random.Generator) -> np.ndarray:
+    """Return the sound, `(n,)` float64 within -1..1 at `RATE`."""
     n = int((sung.stop[-1] + 0.8) * _CONTROL)
     at = np.arange(n) / _CONTROL
     pitch = _pitch_line(sung, at, rng)
@@ -138,8 +135,8 @@ def voice(sung: Sung, timbre: str, rng: np.random.Generator) -> np.ndarray:
     return 0.5 * sound / np.abs(sound).max()
 
 
-def _pitch_line(sung: Sung, at: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """MIDI pitch at each control time: glides, scoops, vibrato, error."""
+def _pitch_line(sung: Performance, at: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the MIDI pitch at each control time: glides, scoops, vibrato, error."""
     M = len(sung.pitch)
     tuning = rng.uniform(-0.3, 0.3)
     aim = sung.pitch + tuning + rng.normal(0, 0.17, M)
@@ -152,7 +149,7 @@ def _pitch_line(sung: Sung, at: np.ndarray, rng: np.random.Generator) -> np.ndar
         s = np.clip((at - centre) / width + 0.5, 0, 1)
         line += (aim[i] - aim[i - 1]) * (s * s * (3 - 2 * s))
     rate, depth = rng.uniform(5, 6.5), rng.uniform(0.15, 0.5)
-    phase = 2 * np.pi * np.cumsum(rate * (1 + 0.04 * _wander(len(at), 1.0, rng))) / _CONTROL
+    phase = 2 * np.pi * np.cumsum(rate * (1 + 0.04 * _modulation(len(at), 1.0, rng))) / _CONTROL
     sway = np.zeros(len(at))
     for i in range(M):
         begin, stop = sung.onset[i], sung.stop[i]
@@ -167,20 +164,20 @@ def _pitch_line(sung: Sung, at: np.ndarray, rng: np.random.Generator) -> np.ndar
             inside = np.clip((at - begin - 0.08) / 0.15, 0, 1) * np.clip((stop - at) / 0.06, 0, 1)
             sway = np.maximum(sway, inside)
     line += depth * sway * np.sin(phase)
-    return line + 0.13 * _wander(len(at), 1.0, rng) + 0.04 * _wander(len(at), 15.0, rng)
+    return line + 0.13 * _modulation(len(at), 1.0, rng) + 0.04 * _modulation(len(at), 15.0, rng)
 
 
-def _wander(n: int, hz: float, rng: np.random.Generator) -> np.ndarray:
-    """A slow random line of variance 1, no faster than so many hz."""
+def _modulation(n: int, hz: float, rng: np.random.Generator) -> np.ndarray:
+    """Return slow random modulation of variance 1, band-limited to `hz`."""
     knots = rng.normal(size=int(n / _CONTROL * hz * 2) + 3)
     place = np.arange(n) / _CONTROL * hz * 2
     return np.interp(place, np.arange(len(knots)), knots)
 
 
 def _envelope(
-    sung: Sung, at: np.ndarray, timbre: str, rng: np.random.Generator
+    sung: Performance, at: np.ndarray, timbre: str, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Loudness, and how dark the sound is (1 in a consonant), at each control time."""
+    """Return loudness and darkness (1 in a consonant) at each control time."""
     attack = {"hum": (0.06, 0.11), "la": (0.025, 0.05), "whistle": (0.03, 0.07)}[timbre]
     decibels, dark = np.full(len(at), -90.0), np.zeros(len(at))
     for i in range(len(sung.pitch)):
@@ -210,11 +207,11 @@ def _envelope(
         if timbre == "la":
             dark = np.maximum(dark, bump)
     tremolo = rng.uniform(0.3, 1.6) * np.sin(2 * np.pi * rng.uniform(5, 6.5) * at)
-    return 10 ** ((decibels + tremolo + 0.9 * _wander(len(at), 3.0, rng)) / 20), dark
+    return 10 ** ((decibels + tremolo + 0.9 * _modulation(len(at), 3.0, rng)) / 20), dark
 
 
 def _dip(timbre: str, same: bool, rng: np.random.Generator) -> tuple[float, float]:
-    """How deep in decibels, and how long in seconds, the sound gives way between two notes."""
+    """Return depth in decibels and length in seconds of the dip between two notes."""
     if same:
         return {
             "hum": (rng.uniform(6, 16), rng.uniform(0.05, 0.1)),
@@ -229,11 +226,11 @@ def _dip(timbre: str, same: bool, rng: np.random.Generator) -> tuple[float, floa
 
 
 def _gain(timbre: str, k: int, hz: np.ndarray, tilt: float, dark: np.ndarray) -> np.ndarray:
-    """Strength of harmonic `k` at these frequencies."""
+    """Return the gain of harmonic `k` at these frequencies."""
     if timbre == "whistle":
         return np.full(len(hz), (1.0, 10 ** (-28 / 20), 10 ** (-38 / 20))[k - 1])
     source = k ** (-1.2 * tilt)
-    if timbre == "hum":  # a closed mouth: the nose lets low tones out
+    if timbre == "hum":  # closed mouth: low-pass through the nose
         return source / (1 + (hz / 420) ** 2) + 0.04 * source * _peak(hz, 1000, 200)
     vowel = _peak(hz, 720, 110) + 0.7 * _peak(hz, 1180, 140) + 0.25 * _peak(hz, 2650, 250) + 0.03
     liquid = _peak(hz, 360, 80) + 0.2 * _peak(hz, 1300, 160) + 0.01
@@ -245,9 +242,9 @@ def _peak(hz: np.ndarray, at: float, width: float) -> np.ndarray:
 
 
 def _breath(
-    sung: Sung, timbre: str, loud: np.ndarray, time: np.ndarray, rng: np.random.Generator
+    sung: Performance, timbre: str, loud: np.ndarray, time: np.ndarray, rng: np.random.Generator
 ) -> np.ndarray:
-    """Air in the tone, and breaths taken where there is room for them."""
+    """Return breath noise in the tone, and breaths where there is room for them."""
     air = rng.normal(size=len(time))
     low, high = (900, 6000) if timbre == "whistle" else (300, 5000)
     air = signal.sosfilt(signal.butter(2, (low, high), "bandpass", fs=RATE, output="sos"), air)
@@ -262,8 +259,8 @@ def _breath(
     return air * level
 
 
-def with_noise(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
-    """The sound in a noise so many decibels below it, white for one half, pink for the other."""
+def add_noise(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np.ndarray:
+    """Return the sound with noise at `snr_db`, half white and half pink."""
     white, seed = rng.normal(size=len(sound)), rng.normal(size=len(sound))
     spectrum = np.fft.rfft(seed)
     spectrum /= np.sqrt(np.maximum(np.arange(len(spectrum)), 20))
@@ -274,8 +271,8 @@ def with_noise(sound: np.ndarray, snr_db: float, rng: np.random.Generator) -> np
     return mixed / max(1.0, np.abs(mixed).max())
 
 
-def same_lines(found: np.ndarray, true: np.ndarray, within_s: float = 0.07) -> float:
-    """F1 of bar lines `(K,)` in seconds, one to one, both in rising order."""
+def barline_f1(found: np.ndarray, true: np.ndarray, within_s: float = 0.07) -> float:
+    """Return the F1 of ascending bar lines in seconds, matched one to one."""
     i = j = hits = 0
     while i < len(found) and j < len(true):
         if abs(found[i] - true[j]) <= within_s:
