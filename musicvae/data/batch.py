@@ -11,10 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from musicvae.arrays import Ints
+from musicvae.arrays import Bools, Ints
 from musicvae.config.preset import Preset
 from musicvae.representation.bars import Bars, Notes, cell_index
 from musicvae.representation.grid import Grid
@@ -62,7 +61,7 @@ class ModelInput:
     bars: Bars
     group: ModelPass
     key: int
-    active: NDArray[np.bool_]
+    active: Bools
     path: str = ""
 
 
@@ -87,13 +86,13 @@ def model_inputs(bars: Bars, preset: Preset, path: str = "") -> tuple[list[Model
     return inputs, assignment.passthrough
 
 
-def fits_preset(grid: Grid, first: Ints, stop: Ints, preset: Preset) -> NDArray[np.bool_]:
+def fits_preset(grid: Grid, first: Ints, stop: Ints, preset: Preset) -> Bools:
     """Return which windows have no bar longer than the preset's maximum, `(W,)`."""
     n_long = np.concatenate([[0], np.cumsum(grid.steps > preset.grid.max_steps)])
     return np.asarray(n_long[stop] == n_long[first])
 
 
-def _active_parts(grid: Grid, group: ModelPass) -> NDArray[np.bool_]:
+def _active_parts(grid: Grid, group: ModelPass) -> Bools:
     """Return the bars in which each slot sounds, `(N, R)`."""
     notes, R = group.notes, len(group.source_part)
     last = np.searchsorted(
@@ -199,7 +198,7 @@ class WindowBatcher:
         input_index: Ints,
         first_bar: Ints,
         shift: Ints | None = None,
-        dropped: NDArray[np.bool_] | None = None,
+        dropped: Bools | None = None,
     ) -> Batch:
         """Return windows as one batch.
 
@@ -254,5 +253,5 @@ def _concatenate_column(grids: Sequence[Grid], name: str) -> Ints:
     return _concatenate([getattr(grid, name) for grid in grids])
 
 
-def _concatenate(arrays: Sequence[NDArray[np.int64]]) -> Ints:
+def _concatenate(arrays: Sequence[Ints]) -> Ints:
     return np.concatenate([np.zeros(0, np.int64), *arrays])

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
-from musicvae.arrays import Ints
+from musicvae.arrays import Bools, Floats, Ints
 from musicvae.representation.drums import DRUM_CLASSES
 from musicvae.representation.note_table import (
     BAR,
@@ -57,13 +56,13 @@ class WindowGrid:
         step = np.maximum(position - 1 - self.lead_steps[window, bar], 0)
         return np.where(position == CARRY, 0, self.cell_offsets[window, bar] + step)
 
-    def is_drum(self, rows: Ints) -> NDArray[np.bool_]:
+    def is_drum(self, rows: Ints) -> Bools:
         """Return which notes belong to a slot of drums, `(M,)`."""
-        drums: NDArray[np.bool_] = np.array([kind == "drums" for kind in self.kinds])[rows[:, PART]]
+        drums: Bools = np.array([kind == "drums" for kind in self.kinds])[rows[:, PART]]
         return drums
 
 
-Amounts = NDArray[np.float64]  # (W,) one amount per window
+Amounts = Floats  # (W,) one amount per window
 Corruption = Callable[[Ints, WindowGrid, Amounts, np.random.Generator], Ints]
 
 
@@ -88,7 +87,7 @@ def apply_corruptions(
     rows: Ints,
     grid: WindowGrid,
     kinds: Sequence[str],
-    amounts: NDArray[np.float64],
+    amounts: Floats,
     rng: np.random.Generator,
 ) -> Ints:
     """Return windows with several corruptions, applied in order; `amounts` is `(W, D)`."""
@@ -100,7 +99,7 @@ def apply_corruptions(
 
 def sample_amounts(
     kinds: Sequence[str], n_windows: int, max_amount: float, rng: np.random.Generator
-) -> NDArray[np.float64]:
+) -> Floats:
     """Draw the amount of each kind for training windows, `(W, D)`.
 
     At least one window in eight stays clean. Of the others some get one kind and some a mix, up to
@@ -116,7 +115,7 @@ def sample_amounts(
     n_mixable = (~is_masking).sum()
     is_mix = rng.random((n_windows, 1)) < n_mixable / (D + n_mixable)
     is_clean = rng.random((n_windows, 1)) < CLEAN_SHARE
-    amounts: NDArray[np.float64] = np.where(is_mix, max_amount * mix, single) * total * ~is_clean
+    amounts: Floats = np.where(is_mix, max_amount * mix, single) * total * ~is_clean
     return amounts
 
 
@@ -188,7 +187,7 @@ def mask_parts(rows: Ints, grid: WindowGrid, amount: Amounts, rng: np.random.Gen
     return silence_bars(rows, grid, chance < amount[:, None, None])
 
 
-def silence_bars(rows: Ints, grid: WindowGrid, silent: NDArray[np.bool_]) -> Ints:
+def silence_bars(rows: Ints, grid: WindowGrid, silent: Bools) -> Ints:
     """Remove notes that begin in bars where their part is `silent` `(W, N, R)`.
 
     Notes that would sound into such a bar end at its bar line.

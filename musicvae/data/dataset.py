@@ -12,10 +12,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import Dataset
 
-from musicvae.arrays import Ints
+from musicvae.arrays import Bools, Ints
 from musicvae.config.preset import Preset, load_preset
 from musicvae.data.batch import Batch, ModelInput, WindowBatcher, model_inputs
 from musicvae.data.shards import Shards
@@ -116,7 +115,7 @@ class WindowDataset(Dataset[Batch]):
         self,
         index: Ints | Sequence[int],
         shift: Ints | None = None,
-        dropped: NDArray[np.bool_] | None = None,
+        dropped: Bools | None = None,
     ) -> Batch:
         """Return the windows at `index` as one batch; see `WindowBatcher.batch`."""
         at = np.asarray(index)

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae.arrays import Ints
 from musicvae.representation.bars import Bars, cell_index
 
 Hashes = NDArray[np.uint64]
@@ -53,15 +54,13 @@ def fingerprint(bars: Bars) -> Fingerprint:
     return Fingerprint(np.unique(sums[count >= MIN_NOTES_PER_BAR]), int(music), lowest)
 
 
-def set_hash(hashes: Hashes, offsets: NDArray[np.int64]) -> Hashes:
+def set_hash(hashes: Hashes, offsets: Ints) -> Hashes:
     """Return one hash for each run `hashes[offsets[i]:offsets[i + 1]]` as a set, 0 if empty."""
     total = np.concatenate([np.zeros(1, np.uint64), np.cumsum(_splitmix64(hashes))])
     return total[offsets[1:]] - total[offsets[:-1]]
 
 
-def _note_hashes(
-    time: NDArray[np.int64], pitch: NDArray[np.int64], duration: NDArray[np.int64]
-) -> Hashes:
+def _note_hashes(time: Ints, pitch: Ints, duration: Ints) -> Hashes:
     """Hash each note; the packing is injective for durations below 2**27 cells."""
     packed = (time << 36) ^ (duration << 9) ^ pitch
     return _splitmix64(packed.view(np.uint64))

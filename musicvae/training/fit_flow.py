@@ -8,9 +8,8 @@ import time
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from musicvae.arrays import Ints
+from musicvae.arrays import Bools, Ints
 from musicvae.config.preset import Preset
 from musicvae.networks.devices import is_bf16_fast
 from musicvae.networks.priors.conditioning import EncodedPaths
@@ -69,9 +68,7 @@ class FlowBatches:
         )
 
 
-def sample_known_windows(
-    length: Ints, W: int, rng: np.random.Generator
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def sample_known_windows(length: Ints, W: int, rng: np.random.Generator) -> tuple[Bools, Bools]:
     """Draw which windows of examples of `length` `(B,)` are known, and which in part, `(B, W)`.
 
     Known are none, all before a window, all around a gap, or random windows.

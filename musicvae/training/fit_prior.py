@@ -8,9 +8,9 @@ from collections.abc import Mapping
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from musicvae.arrays import Bools
 from musicvae.data import Batch, WindowDataset
 from musicvae.networks.priors import Prior, load_prior
 from musicvae.networks.priors.conditioning import EncodedPaths, KnownLatents, PathConditioning
@@ -67,7 +67,7 @@ def encode_paths(
     )
 
 
-def sample_known_bars(valid: NDArray[np.bool_], rng: np.random.Generator) -> NDArray[np.bool_]:
+def sample_known_bars(valid: Bools, rng: np.random.Generator) -> Bools:
     """Draw known bars of windows, `(M, N)`, from the bars within the song, `valid` `(M, N)`.
 
     All but a random run of bars are known; most runs are at the start or the end of the window.

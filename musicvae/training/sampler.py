@@ -13,11 +13,10 @@ from typing import NamedTuple
 import numpy as np
 import pytorch_lightning as pl
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset
 
-from musicvae.arrays import Ints
+from musicvae.arrays import Bools, Ints
 from musicvae.data import Batch, WindowDataset
 from musicvae.errors import DataError
 from musicvae.training.attribute_regularization import batch_attributes
@@ -135,7 +134,7 @@ class BatchSampler(IterableDataset[TrainingExample]):
         into = torch.from_numpy(np.flatnonzero(is_replayed))
         return replace_windows(batch, self.replay, into, torch.from_numpy(which[is_replayed]))
 
-    def _dropped(self, index: Ints, rng: np.random.Generator) -> NDArray[np.bool_]:
+    def _dropped(self, index: Ints, rng: np.random.Generator) -> Bools:
         """Draw the parts to leave out of each window, never all that sound, `(B, R)`."""
         active = self._slot_active[self.windows.input_index[index]]
         has_dropout = rng.random(len(index)) < self.part_dropout

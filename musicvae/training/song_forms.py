@@ -20,8 +20,8 @@ def song_forms(windows: WindowDataset, seed: int = 0) -> Ints:
 
     See `musicvae.attributes.form`. Incomplete bars (pickups, starts of repeats) are left out, and
     so are inputs that sound in less than half of their bars, such as the second notes of a few
-    double stops: silence that repeats is no form. At most `MAX_FORMS` songs are chosen at random, balanced
-    over lengths.
+    double stops: silence that repeats is no form. At most `MAX_FORMS` songs are chosen at random,
+    balanced over lengths.
     """
     grid, notes = windows.batcher.concatenated
     songs = []

@@ -95,7 +95,7 @@ def test_training_orders_windows_by_attribute(tmp_path) -> None:
         windows = WindowDataset(tmp_path / "midi", preset)
         batch = windows.batch(np.arange(len(windows)))
         dimension = regularized_dims(
-            torch.from_numpy(model.posterior_means(batch)), model.vae.encoder.slices, 2
+            torch.from_numpy(model.posterior_means(batch)), model.vae.encoder.n_slices, 2
         )
         values = window_attributes(
             to_note_table(batch, preset), preset.meters, ["density", "register"]
