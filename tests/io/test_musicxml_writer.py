@@ -1,4 +1,4 @@
-"""Scores that are written: read back they are the same song, and on paper they look right."""
+"""MusicXML writer: round trips, and the notation that is written."""
 
 from __future__ import annotations
 
@@ -22,12 +22,16 @@ from musicvae.data import corpora
 from musicvae.io import read
 from musicvae.io import write as write_song
 from musicvae.io.musicxml_writer import to_bytes
-from musicvae.io.musicxml_writer.note_values import TimeSignature, ChordSpan, with_rests, to_note_values
+from musicvae.io.musicxml_writer.note_values import (
+    ChordSpan,
+    TimeSignature,
+    to_note_values,
+    with_rests,
+)
 from musicvae.io.musicxml_writer.staves import choose_clef, spell_pitch
 from musicvae.representation.bars import Bars
 from musicvae.song import KeyMap, MeterMap, Song, TempoMap
-from support.small_songs import band, chorale
-from support.songs import part_of
+from support.songs import part_from_notes, small_band, small_chorale
 
 
 def measures(song: Song, part: int = 0) -> list[Element]:
@@ -36,7 +40,7 @@ def measures(song: Song, part: int = 0) -> list[Element]:
 
 
 def cells(song: Song) -> list[tuple[int, ...]]:
-    """Notes on the grid, without drums' lengths, which paper does not know."""
+    """Return the notes on the grid, without the lengths of drum notes, which are not written."""
     bars = Bars.from_song(song)
     drums = np.array([part.is_drum for part in song.parts])[bars.notes.part]
     names = ("part", "bar", "step", "pitch")
@@ -48,22 +52,22 @@ def cells(song: Song) -> list[tuple[int, ...]]:
 def assert_same(song: Song, again: Song) -> None:
     one, other = Bars.from_song(song).grid, Bars.from_song(again).grid
     assert cells(song) == cells(again)
-    for name in ("steps", "lead", "numerator", "denominator"):
+    for name in ("steps", "lead_steps", "numerator", "denominator"):
         assert np.array_equal(getattr(one, name), getattr(other, name)), name
     assert [part.is_drum for part in song.parts] == [part.is_drum for part in again.parts]
     assert [part.program for part in song.parts] == [part.program for part in again.parts]
 
 
-def there_and_back(song: Song) -> Song:
+def round_trip(song: Song) -> Song:
     return io.read_bytes(to_bytes(song, title="there")).song
 
 
-# -- and back -------------------------------------------------------------------------------------
+# -- round trips ----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("song", [chorale(), band()], ids=["chorale", "band"])
-def test_a_score_read_back_is_the_song(song: Song) -> None:
-    again = there_and_back(song)
+@pytest.mark.parametrize("song", [small_chorale(), small_band()], ids=["chorale", "band"])
+def test_round_trip(song: Song) -> None:
+    again = round_trip(song)
     assert_same(song, again)
     assert [part.name for part in again.parts] == [part.name for part in song.parts]
     assert again.tempo.us_per_quarter.tolist() == pytest.approx(
@@ -72,20 +76,20 @@ def test_a_score_read_back_is_the_song(song: Song) -> None:
 
 
 @pytest.mark.parametrize("name,limit", [("chorales", 10), ("folk", 30)])
-def test_corpora_come_back(name: str, limit: int, tmp_path: Path) -> None:
+def test_round_trip_of_corpora(name: str, limit: int, tmp_path: Path) -> None:
     report = corpora.export(name, tmp_path, limit=limit, workers=1)
     assert len(report.files) == limit
     for file in report.files:
         song = io.read(file.path)
-        assert_same(song, there_and_back(song))
+        assert_same(song, round_trip(song))
 
 
-def test_songs_for_voice_and_piano_come_back(shared_data: Path) -> None:
+def test_round_trip_of_lieder(shared_data: Path) -> None:
     files = sorted((shared_data / "lieder" / "scores").rglob("*.mxl"))[7::130][:10]
     assert len(files) == 10
     for file in files:
         song = io.read(file)
-        assert_same(song, there_and_back(song))
+        assert_same(song, round_trip(song))
 
 
 NOTES = st.lists(
@@ -97,35 +101,35 @@ NOTES = st.lists(
 
 @settings(max_examples=40)
 @given(NOTES, st.sampled_from([(4, 4), (3, 4), (6, 8), (5, 8), (2, 2), (7, 16)]))
-def test_whatever_stands_on_the_grid_comes_back(notes: list, meter: tuple[int, int]) -> None:
+def test_round_trip_of_random_notes_on_the_grid(notes: list, meter: tuple[int, int]) -> None:
     found, taken = [], set()
     for onset, duration, pitch, velocity in notes:
         span = {(pitch, cell) for cell in range(onset, onset + duration)}
         if not span & taken:
             taken |= span
             found.append((onset * 20, duration * 20, pitch, velocity))
-    song = Song.new([part_of(found, "Piano")], meter=meter, end_ticks=480)
-    assert_same(song, there_and_back(song))
+    song = Song.new([part_from_notes(found, "Piano")], meter=meter, end_ticks=480)
+    assert_same(song, round_trip(song))
 
 
-def test_tempos_keys_and_meters_along_the_way() -> None:
+def test_round_trip_of_tempo_key_and_meter_changes() -> None:
     ticks = np.array([0, 1920, 3360])
     song = replace(
-        chorale(bars=6),
+        small_chorale(bars=6),
         tempo=TempoMap(ticks=np.array([0, 2400]), us_per_quarter=np.array([500_000, 800_000])),
         meter=MeterMap(ticks=ticks, numerator=np.array([4, 3, 6]), denominator=np.array([4, 4, 8])),
         key=KeyMap(ticks=np.array([0, 1920]), fifths=np.array([-3, 2]), minor=np.array([1, 0])),
     )
-    again = there_and_back(song)
+    again = round_trip(song)
     assert_same(song, again)
     assert again.tempo.ticks.tolist() == [0, 2400]
     assert again.key.fifths.tolist() == [-3, 2]
 
 
-# -- how it looks ---------------------------------------------------------------------------------
+# -- notation ------------------------------------------------------------------------------------
 
 
-def told(voice: list[ChordSpan], pulse: TimeSignature) -> list[str]:
+def value_names(voice: list[ChordSpan], pulse: TimeSignature) -> list[str]:
     end = 96 * pulse.numerator // pulse.denominator
     return [
         ("" if each.span.notes else "rest ")
@@ -137,7 +141,7 @@ def told(voice: list[ChordSpan], pulse: TimeSignature) -> list[str]:
     ]
 
 
-def sounding(*spans: tuple[int, int]) -> list[ChordSpan]:
+def chord_spans(*spans: tuple[int, int]) -> list[ChordSpan]:
     return [ChordSpan(begin=begin, end=end, notes=(0,)) for begin, end in spans]
 
 
@@ -157,21 +161,21 @@ def sounding(*spans: tuple[int, int]) -> list[ChordSpan]:
         ([(0, 4), (4, 12), (12, 24)], (2, 4), ["16th 3", "eighth 3", "eighth", "rest quarter"]),
     ],
 )
-def test_values_show_the_beats(
+def test_note_values_show_the_beats(
     spans: list[tuple[int, int]], meter: tuple[int, int], wanted: list[str]
 ) -> None:
     pulse = TimeSignature(numerator=meter[0], denominator=meter[1])
-    assert told(sounding(*spans), pulse) == wanted
+    assert value_names(chord_spans(*spans), pulse) == wanted
 
 
 def test_short_notes_of_a_beat_are_beamed() -> None:
     pulse = TimeSignature(numerator=2, denominator=4)
-    values = to_note_values(with_rests(sounding((0, 18), (18, 24), (24, 36)), 0, 48), pulse)
+    values = to_note_values(with_rests(chord_spans((0, 18), (18, 24), (24, 36)), 0, 48), pulse)
     assert [value.beams for value in values] == [("begin",), ("end", "backward hook"), (), ()]
 
 
-def test_a_pickup_and_a_shared_bar_tell_no_new_meter() -> None:
-    whole = chorale(bars=4)  # a pickup of a quarter, 4/4
+def test_pickups_and_split_bars_have_no_meter_change() -> None:
+    whole = small_chorale(bars=4)  # a pickup of a quarter, 4/4
     cut = replace(
         whole,
         meter=MeterMap(
@@ -180,7 +184,7 @@ def test_a_pickup_and_a_shared_bar_tell_no_new_meter() -> None:
             denominator=np.full(5, 4),
         ),
     )
-    assert_same(cut, there_and_back(cut))
+    assert_same(cut, round_trip(cut))
     found = measures(cut)
     times = [each.findtext("attributes/time/beats") for each in found]
     assert times == ["4", None, None, None, None, None]
@@ -188,43 +192,43 @@ def test_a_pickup_and_a_shared_bar_tell_no_new_meter() -> None:
     assert found[0].get("number") == "0"
 
 
-def test_a_piano_has_two_staves_and_overlaps_have_voices() -> None:
+def test_piano_has_two_staves_and_voices() -> None:
     hands = [(0, 960, 72, 80), (480, 960, 64, 80), (0, 1920, 40, 80), (960, 480, 43, 80)]
-    song = Song.new([part_of(hands, "Piano")])
+    song = Song.new([part_from_notes(hands, "Piano")])
     (bar,) = measures(song)
     assert bar.findtext("attributes/staves") == "2"
     assert [clef.findtext("sign") for clef in bar.findall("attributes/clef")] == ["G", "F"]
     staves = {n.findtext("pitch/octave"): n.findtext("staff") for n in bar.findall("note[pitch]")}
     assert staves == {"5": "1", "4": "1", "2": "2"}
     assert {n.findtext("voice") for n in bar.findall("note")} == {"1", "2", "5", "6"}
-    assert_same(song, there_and_back(song))
+    assert_same(song, round_trip(song))
 
 
-def test_staves_share_no_voice_however_many_they_need() -> None:
-    """Five voices above: the staff below begins with a number of its own, and shows its rests."""
+def test_staves_have_separate_voice_numbers() -> None:
+    """With five voices above, the lower staff has voice numbers of its own, and shows its rests."""
     high = [(nth * 120, 1800 - nth * 120, 84 - 2 * nth, 80) for nth in range(6)]
     low = [(480, 480, pitch, 80) for pitch in (40, 43, 47)]
-    song = Song.new([part_of([*high, *low], "Piano")])
+    song = Song.new([part_from_notes([*high, *low], "Piano")])
     (bar,) = measures(song)
     staves: dict[str | None, set[str | None]] = {}
     for note in bar.findall("note"):
         staves.setdefault(note.findtext("voice"), set()).add(note.findtext("staff"))
     assert len(staves) == 7 and all(len(each) == 1 for each in staves.values())
     assert [n for n in bar.findall("note[rest]") if n.findtext("staff") == "2"]
-    assert_same(song, there_and_back(song))
+    assert_same(song, round_trip(song))
 
 
 @pytest.mark.parametrize("meter", [(3, 64), (3, 128), (1, 128), (4, 256), (6, 256)])
-def test_meters_shorter_than_cells_are_written(meter: tuple[int, int]) -> None:
-    song = Song.new([part_of([(0, 480, 60, 80), (480, 240, 64, 80)], "Tune")], meter=meter)
+def test_meters_shorter_than_a_cell_are_written(meter: tuple[int, int]) -> None:
+    song = Song.new([part_from_notes([(0, 480, 60, 80), (480, 240, 64, 80)], "Tune")], meter=meter)
     written = {n.findtext("pitch/step") for bar in measures(song) for n in bar.findall("note")}
     assert {"C", "E"} <= written
 
 
-def test_accidentals_are_written_once_a_bar_and_taken_back() -> None:
+def test_accidentals_are_written_once_per_bar_and_cancelled() -> None:
     notes = [(i * 480, 480, pitch, 80) for i, pitch in enumerate((66, 66, 65, 67, 66))]
     song = replace(
-        Song.new([part_of(notes, "Tune", program=73)]),
+        Song.new([part_from_notes(notes, "Tune", program=73)]),
         key=KeyMap(ticks=np.array([0]), fifths=np.array([0]), minor=np.array([0])),
     )
     first, second = measures(song)
@@ -234,7 +238,7 @@ def test_accidentals_are_written_once_a_bar_and_taken_back() -> None:
 
 
 @pytest.mark.parametrize("fifths", range(-7, 8))
-def test_pitches_keep_their_height_whatever_they_are_called(fifths: int) -> None:
+def test_spelling_preserves_pitch(fifths: int) -> None:
     natural = dict(zip("CDEFGAB", (0, 2, 4, 5, 7, 9, 11), strict=True))
     names = [spell_pitch(pitch, fifths) for pitch in range(128)]
     for pitch, (step, alter, octave, usual) in enumerate(names):
@@ -244,14 +248,14 @@ def test_pitches_keep_their_height_whatever_they_are_called(fifths: int) -> None
     assert all(names[60 + tone][1] == names[60 + tone][3] for tone in scale)
 
 
-def test_clefs_follow_the_notes() -> None:
+def test_choose_clef() -> None:
     assert choose_clef(np.array([67, 72, 79])).sign == "G"
     assert choose_clef(np.array([43, 48, 55])).sign == "F"
     assert choose_clef(np.array([28, 33, 40])).octave == -1
 
 
-def test_drums_stand_where_drummers_look() -> None:
-    (first, *_) = measures(band(), part=2)
+def test_drum_positions_and_noteheads() -> None:
+    (first, *_) = measures(small_band(), part=2)
     assert first.findtext("attributes/clef/sign") == "percussion"
     kick = next(n for n in first.findall("note") if n.find("instrument").get("id") == "P3-I36")
     hat = next(n for n in first.findall("note") if n.find("instrument").get("id") == "P3-I42")
@@ -260,40 +264,40 @@ def test_drums_stand_where_drummers_look() -> None:
 
 
 def moved_by(notes: list[tuple[int, int, int, int]], *ticks: int) -> list:
-    """The notes that many ticks later, over and over."""
+    """Return the notes moved by these ticks in turn."""
     return [(at + ticks[i % len(ticks)], *more) for i, (at, *more) in enumerate(notes)]
 
 
-def paper(played: list) -> list[tuple[int, ...]]:
-    """Where notes are on paper: begin and length in 24ths of a quarter."""
-    notes = Bars.from_song(there_and_back(Song.new([part_of(played, "Tune")]))).notes
+def quantized(played: list) -> list[tuple[int, ...]]:
+    """Return onset and length of the written notes in cells."""
+    notes = Bars.from_song(round_trip(Song.new([part_from_notes(played, "Tune")]))).notes
     columns = (notes.bar * 96 + notes.step, notes.duration)
     return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def test_only_what_is_off_the_grid_moves_and_each_beat_as_it_is_played() -> None:
+def test_notes_off_the_grid_are_quantized_by_quarter() -> None:
     straight = [(480 * 4 + nth * 120, 120, 60 + nth, 80) for nth in range(16)]
     triplets = [(nth * 160, 160, 72 + nth % 5, 80) for nth in range(12)]
-    at_rest = paper([*triplets, *straight])
-    assert paper([*triplets, *moved_by(straight, 17, -13, 9, -7)]) == at_rest
-    assert paper([*moved_by(triplets, 14, -9, 5), *straight]) == at_rest
-    assert paper([*moved_by(triplets, 14, -9, 5), *moved_by(straight, 17, -13)]) == at_rest
+    expected = quantized([*triplets, *straight])
+    assert quantized([*triplets, *moved_by(straight, 17, -13, 9, -7)]) == expected
+    assert quantized([*moved_by(triplets, 14, -9, 5), *straight]) == expected
+    assert quantized([*moved_by(triplets, 14, -9, 5), *moved_by(straight, 17, -13)]) == expected
 
 
-def test_ends_off_the_grid_move_no_beginnings() -> None:
-    """Quick notes and triplets, each let go early; by a tick, which nobody would write."""
+def test_ends_off_the_grid_do_not_move_onsets() -> None:
+    """Short notes and triplets, each released early; then by a single tick."""
     notes = [(nth * 60, 60, 60 + nth % 7, 80) for nth in range(16)]
     notes += [(960 + nth * 160, 160, 60 + nth % 7, 80) for nth in range(12)]
     given = [(at, length - 11, *more) for at, length, *more in notes]
-    assert [at for at, _ in paper(given)] == [at for at, _ in paper(notes)]
-    assert paper([(at, length - 1, *more) for at, length, *more in notes]) == paper(notes)
+    assert [at for at, _ in quantized(given)] == [at for at, _ in quantized(notes)]
+    assert quantized([(at, length - 1, *more) for at, length, *more in notes]) == quantized(notes)
 
 
 # -- files ----------------------------------------------------------------------------------------
 
 
-def test_the_suffix_says_what_is_written(tmp_path: Path) -> None:
-    song = chorale(bars=2)
+def test_suffix_selects_the_format(tmp_path: Path) -> None:
+    song = small_chorale(bars=2)
     plain = write_song(song, tmp_path / "a.musicxml", note="by hand")
     zipped = write_song(song, tmp_path / "a.mxl")
     assert b"<miscellaneous-field" in plain.read_bytes()
@@ -308,10 +312,10 @@ def test_the_suffix_says_what_is_written(tmp_path: Path) -> None:
 
 def test_convert_writes_scores_and_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write_song(chorale(bars=2), "songs/one.mid")
+    write_song(small_chorale(bars=2), "songs/one.mid")
     done = CliRunner().invoke(main, ["convert", "songs", "--out", "scores"])
     assert done.exit_code == 0 and done.stdout == "scores/one.musicxml: 36 notes\n"
-    assert_same(chorale(bars=2), read("scores/one.musicxml"))
+    assert_same(small_chorale(bars=2), read("scores/one.musicxml"))
     again = CliRunner().invoke(main, ["convert", "songs", "--out", "scores"])
     assert again.exit_code == 1 and "say --force" in again.stderr
     words = ["convert", "scores/one.musicxml", "--format", "mid", "--stems", "--out", "stems"]
@@ -322,19 +326,19 @@ def test_convert_writes_scores_and_parts(tmp_path: Path, monkeypatch: pytest.Mon
     assert wrong.exit_code == 2
 
 
-def test_notes_that_paper_does_not_hold_are_told_and_not_counted(
+def test_notes_that_cannot_be_written_are_reported_and_not_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A flam is one stroke on paper: of 24 notes 8 are the second ones of flams."""
+    """A flam is written as one note: 8 of the 24 notes are second notes of flams."""
     monkeypatch.chdir(tmp_path)
     strokes = [(240 * nth + 7, 20, 38, 80) for nth in range(16)]
     flams = [(at + 40, *more) for at, *more in strokes[::2]]
-    take = Song.new([part_of(sorted([*strokes, *flams]), "Kit", is_drum=True)])
+    take = Song.new([part_from_notes(sorted([*strokes, *flams]), "Kit", is_drum=True)])
     write_song(take, "take.mid")
     words = ["convert", "take.mid", "--allow-ungridded", "--as-written"]
-    told = CliRunner().invoke(main, words)
-    assert told.exit_code == 0 and told.stdout == "take.musicxml: 16 notes\n"
-    assert "take.musicxml: 8 of 24 notes left out" in told.stderr
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0 and done.stdout == "take.musicxml: 16 notes\n"
+    assert "take.musicxml: 8 of 24 notes left out" in done.stderr
     assert read("take.musicxml").n_notes == 16
     line = json.loads(CliRunner().invoke(main, [*words, "--force", "--json"]).stdout)
     assert (line["notes"], line["left_out"]) == (16, 8)
@@ -358,18 +362,18 @@ def test_convert_never_replaces_a_song_that_it_reads_or_wrote(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     for name, bars in (("dd/a/x.mid", 2), ("dd/b/x.mid", 3), ("ff/song.mid", 2)):
-        write_song(chorale(bars=bars), name)
-    own = write_song(chorale(bars=4), "ff/song.musicxml").read_bytes()
+        write_song(small_chorale(bars=bars), name)
+    own = write_song(small_chorale(bars=4), "ff/song.musicxml").read_bytes()
     for _ in range(2):
         done = CliRunner().invoke(main, ["convert", "dd", "--out", "sc", "--force"])
         assert done.exit_code == 0, done.output
         assert {path.name for path in Path("sc").iterdir()} == {"x.musicxml", "x-2.musicxml"}
-    assert_same(chorale(bars=2), read("sc/x.musicxml"))
-    assert_same(chorale(bars=3), read("sc/x-2.musicxml"))
+    assert_same(small_chorale(bars=2), read("sc/x.musicxml"))
+    assert_same(small_chorale(bars=3), read("sc/x-2.musicxml"))
     beside = CliRunner().invoke(main, ["convert", "ff", "--force"])
     assert beside.exit_code == 1 and "ff/song.musicxml: is the input itself" in beside.stderr
     assert Path("ff/song.musicxml").read_bytes() == own
-    assert_same(chorale(bars=2), read("ff/song-2.musicxml"))
+    assert_same(small_chorale(bars=2), read("ff/song-2.musicxml"))
     for words in (["ff/song.musicxml"], ["ff/song.mid", "--out", "./ff/song.mid"]):
         alone = CliRunner().invoke(main, ["convert", *words, "--force"])
         assert alone.exit_code == 1 and "--out" in alone.stderr and "--force" not in alone.stderr
@@ -393,7 +397,7 @@ def test_a_mistyped_suffix_makes_no_folder(
     words: list[str], known: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    write_song(chorale(bars=1), "a.mid")
+    write_song(small_chorale(bars=1), "a.mid")
     wrong = CliRunner().invoke(main, words)
     assert wrong.exit_code == 2 and known in wrong.stderr
     assert [path.name for path in Path().iterdir()] == ["a.mid"]
@@ -401,7 +405,7 @@ def test_a_mistyped_suffix_makes_no_folder(
 
 def test_a_folder_may_have_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write_song(chorale(bars=1), "a.mid")
+    write_song(small_chorale(bars=1), "a.mid")
     Path("v1.3").mkdir()
     for folder in ("v1.2/", "v1.3"):
         done = CliRunner().invoke(main, ["convert", "a.mid", "--out", folder])

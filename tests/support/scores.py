@@ -80,11 +80,10 @@ def part(*measures: str, attributes: str = "") -> list[str]:
 
 
 def document(*parts: list[str], entries: list[str] | None = None, before: str = DOCTYPE) -> bytes:
-    """Return a MusicXML document of parts."""
-    """A score-partwise document; `entries` are content the list says of each part."""
-    said = entries or [f"<part-name>Part {i}</part-name>" for i in range(1, len(parts) + 1)]
-    listing = "".join(
-        f'<score-part id="P{i}">{entry}</score-part>' for i, entry in enumerate(said, start=1)
+    """Return a score-partwise document; `entries` are the contents of the part list."""
+    contents = entries or [f"<part-name>Part {i}</part-name>" for i in range(1, len(parts) + 1)]
+    part_list = "".join(
+        f'<score-part id="P{i}">{entry}</score-part>' for i, entry in enumerate(contents, start=1)
     )
     body = "".join(
         f'<part id="P{i}">'
@@ -94,7 +93,7 @@ def document(*parts: list[str], entries: list[str] | None = None, before: str = 
     )
     return (
         f'<?xml version="1.0" encoding="UTF-8"?>{before}<score-partwise version="3.0">'
-        f"<part-list>{listing}</part-list>{body}</score-partwise>"
+        f"<part-list>{part_list}</part-list>{body}</score-partwise>"
     ).encode()
 
 

@@ -1,8 +1,8 @@
-"""Floor 3: Song -> MusicXML, as a score that can be read: the inverse of `score`.
+"""MusicXML document of a song, the inverse of `io.notation.reader`.
 
-Notes stand on the grid of bars, 24 cells a quarter. A part whose notes overlap gets voices, a
-keyboard two staves, drums unpitched notes; bars that are shorter than their meter (pickups, what
-precedes a repeat) are written without a change of meter, as `score` reads them.
+Notes are on the grid of bars, 24 cells per quarter. Overlapping notes get voices, keyboards two
+staves, drums unpitched notes. Bars shorter than their meter, such as pickups and bars before a
+repeat, are written without a meter change, as the reader expects.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ _CONTAINER = (
 
 
 def write_score(song: Song, path: str | Path, *, note: str = "") -> tuple[Path, int]:
-    """Write `song` as a score: `.mxl` compressed, else plain. Raises `WriteError`.
+    """Write a song as MusicXML, compressed if the suffix is `.mxl`. Raises `WriteError`.
 
-    Returns the path, and how many notes are on paper: of those of a part and pitch that fall onto
-    one place only one is.
+    Returns the path and the number of notes written; notes of a part and pitch that fall on the
+    same grid cell are written once.
     """
     content, n_notes = _build_document(song, title=Path(path).stem, note=note)
     if Path(path).suffix.lower() == ".mxl":
@@ -57,59 +57,62 @@ def write_score(song: Song, path: str | Path, *, note: str = "") -> tuple[Path, 
 
 
 def to_bytes(song: Song, *, title: str = "", note: str = "") -> bytes:
-    """The bytes of a MusicXML 4.0 document; `note` says how the song was made."""
+    """Return a MusicXML 4.0 document; `note` is a remark on how the song was made."""
     return _build_document(song, title=title, note=note)[0]
 
 
 def _build_document(song: Song, *, title: str, note: str) -> tuple[bytes, int]:
-    """The document, and how many notes are in it."""
+    """Return the document and the number of notes in it."""
     bars = _writable_bars(song)
     root = Element("score-partwise", version="4.0")
     if title:
         SubElement(SubElement(root, "work"), "work-title").text = _xml_text(title)
-    about = SubElement(root, "identification")
-    SubElement(SubElement(about, "encoding"), "software").text = "musicvae"
+    identification = SubElement(root, "identification")
+    SubElement(SubElement(identification, "encoding"), "software").text = "musicvae"
     if note:
-        field = SubElement(SubElement(about, "miscellaneous"), "miscellaneous-field", name="made")
+        field = SubElement(
+            SubElement(identification, "miscellaneous"), "miscellaneous-field", name="made"
+        )
         field.text = _xml_text(note)
-    listing = SubElement(root, "part-list")
-    grid = ScoreLayout(bars)
-    for nth, part in enumerate(song.parts):
-        _add_part_entry(listing, f"P{nth + 1}", part, bars.notes.pitch[bars.notes.part == nth])
-    for nth, part in enumerate(song.parts):
-        root.append(PartWriter(grid, part, nth).to_element())
+    part_list = SubElement(root, "part-list")
+    layout = ScoreLayout(bars)
+    for index, part in enumerate(song.parts):
+        pitches = bars.notes.pitch[bars.notes.part == index]
+        _add_part_entry(part_list, f"P{index + 1}", part, pitches)
+    for index, part in enumerate(song.parts):
+        root.append(PartWriter(layout, part, index).to_element())
     if not song.parts:
-        _add_part_entry(listing, "P1", Part.empty("Silence"), np.zeros(0, np.int64))
-        root.append(PartWriter(grid, Part.empty(), 0).to_element())
+        _add_part_entry(part_list, "P1", Part.empty("Silence"), np.zeros(0, np.int64))
+        root.append(PartWriter(layout, Part.empty(), 0).to_element())
     ElementTree.indent(root)
     text = _DOCTYPE + ElementTree.tostring(root, encoding="unicode") + "\n"
     return text.encode("utf-8"), len(bars.notes)
 
 
 def _writable_bars(song: Song) -> Bars:
-    """Bars whose notes can be written; see `loose`."""
+    """Return the bars of a song, with free timing quantized to values that can be written."""
     bars = Bars.from_song(song, CELLS_PER_QUARTER)
     return quantize_free_timing(song, bars) if bars.n_moved else bars
 
 
-def _xml_text(words: str) -> str:
-    """Words without what XML cannot hold."""
-    return "".join(c for c in printable(words) if c >= " " and c not in "\ufffe\uffff")
+def _xml_text(text: str) -> str:
+    """Return text without characters that XML does not allow."""
+    return "".join(c for c in printable(text) if c >= " " and c not in "\ufffe\uffff")
 
 
 def _add_part_entry(part_list: Element, part_id: str, part: Part, pitches: Ints) -> None:
-    """A part's entry: its name, its instruments, and how they sound."""
+    """Add the part-list entry of a part: name, instruments and MIDI instruments."""
     entry = SubElement(part_list, "score-part", id=part_id)
     SubElement(entry, "part-name").text = _xml_text(part.name) or f"Part {part_id[1:]}"
-    kit = sorted(set(pitches.tolist())) if part.is_drum else [None]
-    for pitch in kit:
-        ident = part_id + ("-I1" if pitch is None else f"-I{pitch}")
-        instrument = SubElement(entry, "score-instrument", id=ident)
-        said = _xml_text(part.name) or "Instrument"
-        SubElement(instrument, "instrument-name").text = (
-            said if pitch is None else drum_notation(pitch).name
-        )
-    for pitch in kit:
+    drum_pitches: list[int | None] = sorted(set(pitches.tolist())) if part.is_drum else [None]
+    for pitch in drum_pitches:
+        instrument_id = part_id + ("-I1" if pitch is None else f"-I{pitch}")
+        instrument = SubElement(entry, "score-instrument", id=instrument_id)
+        name = _xml_text(part.name) or "Instrument"
+        if pitch is not None:
+            name = drum_notation(pitch).name
+        SubElement(instrument, "instrument-name").text = name
+    for pitch in drum_pitches:
         sound = SubElement(entry, "midi-instrument", id=part_id + f"-I{pitch or 1}")
         channels = [c for c in range(1, 17) if c != 10]
         channel = 10 if part.is_drum else channels[(int(part_id[1:]) - 1) % len(channels)]

@@ -1,4 +1,4 @@
-"""Floor 3: where a score tells its meters, keys and tempos, the same for all of its parts."""
+"""Layout of a score shared by all parts: meter changes, key signatures and tempo marks."""
 
 from __future__ import annotations
 
@@ -10,15 +10,19 @@ from musicvae.io.musicxml_writer.note_values import CELLS_PER_QUARTER, TimeSigna
 from musicvae.io.musicxml_writer.staves import estimate_fifths
 from musicvae.representation.bars import Bars
 
-_MAX_TEMPO_MARKS = 16  # more of them are a performance: heard, not read
+_MAX_TEMPO_MARKS = 16  # more indicate a performance: played, but not displayed
 
 
 class ScoreLayout:
-    """What all parts share: bars, and where meters, keys and tempos are told."""
+    """Bars with their time signatures, keys and tempos.
+
+    `meters` has the meter of each bar where it is written, else None. `keys` maps bars to fifths,
+    `tempos` to (cell in the bar, QPM).
+    """
 
     def __init__(self, bars: Bars) -> None:
         self.bars, grid, song = bars, bars.grid, bars.header
-        self.meters: list[tuple[int, int] | None] = []  # where one is told
+        self.meters: list[tuple[int, int] | None] = []
         self.is_implicit: list[bool] = []
         self._find_meter_changes()
         self.time_signatures = []
@@ -28,59 +32,62 @@ class ScoreLayout:
                 running = TimeSignature(numerator=meter[0], denominator=meter[1])
             self.time_signatures.append(running)
         last = max(len(grid) - 1, 0)
-        at = np.clip(np.searchsorted(grid.start_ticks, song.key.ticks, side="right") - 1, 0, last)
-        self.keys = dict(zip(at.tolist(), song.key.fifths.tolist(), strict=True))
+        key_bars = np.clip(
+            np.searchsorted(grid.start_ticks, song.key.ticks, side="right") - 1, 0, last
+        )
+        self.keys = dict(zip(key_bars.tolist(), song.key.fifths.tolist(), strict=True))
         self.keys.setdefault(0, estimate_fifths(bars))
         self.tempos: dict[int, list[tuple[int, float]]] = {}
-        where = np.searchsorted(grid.start_ticks, song.tempo.ticks, side="right") - 1
+        tempo_bars = np.searchsorted(grid.start_ticks, song.tempo.ticks, side="right") - 1
         for bar, tick, us in zip(
-            where.tolist(),
+            tempo_bars.tolist(),
             song.tempo.ticks.tolist(),
             song.tempo.us_per_quarter.tolist(),
             strict=True,
         ):
             if 0 <= bar < len(grid) and tick < song.end_ticks + 1:
-                inside = (tick - int(grid.start_ticks[bar])) * CELLS_PER_QUARTER // song.ticks_per_quarter
-                self.tempos.setdefault(bar, []).append((inside, 6e7 / us))
+                ticks = tick - int(grid.start_ticks[bar])
+                cell = ticks * CELLS_PER_QUARTER // song.ticks_per_quarter
+                self.tempos.setdefault(bar, []).append((cell, 6e7 / us))
 
     def _find_meter_changes(self) -> None:
-        """A meter is told where it changes; not where bars only share out one of the running."""
+        """Find where meters are written: at changes, except where bars share one of the meter."""
         grid = self.bars.grid
-        n, lengths = len(grid), grid.unmasked_steps.tolist()
-        named = list(zip(grid.numerator.tolist(), grid.denominator.tolist(), strict=True))
+        n_bars, lengths = len(grid), grid.unmasked_steps.tolist()
+        notated = list(zip(grid.numerator.tolist(), grid.denominator.tolist(), strict=True))
         running: tuple[int, int] | None = None
-        nth = 0
-        while nth < n:
-            full = 4 * CELLS_PER_QUARTER * running[0] // running[1] if running else 0
-            hidden = self._n_shared_bars(nth, full, lengths) if running not in (None, named[nth]) else 0
-            if hidden:
-                self.meters += [None] * hidden
-                self.is_implicit += [True] * hidden
-                nth += hidden
-                continue
-            self.meters.append(named[nth] if named[nth] != running else None)
-            running = named[nth]
-            short = lengths[nth] < 4 * CELLS_PER_QUARTER * running[0] // running[1]
-            self.is_implicit.append(bool(grid.lead_steps[nth]) or short)
-            nth += 1
+        bar = 0
+        while bar < n_bars:
+            if running is not None and running != notated[bar]:
+                full_length = 4 * CELLS_PER_QUARTER * running[0] // running[1]
+                if n_shared := self._n_shared_bars(bar, full_length, lengths):
+                    self.meters += [None] * n_shared
+                    self.is_implicit += [True] * n_shared
+                    bar += n_shared
+                    continue
+            self.meters.append(notated[bar] if notated[bar] != running else None)
+            running = notated[bar]
+            is_short = lengths[bar] < 4 * CELLS_PER_QUARTER * running[0] // running[1]
+            self.is_implicit.append(bool(grid.lead_steps[bar]) or is_short)
+            bar += 1
 
     @staticmethod
-    def _n_shared_bars(first: int, full: int, lengths: Sequence[int]) -> int:
-        """How many bars from here, three at most, share one bar of the running meter."""
+    def _n_shared_bars(first: int, full_length: int, lengths: Sequence[int]) -> int:
+        """Return how many bars, at most three, share one bar of the running meter, or 0."""
         total = 0
         for count in range(1, 4):
             if first + count > len(lengths):
                 return 0
             total += lengths[first + count - 1]
-            if total == full:
+            if total == full_length:
                 return count if count > 1 else 0
-            if total < full and first + count == len(lengths):
+            if total < full_length and first + count == len(lengths):
                 return count
-            if total > full:
+            if total > full_length:
                 return 0
         return 0
 
     @property
     def hide_tempos(self) -> bool:
-        """Whether tempos after the first are not to be seen."""
-        return sum(len(each) for each in self.tempos.values()) > _MAX_TEMPO_MARKS
+        """Whether to display only the first tempo."""
+        return sum(map(len, self.tempos.values())) > _MAX_TEMPO_MARKS

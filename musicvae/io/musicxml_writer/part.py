@@ -1,4 +1,4 @@
-"""Floor 3: one part of a score, measure after measure."""
+"""Writer of the measures of one part."""
 
 from __future__ import annotations
 
@@ -10,48 +10,64 @@ from numpy.typing import NDArray
 
 from musicvae.arrays import Ints
 from musicvae.io.musicxml_writer.layout import ScoreLayout
-from musicvae.io.musicxml_writer.note_values import CELLS_PER_QUARTER, ChordSpan, NoteValue, with_rests, split_voices, to_note_values
-from musicvae.io.musicxml_writer.staves import Clef, Staff, choose_clef, spell_pitch, choose_staves, drum_notation
+from musicvae.io.musicxml_writer.note_values import (
+    CELLS_PER_QUARTER,
+    ChordSpan,
+    NoteValue,
+    split_voices,
+    to_note_values,
+    with_rests,
+)
+from musicvae.io.musicxml_writer.staves import (
+    Clef,
+    Staff,
+    choose_clef,
+    choose_staves,
+    drum_notation,
+    spell_pitch,
+)
 from musicvae.song import Part
 
 _ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 
 
 class PartWriter:
-    """Writes one part, bar after bar."""
+    """Writes one part, bar by bar; times are in cells from the start of the song."""
 
     def __init__(self, layout: ScoreLayout, part: Part, index: int) -> None:
         self.layout, self.is_drum, self.name = layout, part.is_drum, f"P{index + 1}"
         self.notes = layout.bars.notes.select(layout.bars.notes.part == index)
-        base, grid = layout.bars.grid.cell_offsets, layout.bars.grid
-        self.onset_cells = base[self.notes.bar] + self.notes.step - grid.lead_steps[self.notes.bar]
-        self.end_cells = np.minimum(self.onset_cells + self.notes.duration, base[-1])
+        grid, bar = layout.bars.grid, self.notes.bar
+        self.onset_cells = grid.cell_offsets[bar] + self.notes.step - grid.lead_steps[bar]
+        ends = self.onset_cells + self.notes.duration
+        self.end_cells = np.minimum(ends, grid.cell_offsets[-1])
         if self.is_drum:
             self.end_cells = self._drum_end_cells()
         self.staves = [Staff()] if part.is_drum else choose_staves(part, self.notes.pitch)
         self.clefs = [
-            Clef("percussion") if part.is_drum else choose_clef(self.notes.pitch[self._is_on_staff(staff)])
+            Clef("percussion")
+            if part.is_drum
+            else choose_clef(self.notes.pitch[self._is_on_staff(staff)])
             for staff in self.staves
         ]
         self.fifths = 0
 
     def _is_on_staff(self, staff: Staff) -> NDArray[np.bool_]:
-        """The notes that stand on a staff."""
+        """Return which notes are on a staff `(M,)`."""
         return (self.notes.pitch >= staff.min_pitch) & (self.notes.pitch < staff.stop_pitch)
 
     def _drum_end_cells(self) -> Ints:
-        """Drums are written until the next stroke, or the end of their beat."""
+        """Return the ends of drum notes: the next hit, or the end of the quarter or bar."""
         grid = self.layout.bars.grid
-        strokes = np.unique(self.onset_cells)
-        after = np.append(strokes[1:], grid.cell_offsets[-1])
-        following = after[np.searchsorted(strokes, self.onset_cells)]
-        inside = self.notes.step % CELLS_PER_QUARTER
-        beat_end = self.onset_cells + CELLS_PER_QUARTER - inside
+        onsets = np.unique(self.onset_cells)
+        next_onsets = np.append(onsets[1:], grid.cell_offsets[-1])
+        next_onset = next_onsets[np.searchsorted(onsets, self.onset_cells)]
+        quarter_end = self.onset_cells + CELLS_PER_QUARTER - self.notes.step % CELLS_PER_QUARTER
         bar_end = grid.cell_offsets[self.notes.bar + 1]
-        return np.minimum(np.minimum(following, beat_end), bar_end)
+        return np.minimum(np.minimum(next_onset, quarter_end), bar_end)
 
     def to_element(self) -> Element:
-        """The part's measures."""
+        """Return the part element with all measures."""
         part = Element("part", id=self.name)
         layout = self.layout
         number = 0 if len(layout.bars) and layout.bars.grid.lead_steps[0] else 1
@@ -71,92 +87,98 @@ class PartWriter:
         return part
 
     def _write_attributes(self, measure: Element, bar: int) -> None:
-        layout, found = self.layout, Element("attributes")
+        """Write divisions, key, time signature, staves and clefs where they change."""
+        layout, attributes = self.layout, Element("attributes")
         if bar == 0:
-            SubElement(found, "divisions").text = str(CELLS_PER_QUARTER)
+            SubElement(attributes, "divisions").text = str(CELLS_PER_QUARTER)
         if bar in layout.keys:
             self.fifths = layout.keys[bar]
-            SubElement(SubElement(found, "key"), "fifths").text = str(
+            SubElement(SubElement(attributes, "key"), "fifths").text = str(
                 0 if self.is_drum else self.fifths
             )
         if meter := layout.meters[bar]:
-            time = SubElement(found, "time")
+            time = SubElement(attributes, "time")
             SubElement(time, "beats").text, SubElement(time, "beat-type").text = map(str, meter)
         if bar == 0:
             if len(self.staves) > 1:
-                SubElement(found, "staves").text = str(len(self.staves))
-            for nth, clef in enumerate(self.clefs, start=1):
-                clef.add_to(found, nth if len(self.clefs) > 1 else None)
-        if len(found):
-            measure.append(found)
+                SubElement(attributes, "staves").text = str(len(self.staves))
+            for number, clef in enumerate(self.clefs, start=1):
+                clef.add_to(attributes, number if len(self.clefs) > 1 else None)
+        if len(attributes):
+            measure.append(attributes)
 
     def _write_tempos(self, measure: Element, bar: int) -> None:
-        for inside, qpm in self.layout.tempos.get(bar, []):
-            first = bar == 0 and inside == 0
-            if self.layout.hide_tempos and not first:
+        """Write tempo marks, or sounds alone if there are too many marks."""
+        for cell, qpm in self.layout.tempos.get(bar, []):
+            is_first = bar == 0 and cell == 0
+            if self.layout.hide_tempos and not is_first:
                 SubElement(measure, "sound", tempo=f"{qpm:.7g}")
-                if inside:
-                    SubElement(measure[-1], "offset").text = str(inside)
+                if cell:
+                    SubElement(measure[-1], "offset").text = str(cell)
                 continue
             direction = SubElement(measure, "direction", placement="above")
             mark = SubElement(SubElement(direction, "direction-type"), "metronome")
-            compound = self.layout.time_signatures[bar].is_compound
+            is_compound = self.layout.time_signatures[bar].is_compound
             SubElement(mark, "beat-unit").text = "quarter"
-            if compound:
+            if is_compound:
                 SubElement(mark, "beat-unit-dot")
-            SubElement(mark, "per-minute").text = f"{round(qpm * 2 / 3 if compound else qpm):d}"
-            if inside:
-                SubElement(direction, "offset", sound="yes").text = str(inside)
+            SubElement(mark, "per-minute").text = f"{round(qpm * 2 / 3 if is_compound else qpm):d}"
+            if cell:
+                SubElement(direction, "offset", sound="yes").text = str(cell)
             SubElement(direction, "sound", tempo=f"{qpm:.7g}")
 
     # -- one bar ----------------------------------------------------------------------------------
 
     def _write_measure(self, measure: Element, bar: int) -> None:
-        """All voices of all staves, each from the beginning of the bar."""
-        grid, pulse = self.layout.bars.grid, self.layout.time_signatures[bar]
+        """Write all voices of all staves, each from the start of the bar."""
+        grid, time_signature = self.layout.bars.grid, self.layout.time_signatures[bar]
         start, stop = int(grid.cell_offsets[bar]), int(grid.cell_offsets[bar + 1])
         lead = int(grid.lead_steps[bar])
-        here = (self.onset_cells < stop) & (self.end_cells > start)
-        first, used = True, 0
-        for nth, staff in enumerate(self.staves, start=1):
-            mine = np.flatnonzero(here & self._is_on_staff(staff))
-            chords = self._chord_spans(mine, start, stop, lead)
+        length = str(stop - start)
+        in_bar = (self.onset_cells < stop) & (self.end_cells > start)
+        n_voices = 0
+        is_first = True
+        for staff_number, staff in enumerate(self.staves, start=1):
+            indices = np.flatnonzero(in_bar & self._is_on_staff(staff))
+            chords = self._chord_spans(indices, start, stop, lead)
             accidentals: dict[tuple[str, int], int] = {}
-            # A staff has four numbers by custom; where it needs more, the next one begins later.
-            before = max(4 * (nth - 1), used)
-            for voice, notes in enumerate(split_voices(chords) or [[]], start=1):
-                if not first:
-                    SubElement(SubElement(measure, "backup"), "duration").text = str(stop - start)
-                first, used = False, before + voice
-                place = _StaffVoice(used, nth if len(self.staves) > 1 else None, voice == 1)
-                if not notes:
+            # By convention a staff has four voice numbers; if it needs more, the next starts later.
+            first_voice = max(4 * (staff_number - 1), n_voices)
+            for number, spans in enumerate(split_voices(chords) or [[]], start=1):
+                if not is_first:
+                    SubElement(SubElement(measure, "backup"), "duration").text = length
+                is_first, n_voices = False, first_voice + number
+                voice = _StaffVoice(
+                    n_voices, staff_number if len(self.staves) > 1 else None, number == 1
+                )
+                if not spans:
                     rest = SubElement(measure, "note")
                     SubElement(rest, "rest", measure="yes")
-                    SubElement(rest, "duration").text = str(stop - start)
-                    SubElement(rest, "voice").text = str(place.voice)
-                    place.add_staff(rest)
-                for value in (
-                    to_note_values(with_rests(notes, lead, lead + stop - start), pulse) if notes else ()
-                ):
-                    self._write_value(measure, value, place, accidentals)
+                    SubElement(rest, "duration").text = length
+                    SubElement(rest, "voice").text = str(voice.voice)
+                    voice.add_staff(rest)
+                    continue
+                complete = with_rests(spans, lead, lead + stop - start)
+                for value in to_note_values(complete, time_signature):
+                    self._write_value(measure, value, voice, accidentals)
 
     def _chord_spans(self, indices: Ints, start: int, stop: int, lead: int) -> list[ChordSpan]:
-        """Notes that begin and end together, in the order in which voices take them."""
-        together: dict[tuple[int, int], list[int]] = {}
+        """Return notes grouped by onset and end, sorted by onset and from the highest down."""
+        chords: dict[tuple[int, int], list[int]] = {}
         for i in indices.tolist():
-            together.setdefault((int(self.onset_cells[i]), int(self.end_cells[i])), []).append(i)
+            chords.setdefault((int(self.onset_cells[i]), int(self.end_cells[i])), []).append(i)
         found = [
             (
-                -max(int(self.notes.pitch[i]) for i in each),
+                -max(int(self.notes.pitch[i]) for i in notes),
                 ChordSpan(
                     begin=max(begin, start) - start + lead,
                     end=min(end, stop) - start + lead,
-                    notes=tuple(sorted(each, key=lambda i: int(self.notes.pitch[i]))),
+                    notes=tuple(sorted(notes, key=lambda i: int(self.notes.pitch[i]))),
                     tie_stop=begin < start,
                     tie_start=end > stop,
                 ),
             )
-            for (begin, end), each in together.items()
+            for (begin, end), notes in chords.items()
         ]
         found.sort(key=lambda pair: (pair[1].begin, pair[0], pair[1].end))
         return [chord for _, chord in found]
@@ -168,53 +190,54 @@ class PartWriter:
         voice: _StaffVoice,
         accidentals: dict[tuple[str, int], int],
     ) -> None:
-        """A rest, which only the first voice shows, or the notes of a chord."""
-        sounding, tied = value.span, bool(value.span.notes)
-        length = str(sounding.end - sounding.begin)
-        if not tied and not voice.is_first and not value.is_triplet:
+        """Write the notes of a chord, or a rest; in further voices, rests are skipped."""
+        span, has_notes = value.span, bool(value.span.notes)
+        length = str(span.end - span.begin)
+        if not has_notes and not voice.is_first and not value.is_triplet:
             SubElement(SubElement(measure, "forward"), "duration").text = length
             return
-        for nth, i in enumerate(sounding.notes or (None,)):
-            note, accidental, head = SubElement(measure, "note"), "", ""
-            if nth:
+        for index, i in enumerate(span.notes or (None,)):
+            note, accidental, notehead = SubElement(measure, "note"), "", ""
+            if index:
                 SubElement(note, "chord")
             if i is None:
                 SubElement(note, "rest")
             else:
-                accidental = self._write_pitch(note, i, sounding, accidentals)
-                head = drum_notation(int(self.notes.pitch[i])).notehead if self.is_drum else ""
+                accidental = self._write_pitch(note, i, span, accidentals)
+                if self.is_drum:
+                    notehead = drum_notation(int(self.notes.pitch[i])).notehead
             SubElement(note, "duration").text = length
-            for kind, on in (("stop", sounding.tie_stop), ("start", sounding.tie_start)):
-                if on and tied:
-                    SubElement(note, "tie", type=kind)
+            if has_notes:
+                for tie_type in _tie_types(span):
+                    SubElement(note, "tie", type=tie_type)
             if i is not None and self.is_drum:
                 SubElement(note, "instrument", id=f"{self.name}-I{int(self.notes.pitch[i])}")
             SubElement(note, "voice").text = str(voice.voice)
-            _write_appearance(note, value, accidental, head)
+            _write_appearance(note, value, accidental, notehead)
             voice.add_staff(note)
-            for level, beam in enumerate(value.beams if not nth else (), start=1):
+            for level, beam in enumerate(value.beams if not index else (), start=1):
                 SubElement(note, "beam", number=str(level)).text = beam
-            _write_notations(note, value, is_note=tied, first=nth == 0)
+            _write_notations(note, value, has_notes=has_notes, is_first=index == 0)
 
     def _write_pitch(
         self, note: Element, i: int, span: ChordSpan, accidentals: dict[tuple[str, int], int]
     ) -> str:
-        """Pitch or place of a note; returns the accidental that it needs, if any."""
+        """Write the pitch or staff position of a note; return its accidental, if it needs one."""
         pitch = int(self.notes.pitch[i])
         note.set("dynamics", f"{int(self.notes.velocity[i]) / 0.9:.2f}")
         if self.is_drum:
             drum = drum_notation(pitch)
-            where = SubElement(note, "unpitched")
-            SubElement(where, "display-step").text = drum.step
-            SubElement(where, "display-octave").text = str(drum.octave)
+            position = SubElement(note, "unpitched")
+            SubElement(position, "display-step").text = drum.step
+            SubElement(position, "display-octave").text = str(drum.octave)
             return ""
-        step, alter, octave, usual = spell_pitch(pitch, self.fifths)
-        where = SubElement(note, "pitch")
-        SubElement(where, "step").text = step
+        step, alter, octave, key_alter = spell_pitch(pitch, self.fifths)
+        element = SubElement(note, "pitch")
+        SubElement(element, "step").text = step
         if alter:
-            SubElement(where, "alter").text = str(alter)
-        SubElement(where, "octave").text = str(octave)
-        if span.tie_stop or accidentals.get((step, octave), usual) == alter:
+            SubElement(element, "alter").text = str(alter)
+        SubElement(element, "octave").text = str(octave)
+        if span.tie_stop or accidentals.get((step, octave), key_alter) == alter:
             return ""
         accidentals[step, octave] = alter
         return _ACCIDENTALS[alter]
@@ -222,20 +245,26 @@ class PartWriter:
 
 @dataclass(frozen=True)
 class _StaffVoice:
-    """Voice and staff of a note, and whether it is the staff's first voice."""
+    """Voice and staff number of a note, and whether the voice is the first of its staff."""
 
     voice: int
     staff: int | None
     is_first: bool
 
     def add_staff(self, note: Element) -> None:
-        """Add the staff, if there are several."""
+        """Add the staff number, if there are several staves."""
         if self.staff is not None:
             SubElement(note, "staff").text = str(self.staff)
 
 
+def _tie_types(span: ChordSpan) -> list[str]:
+    """Return the tie types of a chord, stop before start."""
+    types = (("stop", span.tie_stop), ("start", span.tie_start))
+    return [tie_type for tie_type, is_tied in types if is_tied]
+
+
 def _write_appearance(note: Element, value: NoteValue, accidental: str, notehead: str) -> None:
-    """How a value looks, in the order of the standard."""
+    """Write type, dots, accidental, tuplet ratio and notehead, in the order of the standard."""
     SubElement(note, "type").text = value.note_type
     for _ in range(value.n_dots):
         SubElement(note, "dot")
@@ -249,13 +278,14 @@ def _write_appearance(note: Element, value: NoteValue, accidental: str, notehead
         SubElement(note, "notehead").text = notehead
 
 
-def _write_notations(note: Element, value: NoteValue, *, is_note: bool, first: bool) -> None:
-    """Ties and the bracket of a triplet."""
-    found, sounding = Element("notations"), value.span
-    for kind, on in (("stop", sounding.tie_stop), ("start", sounding.tie_start)):
-        if on and is_note:
-            SubElement(found, "tied", type=kind)
-    if value.tuplet_bracket and first:
-        SubElement(found, "tuplet", type=value.tuplet_bracket, bracket="no" if value.beams else "yes")
-    if len(found):
-        note.append(found)
+def _write_notations(note: Element, value: NoteValue, *, has_notes: bool, is_first: bool) -> None:
+    """Write ties and the tuplet bracket."""
+    notations = Element("notations")
+    if has_notes:
+        for tie_type in _tie_types(value.span):
+            SubElement(notations, "tied", type=tie_type)
+    if value.tuplet_bracket and is_first:
+        bracket = "no" if value.beams else "yes"
+        SubElement(notations, "tuplet", type=value.tuplet_bracket, bracket=bracket)
+    if len(notations):
+        note.append(notations)

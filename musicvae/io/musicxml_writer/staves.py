@@ -1,4 +1,4 @@
-"""Floor 3: where notes stand on paper: clefs, staves, the names of pitches, the lines of drums."""
+"""Staff notation: clefs, staves, key signatures, pitch spelling and drum positions."""
 
 from __future__ import annotations
 
@@ -10,25 +10,25 @@ import numpy as np
 from musicvae.arrays import Ints
 from musicvae.representation.bars import Bars
 from musicvae.representation.drums import GM_PERCUSSION
-from musicvae.representation.key import estimate_diatonic_key
+from musicvae.representation.key import estimate_diatonic_key, transpose_fifths
 from musicvae.song import Part
 
 _NATURAL_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _STEPS_BY_FIFTHS = "FCGDAEB"
 _MIDDLE_C = 60
-_KEYBOARD_PROGRAMS = range(24)  # of the General MIDI programs: pianos, bells, organs
+_KEYBOARD_PROGRAMS = range(24)  # General MIDI: pianos, bells, organs
 
 
 @dataclass(frozen=True)
 class Clef:
-    """A clef by its sign and line, and by how many octaves it is away."""
+    """A clef: sign, line and octave change."""
 
     sign: str
     line: int | None = None
     octave: int = 0
 
     def add_to(self, attributes: Element, number: int | None) -> None:
-        """Add it to a measure's attributes; `number` is the staff of several."""
+        """Add the clef to the attributes of a measure; `number` is the staff, if any."""
         clef = SubElement(attributes, "clef")
         if number is not None:
             clef.set("number", str(number))
@@ -41,13 +41,13 @@ class Clef:
 
 @dataclass(frozen=True)
 class Staff:
-    """The pitches that stand on a staff, `low` to before `high`."""
+    """A staff with its pitches, from `min_pitch` to before `stop_pitch`."""
 
     min_pitch: int = 0
     stop_pitch: int = 128
 
 
-# Each with the pitches that need no more than a ledger line, and what choosing it costs.
+# Clefs with the pitches that need at most one ledger line, and a penalty for unusual clefs.
 _CLEFS = (
     (Clef("G", 2), 60, 81, 0.0),
     (Clef("F", 4), 40, 60, 0.0),
@@ -58,18 +58,18 @@ _CLEFS = (
 
 
 def choose_clef(pitch: Ints) -> Clef:
-    """The clef with the fewest ledger lines; the treble clef where nothing sounds."""
+    """Return the clef with the fewest ledger lines; the treble clef if there are no notes."""
     if not len(pitch):
         return _CLEFS[0][0]
 
-    def cost(low: int, high: int, more: float) -> float:
-        return float((np.maximum(low - pitch, 0) + np.maximum(pitch - high, 0)).mean()) + more
+    def cost(low: int, high: int, penalty: float) -> float:
+        return float((np.maximum(low - pitch, 0) + np.maximum(pitch - high, 0)).mean()) + penalty
 
-    return min(_CLEFS, key=lambda each: cost(*each[1:]))[0]
+    return min(_CLEFS, key=lambda clef: cost(*clef[1:]))[0]
 
 
 def choose_staves(part: Part, pitch: Ints) -> list[Staff]:
-    """One staff, or two for a keyboard that plays on both sides of middle C at once."""
+    """Return one staff, or two for a keyboard part that spans middle C."""
     if part.program in _KEYBOARD_PROGRAMS and len(pitch):
         low, high = np.percentile(pitch, [10, 90])
         if low < _MIDDLE_C - 5 and high > _MIDDLE_C + 4:
@@ -78,33 +78,33 @@ def choose_staves(part: Part, pitch: Ints) -> list[Staff]:
 
 
 def estimate_fifths(bars: Bars) -> int:
-    """Fifths of the key signature that most of the music needs, -6..5."""
-    drums = np.array([part.is_drum for part in bars.header.parts], bool)
-    which = ~drums[bars.notes.part] if len(drums) else np.zeros(0, bool)
-    if not which.any():
+    """Return the key signature of the estimated diatonic key in fifths, -6..5."""
+    is_drum = np.array([part.is_drum for part in bars.header.parts], bool)
+    is_pitched = ~is_drum[bars.notes.part] if len(is_drum) else np.zeros(0, bool)
+    if not is_pitched.any():
         return 0
-    tonic = estimate_diatonic_key(bars.notes.pitch[which], bars.notes.duration[which])
-    return (7 * tonic + 6) % 12 - 6
+    tonic = estimate_diatonic_key(bars.notes.pitch[is_pitched], bars.notes.duration[is_pitched])
+    return transpose_fifths(0, tonic)
 
 
 def spell_pitch(pitch: int, fifths: int) -> tuple[str, int, int, int]:
-    """Step, alteration and octave of a pitch in a key, and the key's own alteration of that step.
+    """Return step, alteration and octave of a pitch in a key, and the key's alteration of the step.
 
-    Of the twelve names on the line of fifths those from three flatter to eight sharper than the
-    tonic: the minor's raised notes are sharps.
+    The spellings are the twelve on the line of fifths from three below to eight above the tonic, so
+    that the raised notes of minor keys are sharps.
     """
-    place = (7 * (pitch % 12) - fifths + 3) % 12 - 3 + fifths  # C is 0, G 1
-    if place < -8:  # a double flat
-        place += 12
-    alter, nth = divmod(place + 1, 7)
-    step = _STEPS_BY_FIFTHS[nth]
+    position = (7 * (pitch % 12) - fifths + 3) % 12 - 3 + fifths  # on the line of fifths, C is 0
+    if position < -8:  # a double flat
+        position += 12
+    alter, index = divmod(position + 1, 7)
+    step = _STEPS_BY_FIFTHS[index]
     octave = (pitch - alter - _NATURAL_SEMITONES[step]) // 12 - 1
-    return step, alter, octave, int(fifths > nth) - int(-fifths > 6 - nth)
+    return step, alter, octave, int(fifths > index) - int(-fifths > 6 - index)
 
 
 @dataclass(frozen=True)
 class DrumNotation:
-    """Where a drum is written: a step and octave as in the treble clef, and a notehead."""
+    """Notation of a drum: name, staff position as in the treble clef, and notehead."""
 
     name: str
     step: str
@@ -112,7 +112,7 @@ class DrumNotation:
     notehead: str = ""
 
 
-# What a drummer expects; other instruments stand where their class does.
+# Usual positions; other instruments share that of their class.
 _DRUM_POSITIONS = {
     35: ("F", 4, ""), 36: ("F", 4, ""), 37: ("C", 5, "x"), 38: ("C", 5, ""), 40: ("C", 5, ""),
     41: ("G", 4, ""), 43: ("A", 4, ""), 45: ("B", 4, ""), 47: ("D", 5, ""), 48: ("E", 5, ""),
@@ -124,9 +124,9 @@ _CLASS_PITCHES = (36, 38, 42, 46, 43, 47, 50, 49, 51)
 
 
 def drum_notation(pitch: int) -> DrumNotation:
-    """A drum's name and place by its General MIDI pitch."""
-    name, kind = GM_PERCUSSION.get(pitch, (f"Percussion {pitch}", -1))
-    step, octave, head = _DRUM_POSITIONS.get(pitch) or (
-        _DRUM_POSITIONS[_CLASS_PITCHES[kind]] if kind >= 0 else ("C", 5, "")
+    """Return the notation of a drum by its General MIDI pitch."""
+    name, drum_class = GM_PERCUSSION.get(pitch, (f"Percussion {pitch}", -1))
+    step, octave, notehead = _DRUM_POSITIONS.get(pitch) or (
+        _DRUM_POSITIONS[_CLASS_PITCHES[drum_class]] if drum_class >= 0 else ("C", 5, "")
     )
-    return DrumNotation(name, step, octave, head)
+    return DrumNotation(name, step, octave, notehead)

@@ -1,4 +1,4 @@
-"""Floor 3: scores written as text, ABC and Humdrum -> music21 scores."""
+"""Reading of ABC and Humdrum text."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _PROGRAM_DIRECTIVE = re.compile(r"^%%MIDI\s+program\s+(?:\d+\s+)?(\d+)\s*$")
 
 
 def decode_text(content: bytes) -> str:
-    """The text of a file in UTF-8, UTF-16 with its mark, or else in Latin letters."""
+    """Decode UTF-8, UTF-16 with a byte order mark, or else Latin-1."""
     if content[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return content.decode("utf-16", errors="replace")
     try:
@@ -33,154 +33,150 @@ def decode_text(content: bytes) -> str:
         return content.decode("latin-1")
 
 
-def is_humdrum(text: str) -> bool:
-    """Whether a text has the line that begins Humdrum spines."""
-    return re.search(r"(?m)^\*\*[a-zA-Z]", text[: 1 << 16]) is not None
-
-
-def is_abc(text: str) -> bool:
-    """Whether a text has a key, or a number, and letters that could be notes."""
-    return re.search(r"(?m)^(X:\s*\d|K:\s*\S)", text[: 1 << 16]) is not None
-
-
 # -- ABC ------------------------------------------------------------------------------------------
 
 
 def read_abc(text: str, path: str | Path = "<ABC>", *, split_voices: bool = True) -> Music21Score:
-    """The first tune of an ABC text; that there are more is a warning.
+    """Read the first tune of an ABC text; further ones give a warning.
 
-    `parts`: voices that take turns are parts; else they follow one another, as music21 reads them.
+    If `split_voices`, interleaved voices become parts; else they follow one another, as music21
+    reads them.
     """
     from music21 import abcFormat
 
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     header, *tunes = _split_tunes(text)
-    said = []
+    warnings = []
     if len(tunes) > 1:
-        said.append(f"{len(tunes)} tunes, the first one read; cut the book into files for the rest")
+        warnings.append(f"{len(tunes)} tunes, only the first is read; split the book into files")
     tune = header + tunes[0] if tunes else header
     _check_length(tune, path)
-    voices: list[tuple[str, int | None]] = []
+    instruments: list[tuple[str, int | None]] = []
     if split_voices:
-        tune, left_out = _drop_invalid_fields(tune)
-        said += [f"field that music21 cannot read, left out: {line[:40]}" for line in left_out]
-        tune, voices = _group_voices(tune)
+        tune, dropped = _drop_invalid_fields(tune)
+        warnings += [f"field that music21 cannot read, dropped: {line[:40]}" for line in dropped]
+        tune, instruments = _group_voices(tune)
     with _patched_music21():
         handler = abcFormat.ABCFile().readstr(tune)
         score = abcFormat.translate.abcToStreamScore(handler)
-    if len(voices) != len(score.parts):
-        voices = []
-    return Music21Score(score=score, kind="ABC", voices=voices, warnings=said)
+    if len(instruments) != len(score.parts):
+        instruments = []
+    return Music21Score(score=score, kind="ABC", instruments=instruments, warnings=warnings)
 
 
 def _split_tunes(text: str) -> list[str]:
-    """The head of a book, of which only fields and directives stay, then its tunes."""
+    """Return the header of a book, reduced to fields and directives, and its tunes."""
     starts = [match.start() for match in _TUNE_START.finditer(text)]
     if not starts:
         return [text]
-    head = "".join(
+    header = "".join(
         line for line in text[: starts[0]].splitlines(True) if re.match(r"[A-Zm]:|%%", line)
     )
-    return [head, *(text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True))]
+    return [header, *(text[a:b] for a, b in zip(starts, [*starts[1:], len(text)], strict=True))]
 
 
 def _drop_invalid_fields(tune: str) -> tuple[str, list[str]]:
-    """A tune without the lines for length, meter and tempo over which music21 would stumble."""
+    """Return a tune without length, meter and tempo fields that music21 cannot read, and these."""
     kept: list[str] = []
-    left_out: list[str] = []
+    dropped: list[str] = []
     for line in tune.splitlines(True):
         rule = _VALID_FIELDS.get(line[0]) if line[1:2] == ":" else None
         value = line[2:].partition("%")[0].strip()
-        good = rule is None or (value and rule.fullmatch(value))
-        (kept if good else left_out).append(line)
-    return "".join(kept), [line.strip() for line in left_out]
+        is_valid = rule is None or (value and rule.fullmatch(value))
+        (kept if is_valid else dropped).append(line)
+    return "".join(kept), [line.strip() for line in dropped]
 
 
 def _group_voices(tune: str) -> tuple[str, list[tuple[str, int | None]]]:
-    """A tune with its voices one after the other, and their names and programs.
+    """Return a tune with its voices one after the other, and their names and programs.
 
-    Voices take turns line by line in ABC; music21 makes a part of every turn. A tune of one voice
-    is left as it is.
+    Voices of ABC may alternate from line to line, and music21 makes a part of every turn. Tunes
+    with a single voice are returned unchanged.
     """
     lines = tune.splitlines()
-    key = next((i for i, line in enumerate(lines) if line.startswith("K:")), -1) + 1
+    body_start = next((i for i, line in enumerate(lines) if line.startswith("K:")), -1) + 1
     names: dict[str, str] = {}
     programs: dict[str, int] = {}
-    turns: dict[str, list[str]] = {}
-    head, current = [], ""
+    lines_by_voice: dict[str, list[str]] = {}
+    header, voice = [], ""
     for i, line in enumerate(lines):
-        found = _VOICE_FIELD.match(line)
-        if found:
-            declared = (found.group(1) or found.group(2) or "").strip()
-            current = declared.split()[0] if declared else ""
-            named = re.search(r'\b(?:name|nm)="([^"]*)"', declared)
-            names[current] = named.group(1) if named else names.get(current, "")
-            line = line[found.end() :]
+        voice_field = _VOICE_FIELD.match(line)
+        if voice_field:
+            declaration = (voice_field.group(1) or voice_field.group(2) or "").strip()
+            voice = declaration.split()[0] if declaration else ""
+            named = re.search(r'\b(?:name|nm)="([^"]*)"', declaration)
+            names[voice] = named.group(1) if named else names.get(voice, "")
+            line = line[voice_field.end() :]
         program = _PROGRAM_DIRECTIVE.match(line)
         if program and int(program.group(1)) < 128:
-            programs[current] = int(program.group(1))
-        if i < key:
-            if not found:
-                head.append(line)
+            programs[voice] = int(program.group(1))
+        if i < body_start:
+            if not voice_field:
+                header.append(line)
         elif line.strip():
-            turns.setdefault(current, []).append(line)
-    sung = {name: body for name, body in turns.items() if any(map(_has_notes, body))}
-    if len(sung) < 2:
-        only = next(iter(sung), "")
+            lines_by_voice.setdefault(voice, []).append(line)
+    voices = {name: body for name, body in lines_by_voice.items() if any(map(_has_notes, body))}
+    if len(voices) < 2:
+        only = next(iter(voices), "")
         default = programs.get(only, programs.get(""))
-        known = bool(default is not None or names.get(only))
-        return tune, [(names.get(only, ""), default)] if known else []
-    written = head
-    for number, (name, body) in enumerate(sung.items(), start=1):
-        written += [f"V:{number}", *turns.get("", []) * (name != "" and "" not in sung), *body]
-    voices = [(names.get(n) or f"Voice {n}", programs.get(n, programs.get(""))) for n in sung]
-    return "\n".join(written) + "\n", voices
+        is_named = bool(default is not None or names.get(only))
+        return tune, [(names.get(only, ""), default)] if is_named else []
+    common = lines_by_voice.get("", []) if "" not in voices else []
+    written = header
+    for number, body in enumerate(voices.values(), start=1):
+        written += [f"V:{number}", *common, *body]
+    instruments = [
+        (names.get(name) or f"Voice {name}", programs.get(name, programs.get("")))
+        for name in voices
+    ]
+    return "\n".join(written) + "\n", instruments
 
 
 def _has_notes(line: str) -> bool:
+    """Whether a line of a tune has notes or rests."""
     return not re.match(r"[A-Za-z]:|%", line) and re.search(r"[A-Ga-gzZxX]", line) is not None
 
 
 @contextmanager
 def _patched_music21() -> Iterator[None]:
-    """Have music21 see the bars of short tunes too, and spare it beams.
+    """Patch music21 to find measures in tunes with a single bar line, and to skip beams.
 
-    It wants two plain bar lines before it believes in measures. Beams are more than half of the
-    time it takes over a tune, and change no note.
+    Unpatched, it requires two plain bar lines. Beams take more than half of the time and do not
+    change notes.
     """
     from music21 import abcFormat, stream
 
     def has_bars(handler: Any) -> bool:
         return any(isinstance(token, abcFormat.ABCBar) for token in handler.tokens)
 
-    known = abcFormat.ABCHandler.definesMeasures
+    original = abcFormat.ABCHandler.definesMeasures
     abcFormat.ABCHandler.definesMeasures = has_bars
     stream.Part.makeBeams = lambda *args, **kwargs: None
     try:
         yield
     finally:
         del stream.Part.makeBeams
-        abcFormat.ABCHandler.definesMeasures = known
+        abcFormat.ABCHandler.definesMeasures = original
 
 
 # -- Humdrum --------------------------------------------------------------------------------------
 
 
 def read_humdrum(text: str, path: str | Path = "<Humdrum>") -> Music21Score:
-    """A Humdrum file; of several pieces in it the first one."""
+    """Read a Humdrum text; of several pieces, the first."""
     from music21.humdrum.spineParser import HumdrumDataCollection
 
     _check_length(text, path)
-    with suppress_output() as said:
+    with suppress_output() as output:
         collection = HumdrumDataCollection(text)
         collection.parse()
     score, warnings = collection.stream, []
     if "Opus" in score.classSet:
         scores = list(score.scores)
-        warnings.append(f"{len(scores)} pieces, the first one read; cut the file for the rest")
+        warnings.append(f"{len(scores)} pieces, only the first is read; split the file")
         score = scores[0]
-    if lost := said.getvalue().count("Error in parsing event"):
-        warnings.append(f"cells that music21 cannot read, left out: {lost}")
+    if n_unreadable := output.getvalue().count("Error in parsing event"):
+        warnings.append(f"tokens that music21 cannot read, dropped: {n_unreadable}")
     for staff in list(score.parts):
         if not staff.recurse().notes:
             score.remove(staff)
@@ -190,7 +186,7 @@ def read_humdrum(text: str, path: str | Path = "<Humdrum>") -> Music21Score:
 
 
 def instrument_group(staff: Any) -> str:
-    """What the staves of one instrument have in common in Humdrum, empty if nothing."""
+    """Return the Humdrum part number shared by the staves of an instrument, empty if none."""
     for tandem in staff.recurse().getElementsByClass("MiscTandem"):
         if re.fullmatch(r"\*part\d+", tandem.tandem):
             return str(tandem.tandem)
@@ -198,6 +194,7 @@ def instrument_group(staff: Any) -> str:
 
 
 def _check_length(text: str, path: str | Path) -> None:
+    """Check the length of one piece. Raises `ReadError`."""
     if len(text) > _MAX_CHARACTERS:
         reason = f"more than {_MAX_CHARACTERS >> 20} MiB of text in one piece"
         raise ReadError(path, reason, "split it into pieces")

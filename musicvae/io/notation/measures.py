@@ -1,7 +1,7 @@
-"""Floor 3: bar lines of a score: its measures, and the meter events that give exactly these back.
+"""Bars of a score, and the meter events that reproduce them.
 
-A measure is as long as it lasts, whatever its time signature says: over-full, under-full, cut at
-a repeat. Times are fractions of a quarter.
+The length of a measure is that of its notes and rests, whatever its time signature says: it may be
+too long, too short, or cut at a repeat. Times are fractions of a quarter.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
 
-from musicvae.io.notation.part import ScorePart, UnsupportedScoreError
+from musicvae.io.notation.part import (
+    MAX_DENOMINATOR,
+    MAX_NUMERATOR,
+    ScorePart,
+    UnsupportedScoreError,
+)
 
-_MAX_DENOMINATOR = 64  # denominator of a meter
-_MAX_NUMERATOR = 255  # numerator of a meter
-_MAX_BAR_QUARTERS = 4 * _MAX_NUMERATOR  # quarters of a bar that MIDI can write
-MAX_ROUNDING_QUARTERS = Fraction(1, 16)  # quarters by which the rounded lengths of a measure's notes may be off
+_MAX_BAR_QUARTERS = 4 * MAX_NUMERATOR
+MAX_ROUNDING_QUARTERS = Fraction(1, 16)  # rounding error of a measure length or tie
+TimeSignature = tuple[int, int]
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One measure: where it begins and how long it lasts, in quarters, and its written meter."""
+    """One bar: start and length in quarters, and the time signature in force."""
 
     start: Fraction
     length: Fraction
@@ -31,9 +35,10 @@ class Bar:
 
 @dataclass
 class Measures:
-    """The bars of a score, and where each measure of each part begins among them.
+    """Bars of a score, and the start of each measure of each part in quarters.
 
-    `own`: bar lines of the parts are not the same; those of the first one count.
+    With `has_independent_barlines` the parts have different bar lines; `bars` are those of the part
+    with the most measures.
     """
 
     bars: list[Bar]
@@ -42,7 +47,7 @@ class Measures:
     warnings: list[str] = field(default_factory=list)
 
     def bar_at(self, time: Fraction) -> int:
-        """The index of the bar that a time falls into."""
+        """Return the index of the bar that contains a time."""
         if not self._bar_starts:
             self._bar_starts.extend(bar.start for bar in self.bars)
         return max(bisect_right(self._bar_starts, time) - 1, 0)
@@ -51,120 +56,133 @@ class Measures:
 
 
 def build_measures(parts: Sequence[ScorePart]) -> Measures:
-    """The bars of all parts; zero-length ones stay, to keep the indices.
+    """Return the bars of a score. Raises `UnsupportedScoreError` if one is too long.
 
-    Parts that disagree over a measure: the longest counts, but what is off by a rounding is put
-    right, and a rest as long as the meter does not stretch a pickup. Raises `UnfitScoreError`.
+    Where parts disagree on a measure, the longest counts; rounding errors are corrected, and a rest
+    as long as the meter does not extend a pickup. Empty measures stay, to keep indices.
     """
-    count = max(len(line.measure_lengths) for line in parts)
-    rows = [[line for line in parts if i < len(line.measure_lengths)] for i in range(count)]
-    differ = [i for i, row in enumerate(rows) if len({line.measure_lengths[i] for line in row}) > 1]
-    written = _time_signatures(rows, parts[0].initial_time_signature)
-    lengths = [_measure_length(row, i, written[i]) for i, row in enumerate(rows)]
-    apart = [
+    n_measures = max(len(part.measure_lengths) for part in parts)
+    rows = [[part for part in parts if i < len(part.measure_lengths)] for i in range(n_measures)]
+    signatures = _time_signatures(rows, parts[0].initial_time_signature)
+    lengths = [_measure_length(row, i, signatures[i]) for i, row in enumerate(rows)]
+    conflicts = [
         i
-        for i in differ
-        if any(line.notes[i] and abs(line.measure_lengths[i] - lengths[i]) > MAX_ROUNDING_QUARTERS for line in rows[i])
+        for i, row in enumerate(rows)
+        if len({part.measure_lengths[i] for part in row}) > 1
+        and any(
+            part.notes[i] and abs(part.measure_lengths[i] - lengths[i]) > MAX_ROUNDING_QUARTERS
+            for part in row
+        )
     ]
-    if apart and _have_independent_barlines(parts):
+    if conflicts and _have_independent_barlines(parts):
         return _bars_of_densest_part(parts)
     bars, start = [], Fraction(0)
-    for length, meter in zip(lengths, written, strict=True):
+    for length, signature in zip(lengths, signatures, strict=True):
         if length > _MAX_BAR_QUARTERS:
             raise UnsupportedScoreError(f"a measure of {float(length):.0f} quarters")
-        bars.append(Bar(start, length, meter))
+        bars.append(Bar(start, length, signature))
         start += length
-    said = []
-    if apart:
-        first = parts[0].measure_numbers[apart[0]] if apart[0] < len(parts[0].measure_numbers) else apart[0] + 1
-        said.append(
-            f"measures not equally long in all parts, read as the longest: {len(apart)} "
-            f"(first: measure {first})"
+    warnings = []
+    if conflicts:
+        numbers, index = parts[0].measure_numbers, conflicts[0]
+        first = numbers[index] if index < len(numbers) else index + 1
+        warnings.append(
+            f"measures of different length in different parts, read as the longest: "
+            f"{len(conflicts)} (first: measure {first})"
         )
-    begins = [bar.start for bar in bars]
-    return Measures(bars, [begins] * len(parts), warnings=said)
+    starts = [bar.start for bar in bars]
+    return Measures(bars, [starts] * len(parts), warnings=warnings)
 
 
 def _time_signatures(
-    rows: Sequence[Sequence[ScorePart]], initial: tuple[int, int] | None
-) -> list[tuple[int, int] | None]:
-    """The written meter in force in each measure."""
-    meters, running = [], initial
+    rows: Sequence[Sequence[ScorePart]], initial: TimeSignature | None
+) -> list[TimeSignature | None]:
+    """Return the time signature in force in each measure."""
+    signatures, current = [], initial
     for i, row in enumerate(rows):
-        running = next((line.time_signatures[i] for line in row if line.time_signatures[i]), running)
-        meters.append(running)
-    return meters
+        written = (part.time_signatures[i] for part in row)
+        current = next((signature for signature in written if signature), current)
+        signatures.append(current)
+    return signatures
 
 
-def _measure_length(row: Sequence[ScorePart], i: int, time_signature: tuple[int, int] | None) -> Fraction:
-    lengths = {line.measure_lengths[i] for line in row}
+def _measure_length(
+    row: Sequence[ScorePart], i: int, time_signature: TimeSignature | None
+) -> Fraction:
+    """Return the length of measure `i` in quarters, given the parts that have it."""
+    lengths = {part.measure_lengths[i] for part in row}
     nominal = Fraction(4 * time_signature[0], time_signature[1]) if time_signature else None
     if len(lengths) > 1:
-        # A rest may stand for a whole bar in a pickup, and be written as a whole in any meter.
-        sounding = {line.measure_lengths[i] for line in row if line.notes[i]}
+        # A whole rest may stand for a bar of any meter, or for a pickup: notes take precedence.
+        sounding = {part.measure_lengths[i] for part in row if part.notes[i]}
         if sounding and (i == 0 or max(sounding) == nominal):
             lengths = sounding
     longest = max(lengths)
-    off = abs(longest - nominal) if nominal else Fraction(0)
-    rounded = 0 < off < MAX_ROUNDING_QUARTERS and (nominal in lengths or longest.denominator > 16)
-    return nominal if nominal and rounded else longest
+    error = abs(longest - nominal) if nominal else Fraction(0)
+    is_rounded = 0 < error < MAX_ROUNDING_QUARTERS and (
+        nominal in lengths or longest.denominator > 16
+    )
+    return nominal if nominal and is_rounded else longest
 
 
 def _have_independent_barlines(parts: Sequence[ScorePart]) -> bool:
-    """Whether parts have other numbers of measures that last equally long: 3/4 against 2/4."""
-    counts = {len(line.measure_lengths) for line in parts}
-    totals = [sum(line.measure_lengths, Fraction(0)) for line in parts]
+    """Whether parts of equal duration have different numbers of measures, as 3/4 against 2/4."""
+    counts = {len(part.measure_lengths) for part in parts}
+    totals = [sum(part.measure_lengths, Fraction(0)) for part in parts]
     return len(counts) > 1 and max(totals) - min(totals) < max(parts[0].measure_lengths)
 
 
 def _bars_of_densest_part(parts: Sequence[ScorePart]) -> Measures:
-    """Bars of a score whose parts have bar lines of their own: those of the part with most."""
-    chief = max(range(len(parts)), key=lambda p: len(parts[p].measure_lengths))
-    written = _time_signatures([[parts[chief]]] * len(parts[chief].measure_lengths), parts[chief].initial_time_signature)
+    """Return the bars of the part with the most measures."""
+    densest = max(range(len(parts)), key=lambda p: len(parts[p].measure_lengths))
+    lengths = parts[densest].measure_lengths
+    signatures = _time_signatures(
+        [[parts[densest]]] * len(lengths), parts[densest].initial_time_signature
+    )
     starts = []
-    for line in parts:
-        start, own = Fraction(0), []
-        for length in line.measure_lengths:
-            own.append(start)
+    for part in parts:
+        start, part_starts = Fraction(0), []
+        for length in part.measure_lengths:
+            part_starts.append(start)
             start += length
-        starts.append(own)
-    bars = [Bar(*bar) for bar in zip(starts[chief], parts[chief].measure_lengths, written, strict=True)]
-    end = max(s[-1] + line.measure_lengths[-1] for s, line in zip(starts, parts, strict=True))
+        starts.append(part_starts)
+    bars = [Bar(*bar) for bar in zip(starts[densest], lengths, signatures, strict=True)]
+    end = max(s[-1] + part.measure_lengths[-1] for s, part in zip(starts, parts, strict=True))
     last = bars[-1]
     bars[-1] = Bar(last.start, max(last.length, end - last.start), last.time_signature)
-    said = "parts with bar lines of their own, read in the bars of the part that has most"
-    return Measures(bars, starts, has_independent_barlines=True, warnings=[said])
+    warning = "parts with different bar lines, read with those of the part that has the most"
+    return Measures(bars, starts, has_independent_barlines=True, warnings=[warning])
 
 
 def meter_events(bars: Sequence[Bar]) -> list[tuple[Fraction, int, int]]:
-    """(time, numerator, denominator) wherever a bar is not what the running meter gives."""
+    """Return (time, numerator, denominator) wherever a bar differs from the running meter."""
     events: list[tuple[Fraction, int, int]] = []
     running, is_cut = None, False
     for bar in bars:
         meter, fits = _fit_meter(bar)
         if meter != running or is_cut:
             events.append((bar.start, *meter))
-        # A length that is no meter (a stray tuplet) gets a longer one, cut by the next event.
+        # A length without a meter (a stray tuplet) gets a longer one, cut by the next event.
         running, is_cut = meter, not fits
     return events
 
 
 def _fit_meter(bar: Bar) -> tuple[tuple[int, int], bool]:
-    """The meter that makes a bar this long, in the written note value if that can be.
+    """Return a meter of the length of a bar, in the written note value if possible, and True.
 
-    False if no meter is as long: then it is the next longer one in sixteenths or finer.
+    If there is none, return the next longer one in sixteenths or finer, and False.
     """
     written = bar.time_signature or (4, 4)
     if bar.length == Fraction(4 * written[0], written[1]):
         return written, True
     denominator = written[1]
-    while denominator <= _MAX_DENOMINATOR:
+    while denominator <= MAX_DENOMINATOR:
         count = bar.length * denominator / 4
-        if count.denominator == 1 and count <= _MAX_NUMERATOR:
+        if count.denominator == 1 and count <= MAX_NUMERATOR:
             return (int(count), denominator), True
         denominator *= 2
     denominator = max(written[1], 16)
-    while denominator > 1 and ceil(bar.length * denominator / 4) > _MAX_NUMERATOR:
+    while denominator > 1 and ceil(bar.length * denominator / 4) > MAX_NUMERATOR:
         denominator //= 2
     count = bar.length * denominator / 4
     return (ceil(count), denominator), count.denominator == 1

@@ -1,4 +1,4 @@
-"""Floor 3: a score as music21 holds it, with what had to be noted on the way there."""
+"""A music21 score with what its reader found, and context managers for calls of music21."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from warnings import catch_warnings, simplefilter
 
 @dataclass(kw_only=True)
 class Music21Score:
-    """A music21 `score`, its `kind`, and what is known beside it.
+    """A music21 score and what its file says beyond it.
 
-    `voices` are (name, GM program) of its parts where the text says them, `drums` the ids of parts
-    that are percussion, `grace` the grace notes already left out.
+    `kind` names the format, `instruments` are (name, GM program) of its parts if the text gives
+    them, `drum_part_ids` the parts that are percussion, `n_grace_notes` those already dropped.
     """
 
     score: Any
     kind: str
-    voices: list[tuple[str, int | None]] = field(default_factory=list)
+    instruments: list[tuple[str, int | None]] = field(default_factory=list)
     drum_part_ids: frozenset[str] = frozenset()
     n_grace_notes: int = 0
     warnings: list[str] = field(default_factory=list)
@@ -29,20 +29,20 @@ class Music21Score:
 
 @contextmanager
 def suppress_output() -> Iterator[StringIO]:
-    """Nothing that music21 prints or warns is shown; what it prints is in the yielded text."""
-    said = StringIO()
-    with catch_warnings(), redirect_stderr(said), redirect_stdout(said):
+    """Suppress warnings and output of music21; yield the buffer with the output."""
+    output = StringIO()
+    with catch_warnings(), redirect_stderr(output), redirect_stdout(output):
         simplefilter("ignore")
-        yield said
+        yield output
 
 
 @contextmanager
 def pause_garbage_collection() -> Iterator[None]:
-    """No search for cyclic garbage while a score is built: a quarter of the time goes into it."""
-    was_on = gc.isenabled()
+    """Pause garbage collection, which takes a quarter of the time of building a score."""
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_on:
+        if was_enabled:
             gc.enable()

@@ -1,7 +1,7 @@
-"""Floor 3: the bytes of a MusicXML file -> a music21 score of what sounds in it, safely.
+"""Safe reading of MusicXML files.
 
-The bytes are untrusted: an archive is measured before it is unpacked, a document that declares
-entities is refused before it is parsed, nothing is fetched or written.
+The bytes are untrusted: the size of an archive is checked before it is unpacked, documents that
+declare entities are refused before they are parsed, and nothing is fetched or written.
 """
 
 from __future__ import annotations
@@ -18,34 +18,34 @@ from musicvae.errors import ReadError
 from musicvae.io.notation import musicxml_notes
 from musicvae.io.notation.music21_score import Music21Score
 
-_MAX_BYTES = 64 << 20  # of a score unpacked; an orchestral movement has about 20 MiB
-_MAX_MEASURES = 200_000  # of all parts together
+_MAX_BYTES = 64 << 20  # unpacked; an orchestral movement has about 20 MiB
+_MAX_MEASURES = 200_000  # total of all parts
 _MAX_NOTES = 500_000
 _CONTAINER = "META-INF/container.xml"
 _EXPORT_HINT = "export it again"
 
 
 def read_musicxml(content: bytes, path: str | Path, *, merge: bool) -> Music21Score:
-    """A MusicXML document or a compressed one. Raises `ReadError`.
+    """Read a MusicXML document, compressed or not. Raises `ReadError`.
 
-    `merge`: the staves of one instrument are one part.
+    If `merge`, the staves of an instrument are one part.
     """
     from music21.musicxml.xmlToM21 import MusicXMLImporter
 
-    zipped = content[:4] == b"PK\x03\x04"
-    if zipped:
+    is_compressed = content[:4] == b"PK\x03\x04"
+    if is_compressed:
         content = _unzip(content, path)
     root = _parse_document(content, path)
-    plain = musicxml_notes.reduce_to_notes(root, merge=merge)
+    reduction = musicxml_notes.reduce_to_notes(root, merge=merge)
     importer = MusicXMLImporter()
     importer.xmlRoot = root
     importer.xmlRootToScore(root, importer.stream)
     return Music21Score(
         score=importer.stream,
-        kind="compressed MusicXML" if zipped else "MusicXML",
-        drum_part_ids=frozenset(plain.drum_part_ids),
-        n_grace_notes=plain.n_grace_notes,
-        warnings=plain.warnings(),
+        kind="compressed MusicXML" if is_compressed else "MusicXML",
+        drum_part_ids=frozenset(reduction.drum_part_ids),
+        n_grace_notes=reduction.n_grace_notes,
+        warnings=reduction.warnings(),
     )
 
 
@@ -53,7 +53,7 @@ def read_musicxml(content: bytes, path: str | Path, *, merge: bool) -> Music21Sc
 
 
 def _unzip(content: bytes, path: str | Path) -> bytes:
-    """The score inside a .mxl archive: the one its container names, else the first there is."""
+    """Return the score of a .mxl archive: the one named by its container, else the first."""
     try:
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             names = archive.namelist()
@@ -66,18 +66,19 @@ def _unzip(content: bytes, path: str | Path) -> bytes:
             return _read_member(archive, name, path, _MAX_BYTES)
     except ReadError:
         raise
-    except Exception as error:  # zipfile raises whatever the damage leads it to
+    except Exception as error:  # on damage, zipfile raises many types
         raise ReadError(path, f"damaged archive ({error})", _EXPORT_HINT) from None
 
 
 def _rootfile_path(archive: zipfile.ZipFile, path: str | Path) -> str | None:
-    root = _parse_document(_read_member(archive, _CONTAINER, path, 1 << 16), path, kinds=None)
+    """Return the member of an archive that its container names."""
+    root = _parse_document(_read_member(archive, _CONTAINER, path, 1 << 16), path, is_score=False)
     found = root.find("{*}rootfiles/{*}rootfile")
     return found.get("full-path") if found is not None else None
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: str | Path, max_bytes: int) -> bytes:
-    """One file of an archive, of which no more than `most` bytes are ever unpacked."""
+    """Return one member of an archive, unpacking no more than `max_bytes`."""
     if archive.getinfo(name).file_size <= max_bytes:
         with archive.open(name) as file:
             unpacked = file.read(max_bytes + 1)
@@ -90,13 +91,13 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: str | Path, max_byte
 
 
 class _RootReachedError(Exception):
-    """The root element has begun: what precedes it is harmless."""
+    """Signals that the parser has reached the root element."""
 
 
 def _parse_document(
-    content: bytes, path: str | Path, kinds: tuple[str, ...] | None = ("partwise", "timewise")
+    content: bytes, path: str | Path, *, is_score: bool = True
 ) -> ElementTree.Element:
-    """The tree of a document, with parts outside and measures inside. Raises `ReadError`."""
+    """Parse a document; a score becomes score-partwise. Raises `ReadError`."""
     if len(content) > _MAX_BYTES:
         raise _too_large(path, f"more than {_MAX_BYTES >> 20} MiB")
     try:
@@ -104,19 +105,21 @@ def _parse_document(
         root = ElementTree.fromstring(content)
     except (ElementTree.ParseError, expat.ExpatError, LookupError, ValueError) as error:
         raise ReadError(path, f"damaged XML ({error})", _EXPORT_HINT) from None
-    if kinds is None:
+    if not is_score:
         return root
     if root.tag == "score-timewise":
         root = _to_partwise(root)
     if root.tag != "score-partwise":
         tag = str(root.tag)[:40]
-        raise ReadError(path, f"XML, but no MusicXML score (it holds <{tag}>)", "give a score")
+        raise ReadError(
+            path, f"XML, but not a MusicXML score (its root is <{tag}>)", "give a score"
+        )
     _check_size(root, path)
     return root
 
 
 def _check_prologue(content: bytes, path: str | Path) -> None:
-    """Refuse declarations of entities: no score needs them, and they can grow without bounds."""
+    """Refuse entity declarations, which can expand without bounds; no score needs them."""
 
     def refuse(*_: Any) -> NoReturn:
         raise ReadError(path, "XML that declares entities", "remove them, or export it again")
@@ -132,7 +135,7 @@ def _check_prologue(content: bytes, path: str | Path) -> None:
 
 
 def _to_partwise(timewise: ElementTree.Element) -> ElementTree.Element:
-    """A score of measures that hold parts as a score of parts that hold measures."""
+    """Convert score-timewise, measures of parts, to score-partwise, parts of measures."""
     root = ElementTree.Element("score-partwise")
     root.extend(child for child in timewise if child.tag != "measure")
     parts: dict[str, ElementTree.Element] = {}
@@ -147,17 +150,19 @@ def _to_partwise(timewise: ElementTree.Element) -> ElementTree.Element:
 
 
 def _check_size(root: ElementTree.Element, path: str | Path) -> None:
-    measures = sum(len(part.findall("measure")) for part in root.findall("part"))
-    notes = sum(1 for _ in root.iter("note"))
-    for count, most, what in (
-        (measures, _MAX_MEASURES, "measures"),
-        (notes, _MAX_NOTES, "notes"),
+    """Check the numbers of measures and notes. Raises `ReadError`."""
+    n_measures = sum(len(part.findall("measure")) for part in root.findall("part"))
+    n_notes = sum(1 for _ in root.iter("note"))
+    for count, limit, name in (
+        (n_measures, _MAX_MEASURES, "measures"),
+        (n_notes, _MAX_NOTES, "notes"),
     ):
-        if count > most:
-            raise _too_large(path, f"more than {most} {what}")
-    if not measures:
+        if count > limit:
+            raise _too_large(path, f"more than {limit} {name}")
+    if not n_measures:
         raise ReadError(path, "a score without measures", "export it again")
 
 
 def _too_large(path: str | Path, reason: str) -> ReadError:
+    """Return the error of a file over a limit."""
     return ReadError(path, reason, "split it into pieces")

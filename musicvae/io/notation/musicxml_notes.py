@@ -1,8 +1,8 @@
-"""Floor 3: a MusicXML tree reduced to what sounds, before music21 reads it.
+"""Reduction of a MusicXML tree to its notes, before music21 reads it.
 
-Most of a score is its looks: stems, beams, slurs, words, places on the page. music21 makes an
-object of each; without them it reads a score in a third of the time, with the same notes. What is
-left is at sounding pitch: transposing instruments are transposed, percussion is General MIDI keys.
+Most of a score is layout: stems, beams, slurs, words, positions. music21 creates an object for
+each; without them it reads a score in a third of the time, with the same notes. The reduced tree is
+at sounding pitch: transposing instruments are transposed, and percussion has General MIDI keys.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element, SubElement
 
 from musicvae.io.notation.dynamics import parse_tempo_text
+from musicvae.representation.key import transpose_fifths
 
 _NOTE_CHILDREN = frozenset(("chord", "pitch", "rest", "duration", "tie"))
 _BEATS_PATTERN = re.compile(r"\s*\d+(\s*\+\s*\d+)*\s*")
@@ -27,7 +28,7 @@ _SPELLINGS = tuple(zip("CCDDEFFGGAAB", "010100101010", strict=True))
 
 @dataclass
 class Reduction:
-    """What reducing a score found: percussion parts by id, and how many notes it left out."""
+    """Percussion parts by id, and counts of what was dropped or replaced."""
 
     drum_part_ids: set[str] = field(default_factory=set)
     n_grace_notes: int = 0
@@ -36,20 +37,20 @@ class Reduction:
     n_invalid_meters: int = 0
 
     def warnings(self) -> list[str]:
-        """One line for each kind of thing that was not taken as it stands."""
-        said = (
-            (self.n_cue_notes, "cue notes left out, as they do not sound"),
-            (self.n_unmapped_drums, "drum notes without a MIDI key or a place in a kit, read as snare"),
-            (self.n_invalid_meters, "time signatures that are none, left out"),
+        """Return one line for each kind of omission or replacement."""
+        counts = (
+            (self.n_cue_notes, "cue notes dropped"),
+            (self.n_unmapped_drums, "drum notes without a known MIDI key, read as snare"),
+            (self.n_invalid_meters, "invalid time signatures dropped"),
         )
-        return [f"{what}: {count}" for count, what in said if count]
+        return [f"{text}: {count}" for count, text in counts if count]
 
 
 def reduce_to_notes(root: Element, *, merge: bool) -> Reduction:
-    """Take all that makes no sound out of a score-partwise tree, in place; staves if `merge`."""
-    found = Reduction()
+    """Remove everything silent from a score-partwise tree, in place; also staves if `merge`."""
+    reduction = Reduction()
     _complete_part_list(root)
-    finale, entries = _is_finale_export(root), list(root.iter("score-part"))
+    is_finale, entries = _is_finale_export(root), list(root.iter("score-part"))
     drum_keys = {entry.get("id", ""): read_drum_keys(entry) for entry in entries}
     channels = {
         entry.get("id", ""): (entry.findtext("midi-instrument/midi-channel") or "").strip()
@@ -65,21 +66,21 @@ def reduce_to_notes(root: Element, *, merge: bool) -> Reduction:
                 _reduce_part_entry(entry)
     for part in root.iterfind("part"):
         name = part.get("id", "")
-        reducer = _PartReducer(found, drum_keys.get(name, {}), merge=merge, finale=finale)
+        reducer = _PartReducer(reduction, drum_keys.get(name, {}), merge=merge, is_finale=is_finale)
         for number, measure in enumerate(part.iterfind("measure"), start=1):
             reducer.reduce_measure(measure, number)
         if reducer.n_drum_notes > reducer.n_pitched_notes or channels.get(name) == DRUM_CHANNEL:
-            found.drum_part_ids.add(name)
-    return found
+            reduction.drum_part_ids.add(name)
+    return reduction
 
 
 def _complete_part_list(root: Element) -> None:
-    """Give every part an entry in the list of parts: music21 leaves out those without one."""
-    listing = root.find("part-list")
-    if listing is None:
-        listing = Element("part-list")
-        root.insert(0, listing)
-    listed = {entry.get("id") for entry in listing.findall("score-part")}
+    """Add missing entries to the part list; music21 ignores parts without one."""
+    part_list = root.find("part-list")
+    if part_list is None:
+        part_list = Element("part-list")
+        root.insert(0, part_list)
+    listed = {entry.get("id") for entry in part_list.findall("score-part")}
     seen: set[str | None] = set()
     for number, part in enumerate(root.iterfind("part"), start=1):
         name = part.get("id")
@@ -87,18 +88,18 @@ def _complete_part_list(root: Element) -> None:
             name = f"part-{number}"
             part.set("id", name)
         if name not in listed:
-            SubElement(SubElement(listing, "score-part", id=name), "part-name").text = name
+            SubElement(SubElement(part_list, "score-part", id=name), "part-name").text = name
         seen.add(name)
 
 
 def _is_finale_export(root: Element) -> bool:
-    """Whether music21 would take the score as Finale's, whose skips it treats by rules apart."""
+    """Whether music21 applies its special rules for `forward` in Finale exports."""
     software = root.find("identification/encoding/software")
     return software is not None and "Finale" in (software.text or "")
 
 
 def _reduce_part_entry(entry: Element) -> None:
-    """A part's names and first instrument alone, with numbers that are numbers."""
+    """Keep the names and the first instrument of a part-list entry, without invalid numbers."""
     kept = []
     for tag in ("part-name", "score-instrument", "midi-instrument"):
         kept += entry.findall(tag)[:1]
@@ -109,38 +110,42 @@ def _reduce_part_entry(entry: Element) -> None:
 
 
 class _PartReducer:
-    """Reduces the measures of one part, one after the other."""
+    """Reduces the measures of one part in order."""
 
-    def __init__(self, reduction: Reduction, drum_keys: dict[str, int], *, merge: bool, finale: bool) -> None:
-        self.reduction, self.drum_keys, self.finale = reduction, drum_keys, finale
+    def __init__(
+        self, reduction: Reduction, drum_keys: dict[str, int], *, merge: bool, is_finale: bool
+    ) -> None:
+        self.reduction, self.drum_keys, self.is_finale = reduction, drum_keys, is_finale
         self.transpose_semitones = self.n_drum_notes = self.n_pitched_notes = 0
-        # Staves are kept if they become parts; voices only matter to music21's rules for Finale.
-        self.note_children = _NOTE_CHILDREN | (set() if merge else {"staff"}) | ({"voice"} if finale else set())
+        # Staves are kept if they become parts, voices for the Finale rules of music21.
+        staff = set() if merge else {"staff"}
+        self.note_children = _NOTE_CHILDREN | staff | ({"voice"} if is_finale else set())
         self.attribute_children = {"divisions", "key", "time"} | (set() if merge else {"staves"})
-        self.direction_children = {"direction-type", "sound", "offset"} | (self.note_children & {"staff"})
+        self.direction_children = {"direction-type", "sound", "offset"} | staff
 
     def reduce_measure(self, measure: Element, number: int) -> None:
         """Reduce one measure in place."""
-        given = measure.get("number", "")
-        measure.attrib = {"number": given if given.isdigit() else str(number)}
+        own_number = measure.get("number", "")
+        measure.attrib = {"number": own_number if own_number.isdigit() else str(number)}
         kept: list[Element] = []
-        silenced = False  # the head of a chord that is a cue
+        head_is_cue = False  # whether the first note of the current chord is a cue note
         for element in measure:
             tag = element.tag
             if tag == "note":
                 chord = element.find("chord")
-                was_silenced, silenced = silenced, chord is None and _is_cue(element)
+                previous_head_is_cue = head_is_cue
+                head_is_cue = chord is None and _is_cue(element)
                 keep = self._reduce_note(element)
-                if keep and was_silenced and chord is not None:
+                if keep and previous_head_is_cue and chord is not None:
                     element.remove(chord)
                     kept.pop()
                 elif chord is not None:
-                    silenced = was_silenced and not keep
+                    head_is_cue = previous_head_is_cue and not keep
             elif tag == "backup":
                 keep = True
             elif tag == "forward":
                 keep = _is_positive(element.findtext("duration"))
-                if keep and not (self.finale and measure.find("note") is not None):
+                if keep and not (self.is_finale and measure.find("note") is not None):
                     self._forward_to_rest(element)
             elif tag == "attributes":
                 keep = self._reduce_attributes(element)
@@ -158,6 +163,7 @@ class _PartReducer:
         measure[:] = kept
 
     def _reduce_note(self, note: Element) -> bool:
+        """Reduce a note in place; return whether to keep it."""
         tags = {child.tag: child for child in note}
         if "grace" in tags:
             self.reduction.n_grace_notes += 1
@@ -166,7 +172,9 @@ class _PartReducer:
             self.reduction.n_cue_notes += 1
             if "chord" in tags:
                 return False
-            note[:] = [child for child in note if child.tag in self.note_children - {"pitch", "tie"}]
+            note[:] = [
+                child for child in note if child.tag in self.note_children - {"pitch", "tie"}
+            ]
             note.insert(0, Element("rest"))
             note.attrib = {}
             return True
@@ -178,16 +186,18 @@ class _PartReducer:
         elif "pitch" in tags:
             self.n_pitched_notes += 1
             if self.transpose_semitones:
-                self._replace_pitch(note, tags["pitch"], _midi_pitch(tags["pitch"]) + self.transpose_semitones)
+                self._replace_pitch(
+                    note, tags["pitch"], _midi_pitch(tags["pitch"]) + self.transpose_semitones
+                )
         note[:] = [child for child in note if child.tag in self.note_children]
         if "rest" in tags:
             tags["rest"][:], tags["rest"].attrib = [], {}
-        level = note.get("dynamics")
-        note.attrib = {"dynamics": level} if level and _is_positive(level) else {}
+        dynamics = note.get("dynamics")
+        note.attrib = {"dynamics": dynamics} if dynamics and _is_positive(dynamics) else {}
         return True
 
     def _replace_pitch(self, note: Element, old: Element, midi: int) -> None:
-        """Give a note another pitch."""
+        """Replace the pitch or unpitched element of a note by a MIDI pitch."""
         octave, degree = divmod(midi, 12)
         step, alter = _SPELLINGS[degree]
         pitch = Element("pitch")
@@ -196,12 +206,13 @@ class _PartReducer:
         note[list(note).index(old)] = pitch
 
     def _forward_to_rest(self, forward: Element) -> None:
-        """A skip is a rest, so that a measure is as long as it is when it ends with one."""
+        """Turn a `forward` into a rest, so that it counts for the length of its measure."""
         forward.tag = "note"
         forward[:] = [child for child in forward if child.tag in self.note_children]
         forward.insert(0, Element("rest"))
 
     def _reduce_attributes(self, attributes: Element) -> bool:
+        """Reduce attributes in place; return whether to keep them."""
         transpose = attributes.find("transpose")
         if transpose is not None:
             chromatic = float(transpose.findtext("chromatic") or 0)
@@ -221,20 +232,20 @@ class _PartReducer:
         return bool(kept)
 
     def _transpose_key(self, key: Element) -> bool:
-        """Make a key signature that of the sounding pitch; False if it is none of the usual."""
+        """Transpose a key signature to sounding pitch; return False if it has no fifths."""
         fifths = key.find("fifths")
         written = parse_int(fifths.text) if fifths is not None else None
         if fifths is None or written is None:
             return False
         if self.transpose_semitones % 12:
-            written = (written + 7 * self.transpose_semitones + 6) % 12 - 6
+            written = transpose_fifths(written, self.transpose_semitones)
         fifths.text = str(max(-7, min(7, written)))
         mode = key.findtext("mode")
         key[:] = [c for c in key if c.tag == "fifths" or (c.tag == "mode" and mode in _MODES)]
         return True
 
     def _reduce_direction(self, direction: Element) -> bool:
-        """Keep tempo, dynamics and jumps of a direction, False if it has none of them."""
+        """Reduce a direction to tempo, dynamics and jumps; return whether it has any."""
         direction.attrib = {}
         direction[:] = [child for child in direction if child.tag in self.direction_children]
         sounds = [child for child in direction if child.tag == "sound"]
@@ -242,48 +253,53 @@ class _PartReducer:
             if not _reduce_sound(sound):
                 direction.remove(sound)
         types = direction.findall("direction-type")
-        numbered = direction.find("sound") is not None
+        has_number = direction.find("sound") is not None
         words: list[str] = []
         for kind in types:
             kept = [child for child in kind if _reduce_mark(child)]
-            numbered |= any(child.tag == "metronome" for child in kept)
+            has_number |= any(child.tag == "metronome" for child in kept)
             words += [child.text or "" for child in kind if child.tag == "words"]
             kind[:] = kept
-        named = None if numbered else parse_tempo_text(" ".join(" ".join(words).split()))
-        if named:
-            types[0].append(_tempo_mark(named))
+        text = " ".join(" ".join(words).split())
+        qpm = None if has_number else parse_tempo_text(text)
+        if qpm:
+            types[0].append(_tempo_mark(qpm))
         for kind in types:
             if not len(kind):
                 direction.remove(kind)
         return direction.find("direction-type") is not None or direction.find("sound") is not None
 
     def _reduce_barline(self, barline: Element) -> bool:
+        """Reduce a bar line to repeats and endings; return whether it has any."""
         barline[:] = [child for child in barline if child.tag in ("repeat", "ending")]
         return bool(len(barline))
 
 
 def _is_cue(note: Element) -> bool:
+    """Whether a note is a cue note."""
     return note.find("cue") is not None and note.find("rest") is None
 
 
 def _split_rest(rest: Element) -> Element:
-    """The first half of a rest that is alone in its measure, which becomes the second half.
+    """Halve a rest in place and return a copy, its first half.
 
-    music21 stretches the only rest of a measure to the meter; two last as long as the file says.
+    music21 extends a rest that is alone in its measure to the meter, but not two rests.
     """
-    lasts = rest.find("duration")
-    if lasts is not None and _is_positive(lasts.text):
-        lasts.text = str(float(lasts.text or 0) / 2)
+    duration = rest.find("duration")
+    if duration is not None and _is_positive(duration.text):
+        duration.text = str(float(duration.text or 0) / 2)
     return deepcopy(rest)
 
 
 def _midi_pitch(pitch: Element) -> int:
+    """Return the MIDI pitch of a pitch element."""
     step = _SEMITONES[(pitch.findtext("step") or "").strip()]
     alter = float(pitch.findtext("alter") or 0)
     return 12 * (int(pitch.findtext("octave") or 4) + 1) + step + round(alter)
 
 
 def _is_positive(text: str | None) -> bool:
+    """Whether a text is a positive number below a million."""
     try:
         return 0 < float(text or 0) < 1e6
     except ValueError:
@@ -291,6 +307,7 @@ def _is_positive(text: str | None) -> bool:
 
 
 def _reduce_sound(sound: Element) -> bool:
+    """Reduce a sound element to its tempo; return whether it has one."""
     tempo = sound.get("tempo")
     sound.attrib = {"tempo": tempo} if tempo and _is_positive(tempo) else {}
     sound[:] = [child for child in sound if child.tag == "offset"]
@@ -298,6 +315,7 @@ def _reduce_sound(sound: Element) -> bool:
 
 
 def _is_valid_meter(time: Element) -> bool:
+    """Whether a time element is a meter that music21 can read."""
     beats = [child.text or "" for child in time if child.tag == "beats"]
     types = [(child.text or "").strip() for child in time if child.tag == "beat-type"]
     return (
@@ -309,7 +327,7 @@ def _is_valid_meter(time: Element) -> bool:
 
 
 def _reduce_mark(mark: Element) -> bool:
-    """Whether a direction is a number of beats, a dynamic or a jump."""
+    """Reduce a mark; return whether it is a metronome mark, a dynamic or a jump."""
     if mark.tag == "metronome":
         return _reduce_metronome(mark)
     mark.attrib = {}
@@ -320,7 +338,7 @@ def _reduce_mark(mark: Element) -> bool:
 
 
 def _reduce_metronome(metronome: Element) -> bool:
-    """Whether a metronome mark says how many beats a minute has; relations of tempi do not."""
+    """Reduce a metronome mark; return False if it gives no beats per minute."""
     units = metronome.findall("beat-unit")
     minute = metronome.find("per-minute")
     count = re.search(r"\d+(\.\d+)?", (minute.text or "") if minute is not None else "")
@@ -335,7 +353,7 @@ def _reduce_metronome(metronome: Element) -> bool:
 
 
 def _tempo_mark(qpm: float) -> Element:
-    """A metronome mark in parentheses, which yields to one that the score has itself."""
+    """Return a metronome mark in parentheses, over which marks of the score take precedence."""
     metronome = Element("metronome", parentheses="yes")
     SubElement(metronome, "beat-unit").text = "quarter"
     SubElement(metronome, "per-minute").text = str(qpm)
@@ -343,10 +361,9 @@ def _tempo_mark(qpm: float) -> Element:
 
 
 SNARE_KEY = 38
-DRUM_CHANNEL = "10"  # as MusicXML counts
-# Where a drum kit's notes stand on a staff of five lines, if the score has no MIDI keys for them:
-# the places of Weinberg's Guidelines for Drumset Notation, as they fall into classes of General
-# MIDI.
+DRUM_CHANNEL = "10"  # counted from 1, as in MusicXML
+# General MIDI keys by position on the staff, for drum kits without MIDI keys, after Weinberg's
+# Guidelines for Drumset Notation.
 _STAFF_DRUM_KEYS = {
     "D4": 44,
     "E4": 35,
@@ -365,7 +382,7 @@ _STAFF_DRUM_KEYS = {
 
 
 def read_drum_keys(entry: Element) -> dict[str, int]:
-    """MIDI key of each instrument of a part that has one: they are counted from 1 in MusicXML."""
+    """Return the MIDI key of each unpitched instrument of a part, counted from 0."""
     keys = {}
     for instrument in entry.iterfind("midi-instrument"):
         if (key := parse_int(instrument.findtext("midi-unpitched"))) and 1 <= key <= 128:
@@ -374,7 +391,7 @@ def read_drum_keys(entry: Element) -> dict[str, int]:
 
 
 def find_drum_key(note: Element, drum_keys: Mapping[str, int]) -> int | None:
-    """The key of an unpitched note, by its instrument, else by its place on the staff."""
+    """Return the MIDI key of an unpitched note, by its instrument or staff position."""
     instrument = note.find("instrument")
     name = instrument.get("id", "") if instrument is not None else ""
     if name in drum_keys:
@@ -386,7 +403,7 @@ def find_drum_key(note: Element, drum_keys: Mapping[str, int]) -> int | None:
 
 
 def parse_int(text: str | None) -> int | None:
-    """The number that a text is, None if it is none."""
+    """Return the integer that a text represents, or None."""
     try:
         return int(text or "")
     except ValueError:

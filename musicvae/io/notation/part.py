@@ -1,4 +1,4 @@
-"""Floor 3: a music21 part taken apart in one pass into plain numbers, measure by measure."""
+"""Conversion of a music21 part to plain numbers, measure by measure, in one pass."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from typing import Any
 
 from musicvae.io.notation.dynamics import ScorePosition
 
-MAX_DENOMINATOR = 64  # denominator of a meter
+MAX_DENOMINATOR, MAX_NUMERATOR = 64, 255  # of a MIDI time signature
 _QPM_RANGE = (10.0, 500.0)
-_MAX_MEASURE_QUARTERS = 1 << 20  # quarters of a measure
+_MAX_MEASURE_QUARTERS = 1 << 20
 
 
 class UnsupportedScoreError(Exception):
-    """A score that cannot become a song as it is; the message says why."""
+    """Score that cannot be converted to a song; the message gives the reason."""
 
 
-# Onset and length in quarters from the beginning of the measure, MIDI pitch, tie, velocity.
+# Onset in its measure and length in quarters, MIDI pitch, tie type, velocity.
 RawNote = tuple[Fraction, Fraction, int, str, int | None]
 
 
 @dataclass
 class ScorePart:
-    """One part of a score. Lists have an entry a measure, marks are (place, ...).
+    """One part of a score; lists have one entry per measure.
 
-    `lengths` in quarters; `written` the time signature at the beginning, `before` that of the part
-    as a whole; `named` tempi come from words; keys are (place, fifths, minor).
+    `measure_lengths` are in quarters. `time_signatures` are those at the beginning of a measure,
+    `initial_time_signature` that of the part. Marks begin with their position: `tempo_marks` are
+    (position, whether from words, QPM), `keys` (position, (fifths, minor)), `dynamics` (position,
+    name). `n_outside_measures` counts notes that belong to no measure.
     """
 
     initial_time_signature: tuple[int, int] | None
@@ -46,51 +48,53 @@ class ScorePart:
 
 @lru_cache(maxsize=4096)
 def to_fraction(value: float | Fraction) -> Fraction:
-    """A music21 offset as a fraction: it keeps floats, and fractions with this limit."""
+    """Convert a music21 offset to a fraction, with the largest denominator music21 uses."""
     return Fraction(value).limit_denominator(65535)
 
 
 def read_part(staff: Any) -> ScorePart:
-    """Take a music21 part apart. Raises `UnfitScoreError` if it has no measures."""
+    """Read a music21 part. Raises `UnsupportedScoreError` if it has no measures."""
     if not staff.hasMeasures():
         if not staff.notesAndRests:
             raise UnsupportedScoreError("a part without measures")
         staff = staff.makeMeasures().makeTies(inPlace=False)
-    line, outer = ScorePart(_time_signature(staff)), []
+    part, outside = ScorePart(_time_signature(staff)), []
     offsets: list[float] = []
     for element in staff:
         if "Measure" not in element.classSet:
-            outer.append(element)
+            outside.append(element)
             continue
-        index = len(line.measure_lengths)
+        index = len(part.measure_lengths)
         offsets.append(float(element.offset))
-        line.measure_numbers.append(element.number)
-        line.measure_lengths.append(Fraction(0))
-        line.time_signatures.append(_time_signature(element))
-        line.notes.append([])
+        part.measure_numbers.append(element.number)
+        part.measure_lengths.append(Fraction(0))
+        part.time_signatures.append(_time_signature(element))
+        part.notes.append([])
         for offset, inner in _iter_elements(element):
-            _add_element(line, index, to_fraction(offset), inner)
-        if line.measure_lengths[-1] > _MAX_MEASURE_QUARTERS:
-            raise UnsupportedScoreError(f"a measure without end (measure {element.number})")
-    for element in outer:
+            _add_element(part, index, to_fraction(offset), inner)
+        if part.measure_lengths[-1] > _MAX_MEASURE_QUARTERS:
+            raise UnsupportedScoreError(f"measure is too long (measure {element.number})")
+    for element in outside:
         index = max(bisect_right(offsets, float(element.offset)) - 1, 0)
         if {"Note", "Chord"} & element.classSet and "Harmony" not in element.classSet:
-            line.n_outside_measures += len(element.pitches)
+            part.n_outside_measures += len(element.pitches)
         elif offsets:
-            _add_element(line, index, to_fraction(element.offset - offsets[index]), element)
-    return line
+            _add_element(part, index, to_fraction(element.offset - offsets[index]), element)
+    return part
 
 
 def _iter_elements(stream: Any) -> Iterator[tuple[Any, Any]]:
-    """(offset, element) of all that is in a measure, whatever voice it is in."""
+    """Yield (offset, element) of everything in a measure, in all voices."""
     for element in stream:
         if element.isStream:
-            yield from ((element.offset + offset, inner) for offset, inner in _iter_elements(element))
+            for offset, inner in _iter_elements(element):
+                yield element.offset + offset, inner
         else:
             yield element.offset, element
 
 
 def _add_element(part: ScorePart, index: int, offset: Fraction, element: Any) -> None:
+    """Add a music21 element at an offset of a measure."""
     kinds = element.classSet
     if "Note" in kinds or "Chord" in kinds:
         if "Harmony" in kinds:
@@ -102,16 +106,17 @@ def _add_element(part: ScorePart, index: int, offset: Fraction, element: Any) ->
             length = to_fraction(single.quarterLength or element.quarterLength)
             part.measure_lengths[index] = max(part.measure_lengths[index], offset + length)
             tie = single.tie.type if single.tie else ""
-            loud = single.volume.velocity if single.hasVolumeInformation() else None
-            part.notes[index].append((offset, length, single.pitch.midi, tie, loud))
+            velocity = single.volume.velocity if single.hasVolumeInformation() else None
+            part.notes[index].append((offset, length, single.pitch.midi, tie, velocity))
     elif "GeneralNote" in kinds:
-        # Marks may stand past the last note or rest, and make a measure no longer.
-        part.measure_lengths[index] = max(part.measure_lengths[index], offset + to_fraction(element.quarterLength))
+        # Only notes and rests count: marks may lie beyond the end of a measure.
+        end = offset + to_fraction(element.quarterLength)
+        part.measure_lengths[index] = max(part.measure_lengths[index], end)
     elif "MetronomeMark" in kinds:
         qpm = element.getQuarterBPM()
         if qpm and _QPM_RANGE[0] <= qpm <= _QPM_RANGE[1]:
-            named = bool(element.numberImplicit or element.parentheses)
-            part.tempo_marks.append(((index, offset), named, float(qpm)))
+            from_words = bool(element.numberImplicit or element.parentheses)
+            part.tempo_marks.append(((index, offset), from_words, float(qpm)))
     elif "KeySignature" in kinds:
         minor = getattr(element, "mode", None) in ("minor", "aeolian")
         part.keys.append(((index, offset), (max(-7, min(7, int(element.sharps))), minor)))
@@ -120,12 +125,12 @@ def _add_element(part: ScorePart, index: int, offset: Fraction, element: Any) ->
 
 
 def _time_signature(stream: Any) -> tuple[int, int] | None:
-    """The time signature at the beginning of a measure or part, if MIDI can hold it."""
+    """Return the time signature at the start of a measure or part, if MIDI can represent it."""
     for sign in stream.getElementsByClass("TimeSignature"):
         numerator, denominator = sign.numerator, sign.denominator
         if numerator is None or denominator is None:
             continue
-        fine = denominator <= MAX_DENOMINATOR and denominator & (denominator - 1) == 0
-        if sign.offset == 0 and fine and 0 < numerator < 256:
+        is_valid = denominator <= MAX_DENOMINATOR and denominator & (denominator - 1) == 0
+        if sign.offset == 0 and is_valid and 0 < numerator <= MAX_NUMERATOR:
             return int(numerator), int(denominator)
     return None

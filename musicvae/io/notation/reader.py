@@ -1,9 +1,10 @@
-"""Floor 3: scores (MusicXML, ABC, Humdrum) -> Song, through music21, with their own bar lines.
+"""Scores (MusicXML, ABC, Humdrum) to songs through music21, with their notated bar lines.
 
-Every measure is a bar. A meter event is written wherever a bar is not as long as the running meter
-says, and again after it: a 3-beat bar before a repeat and the 1-beat pickup after it become 3/4,
-1/4, back to 4/4. Ties become one note, grace notes are dropped and counted, chord symbols are not
-notes, the voices of a part are merged. Times are exact fractions of a quarter until the end.
+Every measure becomes a bar. A meter event is written wherever the length of a bar differs from the
+running meter, and again after it: a 3-beat bar before a repeat and the 1-beat pickup after it
+become 3/4, 1/4, and back to 4/4. Tied notes are joined, grace notes are dropped and counted, chord
+symbols are ignored, and the voices of a part are merged. Times are exact fractions of a quarter
+until the end.
 """
 
 from __future__ import annotations
@@ -19,19 +20,32 @@ from typing import Any
 import numpy as np
 
 from musicvae.errors import ReadError
+from musicvae.io.detect import detect_format
 from musicvae.io.notation import abc_humdrum, musicxml
 from musicvae.io.notation.dynamics import DynamicsMap, ScorePosition, name_and_program
 from musicvae.io.notation.measures import Bar, Measures, build_measures, meter_events
-from musicvae.io.notation.music21_score import Music21Score, suppress_output, pause_garbage_collection
+from musicvae.io.notation.music21_score import (
+    Music21Score,
+    pause_garbage_collection,
+    suppress_output,
+)
 from musicvae.io.notation.part import ScorePart, UnsupportedScoreError, read_part
 from musicvae.io.notation.repeats import RepeatError, playback_order
-from musicvae.io.notation.timeline import TimelineNote, PlaybackTimeline
+from musicvae.io.notation.timeline import PlaybackTimeline, TimelineNote
 from musicvae.io.options import ReadOptions
 from musicvae.io.result import ReadResult
-from musicvae.song import MAX_TICKS_PER_QUARTER, KeyMap, MeterMap, Part, Song, TempoMap, resolve_overlaps
+from musicvae.representation.grid import STORED_STEPS_PER_QUARTER
+from musicvae.song import (
+    MAX_TICKS_PER_QUARTER,
+    KeyMap,
+    MeterMap,
+    Part,
+    Song,
+    TempoMap,
+    resolve_overlaps,
+)
 
 _TICKS_PER_QUARTER = 480
-_STORED = 24  # cells of a quarter: the least that ticks must hold
 _MAX_BARS = 20_000
 _MAX_PARTS = 512
 _DEFAULT_QPM = {"": 120.0}
@@ -39,10 +53,10 @@ _DEFAULT_QPM = {"": 120.0}
 
 @dataclass(frozen=True)
 class SongFromScore:
-    """A song, how many notes were dropped or joined in reading it, and its pickup.
+    """A song with counts of the notes that were dropped or changed.
 
-    `grace` notes have no duration; `overlapping` ones share pitch and time with another of their
-    part; `rounded` says that no tick resolution of a MIDI file holds all of the rhythms.
+    `n_overlapping` notes overlap another note of their part and pitch; `is_rounded` if no tick
+    resolution of a MIDI file represents all rhythms exactly.
     """
 
     song: Song
@@ -55,40 +69,42 @@ class SongFromScore:
 
 
 def read_bytes(content: bytes, path: str | Path, options: ReadOptions) -> ReadResult:
-    """Read the bytes of a score, whatever its name. Raises `ReadError`, and nothing else.
+    """Read the bytes of a score in any of the formats. Raises `ReadError`, and nothing else.
 
-    Of the options, `repeats` and `merge` matter here. A book of ABC tunes gives its first tune.
+    Of `options`, only `repeats` and `merge` apply. Of an ABC book, the first tune is read.
     """
     with convert_errors(path):
-        sheet = read_score(content, path, merge=options.merge)
-        laid = to_song(sheet, repeats=options.repeats, merge=options.merge)
-    said = [*sheet.warnings, *laid.warnings]
-    if laid.n_grace_notes:
-        said.append(f"grace notes left out: {laid.n_grace_notes}")
-    if laid.n_overlapping:
-        said.append(f"notes that overlap on one pitch, joined or cut: {laid.n_overlapping}")
-    if laid.is_rounded:
-        said.append("rhythms too fine for MIDI's ticks, rounded to 1/480 of a quarter")
-    return ReadResult(song=laid.song, kind=sheet.kind, warnings=tuple(said), has_notated_bars=True)
+        score = read_score(content, path, merge=options.merge)
+        result = to_song(score, repeats=options.repeats, merge=options.merge)
+    warnings = [*score.warnings, *result.warnings]
+    if result.n_grace_notes:
+        warnings.append(f"grace notes dropped: {result.n_grace_notes}")
+    if result.n_overlapping:
+        warnings.append(f"notes that overlap on one pitch, joined or cut: {result.n_overlapping}")
+    if result.is_rounded:
+        warnings.append("rhythms too fine for MIDI ticks, rounded to 1/480 of a quarter")
+    return ReadResult(
+        song=result.song, kind=score.kind, warnings=tuple(warnings), has_notated_bars=True
+    )
 
 
 def read_score(content: bytes, path: str | Path, *, merge: bool) -> Music21Score:
-    """The score in some bytes, in whichever of the formats it is."""
-    text = content.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")
-    if content[:4] == b"PK\x03\x04" or text[:1] == b"<":
+    """Read MusicXML, ABC or Humdrum; the format is detected. Raises `ReadError`."""
+    start = content.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")
+    if content[:4] == b"PK\x03\x04" or start[:1] == b"<":
         return musicxml.read_musicxml(content, path, merge=merge)
-    written = abc_humdrum.decode_text(content)
-    if abc_humdrum.is_humdrum(written):
-        return abc_humdrum.read_humdrum(written, path)
-    if abc_humdrum.is_abc(written):
-        return abc_humdrum.read_abc(written, path)
-    what = "no score (neither MusicXML, ABC nor Humdrum)" if content else "empty file"
-    raise ReadError(path, what, "give a .mxl, .musicxml, .abc or .krn file")
+    file_format = detect_format(content)
+    if file_format == "humdrum":
+        return abc_humdrum.read_humdrum(abc_humdrum.decode_text(content), path)
+    if file_format == "abc":
+        return abc_humdrum.read_abc(abc_humdrum.decode_text(content), path)
+    reason = "no score (neither MusicXML, ABC nor Humdrum)" if content else "empty file"
+    raise ReadError(path, reason, "give a .mxl, .musicxml, .abc or .krn file")
 
 
 @contextmanager
 def convert_errors(path: str | Path) -> Iterator[None]:
-    """music21 raises whatever it stumbles over, and prints: here it is one line about the file."""
+    """Silence music21, and turn every exception into a `ReadError` about the file."""
     try:
         with suppress_output(), pause_garbage_collection():
             yield
@@ -106,86 +122,98 @@ def to_song(
     *,
     repeats: bool = False,
     merge: bool = True,
-    voices: Sequence[tuple[str, int]] | None = None,
+    instruments: Sequence[tuple[str, int | None]] | None = None,
     default_qpm: dict[str, float] = _DEFAULT_QPM,
     velocity: int | None = None,
 ) -> SongFromScore:
-    """The song of a score.
+    """Convert a score to a song. Raises `UnsupportedScoreError`.
 
-    `voices` holds (name, GM program) for each part in score order, else the score says them;
-    `default_qpm` a tempo by meter (``"6/8"``, else ``""``), for scores without a metronome mark;
-    `velocity` is that of all notes, else dynamics say it. Raises `UnfitScoreError`.
+    `instruments` are (name, GM program) of each part, by default those of the score. `default_qpm`
+    is the tempo without a metronome mark, by meter (``"6/8"``) or for all others (``""``).
+    `velocity` is that of all notes, by default given by dynamics.
     """
     staves = list(score.score.parts)
     if len(staves) > _MAX_PARTS:
         raise UnsupportedScoreError(f"{len(staves)} parts")
-    lines = [read_part(staff) for staff in staves]
-    if not any(any(line.notes) for line in lines):
+    score_parts = [read_part(staff) for staff in staves]
+    if not any(any(part.notes) for part in score_parts):
         raise UnsupportedScoreError("no notes")
-    measures = build_measures(lines)
-    said = list(measures.warnings)
-    if outside := sum(line.n_outside_measures for line in lines):
-        said.append(f"notes outside of any measure, left out: {outside}")
-    order = _playback_order(staves, measures, said) if repeats else list(range(len(measures.bars)))
-    walk = PlaybackTimeline(measures.bars, order)
-    if len(walk.bars) > _MAX_BARS:
+    measures = build_measures(score_parts)
+    warnings = list(measures.warnings)
+    if n_outside := sum(part.n_outside_measures for part in score_parts):
+        warnings.append(f"notes outside of measures, dropped: {n_outside}")
+    order = list(range(len(measures.bars)))
+    if repeats:
+        order = _playback_order(staves, measures, warnings)
+    timeline = PlaybackTimeline(measures.bars, order)
+    if len(timeline.bars) > _MAX_BARS:
         raise UnsupportedScoreError(f"more than {_MAX_BARS} bars")
-    loud = _part_dynamics(staves, lines) if velocity is None else [None] * len(lines)
-    sung = [
-        walk.play_notes(line, measures, p, loudness, velocity or 0)
-        for p, (line, loudness) in enumerate(zip(lines, loud, strict=True))
+    dynamics: Sequence[DynamicsMap | None] = [None] * len(score_parts)
+    if velocity is None:
+        dynamics = _part_dynamics(staves, score_parts)
+    notes_by_staff = [
+        timeline.play_notes(part, measures, index, part_dynamics, velocity or 0)
+        for index, (part, part_dynamics) in enumerate(zip(score_parts, dynamics, strict=True))
     ]
-    tpq, rounded = _choose_resolution(walk.bars, sung, walk.end)
-    parts, overlapping = [], 0
-    for voice, notes in _merge_staves(staves, score, voices, sung, merge=merge):
-        part, merged = _build_part(voice, notes, tpq)
+    tpq, is_rounded = _choose_resolution(timeline.bars, notes_by_staff, timeline.end)
+    parts, n_overlapping = [], 0
+    for info, notes in _merge_staves(staves, score, instruments, notes_by_staff, merge=merge):
+        part, n_changed = _build_part(info, notes, tpq)
         parts.append(part)
-        overlapping += merged
-    if silent := [part.name or "unnamed" for part in parts if not len(part)]:
-        said.append(f"parts without notes, left out: {', '.join(silent)[:80]}")
-    first = walk.bars[0].time_signature
-    qpm = default_qpm.get(f"{first[0]}/{first[1]}" if first else "", default_qpm[""])
+        n_overlapping += n_changed
+    if empty := [part.name or "unnamed" for part in parts if not len(part)]:
+        warnings.append(f"parts without notes, dropped: {', '.join(empty)[:80]}")
+    meter = timeline.bars[0].time_signature
+    qpm = default_qpm.get(f"{meter[0]}/{meter[1]}" if meter else "", default_qpm[""])
     song = Song(
         ticks_per_quarter=tpq,
         parts=tuple(part for part in parts if len(part)),
-        tempo=_tempo_map(walk, lines, tpq, qpm),
-        meter=_meter_map(walk.bars, tpq),
-        key=_key_map(walk, lines, tpq),
-        end_ticks=_to_ticks(walk.end, tpq),
+        tempo=_tempo_map(timeline, score_parts, tpq, qpm),
+        meter=_meter_map(timeline.bars, tpq),
+        key=_key_map(timeline, score_parts, tpq),
+        end_ticks=_to_ticks(timeline.end, tpq),
     )
-    pickup = len(walk.bars) > 1 and walk.bars[0].length < walk.bars[1].length
-    grace = score.n_grace_notes + sum(line.n_grace_notes for line in lines)
-    return SongFromScore(song, len(walk.bars), pickup, grace, overlapping, rounded, tuple(said))
+    bars = timeline.bars
+    return SongFromScore(
+        song=song,
+        n_bars=len(bars),
+        has_pickup=len(bars) > 1 and bars[0].length < bars[1].length,
+        n_grace_notes=score.n_grace_notes + sum(part.n_grace_notes for part in score_parts),
+        n_overlapping=n_overlapping,
+        is_rounded=is_rounded,
+        warnings=tuple(warnings),
+    )
 
 
 def _playback_order(staves: Sequence[Any], measures: Measures, warnings: list[str]) -> list[int]:
-    count = len(measures.bars)
+    """Return the measures in playback order, or each once, with a warning, if that fails."""
+    n_measures = len(measures.bars)
     try:
         if measures.has_independent_barlines:
-            raise RepeatError("parts have bar lines of their own")
-        return playback_order(staves, count)
+            raise RepeatError("parts have different bar lines")
+        return playback_order(staves, n_measures)
     except RepeatError as error:
-        warnings.append(f"repeats not played ({str(error)[:120]}): each bar once")
-        return list(range(count))
+        warnings.append(f"repeats ignored ({str(error)[:120]}): each bar is read once")
+        return list(range(n_measures))
 
 
 # -- parts ----------------------------------------------------------------------------------------
 
 
-def _part_dynamics(staves: Sequence[Any], parts: Sequence[ScorePart]) -> list[DynamicsMap | None]:
-    """The dynamics of each part; a staff without any has those of its instrument's other one."""
+def _part_dynamics(staves: Sequence[Any], parts: Sequence[ScorePart]) -> list[DynamicsMap]:
+    """Return the dynamics of each part; a staff without any takes those of its instrument."""
     shared: dict[str, list[tuple[ScorePosition, str]]] = {}
-    for staff, line in zip(staves, parts, strict=True):
-        shared.setdefault(_instrument_group(staff), []).extend(line.dynamics)
-    marks = [
-        line.dynamics or (shared[name] if (name := _instrument_group(staff)) else [])
-        for staff, line in zip(staves, parts, strict=True)
+    groups = [_instrument_group(staff) for staff in staves]
+    for group, part in zip(groups, parts, strict=True):
+        shared.setdefault(group, []).extend(part.dynamics)
+    return [
+        DynamicsMap(part.dynamics or (shared[group] if group else []))
+        for group, part in zip(groups, parts, strict=True)
     ]
-    return [DynamicsMap(found) if found else DynamicsMap([]) for found in marks]
 
 
 def _instrument_group(staff: Any) -> str:
-    """What the staves of one instrument have in common, empty for a part of its own."""
+    """Return an identifier shared by the staves of an instrument, empty for a single staff."""
     if "PartStaff" in staff.classSet:
         return next((group.rpartition("-Staff")[0] for group in staff.groups), "")
     return abc_humdrum.instrument_group(staff)
@@ -193,6 +221,8 @@ def _instrument_group(staff: Any) -> str:
 
 @dataclass(frozen=True)
 class _PartInfo:
+    """Name, GM program and drum flag of a part."""
+
     name: str
     program: int
     is_drum: bool
@@ -201,38 +231,41 @@ class _PartInfo:
 def _merge_staves(
     staves: Sequence[Any],
     score: Music21Score,
-    voices: Sequence[tuple[str, int]] | None,
+    instruments: Sequence[tuple[str, int | None]] | None,
     notes_by_staff: Sequence[list[TimelineNote]],
     *,
     merge: bool,
 ) -> list[tuple[_PartInfo, list[TimelineNote]]]:
-    """Who plays each part, and what; the staves of one instrument together if `merge`."""
-    found: list[tuple[_PartInfo, list[TimelineNote]]] = []
-    place: dict[str, int] = {}
-    said = voices or score.voices
-    for p, (staff, notes) in enumerate(zip(staves, notes_by_staff, strict=True)):
-        name, program = said[p] if said else name_and_program(staff)
-        drum = any(group.rpartition("-Staff")[0] in score.drum_part_ids for group in staff.groups)
-        drum |= any(group in score.drum_part_ids for group in staff.groups)
-        whole = _instrument_group(staff)
-        if merge and whole in place and whole:
-            found[place[whole]][1].extend(notes)
+    """Return the parts with their notes; if `merge`, the staves of an instrument are one part."""
+    merged: list[tuple[_PartInfo, list[TimelineNote]]] = []
+    index_by_group: dict[str, int] = {}
+    named = instruments or score.instruments
+    for index, (staff, notes) in enumerate(zip(staves, notes_by_staff, strict=True)):
+        name, program = named[index] if named else name_and_program(staff)
+        is_drum = any(
+            group in score.drum_part_ids or group.rpartition("-Staff")[0] in score.drum_part_ids
+            for group in staff.groups
+        )
+        group = _instrument_group(staff)
+        if merge and group and group in index_by_group:
+            merged[index_by_group[group]][1].extend(notes)
             continue
-        place[whole] = len(found)
-        found.append((_PartInfo(name, 0 if drum else program or 0, drum), list(notes)))
-    return found
+        index_by_group[group] = len(merged)
+        merged.append((_PartInfo(name, 0 if is_drum else program or 0, is_drum), list(notes)))
+    return merged
 
 
 def _build_part(info: _PartInfo, notes: Sequence[TimelineNote], tpq: int) -> tuple[Part, int]:
+    """Return a part, and the number of its notes that overlapped another."""
     onset = np.array([_to_ticks(note.onset, tpq) for note in notes], dtype=np.int64)
     end = np.array([_to_ticks(note.end, tpq) for note in notes], dtype=np.int64)
     pitch = np.array([note.pitch for note in notes], dtype=np.int64)
     velocity = np.array([note.velocity for note in notes], dtype=np.int64)
-    keep, duration, changed = resolve_overlaps(onset, np.maximum(end - onset, 1), pitch)
+    keep, duration, n_changed = resolve_overlaps(onset, np.maximum(end - onset, 1), pitch)
     part = Part.empty(info.name, info.program, info.is_drum).with_notes(
         onset[keep], duration[keep], pitch[keep], velocity[keep]
     )
-    return part, changed
+    return part, n_changed
 
 
 # -- ticks, meter, tempo, key ---------------------------------------------------------------------
@@ -241,12 +274,14 @@ def _build_part(info: _PartInfo, notes: Sequence[TimelineNote], tpq: int) -> tup
 def _choose_resolution(
     bars: Sequence[Bar], notes_by_part: Iterable[Iterable[TimelineNote]], end: Fraction
 ) -> tuple[int, bool]:
-    """Ticks a quarter on which every rhythm is exact: the smallest multiple of 480, or else of 24,
-    if a MIDI file can say it; else 480 and True."""
+    """Return the ticks per quarter that represent every rhythm exactly, and False.
+
+    That is the smallest multiple of 480, or of 24, that fits a MIDI file; else 480 and True.
+    """
     times = {end, *(bar.start for bar in bars)}
     times |= {time for notes in notes_by_part for note in notes for time in (note.onset, note.end)}
     denominators = {time.denominator for time in times}
-    for base in (_TICKS_PER_QUARTER, _STORED):
+    for base in (_TICKS_PER_QUARTER, STORED_STEPS_PER_QUARTER):
         tpq = lcm(base, *denominators)
         if tpq <= MAX_TICKS_PER_QUARTER:
             return tpq, False
@@ -254,10 +289,12 @@ def _choose_resolution(
 
 
 def _to_ticks(time: Fraction, tpq: int) -> int:
+    """Round a time in quarters to ticks."""
     return round(time * tpq)
 
 
 def _meter_map(bars: Sequence[Bar], tpq: int) -> MeterMap:
+    """Return the meter map of bars."""
     times, numerators, denominators = zip(*meter_events(bars), strict=True)
     return MeterMap(
         ticks=np.array([_to_ticks(time, tpq) for time in times]),
@@ -266,17 +303,19 @@ def _meter_map(bars: Sequence[Bar], tpq: int) -> MeterMap:
     )
 
 
-def _tempo_map(timeline: PlaybackTimeline, parts: Sequence[ScorePart], tpq: int, default_qpm: float) -> TempoMap:
-    """The metronome marks of all parts; the first one holds from the start.
+def _tempo_map(
+    timeline: PlaybackTimeline, parts: Sequence[ScorePart], tpq: int, default_qpm: float
+) -> TempoMap:
+    """Return the tempo marks of all parts; the first one applies from the start.
 
-    Of several at one place a number wins over words, and a part over those below it.
+    Of several marks at one position, numbers precede words, and upper parts lower ones.
     """
     marks: dict[ScorePosition, tuple[bool, float]] = {}
-    for line in parts:
-        for place, named, qpm in line.tempo_marks:
-            if place not in marks or (marks[place][0] and not named):
-                marks[place] = named, qpm
-    played = timeline.play_marks([(place, qpm) for place, (_, qpm) in marks.items()])
+    for part in parts:
+        for position, from_words, qpm in part.tempo_marks:
+            if position not in marks or (marks[position][0] and not from_words):
+                marks[position] = from_words, qpm
+    played = timeline.play_marks([(position, qpm) for position, (_, qpm) in marks.items()])
     if not played:
         return TempoMap.constant(default_qpm)
     return TempoMap(
@@ -286,11 +325,10 @@ def _tempo_map(timeline: PlaybackTimeline, parts: Sequence[ScorePart], tpq: int,
 
 
 def _key_map(timeline: PlaybackTimeline, parts: Sequence[ScorePart], tpq: int) -> KeyMap:
-    """The key signatures of the first part that has any."""
-    written = next((line.keys for line in parts if line.keys), [])
-    signs = timeline.play_marks(written)
+    """Return the key signatures of the first part that has any."""
+    keys = timeline.play_marks(next((part.keys for part in parts if part.keys), []))
     return KeyMap(
-        ticks=np.array([_to_ticks(time, tpq) for time, _ in signs], dtype=np.int64),
-        fifths=np.array([sign[0] for _, sign in signs], dtype=np.int64),
-        minor=np.array([sign[1] for _, sign in signs], dtype=np.int64),
+        ticks=np.array([_to_ticks(time, tpq) for time, _ in keys], dtype=np.int64),
+        fifths=np.array([fifths for _, (fifths, _) in keys], dtype=np.int64),
+        minor=np.array([minor for _, (_, minor) in keys], dtype=np.int64),
     )

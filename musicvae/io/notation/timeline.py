@@ -1,4 +1,4 @@
-"""Floor 3: from the measures of a score as written to its bars as played: notes and marks."""
+"""Timeline of a score as played: bars in playback order, with their notes and marks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @dataclass
 class TimelineNote:
-    """A note as it sounds, from `onset` to `end` in quarters."""
+    """A note from `onset` to `end` in quarters of the timeline."""
 
     onset: Fraction
     end: Fraction
@@ -25,7 +25,7 @@ class TimelineNote:
 
 
 class PlaybackTimeline:
-    """The bars in the order they are played: `bars` on their new timeline, up to `end`."""
+    """Bars in playback order, at their times as played, up to `end` in quarters."""
 
     def __init__(self, bars: Sequence[Bar], order: Sequence[int]) -> None:
         self.order = [i for i in order if bars[i].length > 0]
@@ -34,56 +34,67 @@ class PlaybackTimeline:
         for i in self.order:
             self.bars.append(replace(bars[i], start=self.end))
             self.end += bars[i].length
-        lasting = [i for i, bar in enumerate(bars) if bar.length > 0]
-        follows = dict(zip([-1, *lasting], lasting, strict=False))
-        before = [-1, *self.order]
-        self.is_jump = [follows.get(a) != b for a, b in zip(before, self.order, strict=False)]
+        nonempty = [i for i, bar in enumerate(bars) if bar.length > 0]
+        successor = dict(zip([-1, *nonempty], nonempty, strict=False))
+        previous = [-1, *self.order]
+        self.is_jump = [successor.get(a) != b for a, b in zip(previous, self.order, strict=False)]
 
     def play_notes(
-        self, part: ScorePart, measures: Measures, part_index: int, dynamics: DynamicsMap | None, velocity: int
+        self,
+        part: ScorePart,
+        measures: Measures,
+        part_index: int,
+        dynamics: DynamicsMap | None,
+        velocity: int,
     ) -> list[TimelineNote]:
-        """The notes of a part as played, ties joined, each with its velocity."""
-        written = _notes_by_bar(part, measures, part_index)
+        """Return the notes of a part as played, with ties joined.
+
+        A note's velocity is its own, else that of `dynamics`, else `velocity`.
+        """
+        notes_by_bar = _notes_by_bar(part, measures, part_index)
         notes: list[TimelineNote] = []
-        held: dict[int, list[TimelineNote]] = {}
+        open_ties: dict[int, list[TimelineNote]] = {}
         for i, bar in zip(self.order, self.bars, strict=True):
-            if i >= len(written):
+            if i >= len(notes_by_bar):
                 continue
-            mark = 0
-            for offset, length, pitch, tie, own in sorted(written[i], key=lambda n: n[:4]):
+            index = 0
+            for offset, length, pitch, tie, own in sorted(notes_by_bar[i], key=lambda n: n[:4]):
                 level = own or velocity
                 if dynamics and not own:
-                    level, mark = dynamics.velocity_at((i, offset), mark)
+                    level, index = dynamics.velocity_at((i, offset), index)
                 end = offset + length
                 if not measures.has_independent_barlines:
                     end = max(min(end, bar.length), offset)
                 onset, end = bar.start + offset, bar.start + end
-                before = _pop_tied_note(held, onset, pitch) if tie in ("stop", "continue") else None
-                if before:
-                    note, note.end = before, max(before.end, end)
+                tied = None
+                if tie in ("stop", "continue"):
+                    tied = _pop_tied_note(open_ties, onset, pitch)
+                if tied:
+                    note, note.end = tied, max(tied.end, end)
                 else:
                     note = TimelineNote(onset, end, pitch, level)
                     notes.append(note)
                 if tie in ("start", "continue"):
-                    held.setdefault(pitch, []).append(note)
+                    open_ties.setdefault(pitch, []).append(note)
         return notes
 
-    def play_marks(self, written: Sequence[tuple[ScorePosition, T]]) -> list[tuple[Fraction, T]]:
-        """Marks at the times they are played; after a jump the one that was in force is said."""
-        marks = sorted(written, key=lambda mark: mark[0])
-        of_bar: dict[int, list[tuple[ScorePosition, T]]] = {}
+    def play_marks(self, marks: Sequence[tuple[ScorePosition, T]]) -> list[tuple[Fraction, T]]:
+        """Return marks at the times they are played; the mark in force is repeated after a jump."""
+        marks = sorted(marks, key=lambda mark: mark[0])
+        marks_by_bar: dict[int, list[tuple[ScorePosition, T]]] = {}
         for mark in marks:
-            of_bar.setdefault(mark[0][0], []).append(mark)
+            marks_by_bar.setdefault(mark[0][0], []).append(mark)
         played: list[tuple[Fraction, T]] = []
-        for i, bar, jump in zip(self.order, self.bars, self.is_jump, strict=True):
-            if jump and (before := [mark for place, mark in marks if place[0] < i]):
+        for i, bar, is_jump in zip(self.order, self.bars, self.is_jump, strict=True):
+            if is_jump and (before := [value for position, value in marks if position[0] < i]):
                 played.append((bar.start, before[-1]))
-            played += [(bar.start + place[1], mark) for place, mark in of_bar.get(i, ())]
+            for position, value in marks_by_bar.get(i, ()):
+                played.append((bar.start + position[1], value))
         return played
 
 
 def _notes_by_bar(part: ScorePart, measures: Measures, part_index: int) -> list[list[Any]]:
-    """The notes of a part by bar: its own measures, unless its bar lines are its own too."""
+    """Return the notes of a part by bar; these are its measures unless its bar lines differ."""
     if not measures.has_independent_barlines:
         return list(part.notes)
     bars: list[list[Any]] = [[] for _ in measures.bars]
@@ -94,11 +105,13 @@ def _notes_by_bar(part: ScorePart, measures: Measures, part_index: int) -> list[
     return bars
 
 
-def _pop_tied_note(open_ties: dict[int, list[TimelineNote]], onset: Fraction, pitch: int) -> TimelineNote | None:
-    """The held note of a pitch that ends where this one begins; it is held no longer."""
-    waiting = open_ties.get(pitch, [])
-    for note in waiting:
+def _pop_tied_note(
+    open_ties: dict[int, list[TimelineNote]], onset: Fraction, pitch: int
+) -> TimelineNote | None:
+    """Remove and return the note with an open tie that ends at an onset of the same pitch."""
+    candidates = open_ties.get(pitch, [])
+    for note in candidates:
         if abs(note.end - onset) < MAX_ROUNDING_QUARTERS:
-            waiting.remove(note)
+            candidates.remove(note)
             return note
     return None

@@ -1,4 +1,4 @@
-"""Scores: the notes and bar lines of MusicXML, ABC and Humdrum, their parts and marks."""
+"""Score reader: notes, bars, parts and marks of MusicXML, ABC and Humdrum."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from fractions import Fraction
 import pytest
 
 from musicvae.io import midi
-from musicvae.io.notation.dynamics import Loudness, tempo_in_words
+from musicvae.io.notation.dynamics import DynamicsMap, parse_tempo_text
 from musicvae.representation.bars import Bars
 from support.scores import (
     KERN,
@@ -32,7 +32,7 @@ from support.scores import (
 # -- bars and notes of MusicXML -------------------------------------------------------------------
 
 
-def test_a_pickup_is_a_bar_and_a_tie_over_the_bar_line_is_one_note():
+def test_pickup_and_tie_over_bar_line():
     content = document(
         part(
             note("G4"),
@@ -47,11 +47,11 @@ def test_a_pickup_is_a_bar_and_a_tie_over_the_bar_line_is_one_note():
     assert notes(song) == [(0, 1, 67), (1, 3, 72), (4, 3, 74)]
     assert song.end_ticks == 9 * song.ticks_per_quarter
     grid = Bars.from_song(song).grid
-    assert (grid.lead.tolist(), grid.steps.tolist()) == ([72, 0, 0], [96, 96, 96])
+    assert (grid.lead_steps.tolist(), grid.steps.tolist()) == ([72, 0, 0], [96, 96, 96])
     assert midi.from_bytes(midi.to_bytes(song)) == song
 
 
-def test_a_whole_rest_in_a_pickup_does_not_stretch_it():
+def test_whole_rest_does_not_extend_a_pickup():
     rest = '<note><rest measure="yes"/><duration>{}</duration></note>'
     upper = part(note("G4"), note("C5", 8))
     for length in (2, 8):
@@ -60,25 +60,25 @@ def test_a_whole_rest_in_a_pickup_does_not_stretch_it():
         assert notes(read(document(upper, lower)).song, 1) == [(1, 4, 48)]
 
 
-def test_measures_cut_at_a_repeat_and_the_only_rest_of_a_measure_last_as_long_as_they_do():
+def test_short_measures_keep_their_length():
     halves = part(note("C4", 4), note("r", 4), note("D4", 8))
     song = read(document(halves)).song
     assert bars(song) == [0, 2, 4]
     assert meters(song) == ["2/4", "4/4"]
 
 
-def test_a_measure_that_ends_with_a_skip_is_as_long_as_with_a_rest():
+def test_forward_at_the_end_counts_for_measure_length():
     skip = "<forward><duration>4</duration></forward>"
     assert bars(read(document(part(note("C4", 4) + skip, note("D4", 8)))).song) == [0, 4]
 
 
-def test_a_mark_past_the_last_note_makes_a_measure_no_longer():
+def test_marks_do_not_extend_a_measure():
     mark = "<direction><direction-type><dynamics><p/></dynamics></direction-type>"
     late = note("C4", 8) + mark + "<offset>3</offset></direction>"
     assert bars(read(document(part(late, note("D4", 8)))).song) == [0, 4]
 
 
-def test_meter_changes_and_odd_meters():
+def test_meter_changes_and_invalid_meters():
     content = document(
         part(
             note("C4", 8),
@@ -90,7 +90,7 @@ def test_meter_changes_and_odd_meters():
     reading = read(content)
     assert bars(reading.song) == [0, 4, 7, Fraction(19, 2)]
     assert meters(reading.song) == ["4/4", "3/4", "5/8"]
-    assert reading.warnings == ("time signatures that are none, left out: 1",)
+    assert reading.warnings == ("invalid time signatures dropped: 1",)
 
 
 def test_voices_chords_tuplets_and_backups():
@@ -121,7 +121,7 @@ def test_voices_chords_tuplets_and_backups():
     ]
 
 
-def test_ties_of_two_voices_on_one_pitch_are_told_apart():
+def test_ties_of_two_voices_on_one_pitch():
     content = document(
         part(
             note("C4", 8, tie("start")) + back(8) + note("C4", 8, tie("start"), voice=2),
@@ -133,7 +133,7 @@ def test_ties_of_two_voices_on_one_pitch_are_told_apart():
     assert reading.warnings == ("notes that overlap on one pitch, joined or cut: 1",)
 
 
-def test_grace_and_cue_notes_are_left_out_and_counted():
+def test_grace_and_cue_notes_are_dropped_and_counted():
     cue = note("C6", 4, "<cue/>") + note("E4", 4, "<chord/>")
     content = document(
         part(note("D5", 0) + note("C5", 4) + note("G5", 2, "<cue/>") + note("r"), cue)
@@ -141,8 +141,8 @@ def test_grace_and_cue_notes_are_left_out_and_counted():
     reading = read(content)
     assert notes(reading.song) == [(0, 2, 72), (4, 2, 64)]
     assert reading.warnings == (
-        "cue notes left out, as they do not sound: 2",
-        "grace notes left out: 1",
+        "cue notes dropped: 2",
+        "grace notes dropped: 1",
     )
     assert bars(reading.song) == [0, 4]
 
@@ -163,7 +163,7 @@ REPEATED = part(
 )  # fmt: skip
 
 
-def test_repeats_are_each_bar_once_or_as_often_as_they_are_played():
+def test_repeats_are_expanded_on_request():
     assert notes(read(document(REPEATED)).song) == [(0, 4, 60), (4, 4, 62), (8, 4, 62)]
     played = read(document(REPEATED, part(*[note("C3", 8)] * 3)), repeats=True)
     assert notes(played.song) == [(0, 4, 60), (4, 4, 62), (8, 4, 60), (12, 4, 62)]
@@ -171,7 +171,7 @@ def test_repeats_are_each_bar_once_or_as_often_as_they_are_played():
     assert bars(played.song) == [0, 4, 8, 12]
 
 
-def test_a_jump_back_brings_tempo_and_meter_back():
+def test_jumps_restore_tempo_and_meter():
     content = document(
         part(
             metronome("quarter", 60) + note("C4", 8),
@@ -193,19 +193,19 @@ def test_da_capo_al_fine():
     assert [pitch for _, _, pitch in notes(song)] == [60, 62, 64, 65, 60, 62]
 
 
-def test_repeats_that_make_no_sense_are_a_warning_and_each_bar_once():
+def test_invalid_repeats_are_ignored_with_a_warning():
     wrong = barline("left", '<repeat direction="forward"/>')
     content = document(part(wrong + note("C4", 8), wrong + note("D4", 8), wrong + note("E4", 8)))
     reading = read(content, repeats=True)
     assert len(reading.song.parts[0]) == 3
     assert len(reading.warnings) == 1
-    assert reading.warnings[0].startswith("repeats not played (")
+    assert reading.warnings[0].startswith("repeats ignored (")
 
 
 # -- parts ----------------------------------------------------------------------------------------
 
 
-def test_names_and_programs_are_the_scores_own():
+def test_names_and_programs():
     parts = [part(note("C4", 8)) for _ in range(3)]
     entries = [entry("Solo", plays(41)), entry("Violoncello"), entry("Nothing Known")]
     song = read(document(*parts, entries=entries)).song
@@ -216,7 +216,7 @@ def test_names_and_programs_are_the_scores_own():
     ]
 
 
-def test_a_transposing_instrument_is_read_at_sounding_pitch():
+def test_transposing_instruments_are_read_at_sounding_pitch():
     clarinet = "<transpose><diatonic>-1</diatonic><chromatic>-2</chromatic></transpose>"
     signs = "<key><fifths>2</fifths><mode>major</mode></key>" + time(4, 4)
     song = read(document(part(note("D5", 8), attributes=signs + clarinet))).song
@@ -228,7 +228,7 @@ def test_a_transposing_instrument_is_read_at_sounding_pitch():
     assert song.key.fifths.tolist() == [2]
 
 
-def test_two_staves_of_a_piano_are_one_part_or_two():
+def test_staves_of_a_piano_are_merged_on_request():
     one = read(PIANO).song
     assert [(p.name, p.program) for p in one.parts] == [("Piano", 0)]
     assert notes(one) == [(0, 8, 48), (0, 4, 72), (4, 4, 74)]
@@ -245,21 +245,21 @@ def hit(step: str, octave: int, instrument: str = "") -> str:
     return f"<note><unpitched>{place}</unpitched><duration>2</duration>{which}</note>"
 
 
-def test_percussion_has_the_keys_it_says_else_those_of_its_place():
+def test_percussion_keys_by_instrument_or_staff_position():
     drums = "".join(
         f'<midi-instrument id="{name}"><midi-channel>10</midi-channel>'
         f"<midi-unpitched>{key}</midi-unpitched></midi-instrument>"
         for name, key in (("kick", 37), ("hat", 43))
     )
-    told = part(hit("F", 4, "kick") + hit("G", 5, "hat") + hit("C", 5) + hit("C", 2))
+    drum_part = part(hit("F", 4, "kick") + hit("G", 5, "hat") + hit("C", 5) + hit("C", 2))
     reading = read(
-        document(told, part(note("C4", 8)), entries=[entry("Kit", drums), entry("Flute")])
+        document(drum_part, part(note("C4", 8)), entries=[entry("Kit", drums), entry("Flute")])
     )
     kit, flute = reading.song.parts
     assert (kit.is_drum, kit.program, flute.is_drum) == (True, 0, False)
     assert kit.pitch.tolist() == [36, 42, 38, 38]
     assert reading.warnings == (
-        "drum notes without a MIDI key or a place in a kit, read as snare: 1",
+        "drum notes without a known MIDI key, read as snare: 1",
     )
     alone = part(hit("E", 4) + hit("E", 4))
     triangle = '<midi-instrument id="t"><midi-unpitched>82</midi-unpitched></midi-instrument>'
@@ -267,30 +267,31 @@ def test_percussion_has_the_keys_it_says_else_those_of_its_place():
     assert song.parts[0].pitch.tolist() == [81, 81]
 
 
-def test_parts_that_disagree_are_kept_together():
+def test_parts_with_different_measure_lengths():
     upper = part(note("C5", 8), note("D5", 6), note("E5", 8))
     lower = part(note("C3", 8), note("D3", 8), note("E3", 8))
     reading = read(document(upper, lower))
     assert bars(reading.song) == [0, 4, 8]
     assert notes(reading.song) == [(0, 4, 72), (4, 3, 74), (8, 4, 76)]
     assert reading.warnings == (
-        "measures not equally long in all parts, read as the longest: 1 (first: measure 2)",
+        "measures of different length in different parts, read as the longest: 1 "
+        "(first: measure 2)",
     )
     shorter = read(document(part(note("C5", 8)), lower))
     assert bars(shorter.song) == [0, 4, 8]
     assert shorter.warnings == ()
 
 
-def test_parts_with_bar_lines_of_their_own():
+def test_parts_with_different_bar_lines():
     threes = part(*[note("C5", 6)] * 4, attributes=time(3, 4))
     fours = part(*[note("C3", 8)] * 3)
     reading = read(document(fours, threes))
     assert bars(reading.song) == [0, 3, 6, 9]
     assert notes(reading.song) == [(0, 4, 48), (4, 4, 48), (8, 4, 48)]
-    assert "bar lines of their own" in reading.warnings[0]
+    assert "different bar lines" in reading.warnings[0]
 
 
-def test_rounded_lengths_are_put_right_and_ties_found_again():
+def test_rounded_measure_lengths_and_ties():
     measure = "".join(note("C4", n) for n in (85, 85, 85)) + note("D4", 765, tie("start"))
     first = "<attributes><divisions>256</divisions>" + time(4, 4) + "</attributes>" + measure
     song = read(document([first, note("D4", 1024, tie("stop"))])).song
@@ -299,10 +300,10 @@ def test_rounded_lengths_are_put_right_and_ties_found_again():
     assert notes(song)[-1][0] + notes(song)[-1][1] == 8
 
 
-def test_a_part_without_notes_is_left_out_with_a_word():
+def test_parts_without_notes_are_dropped_with_a_warning():
     reading = read(document(part(note("C4", 8)), part(note("r", 8))))
     assert len(reading.song.parts) == 1
-    assert reading.warnings == ("parts without notes, left out: Part 2",)
+    assert reading.warnings == ("parts without notes, dropped: Part 2",)
 
 
 # -- tempo, dynamics, key -------------------------------------------------------------------------
@@ -327,14 +328,14 @@ def test_tempo(marks: str, qpm: int):
     assert [round(value) for value in song.tempo.qpm] == [qpm]
 
 
-def test_tempo_in_words():
-    assert tempo_in_words("Molto adagio") == 40
-    assert tempo_in_words("Un poco Andante con moto") == 72
-    assert tempo_in_words("poco più lento") is None
-    assert tempo_in_words("a tempo") is None
+def test_parse_tempo_text():
+    assert parse_tempo_text("Molto adagio") == 40
+    assert parse_tempo_text("Un poco Andante con moto") == 72
+    assert parse_tempo_text("poco più lento") is None
+    assert parse_tempo_text("a tempo") is None
 
 
-def test_tempo_changes_are_those_of_all_parts():
+def test_tempo_changes_of_all_parts():
     one = part(metronome("quarter", 60) + note("C4", 8), note("C4", 8), note("C4", 8))
     two = part(note("C3", 8), note("C3", 8), metronome("quarter", 80) + note("C3", 8))
     song = read(document(one, two)).song
@@ -357,7 +358,7 @@ def test_dynamics_are_velocities():
 def test_louder_marks_give_louder_notes():
     names = ("pppp", "ppp", "pp", "p", "mp", "mf", "f", "ff", "fff", "ffff")
     place = (0, Fraction(0))
-    levels = [Loudness([(place, name)]).at(place, 0)[0] for name in names]
+    levels = [DynamicsMap([(place, name)]).velocity_at(place, 0)[0] for name in names]
     assert levels == sorted(levels)
     assert len(set(levels)) == 8
 
@@ -375,7 +376,7 @@ def test_key_signatures():
 def test_an_abc_tune():
     reading = read("X:1\nT:A\nM:3/4\nL:1/4\nQ:1/4=100\nK:D\nA|FGA-|A2z|{g}f3|]\n", "tune")
     song = reading.song
-    assert (reading.kind, reading.warnings) == ("ABC", ("grace notes left out: 1",))
+    assert (reading.kind, reading.warnings) == ("ABC", ("grace notes dropped: 1",))
     assert bars(song) == [0, 1, 4, 7]
     assert notes(song) == [(0, 1, 69), (1, 1, 66), (2, 1, 67), (3, 3, 69), (7, 3, 78)]
     assert (round(song.tempo.qpm[0]), song.key.fifths.tolist()) == (100, [2])
@@ -387,7 +388,7 @@ def test_abc_repeats():
     assert bars(read(text, repeats=True).song) == [0, 4, 8, 12]
 
 
-def test_abc_voices_that_take_turns_are_parts():
+def test_interleaved_abc_voices_are_parts():
     text = (
         'X:1\nM:4/4\nL:1/4\n%%MIDI program 40\nV:1 name="Violin"\nV:2\nK:C\n'
         "[V:1] CDEF|GABc|\n[V:2] C4|G,4|\n%\n[V:1] c4|\n[V:2] C,4|\n"
@@ -398,22 +399,22 @@ def test_abc_voices_that_take_turns_are_parts():
     assert notes(song, 1) == [(0, 4, 60), (4, 4, 55), (8, 4, 48)]
 
 
-def test_of_a_book_the_first_tune_is_read():
+def test_first_tune_of_a_book_is_read():
     text = "% a book\nM:4/4\nL:1/4\n\nX:1\nK:C\nC4|D4|\n\nX:2\nK:C\nE4|F4|\n"
     reading = read(text)
     assert notes(reading.song) == [(0, 4, 60), (4, 4, 62)]
     assert reading.warnings == (
-        "2 tunes, the first one read; cut the book into files for the rest",
+        "2 tunes, only the first is read; split the book into files",
     )
 
 
-def test_fields_that_music21_stumbles_over_are_left_out():
+def test_invalid_abc_fields_are_dropped():
     reading = read("X:1\nM:3/4\nL:1/4\nQ:C=100\nQ:\nK:C\nCDE|FGA|\nM:4\nB3|c3|\n")
     assert bars(reading.song) == [0, 3, 6, 9]
     assert [warning.rpartition(": ")[2] for warning in reading.warnings] == ["Q:C=100", "Q:", "M:4"]
 
 
-def test_a_tune_without_bar_lines_has_the_bars_of_its_meter():
+def test_abc_without_bar_lines():
     song = read("X:1\nM:4/4\nL:1/4\nK:C\nCDEFGAB\n").song
     assert bars(song) == [0, 4]
     assert len(song.parts[0]) == 7
@@ -425,7 +426,7 @@ def test_a_tune_without_bar_lines_has_the_bars_of_its_meter():
 def test_humdrum():
     reading = read(KERN)
     song = reading.song
-    assert (reading.kind, reading.warnings) == ("Humdrum", ("grace notes left out: 1",))
+    assert (reading.kind, reading.warnings) == ("Humdrum", ("grace notes dropped: 1",))
     assert bars(song) == [0, 1, 4]
     assert [p.program for p in song.parts] == [40, 42]
     assert notes(song, 1) == [(0, 1, 55), (1, 3, 55), (5, 1, 57), (6, 1, 59)]
@@ -433,12 +434,12 @@ def test_humdrum():
     assert round(song.tempo.qpm[0]) == 90
 
 
-def test_the_staves_of_one_instrument_in_humdrum():
+def test_humdrum_staves_of_one_instrument():
     text = KERN.replace("*Icello\t*Ivioln", "*part1\t*part1")
     assert len(read(text).song.parts) == 1
     assert len(read(text, merge=False).song.parts) == 2
 
 
-def test_cells_that_cannot_be_read_are_counted():
+def test_unreadable_humdrum_tokens_are_counted():
     reading = read(KERN.replace("4A\t.", "zz\t."))
-    assert "cells that music21 cannot read, left out: 1" in reading.warnings
+    assert "tokens that music21 cannot read, dropped: 1" in reading.warnings

@@ -1,4 +1,4 @@
-"""Files of scores: wrappings, damage and malice, and real songs against a count of their XML."""
+"""Score files: containers, encodings, damaged and malicious files, and real scores."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from musicvae.io.notation import reader
 from musicvae.io.options import ReadOptions
 from support.scores import GOOD, KERN, PIANO, archive, bars, document, note, notes, part, read
 
-# -- other wrappings ------------------------------------------------------------------------------
+# -- containers -----------------------------------------------------------------------------------
 
 
-def test_compressed_scores_are_found_by_their_container():
+def test_compressed_scores():
     good, other = document(part(note("C4", 8))), document(part(note("D4", 8)))
     container = b'<container><rootfiles><rootfile full-path="b/s.xml"/></rootfiles></container>'
     named = read(archive({"META-INF/container.xml": container, "a.xml": other, "b/s.xml": good}))
@@ -31,7 +31,7 @@ def test_compressed_scores_are_found_by_their_container():
     assert notes(read(archive({"a.xml": other})).song) == [(0, 4, 62)]
 
 
-def test_measures_outside_and_parts_inside_are_the_same_score():
+def test_score_timewise():
     wise = (
         '<score-timewise><part-list><score-part id="P1"><part-name>A</part-name></score-part>'
         '<score-part id="P2"><part-name>B</part-name></score-part></part-list>'
@@ -51,13 +51,13 @@ def test_encodings(encoding: str):
     assert notes(read("X:1\nK:C\nL:1/4\nM:4/4\nC4|D4|\n".encode(encoding)).song)[0] == (0, 4, 60)
 
 
-def test_a_score_without_a_list_of_parts():
+def test_score_without_part_list():
     text = document(part(note("C4", 8))).decode()
     start, end = text.index("<part-list>"), text.index("</part-list>") + len("</part-list>")
     assert notes(read(text[:start] + text[end:]).song) == [(0, 4, 60)]
 
 
-# -- damage and malice ----------------------------------------------------------------------------
+# -- damaged and malicious files ----------------------------------------------------------------------------
 
 BOMB = (
     '<!DOCTYPE score-partwise [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
@@ -73,13 +73,13 @@ OUTSIDE = '<!DOCTYPE score-partwise [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         (b"no music at all", "no score"),
         (b"\x00" * 100, "no score"),
         (GOOD[:-40], "damaged XML"),
-        (b"<html><body/></html>", "no MusicXML score"),
+        (b"<html><body/></html>", "not a MusicXML score"),
         (document(part(note("r", 8))), "no notes"),
         (b"<score-partwise/>", "without measures"),
         (document(part(note("C4", 8)), before=BOMB), "declares entities"),
         (document(part(note("C4", 8)), before=OUTSIDE), "declares entities"),
         (GOOD.replace(b"<divisions>2<", b"<divisions>0<"), "music21 cannot read it"),
-        (GOOD.replace(b"<duration>8<", b"<duration>1e300<"), "quarters|without end|cannot read"),
+        (GOOD.replace(b"<duration>8<", b"<duration>1e300<"), "quarters|too long|cannot read"),
         (GOOD.replace(b"<duration>8<", b"<duration>9999<"), "a measure of 5000 quarters"),
         (GOOD.replace(b"<octave>4<", b"<octave>x<"), "music21 cannot read it"),
         (b"PK\x03\x04" + b"\x00" * 60, "damaged archive"),
@@ -89,14 +89,14 @@ OUTSIDE = '<!DOCTYPE score-partwise [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         (b"**kern\n*-\n", "no notes|music21 cannot read it"),
     ],
 )
-def test_what_is_no_score_is_one_line(content: bytes, reason: str, capfd: pytest.CaptureFixture):
+def test_invalid_scores_raise_one_line(content: bytes, reason: str, capfd: pytest.CaptureFixture):
     with pytest.raises(ReadError, match=rf"^some/file: .*({reason}).*; \w.*") as caught:
         read(content, "some/file")
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch):
+def test_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch):
     bomb = archive({"a.xml": b" " * (65 << 20)})
     assert len(bomb) < 100_000
     monkeypatch.setattr(zipfile.ZipFile, "open", lambda *_, **__: pytest.fail("unpacked"))
@@ -104,7 +104,7 @@ def test_a_zip_bomb_is_not_unpacked(monkeypatch: pytest.MonkeyPatch):
         read(bomb)
 
 
-def test_an_archive_that_lies_about_its_size():
+def test_archive_with_a_wrong_size():
     content = bytearray(archive({"a.xml": b" " * (1 << 20)}))
     place = content.rindex(b"PK\x01\x02") + 24
     content[place : place + 4] = (100).to_bytes(4, "little")
@@ -112,7 +112,7 @@ def test_an_archive_that_lies_about_its_size():
         read(bytes(content))
 
 
-def test_too_many_measures_are_refused_before_music21_sees_them():
+def test_too_many_measures_are_refused_before_music21_reads_them():
     text = document(part("")).replace(b"</part>", b"<measure/>" * 200_001 + b"</part>")
     with pytest.raises(ReadError, match="more than 200000 measures; split"):
         read(text)
@@ -131,12 +131,12 @@ def test_damaged_copies_are_songs_or_one_line():
             except ReadError as error:
                 outcomes["ReadError"] += 1
                 assert "\n" not in str(error)
-    assert set(outcomes) == {"Reading", "ReadError"}
+    assert set(outcomes) == {"ReadResult", "ReadError"}
     assert sum(outcomes.values()) == 100
 
 
 def test_reading_writes_no_files(tmp_path: Path):
-    """Neither music21's pickles nor its scratch files: home and the folder for those stay empty."""
+    """Neither pickles nor temporary files of music21: home and the temporary folder stay empty."""
     home = tmp_path / "home"
     home.mkdir()
     (tmp_path / "a.mxl").write_bytes(archive({"a.xml": GOOD}))
@@ -144,7 +144,7 @@ def test_reading_writes_no_files(tmp_path: Path):
     code = (
         "import sys; from pathlib import Path; from musicvae.io.notation import reader;"
         "from musicvae.io.options import ReadOptions;"
-        "[score.examine(Path(p).read_bytes(), p, ReadOptions()) for p in sys.argv[1:]]"
+        "[reader.read_bytes(Path(p).read_bytes(), p, ReadOptions()) for p in sys.argv[1:]]"
     )
     env = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
@@ -163,8 +163,8 @@ def test_reading_writes_no_files(tmp_path: Path):
 SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 
 
-def counted(root: ElementTree.Element) -> tuple[list[Fraction], list[list[tuple]]]:
-    """Bar lines and notes (onset, end, pitch) of each part, counted in the XML alone."""
+def parse_xml(root: ElementTree.Element) -> tuple[list[Fraction], list[list[tuple]]]:
+    """Return bar lines and notes (onset, end, pitch) of each part, from the XML alone."""
     columns = []
     for element in root.findall("part"):
         divisions, measures = Fraction(1), []
@@ -197,7 +197,7 @@ def counted(root: ElementTree.Element) -> tuple[list[Fraction], list[list[tuple]
 
 
 def _joined(column: list, starts: list[Fraction]) -> list[tuple]:
-    """Ties joined; of twins the longest stays; a note ends where its pitch starts again."""
+    """Join ties; keep the longest of coinciding notes; end notes where their pitch starts again."""
     whole, held = [], []
     for start, (_, found) in zip(starts, column, strict=False):
         for onset, pitch, length, ties in sorted(found, key=lambda n: n[:3]):
@@ -226,13 +226,13 @@ def _joined(column: list, starts: list[Fraction]) -> list[tuple]:
     )
 
 
-def test_songs_of_the_lieder_are_those_counted_in_their_files(shared_data: Path):
+def test_lieder_match_their_xml(shared_data: Path):
     files = sorted((shared_data / "lieder").rglob("*.mxl"))
     for file in random.Random(11).sample(files, 8):
         with zipfile.ZipFile(file) as zipped:
             name = next(n for n in zipped.namelist() if n.endswith(".xml") and "META" not in n)
-            lines, parts = counted(ElementTree.fromstring(zipped.read(name)))
-        reading = reader.examine(file.read_bytes(), file, ReadOptions())
+            lines, parts = parse_xml(ElementTree.fromstring(zipped.read(name)))
+        reading = reader.read_bytes(file.read_bytes(), file, ReadOptions())
         song = reading.song
         tpq = song.ticks_per_quarter
         assert bars(song) == lines[:-1], file
@@ -240,5 +240,5 @@ def test_songs_of_the_lieder_are_those_counted_in_their_files(shared_data: Path)
         for found, expected in zip(song.parts, [p for p in parts if p], strict=True):
             columns = (found.onset_ticks, found.onset_ticks + found.duration_ticks)
             onset, end = ([Fraction(t, tpq) for t in c.tolist()] for c in columns)
-            heard = sorted(zip(onset, end, found.pitch.tolist(), strict=True))
-            assert heard == expected, (file, found.name)
+            read_notes = sorted(zip(onset, end, found.pitch.tolist(), strict=True))
+            assert read_notes == expected, (file, found.name)
