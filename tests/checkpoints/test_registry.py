@@ -18,8 +18,8 @@ from musicvae.config.preset import Preset, load_preset, preset_from_dict, preset
 from musicvae.errors import CheckpointError
 from musicvae.io import read, write
 from musicvae.networks.vae import VAE
-from musicvae.representation.preset_fit import measure_fit, mean_fit, vote_preset
-from support.songs import band_song, chorale_song, part_of
+from musicvae.representation.preset_fit import mean_fit, measure_fit, vote_preset
+from support.songs import band_song, chorale_song, part_from_notes
 
 
 def preset(name: str, *kinds: str, bars: int = 2, bits: float = 100.0) -> Preset:
@@ -57,47 +57,48 @@ SONGS = {
 
 
 @pytest.mark.parametrize("what", SONGS)
-def test_each_kind_of_song_gets_its_kind_of_model(what: str) -> None:
+def test_best_preset_of_each_kind_of_song(what: str) -> None:
     song, wanted = SONGS[what]
     bars = Bars.from_song(song)
     real = [load_preset(name) for name in preset_names()]
     for presets in (ALL, ALL[::-1], real):
-        found = max(presets, key=lambda each: measure_fit(each, bars).order)
+        found = max(presets, key=lambda each: measure_fit(each, bars).sort_key)
         assert found.name == wanted.name
-        assert measure_fit(found, bars).share == 1.0
+        assert measure_fit(found, bars).note_share == 1.0
 
 
-def test_what_a_fit_says() -> None:
+def test_measure_fit() -> None:
     hymn, band = Bars.from_song(_HYMN), Bars.from_song(_BAND)
-    assert (measure_fit(VOICES, hymn).share, measure_fit(VOICES, hymn).passes, measure_fit(VOICES, hymn).idle) == (1, 1, 0)
-    assert measure_fit(MELODY, hymn).passes == 4 and measure_fit(GROOVE, hymn).share == 0
+    voices = measure_fit(VOICES, hymn)
+    assert (voices.note_share, voices.n_passes, voices.n_empty_slots) == (1, 1, 0)
+    assert measure_fit(MELODY, hymn).n_passes == 4 and measure_fit(GROOVE, hymn).note_share == 0
     assert str(measure_fit(MELODY, hymn)) == "100% of the notes, in 4 passes"
     assert str(measure_fit(GROOVE, hymn)) == "none of the notes"
     drums = len(_BAND.parts[4]) / _BAND.n_notes
-    assert measure_fit(VOICES, band).share == pytest.approx(1 - drums, abs=1e-9)
-    assert measure_fit(VOICES, band).bent == 1  # the piano is split into lines
+    assert measure_fit(VOICES, band).note_share == pytest.approx(1 - drums, abs=1e-9)
+    assert measure_fit(VOICES, band).n_kind_mismatch == 1  # the piano is split into lines
     both = mean_fit(MELODY, [hymn, Bars.from_song(SONGS["one voice"][0])])
-    assert both.passes == 2.5 and both.share == 1.0
-    assert measure_fit(MELODY, Bars.from_song(Song.new(end_ticks=1920))).share == 0.0
+    assert both.n_passes == 2.5 and both.note_share == 1.0
+    assert measure_fit(MELODY, Bars.from_song(Song.new(end_ticks=1920))).note_share == 0.0
 
 
-def test_a_few_notes_too_many_ask_for_no_other_model() -> None:
+def test_a_few_overlaps_do_not_change_the_best_preset() -> None:
     """A melody played legato, with one overlap in forty notes, is a melody."""
     notes = [(i * 480, 480, 60 + i % 7, 80) for i in range(40)]
     notes[20] = (20 * 480, 960, 66, 80)
-    bars = Bars.from_song(Song.new([part_of(notes)], end_ticks=41 * 480))
-    assert measure_fit(MELODY, bars).passes == 1
-    assert max(ALL, key=lambda each: measure_fit(each, bars).order).name == "melody-2bar"
+    bars = Bars.from_song(Song.new([part_from_notes(notes)], end_ticks=41 * 480))
+    assert measure_fit(MELODY, bars).n_passes == 1
+    assert max(ALL, key=lambda each: measure_fit(each, bars).sort_key).name == "melody-2bar"
 
 
-def test_windows_with_too_long_a_bar_do_not_count() -> None:
+def test_windows_with_too_long_bars_do_not_count() -> None:
     song = chorale_song(bars=4, meter=(4, 4))
     longer = replace(song, meter=type(song.meter).constant(8, 4))
-    assert measure_fit(VOICES, Bars.from_song(song)).share == 1.0
-    assert measure_fit(VOICES, Bars.from_song(longer)).share == 0.0
+    assert measure_fit(VOICES, Bars.from_song(song)).note_share == 1.0
+    assert measure_fit(VOICES, Bars.from_song(longer)).note_share == 0.0
 
 
-def test_songs_vote_for_a_preset() -> None:
+def test_vote_preset() -> None:
     hymns = [Bars.from_song(chorale_song(bars=4, seed=i)) for i in range(2)]
     tune = Bars.from_song(SONGS["one voice"][0])
     found, share = vote_preset(ALL, [tune, *hymns])
@@ -114,12 +115,12 @@ def checkpoint(path: Path, of: Preset, *, finished: bool = True, age: int = 0) -
     return path
 
 
-def own(name: str, of: Preset, **kind: object) -> Path:
+def save_run(name: str, of: Preset, **kind: object) -> Path:
     return checkpoint(Path("checkpoints") / name / "model.safetensors", of, **kind)
 
 
 @pytest.fixture(autouse=True)
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def in_empty_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
@@ -131,53 +132,53 @@ def models(shipped: Path) -> Path:
 
 
 @pytest.mark.parametrize("what", ["one voice", "four voices", "voice and piano", "drums"])
-def test_a_song_gets_the_shipped_model_that_fits(models: Path, what: str) -> None:
+def test_song_gets_the_shipped_model_that_fits(models: Path, what: str) -> None:
     song, wanted = SONGS[what]
     choice = choose([Bars.from_song(song)])
     assert choice.path == models / f"{wanted.name}.safetensors"
-    assert choice.why == "shipped, it fits best: 100% of the notes, in 1 pass"
+    assert choice.reason == "shipped, it fits best: 100% of the notes, in 1 pass"
 
 
-def test_the_newest_run_that_fits_comes_before_what_is_shipped(models: Path) -> None:
+def test_newest_run_that_fits_precedes_shipped_models(models: Path) -> None:
     hymn, drums = (Bars.from_song(SONGS[what][0]) for what in ("four voices", "drums"))
-    old = own("old", VOICES, age=9)
-    own("new", MELODY, age=5)
-    own("unfinished", VOICES, finished=False)
+    old = save_run("old", VOICES, age=9)
+    save_run("new", MELODY, age=5)
+    save_run("unfinished", VOICES, finished=False)
     choice = choose([hymn])
     assert choice.path == old
-    assert choice.why == "the newest run that fits: 100% of the notes, in 1 pass"
+    assert choice.reason == "the newest run that fits: 100% of the notes, in 1 pass"
     choice = choose([drums])
     assert choice.path.stem == "groove-2bar"
-    assert choice.why.endswith("; new: none of the notes")
+    assert choice.reason.endswith("; new: none of the notes")
     tune = Bars.from_song(SONGS["one voice"][0])
     assert choose([tune]).path.parent.name == "new"
     assert choose([tune, hymn]).path == old
 
 
-def test_without_anything_shipped_the_runs_are_all_there_is() -> None:
+def test_choose_without_shipped_models() -> None:
     hymn = Bars.from_song(_HYMN)
     with pytest.raises(CheckpointError, match="no checkpoint there; train one with"):
         choose([hymn])
-    unfinished = own("half", VOICES, finished=False)
+    unfinished = save_run("half", VOICES, finished=False)
     assert choose([hymn]).path == unfinished
-    tune = own("tune", MELODY)
+    tune = save_run("tune", MELODY)
     assert choose([hymn]).path == tune
-    assert choose([hymn]).why == "the newest run that fits: 100% of the notes, in 4 passes"
+    assert choose([hymn]).reason == "the newest run that fits: 100% of the notes, in 4 passes"
 
 
-def test_without_songs_the_newest_run_or_the_default(models: Path) -> None:
+def test_choose_without_songs(models: Path) -> None:
     assert find() == models / "chorale-4bar.safetensors"
-    assert choose().why == "shipped"
+    assert choose().reason == "shipped"
     (models / "chorale-4bar.safetensors").unlink()
     assert find() == models / "groove-2bar.safetensors"
-    own("old", MELODY, age=3)
-    newest = own("newer", GROOVE)
-    assert find() == newest and choose().why == "the newest run"
+    save_run("old", MELODY, age=3)
+    newest = save_run("newer", GROOVE)
+    assert find() == newest and choose().reason == "the newest run"
 
 
-def test_names(models: Path) -> None:
+def test_find_by_name(models: Path) -> None:
     assert find("melody-2bar") == models / "melody-2bar.safetensors"
-    mine = own("melody-2bar", MELODY)
+    mine = save_run("melody-2bar", MELODY)
     assert find("melody-2bar") == Path("checkpoints/melody-2bar/model.safetensors") == mine
     assert find("pretrained/melody-2bar") == models / "melody-2bar.safetensors"
     assert find(mine.parent) == find(mine) == mine
@@ -189,14 +190,14 @@ def test_names(models: Path) -> None:
     )
 
 
-def test_a_damaged_run_is_passed_over(models: Path) -> None:
-    path = own("cut", VOICES)
+def test_damaged_run_is_skipped(models: Path) -> None:
+    path = save_run("cut", VOICES)
     path.write_bytes(path.read_bytes()[:100])
     assert choose([Bars.from_song(_HYMN)]).path.stem == "chorale-4bar"
     assert find().stem == "chorale-4bar"
 
 
-def test_the_nearest_shipped_model(models: Path) -> None:
+def test_best_shipped(models: Path) -> None:
     hymn, lied = (Bars.from_song(SONGS[what][0]) for what in ("four voices", "voice and piano"))
     assert best_shipped("song-4bar", [hymn]) == models / "song-4bar.safetensors"
     assert best_shipped("piano-2bar", [hymn]) is None
@@ -216,7 +217,7 @@ def run(*words: str | Path) -> Result:
     return result
 
 
-def test_each_song_goes_through_the_model_that_suits_it(models: Path) -> None:
+def test_reconstruct_chooses_a_model_for_each_song(models: Path) -> None:
     for name in ("one voice", "four voices", "drums"):
         write(SONGS[name][0], f"in/{name.replace(' ', '-')}.mid")
     result = run("reconstruct", "in", "--out", "out", "--json")
@@ -225,9 +226,9 @@ def test_each_song_goes_through_the_model_that_suits_it(models: Path) -> None:
     assert used == {
         "one-voice": "melody-2bar", "four-voices": "chorale-4bar", "drums": "groove-2bar"
     }  # fmt: skip
-    told = [line for line in result.stderr.splitlines() if line.startswith("using ")]
-    assert len(told) == 3 and all(
-        "shipped, it fits best: 100% of the notes" in line for line in told
+    messages = [line for line in result.stderr.splitlines() if line.startswith("using ")]
+    assert len(messages) == 3 and all(
+        "shipped, it fits best: 100% of the notes" in line for line in messages
     )
     for line in lines:
         assert read(line["path"]).end_ticks == read(line["source"]).end_ticks
@@ -237,7 +238,7 @@ def test_each_song_goes_through_the_model_that_suits_it(models: Path) -> None:
     assert named.stderr.count("using ") == 1
 
 
-def test_songs_between_which_to_interpolate_share_a_model(models: Path) -> None:
+def test_interpolate_chooses_one_model(models: Path) -> None:
     write(SONGS["one voice"][0], "a.mid")
     write(SONGS["four voices"][0], "b.mid")
     assert "chorale-4bar.safetensors (shipped" in run("interpolate", "a.mid", "b.mid").stderr

@@ -86,8 +86,8 @@ def test_train_from_a_named_model(here: Path) -> None:
         2, *words, "--preset", "melody-2bar"
     )
     assert fails(1, *words, "--set", "model.width=48", "--name", "wide").endswith(
-        "model.safetensors: its weights do not fit preset tiny with these settings; leave out --set of "
-        "model, grid and parts"
+        "model.safetensors: its weights do not fit preset tiny with these settings; leave out "
+        "--set of model, grid and parts"
     )
     assert "a resumed run keeps" in fails(2, *words, "--resume")
     assert fails(1, "train", "midi", "--from", "nobody").startswith(
