@@ -99,10 +99,10 @@ class Lab:
         control, plan = make_beta_controller(training), Schedule(self.steps)
         for plan.step in range(self.steps):
             optimizer.param_groups[0]["lr"] = plan.learning_rate(4e-3, 100)
-            batch, heard, _ = steps.example(plan.step)
+            batch, corrupted, _ = steps.example(plan.step)
             noise = deterministic_noise(0, plan.step, (len(batch.notes), vae.Z))
             with torch.autocast("cpu", torch.bfloat16):
-                terms, _ = compute_loss_terms(vae, batch, noise, heard)
+                terms, _ = compute_loss_terms(vae, batch, noise, corrupted)
             terms.loss(control.beta, preset.model.context_free_weight).backward()
             torch.nn.utils.clip_grad_norm_(vae.parameters(), training.gradient_clip)
             optimizer.step()
@@ -175,8 +175,8 @@ def noise(lab: Lab) -> None:
     batch = lab.held_out(plain, 1024)
     frame, truth = without_notes(batch), to_note_rows(batch)
 
-    def f1(vae: VAE, heard: Batch) -> float:
-        return note_f1(vae.decode(vae.encode(heard).mu, frame).numpy(), truth).f1
+    def f1(vae: VAE, corrupted: Batch) -> float:
+        return note_f1(vae.decode(vae.encode(corrupted).mu, frame).numpy(), truth).f1
 
     table(["notes", "amount", "as they come in", "through `ae`", "through `dae`", "`dae` of masks"])
     row("clean", 0, 1.0, *(f1(vae, batch) for vae in (plain, denoiser, inpainter)))
@@ -190,15 +190,15 @@ def noise(lab: Lab) -> None:
     ):
         for amount in (0.1, 0.3, 0.5):
             rng = np.random.default_rng(0)
-            heard = corrupt_batch(batch, plain.preset, rng, kind=kind, amount=amount)
-            figures = (f1(vae, heard) for vae in (plain, denoiser, inpainter))
-            row(kind, amount, note_f1(to_note_rows(heard), truth).f1, *figures)
+            corrupted = corrupt_batch(batch, plain.preset, rng, kind=kind, amount=amount)
+            figures = (f1(vae, corrupted) for vae in (plain, denoiser, inpainter))
+            row(kind, amount, note_f1(to_note_rows(corrupted), truth).f1, *figures)
     shown = lab.held_out(plain, 4, plain=True)
     rng = np.random.default_rng(1)
-    heard = corrupt_batch(shown, plain.preset, rng, kind="transcription", amount=0.5)
-    denoised = denoiser.decode(denoiser.encode(heard).mu, without_notes(shown)).numpy()
-    through = plain.decode(plain.encode(heard).mu, without_notes(shown)).numpy()
-    panels = {"clean": to_note_rows(shown), "corrupted": to_note_rows(heard)}
+    corrupted = corrupt_batch(shown, plain.preset, rng, kind="transcription", amount=0.5)
+    denoised = denoiser.decode(denoiser.encode(corrupted).mu, without_notes(shown)).numpy()
+    through = plain.decode(plain.encode(corrupted).mu, without_notes(shown)).numpy()
+    panels = {"clean": to_note_rows(shown), "corrupted": to_note_rows(corrupted)}
     panels |= {"through ae": through, "through dae": denoised}
     draw_rolls(lab.out / "autoencoders-noise.png", panels)
 

@@ -129,10 +129,10 @@ def denoising_counts(
         before, after = Counts(), Counts()
         for seed, song in enumerate(songs):
             bars = song.at(steps)
-            heard = corrupt_song(bars, {kind: share * p for kind, p in parts.items()}, seed)
-            found = model.denoise(heard.at(24).to_song(), strength=strength)
-            mended = Bars.from_song(found.song).at(steps)
-            true, noisy, made = onset_keys(bars), onset_keys(heard), onset_keys(mended)
+            corrupted = corrupt_song(bars, {kind: share * p for kind, p in parts.items()}, seed)
+            found = model.denoise(corrupted.at(24).to_song(), strength=strength)
+            denoised = Bars.from_song(found.song).at(steps)
+            true, noisy, made = onset_keys(bars), onset_keys(corrupted), onset_keys(denoised)
             right = np.intersect1d(true, noisy)
             for count, mine in ((before, noisy), (after, made)):
                 count.hits += len(np.intersect1d(true, mine))
@@ -164,7 +164,7 @@ def main() -> None:
     figures = {"clean": {"come back exactly": same / notes, "are new": new / notes}} | {
         name: {
             "f1 damaged": before.f1,
-            "f1 mended": after.f1,
+            "f1 denoised": after.f1,
             "won back": (after.f1 - before.f1) / (1 - before.f1),
             "right notes altered": after.altered / after.right,
         }

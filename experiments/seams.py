@@ -46,7 +46,7 @@ def main() -> None:
                     continue
                 cutter = WindowBatcher([source], model.preset)
                 made = reconstruct(model, cutter, grid, hop, skip)
-                true = source.group.notes
+                true = source.model_pass.notes
                 drums = np.array([p.kind == "drums" for p in model.preset.parts])
                 moved = np.where(drums[true.part], 0, source.key)
                 true = Notes(**{**vars(true), "pitch": true.pitch - moved})

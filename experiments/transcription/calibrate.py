@@ -22,7 +22,7 @@ from musicvae.io.transcription.bars import NoteSequence, bar_hypotheses
 from musicvae.io.transcription.beats import track_pulses
 
 RIGHT = 0.9
-MISSED, LATE_S = 0.04, 0.01
+MISSED_SHARE, JITTER_S = 0.04, 0.01
 Case = tuple[np.ndarray, np.ndarray]
 
 
@@ -53,14 +53,14 @@ def hypotheses(one: Known, timbre: str, names: dict[str, int]) -> Case | None:
     rng = np.random.default_rng(zlib.crc32(one.name.encode()))
     lines = np.array([tick for tick, _ in bar_lines(one.song)])
     sung = perform(one.song, lines, rng, timbre, 28.0)
-    heard = rng.uniform(size=len(sung.onset)) > MISSED
-    if heard.sum() < 10 or len(sung.lines) < 4:
+    detected = rng.uniform(size=len(sung.onset)) > MISSED_SHARE
+    if detected.sum() < 10 or len(sung.lines) < 4:
         return None
-    onset = np.maximum.accumulate(sung.onset + rng.normal(0, LATE_S, len(sung.onset)))[heard]
+    onset = np.maximum.accumulate(sung.onset + rng.normal(0, JITTER_S, len(sung.onset)))[detected]
     line = NoteSequence(
         onset_s=onset + np.arange(len(onset)) * 1e-6,
-        end_s=sung.stop[heard],
-        pitch=sung.pitch[heard],
+        end_s=sung.stop[detected],
+        pitch=sung.pitch[detected],
         velocity=np.full(len(onset), 80),
     )
     rows, f1 = [], []
