@@ -54,12 +54,12 @@ class Batch(NamedTuple):
 class ModelInput:
     """One model pass of a song on a preset's grid, from which windows are sliced.
 
-    `bars` has no notes; they are in `group`. `active` `(N, R)` marks the bars in which each slot
+    `bars` has no notes; they are in `model_pass`. `active` `(N, R)` marks the bars in which each slot
     sounds. It is side information, one bit per part and bar: a silent part stays silent.
     """
 
     bars: Bars
-    group: ModelPass
+    model_pass: ModelPass
     key: int
     active: Bools
     path: str = ""
@@ -73,15 +73,19 @@ def model_inputs(bars: Bars, preset: Preset, path: str = "") -> tuple[list[Model
     bars = bars.at(preset.grid.steps_per_quarter)
     assignment = assign_slots(bars, preset.parts)
     drums = np.array([part.kind == "drums" for part in preset.parts])
-    melodic = [g.notes.select(~drums[g.notes.part]) for g in assignment.passes]
+    melodic = [p.notes.select(~drums[p.notes.part]) for p in assignment.passes]
     notes = Notes.concatenate(melodic)
     key = estimate_diatonic_key(notes.pitch, notes.duration)
     empty = replace(bars, notes=Notes.concatenate([]))
     inputs = [
         ModelInput(
-            bars=empty, group=group, key=key, active=_active_parts(bars.grid, group), path=path
+            bars=empty,
+            model_pass=model_pass,
+            key=key,
+            active=_active_parts(bars.grid, model_pass),
+            path=path,
         )
-        for group in assignment.passes
+        for model_pass in assignment.passes
     ]
     return inputs, assignment.passthrough
 
@@ -92,9 +96,9 @@ def fits_preset(grid: Grid, first: Ints, stop: Ints, preset: Preset) -> Bools:
     return np.asarray(n_long[stop] == n_long[first])
 
 
-def _active_parts(grid: Grid, group: ModelPass) -> Bools:
+def _active_parts(grid: Grid, model_pass: ModelPass) -> Bools:
     """Return the bars in which each slot sounds, `(N, R)`."""
-    notes, R = group.notes, len(group.source_part)
+    notes, R = model_pass.notes, len(model_pass.source_part)
     last = np.searchsorted(
         grid.cell_offsets[:-1], cell_index(grid, notes) + notes.duration - 1, side="right"
     )
@@ -128,7 +132,7 @@ class WindowBatcher:
         grids, active, keys, chunks, notes = list[Grid](), [none], list[int](), list[Notes](), []
         offset = 0
         for each in inputs:
-            its_notes = each.group.notes
+            its_notes = each.model_pass.notes
             if len(its_notes):
                 notes.append(replace(its_notes, bar=its_notes.bar + offset))
             if len(notes) == CHUNK_SIZE:

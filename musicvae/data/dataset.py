@@ -92,7 +92,9 @@ class WindowDataset(Dataset[Batch]):
             inputs, passthrough = model_inputs(song.bars, self.preset, song.path)
             self.n_passthrough += len(passthrough)
             for each in inputs:
-                self.inputs.append(replace(each, group=replace(each.group, notes=no_notes)))
+                self.inputs.append(
+                    replace(each, model_pass=replace(each.model_pass, notes=no_notes))
+                )
                 yield each
 
     def __len__(self) -> int:

@@ -14,7 +14,7 @@ from musicvae.errors import ReadError
 from musicvae.io import load
 from musicvae.io.options import ReadOptions
 
-MAX_SINGLE_PROCESS_FILES = 16  # up to so many files one process is enough
+MAX_SINGLE_PROCESS_FILES = 16  # for more files, one process per core pays
 
 
 def inspect_files(

@@ -102,7 +102,7 @@ class Codec:
         bars, n_parts = source.bars, len(source.barlines.song.parts)
         return Encoding(
             bars=replace(bars, notes=Notes.concatenate([])),
-            source_parts=tuple(each.group.source_part for each in inputs),
+            source_parts=tuple(each.model_pass.source_part for each in inputs),
             active=tuple(each.active for each in inputs),
             key=inputs[0].key if inputs else 0,
             mu=mu,
@@ -379,7 +379,7 @@ def empty_inputs(encoding: Encoding) -> list[ModelInput]:
     return [
         ModelInput(
             bars=encoding.bars,
-            group=ModelPass(notes=none, source_part=owner),
+            model_pass=ModelPass(notes=none, source_part=owner),
             key=encoding.key,
             active=active,
         )

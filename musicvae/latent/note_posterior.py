@@ -40,7 +40,7 @@ class NotePosterior:
     @property
     def observed(self) -> tuple[Ints, Ints, Ints]:
         """Cell, slot and column of `onset_probability` of each note of the pass. `(M,)` each"""
-        notes = self.model_input.group.notes
+        notes = self.model_input.model_pass.notes
         return (
             cell_index(self.model_input.bars.grid, notes),
             notes.part,

@@ -95,6 +95,6 @@ class SongInput:
 
     def require_notes(self) -> SongInput:
         """Return the input itself; raise `DataError` if no note goes through the model."""
-        if not any(len(source.group.notes) for source in self.inputs):
+        if not any(len(source.model_pass.notes) for source in self.inputs):
             raise unrepresentable(self.preset)
         return self

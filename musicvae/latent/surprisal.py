@@ -92,13 +92,13 @@ def stack_features(features: Mapping[str, Floats]) -> Floats:
 
 def _note_offsets(source: ModelInput) -> Ints:
     bars = np.arange(len(source.bars) + 1)
-    return np.searchsorted(source.group.notes.bar, bars)
+    return np.searchsorted(source.model_pass.notes.bar, bars)
 
 
 def _observed(posterior: NotePosterior) -> dict[str, Floats]:
     """Return the features with the whole song as input. `(N, R)` each"""
     source, probability = posterior.model_input, posterior.onset_probability
-    grid, notes = source.bars.grid, source.group.notes
+    grid, notes = source.bars.grid, source.model_pass.notes
     shape = source.active.shape
     cell, slot, column = posterior.observed
     nll = -np.log(np.maximum(probability[cell, slot, column], _MIN_PROBABILITY))
@@ -191,7 +191,7 @@ def _bar_nll(
     `probability` `(T, R, P)` are the note probabilities of its unmasked cells.
     """
     offsets = _note_offsets(source)
-    notes = source.group.notes.select(slice(int(offsets[bar]), int(offsets[bar + 1])))
+    notes = source.model_pass.notes.select(slice(int(offsets[bar]), int(offsets[bar + 1])))
     R = probability.shape[1]
     voice = np.array([part.kind == "voice" for part in vae.preset.parts])
     drums = np.array([part.kind == "drums" for part in vae.preset.parts])
@@ -270,6 +270,6 @@ def fit_reference_stats(
     for i in chosen.tolist():
         source, notes = windows.inputs[i], windows.batcher.input_notes(i)
         if len(notes):
-            whole = replace(source, group=replace(source.group, notes=notes))
+            whole = replace(source, model_pass=replace(source.model_pass, notes=notes))
             found.append(stack_features(surprisal(vae, [whole])[0].features))
     return ReferenceStats.from_features(found)

@@ -151,11 +151,11 @@ def _bar_features(
     values = np.full(shape, np.nan)
     improbable: dict[tuple[int, int], list[ImprobableNote]] = {}
     for found in surprisal(codec.vae, source.inputs):
-        owner, own = found.model_input.group.source_part, stack_features(found.features)
+        owner, own = found.model_input.model_pass.source_part, stack_features(found.features)
         for slot in np.flatnonzero(owner >= 0).tolist():
             part = int(owner[slot])
             values[:, part] = np.fmax(values[:, part], own[:, slot])
-        notes, (cell, slots, column) = found.model_input.group.notes, found.posterior.observed
+        notes, (cell, slots, column) = found.model_input.model_pass.notes, found.posterior.observed
         p = found.posterior.onset_probability[cell, slots, column]
         beat = 1 + notes.step * grid.denominator[notes.bar] / (4 * grid.steps_per_quarter)
         for i in np.flatnonzero(p < MAX_LISTED_PROBABILITY).tolist():

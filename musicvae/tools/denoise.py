@@ -144,7 +144,7 @@ def _propose_edits(
     """
     edits: list[list[NoteEdit]] = []
     posteriors: list[NotePosterior] = []
-    sizes = [len(each.group.notes) for each in source.inputs]
+    sizes = [len(each.model_pass.notes) for each in source.inputs]
     for nth in range(passes):
         current = note_posterior(codec.vae, source.inputs, corruption)
         proposed = [propose_edits(posterior, thresholds) for posterior in current]

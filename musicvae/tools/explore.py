@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -13,7 +14,13 @@ from musicvae.downbeats import BarlineEstimate
 from musicvae.errors import DataError
 from musicvae.latent.codec import Codec
 from musicvae.song import Song
-from musicvae.tools.embed import SongEmbeddings, SongSource, embed, embed_all_phases
+from musicvae.tools.embed import (
+    SongEmbeddings,
+    SongSource,
+    embed,
+    embed_all_phases,
+    read_with_barlines,
+)
 
 MIN_MAP_SONGS = 3
 
@@ -34,7 +41,7 @@ class Neighbor:
 
 def similar(
     codec: Codec,
-    song: Song | BarlineEstimate,
+    song: Song | BarlineEstimate | str | Path,
     others: SongEmbeddings | SongSource | Sequence[SongSource],
     *,
     n: int = 10,
@@ -44,14 +51,16 @@ def similar(
     Windows are compared in the latent space, wherever they stand in their song and in any key.
 
     Args:
-        song: the song to compare with.
+        song: the song to compare with. For a score give its file, so that its notated bar lines are
+            used as for `others`.
         others: folders, files and songs, or their embeddings from `embed`.
         n: number of songs to return.
 
     Raises `DataError` if the model can represent no note of the song, and errors of `embed`.
     """
+    query = read_with_barlines(Path(song)) if isinstance(song, str | Path) else song
     embeddings = others if isinstance(others, SongEmbeddings) else embed(codec, others)
-    return nearest_songs(embed_all_phases(codec, song), embeddings, n)
+    return nearest_songs(embed_all_phases(codec, query), embeddings, n)
 
 
 def nearest_songs(

@@ -79,8 +79,8 @@ def humanize(
         expression = _predict_expression(codec, model_input)
         noise = rng.standard_normal(expression.shape) * np.array(EXPRESSION_STD) * variation
         expression = expression + noise * np.isfinite(expression)
-        for slot in np.flatnonzero(model_input.group.source_part >= 0).tolist():
-            nth = int(model_input.group.source_part[slot])
+        for slot in np.flatnonzero(model_input.model_pass.source_part >= 0).tolist():
+            nth = int(model_input.model_pass.source_part[slot])
             part = parts[nth]
             if not len(part):
                 continue
@@ -97,13 +97,13 @@ def humanize(
 def _predict_expression(codec: Codec, source: ModelInput) -> Floats:
     """Return velocity and timing of each note of an input, nan elsewhere. `(cells, R, P, 2)`"""
     preset, layout, grid = codec.preset, codec.vae.layout, source.bars.grid
-    notes, size = source.group.notes, preset.grid.bars
+    notes, size = source.model_pass.notes, preset.grid.bars
     flat = replace(
         notes,
         velocity=np.full(len(notes), NEUTRAL_VELOCITY),
         timing=np.zeros(len(notes), np.int64),
     )
-    source = replace(source, group=replace(source.group, notes=flat))
+    source = replace(source, model_pass=replace(source.model_pass, notes=flat))
     batcher = WindowBatcher([source], preset, corruption_vector(preset, {"humanize": 1.0}))
     first, stop = window_bounds(len(grid), size, max(1, size // 2))
     first = first[fits_preset(grid, first, stop, preset)]
@@ -194,7 +194,7 @@ def drumify(
     source_part = np.where(np.arange(R) == drums, 0, -1)
     empty = replace(bars, notes=Notes.concatenate([]))
     source = ModelInput(
-        bars=empty, group=ModelPass(notes=taps, source_part=source_part), key=0, active=active
+        bars=empty, model_pass=ModelPass(notes=taps, source_part=source_part), key=0, active=active
     )
     share = MELODIC_TAP_SHARE if is_melodic else 1.0
     batcher = WindowBatcher([source], preset, corruption_vector(preset, {"tapify": share}))

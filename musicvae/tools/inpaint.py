@@ -103,7 +103,7 @@ def inpaint(
     which = np.asarray(_window_mask(mask, size, padding=False).any(1))
     new = codec.decode_notes(target, bars, z, refine_steps=codec.refine_steps, which=which)
     new = _avoid_overlaps(bars.grid, new.select(mask[new.bar]), inputs, mask, codec)
-    source_part = np.concatenate([s.group.source_part for s in inputs])
+    source_part = np.concatenate([s.model_pass.source_part for s in inputs])
     group = ModelPass(notes=new, source_part=source_part)
     notes = resolve_note_overlaps(bars.grid, restore_parts((group,), Notes.concatenate([])))
     notes = codec.add_velocities(bars, notes, _interpolate_velocities(bars, mask))
@@ -179,7 +179,7 @@ def _active_slots(source: ModelInput, mask: Bools) -> Bools:
         near = context[max(at - N_CONTEXT_BARS, 0) : at + N_CONTEXT_BARS]
         share = active[near].mean(0) if len(near) else np.zeros(active.shape[1])
         active[begin:stop] = share >= 0.5
-    return np.where((mask & ~active.any(1))[:, None], source.group.slot_active, active)
+    return np.where((mask & ~active.any(1))[:, None], source.model_pass.slot_active, active)
 
 
 def _mask_runs(mask: Bools) -> list[tuple[int, int]]:
@@ -211,7 +211,7 @@ def _avoid_overlaps(
     `part` counts the slots of all inputs.
     """
     slots, R = codec.preset.parts * len(inputs), len(codec.preset.parts)
-    groups = [replace(s.group.notes, part=s.group.notes.part + g * R) for g, s in enumerate(inputs)]
+    groups = [replace(s.model_pass.notes, part=s.model_pass.notes.part + g * R) for g, s in enumerate(inputs)]
     kept = Notes.concatenate(groups)
     kept = kept.select(~mask[kept.bar])  # but not a grace note before the first bar
     voice = np.array([slot.kind == "voice" for slot in slots])

@@ -84,7 +84,7 @@ class Thresholds:
 def propose_edits(posterior: NotePosterior, thresholds: Thresholds) -> list[NoteEdit]:
     """Return the edits of one pass of a song through the model, in the order of time."""
     cell, slot, column = posterior.observed
-    source_part, p = posterior.model_input.group.source_part, posterior.onset_probability
+    source_part, p = posterior.model_input.model_pass.source_part, posterior.onset_probability
     wrong = (p[cell, slot, column] < thresholds.wrong) & posterior.is_covered[cell]
     rest = p.copy()
     rest[cell, slot, column] = 0
@@ -143,7 +143,7 @@ def _make_edit(
     place = observed or target
     assert place is not None
     return NoteEdit(
-        part=int(posterior.model_input.group.source_part[place[1]]),
+        part=int(posterior.model_input.model_pass.source_part[place[1]]),
         slot=place[1],
         before=before,
         after=after,
@@ -163,7 +163,7 @@ def apply_edits(
         for edit in own:
             by_slot[edit.slot].append(edit)
         for slot, of_slot in by_slot.items():
-            part = int(posterior.model_input.group.source_part[slot])
+            part = int(posterior.model_input.model_pass.source_part[slot])
             _VoiceEditor(editors[part], posterior, slot, bars.grid).apply(of_slot)
     parts = tuple(
         editor.to_part() if editor.modified else part
@@ -211,7 +211,7 @@ class _VoiceEditor:
         self.is_monophonic = not posterior.is_polyphonic[slot]
         self.is_drum = bool(posterior.is_drum[slot])
         source = posterior.model_input
-        own = source.group.notes.select(source.group.notes.part == slot)
+        own = source.model_pass.notes.select(source.model_pass.notes.part == slot)
         keys = zip(cell_index(source.bars.grid, own).tolist(), own.pitch.tolist(), strict=True)
         self.order = sorted(
             (notes.start[i], i) for key in keys for i in notes.by_cell.get(key, ())[:1]

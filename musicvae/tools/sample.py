@@ -83,7 +83,7 @@ def sample(
     empty, R = empty_bars(preset, n_bars, chosen_meter, pickup=length), len(preset.parts)
     group = ModelPass(notes=Notes.concatenate([]), source_part=np.arange(R))
     active = np.ones((len(empty), R), bool)
-    inputs = [ModelInput(bars=empty, group=group, key=k, active=active) for k in keys.tolist()]
+    inputs = [ModelInput(bars=empty, model_pass=group, key=k, active=active) for k in keys.tolist()]
     batcher = WindowBatcher(inputs, preset)
     labels = _bar_labels(codec, n, n_bars, form, bool(length), rng)
     z = codec.sample_latents(batcher, np.arange(n), temperature, rng, bar_labels=labels)

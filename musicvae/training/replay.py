@@ -53,7 +53,8 @@ def generate_replay(checkpoint: Checkpoint, n: int, seed: int = 0) -> Batch | No
         active = np.ones((bars, len(preset.parts)), bool)
         keys = choose_keys(provenance, None, songs, rng).tolist()
         inputs = [
-            ModelInput(bars=bars_of_song, group=empty_pass, key=key, active=active) for key in keys
+            ModelInput(bars=bars_of_song, model_pass=empty_pass, key=key, active=active)
+            for key in keys
         ]
         batcher, W = WindowBatcher(inputs, preset), len(first)
         song, bar = np.repeat(np.arange(songs), W), np.tile(first, songs)

@@ -87,7 +87,7 @@ class BatchSampler(IterableDataset[TrainingExample]):
         self.seed, self.key_jitter, self.start = seed, key_jitter, start
         self.part_dropout = part_dropout
         self.rank, self.world = rank, world
-        self._slot_active = np.array([each.group.slot_active for each in windows.inputs])
+        self._slot_active = np.array([each.model_pass.slot_active for each in windows.inputs])
         self._epoch = -1
         self._order = np.zeros(0, np.int64)
 

@@ -1,4 +1,4 @@
-"""Scores: what is odd in a song is found, and named."""
+"""Anomaly detection: unusual bars are found, and explained."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-from musicvae.tools.outliers import misplaced, robust_deviations, song_features
 
 from musicvae import Bars, MusicVAE, Song
 from musicvae.checkpoints import load, save
 from musicvae.cli import main
 from musicvae.data import WindowDataset
-from musicvae.data.dataset import WindowBatcher, model_inputs
+from musicvae.data.batch import WindowBatcher, model_inputs
 from musicvae.downbeats import estimate_barlines
 from musicvae.errors import ConfigError, DataError
 from musicvae.io import write
-from musicvae.latent.surprisal import FEATURES, ReferenceStats, surprisal
+from musicvae.latent.surprisal import FEATURE_KEYS, FEATURES, ReferenceStats, surprisal
 from musicvae.tools.anomaly import combine_part_scores
 from musicvae.tools.anomaly_reasons import bar_measures, explain_bar
+from musicvae.tools.outliers import misplaced, robust_deviations, song_features
 from support.songs import band_song, chorale_song, corpus_folder, part_from_notes, wandering_song
 from support.trained import denoising_workplace
 
@@ -41,7 +41,7 @@ def run(*words: object) -> Result:
 
 
 def with_bar(song: Song, bar: int, change) -> Song:
-    """A song in 4/4 with other notes in one bar, counted from 1."""
+    """Return a song in 4/4 with the notes of one bar, counted from 1, changed."""
     begin, stop = (bar - 1) * 1920, bar * 1920
     parts = []
     for part in song.parts:
@@ -55,33 +55,33 @@ def with_bar(song: Song, bar: int, change) -> Song:
 
 
 def as_written(song: Song):
-    """A song whose bar lines are believed."""
+    """Return the bar lines of a song as notated."""
     return estimate_barlines(song, as_written=True)
 
 
-def off(onset, pitch):
-    """A semitone higher."""
+def semitone_up(onset, pitch):
+    """Transpose by a semitone."""
     return onset, pitch + 1
 
 
-def late(onset, pitch):
-    """A sixteenth later."""
+def sixteenth_later(onset, pitch):
+    """Move by a sixteenth."""
     return onset + 120, pitch
 
 
-@pytest.mark.parametrize("change", [off, late], ids=["a semitone", "a sixteenth"])
-def test_a_bar_in_which_something_is_wrong_is_the_oddest(model, change) -> None:
+@pytest.mark.parametrize("change", [semitone_up, sixteenth_later], ids=["semitone", "sixteenth"])
+def test_changed_bar_has_the_highest_score(model, change) -> None:
     found = 0
     for seed in range(4):
         song = with_bar(chorale_song(bars=10, seed=600 + seed), 4 + seed, change)
         scores = model.anomalies(as_written(song))
-        assert scores.reference == "corpus" and len(scores.bars) == 10
-        found += int(scores.bar_numbers[np.nanargmax(scores.bars)] == 4 + seed)
-        assert scores.anomalies[0].anomaly_score == pytest.approx(np.nanmax(scores.parts))
+        assert scores.reference == "corpus" and len(scores.bar_scores) == 10
+        found += int(scores.bar_numbers[np.nanargmax(scores.bar_scores)] == 4 + seed)
+        assert scores.anomalies[0].anomaly_score == pytest.approx(np.nanmax(scores.part_scores))
     assert found >= 3
 
 
-def test_a_wrong_note_is_named_with_its_beat(model) -> None:
+def test_wrong_note_is_named_with_its_beat(model) -> None:
     song = chorale_song(bars=10, seed=650)
     bass = song.parts[3]
     pitch = bass.pitch.copy()
@@ -91,10 +91,10 @@ def test_a_wrong_note_is_named_with_its_beat(model) -> None:
     scores = model.anomalies(as_written(replace(song, parts=(*song.parts[:3], wrong))))
     odd = scores.anomalies[0]
     assert (odd.bar, odd.part, odd.name) == (6, 3, "Bass")
-    assert odd.explain_bar[0].startswith("improbable: ") and "at beat 3" in odd.explain_bar[0]
+    assert odd.reasons[0].startswith("improbable: ") and "at beat 3" in odd.reasons[0]
 
 
-def test_plain_songs_are_usual_and_noise_is_not(model) -> None:
+def test_noise_scores_higher_than_plain_songs(model) -> None:
     plain = [model.anomalies(chorale_song(bars=8, seed=500 + i)).anomaly_score for i in range(3)]
     rng = np.random.default_rng(0)
     song = chorale_song(bars=8, seed=1)
@@ -111,32 +111,32 @@ def test_plain_songs_are_usual_and_noise_is_not(model) -> None:
     assert max(map(abs, plain)) < 5
 
 
-def test_without_norms_a_song_is_compared_with_itself(model, place) -> None:
+def test_song_is_compared_with_itself_without_reference_stats(model, place) -> None:
     kept = load(place / "checkpoints" / "denoiser" / "model.safetensors")
     known = {name: value for name, value in kept.provenance.items() if name != "norms"}
     save(replace(kept, provenance=known), place / "bare.safetensors")
-    song = with_bar(chorale_song(bars=10, seed=610), 5, off)
+    song = with_bar(chorale_song(bars=10, seed=610), 5, semitone_up)
     scores = MusicVAE.load(place / "bare.safetensors").anomalies(as_written(song))
     assert scores.reference == "song"
-    assert scores.bar_numbers[np.nanargmax(scores.bars)] == 5
+    assert scores.bar_numbers[np.nanargmax(scores.bar_scores)] == 5
 
 
-def test_norms_are_kept_and_come_back(model) -> None:
+def test_reference_stats_round_trip(model) -> None:
     data = model.provenance["norms"]
-    norms = ReferenceStats.from_dict(json.loads(json.dumps(data)))
-    assert norms is not None and norms.to_dict() == data
-    assert set(data["features"]) == set(FEATURES)
-    assert norms.anomaly_score(norms.mean) == pytest.approx(0)
-    assert norms.anomaly_score(norms.mean + norms.spread) == pytest.approx(1)
+    stats = ReferenceStats.from_dict(json.loads(json.dumps(data)))
+    assert stats is not None and stats.to_dict() == data
+    assert set(data["features"]) == set(FEATURE_KEYS)
+    assert stats.anomaly_score(stats.mean) == pytest.approx(0)
+    assert stats.anomaly_score(stats.mean + stats.std) == pytest.approx(1)
     assert ReferenceStats.from_dict({}) is None
     assert ReferenceStats.from_dict({"features": {"other": [0, 1]}}) is None
-    assert ReferenceStats.of([]) is None
+    assert ReferenceStats.from_features([]) is None
 
 
-def test_features_say_what_they_are_there_for(model) -> None:
-    """A bar whose rhythm is odd is odd by its rhythm; one of another harmony by its pitches."""
+def test_rhythm_and_pitch_features_separate_their_causes(model) -> None:
+    """A displaced bar has a surprising rhythm, a transposed one surprising pitches."""
     by = {}
-    for change in (off, late):
+    for change in (semitone_up, sixteenth_later):
         song = with_bar(chorale_song(bars=9, seed=620), 5, change)
         sources, _ = model_inputs(Bars.from_song(song).at(4), model.preset)
         (found,) = surprisal(model.vae, sources)
@@ -145,21 +145,26 @@ def test_features_say_what_they_are_there_for(model) -> None:
             name: np.nanmean(values[4]) / max(np.nanmean(values[rest]), 1e-3)
             for name, values in found.features.items()
         }
-    assert by[late]["rhythm"] > 2 and by[late]["rhythm"] > by[off]["rhythm"]
-    assert by[off]["pitch"] > 1.5 and by[off]["pitch"] > by[late]["pitch"]
-    assert by[off]["notes"] > 2 and by[late]["notes"] > 2
+    assert (
+        by[sixteenth_later]["rhythm"] > 2
+        and by[sixteenth_later]["rhythm"] > by[semitone_up]["rhythm"]
+    )
+    assert (
+        by[semitone_up]["pitch"] > 1.5 and by[semitone_up]["pitch"] > by[sixteenth_later]["pitch"]
+    )
+    assert by[semitone_up]["notes"] > 2 and by[sixteenth_later]["notes"] > 2
 
 
-def test_notes_of_a_source_come_back_from_the_cutter(tmp_path) -> None:
+def test_batcher_returns_the_notes_of_each_input(tmp_path) -> None:
     songs = [Bars.from_song(chorale_song(bars=3 + i, seed=i)) for i in range(3)]
     from musicvae.config.preset import load_preset
 
     preset = load_preset("tiny")
     sources = [source for bars in songs for source in model_inputs(bars, preset)[0]]
-    cutter = WindowBatcher(sources, preset)
+    batcher = WindowBatcher(sources, preset)
     for i, source in enumerate(sources):
-        again = cutter.input_notes(i)
-        for name, column in vars(source.group.notes).items():
+        again = batcher.input_notes(i)
+        for name, column in vars(source.model_pass.notes).items():
             assert np.array_equal(getattr(again, name), column)
     windows = WindowDataset(corpus_folder(tmp_path, n=4), preset, split="all")
     assert sum(len(windows.batcher.input_notes(i)) for i in range(4)) == windows.batcher.n_notes
@@ -168,29 +173,29 @@ def test_notes_of_a_source_come_back_from_the_cutter(tmp_path) -> None:
 @pytest.mark.parametrize(
     "song",
     [band_song(), wandering_song(40, seed=2, parts=2, drums=True), wandering_song(1, seed=4)],
-    ids=["a band", "meters that change", "one bar"],
+    ids=["band", "meter changes", "one bar"],
 )
 def test_any_song_can_be_scored(model, song: Song) -> None:
     scores = model.anomalies(song)
-    assert scores.parts.shape == (len(scores.bar_numbers), len(song.parts))
+    assert scores.part_scores.shape == (len(scores.bar_numbers), len(song.parts))
     data = json.loads(json.dumps(scores.to_dict(), allow_nan=False))
     assert len(data["bars"]) == len(scores.bar_numbers) and data["unusual"]
     drums = [i for i, part in enumerate(song.parts) if part.is_drum]
-    assert np.isnan(scores.parts[:, drums]).all()
+    assert np.isnan(scores.part_scores[:, drums]).all()
     assert scores.n_passthrough == sum(len(song.parts[i]) for i in drums)
 
 
-def test_a_pickup_is_bar_zero(model) -> None:
+def test_pickup_is_bar_zero(model) -> None:
     scores = model.anomalies(chorale_song(bars=4, pickup=1))
     assert scores.bar_numbers.tolist() == [0, 1, 2, 3, 4]
 
 
-def test_what_cannot_be_scored_is_said(model) -> None:
-    with pytest.raises(DataError, match="nothing in it that preset tiny can hear"):
+def test_song_without_representable_notes_is_refused(model) -> None:
+    with pytest.raises(DataError, match="no notes that preset tiny can represent"):
         model.anomalies(Song.new([]))
 
 
-def test_a_model_that_did_not_learn_to_mend_says_so(tmp_path) -> None:
+def test_model_not_trained_on_denoising_is_refused(tmp_path) -> None:
     import torch
 
     from musicvae.config.preset import load_preset
@@ -199,26 +204,26 @@ def test_a_model_that_did_not_learn_to_mend_says_so(tmp_path) -> None:
     torch.manual_seed(0)
     vae = VAE(load_preset("tiny"))
     sources, _ = model_inputs(Bars.from_song(chorale_song()), vae.preset)
-    with pytest.raises(ConfigError, match="did not learn to mend"):
+    with pytest.raises(ConfigError, match="was not trained on denoising"):
         surprisal(vae, sources)
 
 
-def test_bars_of_many_parts_count_midway_from_the_mean_to_the_oddest() -> None:
+def test_bar_score_is_midway_between_mean_and_maximum() -> None:
     parts = np.array([[1.0, 3.0, np.nan], [np.nan, np.nan, np.nan], [2.0, np.nan, np.nan]])
     found = combine_part_scores(parts)
     assert found[0] == 2.5 and np.isnan(found[1]) and found[2] == 2.0
 
 
-# -- in words -------------------------------------------------------------------------------------
+# -- reasons -------------------------------------------------------------------------------------
 
 
-def test_plain_measures_find_what_anyone_would_hear() -> None:
+def test_bar_measures_find_register_key_and_dissonance() -> None:
     song = chorale_song(bars=9, seed=7)
     high = with_bar(song, 5, lambda onset, pitch: (onset, pitch + 24))
     plain = bar_measures(Bars.from_song(high))
     assert (plain["higher than usual"][4] > 3).all()
     assert (np.delete(plain["higher than usual"], 4, 0) < 3).all()
-    outside = bar_measures(Bars.from_song(with_bar(song, 5, off)))["notes out of the key"]
+    outside = bar_measures(Bars.from_song(with_bar(song, 5, semitone_up)))["notes out of key"]
     assert outside[4].mean() > 3 and np.delete(outside, 4, 0).mean() < 1
     clash = song.parts[1].with_notes(
         song.parts[1].onset_ticks,
@@ -239,16 +244,19 @@ def test_reasons_are_few_and_the_strongest_first() -> None:
     deviations[FEATURES.index("rhythm")] = 4.0
     deviations[FEATURES.index("missing")] = 5.0
     found = explain_bar(deviations, 0.1, {"higher than usual": 2.0, "other": np.nan}, [])
-    assert found == ["a rhythm unlike the bars around", "higher than usual"]  # too little lacks
+    assert found == [
+        "a rhythm unlike the neighboring bars",
+        "higher than usual",
+    ]  # too few missing notes
     assert explain_bar(deviations, 0.9, {}, [])[0] == "notes seem to be missing"
-    deviations[FEATURES.index("worst")] = 6.0
+    deviations[FEATURES.index("max")] = 6.0
     notes = [(1.0, 0.04, 61, False), (3.5, 0.001, 70, False), (2.0, 0.3, 60, False)]
     assert (
         explain_bar(deviations, 0.0, {}, notes)[0] == "improbable: Bb4 at beat 3.5, C#4 at beat 1"
     )
 
 
-def test_outliers_and_songs_in_the_wrong_folder() -> None:
+def test_outliers_and_misplaced_songs() -> None:
     away = robust_deviations([0.1, -0.2, 0.0, 0.2, 9.0, float("nan")])
     assert away.argmax() == 4 or np.nanargmax(away) == 4
     assert away[4] > 3 and np.isnan(away[5]) and (away[:4] < 3).all()
@@ -264,9 +272,9 @@ def test_outliers_and_songs_in_the_wrong_folder() -> None:
 # -- the command ----------------------------------------------------------------------------------
 
 
-def test_score_tells_draws_and_writes_json(place, monkeypatch) -> None:
+def test_command_prints_plots_and_writes_json(place, monkeypatch) -> None:
     monkeypatch.chdir(place)
-    write(with_bar(chorale_song(bars=8, seed=630), 5, off), "odd.mid")
+    write(with_bar(chorale_song(bars=8, seed=630), 5, semitone_up), "odd.mid")
     done = run("score", "odd.mid", "--plot", "pics", "--most", 3, "--as-written")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
@@ -278,10 +286,10 @@ def test_score_tells_draws_and_writes_json(place, monkeypatch) -> None:
     told = json.loads(run("score", "odd.mid", "--json", "--as-written").stdout)
     assert told["kind"] == "score" and len(told["bars"]) == 8
     assert told["unusual"][0]["bar"] == 5 and told["unusual"][0]["reasons"]
-    assert told["features"] == list(FEATURES)
+    assert told["features"] == list(FEATURE_KEYS)
 
 
-def test_score_of_a_folder_names_the_outlier(place, monkeypatch) -> None:
+def test_command_marks_the_outlier_of_a_folder(place, monkeypatch) -> None:
     monkeypatch.chdir(place)
     folder = corpus_folder(Path("many"), n=6, bars=6)
     rng = np.random.default_rng(1)
@@ -289,7 +297,9 @@ def test_score_of_a_folder_names_the_outlier(place, monkeypatch) -> None:
     write(Song.new([part_from_notes(notes, "Noise")], end_ticks=96 * 120), folder / "noise.mid")
     (folder / "broken.mid").write_bytes(b"MThd no")
     done = run("score", folder, "--json", "--as-written")
-    assert done.exit_code == 1 and "broken.mid" in done.stderr  # told, and the others go on
+    assert (
+        done.exit_code == 1 and "broken.mid" in done.stderr
+    )  # reported, and the others are scored
     rows = [json.loads(line) for line in done.stdout.splitlines()]
     files = {Path(row["path"]).name: row for row in rows if row["kind"] == "file"}
     assert len(files) == 7
