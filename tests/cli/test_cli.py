@@ -19,7 +19,7 @@ from musicvae.cli import console, main, terminal
 from musicvae.config.preset import load_preset, preset_names
 from musicvae.errors import WriteError
 from musicvae.io import write
-from support.small_songs import band, chorale
+from support.songs import small_band, small_chorale
 
 
 @pytest.fixture(autouse=True)
@@ -263,7 +263,7 @@ def test_prepare_fails_when_nothing_is_kept(tmp_path: Path) -> None:
 
 
 def test_plot_prints_output_path(tmp_path: Path) -> None:
-    song = write(chorale(), tmp_path / "a song.mid")
+    song = write(small_chorale(), tmp_path / "a song.mid")
     result = musicvae("plot", song, "--out", "picture.png")
     assert result.exit_code == 0
     assert result.stdout == "picture.png\n"
@@ -271,7 +271,7 @@ def test_plot_prints_output_path(tmp_path: Path) -> None:
 
 
 def test_plot_overwrites_only_with_force(tmp_path: Path) -> None:
-    song = write(band(), tmp_path / "a.mid")
+    song = write(small_band(), tmp_path / "a.mid")
     Path("picture.svg").write_text("precious")
     assert_refused(
         musicvae("plot", song, "--out", "picture.svg"), "already exists; overwrite it with --force"
@@ -282,7 +282,7 @@ def test_plot_overwrites_only_with_force(tmp_path: Path) -> None:
 
 
 def test_plot_numbers_files_in_folder(tmp_path: Path) -> None:
-    song = write(band(), tmp_path / "a.mid")
+    song = write(small_band(), tmp_path / "a.mid")
     names = [json_lines(musicvae("plot", song, "--json"))[0]["path"] for _ in range(3)]
     assert [Path(name).name for name in names] == ["a.png", "a-1.png", "a-2.png"]
     assert {Path(name).parent.name for name in names} == {"plots"}
@@ -291,16 +291,16 @@ def test_plot_numbers_files_in_folder(tmp_path: Path) -> None:
 
 def test_plot_continues_after_unreadable_file(tmp_path: Path) -> None:
     folder = tmp_path / "songs"
-    write(band(), folder / "a.mid")
+    write(small_band(), folder / "a.mid")
     (folder / "b.mid").write_bytes(b"")
-    write(chorale(), folder / "c.mid")
+    write(small_chorale(), folder / "c.mid")
     result = musicvae("plot", folder, "--out", "out", "--json", "--bars", "4", "--format", "svg")
     assert [Path(entry["path"]).name for entry in json_lines(result)] == ["a.svg", "c.svg"]
     assert_refused(result, "b.mid: empty file")
 
 
 def test_plot_of_several_songs_requires_folder(tmp_path: Path) -> None:
-    songs = [write(band(), tmp_path / f"{i}.mid") for i in range(2)]
+    songs = [write(small_band(), tmp_path / f"{i}.mid") for i in range(2)]
     result = musicvae("plot", *songs, "--out", "one.png")
     assert result.exit_code == 2
     assert "give a folder" in result.stderr

@@ -24,7 +24,7 @@ from musicvae.latent import blend
 from musicvae.representation.pianoroll import to_roll
 from musicvae.song import MeterMap
 from musicvae.training import train
-from support.songs import band_song, chorale_song, corpus_folder, part_of
+from support.songs import band_song, chorale_song, corpus_folder, part_from_notes
 from support.strategies import songs
 
 
@@ -67,7 +67,7 @@ def test_train_prints_plan(tmp_path, monkeypatch) -> None:
     result = run("train", "data/midi/", "--steps", "2", "--set", "model.width=32")
     assert result.exit_code == 0, result.stderr
     for words in (
-        "preset chorale-4bar, which suits 100% of the songs best",
+        "preset chorale-4bar, the best fit for 100% of the songs",
         "files    7: 6 read, 1 skipped",
         "readme.txt: not a MIDI file",
         "songs    5 for training, 1 held out",
@@ -86,7 +86,7 @@ def test_train_chooses_melody_preset(tmp_path, monkeypatch) -> None:
         song = chorale_song(bars=4, seed=i)
         write(Song.new(song.parts[:1], end_ticks=song.end_ticks), tmp_path / "tunes" / f"{i}.mid")
     result = run("train", "tunes", "--steps", "1", "--set", "model.width=32", "--name", "mine")
-    assert "preset melody-2bar, which suits 100% of the songs best" in result.stderr
+    assert "preset melody-2bar, the best fit for 100% of the songs" in result.stderr
     assert (tmp_path / "checkpoints" / "mine" / "model.safetensors").exists()
 
 
@@ -135,7 +135,7 @@ def test_sample_options(working_folder) -> None:
     assert song.end_ticks == 3 * 3 * 480 and round(float(song.tempo.qpm[0])) == 66
     assert (song.meter.numerator[0], song.meter.denominator[0]) == (3, 4)
     assert song.key.fifths.tolist() == [2]
-    assert_fails(run("sample", "--meter", "17/4"), "17/4", "at most 24 cells")
+    assert_fails(run("sample", "--meter", "17/4"), "17/4", "at most 24 steps per bar")
     assert_fails(run("sample", "--meter", "waltz"), "waltz", "3/4")
     assert_fails(run("sample", "--meter", "²/4"), "²/4", "3/4")
     if not torch.cuda.is_available():
@@ -195,7 +195,7 @@ def test_silent_parts_stay_silent(working_folder) -> None:
     tpq, parts = 480, []
     for i in range(6):
         notes = [(i * 1920 + q * tpq, tpq, 60 + 2 * q, 80) for q in range(4)]
-        parts.append(part_of(notes, f"solo {i}", i))
+        parts.append(part_from_notes(notes, f"solo {i}", i))
     song = Song.new(parts, end_ticks=6 * 1920)
     made = MusicVAE.load("tiny").reconstruct(song)
     for i, part in enumerate(made.parts):
@@ -223,7 +223,7 @@ def test_blend_of_any_two_songs(trained, a: Song, b: Song, t: float) -> None:
     model = MusicVAE.load(trained / "checkpoints" / "tiny" / "model.safetensors")
     one, other = model.encode(a), model.encode(b)
     assert model.decode(one).end_ticks == a.end_ticks
-    if not (one.owners and other.owners and len(one.bars) and len(other.bars)):
+    if not (one.source_parts and other.source_parts and len(one.bars) and len(other.bars)):
         return
     mixed = blend(one, other, t, model.preset.grid.bars)
     asked = (1 - t) * len(one.bars) + t * len(other.bars)
@@ -247,18 +247,20 @@ def test_notes_around_too_long_bars_are_kept(working_folder) -> None:
     notes = [(i * 480, 480, 60 + i % 5, 80) for i in range(15)]
     notes += [(2 * 1920 - 60, 50, 72, 90), (2 * 1920 - 3, 200, 74, 90), (3 * 1920, 2000, 76, 90)]
     meter = MeterMap(ticks=[0, 3840, 3840 + 7 * 1920], numerator=[4, 7, 4], denominator=[4, 1, 4])
-    song = Song.new([part_of(notes)], end_ticks=3840 + 9 * 1920)
+    song = Song.new([part_from_notes(notes)], end_ticks=3840 + 9 * 1920)
     song = replace(song, meter=meter)
     model = MusicVAE.load("tiny")
     encoding = model.encode(song)
-    aside = encoding.untouched[0]
+    passthrough = encoding.passthrough[0]
     late = song.parts[0].onset_ticks >= 2 * 1920 - 60
-    assert set(song.parts[0].onset_ticks[late].tolist()) <= set(aside.onset_ticks.tolist())
+    assert set(song.parts[0].onset_ticks[late].tolist()) <= set(passthrough.onset_ticks.tolist())
     kept = model.decode(encoding).parts[0]
     exact = list(zip(kept.onset_ticks, kept.duration_ticks, kept.pitch, strict=True))
     assert all(
         note in exact
-        for note in zip(aside.onset_ticks, aside.duration_ticks, aside.pitch, strict=True)
+        for note in zip(
+            passthrough.onset_ticks, passthrough.duration_ticks, passthrough.pitch, strict=True
+        )
     )
 
 
@@ -318,7 +320,7 @@ def test_song_without_representable_notes(working_folder) -> None:
     drums = Song.new([part for part in song.parts if part.is_drum])
     write(drums, working_folder / "drums.mid")
     assert_fails(
-        run("interpolate", "drums.mid", "hymn.mid"), "nothing that preset tiny can represent"
+        run("interpolate", "drums.mid", "hymn.mid"), "no notes that preset tiny can represent"
     )
     result = run("reconstruct", "drums.mid", "--out", "drums", "--json", "--force")
     assert json.loads(result.stdout)["untouched"] == 1.0

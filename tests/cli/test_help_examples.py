@@ -17,8 +17,7 @@ from click.testing import CliRunner, Result
 from musicvae.checkpoints import registry
 from musicvae.cli import main
 from musicvae.io import write
-from support.small_songs import band, chorale
-from support.songs import chorale_song
+from support.songs import chorale_song, small_band, small_chorale
 
 CONTEXT = click.Context(main, info_name="musicvae")
 SHIPPED = registry.shipped_folder()
@@ -29,12 +28,19 @@ SHORTENING_OPTIONS = {
     "musicvae sample": "--n 1",
     "musicvae interpolate a.mid b.mid c.mid --steps": "--steps 3",
     "musicvae render": "--workers 1",
+    "musicvae refit mine": "--steps 2",
     "musicvae corpus export": "--limit 2",
 }
 # Examples that would take minutes, and what is run instead.
 REPLACEMENTS = {
     "musicvae train data/midi/ --minutes 30 --name mine": "musicvae train data/midi/ --name mine",
     "musicvae train my-songs/ --from melody-2bar": "musicvae train my-songs/",
+}
+# Examples of other commands, by number, that must run first.
+PREREQUISITES = {
+    "decode": [("encode", 0)],
+    "steer": [("direction", 0)],
+    "refit": [("train", 1)],
 }
 SONG_COMMANDS = {
     "sample",
@@ -75,12 +81,14 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with the files that the examples name."""
     folder = tmp_path_factory.mktemp("stocked")
     for nth, name in enumerate(("song", "c", "d", "take")):
-        write(chorale(seed=nth), folder / f"{name}.mid")
+        write(small_chorale(seed=nth), folder / f"{name}.mid")
     for nth, name in enumerate(("a", "b")):  # the ends of an interpolation have drums
-        both = replace(chorale(seed=nth), parts=(*chorale(seed=nth).parts, band().parts[2]))
+        both = replace(
+            small_chorale(seed=nth), parts=(*small_chorale(seed=nth).parts, small_band().parts[2])
+        )
         write(both, folder / f"{name}.mid")
-    write(band(), folder / "beat.mid")
-    write(band(), folder / "tune.mid")
+    write(small_band(), folder / "beat.mid")
+    write(small_band(), folder / "tune.mid")
     for place in ("songs", "downloads", "data/midi", "data/folk", "my-songs", "jigs", "reels"):
         for nth in range(4):
             write(chorale_song(bars=8, seed=nth + len(place)), folder / place / f"song{nth}.mid")
@@ -126,9 +134,8 @@ def test_help_examples_run(
     assert shown, f"musicvae {name} --help shows no example"
     shutil.copytree(example_folder, tmp_path / "here")
     monkeypatch.chdir(tmp_path / "here")
-    for needed in {"decode": ("encode",), "steer": ("direction",)}.get(name, ()):
-        first = examples(dict(commands())[needed])[0]
-        assert run(first).exit_code == 0
+    for needed, nth in PREREQUISITES.get(name, ()):
+        assert run(examples(dict(commands())[needed])[nth]).exit_code == 0
     for line in shown:
         before = {path for path in Path().rglob("*") if path.is_file()}
         result = run(line)

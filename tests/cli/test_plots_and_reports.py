@@ -118,7 +118,7 @@ def test_plot_continues_after_nan_samples(working_folder: Path, tmp_path: Path) 
     out = tmp_path / "o"
     result = run("plot", tmp_path / "nan.wav", song_path(working_folder), "--out", out)
     assert result.exit_code == 1 and result.exception.args == (1,)
-    assert "samples that are no numbers; export it again" in result.stderr
+    assert "samples that are NaN or inf; export it again" in result.stderr
     assert len(list(out.iterdir())) == 1
 
 
@@ -143,7 +143,7 @@ def test_sample_writes_a_report(working_folder: Path, tmp_path: Path) -> None:
     assert "already exists; choose another name" in again.stderr
     wrong = run(*words, "--report", tmp_path / "songs.txt")
     assert wrong.exit_code == 1
-    assert "name it so that it ends in .html" in wrong.stderr
+    assert "use a name that ends in .html" in wrong.stderr
     assert len(list((tmp_path / "s").iterdir())) == 2
 
 
@@ -153,7 +153,7 @@ def test_interpolate_writes_plot_and_report(working_folder: Path, tmp_path: Path
     more = (*out, "--plot", plot, "--report", report, "--json")
     result = run("interpolate", *ends[:2], "--steps", 3, *more)
     text = read_page(result, report)
-    assert text.count("<article") == 3 and 'class="place"' in text
+    assert text.count("<article") == 3 and 'class="step-slider"' in text
     assert "0.50" in text and plot.read_text("utf-8").count("<svg") == 1
     entries = [json.loads(line) for line in result.stdout.splitlines()]
     assert [line["kind"] for line in entries] == ["song"] * 3 + ["plot", "report"]

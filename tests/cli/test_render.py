@@ -14,14 +14,14 @@ from musicvae.cli import main
 from musicvae.cli.writer import print_once
 from musicvae.io import write
 from musicvae.io.audio.loudness import PEAK_CEILING, measure_loudness
-from support.small_songs import chorale
+from support.songs import small_chorale
 
 
 @pytest.fixture
 def songs(tmp_path: Path) -> Path:
     folder = tmp_path / "songs"
     for seed in range(3):
-        write(chorale(seed=seed, bars=2), folder / f"song{seed}.mid")
+        write(small_chorale(seed=seed, bars=2), folder / f"song{seed}.mid")
     return folder
 
 

@@ -24,7 +24,7 @@ from musicvae.cli.pianoroll import roll_lines
 from musicvae.io import write
 from musicvae.representation.bars import Bars
 from musicvae.song import Part, Song
-from support.small_songs import band, chorale
+from support.songs import small_band, small_chorale
 
 ROOT = Path(musicvae.__file__).parents[1]
 SHIPPED = registry.shipped_folder()
@@ -61,7 +61,7 @@ def on_terminal(*words: str, columns: int = 80, cwd: Path, **more: str) -> tuple
 @pytest.fixture
 def songs(tmp_path: Path) -> Path:
     for nth in range(3):
-        write(chorale(seed=nth), tmp_path / "songs" / f"song{nth}.mid")
+        write(small_chorale(seed=nth), tmp_path / "songs" / f"song{nth}.mid")
     return tmp_path
 
 
@@ -83,16 +83,16 @@ def test_roll_note_positions() -> None:
 
 
 def test_roll_counts_pickup_as_bar_0() -> None:
-    begun = chorale(bars=12)
+    begun = small_chorale(bars=12)
     assert bool(Bars.from_song(begun).grid.lead_steps[0])
     n = len(Bars.from_song(begun)) - 1
     assert f"a pickup and {n} bars" in plain_roll(begun, 400)[-1]
     assert re.search(rf"a pickup and bars 1 to \d+ of {n}\b", plain_roll(begun, 80)[-1])
-    assert "pickup" not in plain_roll(band())[-1]
+    assert "pickup" not in plain_roll(small_band())[-1]
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])
-@pytest.mark.parametrize("song", [chorale(bars=40), band()], ids=["chorale", "band"])
+@pytest.mark.parametrize("song", [small_chorale(bars=40), small_band()], ids=["chorale", "band"])
 def test_roll_fits_width(song: Song, width: int) -> None:
     plain, coloured = plain_roll(song, width), plain_roll(song, width, colors=True)
     assert max(map(len, plain)) <= width
@@ -103,7 +103,7 @@ def test_roll_fits_width(song: Song, width: int) -> None:
 
 
 def test_roll_drum_lanes_and_wide_ranges() -> None:
-    names = [line[:5].strip() for line in plain_roll(band())]
+    names = [line[:5].strip() for line in plain_roll(small_band())]
     assert names[-4:-1] == ["hats", "snar", "kick"]
     pitches = np.array([21, 108])
     part = Part(onset_ticks=[0, 0], duration_ticks=[480, 480], pitch=pitches, velocity=[80, 80])
@@ -207,7 +207,7 @@ def test_closed_pipe_is_silent(songs: Path) -> None:
     ids=["ascii", "C"],
 )
 def test_unencodable_characters(how: dict[str, str], songs: Path) -> None:
-    write(chorale(), songs / "nö.mid")
+    write(small_chorale(), songs / "nö.mid")
     for words in (("inspect", "nö.mid", "--roll"), ("steer", "--help"), ("nö",), ("plot", "ö.mid")):
         done = subprocess.run(
             [sys.executable, "-c", COMMAND, *words],

@@ -47,9 +47,7 @@ def command(
     shared.write_variants(
         paths,
         n,
-        lambda model, song, seed: model.continue_(
-            song, bars=bars, temperature=temperature, seed=seed
-        ),
+        lambda model, song, seed: model.extend(song, bars=bars, temperature=temperature, seed=seed),
         command="continue",
         bars=bars,
     )

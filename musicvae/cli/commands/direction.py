@@ -84,7 +84,11 @@ def command(
         values = labels_to_numbers(song_labels)
     direction = fit_from_embeddings(model, songs, values, name=out.stem)
     direction.save(out)
-    held_out = None if math.isnan(direction.held_out) else round(direction.held_out, 3)
+    held_out = (
+        None
+        if math.isnan(direction.held_out_correlation)
+        else round(direction.held_out_correlation, 3)
+    )
     emit(
         shared.as_json,
         "direction",
@@ -138,4 +142,4 @@ def select_labeled(
         raise DataError(
             f"{path}: has labels for none of the {len(songs)} songs; identify them by file name"
         )
-    return songs.take(list(label_of)), list(label_of.values())
+    return songs.select(list(label_of)), list(label_of.values())

@@ -49,7 +49,7 @@ def command(
 
     def process(path: Path, song: BarlineEstimate) -> None:
         model = models.for_song(song)
-        result = model.humanise(song, amount=amount, variation=variation, seed=seed)
+        result = model.humanize(song, amount=amount, variation=variation, seed=seed)
         note = f"musicvae humanise {path.name} --amount {amount:g} --seed {seed}"
         writer.write_named(
             result,

@@ -58,8 +58,6 @@ def command(
     """
     from musicvae.attributes import ATTRIBUTES
     from musicvae.plots import plot_song_map
-    from musicvae.tools.embed import embed_paths
-    from musicvae.tools.explore import project_2d
 
     if out is not None:
         check_plot_path(out, "--out", force=shared.force)
@@ -67,10 +65,12 @@ def command(
     examples = [] if shared.checkpoint else sample_songs(paths, shared.options)
     model = shared.model(songs=examples)
     with progress_bar("encoding") as advance:
-        songs = embed_paths(
-            model, paths, lambda file: read_with_barlines(file, shared.options), advance
+        songs = model.embed(
+            paths,
+            read=lambda file: read_with_barlines(file, shared.options),
+            progress=advance,
         )
-    song_map = project_2d(songs)
+    song_map = model.map(songs)
     values = {name: songs.attribute(name) for name in ATTRIBUTES}
     single = [str(path) for path in paths if not is_folder(path)]
     groups = [

@@ -40,17 +40,15 @@ def command(
       musicvae similar song.mid data/folk/
       musicvae similar song.mid data/folk/ --n 3 --json
     """
-    from musicvae.tools.embed import embed_all_phases, embed_paths
-    from musicvae.tools.explore import nearest_songs
-
     song = read_with_barlines(path, shared.options)
     model = shared.model(songs=[song])
-    query = embed_all_phases(model, song, str(path))
     with progress_bar("encoding") as advance:
-        others = embed_paths(
-            model, folders, lambda file: read_with_barlines(file, shared.options), advance
+        others = model.embed(
+            folders,
+            read=lambda file: read_with_barlines(file, shared.options),
+            progress=advance,
         )
-    neighbors = nearest_songs(query, others, n)
+    neighbors = model.similar(song, others, n=n)
     for rank, neighbor in enumerate(neighbors, start=1):
         emit(
             shared.as_json,

@@ -92,7 +92,6 @@ def command(
     if plot is not None:
         check_plot_path(plot)
     from musicvae.tools.attribute_vector import AttributeVector
-    from musicvae.tools.steer import steer
 
     writer = shared.writer()
     loaded = [(AttributeVector.load(path), amount) for path, amount in steps]
@@ -106,8 +105,8 @@ def command(
 
     def process(path: Path, song: BarlineEstimate) -> None:
         model = models.for_song(song)
-        result = steer(model, song, targets, directions=loaded)
-        known = {n: round(v, 3) for n, v in result.moved.items() if math.isfinite(v)}
+        result = model.steer_with_report(song, targets, directions=loaded)
+        known = {n: round(v, 3) for n, v in result.changes.items() if math.isfinite(v)}
         note = f"musicvae steer {path.name} {arguments.strip()} checkpoint {model.hash}"
         figures = {"asked": targets, "moved": known, "source": str(path)}
         shifts[writer.write_numbered(result.song, path.stem, note=note, **figures).stem] = known
