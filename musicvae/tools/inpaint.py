@@ -211,8 +211,8 @@ def _avoid_overlaps(
     `part` counts the slots of all inputs.
     """
     slots, R = codec.preset.parts * len(inputs), len(codec.preset.parts)
-    groups = [replace(s.model_pass.notes, part=s.model_pass.notes.part + g * R) for g, s in enumerate(inputs)]
-    kept = Notes.concatenate(groups)
+    notes = [each.model_pass.notes for each in inputs]
+    kept = Notes.concatenate([replace(n, part=n.part + i * R) for i, n in enumerate(notes)])
     kept = kept.select(~mask[kept.bar])  # but not a grace note before the first bar
     voice = np.array([slot.kind == "voice" for slot in slots])
     start = cell_index(grid, kept)

@@ -1,4 +1,4 @@
-"""Songs as latents in files: what comes back, what is in them, and what is refused."""
+"""Files of latents: round trips, content, sizes, and invalid files."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from safetensors.numpy import load_file, save_file
 from musicvae import MusicVAE
 from musicvae.checkpoints.registry import shipped_folder
 from musicvae.cli import main
-from musicvae.downbeats import align
+from musicvae.downbeats import estimate_barlines
 from musicvae.errors import ConfigError, ReadError
 from musicvae.io import read, write
-from musicvae.latent import Coding, Encoding, blend, load, save
-from musicvae.latent.quantization import restored, rounded
+from musicvae.latent import Encoding, Quantization, blend, load, save
+from musicvae.latent.quantization import dequantize, quantize
 from musicvae.song import Song
 from support.songs import band_song, chorale_song, wandering_song
 from support.strategies import songs
@@ -33,7 +33,7 @@ FOLDER = shipped_folder()
 
 @pytest.fixture(autouse=True)
 def shipped() -> Path:
-    """Unlike elsewhere, what ships is there."""
+    """Make the shipped models available, unlike in other tests."""
     return FOLDER
 
 
@@ -43,26 +43,26 @@ def model(name: str = "melody-2bar") -> MusicVAE:
 
 
 def same(one: Encoding, other: Encoding) -> bool:
-    """Whether two encodings are the same in every field."""
-    if (one.alignment is None) is not (other.alignment is None):
+    """Return whether two encodings are equal in every field."""
+    if (one.time_map is None) is not (other.time_map is None):
         return False
-    if one.alignment and other.alignment:
-        a, b = one.alignment, other.alignment
+    if one.time_map and other.time_map:
+        a, b = one.time_map, other.time_map
         points = [(w.file_ticks, w.song_ticks) for w in (a.warp, b.warp)]
         if a.original != b.original or not all(map(np.array_equal, *points)):
             return a.warp.is_identity and b.warp.is_identity and a.original == b.original
     grids = [{n: v for n, v in vars(e.bars.grid).items() if not n.startswith("_")}
              for e in (one, other)]  # fmt: skip
-    fields = ("steps", "lead", "numerator", "denominator", "start_ticks", "length_ticks")
+    fields = ("steps", "lead_steps", "numerator", "denominator", "start_ticks", "length_ticks")
     return (
         all(np.array_equal(grids[0][name], grids[1][name]) for name in fields)
-        and one.bars.frame == other.bars.frame
-        and one.untouched == other.untouched
+        and one.bars.header == other.bars.header
+        and one.passthrough == other.passthrough
         and one.key == other.key
         and one.checkpoint == other.checkpoint
-        and all(map(np.array_equal, one.owners, other.owners))
+        and all(map(np.array_equal, one.source_parts, other.source_parts))
         and all(map(np.array_equal, one.active, other.active))
-        and np.array_equal(one.levels, other.levels)
+        and np.array_equal(one.bar_velocities, other.bar_velocities)
         and np.array_equal(one.mu, other.mu)
         and np.array_equal(one.sigma, other.sigma)
     )
@@ -70,7 +70,7 @@ def same(one: Encoding, other: Encoding) -> bool:
 
 @settings(max_examples=25, deadline=None)
 @given(song=songs(), other=songs(), t=st.floats(0.1, 0.9))
-def test_what_is_saved_is_loaded(tmp_path_factory, song: Song, other: Song, t: float) -> None:
+def test_save_and_load_round_trip(tmp_path_factory, song: Song, other: Song, t: float) -> None:
     path = tmp_path_factory.mktemp("z") / "song.z"
     one, two = model().encode(song), model().encode(other)
     encodings = [one]
@@ -84,8 +84,8 @@ def test_what_is_saved_is_loaded(tmp_path_factory, song: Song, other: Song, t: f
         assert model().decode(stored.encoding) == model().decode(encoding)
 
 
-def test_a_file_late_against_its_grid_comes_back_where_it_was(tmp_path: Path) -> None:
-    """Drums that pass untouched come back to the tick, though only they are in the file."""
+def test_late_file_round_trip_is_exact(tmp_path: Path) -> None:
+    """Drums that bypass the model are restored to the tick."""
     song = band_song()
     late = Song(
         **{
@@ -100,8 +100,8 @@ def test_a_file_late_against_its_grid_comes_back_where_it_was(tmp_path: Path) ->
         }
     )
     encoding = model().encode(late)
-    assert encoding.alignment is not None and not encoding.alignment.warp.is_identity
-    assert sum(len(p) for p in encoding.alignment.original.parts) == encoding.n_untouched > 0
+    assert encoding.time_map is not None and not encoding.time_map.warp.is_identity
+    assert sum(len(p) for p in encoding.time_map.original.parts) == encoding.n_passthrough > 0
     save(encoding, tmp_path / "late.z")
     again = load(tmp_path / "late.z").encoding
     assert same(again, encoding)
@@ -109,15 +109,16 @@ def test_a_file_late_against_its_grid_comes_back_where_it_was(tmp_path: Path) ->
     assert drums == late.parts[-1]
 
 
-def test_no_note_that_the_model_makes_is_in_the_file(tmp_path: Path) -> None:
-    """Two songs in one frame, their latents exchanged: nothing else tells them apart."""
+def test_file_contains_no_note_that_the_model_decodes(tmp_path: Path) -> None:
+    """Two songs over the same bars with equal latents give equal files."""
     one, other = (
-        model().encode(align(chorale_song(8, seed=seed), measured=True)) for seed in (1, 2)
+        model().encode(estimate_barlines(chorale_song(8, seed=seed), has_notated_bars=True))
+        for seed in (1, 2)
     )
     files = []
     for seed, encoding in ((1, one), (2, other)):
         flat = replace(encoding, mu=one.mu * 0, sigma=one.sigma * 0 + 1, key=0,
-                       levels=one.levels, active=one.active)  # fmt: skip
+                       bar_velocities=one.bar_velocities, active=one.active)  # fmt: skip
         save(flat, tmp_path / f"{seed}.z")
         files.append((tmp_path / f"{seed}.z").read_bytes())
     assert files[0] == files[1]
@@ -131,56 +132,56 @@ def test_no_note_that_the_model_makes_is_in_the_file(tmp_path: Path) -> None:
     step=st.floats(0.05, 4),
     bits=st.integers(2, 12),
 )
-def test_rounding_is_as_close_as_it_says(shape, seed: int, step: float, bits: int) -> None:
+def test_quantization_error_is_bounded(shape, seed: int, step: float, bits: int) -> None:
     rng = np.random.default_rng(seed)
     sigma = np.exp(rng.uniform(-3, 0.3, shape)).astype(np.float32)
     mu = (2 * rng.standard_normal(shape)).astype(np.float32)
-    mu[..., :1], sigma[..., :1] = 0, 1  # a bar that is not there
-    packed = rounded(mu, sigma, Coding(step=step))
-    near, around = restored(*packed, shape, True)
+    mu[..., :1], sigma[..., :1] = 0, 1  # an absent bar
+    packed = quantize(mu, sigma, Quantization(step=step))
+    near, around = dequantize(*packed, shape, True)
     assert np.abs(np.log2(around / sigma)).max(initial=0) <= 0.5001
     assert (np.abs(near - mu) <= step * around / 2 + 1e-5).all()
     assert (near[..., :1] == 0).all() and (around[..., :1] == 1).all()
-    packed = rounded(mu, sigma, Coding(bits=bits))
-    near, _ = restored(*packed, shape, False)
+    packed = quantize(mu, sigma, Quantization(bits=bits))
+    near, _ = dequantize(*packed, shape, False)
     assert len(np.unique(near)) <= 2**bits
     assert np.abs(near - mu).max(initial=0) <= packed[2] / 2 + 1e-5
 
 
-def test_points_are_rounded_by_bits_alone() -> None:
+def test_latents_without_sigma_are_quantized_by_bits_only() -> None:
     mu, sigma = np.ones((1, 2, 3), np.float32), np.zeros((1, 2, 3), np.float32)
-    with pytest.raises(ConfigError, match="round them with bits"):
-        rounded(mu, sigma, Coding(step=1.0))
-    near, around = restored(*rounded(mu, sigma, Coding(bits=4)), (1, 2, 3), False)
+    with pytest.raises(ConfigError, match="give bits instead"):
+        quantize(mu, sigma, Quantization(step=1.0))
+    near, around = dequantize(*quantize(mu, sigma, Quantization(bits=4)), (1, 2, 3), False)
     assert np.allclose(near, mu) and (around == 0).all()
     for wrong in ({"step": 0.0}, {"bits": 1}, {}, {"step": 1.0, "bits": 3}):
         with pytest.raises(ConfigError):
-            Coding(**wrong)
+            Quantization(**wrong)
 
 
-def test_coarser_steps_take_less_and_lose_more(tmp_path: Path) -> None:
+def test_larger_steps_take_less_space_and_lose_more(tmp_path: Path) -> None:
     encoding = model("chorale-4bar").encode(chorale_song(16, seed=4))
     taken, apart = [], []
     for step in (0.25, 1, 4):
-        taken.append(save(encoding, tmp_path / "x.z", coding=Coding(step=step)).latents)
+        taken.append(save(encoding, tmp_path / "x.z", quantization=Quantization(step=step)).latents)
         near = load(tmp_path / "x.z").encoding
         apart.append(float(np.abs(near.mu - encoding.mu).mean()))
     assert taken[0] > taken[1] > taken[2] and apart[0] < apart[1] < apart[2]
 
 
 @pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of latents, rounded."""
-    path = tmp_path_factory.mktemp("whole") / "song.z"
-    save(model().encode(wandering_song(9, drums=True)), path, coding=Coding(step=1.0))
+def latent_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file of quantized latents."""
+    path = tmp_path_factory.mktemp("latent_file") / "song.z"
+    save(model().encode(wandering_song(9, drums=True)), path, quantization=Quantization(step=1.0))
     return path
 
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_damage_is_one_error(whole: Path, data: st.DataObject) -> None:
-    """Bytes changed, cut or put in anywhere: the file is read, or refused by name."""
-    content = bytearray(whole.read_bytes())
+def test_damaged_bytes_raise_read_error_or_load(latent_file: Path, data: st.DataObject) -> None:
+    """Bytes are changed, cut or inserted anywhere: the file loads, or the error names it."""
+    content = bytearray(latent_file.read_bytes())
     for _ in range(data.draw(st.integers(1, 3))):
         at = data.draw(st.integers(0, len(content) - 1))
         kind = data.draw(st.sampled_from(["change", "cut", "add"]))
@@ -192,7 +193,7 @@ def test_damage_is_one_error(whole: Path, data: st.DataObject) -> None:
             content[at:at] = data.draw(st.binary(min_size=1, max_size=5))
         if not content:
             break
-    broken = whole.with_name("broken.z")
+    broken = latent_file.with_name("broken.z")
     broken.write_bytes(content)
     try:
         encoding = load(broken).encoding
@@ -204,11 +205,13 @@ def test_damage_is_one_error(whole: Path, data: st.DataObject) -> None:
 
 @settings(max_examples=150, deadline=None)
 @given(data=st.data())
-def test_a_frame_that_lies_is_one_error(whole: Path, data: st.DataObject) -> None:
-    """Whole files in which one thing of the frame is something else."""
-    tensors = load_file(whole)
+def test_invalid_metadata_raises_read_error_or_loads(
+    latent_file: Path, data: st.DataObject
+) -> None:
+    """One value of the metadata is replaced by another one."""
+    tensors = load_file(latent_file)
     frame = json.loads(zlib.decompress(tensors["frame"].tobytes()))
-    places = list(_places(frame))
+    places = list(_json_paths(frame))
     *path, last = data.draw(st.sampled_from(places))
     inner = frame
     for key in path:
@@ -216,20 +219,20 @@ def test_a_frame_that_lies_is_one_error(whole: Path, data: st.DataObject) -> Non
     wrong = [None, "x", -1, 0, 1.5, 10**30, [], [[]], {}, True, 2**40]
     inner[last] = data.draw(st.sampled_from(wrong))
     tensors["frame"] = np.frombuffer(zlib.compress(json.dumps(frame).encode()), np.uint8)
-    liar = whole.with_name("liar.z")
-    save_file(tensors, liar, _metadata(whole))
+    invalid = latent_file.with_name("invalid.z")
+    save_file(tensors, invalid, _metadata(latent_file))
     try:
-        load(liar)
+        load(invalid)
     except ReadError as error:
-        assert str(liar) in str(error)
+        assert str(invalid) in str(error)
 
 
-def _places(value, path=()):
+def _json_paths(value, path=()):
     if isinstance(value, dict | list):
         keys = value if isinstance(value, dict) else range(min(len(value), 3))
         for key in keys:
             yield (*path, key)
-            yield from _places(value[key], (*path, key))
+            yield from _json_paths(value[key], (*path, key))
 
 
 def _metadata(path: Path) -> dict[str, str]:
@@ -238,24 +241,24 @@ def _metadata(path: Path) -> dict[str, str]:
     return json.loads(content[8 : 8 + size])["__metadata__"]
 
 
-def test_other_files_are_refused_by_name(whole: Path, tmp_path: Path) -> None:
-    header = json.loads(_metadata(whole)["musicvae-song"])
+def test_other_files_raise_read_error(latent_file: Path, tmp_path: Path) -> None:
+    header = json.loads(_metadata(latent_file)["musicvae-song"])
     for change, words in (
         ({"format": 7}, "format 7, this version reads 1"),
         ({"shape": [1, 2, 10**12]}, "damaged"),
-        ({"coding": "magic"}, "'magic' is not known"),
+        ({"coding": "magic"}, "unknown coding 'magic'"),
     ):
         told = {"musicvae-song": json.dumps({**header, **change})}
-        save_file(load_file(whole), tmp_path / "x.z", told)
+        save_file(load_file(latent_file), tmp_path / "x.z", told)
         with pytest.raises(ReadError, match=words):
             load(tmp_path / "x.z")
-    with pytest.raises(ReadError, match="not a song in latents"):
+    with pytest.raises(ReadError, match="not a file of latents"):
         load(FOLDER / "melody-2bar.safetensors")
     with pytest.raises(ReadError, match="no such file"):
         load(tmp_path / "nowhere.z")
     bomb = zlib.compress(b" " * 200_000_000)
-    tensors = {**load_file(whole), "frame": np.frombuffer(bomb, np.uint8)}
-    save_file(tensors, tmp_path / "bomb.z", _metadata(whole))
+    tensors = {**load_file(latent_file), "frame": np.frombuffer(bomb, np.uint8)}
+    save_file(tensors, tmp_path / "bomb.z", _metadata(latent_file))
     with pytest.raises(ReadError, match=r"bomb\.z: damaged"):
         load(tmp_path / "bomb.z")
 
@@ -281,7 +284,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_encode_and_decode_are_reconstruct(here: Path) -> None:
+def test_encode_and_decode_commands_equal_reconstruct(here: Path) -> None:
     result = run("encode", "hymn.mid", "--json")
     assert result.exit_code == 0, result.stderr
     told = json.loads(result.stdout)
@@ -297,18 +300,18 @@ def test_encode_and_decode_are_reconstruct(here: Path) -> None:
     fails(run("encode", "hymn.mid"), "hymn.z", "--force")
     fails(run("decode", "hymn.z", "--out", "there/back.mid"), "back.mid", "--force")
     result = run("encode", "hymn.mid", "--step", 1.5, "--force")
-    assert result.exit_code == 0 and "bits a bar" in result.stdout
+    assert result.exit_code == 0 and "bits per bar" in result.stdout
     assert (here / "hymn.z").stat().st_size < told["bytes"] / 3
     assert run("decode", "hymn.z", "--out", "small.mid").exit_code == 0
     assert read(here / "small.mid").end_ticks == read(here / "hymn.mid").end_ticks
 
 
-def test_a_model_that_is_not_here_is_named(here: Path, monkeypatch) -> None:
+def test_missing_checkpoint_is_named(here: Path, monkeypatch) -> None:
     assert run("encode", "hymn.mid", "--bits", 4).exit_code == 0
     fails(
         run("decode", "hymn.z", "--checkpoint", "melody-2bar", "--out", "other.mid"),
         "hymn.z",
-        "do not fit melody-2bar",
+        "not compatible with melody-2bar",
     )
     empty = here / "empty"
     empty.mkdir()
@@ -320,12 +323,12 @@ def test_a_model_that_is_not_here_is_named(here: Path, monkeypatch) -> None:
     assert run("decode", "hymn.z", *words).exit_code == 0
     (here / "checkpoints" / "mine").mkdir(parents=True)
     copy = here / "checkpoints" / "mine" / "model.safetensors"
-    copy.write_bytes(elsewhere.read_bytes())  # another name, the same hash
+    copy.write_bytes(elsewhere.read_bytes())  # the same hash under another name
     result = run("decode", "hymn.z", "--out", "again.mid")
     assert result.exit_code == 0 and "checkpoints/mine" in result.stderr
 
 
-def test_a_song_without_notes_is_kept_too(here: Path) -> None:
+def test_song_without_notes_round_trip(here: Path) -> None:
     write(Song.new(end_ticks=4 * 1920), here / "rest.mid")
     result = run("encode", "rest.mid", "--checkpoint", "melody-2bar")
     assert result.exit_code == 0, result.stderr
@@ -333,12 +336,12 @@ def test_a_song_without_notes_is_kept_too(here: Path) -> None:
     assert read(here / "still.mid").end_ticks == 4 * 1920
 
 
-def test_wrong_usage(here: Path) -> None:
+def test_usage_errors(here: Path) -> None:
     assert run("encode", "hymn.mid", "--bits", 4, "--step", 1).exit_code == 2
     assert run("encode", "hymn.mid", "--step", "nan").exit_code == 2
     assert run("decode", "hymn.z", "--out", "folder").exit_code == 2
     (here / "letter.z").write_text("Dear sirs,")
-    fails(run("decode", "letter.z"), "letter.z", "not a song in latents")
+    fails(run("decode", "letter.z"), "letter.z", "not a file of latents")
 
 
 @pytest.mark.parametrize(
@@ -354,11 +357,11 @@ def test_wrong_usage(here: Path) -> None:
         ("a.mid", "b.mid", "c.mid", "d.mid", "--grid", "--align"),
     ],
 )
-def test_options_of_interpolate_that_do_not_go_together(here: Path, words: tuple[str, ...]) -> None:
+def test_incompatible_options_of_interpolate(here: Path, words: tuple[str, ...]) -> None:
     assert run("interpolate", *words).exit_code == 2
 
 
-def test_interpolate_writes_morphs_and_grids_beside_one_another(here: Path) -> None:
+def test_interpolate_numbers_morphs_and_grids(here: Path) -> None:
     write(chorale_song(6, seed=5), here / "b.mid")
     common = ("--checkpoint", "melody-2bar", "--out", "out", "--json")
     for nth in (1, 2):

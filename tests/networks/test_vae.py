@@ -16,7 +16,7 @@ from musicvae.networks.losses import (
     compute_loss_terms,
     deterministic_noise,
 )
-from musicvae.networks.vae import VAE, to_note_rows, with_notes, without_notes
+from musicvae.networks.vae import VAE, keep_bars, to_note_rows, with_notes, without_notes
 from musicvae.song import Song
 from support.networks import make_batch, tiny_preset
 from support.songs import band_song, chorale_song, part_from_notes
@@ -285,3 +285,14 @@ def test_models_without_expression_ignore_it(vae: VAE, batch: Batch) -> None:
     other = batch._replace(notes=batch.notes.clone())
     other.notes[..., 5:] += 3
     assert torch.equal(vae.encode(batch).mu, vae.encode(other).mu)
+
+
+def test_keep_bars_removes_the_notes_of_other_bars() -> None:
+    batch = make_batch(tiny_preset(), chorale_song(bars=8), chorale_song(bars=4, seed=1))
+    keep = torch.ones_like(batch.steps, dtype=torch.bool)
+    keep[:3, 1] = False
+    result = keep_bars(batch, keep)
+    before, after = to_note_rows(batch), to_note_rows(result)
+    removed = (before[:, 0] < 3) & (before[:, 1] == 1)
+    assert removed.sum() > 0 and np.array_equal(after, before[~removed])
+    assert not result.present[:3, 1].any() and torch.equal(result.present[3:], batch.present[3:])

@@ -1,4 +1,4 @@
-"""Encodings and paths of latents for tests."""
+"""Random encodings."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from support.songs import small_chorale
 
 
 def make_encoding() -> Encoding:
+    """Return a random encoding of `small_chorale`, by the preset `tiny`."""
     rng = np.random.default_rng(0)
     bars = Bars.from_song(small_chorale()).at(4)
     return Encoding(
@@ -20,5 +21,5 @@ def make_encoding() -> Encoding:
         mu=rng.normal(size=(1, 5, 16)).astype(np.float32),
         sigma=np.full((1, 5, 16), 0.4, np.float32),
         passthrough=(),
-        levels=np.full((len(bars), 4), 80.0),
+        bar_velocities=np.full((len(bars), 4), 80.0),
     )

@@ -1,4 +1,4 @@
-"""Repair: what is improbable is put right, and nothing else is touched."""
+"""Denoising: improbable notes are corrected, and all others are kept."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from musicvae.cli import main
 from musicvae.config.corruptions import CORRUPTIONS, corruption_kinds, parse_corruption_shares
 from musicvae.config.preset import load_preset
 from musicvae.data import WindowDataset
+from musicvae.data.batch import WindowBatcher, model_inputs
 from musicvae.data.corruption import apply_corruptions, sample_amounts, silence_bars
-from musicvae.data.dataset import WindowBatcher, model_inputs
 from musicvae.downbeats import estimate_barlines
 from musicvae.errors import CheckpointError, ConfigError, DataError
 from musicvae.io import write
 from musicvae.latent.note_posterior import NotePosterior
-from musicvae.latent.song_input import read
+from musicvae.latent.song_input import SongInput
 from musicvae.networks.vae import VAE, without_notes
 from musicvae.representation.bars import Notes
-from musicvae.tools.note_edits import Thresholds, apply_edits, changes
+from musicvae.tools.note_edits import Thresholds, apply_edits, propose_edits
 from musicvae.training.sampler import BatchSampler
 from support.denoising import denoising_preset
 from support.songs import band_song, chorale_song, part_from_notes, wandering_song
@@ -35,7 +35,7 @@ from support.trained import denoising_workplace
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A working directory with a model that learned to mend plain hymns."""
+    """A working directory with a small denoising model of plain hymns."""
     return denoising_workplace(tmp_path_factory)
 
 
@@ -49,7 +49,7 @@ def run(*words: object) -> Result:
 
 
 def exact(song: Song) -> list[set[tuple[int, ...]]]:
-    """Of each part every note to the tick."""
+    """Return the notes of each part, exact to the tick."""
     columns = ("onset_ticks", "duration_ticks", "pitch", "velocity")
     return [
         set(zip(*(getattr(part, name).tolist() for name in columns), strict=True))
@@ -68,17 +68,17 @@ def f1(made: Song, true: Song) -> float:
 
 def with_part(song: Song, nth: int, **columns) -> Song:
     part = song.parts[nth]
-    is_covered = {n: getattr(part, n).copy() for n in ("onset_ticks", "duration_ticks", "pitch")}
+    known = {n: getattr(part, n).copy() for n in ("onset_ticks", "duration_ticks", "pitch")}
     for name, change in columns.items():
         known[name] = change(known[name])
     other = part.with_notes(**known, velocity=part.velocity)
     return replace(song, parts=(*song.parts[:nth], other, *song.parts[nth + 1 :]))
 
 
-# -- what training is told ------------------------------------------------------------------------
+# -- corruption in training ------------------------------------------------------------------------
 
 
-def test_a_preset_names_one_kind_of_damage_or_several() -> None:
+def test_preset_names_one_or_several_corruptions() -> None:
     preset = denoising_preset()
     assert (
         preset.training.condition_kinds == corruption_kinds("mixed")
@@ -96,7 +96,7 @@ def test_a_preset_names_one_kind_of_damage_or_several() -> None:
             denoising_preset(f"training.corruption={words}")
 
 
-def test_damage_in_words_is_read_and_what_is_none_is_said() -> None:
+def test_corruption_shares_are_parsed_and_validated() -> None:
     assert parse_corruption_shares("onset_jitter=0.2, deletion=0.1") == {
         "onset_jitter": 0.2,
         "deletion": 0.1,
@@ -108,39 +108,42 @@ def test_damage_in_words_is_read_and_what_is_none_is_said() -> None:
             parse_corruption_shares(words)
 
 
-def test_amounts_are_drawn_for_each_window_within_what_was_asked() -> None:
+def test_amounts_are_sampled_within_the_limit() -> None:
     kinds = ("pitch_substitution", "deletion", "part_mask", "humanize")
     amounts = sample_amounts(kinds, 4000, 0.25, np.random.default_rng(0))
     assert amounts.shape == (4000, 4) and amounts.min() == 0
     assert 0.12 < (amounts.sum(1) == 0).mean() < 0.25
     lacking = (amounts[:, 2:] > 0).any(1)
     assert lacking.any() and amounts[:, 3].max() > 0.9
-    assert ((amounts[lacking] > 0).sum(1) == 1).all()  # what lacks comes alone
+    assert ((amounts[lacking] > 0).sum(1) == 1).all()  # masking kinds are not combined
     assert amounts[~lacking].sum(1).max() <= 0.25 and (amounts[:, :2] > 0).all(1).any()
 
 
-def test_encoder_and_decoder_are_told_the_damage_and_heed_it(tmp_path) -> None:
+def test_encoder_and_decoder_are_conditioned_on_corruption(tmp_path) -> None:
     torch.manual_seed(0)
     preset = denoising_preset()
     vae = VAE(preset).eval()
     source, _ = model_inputs(Bars.from_song(chorale_song()), preset)
     plain = WindowBatcher(source, preset).batch(np.array([0]), np.array([0]))
     assert (
-        plain.damage.shape == (1, len(preset.training.condition_kinds)) and not plain.damage.any()
+        plain.corruption.shape == (1, len(preset.training.condition_kinds))
+        and not plain.corruption.any()
     )
-    damage = torch.zeros(len(preset.training.condition_kinds))
-    damage[1] = 0.2
-    told = WindowBatcher(source, preset, damage).batch(np.array([0]), np.array([0]))
-    assert torch.equal(told.damage[0], damage)
-    assert not torch.equal(vae.encode(plain).mu, vae.encode(told).mu)
+    amounts = torch.zeros(len(preset.training.condition_kinds))
+    amounts[1] = 0.2
+    conditioned = WindowBatcher(source, preset, amounts).batch(np.array([0]), np.array([0]))
+    assert torch.equal(conditioned.corruption[0], amounts)
+    assert not torch.equal(vae.encode(plain).mu, vae.encode(conditioned).mu)
     z = vae.latent_slices(vae.encode(plain).mu)
-    odds = [vae.decoder.note_probabilities(z, without_notes(each))[0] for each in (plain, told)]
+    odds = [
+        vae.decoder.note_probabilities(z, without_notes(each))[0] for each in (plain, conditioned)
+    ]
     assert not torch.equal(*odds)
-    silent = VAE(load_preset("tiny"))
-    assert not any("damage" in name for name in silent.state_dict())
+    unconditioned = VAE(load_preset("tiny"))
+    assert not any("damage" in name for name in unconditioned.state_dict())
 
 
-def test_a_lesson_tells_both_sides_the_same(tmp_path) -> None:
+def test_clean_and_corrupted_batch_share_the_condition(tmp_path) -> None:
     from support.songs import corpus_folder
 
     windows = WindowDataset(corpus_folder(tmp_path, n=6), denoising_preset(), split="all")
@@ -154,7 +157,7 @@ def test_a_lesson_tells_both_sides_the_same(tmp_path) -> None:
     assert same.all()
 
 
-def test_the_odds_of_a_voice_are_at_most_one_and_none_where_it_is_silent(model) -> None:
+def test_note_probabilities_of_a_voice_sum_to_at_most_one(model) -> None:
     source, _ = model_inputs(Bars.from_song(chorale_song(bars=3)), model.preset)
     batch = WindowBatcher(source, model.preset).batch(np.array([0]), np.array([2]))
     z = model.vae.latent_slices(model.vae.encode(batch).mu)
@@ -166,21 +169,21 @@ def test_the_odds_of_a_voice_are_at_most_one_and_none_where_it_is_silent(model) 
     assert odds[:, :16].sum() > 3
 
 
-def test_hidden_bars_are_silent_and_others_as_they_were() -> None:
+def test_masked_bars_are_silent_and_others_unchanged() -> None:
     from musicvae.data.corruption import WindowGrid
 
     rows = np.array(
         [(0, b, 1 + 8 * i, r, 60, 12, 80, 0) for b in (0, 1) for i in (0, 1) for r in (0, 1)]
     )
     ground = WindowGrid(
-        steps=np.full((1, 2), 16), lead=np.zeros((1, 2), np.int64), kinds=("chords", "chords")
+        steps=np.full((1, 2), 16), lead_steps=np.zeros((1, 2), np.int64), kinds=("chords", "chords")
     )
     silent = np.zeros((1, 2, 2), bool)
     silent[0, 1, 0] = True
     left = silence_bars(rows.copy(), ground, silent)
     assert {tuple(r[[1, 3]]) for r in left} == {(0, 0), (0, 1), (1, 1)}
     last = left[(left[:, 1] == 0) & (left[:, 3] == 0)][-1]
-    assert last[5] == 8  # it sounds no longer into the hidden bar
+    assert last[5] == 8  # cut at the masked bar
     amounts = np.array([[0.0, 1.0]])
     assert not len(
         apply_corruptions(
@@ -189,15 +192,15 @@ def test_hidden_bars_are_silent_and_others_as_they_were() -> None:
     )
 
 
-# -- what is changed, and what is not -------------------------------------------------------------
+# -- edits of given probabilities -------------------------------------------------------------
 
 
-def belief(song: Song, sure: float = 0.9) -> tuple[NotePosterior, Bars]:
-    """A belief in exactly the notes of a song of one line, on a grid of sixteenths."""
+def make_posterior(song: Song, sure: float = 0.9) -> tuple[NotePosterior, Bars]:
+    """Return a posterior in which exactly the notes of a monophonic song are probable."""
     preset = load_preset("melody-2bar")
     bars = Bars.from_song(song).at(4)
     (source,), _ = model_inputs(bars, preset)
-    onset_probability = np.zeros((int(bars.grid.cell_offsets[-1]), 1, 88), np.float32)
+    probability = np.zeros((int(bars.grid.cell_offsets[-1]), 1, 88), np.float32)
     found = NotePosterior(
         model_input=source,
         onset_probability=probability,
@@ -212,7 +215,7 @@ def belief(song: Song, sure: float = 0.9) -> tuple[NotePosterior, Bars]:
 
 
 def line(*notes: tuple[int, int, int]) -> Song:
-    """A line from (sixteenth, sixteenths, pitch), in C, two bars."""
+    """Return a two-bar line from notes (sixteenth, duration, pitch)."""
     made = [(120 * at, 120 * long, pitch, 70 + i) for i, (at, long, pitch) in enumerate(notes)]
     return Song.new([part_from_notes(made, "Line")], end_ticks=32 * 120)
 
@@ -220,107 +223,109 @@ def line(*notes: tuple[int, int, int]) -> Song:
 TUNE = line((0, 4, 60), (4, 4, 62), (8, 4, 64), (12, 4, 65), (16, 4, 67), (20, 4, 65), (24, 8, 60))
 
 
-def told(found: NotePosterior, cell: int, pitch: int, p: float) -> None:
-    """Believe that a pitch starts in a cell."""
+def set_probability(found: NotePosterior, cell: int, pitch: int, p: float) -> None:
+    """Set the probability that a pitch starts in a cell."""
     column = int(found.pitch_to_column(np.array([pitch]), np.array([0]))[0])
     found.onset_probability[cell, 0, column] = p
 
 
-def mended(song: Song, found: NotePosterior, bars: Bars, strength: float = 0.5) -> Song:
-    return apply_edits(song, bars, [found], [changes(found, Thresholds.of(strength))])
+def corrected(song: Song, found: NotePosterior, bars: Bars, strength: float = 0.5) -> Song:
+    return apply_edits(
+        song, bars, [found], [propose_edits(found, Thresholds.from_strength(strength))]
+    )
 
 
-def test_nothing_is_changed_that_is_believed() -> None:
-    found, bars = belief(TUNE)
-    assert changes(found, Thresholds.of(1.0)) == []
-    assert exact(mended(TUNE, found, bars)) == exact(TUNE)
-    told(found, 8, 64, 0.0001)
-    assert changes(found, Thresholds.of(0.0)) == []  # at strength 0 nothing at all
+def test_probable_notes_are_not_changed() -> None:
+    found, bars = make_posterior(TUNE)
+    assert propose_edits(found, Thresholds.from_strength(1.0)) == []
+    assert exact(corrected(TUNE, found, bars)) == exact(TUNE)
+    set_probability(found, 8, 64, 0.0001)
+    assert propose_edits(found, Thresholds.from_strength(0.0)) == []  # at strength 0 nothing at all
     found.is_covered[:] = False
-    assert changes(found, Thresholds.of(0.5)) == []  # nor where nothing was heard
+    assert propose_edits(found, Thresholds.from_strength(0.5)) == []  # nor outside of the windows
 
 
-def test_a_wrong_pitch_is_another_one_and_the_rest_stays() -> None:
-    found, bars = belief(TUNE)
-    told(found, 8, 64, 0.01)
-    told(found, 8, 63, 0.8)
-    (change,) = changes(found, Thresholds.of(0.5))
+def test_improbable_pitch_is_replaced_and_the_rest_stays() -> None:
+    found, bars = make_posterior(TUNE)
+    set_probability(found, 8, 64, 0.01)
+    set_probability(found, 8, 63, 0.8)
+    (change,) = propose_edits(found, Thresholds.from_strength(0.5))
     assert (change.kind, change.before, change.after) == ("pitch", (8, 64), (8, 63))
     assert change.probability_before == pytest.approx(
         0.01
     ) and change.probability_after == pytest.approx(0.8)
-    before, after = exact(TUNE)[0], exact(mended(TUNE, found, bars))[0]
+    before, after = exact(TUNE)[0], exact(corrected(TUNE, found, bars))[0]
     assert before - after == {(960, 480, 64, 72)} and after - before == {(960, 480, 63, 72)}
 
 
-def test_a_note_is_not_replaced_by_what_is_hardly_likelier() -> None:
-    found, bars = belief(TUNE, 0.45)
-    told(found, 8, 63, 0.5)
-    assert changes(found, Thresholds.of(0.5)) == []
-    assert exact(mended(TUNE, found, bars)) == exact(TUNE)
+def test_slightly_more_probable_note_does_not_replace_another() -> None:
+    found, bars = make_posterior(TUNE, 0.45)
+    set_probability(found, 8, 63, 0.5)
+    assert propose_edits(found, Thresholds.from_strength(0.5)) == []
+    assert exact(corrected(TUNE, found, bars)) == exact(TUNE)
 
 
-def test_a_displaced_note_goes_back_and_its_neighbours_close_the_gap() -> None:
-    # The third note came one sixteenth late: the one before is as long as ever, so there is a gap.
+def test_displaced_note_moves_back_and_its_neighbor_closes_the_gap() -> None:
+    # The third note is a sixteenth late, which leaves a gap after the one before.
     late = line(
         (0, 4, 60), (4, 4, 62), (9, 3, 64), (12, 4, 65), (16, 4, 67), (20, 4, 65), (24, 8, 60)
     )
-    found, bars = belief(late)
-    told(found, 9, 64, 0.01)
-    told(found, 8, 64, 0.9)
-    (change,) = changes(found, Thresholds.of(0.5))
+    found, bars = make_posterior(late)
+    set_probability(found, 9, 64, 0.01)
+    set_probability(found, 8, 64, 0.9)
+    (change,) = propose_edits(found, Thresholds.from_strength(0.5))
     assert change.kind == "moved"
-    assert exact(mended(late, found, bars)) == exact(TUNE)
+    assert exact(corrected(late, found, bars)) == exact(TUNE)
 
 
-def test_an_early_note_gives_back_what_it_cut_from_the_one_before() -> None:
+def test_moving_an_early_note_lengthens_the_one_before() -> None:
     early = line(
         (0, 4, 60), (4, 3, 62), (7, 4, 64), (12, 4, 65), (16, 4, 67), (20, 4, 65), (24, 8, 60)
     )
-    found, bars = belief(early)
-    told(found, 7, 64, 0.01)
-    told(found, 8, 64, 0.9)
-    assert exact(mended(early, found, bars)) == exact(TUNE)
+    found, bars = make_posterior(early)
+    set_probability(found, 7, 64, 0.01)
+    set_probability(found, 8, 64, 0.9)
+    assert exact(corrected(early, found, bars)) == exact(TUNE)
 
 
-def test_what_was_put_in_is_taken_out_and_the_note_before_goes_on() -> None:
+def test_inserted_note_is_removed_and_the_one_before_lengthened() -> None:
     more = line(
         (0, 4, 60), (4, 4, 62), (8, 2, 64), (10, 2, 61), (12, 4, 65), (16, 4, 67), (20, 4, 65),
         (24, 8, 60),
     )  # fmt: skip
-    found, bars = belief(more)
-    told(found, 10, 61, 0.01)
-    (change,) = changes(found, Thresholds.of(0.5))
+    found, bars = make_posterior(more)
+    set_probability(found, 10, 61, 0.01)
+    (change,) = propose_edits(found, Thresholds.from_strength(0.5))
     assert change.kind == "removed" and change.after is None
-    made = exact(mended(more, found, bars))[0]
+    made = exact(corrected(more, found, bars))[0]
     assert {note[:3] for note in made} == {note[:3] for note in exact(TUNE)[0]}
 
 
-def test_a_missing_note_is_put_in_as_long_as_there_is_room_and_as_loud_as_its_neighbours() -> None:
+def test_missing_note_is_added_with_free_duration_and_velocity_of_its_neighbors() -> None:
     fewer = line((0, 4, 60), (4, 4, 62), (12, 4, 65), (16, 4, 67), (20, 4, 65), (24, 8, 60))
-    found, bars = belief(fewer)
-    told(found, 8, 64, 0.9)
+    found, bars = make_posterior(fewer)
+    set_probability(found, 8, 64, 0.9)
     found.duration_steps[8] = 9  # longer than there is room for
-    (change,) = changes(found, Thresholds.of(0.5))
+    (change,) = propose_edits(found, Thresholds.from_strength(0.5))
     assert change.kind == "added" and np.isnan(change.probability_before)
-    before, after = exact(fewer)[0], exact(mended(fewer, found, bars))[0]
+    before, after = exact(fewer)[0], exact(corrected(fewer, found, bars))[0]
     assert before <= after and after - before == {(960, 480, 64, 72)}
 
 
-def test_ticks_between_cells_stay_when_a_note_moves() -> None:
+def test_microtiming_of_a_moved_note_is_kept() -> None:
     played = with_part(TUNE, 0, onset_ticks=lambda at: at + np.array([0, 7, -9, 5, 0, 3, 0]))
-    found, bars = belief(played)
-    told(found, 8, 64, 0.01)
-    told(found, 8, 62, 0.9)
-    after = exact(mended(played, found, bars))[0]
+    found, bars = make_posterior(played)
+    set_probability(found, 8, 64, 0.01)
+    set_probability(found, 8, 62, 0.9)
+    after = exact(corrected(played, found, bars))[0]
     assert {note[0] for note in after} == {note[0] for note in exact(played)[0]}
 
 
 # -- a model, songs -------------------------------------------------------------------------------
 
 
-def damaged(song: Song, seed: int = 0) -> Song:
-    """A hymn with eighths displaced by a sixteenth, wrong notes and missing ones."""
+def corrupted_song(song: Song, seed: int = 0) -> Song:
+    """Return a hymn in eighths with displaced, wrong and missing notes."""
     rng = np.random.default_rng(seed)
     parts = []
     for part in song.parts:
@@ -333,11 +338,11 @@ def damaged(song: Song, seed: int = 0) -> Song:
     return replace(song, parts=tuple(parts))
 
 
-def test_a_model_wins_back_more_than_half_and_lists_what_it_did(model) -> None:
+def test_model_recovers_more_than_half_and_lists_its_changes(model) -> None:
     before = after = 0.0
     for seed in (1, 3):
         song = chorale_song(bars=10, seed=800 + seed, qpm=60)
-        dirty = damaged(song, seed)
+        dirty = corrupted_song(song, seed)
         found = model.denoise(dirty)
         before, after = before + f1(dirty, song), after + f1(found.song, song)
         was, now = exact(dirty), exact(found.song)
@@ -348,8 +353,8 @@ def test_a_model_wins_back_more_than_half_and_lists_what_it_did(model) -> None:
             assert (change.probability_before is None) == (change.kind == "added")
             assert change.probability_before is None or change.probability_before < 0.25
             assert (change.probability_after is None) == (change.kind == "removed")
-        # What begins elsewhere, or not at all, is listed, and little else: a note may take the
-        # place of another one of its pitch that moved.
+        # All notes that moved or vanished are listed, and little else: a note may replace
+        # another one of its pitch that moved.
         gone = sum(
             len({n[::2] for n in a} - {n[::2] for n in b}) for a, b in zip(was, now, strict=True)
         )
@@ -358,15 +363,15 @@ def test_a_model_wins_back_more_than_half_and_lists_what_it_did(model) -> None:
     assert after - before > 0.5 * (2 - before)
 
 
-def test_a_song_of_which_most_seems_wrong_is_left_alone(model) -> None:
-    """Where notes were added voices have two at once: too much for a model of 150 steps."""
-    dirty = damaged(chorale_song(bars=10, seed=800, qpm=60), 0)
+def test_song_with_mostly_improbable_notes_is_left_unchanged(model) -> None:
+    """A briefly trained model cannot cope with so many corrupted notes."""
+    dirty = corrupted_song(chorale_song(bars=10, seed=800, qpm=60), 0)
     found = model.denoise(dirty)
     assert len(found.changes) < 0.5 * dirty.n_notes
     assert f1(found.song, dirty) > 0.5
 
 
-def test_clean_songs_come_back_as_they_were(model) -> None:
+def test_clean_songs_are_kept(model) -> None:
     total = same = 0
     for seed in range(4):
         song = chorale_song(bars=10, seed=700 + seed)
@@ -376,8 +381,8 @@ def test_clean_songs_come_back_as_they_were(model) -> None:
     assert same >= 0.98 * total
 
 
-def test_at_strength_zero_the_song_is_the_very_same(model) -> None:
-    dirty = damaged(chorale_song(bars=6, pickup=1, meter=(3, 4)))
+def test_strength_zero_changes_nothing(model) -> None:
+    dirty = corrupted_song(chorale_song(bars=6, pickup=1, meter=(3, 4)))
     found = model.denoise(dirty, strength=0.0)
     assert exact(found.song) == exact(dirty) and found.changes == []
     assert found.song.end_ticks == dirty.end_ticks
@@ -391,9 +396,9 @@ def test_at_strength_zero_the_song_is_the_very_same(model) -> None:
         wandering_song(1, seed=1),
         chorale_song(bars=2, pickup=1),
     ],
-    ids=["a band", "meters that change", "one bar", "a pickup"],
+    ids=["band", "meter changes", "one bar", "pickup"],
 )
-def test_any_song_keeps_its_frame_and_what_the_model_cannot_hear(model, song: Song) -> None:
+def test_any_song_keeps_its_maps_and_passed_through_notes(model, song: Song) -> None:
     found = model.denoise(song, strength=1.0)
     made = found.song
     assert made.end_ticks == song.end_ticks and made.ticks_per_quarter == song.ticks_per_quarter
@@ -403,12 +408,12 @@ def test_any_song_keeps_its_frame_and_what_the_model_cannot_hear(model, song: So
     for name in ("ticks", "numerator", "denominator"):
         assert np.array_equal(getattr(made.meter, name), getattr(song.meter, name))
     assert np.array_equal(made.tempo.us_per_quarter, song.tempo.us_per_quarter)
-    is_drum = [i for i, part in enumerate(song.parts) if part.is_drum]
+    drums = [i for i, part in enumerate(song.parts) if part.is_drum]
     assert all(exact(made)[i] == exact(song)[i] for i in drums)
     assert found.n_passthrough >= sum(len(song.parts[i]) for i in drums)
 
 
-def test_a_late_file_is_mended_in_its_own_time(model) -> None:
+def test_late_file_keeps_its_own_timing(model) -> None:
     song = chorale_song(bars=12, seed=5)
     shifted = replace(
         song,
@@ -422,15 +427,15 @@ def test_a_late_file_is_mended_in_its_own_time(model) -> None:
     assert kept >= shifted.n_notes - 2 * len(found.changes)
 
 
-def test_what_cannot_be_repaired_is_said(model, place) -> None:
-    with pytest.raises(DataError, match="nothing in it that preset tiny can hear"):
+def test_errors_of_songs_and_models(model, place) -> None:
+    with pytest.raises(DataError, match="no notes that preset tiny can represent"):
         model.denoise(Song.new([part_from_notes([(0, 60, 38, 90)], is_drum=True)]))
     with pytest.raises(DataError):
         model.denoise(Song.new([]))
     with pytest.raises(
-        ConfigError, match="not a model for damage by tapify: it knows pitch_substitution"
+        ConfigError, match=r"was not trained on corruption by tapify \(but on pitch_substitution"
     ):
-        model.denoise(chorale_song(), damage={"tapify": 1.0})
+        model.denoise(chorale_song(), corruption={"tapify": 1.0})
     with pytest.raises(ConfigError, match="strength 2"):
         model.denoise(chorale_song(), strength=2)
     plain = place / "plain.safetensors"
@@ -438,28 +443,28 @@ def test_what_cannot_be_repaired_is_said(model, place) -> None:
     tensors = {f"model.{n}": t for n, t in VAE(preset).state_dict().items()}
     kept = load(place / "checkpoints" / "denoiser" / "model.safetensors")
     save(replace(kept, preset=preset, tensors=tensors), plain)
-    with pytest.raises(ConfigError, match="did not learn to mend"):
+    with pytest.raises(ConfigError, match="was not trained on denoising"):
         MusicVAE.load(plain).denoise(chorale_song())
 
 
-def test_notes_that_fell_on_one_cell_go_together(model) -> None:
+def test_notes_in_one_cell_are_merged(model) -> None:
     song = chorale_song(bars=4)
     twice = with_part(song, 0, onset_ticks=lambda at: at)
     part = twice.parts[0]
     both = part.overlay(
         part_from_notes([(5, 100, int(part.pitch[0]), 90)], part.name, part.program)
     )
-    reading = read(model, replace(twice, parts=(both, *twice.parts[1:])))
-    assert len(reading.bars.notes) == song.n_notes  # one of the two, on the model's grid
-    assert isinstance(reading.bars.notes, Notes)
+    song_input = SongInput.from_song(model.preset, replace(twice, parts=(both, *twice.parts[1:])))
+    assert len(song_input.bars.notes) == song.n_notes  # one of the two is kept
+    assert isinstance(song_input.bars.notes, Notes)
 
 
 # -- the command ----------------------------------------------------------------------------------
 
 
-def test_denoise_writes_lists_and_draws(place, monkeypatch) -> None:
+def test_command_writes_songs_changes_and_plots(place, monkeypatch) -> None:
     monkeypatch.chdir(place)
-    write(damaged(chorale_song(bars=8, seed=2), 1), "take.mid")
+    write(corrupted_song(chorale_song(bars=8, seed=2), 1), "take.mid")
     done = run("denoise", "take.mid", "--plot", "--out", "good", "--as-written")
     assert done.exit_code == 0, done.output
     assert "using" in done.stderr and "denoiser" in done.stderr
@@ -469,8 +474,10 @@ def test_denoise_writes_lists_and_draws(place, monkeypatch) -> None:
     assert Path("good/take-changes.png").stat().st_size > 5000
     again = run("denoise", "take.mid", "--out", "good")
     assert again.exit_code == 1 and "--force" in again.stderr
-    told = run("denoise", "take.mid", "--out", "more", "--json", "--expect", "onset_jitter=0.1")
-    result = json.loads(told.stdout)
+    set_probability = run(
+        "denoise", "take.mid", "--out", "more", "--json", "--expect", "onset_jitter=0.1"
+    )
+    result = json.loads(set_probability.stdout)
     assert result["changes"] and result["changed"] <= len(result["changes"])
     assert {change["kind"] for change in result["changes"]} <= {
         "moved",
@@ -482,10 +489,10 @@ def test_denoise_writes_lists_and_draws(place, monkeypatch) -> None:
     assert bad.exit_code == 1 and "there are: " in bad.stderr and "Traceback" not in bad.output
 
 
-def test_songs_of_one_name_have_a_picture_each(place, monkeypatch, tmp_path) -> None:
+def test_songs_of_one_name_have_a_plot_each(place, monkeypatch, tmp_path) -> None:
     monkeypatch.chdir(place)
     for nth in range(2):
-        write(damaged(chorale_song(bars=4, seed=nth), nth), f"two/{nth}/take.mid")
+        write(corrupted_song(chorale_song(bars=4, seed=nth), nth), f"two/{nth}/take.mid")
     words = ("denoise", "two", "--plot", "--out", "twice", "--as-written", "--json")
     done = run(*words)
     assert done.exit_code == 0, done.output
@@ -499,7 +506,7 @@ def test_songs_of_one_name_have_a_picture_each(place, monkeypatch, tmp_path) -> 
     assert not Path("twice/take.mid").exists()
 
 
-def test_models_that_mend_are_chosen_for_that_and_for_nothing_else(place, monkeypatch) -> None:
+def test_denoising_models_are_chosen_for_denoising_only(place, monkeypatch) -> None:
     monkeypatch.chdir(place)
     hymn = Bars.from_song(chorale_song())
     assert choose([hymn], corruptions=("onset_jitter",)).path.parent.name == "denoiser"
@@ -515,7 +522,7 @@ def test_models_that_mend_are_chosen_for_that_and_for_nothing_else(place, monkey
     assert done.exit_code == 1 and "no checkpoint there" in done.stderr
 
 
-def test_every_kind_of_damage_has_a_name_and_a_place_in_presets() -> None:
+def test_corruptions_of_shipped_presets_exist() -> None:
     shipped = ("chorale-repair", "melody-repair", "groove-repair")
     for name in shipped:
         preset = load_preset(name)

@@ -1,4 +1,4 @@
-"""Many songs at once: neighbours, and places on a map."""
+"""Embeddings of songs: nearest neighbors, and a map."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ from musicvae.training import train
 from support.songs import chorale_song, corpus_folder
 
 
-def songs_of(lengths: list[int], seed: int = 0, Z: int = 6) -> SongEmbeddings:
+def random_embeddings(lengths: list[int], seed: int = 0, Z: int = 6) -> SongEmbeddings:
     rng = np.random.default_rng(seed)
     n = sum(lengths)
     return SongEmbeddings(
         names=tuple(f"in/{nth}.mid" for nth in range(len(lengths))),
-        groups=("in",) * len(lengths),
+        folders=("in",) * len(lengths),
         mu=rng.normal(size=(n, Z)).astype(np.float32),
-        song=np.repeat(np.arange(len(lengths)), lengths),
-        values=rng.normal(size=(n, len(ATTRIBUTES))),
+        song_index=np.repeat(np.arange(len(lengths)), lengths),
+        attributes=rng.normal(size=(n, len(ATTRIBUTES))),
     )
 
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory) -> Path:
-    """A working directory with MIDI in two folders and a small trained model."""
+    """A working directory with two folders of MIDI files and a small trained model."""
     place = tmp_path_factory.mktemp("map")
     corpus_folder(place / "data" / "midi", n=10, bars=8)
     train(place / "data" / "midi", load_preset("tiny"), place / "checkpoints" / "tiny", steps=60)
@@ -75,61 +75,63 @@ def lines_of(result: Result) -> list[dict]:
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
-def test_means_and_parts_of_many() -> None:
-    songs = songs_of([2, 1, 3])
-    songs.values[0, 0] = np.nan
-    assert songs.starts.tolist() == [0, 2, 3]
-    means = songs.means(songs.values)
-    assert means[0, 0] == songs.values[1, 0]
-    assert np.allclose(means[2], songs.values[3:].mean(0))
-    some = songs.take([0, 2])
-    assert some.names == ("in/0.mid", "in/2.mid") and some.song.tolist() == [0, 0, 1, 1, 1]
+def test_means_selection_and_concatenation() -> None:
+    songs = random_embeddings([2, 1, 3])
+    songs.attributes[0, 0] = np.nan
+    assert songs.first_windows.tolist() == [0, 2, 3]
+    means = songs.means(songs.attributes)
+    assert means[0, 0] == songs.attributes[1, 0]
+    assert np.allclose(means[2], songs.attributes[3:].mean(0))
+    some = songs.select([0, 2])
+    assert some.names == ("in/0.mid", "in/2.mid") and some.song_index.tolist() == [0, 0, 1, 1, 1]
     both = SongEmbeddings.concatenate([some, songs])
-    assert len(both) == 5 and np.array_equal(both.take([2, 3, 4]).mu, songs.mu)
+    assert len(both) == 5 and np.array_equal(both.select([2, 3, 4]).mu, songs.mu)
 
 
-def test_a_song_is_most_like_itself_whole_in_part_and_turned_round() -> None:
-    songs = songs_of([4, 6, 5, 7])
+def test_song_is_most_similar_to_itself_its_half_and_its_reverse() -> None:
+    songs = random_embeddings([4, 6, 5, 7])
     for nth in range(4):
-        mine = songs.take([nth])
+        mine = songs.select([nth])
         assert nearest_songs([mine], songs, 1)[0].name == f"in/{nth}.mid"
         assert nearest_songs([mine], songs, 1)[0].similarity == pytest.approx(1, abs=1e-5)
         turned = replace(mine, mu=mine.mu[::-1])
         assert song_similarities(turned, songs)[0][nth] == pytest.approx(1, abs=1e-5)
-        half = replace(mine, mu=mine.mu[:2], song=mine.song[:2], values=mine.values[:2])
+        half = replace(
+            mine, mu=mine.mu[:2], song_index=mine.song_index[:2], attributes=mine.attributes[:2]
+        )
         both, there, back = song_similarities(half, songs)
         assert both.argmax() == nth and there[nth] == pytest.approx(1, abs=1e-5)
         assert back[nth] < 0.99
 
 
-def test_a_map_holds_what_differs_most() -> None:
-    songs = songs_of([3] * 20)
+def test_map_shows_the_largest_differences() -> None:
+    songs = random_embeddings([3] * 20)
     mu = songs.mu * 0.01
-    where = np.linspace(-3, 3, 20)[songs.song]
+    where = np.linspace(-3, 3, 20)[songs.song_index]
     mu[:, 2] += where.astype(np.float32)
-    values = songs.values.copy()
+    values = songs.attributes.copy()
     values[:, 2] = -where
-    found = project_2d(replace(songs, mu=mu, values=values))
+    found = project_2d(replace(songs, mu=mu, attributes=values))
     assert found.explained[0] > 0.99 and found.axes[0] == "register, r = 1.00"
     assert np.allclose(found.points[:, 0], -np.linspace(-3, 3, 20), atol=0.1)
     with pytest.raises(DataError, match="at least three songs, there are 2"):
-        project_2d(songs.take([0, 1]))
+        project_2d(songs.select([0, 1]))
 
 
-def test_a_folder_is_encoded_as_its_songs_are(place, model) -> None:
+def test_folder_embeddings_equal_those_of_its_songs(place, model) -> None:
     folder = embed_folder(model, place / "high")
     assert len(folder) == 5 and folder.folders == (str(place / "high"),) * 5
     one = embed_song(model, read(place / "high" / "song2.mid"), "x")
     nth = folder.names.index(str(place / "high" / "song2.mid"))
-    assert np.allclose(folder.take([nth]).mu, one.mu, atol=1e-4)
-    assert np.allclose(folder.take([nth]).values, one.values, equal_nan=True)
+    assert np.allclose(folder.select([nth]).mu, one.mu, atol=1e-4)
+    assert np.allclose(folder.select([nth]).attributes, one.attributes, equal_nan=True)
     encoding = model.encode(read(place / "high" / "song2.mid"))
     assert np.allclose(one.mu, encoding.mu.reshape(-1, model.vae.Z), atol=1e-4)
-    with pytest.raises(DataError, match="nothing in it that preset tiny"):
+    with pytest.raises(DataError, match=r"empty\.mid: no notes that preset tiny can represent"):
         embed_song(model, Song.new([], end_ticks=1920), "empty.mid")
 
 
-def test_a_transposed_copy_is_first(place, model) -> None:
+def test_transposed_copy_is_nearest(place, model) -> None:
     folder = embed_folder(model, place / "high")
     song = read(place / "high" / "song3.mid")
     parts = [
@@ -141,7 +143,7 @@ def test_a_transposed_copy_is_first(place, model) -> None:
     assert first[0].similarity > first[1].similarity
 
 
-def test_similar_as_typed(here) -> None:
+def test_similar_command(here) -> None:
     found = lines_of(run("similar", "high/song1.mid", "high", "low", "--n", 3, "--json"))
     assert len(found) == 3 and [line["rank"] for line in found] == [1, 2, 3]
     assert found[0]["path"] == str(Path("high") / "song1.mid")
@@ -156,7 +158,7 @@ def test_similar_as_typed(here) -> None:
     assert empty.exit_code == 1 and "Traceback" not in empty.output
 
 
-def test_map_as_typed(here) -> None:
+def test_map_command(here) -> None:
     words = ("map", "high", "low", "high/song0.mid", "--out", "map.svg", "--json")
     *points, last = lines_of(run(*words))
     assert last["path"] == "map.svg" and last["songs"] == len(points) == 11
@@ -164,7 +166,7 @@ def test_map_as_typed(here) -> None:
     assert points[0]["attributes"]["register"] > 40
     assert (points[-1]["x"], points[-1]["y"]) == (points[0]["x"], points[0]["y"])
     assert (here / "map.svg").read_text("utf-8").startswith("<?xml")
-    assert run(*words).exit_code == 1  # it is there already
+    assert run(*words).exit_code == 1  # the file exists
     assert run(*words, "--force", "--colour", "register").exit_code == 0
     assert run("map", "high", "low", "--checkpoint", "tiny").stdout.startswith("map.png: 10 songs")
     assert run("map", "high", "low", "--checkpoint", "tiny").stdout.startswith("map-1.png")
@@ -174,7 +176,7 @@ def test_map_as_typed(here) -> None:
     assert few.exit_code == 1 and "at least three songs" in few.stderr
 
 
-def test_a_map_of_numbers_some_unknown(tmp_path) -> None:
+def test_plot_of_values_with_nan(tmp_path) -> None:
     points = np.random.default_rng(0).normal(size=(12, 2))
     values = np.append(np.arange(10.0), [np.nan, np.nan])
     path = plot_song_map(points, values, tmp_path / "a.png", title="A", color_name="density")

@@ -1,4 +1,4 @@
-"""Beats: played as a drummer would, and made for a rhythm."""
+"""Drum expression, and beats for a rhythm."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from musicvae.tools.groove import _rhythm_parts, _tap_notes
 from musicvae.training import train
 from support.songs import band_song, chorale_song, part_from_notes
 
-LATE = 30  # 960ths of a quarter by which the snare comes late
+LATE = 30  # 960ths of a quarter of delay of the snare
 
 
 def beat(bars: int = 8, seed: int = 0) -> Song:
-    """A beat that is always played in the same way: loud kicks, late snares, soft off-beats."""
+    """Return a beat with constant expression: loud kicks, late snares, soft off-beats."""
     rng = np.random.default_rng(seed)
     hits = []
     for q in range(4 * bars):
@@ -72,7 +72,7 @@ def run(*words: object) -> Result:
 
 
 def flat(song: Song) -> Song:
-    """The same beat on the grid, all hits equally loud."""
+    """Return the beat on the grid, with equal velocities."""
     parts = []
     for part in song.parts:
         onset = (part.onset_ticks + 60) // 120 * 120
@@ -81,18 +81,18 @@ def flat(song: Song) -> Song:
     return replace(song, parts=tuple(parts))
 
 
-def touch(song: Song) -> dict[tuple[int, int], tuple[int, int]]:
-    """Velocity, and ticks after the sixteenth, of each hit by sixteenth and pitch."""
+def expression(song: Song) -> dict[tuple[int, int], tuple[int, int]]:
+    """Return velocity and delay in ticks of each hit, by sixteenth and pitch."""
     part = song.parts[0]
     cell = (part.onset_ticks + 60) // 120
     columns = (cell, part.pitch, part.velocity, part.onset_ticks - 120 * cell)
     return {(c, p): (v, t) for c, p, v, t in zip(*(x.tolist() for x in columns), strict=True)}
 
 
-# -- what is taught -------------------------------------------------------------------------------
+# -- corruptions -------------------------------------------------------------------------------
 
 
-def test_flat_loses_how_notes_are_played_and_tapped_what_is() -> None:
+def test_humanize_corruption_removes_expression_and_tapify_the_drums() -> None:
     rows = np.array([(0, 0, 1 + s, 0, p, 3, 90 + s, 7) for s in (0, 4, 8) for p in (36, 42)])
     ground = WindowGrid(steps=np.array([[16]]), lead_steps=np.array([[0]]), kinds=("drums",))
     rng = np.random.default_rng(0)
@@ -102,47 +102,47 @@ def test_flat_loses_how_notes_are_played_and_tapped_what_is() -> None:
     taps = corrupt(rows, ground, "tapify", 1.0, rng)
     assert taps[:, 2].tolist() == [1, 5, 9] and set(taps[:, 4]) == {TAP_PITCH}
     fewer = [len(corrupt(rows, ground, "tapify", 0.3, np.random.default_rng(i))) for i in range(9)]
-    assert min(fewer) >= 1  # at least one pitch is heard, if it is only by chance all that is
+    assert min(fewer) >= 1  # at least one tap remains
     assert np.array_equal(corrupt(rows, ground, "tapify", 0.0, rng), rows)
 
 
-# -- humanise -------------------------------------------------------------------------------------
+# -- humanize -------------------------------------------------------------------------------------
 
 
-def test_a_flat_beat_is_played_as_the_drummer_played(model) -> None:
+def test_flat_beat_gets_the_expression_of_the_training_beats(model) -> None:
     real, dull = beat(seed=99), flat(beat(seed=99))
     made = model.humanize(dull, variation=0.0)
-    a, b, before = touch(real), touch(made), touch(dull)
-    assert set(a) == set(b)  # what is struck when, stays
+    a, b, before = expression(real), expression(made), expression(dull)
+    assert set(a) == set(b)  # onsets and drums stay
     keys = sorted(a)
     loud = np.abs([a[k][0] - b[k][0] for k in keys]).mean()
     assert loud < 0.4 * np.abs([a[k][0] - before[k][0] for k in keys]).mean()
     snare = [b[k][1] for k in keys if k[1] == 38]
     others = [b[k][1] for k in keys if k[1] != 38]
-    assert np.mean(snare) > 8 and abs(np.mean(others)) < 5  # 15 ticks late, as it learned
+    assert np.mean(snare) > 8 and abs(np.mean(others)) < 5  # 15 ticks, as in training
     part, was = made.parts[0], dull.parts[0]
     assert (part.name, part.program, part.is_drum) == (was.name, was.program, True)
     assert made.end_ticks == dull.end_ticks
 
 
-def test_amount_goes_from_nothing_to_all(model) -> None:
+def test_amount_scales_the_change(model) -> None:
     dull = flat(beat(seed=98))
     none = model.humanize(dull, amount=0.0)
-    assert touch(none) == touch(dull)
+    assert expression(none) == expression(dull)
     half, whole = (model.humanize(dull, amount=a, variation=0.0) for a in (0.5, 1.0))
-    keys = sorted(touch(dull))
-    some = np.array([touch(half)[k][0] - NEUTRAL_VELOCITY for k in keys])
-    all_ = np.array([touch(whole)[k][0] - NEUTRAL_VELOCITY for k in keys])
+    keys = sorted(expression(dull))
+    some = np.array([expression(half)[k][0] - NEUTRAL_VELOCITY for k in keys])
+    all_ = np.array([expression(whole)[k][0] - NEUTRAL_VELOCITY for k in keys])
     assert np.abs(some - all_ / 2).max() <= 1
 
 
-def test_variation_is_chance_with_a_seed(model) -> None:
+def test_variation_is_random_with_a_seed(model) -> None:
     dull = flat(beat(seed=97))
-    one, same, other = (touch(model.humanize(dull, variation=1.0, seed=s)) for s in (1, 1, 2))
+    one, same, other = (expression(model.humanize(dull, variation=1.0, seed=s)) for s in (1, 1, 2))
     assert one == same and one != other
 
 
-def test_other_parts_and_hits_without_a_class_stay(model) -> None:
+def test_other_parts_and_unclassified_hits_stay(model) -> None:
     band = band_song()
     drums = band.parts[4]
     whistle = part_from_notes([(0, 60, 71, 33), (960, 60, 71, 44)], "Drums", 0, True)
@@ -157,8 +157,8 @@ def test_other_parts_and_hits_without_a_class_stay(model) -> None:
     assert len(made.parts[4]) == len(song.parts[4])
 
 
-def test_what_cannot_be_humanised_is_said(model) -> None:
-    with pytest.raises(DataError, match="nothing in it that preset groove-repair can hear"):
+def test_songs_without_drums_and_invalid_amounts_are_refused(model) -> None:
+    with pytest.raises(DataError, match="no notes that preset groove-repair can represent"):
         model.humanize(chorale_song())
     with pytest.raises(ConfigError, match="amount 2"):
         model.humanize(beat(), amount=2)
@@ -167,18 +167,18 @@ def test_what_cannot_be_humanised_is_said(model) -> None:
 # -- drumify --------------------------------------------------------------------------------------
 
 
-def test_a_tapped_rhythm_becomes_a_beat(model) -> None:
+def test_tapped_rhythm_becomes_a_beat(model) -> None:
     real = beat(seed=96)
     cells = np.unique((real.parts[0].onset_ticks + 60) // 120) * 120
     taps = part_from_notes([(int(c), 60, TAP_PITCH, 90) for c in cells], "Taps", 0, True)
     made = model.drumify(replace(real, parts=(taps,)))
     assert len(made.parts) == 1 and made.parts[0].is_drum and made.end_ticks == real.end_ticks
-    a, b = set(touch(real)), set(touch(made))
+    a, b = set(expression(real)), set(expression(made))
     assert 2 * len(a & b) / (len(a) + len(b)) > 0.8
-    assert len(set(made.parts[0].velocity.tolist())) > 3  # played, not only struck
+    assert len(set(made.parts[0].velocity.tolist())) > 3  # with expression
 
 
-def test_a_melody_gets_drums_and_stays(model) -> None:
+def test_melody_gets_drums_and_stays(model) -> None:
     song = chorale_song(bars=6, pickup=1)
     made = model.drumify(song)
     assert [part.name for part in made.parts] == ["Soprano", "Alto", "Tenor", "Bass", "Drums"]
@@ -192,32 +192,34 @@ def test_a_melody_gets_drums_and_stays(model) -> None:
     assert np.array_equal(made.meter.ticks, song.meter.ticks)
 
 
-def test_drums_that_are_there_are_replaced_and_a_part_may_be_named(model) -> None:
+def test_existing_drums_are_replaced_and_the_rhythm_part_can_be_named(model) -> None:
     band = band_song()
     made = model.drumify(band, part="bass")
     assert [part.name for part in made.parts] == ["Lead", "Piano", "Bass", "Pad", "Drums"]
     assert sum(part.is_drum for part in made.parts) == 1
     assert _rhythm_parts(band, "Bass") == [2] and _rhythm_parts(band, None) == [0]  # the highest
-    assert _rhythm_parts(replace(band, parts=band.parts[4:]), None) == [0]  # the drums, if alone
+    assert _rhythm_parts(replace(band, parts=band.parts[4:]), None) == [
+        0
+    ]  # the drums, if nothing else
     with pytest.raises(DataError, match="no part named 'Flute'; there are: Lead, Piano"):
         model.drumify(band, part="Flute")
     with pytest.raises(DataError, match="no rhythm"):
         model.drumify(Song.new([]))
 
 
-def test_a_drawn_beat_differs_by_seed(model) -> None:
+def test_sampled_beats_differ_by_seed(model) -> None:
     song = chorale_song(bars=4)
     one, same, other = (model.drumify(song, temperature=1.0, seed=s) for s in (1, 1, 2))
     assert np.array_equal(one.parts[4].onset_ticks, same.parts[4].onset_ticks)
-    assert touchless(one) != touchless(other)
+    assert onsets_and_pitches(one) != onsets_and_pitches(other)
 
 
-def touchless(song: Song) -> set[tuple[int, int]]:
+def onsets_and_pitches(song: Song) -> set[tuple[int, int]]:
     part = song.parts[-1]
     return set(zip(part.onset_ticks.tolist(), part.pitch.tolist(), strict=True))
 
 
-def test_taps_are_one_for_each_place_as_loud_as_the_loudest() -> None:
+def test_one_tap_for_each_onset_cell() -> None:
     bars = Bars.from_song(band_song()).at(4)
     piano = bars.notes.select(bars.notes.part == 1)
     taps = _tap_notes(bars, piano, 0)
@@ -228,7 +230,7 @@ def test_taps_are_one_for_each_place_as_loud_as_the_loudest() -> None:
 # -- the commands ---------------------------------------------------------------------------------
 
 
-def test_the_commands_write_songs_and_choose_the_drummer(place, monkeypatch) -> None:
+def test_commands_write_songs_and_choose_the_drum_model(place, monkeypatch) -> None:
     monkeypatch.chdir(place)
     write(flat(beat(seed=95)), "dull.mid")
     write(chorale_song(bars=4), "hymn.mid")

@@ -1,4 +1,4 @@
-"""The way between songs: ends, monotony, pairs of windows, parts that stay, morphs and grids."""
+"""Interpolation: ends, monotonicity, matched windows, pinned parts, morphs and grids."""
 
 from __future__ import annotations
 
@@ -14,8 +14,14 @@ from musicvae import MusicVAE
 from musicvae.checkpoints.registry import shipped_folder
 from musicvae.downbeats import estimate_barlines
 from musicvae.errors import ConfigError, DataError
-from musicvae.latent import BlendOptions, alike, blend, crossfade, match_by_dtw, match_by_position
-from musicvae.latent.codec import decode_batch
+from musicvae.latent import (
+    BlendOptions,
+    blend,
+    crossfade,
+    dtw_path,
+    match_by_dtw,
+    match_by_position,
+)
 from musicvae.song import Song
 from support.songs import band_song, chorale_song, wandering_song
 from support.strategies import songs
@@ -29,13 +35,15 @@ def model(name: str = "melody-2bar") -> MusicVAE:
 
 
 def tune(seed: int, bars: int = 16, transpose: int = 0, meter: tuple[int, int] = (4, 4)) -> Song:
-    """The top line of a chorale."""
+    """Return the top voice of a chorale."""
     song = chorale_song(bars, seed=seed, transpose=transpose, meter=meter, qpm=90 + seed)
     return Song(**{**vars(song), "parts": song.parts[:1]})
 
 
 @given(st.integers(1, 30), st.integers(1, 30), st.floats(0, 1))
-def test_windows_stay_in_place_and_the_last_is_the_last(n_a: int, n_b: int, t: float) -> None:
+def test_windows_are_matched_by_position_and_the_last_with_the_last(
+    n_a: int, n_b: int, t: float
+) -> None:
     n = round((1 - t) * n_a + t * n_b)
     for at, size in zip(match_by_position(n_a, n_b, n), (n_a, n_b), strict=True):
         assert len(at) == n and at.min() >= 0 and at.max() < size
@@ -45,10 +53,10 @@ def test_windows_stay_in_place_and_the_last_is_the_last(n_a: int, n_b: int, t: f
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.integers(0, 1000))
-def test_the_way_through_both_songs_is_the_cheapest(n_a: int, n_b: int, seed: int) -> None:
+def test_warping_path_has_the_least_cost(n_a: int, n_b: int, seed: int) -> None:
     rng = np.random.default_rng(seed)
     a, b = (rng.standard_normal((2, n, 3)).astype(np.float32) for n in (n_a, n_b))
-    path = alike(a, b)
+    path = dtw_path(a, b)
     steps = np.diff(path, axis=0)
     assert path[0].tolist() == [0, 0] and path[-1].tolist() == [n_a - 1, n_b - 1]
     assert ((steps >= 0) & (steps <= 1)).all() and (steps.sum(1) > 0).all()
@@ -58,18 +66,18 @@ def test_the_way_through_both_songs_is_the_cheapest(n_a: int, n_b: int, seed: in
         weight = [2, *np.diff(way, axis=0).sum(1)]
         return float(np.dot(apart, weight))
 
-    for _ in range(20):  # no other way is cheaper
+    for _ in range(20):  # no other path is cheaper
         moves = [0] * (n_a - 1) + [1] * (n_b - 1)
         rng.shuffle(moves)
         other = np.array([[0, 0]] + [[1 - m, m] for m in moves]).cumsum(0)
         assert cost(path) <= cost(other) + 1e-4
 
 
-def test_likeness_finds_what_was_put_in() -> None:
+def test_warping_path_finds_repeated_and_omitted_windows() -> None:
     rng = np.random.default_rng(0)
     a = rng.standard_normal((1, 12, 8)).astype(np.float32)
     b = a[:, [0, 1, 2, 2, 2, 3, 4, 5, 6, 7, 8, 11]]
-    path = alike(a, b)
+    path = dtw_path(a, b)
     assert {(2, 2), (2, 3), (2, 4), (3, 5), (8, 10), (11, 11)} <= set(map(tuple, path.tolist()))
     for t, n, end in ((0.0, 12, 0), (1.0, 12, 1)):
         assert match_by_dtw(path, t, n)[end].tolist() == list(range(12))
@@ -80,7 +88,7 @@ def test_likeness_finds_what_was_put_in() -> None:
 def test_ends_are_the_reconstructions(a: Song, b: Song, how: str, align_: bool) -> None:
     it = model()
     if any(it.encode(song).is_empty for song in (a, b)):
-        with pytest.raises(DataError, match="nothing that preset melody-2bar can represent"):
+        with pytest.raises(DataError, match="no notes that preset melody-2bar can represent"):
             it.interpolate(a, b, steps=2)
         return
     made = it.interpolate(a, b, steps=3, how=how, align=align_)
@@ -90,7 +98,7 @@ def test_ends_are_the_reconstructions(a: Song, b: Song, how: str, align_: bool) 
     assert shortest - 1 <= n <= longest + 1
 
 
-def test_far_from_one_end_is_near_the_other() -> None:
+def test_distance_to_the_ends_is_monotonic() -> None:
     it = model()
     a, b = tune(1), tune(2, bars=20, transpose=5)
     made = [onset_cells(song) for song in it.interpolate(a, b, steps=7)]
@@ -102,8 +110,8 @@ def test_far_from_one_end_is_near_the_other() -> None:
     assert rank > 0.85
 
 
-def test_keys_go_by_and_no_voice_leaps() -> None:
-    """F and G flat major: told in one octave, a semitone apart, not eleven."""
+def test_keys_are_interpolated_without_leaps() -> None:
+    """F and G flat major are a semitone apart, not eleven."""
     it = model()
     a, b = tune(1, transpose=-2), tune(1, transpose=-1)
     assert (it.encode(a).key, it.encode(b).key) == (5, -6)
@@ -112,7 +120,7 @@ def test_keys_go_by_and_no_voice_leaps() -> None:
         assert abs(middle - np.mean(a.parts[0].pitch)) < 3
 
 
-def test_like_takes_meter_key_and_parts_from_one_end() -> None:
+def test_like_takes_meter_key_and_parts_from_one_song() -> None:
     it = model()
     a, b = tune(1), tune(3, meter=(3, 4), transpose=3)
     for like, (numerator, name) in {"A": (4, "x"), "B": (3, "y")}.items():
@@ -120,13 +128,13 @@ def test_like_takes_meter_key_and_parts_from_one_end() -> None:
             Song(**{**vars(s), "parts": (type(s.parts[0])(**{**vars(s.parts[0]), "name": n}),)})
             for s, n in ((a, "x"), (b, "y"))
         ]
-        ends = [estimate_barlines(song, measured=True) for song in named]
+        ends = [estimate_barlines(song, has_notated_bars=True) for song in named]
         for song in it.interpolate(*ends, steps=5, like=like)[1:-1]:
             assert set(song.meter.numerator.tolist()) == {numerator}
             assert [part.name for part in song.parts] == [name]
 
 
-def test_a_part_that_stays_is_that_of_its_end_throughout() -> None:
+def test_pinned_part_stays_throughout() -> None:
     it = model("chorale-4bar")
     a, b = chorale_song(8, seed=1), chorale_song(8, seed=2)
     made = it.interpolate(a, b, steps=3, parts={"soprano": "A", "Bass": 1.0})
@@ -134,17 +142,17 @@ def test_a_part_that_stays_is_that_of_its_end_throughout() -> None:
     for song in made:
         assert [part.name for part in song.parts] == ["Soprano", "Alto", "Tenor", "Bass"]
     for song in (made[0], made[2]):
-        assert note_distance(cells_of(song, 0), cells_of(one, 0)) < 0.02
-        assert note_distance(cells_of(song, 3), cells_of(other, 3)) < 0.02
+        assert note_distance(part_cells(song, 0), part_cells(one, 0)) < 0.02
+        assert note_distance(part_cells(song, 3), part_cells(other, 3)) < 0.02
     assert made[0].parts[1] == one.parts[1] and made[2].parts[2] == other.parts[2]
-    assert note_distance(cells_of(made[1], 0), cells_of(one, 0)) < 0.3
+    assert note_distance(part_cells(made[1], 0), part_cells(one, 0)) < 0.3
 
 
-def cells_of(song: Song, part: int) -> np.ndarray:
+def part_cells(song: Song, part: int) -> np.ndarray:
     return onset_cells(Song(**{**vars(song), "parts": (song.parts[part],)}))
 
 
-def test_drums_that_the_model_cannot_hold_stay_with_their_end() -> None:
+def test_pinned_drums_that_bypass_the_model_stay() -> None:
     it = model("chorale-4bar")
     a, b = band_song(), chorale_song(8)
     for song in it.interpolate(a, b, steps=3, parts={"drums": "A"}):
@@ -154,7 +162,7 @@ def test_drums_that_the_model_cannot_hold_stay_with_their_end() -> None:
     assert not any(part.is_drum for song in without for part in song.parts)
 
 
-def test_what_makes_no_sense_is_said() -> None:
+def test_invalid_arguments_are_refused() -> None:
     it, a, b = model(), tune(1, 4), tune(2, 4)
     with pytest.raises(ConfigError, match=r"no part is called .flute.*melody"):
         it.interpolate(a, b, parts={"flute": "A"})
@@ -174,7 +182,7 @@ def test_what_makes_no_sense_is_said() -> None:
 
 @settings(max_examples=12, deadline=None)
 @given(a=songs(), b=songs(), n=st.integers(1, 9))
-def test_a_morph_begins_as_a_and_ends_as_b(a: Song, b: Song, n: int) -> None:
+def test_morph_begins_as_a_and_ends_as_b(a: Song, b: Song, n: int) -> None:
     it = model()
     one, other = it.encode(a), it.encode(b)
     if one.is_empty or other.is_empty:
@@ -191,12 +199,12 @@ def test_a_morph_begins_as_a_and_ends_as_b(a: Song, b: Song, n: int) -> None:
     assert song.end_ticks == halves[0].bars.header.end_ticks == halves[1].bars.header.end_ticks
 
 
-def test_parts_and_key_change_hands_in_the_middle_of_a_morph() -> None:
+def test_parts_and_key_change_in_the_middle_of_a_morph() -> None:
     it = model("chorale-4bar")
     a, b = chorale_song(16, seed=1), chorale_song(16, seed=2, transpose=2, qpm=120)
     b = Song(**{**vars(b), "parts": tuple(
         type(part)(**{**vars(part), "program": 60}) for part in b.parts)})  # fmt: skip
-    song = it.morph(*(estimate_barlines(each, measured=True) for each in (a, b)))
+    song = it.morph(*(estimate_barlines(each, has_notated_bars=True) for each in (a, b)))
     assert [part.program for part in song.parts] == [52] * 4 + [60] * 4
     half = song.end_ticks // 2
     for part in song.parts:
@@ -208,7 +216,7 @@ def test_parts_and_key_change_hands_in_the_middle_of_a_morph() -> None:
     assert [part.name for part in one.parts] == ["Soprano", "Alto", "Tenor", "Bass"]
 
 
-def test_the_corners_of_a_grid_are_the_reconstructions() -> None:
+def test_corners_of_a_grid_are_the_reconstructions() -> None:
     it, corners = model(), [tune(1, 8), tune(2, 12), tune(3, 8, 7), tune(4, 6, -4, (3, 4))]
     rows = it.grid(*corners, steps=(2, 3))
     assert [len(row) for row in rows] == [3, 3]
@@ -217,16 +225,16 @@ def test_the_corners_of_a_grid_are_the_reconstructions() -> None:
     assert rows[0][1].n_notes and rows[0][1] not in found
 
 
-def test_all_at_once_is_one_by_one() -> None:
+def test_batch_decoding_equals_single_decoding() -> None:
     it = model()
     encodings = [it.encode(wandering_song(n, seed=n, parts=1 + n % 2)) for n in (1, 4, 9)]
     encodings.append(it.encode(Song.new(end_ticks=960)))
-    assert decode_batch(it, encodings) == [it.decode(encoding) for encoding in encodings]
-    assert decode_batch(it, []) == []
+    assert it.decode_batch(encodings) == [it.decode(encoding) for encoding in encodings]
+    assert it.decode_batch([]) == []
 
 
-def test_untouched_notes_follow_their_bars_and_the_key() -> None:
-    """Whistles above the model's range, in every bar: on the way they are there, and in the key."""
+def test_passed_through_notes_follow_their_bars_and_the_key() -> None:
+    """Notes above the model's range, in every bar, are kept in between, in the right key."""
     it = model()
     line = tune(1, 8)
     high = type(line.parts[0])(
@@ -239,7 +247,7 @@ def test_untouched_notes_follow_their_bars_and_the_key() -> None:
     a = Song(**{**vars(line), "parts": (*line.parts, high)})
     one, other = it.encode(a), it.encode(tune(2, 16, 4))
     assert one.n_passthrough == 8
-    mixed = blend(one, other, 0.25, 2, BlendOptions())
-    whistle = mixed.passthrough[1]
-    assert len(mixed.bars) == 10 == len(whistle)
-    assert set(whistle.pitch.tolist()) == {120 + mixed.key - one.key}
+    blended = blend(one, other, 0.25, 2, BlendOptions())
+    whistle = blended.passthrough[1]
+    assert len(blended.bars) == 10 == len(whistle)
+    assert set(whistle.pitch.tolist()) == {120 + blended.key - one.key}

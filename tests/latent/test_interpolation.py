@@ -1,3 +1,5 @@
+"""Interpolation of latents."""
+
 from __future__ import annotations
 
 import numpy as np
@@ -6,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 
-from musicvae.latent import Latents, lerp, nearest_places, slerp
+from musicvae.latent import Latents, lerp, slerp
 
 VECTORS = npst.arrays(
     np.float32, (3, 8), elements=st.floats(-10, 10, width=32, allow_subnormal=False)
@@ -15,20 +17,20 @@ SHARE = st.floats(0, 1)
 
 
 @given(VECTORS, VECTORS)
-def test_slerp_hits_its_ends_exactly(a: Latents, b: Latents) -> None:
+def test_slerp_ends_are_exact(a: Latents, b: Latents) -> None:
     assert np.array_equal(slerp(a, b, 0), a)
     assert np.array_equal(slerp(a, b, 1), b)
 
 
 @given(VECTORS, VECTORS, SHARE)
-def test_a_batch_is_as_its_rows(a: Latents, b: Latents, t: float) -> None:
-    for way in (slerp, lerp):
-        rows = [way(one, other, t) for one, other in zip(a, b, strict=True)]
-        assert np.allclose(way(a, b, t), rows, atol=1e-5)
+def test_batch_equals_single_vectors(a: Latents, b: Latents, t: float) -> None:
+    for interpolate in (slerp, lerp):
+        rows = [interpolate(one, other, t) for one, other in zip(a, b, strict=True)]
+        assert np.allclose(interpolate(a, b, t), rows, atol=1e-5)
 
 
 @given(VECTORS, VECTORS, SHARE)
-def test_lengths_are_mixed_linearly_and_finite(a: Latents, b: Latents, t: float) -> None:
+def test_slerp_is_finite_and_no_longer_than_the_ends(a: Latents, b: Latents, t: float) -> None:
     made = slerp(a, b, t)
     assert made.dtype == np.float32
     assert np.isfinite(made).all()
@@ -37,11 +39,11 @@ def test_lengths_are_mixed_linearly_and_finite(a: Latents, b: Latents, t: float)
 
 
 @given(VECTORS, VECTORS, SHARE)
-def test_the_way_back_is_the_same_way(a: Latents, b: Latents, t: float) -> None:
+def test_slerp_is_symmetric(a: Latents, b: Latents, t: float) -> None:
     assert np.allclose(slerp(a, b, t), slerp(b, a, 1 - t), atol=1e-3)
 
 
-def test_slerp_goes_along_the_circle() -> None:
+def test_slerp_follows_the_great_circle() -> None:
     a, b = np.array([1, 0], np.float32), np.array([0, 2], np.float32)
     middle = slerp(a, b, 0.5)
     assert np.allclose(middle, 1.5 * np.sqrt(0.5), atol=1e-6)
@@ -51,12 +53,12 @@ def test_slerp_goes_along_the_circle() -> None:
 
 
 @pytest.mark.parametrize("b", [[1, 0], [-1, 0], [0, 0], [1, 1e-7]])
-def test_parallel_opposite_and_zero_vectors_take_the_straight_way(b: list[float]) -> None:
+def test_slerp_of_parallel_opposite_and_zero_vectors_is_lerp(b: list[float]) -> None:
     a, other = np.array([1, 0], np.float32), np.array(b, np.float32)
     assert np.allclose(slerp(a, other, 0.25), lerp(a, other, 0.25), atol=1e-5)
 
 
-def test_inputs_are_left_alone() -> None:
+def test_inputs_are_not_modified() -> None:
     a, b = np.ones(4, np.float32), np.arange(4, dtype=np.float32)
     before = a.copy(), b.copy()
     for t in (0.0, 0.3, 1.0):
@@ -64,24 +66,3 @@ def test_inputs_are_left_alone() -> None:
         lerp(a, b, t)[:] = 9
     assert np.array_equal(a, before[0])
     assert np.array_equal(b, before[1])
-
-
-@given(st.integers(1, 40), st.integers(1, 40))
-def test_nearest_places_run_from_end_to_end(n_from: int, n_to: int) -> None:
-    places = nearest_places(n_from, n_to)
-    assert len(places) == n_to
-    assert (np.diff(places) >= 0).all()
-    assert places[0] == 0
-    assert n_to == 1 or places[-1] == n_from - 1
-    if n_from == n_to:
-        assert places.tolist() == list(range(n_to))
-
-
-def test_nearest_is_nearest() -> None:
-    assert nearest_places(3, 4).tolist() == [0, 1, 1, 2]
-    assert nearest_places(2, 4).tolist() == [0, 0, 1, 1]
-    assert nearest_places(5, 3).tolist() == [0, 2, 4]
-
-
-def test_nowhere_has_no_places() -> None:
-    assert len(nearest_places(0, 5)) == len(nearest_places(5, 0)) == 0
