@@ -96,10 +96,10 @@ def test_microbatches_partition_the_batch(folder, preset) -> None:
     whole = BatchSampler(windows, batch_size=16, **kwargs).batch(2)
     pieces = BatchSampler(windows, batch_size=8, accumulate=2, rank=1, world=2, **kwargs)
     for micro in range(2):
-        assert torch.equal(pieces.at(2, micro).key, whole.key[2 * micro + 1 :: 4])
+        assert torch.equal(pieces.batch(2, micro).key, whole.key[2 * micro + 1 :: 4])
     row = iter(pieces)
     for step, micro in ((0, 0), (0, 1), (1, 0)):
-        assert torch.equal(next(row).batch.notes, pieces.at(step, micro).notes)
+        assert torch.equal(next(row).batch.notes, pieces.batch(step, micro).notes)
 
 
 def curve(run) -> np.ndarray:

@@ -82,7 +82,7 @@ def test_train_from_a_named_model(here: Path) -> None:
     assert found.provenance["from"]["name"] == "mine"
     assert "preset" not in result.stderr.splitlines()[0]
     succeeds(*words, "--name", "same", "--preset", "tiny")
-    assert "--from mine is of preset tiny, not melody-2bar" in fails(
+    assert "--from mine has preset tiny, not melody-2bar" in fails(
         2, *words, "--preset", "melody-2bar"
     )
     assert fails(1, *words, "--set", "model.width=48", "--name", "wide").endswith(
