@@ -1,42 +1,40 @@
-"""Turn a song by musical knobs: busier, higher, more off the beat; and see that it obeyed.
+"""Steer a song by musical attributes: more notes, higher, more syncopated.
 
     python examples/steer_attributes.py [SONG or FOLDER]
 
-Without a song the first folk tune of the built-in corpus is turned. You will see, for each knob
-turned up and down, how far it moved (in deviations from what is usual) and which other attribute
-moved most. In examples-out/steer/ lie the turned songs: hear plain.mid, then the others.
+Without a song, the first folk tune of the built-in corpus is used. You will see how far each
+attribute moves when it is turned up and down (in standard deviations), and which other attribute
+moves most. The steered songs are written to examples-out/steer/: hear plain.mid first.
 """
 
 import sys
 from pathlib import Path
 
-from musicvae import Bars, MusicVAE, align
+from musicvae import Bars, MusicVAE, estimate_barlines, read, write
 from musicvae.attributes import ATTRIBUTES
 from musicvae.checkpoints import choose
 from musicvae.data import corpora
-from musicvae.io import read, write
-from musicvae.tools.steer import steer
 
 OUT = Path("examples-out/steer")
 
-place = Path(sys.argv[1]) if len(sys.argv) > 1 else None
-place = place or corpora.export("folk", OUT / "songs", limit=1).folder
-path = sorted(place.rglob("*.mid"))[0] if place.is_dir() else place
-song = align(read(path))
+source = Path(sys.argv[1]) if len(sys.argv) > 1 else None
+source = source or corpora.export("folk", OUT / "songs", limit=1).folder
+path = sorted(source.rglob("*.mid"))[0] if source.is_dir() else source
+song = estimate_barlines(read(path))
 model = MusicVAE.load(choose([Bars.from_song(song.song)]).path)
-print(f"{path}, by {model.path.stem}")
+print(f"{path} with {model.path.stem}")
 write(model.reconstruct(song), OUT / "plain.mid")
 before = model.attributes(song)
-for knob in ("density", "register", "syncopation"):
-    if knob not in before:
-        print(f"{knob}: nothing that this model can turn")
+for name in ("density", "register", "syncopation"):
+    if name not in before:
+        print(f"{name}: not supported by this model")
         continue
-    for turn in (+2, -2):
-        found = steer(model, song, {knob: turn})
-        write(found.song, OUT / f"{knob}{turn:+d}.mid")
-        after, moved = model.attributes(found.song)[knob], found.moved
-        other = max((n for n in moved if n != knob), key=lambda n: abs(moved[n]))
-        told = f"{before[knob]:.2f} to {after:.2f} {ATTRIBUTES[knob].unit}"
-        print(f"{knob} {turn:+d}: {told}, which is {moved[knob]:+.2f} deviations;", end=" ")
-        print(f"with it {other} moved most, {moved[other]:+.2f}")
-print(f"hear them in {OUT}/, plain.mid first")
+    for amount in (+2, -2):
+        result = model.steer_with_report(song, {name: amount})
+        write(result.song, OUT / f"{name}{amount:+d}.mid")
+        after, changes = model.attributes(result.song)[name], result.changes
+        other = max((n for n in changes if n != name), key=lambda n: abs(changes[n]))
+        values = f"{before[name]:.2f} to {after:.2f} {ATTRIBUTES[name].unit}"
+        print(f"{name} {amount:+d}: {values}, {changes[name]:+.2f} standard deviations;", end=" ")
+        print(f"largest side effect: {other} {changes[other]:+.2f}")
+print(f"hear the songs in {OUT}/, plain.mid first")

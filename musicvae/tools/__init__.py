@@ -1,1 +1,6 @@
-"""What a trained model can do with songs, one module a tool."""
+"""What a trained model can do with songs, one module per tool.
+
+In go a `latent.codec.Codec` and songs; out come songs (`sample`, `interpolate`, `vary`, `extend`,
+`inpaint`, `denoise`, `groove`, `steer`), reports (`anomaly`) and embeddings (`embed`, `explore`).
+`musicvae.model.MusicVAE` has each of them as a method.
+"""

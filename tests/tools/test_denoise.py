@@ -392,7 +392,7 @@ def test_strength_zero_changes_nothing(model) -> None:
     "song",
     [
         band_song(),
-        wandering_song(30, seed=3, parts=3, is_drum=True),
+        wandering_song(30, seed=3, parts=3, drums=True),
         wandering_song(1, seed=1),
         chorale_song(bars=2, pickup=1),
     ],
