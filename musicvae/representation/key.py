@@ -2,7 +2,7 @@
 
 Songs are modeled in one common key, which leaves the model twelve times less to learn about
 pitch. The shift is side information, log2(12) = 3.6 bits per song, and is undone after decoding.
-Relative major and minor share their seven pitch classes, so the two need not be told apart.
+Relative major and minor share their seven pitch classes, so the two need not be distinguished.
 """
 
 from __future__ import annotations

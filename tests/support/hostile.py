@@ -1,4 +1,4 @@
-"""Jobs that do what hostile files do to a reader. In a module of their own: sandboxes import it."""
+"""Sandbox jobs that misbehave like hostile files; sandboxes import this module by name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from musicvae.io.options import ReadOptions
 
 
 def act(job: str) -> bytes:
-    """Do what the job says, with its number of seconds or bytes behind a colon."""
+    """Run a job such as `sleep:2` or `eat:1000`, with its seconds or bytes after the colon."""
     what, _, size = job.partition(":")
     if what == "die":
         os.kill(os.getpid(), signal.SIGSEGV)
@@ -33,7 +33,7 @@ def act(job: str) -> bytes:
     elif what == "print":
         os.write(1, b"noise")
         print("noise")
-    elif what == "die-second":  # as a reader does whose memory an earlier file has spoilt
+    elif what == "die-second":  # as after memory corruption by an earlier file
         act.calls = getattr(act, "calls", 0) + 1  # type: ignore[attr-defined]
         if act.calls > 1:  # type: ignore[attr-defined]
             os.abort()
@@ -41,7 +41,7 @@ def act(job: str) -> bytes:
 
 
 def act_all(jobs: tuple[str, ...]) -> bytes:
-    """Several jobs as one."""
+    """Run several jobs as one."""
     answers = []
     for job in jobs:
         heartbeat()
@@ -50,7 +50,7 @@ def act_all(jobs: tuple[str, ...]) -> bytes:
 
 
 def read_hostile_song(content: bytes, name: str, options: ReadOptions) -> StoredSong:
-    """Reads as always, but does what a file says that begins with `do `; counts what it reads."""
+    """Read a song, or run the job of a file that begins with `do `; log the name of each file."""
     if counter := os.environ.get("MUSICVAE_TEST_COUNTER"):
         with Path(counter).open("a") as log:
             log.write(name + "\n")
@@ -60,5 +60,5 @@ def read_hostile_song(content: bytes, name: str, options: ReadOptions) -> Stored
 
 
 def first_parts(job: Any) -> list[Any]:
-    """A job of several as jobs of one."""
+    """Split a job of several into single jobs."""
     return [(each,) for each in job]

@@ -1,4 +1,4 @@
-"""Small priors and the paths they learn from."""
+"""Small priors, and latent paths to fit them on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from musicvae.networks.priors.conditioning import EncodedPaths, PathConditioning
 
 
 def make_conditioning(n: int, W: int, N: int = 1, R: int = 1, key: int = 0) -> PathConditioning:
-    """Conditioning of `n` songs of `W` complete windows in one meter."""
+    """Return the conditioning of `n` songs of `W` complete windows in one meter."""
     return PathConditioning(
         meter=torch.zeros(n, W, N, dtype=torch.long),
         valid=torch.ones(n, W, N, dtype=torch.bool),
@@ -25,7 +25,7 @@ def make_conditioning(n: int, W: int, N: int = 1, R: int = 1, key: int = 0) -> P
 
 
 def make_paths(mu: np.ndarray, key: np.ndarray | int = 0) -> EncodedPaths:
-    """Paths `(n, W, Z)` with little noise, one bar a window."""
+    """Return encoded paths from means `(n, W, Z)`, with little variance and one bar per window."""
     n, W, Z = mu.shape
     keys = torch.from_numpy(np.broadcast_to(np.asarray(key).reshape(-1, 1), (n, W)).copy())
     mu = mu.reshape(-1, Z).astype(np.float32)
@@ -38,13 +38,14 @@ def make_paths(mu: np.ndarray, key: np.ndarray | int = 0) -> EncodedPaths:
 
 
 def small_prior_preset(steps: int = 200, **grid: int) -> Preset:
+    """Return the preset `tiny` with one part and a small prior."""
     tiny = load_preset("tiny")
     prior = replace(tiny.prior, width=32, layers=1, steps=steps, learning_rate=5e-3, solver_steps=8)
     return replace(tiny, prior=prior, grid=replace(tiny.grid, **grid), parts=tiny.parts[:1])
 
 
 def two_cluster_latents(n: int, W: int = 4) -> np.ndarray:
-    """Songs that stay near +1 or near -1 from beginning to end, in 16 dimensions."""
+    """Return paths `(n, W, 16)` that stay near +1 or near -1."""
     rng = np.random.default_rng(0)
     kind = rng.choice([-1.0, 1.0], (n, 1, 1))
     return kind + 0.1 * rng.standard_normal((n, W, 16))

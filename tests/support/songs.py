@@ -86,7 +86,7 @@ def chorale_song(
 
 
 def band_song(bars: int = 6, qpm: float = 126.0) -> Song:
-    """Return lead, piano chords, bass, pad and drums: more parts than presets of four voices hold."""
+    """Return lead, piano, bass, pad and drums, more parts than four voices can hold."""
     tpq, bar = 480, 4 * 480
     lead, piano, bass, pad, drums = [], [], [], [], []
     for b in range(bars):

@@ -1,4 +1,4 @@
-"""Windows of notes for tests."""
+"""Small tables of notes."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ def make_table(
     steps: int = 4,
     songs: list[int] | None = None,
 ) -> NoteTable:
-    """`n` windows of bars of `steps` cells. A note is `(window, bar, position, part, pitch,
-    duration)`, and may go on with velocity and timing.
+    """Return `n` windows of bars of `steps` steps.
+
+    A note is `(window, bar, position, part, pitch, duration)`, optionally with velocity and timing.
     """
     rows = [tuple(note) + (80, 0)[len(note) - 6 :] for note in notes]
     return NoteTable(
@@ -33,7 +34,7 @@ def make_table(
 
 
 def random_melodies(n: int, seed: int = 0, kinds: tuple[str, ...] = ("voice",)) -> NoteTable:
-    """Windows of two bars with an onset in most cells."""
+    """Return windows of two bars with a random onset in most cells."""
     rng = np.random.default_rng(seed)
     notes = [
         (w, b, 1 + s, p, int(rng.integers(55, 75)), 1)
