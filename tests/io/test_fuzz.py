@@ -15,7 +15,7 @@ import json, sys
 from collections import Counter
 from pathlib import Path
 import numpy as np
-from support.small_songs import band, chorale
+from support.songs import small_band, small_chorale
 from support.mutations import MUTATIONS, mutate
 from musicvae import io
 from musicvae.errors import ReadError
@@ -24,7 +24,7 @@ from musicvae.io.options import ReadOptions
 
 seed, rounds, *paths = sys.argv[1:]
 rng, outcomes = np.random.default_rng(int(seed)), Counter()
-contents = [midi.to_bytes(chorale(bars=3)), midi.to_bytes(band())]
+contents = [midi.to_bytes(small_chorale(bars=3)), midi.to_bytes(small_band())]
 contents += [Path(path).read_bytes() for path in paths]
 for number in range(int(rounds)):
     mutated = mutate(contents[number % len(contents)], rng)
