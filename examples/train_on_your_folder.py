@@ -3,7 +3,7 @@
     python examples/train_on_your_folder.py [FOLDER] [STEPS] [PRESET]
 
 FOLDER holds MIDI or scores; without it, 24 chorales by Bach are used. You will see how well
-held-out songs are reconstructed, at first and in the end. The checkpoint, four new songs with sound,
+held-out songs are reconstructed, at first and in the end. The checkpoint, four songs with sound,
 and a plot of the first are written to examples-out/train/. With few songs a trained model is
 fine-tuned, with many (500 windows) a new one is trained.
 """
