@@ -317,7 +317,7 @@ def test_convert_writes_scores_and_parts(tmp_path: Path, monkeypatch: pytest.Mon
     assert done.exit_code == 0 and done.stdout == "scores/one.musicxml: 36 notes\n"
     assert_same(small_chorale(bars=2), read("scores/one.musicxml"))
     again = CliRunner().invoke(main, ["convert", "songs", "--out", "scores"])
-    assert again.exit_code == 1 and "say --force" in again.stderr
+    assert again.exit_code == 1 and "overwrite it with --force" in again.stderr
     words = ["convert", "scores/one.musicxml", "--format", "mid", "--stems", "--out", "stems"]
     assert CliRunner().invoke(main, words).exit_code == 0
     names = {path.name for path in Path("stems").iterdir()}

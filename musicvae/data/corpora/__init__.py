@@ -1,11 +1,11 @@
-"""Floor 4: built-in corpora, read from music21's and exported as MIDI with right bar lines.
+"""Built-in corpora, parsed from music21's corpus and exported as MIDI with their bar lines.
 
 >>> from musicvae.data import corpora
 >>> report = corpora.export("chorales", "data/midi/chorales")
 >>> for stem, song in corpora.songs("folk"): ...
 
-The first use of a corpus parses it with music21 in parallel (under a minute); the result is kept
-(see `corpora.cache`), so that later ones only copy. `formats.measures` says which bars a score has.
+The first use of a corpus parses it with music21 in parallel, in under a minute; later ones copy it
+from the cache (`corpora.cache`). Bars are those of the score (`io.notation.measures`).
 """
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ __all__ = [
     "songs",
 ]
 
-_CHUNK_SIZE = 16  # pieces that go to a worker at a time; so few need no worker
+_CHUNK_SIZE = 16  # pieces sent to a worker at a time; fewer are parsed without workers
 
 Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """What a corpus is: `n_songs` are those exported, of `n_pieces` that music21 holds."""
+    """A corpus: of its `n_pieces` in music21, `n_songs` are exported."""
 
     name: str
     title: str
@@ -81,7 +81,7 @@ _CORPORA = {
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedFile:
-    """One file of an export: `status` is written, unchanged, or kept (another file is there)."""
+    """One file of an export; `status` is `written`, `unchanged` or `kept` (an existing file)."""
 
     path: Path
     piece: Piece
@@ -90,7 +90,7 @@ class ExportedFile:
 
 @dataclass(frozen=True, kw_only=True)
 class ExportReport:
-    """What an export did. `cached`: nothing was parsed; `cache`: where it is kept, if anywhere."""
+    """Result of an export: whether it came from the cache, and the cache file, if there is one."""
 
     corpus: Corpus
     folder: Path
@@ -100,17 +100,17 @@ class ExportReport:
     cache_path: Path | None
 
     def paths_with_status(self, status: str) -> list[Path]:
-        """The paths of all files with this status."""
+        """Return the paths of all files with a status."""
         return [file.path for file in self.files if file.status == status]
 
 
 def names() -> tuple[str, ...]:
-    """The names of all built-in corpora."""
+    """Return the names of all built-in corpora."""
     return tuple(_CORPORA)
 
 
 def get(name: str) -> Corpus:
-    """The corpus of this name. Raises `ConfigError` with the nearest one."""
+    """Return the corpus with this name. Raises `ConfigError` that names the nearest one."""
     if name in _CORPORA:
         return _CORPORA[name]
     known = ", ".join(_CORPORA)
@@ -125,19 +125,20 @@ def pieces(
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Iterator[Piece | Skipped]:
-    """All pieces of a corpus in their fixed order, from the cache or parsed now.
+    """Yield all pieces of a corpus in a fixed order, from the cache or parsed now.
 
-    `limit` ends after so many that are not skipped; `workers` are processes, by default one a
-    core; `progress(done, total)` is called after each. A corpus parsed in full is cached.
+    `limit` is the maximum number of pieces that are not skipped, `workers` the number of processes,
+    by default one per core; `progress(done, total)` is called after each piece. A corpus that is
+    parsed completely is cached.
     """
     get(name)
-    known = cache.load(name)
-    results = _parse_all(name, limit, workers) if known is None else iter(known)
+    cached = cache.load(name)
+    results = _parse_all(name, limit, workers) if cached is None else iter(cached)
     return _limit_pieces(results, get(name).n_pieces, limit, progress)
 
 
 def songs(name: str, *, workers: int | None = None) -> Iterator[tuple[str, Song]]:
-    """(stem, song) of every piece of a corpus, as its exported file reads."""
+    """Yield (stem, song) of every piece of a corpus, as read from its exported file."""
     for piece in pieces(name, workers=workers):
         if isinstance(piece, Piece):
             yield piece.stem, midi.from_bytes(piece.midi, f"{piece.stem}.mid")
@@ -154,46 +155,47 @@ def export(
 ) -> ExportReport:
     """Write a corpus as `folder/<stem>.mid`. Raises `ConfigError`, `WriteError`, `DataError`.
 
-    A file that is there with the same bytes is left alone; one with other bytes is kept as it
-    is, and reported, unless `force`. For `limit`, `workers` and `progress` see `pieces`.
+    Existing files with the same content are left unchanged; others are kept and reported, unless
+    `force`. For `limit`, `workers` and `progress` see `pieces`.
     """
     corpus = get(name)
     try:
         target = storage.ensure_writable_folder(folder)
     except WriteError as error:
         raise WriteError(error.path, error.reason, "choose another folder") from None
-    known = cache.load(name)
-    results = _parse_all(name, limit, workers) if known is None else iter(known)
-    exported, skipped = [], []
+    cached = cache.load(name)
+    results = _parse_all(name, limit, workers) if cached is None else iter(cached)
+    files, skipped = [], []
     for result in _limit_pieces(results, corpus.n_pieces, limit, progress):
         if isinstance(result, Skipped):
             skipped.append(result)
         else:
             path = target / f"{result.stem}.mid"
-            exported.append(
-                ExportedFile(path=path, piece=result, status=_write_piece(path, result, force))
-            )
+            status = _write_piece(path, result, force)
+            files.append(ExportedFile(path=path, piece=result, status=status))
+    cache_path = cache.path(name)
     return ExportReport(
         corpus=corpus,
         folder=target,
-        files=tuple(exported),
+        files=tuple(files),
         skipped=tuple(skipped),
-        from_cache=known is not None,
-        cache_path=found if (found := cache.path(name)).is_file() else None,
+        from_cache=cached is not None,
+        cache_path=cache_path if cache_path.is_file() else None,
     )
 
 
 def _write_piece(path: Path, piece: Piece, force: bool) -> str:
+    """Write a piece unless the file exists; return the status of the file."""
     try:
-        same = path.read_bytes() == piece.midi
+        is_same = path.read_bytes() == piece.midi
     except FileNotFoundError:
-        same = False
+        is_same = False
     except OSError:
         return "kept"
     else:
-        if not same and not force:
+        if not is_same and not force:
             return "kept"
-    if same:
+    if is_same:
         return "unchanged"
     storage.write_bytes(path, piece.midi)
     return "written"
@@ -202,38 +204,38 @@ def _write_piece(path: Path, piece: Piece, force: bool) -> str:
 def _limit_pieces(
     results: Iterator[Piece | Skipped], total: int, limit: int | None, progress: Progress | None
 ) -> Iterator[Piece | Skipped]:
-    """The results until `limit` of them are pieces, and how far that is on the way."""
-    kept = 0
+    """Yield results until `limit` of them are pieces, and report progress."""
+    n_pieces = 0
     for done, result in enumerate(results, start=1):
-        kept += isinstance(result, Piece)
+        n_pieces += isinstance(result, Piece)
         if progress:
-            progress(*((done, total) if limit is None else (kept, min(limit, total))))
+            progress(*((done, total) if limit is None else (n_pieces, min(limit, total))))
         yield result
-        if kept == limit:
+        if n_pieces == limit:
             return
 
 
 def _parse_all(name: str, limit: int | None, workers: int | None) -> Iterator[Piece | Skipped]:
-    """Read all sources in order, in processes if that pays; cached if it came to the end.
+    """Parse all sources in order, with worker processes if there are many, and cache the corpus.
 
-    `limit` only says how many will probably be asked for.
+    `limit` is the expected number of results, and only decides on the number of workers.
     """
-    jobs = find_sources(name)
-    expected = len(jobs) if limit is None else min(limit, len(jobs))
-    count = min(workers or os.cpu_count() or 1, -(-expected // _CHUNK_SIZE))
+    sources = find_sources(name)
+    expected = len(sources) if limit is None else min(limit, len(sources))
+    n_workers = min(workers or os.cpu_count() or 1, -(-expected // _CHUNK_SIZE))
     results: list[Piece | Skipped] = []
-    if count > 1:
+    if n_workers > 1:
         try:
-            with ProcessPoolExecutor(count, mp_context=get_context("spawn")) as pool:
+            with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
                 try:
-                    for result in pool.map(parse_piece, jobs, chunksize=_CHUNK_SIZE):
+                    for result in pool.map(parse_piece, sources, chunksize=_CHUNK_SIZE):
                         results.append(result)
                         yield result
-                finally:  # nobody may want the rest
+                finally:  # the caller may stop early
                     pool.shutdown(wait=False, cancel_futures=True)
         except BrokenProcessPool:
-            pass  # no worker could start (an unguarded script, little memory): go on alone
-    for job in jobs[len(results) :]:
-        results.append(parse_piece(job))
+            pass  # no worker could start (unguarded script, little memory): parse here
+    for source in sources[len(results) :]:
+        results.append(parse_piece(source))
         yield results[-1]
     cache.save(name, results)

@@ -1,7 +1,7 @@
-"""Parsed corpora, kept as one zip of MIDI files and an index each. No pickle.
+"""Cache of parsed corpora: one zip archive each, of MIDI files and a JSON index.
 
-The folder is `$MUSICVAE_CACHE`, else `musicvae` in the user's cache folder. A cache that cannot
-be written, or was damaged, is as good as none: nothing here raises.
+The folder is `$MUSICVAE_CACHE`, else `musicvae` in the user's cache folder. A cache that is damaged
+or cannot be written is treated as missing: nothing here raises.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ from musicvae.data.corpora.sources import music21_version
 from musicvae.errors import WriteError
 from musicvae.storage import atomic_path
 
-EXPORTER_VERSION = 1  # raise it whenever the exported bytes change
+EXPORTER_VERSION = 1  # increase whenever the exported bytes change
 _INDEX_NAME = "index.json"
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # the same bytes whenever it is written
+_ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that archives are reproducible
 
 
 def cache_folder() -> Path:
-    """Where parsed corpora are kept."""
+    """Return the folder of parsed corpora."""
     if chosen := os.environ.get("MUSICVAE_CACHE"):
         return Path(chosen)
     if sys.platform == "win32":
@@ -38,12 +38,12 @@ def cache_folder() -> Path:
 
 
 def path(name: str) -> Path:
-    """The file for corpus `name`; another music21 or another exporter means another file."""
+    """Return the cache file of a corpus; its name has the versions of music21 and the exporter."""
     return cache_folder() / f"{name}-music21-{music21_version()}-v{EXPORTER_VERSION}.zip"
 
 
 def load(name: str) -> list[Piece | Skipped] | None:
-    """The pieces of the corpus in their order, or None if they are not there in full."""
+    """Return the pieces of a corpus in order, or None if they are not cached completely."""
     try:
         with zipfile.ZipFile(path(name)) as archive:
             index = json.loads(archive.read(_INDEX_NAME))
@@ -58,10 +58,10 @@ def load(name: str) -> list[Piece | Skipped] | None:
 
 
 def save(name: str, results: Sequence[Piece | Skipped]) -> Path | None:
-    """Keep the whole corpus; None if there is no place for it."""
+    """Cache a complete corpus; return the file, or None if it cannot be written."""
     index, target = [], path(name)
     try:
-        with atomic_path(target) as aside, zipfile.ZipFile(aside, "w") as archive:
+        with atomic_path(target) as temporary, zipfile.ZipFile(temporary, "w") as archive:
             for result in results:
                 entry = asdict(result)
                 if isinstance(result, Piece):
@@ -74,5 +74,6 @@ def save(name: str, results: Sequence[Piece | Skipped]) -> Path | None:
 
 
 def _add_file(archive: zipfile.ZipFile, name: str, content: bytes) -> None:
+    """Add a file to an archive, with a fixed date."""
     info = zipfile.ZipInfo(name, _ZIP_DATE)
     archive.writestr(info, content, zipfile.ZIP_DEFLATED)

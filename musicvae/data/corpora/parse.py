@@ -1,4 +1,4 @@
-"""One piece of a corpus: parsed by music21, turned into a song, and into the bytes of its file."""
+"""Parsing of one piece of a corpus: from its source to the bytes of a MIDI file."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from musicvae.io.notation import abc_humdrum, reader
 from musicvae.io.notation.music21_score import Music21Score
 from musicvae.io.notation.part import UnsupportedScoreError
 
-CORPUS_VELOCITY = 80  # scores of these corpora carry no dynamics
+CORPUS_VELOCITY = 80  # these scores have no dynamics
 _SATB_NAMES = ("Soprano", "Alto", "Tenor", "Bass")
 _CHORALE_QPM = {"": 84.0, "3/4": 92.0, "3/2": 132.0}
-# The medians of the metronome marks in Aird's Airs, the only one of the books that has them.
+# Medians of the metronome marks in Aird's Airs, the only book that has them.
 _FOLK_QPM = {
     "": 120.0,
     "2/2": 200.0,
@@ -33,7 +33,10 @@ _FOLK_QPM = {
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """One piece as it is exported; `midi` are the bytes of its file."""
+    """An exported piece; `place` is its file in music21's corpus, `midi` the exported bytes.
+
+    Fields other than `midi` are keys of the cache index.
+    """
 
     stem: str
     title: str
@@ -49,21 +52,21 @@ class Piece:
 
 @dataclass(frozen=True, kw_only=True)
 class Skipped:
-    """A piece that is not exported, and why."""
+    """A piece that is not exported, with the reason."""
 
     place: str
     reason: str
 
 
 def parse_piece(source: Source) -> Piece | Skipped:
-    """Parse one piece; what music21 cannot read, or is not wanted, is skipped with the reason."""
+    """Parse one piece; pieces that are unreadable or do not fit the corpus are skipped."""
     qpm = _CHORALE_QPM if source.abc is None else _FOLK_QPM
     try:
         with reader.convert_errors(source.place):
-            sheet = _read_score(source)
-            instruments = _part_instruments(sheet.score, source)
-            laid = reader.to_song(
-                sheet, instruments=instruments, default_qpm=qpm, velocity=CORPUS_VELOCITY
+            score = _read_score(source)
+            instruments = _part_instruments(score.score, source)
+            result = reader.to_song(
+                score, instruments=instruments, default_qpm=qpm, velocity=CORPUS_VELOCITY
             )
     except ReadError as error:
         return Skipped(place=source.place, reason=error.reason)
@@ -72,28 +75,29 @@ def parse_piece(source: Source) -> Piece | Skipped:
         stem=source.stem,
         title=source.title,
         place=source.place,
-        bars=laid.n_bars,
-        notes=laid.song.n_notes,
-        pickup=laid.has_pickup,
-        grace=laid.n_grace_notes,
-        overlapping=laid.n_overlapping,
-        rounded=laid.is_rounded,
-        midi=midi.to_bytes(laid.song, note=note),
+        bars=result.n_bars,
+        notes=result.song.n_notes,
+        pickup=result.has_pickup,
+        grace=result.n_grace_notes,
+        overlapping=result.n_overlapping,
+        rounded=result.is_rounded,
+        midi=midi.to_bytes(result.song, note=note),
     )
 
 
 def _read_score(source: Source) -> Music21Score:
+    """Read the score of a source. Raises `UnsupportedScoreError` for duplicates."""
     if source.abc is not None:
-        # Ten tunes for several voices are in this corpus in this way since its first export.
+        # Unsplit, as since the first export: ten tunes for several voices are in the corpus so.
         return abc_humdrum.read_abc(source.abc, source.place, split_voices=False)
     file = Path(source.path)
-    if file.suffix == ".krn" and (twin := file.with_suffix(".mxl")).exists():
-        raise UnsupportedScoreError(f"the same piece as bach/{twin.name}")
+    if file.suffix == ".krn" and (duplicate := file.with_suffix(".mxl")).exists():
+        raise UnsupportedScoreError(f"same piece as bach/{duplicate.name}")
     return reader.read_score(file.read_bytes(), source.place, merge=False)
 
 
 def _part_instruments(score: Any, source: Source) -> list[tuple[str, int]]:
-    """Name and program of each part, or `UnfitScoreError` if these are not the parts wanted."""
+    """Return name and program of each part. Raises `UnsupportedScoreError` for other parts."""
     names = [str(part.partName or "") for part in score.parts]
     if source.abc is not None:
         if len(names) != 1:

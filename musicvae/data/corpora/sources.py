@@ -1,7 +1,7 @@
-"""Where the pieces of each corpus are in music21's installed corpus, and what they are called.
+"""Sources of the corpora: files of music21's installed corpus, and names for the exported files.
 
-A book of ABC is cut into its tunes before music21 sees it: tunes are then read independently
-(and in parallel), and a tune without a default length does not inherit its neighbour's.
+ABC books are split into tunes before music21 reads them: so tunes are read independently and in
+parallel, and a tune without a default note length does not inherit that of the previous one.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 from musicvae.errors import DataError
 
 _CHOIR_AAHS, _FLUTE, _VIOLIN, _FIDDLE = 52, 73, 40, 110
-_FOLK_BOOKS = (  # folder in music21's corpus, prefix of the file names, GM program
+_FOLK_BOOKS = (  # folder in music21's corpus, prefix of file names, GM program
     ("airdsAirs", "airds", _FLUTE),
     ("oneills1850", "oneills", _FIDDLE),
     ("ryansMammoth", "ryans", _VIOLIN),
@@ -26,23 +26,23 @@ _FOLK_BOOKS = (  # folder in music21's corpus, prefix of the file names, GM prog
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One piece of a corpus: the file name it gets, its title, its place, and its ABC if any."""
+    """One piece of a corpus: stem of the exported file, title, source, and ABC text if any."""
 
     stem: str
     title: str
-    place: str  # file within music21's corpus, and the tune's number
+    place: str  # file in music21's corpus, and tune number
     path: str
     program: int
     abc: str | None = None
 
 
 def music21_version() -> str:
-    """Version of the installed music21, without importing it."""
+    """Return the version of the installed music21, without importing it."""
     return version("music21")
 
 
 def corpus_folder() -> Path:
-    """The folder of music21's corpus, found without importing music21."""
+    """Return the folder of music21's corpus, without importing music21. Raises `DataError`."""
     spec = find_spec("music21")
     for place in spec.submodule_search_locations or () if spec else ():
         folder = Path(place) / "corpus"
@@ -52,17 +52,18 @@ def corpus_folder() -> Path:
 
 
 def find_sources(name: str) -> list[Source]:
-    """The pieces of the corpus `name`, in a fixed order, with unique stems."""
-    found = list(_chorales() if name == "chorales" else _folk())
-    if not found:
-        raise DataError(f"music21's corpus holds no {name}; pip install --force-reinstall music21")
-    return found
+    """Return the sources of a corpus, in a fixed order, with unique stems. Raises `DataError`."""
+    sources = list(_chorales() if name == "chorales" else _folk())
+    if not sources:
+        raise DataError(f"music21's corpus has no {name}; pip install --force-reinstall music21")
+    return sources
 
 
 # -- chorales -------------------------------------------------------------------------------------
 
 
 def _chorales() -> Iterator[Source]:
+    """Yield the sources of the chorales."""
     folder = corpus_folder() / "bach"
     files = [f for f in folder.glob("bwv*") if f.suffix in (".mxl", ".xml", ".krn")]
     for file in sorted(files, key=lambda f: (chorale_stem(f), f.suffix != ".mxl")):
@@ -72,7 +73,7 @@ def _chorales() -> Iterator[Source]:
 
 
 def chorale_stem(file: Path) -> str:
-    """``bwv248.42-4.mxl`` -> ``bwv0248-42-4``: BWV number in four digits, movement in two."""
+    """Return the stem of a chorale, numbers padded: ``bwv248.42-4.mxl`` -> ``bwv0248-42-4``."""
     number, _, movement = file.stem.removeprefix("bwv").partition(".")
     number, _, variant = number.partition("-")
     pieces = re.split(r"[^0-9a-z]+", movement.lower())
@@ -84,16 +85,17 @@ def chorale_stem(file: Path) -> str:
 
 
 def _folk() -> Iterator[Source]:
+    """Yield the sources of the folk tunes."""
     taken: set[str] = set()
     for folder, prefix, program in _FOLK_BOOKS:
-        numbered = 0
+        n_tunes = 0
         for file in sorted((corpus_folder() / folder).glob("*.abc")):
             for number, abc in split_tunes(file.read_text(encoding="utf-8")):
-                numbered += 1
+                n_tunes += 1
                 title = _tune_title(abc)
-                # Ryan's tunes are all number 1 of a file each; they are counted in file order.
-                shown = numbered if prefix == "ryans" else number
-                stem = "-".join(x for x in (prefix, f"{shown:04d}", slug(title)) if x)
+                # Ryan's tunes are all number 1 of their file: number them in file order.
+                stem_number = n_tunes if prefix == "ryans" else number
+                stem = "-".join(x for x in (prefix, f"{stem_number:04d}", slug(title)) if x)
                 unique, copy = stem, 1
                 while unique in taken:
                     copy += 1
@@ -110,7 +112,7 @@ def _folk() -> Iterator[Source]:
 
 
 def split_tunes(book: str) -> list[tuple[int, str]]:
-    """The tunes of an ABC book as (reference number, text), each with the book's own header."""
+    """Return the tunes of an ABC book as (reference number, text), each with the book's header."""
     header, *rest = re.split(r"(?m)^(?=X:)", book)
     numbers = [re.match(r"X:\s*(\d+)", text) for text in rest]
     fields = "".join(line for line in header.splitlines(True) if re.match(r"[A-Zm]:", line))
@@ -121,12 +123,13 @@ def split_tunes(book: str) -> list[tuple[int, str]]:
 
 
 def _tune_title(abc: str) -> str:
+    """Return the first title of a tune, empty if it has none."""
     found = re.search(r"(?m)^T:[ \t]*(.*?)\s*$", abc)
     return " ".join(found.group(1).split()) if found else ""
 
 
 def slug(title: str) -> str:
-    """A title as part of a file name: ``"O'Neill's Fancy -- Reel" -> "oneills-fancy-reel"``."""
+    """Convert a title to a file name: ``"O'Neill's Fancy -- Reel"`` -> ``"oneills-fancy-reel"``."""
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     words = re.findall(r"[a-z0-9]+", re.sub(r"['`\"]", "", plain))
     return "-".join(words)[:48].strip("-")
