@@ -45,7 +45,7 @@ def main() -> None:
     midis = [midi.to_bytes(song) for song in songs]
     print(f"{args.checkpoint}: {len(songs)} songs, {N} bars, ", end="")
     print(f"KL {sum(e.kl_bits for e in encodings) / N:.1f} bits a bar\n")
-    print(markdown_head(["", "F1", "latents", "sigma", "frame", "file", "file, bytes"]))
+    print(markdown_head(["", "F1", "latents", "sigma", "metadata", "file", "file, bytes"]))
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder) / "song.z"
         for name, coding in CODINGS.items():
@@ -55,7 +55,7 @@ def main() -> None:
                 loaded.append(load(place).encoding)
             f1 = note_f1(songs, model.decode_batch(loaded), model)
             bits = [sum(getattr(size, what) for size in sizes) * 8 / N
-                    for what in ("latents", "sigma", "frame", "file")]  # fmt: skip
+                    for what in ("latents", "sigma", "metadata", "file")]  # fmt: skip
             mean = np.mean([size.file for size in sizes])
             print(markdown_row([name, f"{f1:.4f}", *(f"{n:.0f}" for n in (*bits, mean))]))
     for name, each in (("MIDI", midis), ("MIDI, gzip -9", [gzip.compress(m, 9) for m in midis])):

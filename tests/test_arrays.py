@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicvae.arrays import frozen_ints, ragged_range
+from musicvae.arrays import frozen_ints, group_mean, ragged_range
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(-9, 9)), max_size=12))
@@ -27,3 +27,12 @@ def test_frozen_ints_are_a_read_only_copy() -> None:
     assert frozen.tolist() == [1, 2, 3, 4]
     with pytest.raises(ValueError, match="read-only"):
         frozen[0] = 1
+
+
+def test_group_mean_ignores_nan_and_marks_empty_groups() -> None:
+    group = np.array([0, 2, 2, 2])
+    values = np.array([1.0, 2.0, 4.0, np.nan])
+    assert np.array_equal(group_mean(values, group, 3), [1, np.nan, 3], equal_nan=True)
+    columns = group_mean(np.stack([values, -values], 1), group, 3)
+    assert np.array_equal(columns, [[1, -1], [np.nan, np.nan], [3, -3]], equal_nan=True)
+    assert group_mean(np.zeros(0), np.zeros(0, np.int64), 0).shape == (0,)

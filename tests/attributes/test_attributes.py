@@ -19,7 +19,7 @@ def one(found: NoteTable, *meters: str) -> dict[str, float]:
     return dict(zip(ATTRIBUTES, window_attributes(found, meters)[0].tolist(), strict=True))
 
 
-def test_a_scale_in_quarters() -> None:
+def test_attributes_of_a_scale_in_quarters() -> None:
     # C D E F | C D E F#
     notes = [(0, b, 1 + s, 0, p, 1) for b in range(2) for s, p in enumerate((60, 62, 64, 65 + b))]
     found = one(make_table(notes))
@@ -30,7 +30,7 @@ def test_a_scale_in_quarters() -> None:
     assert found["repetition"] == pytest.approx((1 + 3 / 4) / 2)
 
 
-def test_a_note_held_over_a_stronger_beat_is_syncopated() -> None:
+def test_note_held_over_a_stronger_beat_is_syncopated() -> None:
     # Onsets on the second quarter held over the third, which begins a half bar: one level.
     held = one(make_table([(0, 0, 1, 0, 60, 1), (0, 0, 2, 0, 62, 3)], bars=1), "4/4")
     assert held["syncopation"] == pytest.approx((0 + 1) / 2)
@@ -41,7 +41,7 @@ def test_a_note_held_over_a_stronger_beat_is_syncopated() -> None:
     assert straight["syncopation"] == 0
 
 
-def test_levels_of_meters() -> None:
+def test_metrical_weights_of_meters() -> None:
     def levels(meter: str, steps: int, quarter: int) -> list[int]:
         found = make_table([], bars=1, steps=steps)
         whole = NoteTable(**{**vars(found), "steps_per_quarter": quarter})
@@ -53,15 +53,18 @@ def test_levels_of_meters() -> None:
     assert levels("9/8", 9, 2) == [0, -3, -3, -2, -3, -3, -2, -3, -3]
 
 
-def test_length_is_told_in_the_time_there_is() -> None:
+def test_note_length_is_relative_to_onset_intervals() -> None:
     staccato = [(0, 0, 1, 0, 60, 1), (0, 0, 3, 0, 60, 1), (0, 1, 1, 0, 60, 1), (0, 1, 3, 0, 60, 1)]
     legato = [(*note[:5], 2) for note in staccato]
-    assert one(make_table(staccato))["note_length"] == 0.5 and one(make_table(legato))["note_length"] == 1
+    assert (
+        one(make_table(staccato))["note_length"] == 0.5
+        and one(make_table(legato))["note_length"] == 1
+    )
     uneven = [(0, 0, 1, 0, 60, 3), (0, 0, 4, 0, 62, 1), (0, 1, 1, 0, 60, 3), (0, 1, 4, 0, 62, 1)]
     assert one(make_table(uneven))["note_length"] == pytest.approx((20 / 8) / 2)
 
 
-def test_major_is_more_major_than_its_relative_minor() -> None:
+def test_mode_of_major_and_relative_minor() -> None:
     def of(*pitches: int) -> float:
         notes = [(0, b, 1 + s, 0, p, 1) for b in range(2) for s, p in enumerate(pitches)]
         return one(make_table(notes))["mode"]
@@ -69,7 +72,7 @@ def test_major_is_more_major_than_its_relative_minor() -> None:
     assert of(60, 64, 67, 72) > 0.2 > -0.2 > of(57, 60, 64, 69)
 
 
-def test_repetition_of_all_and_of_nothing() -> None:
+def test_repetition_of_identical_and_different_bars() -> None:
     same = [(0, b, 1 + s, 0, 60 + s, 1) for b in range(2) for s in range(4)]
     rhythm = [(0, b, 1 + s, 0, 60 + s + 7 * b, 1) for b in range(2) for s in range(4)]
     other = [(0, 0, 1, 0, 60, 1), (0, 1, 3, 0, 60, 1)]
@@ -77,7 +80,7 @@ def test_repetition_of_all_and_of_nothing() -> None:
     assert np.isnan(one(make_table(same[:4], bars=1))["repetition"])
 
 
-def test_chords_and_drums() -> None:
+def test_polyphony_of_chords_and_drums() -> None:
     chord = [(0, 0, 1, 0, p, 2) for p in (60, 64, 67)] + [(0, 0, 3, 0, 60, 1)]
     assert one(make_table(chord, kinds=("chords",)))["polyphony"] == pytest.approx((3 + 3 + 1) / 3)
     kit = [(0, 0, 1, 0, 36, 1, 100, 0), (0, 0, 1, 0, 42, 1, 60, 0), (0, 0, 3, 0, 38, 1, 80, 0)]
@@ -87,17 +90,17 @@ def test_chords_and_drums() -> None:
         assert np.isnan(found[name])
 
 
-def test_a_silent_window_has_density_alone() -> None:
+def test_silent_window_has_only_density() -> None:
     values = window_attributes(make_table([(1, 0, 1, 0, 60, 1)], n=2), ("4/4",))
     assert values[0, 0] == 0 and np.isnan(values[0, 1:]).all() and np.isfinite(values[1, 2])
 
 
-def test_what_is_carried_in_is_no_onset() -> None:
+def test_carry_ins_are_not_onsets() -> None:
     found = one(make_table([(0, 0, CARRY, 0, 40, 2), (0, 0, 3, 0, 60, 1)]))
     assert found["density"] == 1 / 8 and found["register"] == 60
 
 
-def test_the_register_moves_with_the_pitches_and_nothing_else_of_them_does() -> None:
+def test_transposition_changes_only_the_register() -> None:
     before = random_melodies(12, seed=1)
     rows = before.rows.copy()
     rows[:, PITCH] += 12
@@ -109,7 +112,7 @@ def test_the_register_moves_with_the_pitches_and_nothing_else_of_them_does() -> 
 
 
 @given(st.integers(0, 50))
-def test_windows_are_measured_each_for_itself(seed: int) -> None:
+def test_windows_are_measured_independently(seed: int) -> None:
     many = random_melodies(5, seed=seed, kinds=("voice", "chords", "drums"))
     whole = window_attributes(many, ("4/4",))
     alone = [window_attributes(many.select(np.array([w])), ("4/4",))[0] for w in range(5)]
@@ -124,13 +127,19 @@ def test_windows_are_measured_each_for_itself(seed: int) -> None:
         assert (known >= low).all() and (known <= high).all()
 
 
-def test_names_choose_columns() -> None:
-    every, some = window_attributes(random_melodies(3)), window_attributes(random_melodies(3), (), ["register", "density"])
+def test_names_select_columns() -> None:
+    every, some = (
+        window_attributes(random_melodies(3)),
+        window_attributes(random_melodies(3), (), ["register", "density"]),
+    )
     assert np.array_equal(some, every[:, [2, 0]])
 
 
-def test_what_presets_cannot_have_is_said() -> None:
-    assert set(unavailable_attributes(("voice",), bars=2, velocity=False)) == {"polyphony", "velocity"}
+def test_unavailable_attributes() -> None:
+    assert set(unavailable_attributes(("voice",), bars=2, velocity=False)) == {
+        "polyphony",
+        "velocity",
+    }
     assert set(unavailable_attributes(("voice", "chords"), bars=4, velocity=True)) == set()
     drums = unavailable_attributes(("drums",), bars=1, velocity=True)
     assert set(drums) == {
@@ -139,5 +148,5 @@ def test_what_presets_cannot_have_is_said() -> None:
     assert drums["register"] == "drums have no pitch"
 
 
-def test_the_command_has_a_knob_for_each() -> None:
+def test_steer_command_has_an_option_for_each_attribute() -> None:
     assert list(ATTRIBUTE_HELP) == list(ATTRIBUTES)

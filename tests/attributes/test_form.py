@@ -19,15 +19,15 @@ def test_form_labels_match_bars_a_whole_number_of_windows_apart() -> None:
     bars = [0, 1, 2, 3, 0, 1, 4, 1]  # indices of five different bars of four notes
     notes = [(i, s, 60 + 4 * what + s) for i, what in enumerate(bars) for s in range(4)]
     bar, step, line = np.array(notes).T
-    alike = self_similarity(bar, step, line, len(bars))
-    assert alike.shape == (8, 8) and alike[0, 4] == 1 and alike[0, 1] == 0
-    assert form_labels(alike).tolist() == [0, 1, 2, 3, 0, 1, 6, 1]
-    assert form_labels(alike, 2).tolist() == [0, 1, 2, 3, 0, 1, 6, 1]
-    assert form_labels(alike, 4).tolist() == [0, 1, 2, 3, 0, 1, 6, 7]
-    assert self_similarity_overlap([alike], [alike]) == 1
-    assert self_similarity_overlap([alike], [np.eye(8)]) < 1
+    similarity = self_similarity(bar, step, line, len(bars))
+    assert similarity.shape == (8, 8) and similarity[0, 4] == 1 and similarity[0, 1] == 0
+    assert form_labels(similarity).tolist() == [0, 1, 2, 3, 0, 1, 6, 1]
+    assert form_labels(similarity, 2).tolist() == [0, 1, 2, 3, 0, 1, 6, 1]
+    assert form_labels(similarity, 4).tolist() == [0, 1, 2, 3, 0, 1, 6, 7]
+    assert self_similarity_overlap([similarity], [similarity]) == 1
+    assert self_similarity_overlap([similarity], [np.eye(8)]) < 1
 
 
 def test_silent_bars_are_similar() -> None:
-    alike = self_similarity(np.array([0]), np.array([3]), np.array([60]), 3)
-    assert alike.tolist() == [[1, 0, 0], [0, 1, 1], [0, 1, 1]]
+    similarity = self_similarity(np.array([0]), np.array([3]), np.array([60]), 3)
+    assert similarity.tolist() == [[1, 0, 0], [0, 1, 1], [0, 1, 1]]

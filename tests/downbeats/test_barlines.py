@@ -17,7 +17,7 @@ from musicvae.song import Part, Song
 from support.songs import small_chorale
 from support.strategies import songs
 
-# -- time warps ----------------------------------------------------------------------------------------
+# -- time warps ----------------------------------------------------------------------------------
 
 WARPS = st.one_of(
     st.integers(-40, 400).map(TimeWarp.shift),

@@ -94,9 +94,9 @@ def test_overlap_of_known_distributions() -> None:
     mostly = np.concatenate([np.zeros(900), np.ones(100)])
     assert overlapping_area(mostly, np.zeros(1000), shared=True) == pytest.approx(0.9, abs=0.02)
     assert overlapping_area(mostly, np.zeros(1000)) < 0.5
-    alike, kl = intra_inter_overlap(a, b)
+    overlap, kl = intra_inter_overlap(a, b)
     same, none = intra_inter_overlap(a, rng.standard_normal(20_000))
-    assert alike < same and same > 0.95 and kl > none >= 0
+    assert overlap < same and same > 0.95 and kl > none >= 0
 
 
 def test_missing_values_count_in_the_overlap() -> None:
