@@ -11,7 +11,7 @@ from musicvae import io
 from musicvae.errors import ReadError
 from musicvae.io import midi
 from musicvae.io.detect import describe_content, detect_format
-from support.small_songs import chorale
+from support.songs import small_chorale
 
 XML = '<?xml version="1.0"?>\n<!DOCTYPE score-partwise PUBLIC "-//Recordare//DTD MusicXML">\n'
 
@@ -84,7 +84,7 @@ def test_pathological_text_is_detected_in_linear_time(piece: bytes) -> None:
 
 
 def test_midi_header_is_found_after_a_short_prefix_only() -> None:
-    content = midi.to_bytes(chorale())
+    content = midi.to_bytes(small_chorale())
     assert detect_format(bytes(4000) + content) == "midi"
     assert detect_format(bytes(5000) + content) == "unknown"
 

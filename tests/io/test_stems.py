@@ -13,13 +13,13 @@ from click.testing import CliRunner
 from musicvae.cli import main
 from musicvae.io import read, write
 from musicvae.io.audio import render
-from musicvae.io.stems import stem_path, split_stems
+from musicvae.io.stems import split_stems, stem_path
 from musicvae.song import Part, Song
-from support.small_songs import band, chorale
+from support.songs import small_band, small_chorale
 
 
 def test_stems_are_the_parts_of_the_song(tmp_path: Path) -> None:
-    song = replace(chorale(bars=3), end_ticks=480 * 20)
+    song = replace(small_chorale(bars=3), end_ticks=480 * 20)
     stems = split_stems(song)
     assert list(stems) == ["soprano", "alto", "tenor", "bass"]
     for part, (name, alone) in zip(song.parts, stems.items(), strict=True):
@@ -30,7 +30,7 @@ def test_stems_are_the_parts_of_the_song(tmp_path: Path) -> None:
 
 
 def test_stem_names_are_valid_and_unique() -> None:
-    part = band().parts[0]
+    part = small_band().parts[0]
     names = ("Lead / left", "lead left", "", "\u00d6", "../..", "")
     parts = [replace(part, name=name) for name in names]
     song = Song.new([*parts[:5], replace(parts[5], is_drum=True), Part.empty("silent")])
@@ -41,8 +41,8 @@ def test_stem_names_are_valid_and_unique() -> None:
 
 @pytest.mark.parametrize("lufs", [-30.0, -18.0])
 def test_stems_sum_to_the_mix(lufs: float) -> None:
-    mix, stems, rate = render.render_stems(band(), render.RenderOptions(lufs=lufs))
-    whole, same_rate = render.render(band(), render.RenderOptions(lufs=lufs))
+    mix, stems, rate = render.render_stems(small_band(), render.RenderOptions(lufs=lufs))
+    whole, same_rate = render.render(small_band(), render.RenderOptions(lufs=lufs))
     assert np.array_equal(mix, whole) and rate == same_rate
     assert {each.shape for each in stems.values()} == {mix.shape}
     off = np.sqrt(np.mean((sum(stems.values()) - mix) ** 2) / np.mean(mix**2))
@@ -52,7 +52,7 @@ def test_stems_sum_to_the_mix(lufs: float) -> None:
 
 def test_render_writes_stems(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    write(chorale(bars=1), "song.mid")
+    write(small_chorale(bars=1), "song.mid")
     words = ["render", "song.mid", "--stems", "--out", "out", "--workers", "1"]
     assert CliRunner().invoke(main, words).exit_code == 0
     files = sorted(Path("out").iterdir())

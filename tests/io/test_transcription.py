@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,6 +12,8 @@ import pytest
 import soundfile
 from click.testing import CliRunner
 
+from experiments.transcription.singing import RATE as SUNG_RATE
+from experiments.transcription.singing import Performance, add_noise, synthesize_voice
 from musicvae import Song
 from musicvae.cli import main
 from musicvae.errors import ConfigError, ReadError
@@ -25,72 +26,45 @@ from musicvae.io.transcription.pitch import SAMPLE_RATE_HZ, PitchTrack
 from musicvae.representation.grid import grid_from_song
 from musicvae.song import Part
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "experiments" / "transcription"))
-from singing import RATE as SUNG_RATE
-from singing import Sung, voice, with_noise
-
 TUNE = (67, 67, 69, 67, 72, 71, 67, 67, 69, 67, 74, 72, 67, 67, 79, 76, 72, 71, 69, 77, 77, 76, 72)
-BEATS = (
-    0.75,
-    0.25,
-    1,
-    1,
-    1,
-    2,
-    0.75,
-    0.25,
-    1,
-    1,
-    1,
-    2,
-    0.75,
-    0.25,
-    1,
-    1,
-    1,
-    1,
-    2,
-    0.75,
-    0.25,
-    1,
-    1,
-)
+PHRASE = (0.75, 0.25, 1, 1)
+BEATS = (*PHRASE, 1, 2, *PHRASE, 1, 2, *PHRASE, 1, 1, 2, *PHRASE)
 
 
-def sung(timbre: str, *, beat_s: float = 0.55, shift: int = -12, seed: int = 1) -> Sung:
-    """A birthday song of 23 notes, with some tempo drift."""
+def birthday_song(*, beat_s: float = 0.55, shift: int = -12, seed: int = 1) -> Performance:
+    """Return a song of 23 notes, performed with some tempo drift."""
     rng = np.random.default_rng(seed)
     drift = 1 + 0.02 * np.sin(np.arange(len(BEATS)) / 5 + seed)
     edge = 0.4 + np.concatenate([[0], np.cumsum(np.array(BEATS) * beat_s * drift)])
     begin = edge[:-1] + rng.normal(0, 0.008, len(BEATS))
     stop = np.minimum(begin + np.diff(edge) * rng.uniform(0.88, 1.0, len(BEATS)), edge[1:])
     stop[:-1] = np.minimum(stop[:-1], begin[1:])
-    return Sung(begin, stop, np.array(TUNE) + shift, edge[2::4])
+    return Performance(begin, stop, np.array(TUNE) + shift, edge[2::4])
 
 
-def wav(samples: np.ndarray, rate: int = SUNG_RATE, kind: str = "WAV") -> bytes:
-    """An audio file."""
+def encode_audio(samples: np.ndarray, rate: int = SUNG_RATE, kind: str = "WAV") -> bytes:
+    """Return the bytes of an audio file."""
     file = io.BytesIO()
     soundfile.write(file, samples, rate, format=kind)
     return file.getvalue()
 
 
-def recorded(
+def record_birthday_song(
     timbre: str = "hum", noise_db: float | None = None, **kwargs: float
-) -> tuple[Sung, bytes]:
-    """A tune and a recording of it."""
-    tune = sung(timbre, **kwargs)
+) -> tuple[Performance, bytes]:
+    """Return a performance and a recording of it."""
+    tune = birthday_song(**kwargs)
     rng = np.random.default_rng(3)
-    sound = voice(tune, timbre, rng)
-    return tune, wav(sound if noise_db is None else with_noise(sound, noise_db, rng))
+    sound = synthesize_voice(tune, timbre, rng)
+    return tune, encode_audio(sound if noise_db is None else add_noise(sound, noise_db, rng))
 
 
 def onsets_s(song: Song) -> np.ndarray:
     return song.tempo.seconds(song.parts[0].onset_ticks, song.ticks_per_quarter)
 
 
-def note_f1(tune: Sung, song: Song) -> float:
-    """F1 of notes with onsets within 50 ms and equal pitches."""
+def note_f1(tune: Performance, song: Song) -> float:
+    """Return the F1 of notes with onsets within 50 ms and equal pitches."""
     onset, pitch = onsets_s(song), song.parts[0].pitch
     free, hits = np.ones(len(onset), bool), 0
     for at, which in zip(tune.onset, tune.pitch, strict=True):
@@ -106,7 +80,7 @@ def note_f1(tune: Sung, song: Song) -> float:
     [("hum", None, -12), ("hum", 20.0, -19), ("la", 20.0, 0), ("whistle", 20.0, 14)],
 )
 def test_voice_is_transcribed(timbre: str, noise_db: float | None, shift: int) -> None:
-    tune, content = recorded(timbre, noise_db, shift=shift)
+    tune, content = record_birthday_song(timbre, noise_db, shift=shift)
     result = read_bytes(content, "hum.wav")
     assert result.kind == "single voice"
     assert note_f1(tune, result.song) >= 0.85
@@ -116,7 +90,7 @@ def test_voice_is_transcribed(timbre: str, noise_db: float | None, shift: int) -
 
 
 def test_song_is_in_time_with_the_recording_and_bars_follow_tempo_drift() -> None:
-    tune, content = recorded("la")
+    tune, content = record_birthday_song("la")
     options = TranscribeOptions(meter=(4, 4))
     loose = transcription.read_bytes(content, "hum.wav", options).song
     assert (loose.meter.numerator[-1], loose.meter.denominator[-1]) == (4, 4)
@@ -156,7 +130,7 @@ def chord(*pitches: int) -> np.ndarray:
 
 
 def speech() -> np.ndarray:
-    """Syllables of gliding pitch, with noise between them."""
+    """Return syllables of gliding pitch, with noise between them."""
     rng, pieces = np.random.default_rng(5), []
     for _ in range(24):
         n = int(rng.uniform(0.12, 0.25) * SAMPLE_RATE_HZ)
@@ -181,13 +155,13 @@ def speech() -> np.ndarray:
 )
 def test_other_audio_is_declined_with_a_reason(samples: np.ndarray, words: str) -> None:
     with pytest.raises(ReadError, match=words) as caught:
-        read_bytes(wav(samples, SAMPLE_RATE_HZ), "take.wav")
+        read_bytes(encode_audio(samples, SAMPLE_RATE_HZ), "take.wav")
     assert str(caught.value).startswith("take.wav: ") and ";" in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "MP3"])
 def test_damaged_files_are_declined_with_their_path(kind: str) -> None:
-    content = wav(chord(60) * 0.5, SAMPLE_RATE_HZ, kind)
+    content = encode_audio(chord(60) * 0.5, SAMPLE_RATE_HZ, kind)
     rng = np.random.default_rng(1)
     noise = rng.integers(0, 256, 200, dtype=np.uint8).tobytes()
     with pytest.raises(ReadError, match=r"audio file|too short|silence"):
@@ -206,7 +180,7 @@ def taps(pattern: str = "x.x.xx..", beat_s: float = 0.25, times: int = 4) -> np.
 
 
 def test_tapped_rhythm_becomes_hand_claps() -> None:
-    result = read_bytes(wav(taps(), SAMPLE_RATE_HZ), "tap.wav")
+    result = read_bytes(encode_audio(taps(), SAMPLE_RATE_HZ), "tap.wav")
     part = result.song.parts[0]
     assert "4 bars of 4/4 at 120" in result.transcription_note
     assert result.kind == "tapped rhythm" and part.is_drum and len(part) == 16
@@ -227,7 +201,7 @@ def test_slow_melody_survives_rendering(duration: int, lead: int) -> None:
     )
     song = Song.new([part], qpm=100)
     samples, rate = render(song)
-    again = read_bytes(wav(samples, rate), "render.wav").song
+    again = read_bytes(encode_audio(samples, rate), "render.wav").song
     assert again.parts[0].pitch.tolist() == pitch.tolist()
     assert np.abs(onsets_s(again) - onset / 480 * 0.6).max() < 0.1  # a flute has a slow attack
 
@@ -285,17 +259,17 @@ def test_key_names_round_trip() -> None:
 
 def test_transcribe_writes_midi_and_prints_a_summary(tmp_path: Path) -> None:
     hum, chords = tmp_path / "hum.wav", tmp_path / "chords.wav"
-    hum.write_bytes(recorded()[1])
-    chords.write_bytes(wav(chord(60, 64, 67, 71), SAMPLE_RATE_HZ))
+    hum.write_bytes(record_birthday_song()[1])
+    chords.write_bytes(encode_audio(chord(60, 64, 67, 71), SAMPLE_RATE_HZ))
     done = CliRunner().invoke(
         main, ["transcribe", str(tmp_path), "--out", str(tmp_path / "out"), "--json", "--plot"]
     )
     assert done.exit_code == 1
     assert "chords.wav: several notes at once" in done.stderr
     assert f"{hum}: recognized one voice, " in done.stderr
-    told = json.loads(done.stdout)
-    assert told["kind"] == "transcribed" and told["meters"] and told["bars"] > 2
-    assert read(told["path"]).n_notes == told["notes"]
+    line = json.loads(done.stdout)
+    assert line["kind"] == "transcribed" and line["meters"] and line["bars"] > 2
+    assert read(line["path"]).n_notes == line["notes"]
     assert (tmp_path / "out" / "hum.png").is_file()
 
 
@@ -310,7 +284,7 @@ def test_transcribe_declines_songs_and_wrong_usage(tmp_path: Path) -> None:
 
 def test_commands_read_recordings_but_prepare_skips_them(tmp_path: Path) -> None:
     hum = tmp_path / "hum.mid"  # whatever its name
-    hum.write_bytes(recorded("la")[1])
+    hum.write_bytes(record_birthday_song("la")[1])
     assert read(hum).n_notes > 15
     done = CliRunner().invoke(main, ["inspect", str(hum)])
     assert done.exit_code == 0 and "read as single voice" in done.stdout

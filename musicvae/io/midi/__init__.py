@@ -24,6 +24,7 @@ from musicvae.io.midi.header import parse_chunks
 from musicvae.io.midi.symusic_reader import read_with_symusic
 from musicvae.io.options import ReadOptions
 from musicvae.io.result import ReadResult
+from musicvae.representation.key import tonic_name
 from musicvae.song import Part, Song, resolve_overlaps
 from musicvae.storage import write_bytes
 
@@ -171,7 +172,5 @@ def _part_track(part: Part, channel: int, end_ticks: int) -> Any:
 
 def key_name(fifths: int, minor: bool) -> str:
     """Return a key signature's name as MIDI tools write it: ``key_name(-3, True) == "Cm"``."""
-    names = ("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#")
-    minors = ("Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#")
-    at = int(np.clip(fifths, -7, 7)) + 7
-    return minors[at] + "m" if minor else names[at]
+    tonic = tonic_name(int(np.clip(fifths, -7, 7)), minor)
+    return f"{tonic}m" if minor else tonic

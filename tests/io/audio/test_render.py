@@ -19,8 +19,7 @@ from musicvae.io.audio.loudness import (
 )
 from musicvae.io.audio.synth import pick_synth
 from musicvae.song import Song
-from support.small_songs import band, chorale
-from support.strategies import part_of
+from support.songs import part_on_grid, small_band, small_chorale
 
 
 def peak_level(samples: render.Samples, begin_s: float, end_s: float, rate: int) -> float:
@@ -28,10 +27,12 @@ def peak_level(samples: render.Samples, begin_s: float, end_s: float, rate: int)
 
 
 def one_note(velocity: int = 100, end_ticks: int = 0, program: int = 48) -> Song:
-    return Song.new([part_of([(0, 48, 60, velocity)], 20, program=program)], end_ticks=end_ticks)
+    return Song.new(
+        [part_on_grid([(0, 48, 60, velocity)], 20, program=program)], end_ticks=end_ticks
+    )
 
 
-@pytest.mark.parametrize("song", [chorale(bars=2), band()], ids=["chorale", "band"])
+@pytest.mark.parametrize("song", [small_chorale(bars=2), small_band()], ids=["chorale", "band"])
 def test_render_has_the_length_of_the_song_and_a_tail(song: Song) -> None:
     samples, rate = render.render(song)
     assert samples.dtype == np.float32
@@ -54,7 +55,7 @@ def test_leading_and_trailing_silence_are_kept() -> None:
     silent, rate = render.render(one_note(end_ticks=480 * 16))
     assert len(silent) / rate >= 8.5
     assert peak_level(silent, 6, 8, rate) < 1e-3
-    late = Song.new([part_of([(24 * 8, 24, 60, 100)], 20)])
+    late = Song.new([part_on_grid([(24 * 8, 24, 60, 100)], 20)])
     samples, _ = render.render(late)
     assert peak_level(samples, 0, 3.9, rate) < 1e-3
     assert peak_level(samples, 4, 4.5, rate) > 0.1
@@ -74,7 +75,7 @@ def test_quiet_songs_are_audible(velocity: int) -> None:
 
 def test_loud_songs_do_not_clip() -> None:
     every = [(0, 96, pitch, 127) for pitch in range(30, 100)]
-    song = Song.new([part_of(every, 20, program=p, name=str(p)) for p in range(0, 96, 8)])
+    song = Song.new([part_on_grid(every, 20, program=p, name=str(p)) for p in range(0, 96, 8)])
     samples, _ = render.render(song, render.RenderOptions(lufs=-8))
     peak = np.abs(samples).max()
     assert peak < 0.9
@@ -84,7 +85,7 @@ def test_loud_songs_do_not_clip() -> None:
 def test_programs_and_drums_differ() -> None:
     strings, _ = render.render(one_note(program=48))
     organ, _ = render.render(one_note(program=16))
-    kit, _ = render.render(Song.new([part_of([(0, 48, 60, 100)], 20, is_drum=True)]))
+    kit, _ = render.render(Song.new([part_on_grid([(0, 48, 60, 100)], 20, is_drum=True)]))
     size = 24_000
     assert not np.allclose(strings[:size], organ[:size], atol=0.05)
     assert not np.allclose(strings[:size], kit[:size], atol=0.05)
@@ -201,7 +202,7 @@ def test_fluidsynth_is_preferred_where_installed(
 
 @pytest.mark.skipif(not which("fluidsynth"), reason="no FluidSynth here")
 def test_synthesizers_agree_on_length_and_loudness() -> None:
-    ours, _ = render.render(chorale(bars=2), render.RenderOptions(synth="midirenderer"))
-    theirs, rate = render.render(chorale(bars=2), render.RenderOptions(synth="fluidsynth"))
+    ours, _ = render.render(small_chorale(bars=2), render.RenderOptions(synth="midirenderer"))
+    theirs, rate = render.render(small_chorale(bars=2), render.RenderOptions(synth="fluidsynth"))
     assert abs(len(ours) - len(theirs)) / rate < 4.1
     assert measure_loudness(theirs, rate) == pytest.approx(-18, abs=0.5)

@@ -21,7 +21,7 @@ from musicvae.io.options import ReadOptions
 from musicvae.io.result import ReadResult
 from musicvae.song import Song
 from support.mutations import mutate
-from support.small_songs import chorale
+from support.songs import small_chorale
 from support.strategies import songs
 
 END = b"\0\xff\x2f\0"
@@ -111,7 +111,10 @@ def test_symusic_reader_declines_what_it_would_misread() -> None:
     )
     for events in plain:
         assert read_with_symusic(parse_chunks(smf(track(events)), "a.mid"), "a.mid") is not None
-    assert read_with_symusic(parse_chunks(midi.to_bytes(chorale()), "a.mid"), "a.mid") is not None
+    assert (
+        read_with_symusic(parse_chunks(midi.to_bytes(small_chorale()), "a.mid"), "a.mid")
+        is not None
+    )
 
 
 # -- formats, wrappings, divisions ----------------------------------------------------------------
@@ -149,28 +152,28 @@ def test_invalid_formats_are_read_as_parallel_tracks_with_a_warning(form: int, n
 @pytest.mark.parametrize("suffix", ["KAR", "MID", "rmi", "txt", ""])
 def test_file_name_does_not_matter(suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"song.{suffix}".rstrip(".")
-    path.write_bytes(midi.to_bytes(chorale()))
-    assert read_song(path) == chorale()
+    path.write_bytes(midi.to_bytes(small_chorale()))
+    assert read_song(path) == small_chorale()
 
 
 def test_riff_container_with_other_chunks() -> None:
-    content = midi.to_bytes(chorale())
+    content = midi.to_bytes(small_chorale())
     info = b"LIST" + (8).to_bytes(4, "little") + b"INFOabcd"
     data = b"data" + len(content).to_bytes(4, "little") + content
     after = b"DLS " + (4).to_bytes(4, "little") + b"\0\0\0\0"
     size = (4 + len(info + data + after)).to_bytes(4, "little")
     result = io.read_bytes(b"RIFF" + size + b"RMID" + info + data + after)
-    assert (result.kind, result.song, result.warnings) == ("MIDI in RIFF", chorale(), ())
+    assert (result.kind, result.song, result.warnings) == ("MIDI in RIFF", small_chorale(), ())
 
 
 def test_bytes_before_and_after_are_ignored_with_a_warning() -> None:
-    content = midi.to_bytes(chorale())
+    content = midi.to_bytes(small_chorale())
     before = io.read_bytes(b"\0\x0achorale.mid".ljust(128, b"\0") + content)
-    assert before.song == chorale()
+    assert before.song == small_chorale()
     assert before.warnings == ("128 bytes before the MIDI header ignored",)
     after = read(content + b"*")
     assert (after.song, after.warnings) == (
-        chorale(),
+        small_chorale(),
         ("1 byte after the last track ignored",),
     )
 
@@ -309,8 +312,8 @@ def test_irregular_note_pairing(events: str, notes: Notes, warnings: list[str]) 
     result = read(smf(track(from_hex(events))))
     assert notes_of(result.song) == notes
     assert len(result.warnings) == len(warnings)
-    for told, expected in zip(sorted(result.warnings), warnings, strict=True):
-        assert told.startswith(expected)
+    for warning, expected in zip(sorted(result.warnings), warnings, strict=True):
+        assert warning.startswith(expected)
 
 
 def test_program_change_during_a_note() -> None:
@@ -411,7 +414,7 @@ def test_invalid_data_bytes_throughout_are_declined() -> None:
 
 def test_limit_on_file_size(tmp_path: Path) -> None:
     with pytest.raises(ReadError, match="9 MB, over the limit of 8 MB"):
-        read(midi.to_bytes(chorale()) + bytes(9 << 20))
+        read(midi.to_bytes(small_chorale()) + bytes(9 << 20))
     path = tmp_path / "huge.mid"
     with path.open("wb") as file:
         file.truncate(65 << 20)
@@ -516,7 +519,7 @@ def test_collected_file_has_the_expected_outcome(name: str, shared_data: Path) -
 
 
 def test_damaged_file_has_a_reproducible_outcome() -> None:
-    content = midi.to_bytes(chorale())
+    content = midi.to_bytes(small_chorale())
     for seed in range(60):
         damaged = mutate(content, np.random.default_rng(seed))
         assert damaged == mutate(content, np.random.default_rng(seed))

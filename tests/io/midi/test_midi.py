@@ -16,8 +16,8 @@ from hypothesis import given
 from musicvae.errors import ReadError, WriteError
 from musicvae.io import midi, read, write
 from musicvae.song import Part, Song
-from support.small_songs import band, chorale
-from support.strategies import part_of, songs
+from support.songs import part_on_grid, small_band, small_chorale
+from support.strategies import songs
 
 Sound = tuple[int, int, int, int, bool]  # onset tick, end tick, pitch, velocity, drum
 
@@ -80,14 +80,14 @@ def test_equal_songs_give_equal_bytes(song: Song) -> None:
 
 
 def test_written_file_is_read_back(tmp_path: Path) -> None:
-    song = chorale()
+    song = small_chorale()
     path = write(song, tmp_path / "new" / "a.mid", note="made by a test")
     assert path.is_file()
     assert read(path) == song
     assert [p.name for p in path.parent.iterdir()] == ["a.mid"]
 
 
-@pytest.mark.parametrize("make", [chorale, band])
+@pytest.mark.parametrize("make", [small_chorale, small_band])
 def test_pretty_midi_round_trip(make: Callable[[], Song]) -> None:
     song = make()
     buffer = io.BytesIO()
@@ -168,14 +168,14 @@ def test_conductor_track_has_meter_tempo_and_key(song: Song) -> None:
 
 
 def test_note_off_precedes_repeated_note_on() -> None:
-    song = Song.new([part_of([(i * 24, 24, 60, 64) for i in range(4)], 20)])
+    song = Song.new([part_on_grid([(i * 24, 24, 60, 64) for i in range(4)], 20)])
     kinds = [(m.type, m.time) for m in parsed(song).tracks[1] if m.type.startswith("note")]
     assert kinds[1:7:2] == [("note_off", 480)] * 3
     assert kinds[2:8:2] == [("note_on", 0)] * 3
 
 
 def test_melodic_parts_avoid_the_drum_channel() -> None:
-    line = part_of([(0, 24, 60, 64)], 20)
+    line = part_on_grid([(0, 24, 60, 64)], 20)
     many = [replace(line, program=i, name=str(i)) for i in range(20)]
     song = Song.new([*many, replace(line, is_drum=True)])
     channels = [{m.channel for m in t if not m.is_meta} for t in parsed(song).tracks[1:]]
@@ -185,14 +185,14 @@ def test_melodic_parts_avoid_the_drum_channel() -> None:
 
 
 def test_note_is_stored_as_text() -> None:
-    texts = [m.text for m in parsed(chorale(), note="seed 7").tracks[0] if m.type == "text"]
+    texts = [m.text for m in parsed(small_chorale(), note="seed 7").tracks[0] if m.type == "text"]
     assert texts == ["seed 7"]
 
 
 @pytest.mark.parametrize("minor", [False, True])
 @pytest.mark.parametrize("fifths", range(-7, 8))
 def test_key_signature_round_trip(fifths: int, minor: bool) -> None:
-    song = chorale()
+    song = small_chorale()
     key = replace(song.key, fifths=np.array([fifths]), minor=np.array([int(minor)]))
     again = midi.from_bytes(midi.to_bytes(replace(song, key=key)))
     assert again.key == key
@@ -229,7 +229,7 @@ def test_invalid_midi_is_declined_in_one_line(content: bytes, reason: str, tmp_p
 
 
 def test_truncated_file_is_declined() -> None:
-    whole = midi.to_bytes(chorale())
+    whole = midi.to_bytes(small_chorale())
     for length in range(4, len(whole), 97):
         with pytest.raises(ReadError, match="truncated"):
             midi.from_bytes(whole[:length])
@@ -242,10 +242,10 @@ def test_missing_file_and_folder_are_read_errors(tmp_path: Path) -> None:
 
 
 def test_rmid_is_read() -> None:
-    content = midi.to_bytes(chorale())
+    content = midi.to_bytes(small_chorale())
     size = (len(content) + 12).to_bytes(4, "little")
     wrapped = b"RIFF" + size + b"RMIDdata" + len(content).to_bytes(4, "little") + content
-    assert midi.from_bytes(wrapped) == chorale()
+    assert midi.from_bytes(wrapped) == small_chorale()
 
 
 def test_overlapping_notes_are_resolved() -> None:
@@ -264,13 +264,13 @@ def test_overlapping_notes_are_resolved() -> None:
 def test_unwritable_path_is_a_write_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(WriteError, match="choose another place"):
-        write(chorale(), tmp_path / "file" / "a.mid")
+        write(small_chorale(), tmp_path / "file" / "a.mid")
 
 
 def test_interrupted_write_keeps_the_old_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = write(chorale(), tmp_path / "a.mid")
+    path = write(small_chorale(), tmp_path / "a.mid")
     before = path.read_bytes()
 
     def crash(*args: object) -> None:
@@ -278,7 +278,7 @@ def test_interrupted_write_keeps_the_old_file(
 
     monkeypatch.setattr("os.replace", crash)
     with pytest.raises(KeyboardInterrupt):
-        write(band(), path)
+        write(small_band(), path)
     assert path.read_bytes() == before
     assert [p.name for p in tmp_path.iterdir()] == ["a.mid"]
 
