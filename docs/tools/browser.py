@@ -1,5 +1,6 @@
-"""A page in headless Chromium, asked by its DevTools protocol over a pipe: for tests of reports and
-for pictures of them. Needs a Chromium on the system, and nothing else.
+"""Control a page in headless Chromium through its DevTools protocol over a pipe.
+
+For tests and pictures of reports. Needs an installed Chromium, and nothing else.
 
     python docs/tools/browser.py report.html picture.png --width 1000 --dark
 """
@@ -29,20 +30,18 @@ _FLAGS = (
 
 
 def chromium() -> str | None:
-    """The program, if there is one."""
+    """Return the path of Chromium, None if it is not installed."""
     return next((found for name in NAMES if (found := shutil.which(name))), None)
 
 
 class Tab:
-    """One page. `requests` are the addresses that it asked for, but for those in itself; `troubles`
-    what it complained of.
-    """
+    """One page, with the addresses it requested, except `data:`, and its errors."""
 
     def __init__(self, send: int, receive: int) -> None:
         self._send, self._receive = send, receive
         self._rest, self._number, self._session = b"", 0, ""
         self.requests: list[str] = []
-        self.troubles: list[str] = []
+        self.errors: list[str] = []
         target = self.call("Target.createTarget", url="about:blank")["targetId"]
         attached = self.call("Target.attachToTarget", targetId=target, flatten=True)
         self._session = attached["sessionId"]
@@ -50,7 +49,7 @@ class Tab:
             self.call(f"{domain}.enable")
 
     def call(self, method: str, **params: Any) -> dict[str, Any]:
-        """Ask for something, and wait for the answer."""
+        """Send a command and return its result."""
         self._number += 1
         message: dict[str, Any] = {"id": self._number, "method": method, "params": params}
         if self._session:
@@ -62,10 +61,10 @@ class Tab:
                 if "error" in answer:
                     raise RuntimeError(f"{method}: {answer['error']['message']}")
                 return dict(answer["result"])
-            self._heard(answer)
+            self._handle_event(answer)
 
     def show(self, path: Path, *, width: int = 1000, height: int = 900, dark: bool = False) -> None:
-        """Open a file at a size, on light paper or on dark."""
+        """Open a file at a window size, in light or dark mode."""
         self.call(
             "Emulation.setDeviceMetricsOverride",
             width=width, height=height, deviceScaleFactor=1.5, mobile=width < 600,
@@ -75,8 +74,8 @@ class Tab:
         self.call("Page.navigate", url=path.resolve().as_uri())
         self.wait_for("document.readyState === 'complete'")
 
-    def ask(self, script: str) -> Any:
-        """What an expression gives, after its promise."""
+    def evaluate(self, script: str) -> Any:
+        """Return the value of an expression, awaiting promises."""
         answer = self.call(
             "Runtime.evaluate",
             expression=script, returnByValue=True, awaitPromise=True, userGesture=True,
@@ -85,54 +84,56 @@ class Tab:
             raise RuntimeError(json.dumps(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
-    def wait_for(self, script: str, *, most_s: float = 20.0) -> None:
+    def wait_for(self, script: str, *, timeout_s: float = 20.0) -> None:
         """Wait until an expression is true. Raises `TimeoutError`."""
-        end = time.monotonic() + most_s
-        while not self.ask(script):
+        end = time.monotonic() + timeout_s
+        while not self.evaluate(script):
             if time.monotonic() > end:
                 raise TimeoutError(script)
             time.sleep(0.05)
 
     def press(self, key: str, code: str) -> None:
-        """Press a key and let it go."""
+        """Press and release a key."""
         for kind in ("keyDown", "keyUp"):
             self.call("Input.dispatchKeyEvent", type=kind, key=key, code=code, text=key)
 
-    def picture(self, path: Path) -> None:
-        """Write what is seen as PNG."""
+    def screenshot(self, path: Path) -> None:
+        """Write a screenshot as PNG."""
         data = self.call("Page.captureScreenshot", format="png")["data"]
         path.write_bytes(base64.b64decode(data))
 
     def _next(self) -> dict[str, Any]:
+        """Return the next message of the browser."""
         while b"\0" not in self._rest:
             read = os.read(self._receive, 1 << 16)
             if not read:
-                raise RuntimeError("the browser has ended")
+                raise RuntimeError("the browser has exited")
             self._rest += read
         message, self._rest = self._rest.split(b"\0", 1)
         return dict(json.loads(message))
 
-    def _heard(self, event: dict[str, Any]) -> None:
+    def _handle_event(self, event: dict[str, Any]) -> None:
+        """Record requests and errors."""
         params = event.get("params", {})
         if event["method"] == "Network.requestWillBeSent":
             url = params["request"]["url"]
             if not url.startswith("data:"):
                 self.requests.append(url)
         elif event["method"] in ("Log.entryAdded", "Runtime.exceptionThrown"):
-            self.troubles.append(json.dumps(params))
+            self.errors.append(json.dumps(params))
 
 
 @contextmanager
 def tab() -> Iterator[Tab]:
-    """A fresh browser with one empty page; it is gone after the block."""
+    """Start a browser with one empty page; close it after the block."""
     program = chromium()
     if program is None:
-        raise RuntimeError("no Chromium on this system")
+        raise RuntimeError("Chromium is not installed")
     to_browser, from_us = os.pipe()
     to_us, from_browser = os.pipe()
 
-    def at_3_and_4() -> None:
-        # Away from 3 and 4 first: they may be these two, the other way round.
+    def move_pipes() -> None:
+        # To other numbers first: the pipes may be 3 and 4 in reverse order.
         inside, outside = (fcntl(fd, F_DUPFD, 64) for fd in (to_browser, from_browser))
         os.dup2(inside, 3)
         os.dup2(outside, 4)
@@ -142,7 +143,7 @@ def tab() -> Iterator[Tab]:
             [program, *_FLAGS, f"--user-data-dir={folder}"],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
-            preexec_fn=at_3_and_4,
+            preexec_fn=move_pipes,
             close_fds=False,
         )
         os.close(to_browser)
@@ -157,7 +158,7 @@ def tab() -> Iterator[Tab]:
 
 
 def main() -> None:
-    """Read the options, open the page, write the picture."""
+    """Parse the options, open the page and write the screenshot."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("page", type=Path)
     parser.add_argument("picture", type=Path)
@@ -165,10 +166,10 @@ def main() -> None:
     parser.add_argument("--height", type=int, default=800)
     parser.add_argument("--dark", action="store_true")
     args = parser.parse_args()
-    with tab() as one:
-        one.show(args.page, width=args.width, height=args.height, dark=args.dark)
+    with tab() as page:
+        page.show(args.page, width=args.width, height=args.height, dark=args.dark)
         time.sleep(0.5)
-        one.picture(args.picture)
+        page.screenshot(args.picture)
 
 
 if __name__ == "__main__":

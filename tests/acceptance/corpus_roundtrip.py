@@ -1,13 +1,13 @@
-"""Acceptance check of the corpora: are the bars of the exported MIDI those of the scores?
+"""Acceptance check of the corpora: the bars of exported MIDI equal those of the scores.
 
     python tests/acceptance/corpus_roundtrip.py [chorales] [folk] [--every N] [--workers N]
 
-Exports each corpus to a temporary folder, reads every file back (`Bars.from_song(Song.read(...))`,
-24 steps a quarter), and compares bar lines, meters, parts, pitches, steps and durations with the
-score's notes. Those are taken from music21's measures here, by other means than the exporter's:
-whole files parsed with beams and all, ties joined by `stripTies`, times as fractions inside their
-measure. Prints the figures, one JSON object a corpus, and exits 1 if any bar that the grid can
-hold differs, or one per cent of the bars or more cannot be held.
+Exports each corpus to a temporary folder, reads every file back (`Bars.from_song(read(path))`, 24
+steps per quarter), and compares bar lines, meters, parts, pitches, steps and durations with the
+notes of the score. Those are read from music21's measures independently of the exporter: whole
+files are parsed, ties are joined by `stripTies`, and times are fractions inside their measure.
+Prints one JSON object per corpus, and exits 1 if any bar that the grid can represent differs, or if
+one percent of the bars or more cannot be represented.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ Event = tuple[int, int, Fraction, Fraction]  # part, pitch, step in the bar, dur
 
 
 @dataclass
-class Verdict:
-    """What came of one piece: bars by cause, and descriptions of what differs."""
+class Comparison:
+    """Result for one piece: bars by cause, and descriptions of differences."""
 
     bars: Counter[str] = field(default_factory=Counter)
     differs: list[str] = field(default_factory=list)
@@ -44,11 +44,13 @@ class Verdict:
 
 
 def main() -> int:
-    """Check the corpora named on the command line, all by default."""
+    """Check the corpora named on the command line, by default all of them."""
     parser = argparse.ArgumentParser(description="compare exported corpora with their scores")
     parser.add_argument("names", nargs="*", default=corpora.names(), help="corpora to check")
     parser.add_argument("--every", type=int, default=1, help="check every Nth piece only")
-    parser.add_argument("--workers", type=int, default=None, help="processes (one a core)")
+    parser.add_argument(
+        "--workers", type=int, default=None, help="number of processes; one per core by default"
+    )
     options = parser.parse_args()
     passed = True
     for name in options.names:
@@ -59,16 +61,16 @@ def main() -> int:
 
 
 def check(name: str, *, every: int = 1, workers: int | None = None) -> dict[str, Any]:
-    """Export one corpus and compare every Nth piece; the figures as a dictionary."""
-    total = Verdict()
+    """Export one corpus, compare every Nth piece, and return the figures."""
+    total = Comparison()
     with tempfile.TemporaryDirectory() as folder:
         report = corpora.export(name, folder, workers=workers)
         chosen = [(str(file.path), file.piece.place) for file in report.files[::every]]
         with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-            for verdict in pool.map(partial(compare, name), chosen, chunksize=8):
-                total.bars.update(verdict.bars)
-                total.differs += verdict.differs
-                total.notes += verdict.notes
+            for comparison in pool.map(partial(compare, name), chosen, chunksize=8):
+                total.bars.update(comparison.bars)
+                total.differs += comparison.differs
+                total.notes += comparison.notes
     bars = sum(total.bars.values())
     exact = total.bars["exact"] + total.bars["exact, grace notes dropped"]
     lost = bars - exact
@@ -86,16 +88,16 @@ def check(name: str, *, every: int = 1, workers: int | None = None) -> dict[str,
     }
 
 
-def compare(name: str, chosen: tuple[str, str]) -> Verdict:
-    """One exported file against its score."""
+def compare(name: str, chosen: tuple[str, str]) -> Comparison:
+    """Compare one exported file with its score."""
     path, place = chosen
-    verdict = Verdict()
+    comparison = Comparison()
     song = read(path)
     if midi.from_bytes(midi.to_bytes(song)) != song:
-        verdict.differs.append(f"{place}: MIDI -> Song -> MIDI -> Song is another song")
+        comparison.differs.append(f"{place}: MIDI -> Song -> MIDI -> Song changes the song")
     bars = Bars.from_song(song)
     measures = score_measures(place)
-    verdict.notes = sum(len(measure.events) for measure in measures)
+    comparison.notes = sum(len(measure.events) for measure in measures)
     lines = [(m.start, m.length) for m in measures]
     tpq, grid = song.ticks_per_quarter, bars.grid
     found = [
@@ -104,41 +106,43 @@ def compare(name: str, chosen: tuple[str, str]) -> Verdict:
     ]
     if found != lines:
         first = next((i for i, (a, b) in enumerate(zip(found, lines, strict=False)) if a != b), -1)
-        verdict.differs.append(f"{place}: bar lines ({len(found)} of {len(lines)}, from {first})")
-        verdict.bars["bar line differs"] += len(lines)
-        return verdict
+        comparison.differs.append(
+            f"{place}: bar lines ({len(found)} of {len(lines)}, from {first})"
+        )
+        comparison.bars["bar line differs"] += len(lines)
+        return comparison
     if Fraction(song.end_ticks, tpq) != sum(lines[-1]):
-        verdict.differs.append(f"{place}: song ends at {song.end_ticks}, not with its last bar")
+        comparison.differs.append(f"{place}: song ends at {song.end_ticks}, not with its last bar")
     expected_parts = ["Soprano", "Alto", "Tenor", "Bass"] if name == "chorales" else ["Melody"]
     if [part.name for part in song.parts] != expected_parts:
-        verdict.differs.append(f"{place}: parts {[part.name for part in song.parts]}")
-    heard = read_events(bars)
+        comparison.differs.append(f"{place}: parts {[part.name for part in song.parts]}")
+    read_back = read_events(bars)
     for index, measure in enumerate(measures):
-        lead, steps = int(grid.lead[index]), int(grid.steps[index])
+        lead, steps = int(grid.lead_steps[index]), int(grid.steps[index])
         written = (int(grid.numerator[index]), int(grid.denominator[index]))
         full = Fraction(4 * measure.meter[0], measure.meter[1]) if measure.meter else None
         if measure.length == full and written != measure.meter:
-            verdict.differs.append(f"{place}: bar {index} is in {written}, not {measure.meter}")
+            comparison.differs.append(f"{place}: bar {index} is in {written}, not {measure.meter}")
         short = index == 0 and len(lines) > 1 and measure.length < lines[1][1]
         if bool(lead) != short or steps - lead < measure.length * STORED_STEPS_PER_QUARTER:
-            verdict.differs.append(f"{place}: bar {index} has {lead} of {steps} cells masked")
+            comparison.differs.append(f"{place}: bar {index} has {lead} of {steps} cells masked")
         events = sorted((p, n, step + lead, length) for p, n, step, length in measure.events)
         cause = measure.cause(events)
-        if cause.startswith("exact") and events != heard[index]:
-            verdict.differs.append(f"{place}: bar {index}: {events} became {heard[index]}")
+        if cause.startswith("exact") and events != read_back[index]:
+            comparison.differs.append(f"{place}: bar {index}: {events} became {read_back[index]}")
             cause = "note differs"
-        verdict.bars[cause] += 1
-    return verdict
+        comparison.bars[cause] += 1
+    return comparison
 
 
 def read_events(bars: Bars) -> list[list[Event]]:
-    """The notes of each bar as they were read back, sorted."""
-    heard: list[list[Event]] = [[] for _ in range(len(bars))]
+    """Return the notes of each bar as read back, sorted."""
+    read_back: list[list[Event]] = [[] for _ in range(len(bars))]
     notes = bars.notes
     columns = (notes.bar, notes.part, notes.pitch, notes.step, notes.duration)
     for bar, part, pitch, step, length in zip(*(c.tolist() for c in columns), strict=True):
-        heard[bar].append((part, pitch, Fraction(step), Fraction(length)))
-    return [sorted(events) for events in heard]
+        read_back[bar].append((part, pitch, Fraction(step), Fraction(length)))
+    return [sorted(events) for events in read_back]
 
 
 # -- the score, independently of the exporter -----------------------------------------------------
@@ -146,7 +150,7 @@ def read_events(bars: Bars) -> list[list[Event]]:
 
 @dataclass
 class Measure:
-    """One measure of the score: when it begins, how long it is, its meter, its notes."""
+    """One measure of the score: start and length in quarters, meter and notes."""
 
     start: Fraction
     length: Fraction
@@ -156,7 +160,7 @@ class Measure:
     doubled: bool = False
 
     def cause(self, events: list[Event]) -> str:
-        """Why the grid cannot hold this bar, or that it must be exact."""
+        """Return why the grid cannot represent this bar, or that it must be exact."""
         times = [time for event in events for time in event[2:]]
         if self.doubled:
             return "one pitch twice at a time in a part"
@@ -166,7 +170,7 @@ class Measure:
 
 
 def score_measures(place: str) -> list[Measure]:
-    """The measures of a piece, read with music21 alone."""
+    """Read the measures of a piece with music21 alone."""
     from music21 import converter
 
     file, _, number = place.partition(":")
@@ -196,7 +200,7 @@ def score_measures(place: str) -> list[Measure]:
 
 
 def _add_events(measures: list[Measure], part_index: int, part: Any) -> None:
-    """Notes of a part with ties joined, each to the measure where it begins."""
+    """Add the notes of a part, ties joined, to the measures where they begin."""
     for measure, staff in zip(measures, part.getElementsByClass("Measure"), strict=False):
         measure.grace += sum(
             not note.quarterLength and "Harmony" not in note.classes
@@ -221,7 +225,7 @@ def _add_events(measures: list[Measure], part_index: int, part: Any) -> None:
 
 
 def _drop_false_ties(part: Any) -> None:
-    """Take ties between different pitches away: ABC writes slurs so, and stripTies eats notes."""
+    """Remove ties between different pitches: ABC slurs, with which stripTies loses notes."""
     notes = [n for n in part.recurse().notes if n.quarterLength and "Harmony" not in n.classes]
     closes = {"continue": "start", "stop": None}
     opens = {"continue": "stop", "start": None}
@@ -236,18 +240,20 @@ def _drop_false_ties(part: Any) -> None:
 
 
 def _is_tied(before: Any, after: Any) -> bool:
+    """Whether two notes are tied to each other."""
     ties = (before.tie and before.tie.type, after.tie and after.tie.type)
     return ties[0] in ("start", "continue") and ties[1] in ("stop", "continue")
 
 
 def _tie(kind: str | None) -> Any:
+    """Return a music21 tie of this type, or None."""
     from music21 import tie
 
     return tie.Tie(kind) if kind else None
 
 
 def _cells(measures: list[Measure]) -> Any:
-    """The unmasked cell at a time; a bar whose length is no whole number of cells is rounded up."""
+    """Return a function from times to unmasked cells; bar lengths are rounded up to cells."""
     base, bases = Fraction(0), []
     for measure in measures:
         bases.append(base)
@@ -263,7 +269,7 @@ def _cells(measures: list[Measure]) -> Any:
 
 
 def fraction(value: Any) -> Fraction:
-    """An offset of music21 as an exact fraction; it keeps fractions to this denominator."""
+    """Convert a music21 offset to a fraction, with the largest denominator music21 uses."""
     return Fraction(value).limit_denominator(65535)
 
 

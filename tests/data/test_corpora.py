@@ -213,9 +213,9 @@ def test_bars_match_the_score(
     assert isinstance(piece, parse.Piece)
     path = tmp_path / "piece.mid"
     path.write_bytes(piece.midi)
-    verdict = roundtrip.compare(name, (str(path), source.place))
-    assert verdict.differs == []
-    assert sum(verdict.bars.values()) == piece.bars
+    comparison = roundtrip.compare(name, (str(path), source.place))
+    assert comparison.differs == []
+    assert sum(comparison.bars.values()) == piece.bars
 
 
 @pytest.mark.slow

@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import re
-import sys
 from collections import Counter
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -32,7 +31,6 @@ from musicvae.report.song_json import song_json
 from musicvae.song import Song
 from support.songs import small_band, small_chorale
 
-sys.path.insert(0, str(Path(__file__).parents[2] / "docs" / "tools"))
 NASTY = "<script>alert(1)</script>\"'&\u2028\udcff"
 QUICK = AudioEmbedding(sound=RenderOptions(rate=16_000))
 
@@ -192,13 +190,14 @@ def test_player_makes_no_requests() -> None:
 
 
 @pytest.fixture(scope="module")
-def one():  # type: ignore[no-untyped-def]
+def tab():  # type: ignore[no-untyped-def]
     """Yield a tab of a running browser."""
-    from browser import chromium, tab
+    from docs.tools.browser import chromium
+    from docs.tools.browser import tab as open_tab
 
     if chromium() is None:
         pytest.skip("no Chromium on this system to open a report in")
-    with tab() as page:
+    with open_tab() as page:
         yield page
 
 
@@ -206,49 +205,51 @@ SHOWN = "document.querySelector('article.song:not([hidden])')"
 AT = f"Number({SHOWN}.querySelector('.playhead').style.transform.match(/[0-9.]+/)[0])"
 
 
-def test_songs_play_in_a_browser(one, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_songs_play_in_a_browser(tab, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     names = ["first", NASTY]
     songs_page(NASTY, "", [small_chorale(), small_band()], names, embedding=QUICK).save(
         tmp_path / "a.html"
     )
-    one.requests.clear()
-    one.show(tmp_path / "a.html", width=390, dark=True)
-    one.wait_for(f"{SHOWN}.querySelector('canvas').width > 300")
-    one.ask(f"{SHOWN}.querySelector('.play').click()")
-    one.wait_for(f"{SHOWN}.querySelector('audio').currentTime > 0.3")
-    one.wait_for(f"{AT} > 1")
-    assert one.ask(f"{SHOWN}.querySelector('.play').getAttribute('aria-label')") == "Pause first"
-    one.press(" ", "Space")
-    one.wait_for(f"{SHOWN}.querySelector('audio').paused")
+    tab.requests.clear()
+    tab.show(tmp_path / "a.html", width=390, dark=True)
+    tab.wait_for(f"{SHOWN}.querySelector('canvas').width > 300")
+    tab.evaluate(f"{SHOWN}.querySelector('.play').click()")
+    tab.wait_for(f"{SHOWN}.querySelector('audio').currentTime > 0.3")
+    tab.wait_for(f"{AT} > 1")
+    assert (
+        tab.evaluate(f"{SHOWN}.querySelector('.play').getAttribute('aria-label')") == "Pause first"
+    )
+    tab.press(" ", "Space")
+    tab.wait_for(f"{SHOWN}.querySelector('audio').paused")
     # A click in the middle of the roll seeks there.
-    one.ask(
+    tab.evaluate(
         f"(() => {{ const c = {SHOWN}.querySelector('canvas'), b = c.getBoundingClientRect();"
         "c.dispatchEvent(new MouseEvent('click', {clientX: b.left + b.width / 2, "
         "clientY: b.top + 9, bubbles: true})); })()"
     )
-    one.wait_for(f"{SHOWN}.querySelector('audio').currentTime > {small_chorale().duration_s / 3}")
-    assert one.ask("document.documentElement.scrollWidth <= innerWidth")
-    assert one.requests == [(tmp_path / "a.html").resolve().as_uri()]
-    assert one.troubles == []
+    tab.wait_for(f"{SHOWN}.querySelector('audio').currentTime > {small_chorale().duration_s / 3}")
+    assert tab.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    assert tab.requests == [(tmp_path / "a.html").resolve().as_uri()]
+    assert tab.errors == []
 
 
-def test_interpolation_in_a_browser_has_slider_and_oscillators(one, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_interpolation_in_a_browser_has_slider_and_oscillators(tab, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
     songs = [small_chorale(), small_chorale(2), small_band()]
     page = interpolation_page("A to B", "", songs, ["A", "0.50", "B"], embedding=NO_AUDIO)
     page.save(tmp_path / "b.html")
-    one.requests.clear()
-    one.show(tmp_path / "b.html")
-    one.wait_for("document.querySelectorAll('article.song:not([hidden])').length === 1")
-    one.ask(f"{SHOWN}.querySelector('.play').click()")
-    one.wait_for(f"{AT} > 3")
-    one.ask(
+    tab.requests.clear()
+    tab.show(tmp_path / "b.html")
+    tab.wait_for("document.querySelectorAll('article.song:not([hidden])').length === 1")
+    tab.evaluate(f"{SHOWN}.querySelector('.play').click()")
+    tab.wait_for(f"{AT} > 3")
+    tab.evaluate(
         "(() => { const s = document.querySelector('.step-slider'); s.value = 2;"
         "s.dispatchEvent(new Event('input')); })()"
     )
-    one.wait_for(f"{SHOWN}.querySelector('h3').textContent === 'B'")
+    tab.wait_for(f"{SHOWN}.querySelector('h3').textContent === 'B'")
     # Playback continues, and the button of that step is pressed.
-    assert one.ask(f"{SHOWN}.querySelector('.play').getAttribute('aria-label')") == "Pause B"
+    assert tab.evaluate(f"{SHOWN}.querySelector('.play').getAttribute('aria-label')") == "Pause B"
     pressed = "[...document.querySelectorAll('.steps button')].map(b => b.ariaPressed).join()"
-    assert one.ask(pressed) == "false,false,true"
-    assert len(one.requests) == 1
-    assert one.troubles == []
+    assert tab.evaluate(pressed) == "false,false,true"
+    assert len(tab.requests) == 1
+    assert tab.errors == []
