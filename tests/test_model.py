@@ -90,7 +90,10 @@ def test_deprecated_methods_warn(model) -> None:
     with pytest.deprecated_call(match=r"MusicVAE\.continue_ is now MusicVAE\.extend"):
         assert model.continue_(song, bars=2) == model.extend(song, bars=2)
     songs = [chorale_song(bars=4, seed=i) for i in range(4)]
-    with pytest.deprecated_call(match="fit_attribute_vector"):
+    with (
+        pytest.deprecated_call(match=r"MusicVAE\.fit_attribute_vector"),
+        pytest.deprecated_call(match="the argument values is now labels"),
+    ):
         old = model.direction_from(songs, values=[0, 1, 0, 1])
     np.testing.assert_array_equal(
         old.vector, model.fit_attribute_vector(songs, [0, 1, 0, 1]).vector

@@ -170,7 +170,7 @@ class Codec:
         return songs
 
     def is_compatible(self, encoding: Encoding) -> bool:
-        """Return whether an encoding, from whatever model, has the shape of this model's own."""
+        """Return whether an encoding of another model has the shape of this model's encodings."""
         preset, (_, W, Z) = self.preset, encoding.mu.shape
         return (
             Z == self.vae.Z

@@ -18,8 +18,8 @@ from musicvae.song import Part
 class Encoding:
     """A song in the latent space, with all that is needed to decode it again.
 
-    A song goes through the model in G passes, each of which takes some of its parts: `mu` and
-    `sigma` are `(G, W, Z)`. `bars` are its N bars on the preset's grid, without notes; R slots.
+    A song goes through the model in G passes, each with some of its parts: `mu` and `sigma` are
+    `(G, W, Z)`. `bars` are its N bars on the preset's grid, without notes; R slots.
     """
 
     bars: Bars

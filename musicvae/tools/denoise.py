@@ -139,8 +139,8 @@ def _propose_edits(
     """Return the edits and note probabilities of each model input.
 
     After the first pass the model is conditioned on the corruption found. If it then proposes far
-    more edits, the first ones are kept. An input of which it would edit most notes is left
-    unchanged: the model does not fit this kind of music.
+    more edits, the first ones are kept. An input is left unchanged if most of its notes
+    would be edited: the model does not fit this kind of music.
     """
     edits: list[list[NoteEdit]] = []
     posteriors: list[NotePosterior] = []

@@ -103,8 +103,8 @@ def embed(
         read: how to read a file; by default `musicvae.read` with estimated bar lines.
         progress: called with the number of windows done, and of all, for each folder.
 
-    Raises `ReadError` for a file that cannot be read, `DataError` for songs of which the model can
-    represent no note, and for an empty list.
+    Raises `ReadError` for a file that cannot be read, `DataError` for an empty list, and if the
+    model can represent no note of a song.
     """
     sources = [songs] if isinstance(songs, str | Path | Song | BarlineEstimate) else list(songs)
     if not sources:

@@ -177,9 +177,9 @@ def drumify(
 
     Raises `ConfigError` for other models, `DataError` if there is no such part or no rhythm.
     """
-    barlines, bars = quantize_song(codec, song)
+    preset, barlines = codec.preset, with_barlines(song)
+    bars = Bars.from_song(barlines.song).at(preset.grid.steps_per_quarter)
     rhythm = _rhythm_parts(barlines.song, part)
-    preset = codec.preset
     drums = next((i for i, p in enumerate(preset.parts) if p.kind == "drums"), None)
     if drums is None:
         raise ConfigError(f"{preset.name}: has no drums; choose another --checkpoint")
@@ -214,12 +214,6 @@ def drumify(
     )
     combined = replace(barlines.song, parts=(*kept, *drum_song.parts))
     return barlines.grid_estimate.warp.undo(combined, original)
-
-
-def quantize_song(codec: Codec, song: Song | BarlineEstimate) -> tuple[BarlineEstimate, Bars]:
-    """Return the bar lines of a song, and all of its notes on the model's grid."""
-    barlines = with_barlines(song)
-    return barlines, Bars.from_song(barlines.song).at(codec.preset.grid.steps_per_quarter)
 
 
 def _rhythm_parts(song: Song, name: str | None) -> list[int]:

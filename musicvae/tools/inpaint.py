@@ -154,7 +154,7 @@ def _window_mask(bars: Bools, size: int, *, padding: bool) -> Bools:
 
 
 def _encode_context(codec: Codec, observed: WindowBatcher, grid: Grid, bars: Bools) -> KnownLatents:
-    """Encode the windows of each input of which some `bars` `(W, N)` are observed."""
+    """Encode the windows of each input that have observed `bars` `(W, N)`."""
     size = codec.preset.grid.bars
     first, stop = window_bounds(len(grid), size, size)
     fits = fits_preset(grid, first, stop, codec.preset)

@@ -52,8 +52,8 @@ def interpolate(
         parts: parts that do not move, by name, role or slot: `{"drums": "A"}` keeps those of A, a
             number from 0 to 1 keeps a position in between. For two songs only.
 
-    Raises `ConfigError` for invalid arguments, `DataError` for a song of which the model can
-    represent no note.
+    Raises `ConfigError` for invalid arguments, `DataError` if the model can represent no note of a
+    song.
     """
     if len(songs) < 2 or steps < 2:
         raise ConfigError("interpolate needs at least two songs and two steps")
@@ -278,7 +278,7 @@ class Endpoint:
 
 
 def encode_endpoints(codec: Codec, songs: Sequence[Song | BarlineEstimate]) -> list[Endpoint]:
-    """Encode songs; raise `DataError` for one of which the model can represent no note."""
+    """Encode songs; raise `DataError` if the model can represent no note of one."""
     found = []
     for nth, song in enumerate(songs, start=1):
         barlines = with_barlines(song)

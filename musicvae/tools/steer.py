@@ -94,9 +94,9 @@ def steer(
         directions: attribute vectors, and the number of steps along each; attributes may change
             with them.
 
-    Without changes it is the reconstruction. `steer_with_report` also tells how far each attribute
-    changed. Raises `ConfigError` for an attribute that the model does not have or has no direction
-    for, `DataError` if it can represent no note.
+    Without changes the result is the reconstruction. `steer_with_report` also returns how far each
+    attribute changed. Raises `ConfigError` for an attribute that the model does not have or has no
+    direction for, `DataError` if it can represent no note.
     """
     return steer_with_report(codec, song, changes, directions=directions).song
 

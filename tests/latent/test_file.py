@@ -316,7 +316,7 @@ def test_missing_checkpoint_is_named(here: Path, monkeypatch) -> None:
     empty = here / "empty"
     empty.mkdir()
     monkeypatch.setattr("musicvae.checkpoints.registry.shipped_folder", lambda: empty)
-    made_by = f"made by checkpoint chorale-4bar ({model('chorale-4bar').hash}), which is not here"
+    made_by = f"made by checkpoint chorale-4bar ({model('chorale-4bar').hash}), which was not found"
     fails(run("decode", "hymn.z"), "hymn.z", made_by, "--checkpoint")
     elsewhere = FOLDER / "chorale-4bar.safetensors"
     words = ("--checkpoint", elsewhere, "--out", "once.mid")

@@ -278,7 +278,7 @@ def test_command_prints_plots_and_writes_json(place, monkeypatch) -> None:
     done = run("score", "odd.mid", "--plot", "pics", "--most", 3, "--as-written")
     assert done.exit_code == 0, done.output
     lines = done.stdout.splitlines()
-    assert "beside songs the model knows" in lines[0] and len(lines) == 5
+    assert "relative to the training songs" in lines[0] and len(lines) == 5
     assert lines[1].startswith("  bar 5 ") and lines[-1] == "pics/odd-score.png"
     assert Path("pics/odd-score.png").stat().st_size > 5000
     whole = run("score", "odd.mid", "--table", "--as-written")

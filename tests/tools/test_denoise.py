@@ -470,7 +470,7 @@ def test_command_writes_songs_changes_and_plots(place, monkeypatch) -> None:
     assert "using" in done.stderr and "denoiser" in done.stderr
     lines = done.stdout.splitlines()
     assert lines[0].startswith("good/take.mid: ") and len(lines) > 3
-    assert all(line.startswith("  bar ") and "probable: " in line for line in lines[1:])
+    assert all(line.startswith("  bar ") and "probability: " in line for line in lines[1:])
     assert Path("good/take-changes.png").stat().st_size > 5000
     again = run("denoise", "take.mid", "--out", "good")
     assert again.exit_code == 1 and "--force" in again.stderr
