@@ -31,9 +31,8 @@ from torch.nn import functional as F
 from musicvae.arrays import Floats32, Ints
 from musicvae.config.preset import Preset
 from musicvae.networks.devices import autocast, pick_precision
-from musicvae.networks.layers import MASKED_BIAS, Layout
+from musicvae.networks.layers import MASKED_BIAS, Layout, RelativeAttention
 from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
-from musicvae.networks.priors.flow_layers import FlowBlock
 from musicvae.networks.priors.flow_sampler import SamplingConstraints, integrate, known_share
 
 N_START_BARS, PHRASE_BARS = 32, 8  # bars with embeddings of their own; later ones repeat by eights
@@ -56,6 +55,33 @@ class FlowBatch(NamedTuple):
     conditioning: PathConditioning  # (B, W)
     partial_mu: Tensor | None = None  # (B, W, Z) means given only the known bars
     partial_bar_mask: Tensor | None = None  # (B, W, N) bool: those bars
+
+
+class FlowBlock(RelativeAttention):
+    """A transformer block: attention between bars, then an MLP, both conditioned on time.
+
+    Time scales, shifts and gates them (adaLN, Peebles and Xie 2023).
+    """
+
+    def __init__(self, width: int, context: int) -> None:
+        super().__init__(width, context, affine_norm=False)
+        self.widen = nn.Linear(width, 4 * width)
+        self.narrow = nn.Linear(4 * width, width)
+        self.own = nn.Parameter(torch.zeros(6 * width))  # bias of the modulation
+        with torch.no_grad():
+            self.own[2 * width : 3 * width] = 0.5  # gates begin half open
+            self.own[5 * width :] = 0.5
+
+    def forward(self, h: Tensor, modulation: Tensor, key_bias: Tensor) -> Tensor:
+        """Return `h` `(B, T, width)` transformed.
+
+        `modulation` `(B, T, 6 * width)` comes from the time, `key_bias` `(B, T)` masks bars.
+        """
+        scale, shift, gate, mlp_scale, mlp_shift, mlp_gate = (modulation + self.own).chunk(6, -1)
+        h = h + gate * self.attend(self.norm(h) * (1 + scale) + shift, key_bias)
+        y = self.norm(h) * (1 + mlp_scale) + mlp_shift
+        out: Tensor = h + mlp_gate * self.narrow(F.gelu(self.widen(y)))
+        return out
 
 
 class FlowPrior(nn.Module):
