@@ -129,23 +129,23 @@ def effects_on(
     before = moved[0, 0]
     moved = (moved - moved[:, :1]) / directions.std
     order = np.argsort(everywhere)
-    moved, at = moved[:, order], np.sort(everywhere)
+    moved, steps = moved[:, order], np.sort(everywhere)
     own = np.stack([moved[row, :, :, k] for row, k in enumerate(nth)])
     ranks = np.full((len(nth), len(songs)), np.nan)
     for row, k in enumerate(nth):
         for s in range(len(songs)):
-            goal = np.zeros((len(at), K))
-            goal[:, k] = at
+            goal = np.zeros((len(steps), K))
+            goal[:, k] = steps
             there = clip_target(directions, before[s][None], goal)[:, k]
             ranks[row, s] = _rank_correlation(there, own[row, :, s])
-    slopes = np.einsum("a,kasj->ksj", at, moved) / np.sum(at**2)
+    slopes = np.einsum("a,kasj->ksj", steps, moved) / np.sum(steps**2)
     return Effects(
         names=tuple(names[k] for k in nth),
         rank=np.nanmean(ranks, axis=1),
         song_ranks=ranks,
         slopes=np.nanmean(slopes, axis=1)[:, nth],
         curves=np.nanmean(own, axis=2),
-        asks=tuple(at.tolist()),
+        asks=tuple(steps.tolist()),
         songs=len(songs),
     )
 
