@@ -54,8 +54,8 @@ class Batch(NamedTuple):
 class ModelInput:
     """One model pass of a song on a preset's grid, from which windows are sliced.
 
-    `bars` has no notes; they are in `model_pass`. `active` `(N, R)` marks the bars in which each slot
-    sounds. It is side information, one bit per part and bar: a silent part stays silent.
+    `bars` has no notes; they are in `model_pass`. `active` `(N, R)` marks the bars in which each
+    slot sounds. It is side information, one bit per part and bar: a silent part stays silent.
     """
 
     bars: Bars

@@ -84,8 +84,9 @@ def test_example_has_the_attributes_of_the_clean_batch(tmp_path) -> None:
     assert batch_attributes(example.batch, TINY) is None
 
 
-def test_training_orders_windows_by_attribute(tmp_path) -> None:
+def test_training_orders_windows_by_attribute(tmp_path, monkeypatch) -> None:
     """Rank correlation of a dimension with its attribute, with and without regularization."""
+    monkeypatch.setattr("musicvae.training.schedule.N_VALIDATIONS", 2)
     corpus_folder(tmp_path / "midi", n=14, bars=8)
     found = {}
     for name, settings in (("plain", ["training.batch=64"]), ("ordered", SET)):

@@ -131,4 +131,4 @@ def test_command_writes_a_run_for_sample(
     assert len(list((tmp_path / "songs").glob("*.mid"))) == 1
     run = CliRunner().invoke(main, ["personalise", str(midi_folder), "--name", "a/b"])
     assert run.exit_code == 2
-    assert "plain name" in run.output
+    assert "give a name, not a path" in run.output

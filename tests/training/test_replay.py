@@ -85,5 +85,5 @@ def test_batches_contain_the_preset_share_of_replay(
 
 
 def test_share_of_one_is_refused() -> None:
-    with pytest.raises(ConfigError, match="training.replay_share must be"):
+    with pytest.raises(ConfigError, match=r"training\.replay_share must be"):
         load_preset("tiny").with_settings(["training.replay_share=1.0"])
