@@ -83,6 +83,7 @@ def _open_audio(content: BinaryIO, path: str | Path) -> Iterator[SoundFile]:
 
 
 def _check_finite(samples: NDArray[np.float32], path: str | Path) -> None:
+    """Raise `ReadError` for samples that are NaN or inf."""
     if not np.isfinite(samples).all():
         raise ReadError(path, "an audio file with samples that are NaN or inf", "export it again")
 

@@ -120,6 +120,7 @@ def write_stems(song: Song, path: str | Path, options: RenderOptions | None = No
 
 
 def _check_suffix(path: str | Path) -> str:
+    """Return the suffix of an audio file in lower case, or raise `WriteError`."""
     suffix = Path(path).suffix.lower()
     if suffix not in _FORMATS:
         kinds = ", ".join(SUFFIXES)
@@ -128,6 +129,7 @@ def _check_suffix(path: str | Path) -> str:
 
 
 def _write(samples: Floats32, rate: int, path: str | Path) -> Path:
+    """Write samples `(n, 2)` to an audio file atomically."""
     import soundfile
 
     kind, subtype = _FORMATS[_check_suffix(path)]
@@ -143,6 +145,7 @@ def _write(samples: Floats32, rate: int, path: str | Path) -> Path:
 
 
 def _load_soundfont(path: str | Path | None) -> tuple[bytes, Path]:
+    """Return the bytes and the path of a SoundFont. Raises `ReadError`."""
     file = default_soundfont() if path is None else Path(path)
     try:
         return _read_cached(file, file.stat().st_mtime_ns), file
@@ -152,6 +155,7 @@ def _load_soundfont(path: str | Path | None) -> tuple[bytes, Path]:
 
 @lru_cache(maxsize=1)
 def _read_cached(path: Path, modified_ns: int) -> bytes:
+    """Return the bytes of a file that has not changed since `modified_ns`."""
     return path.read_bytes()
 
 
@@ -180,6 +184,7 @@ def _synthesize_with_tail(
 
 
 def _resample(samples: Floats32, rate: int, new_rate: int) -> Floats32:
+    """Return samples `(n, 2)` at another rate."""
     if rate == new_rate:
         return samples
     import soxr
@@ -203,6 +208,7 @@ def _fit_length(samples: Floats32, length: int) -> Floats32:
 
 
 def _fade_out(samples: Floats32, rate: int) -> Floats32:
+    """Fade out the end of samples `(n, 2)`, in place."""
     fade = round(_FADE_S * rate)
     samples[-fade:] *= np.linspace(1, 0, fade, dtype=np.float32)[:, None]
     return samples

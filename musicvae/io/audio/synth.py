@@ -66,6 +66,7 @@ def synthesize(midi: bytes, font: Path, content: bytes, synth: str) -> tuple[Flo
 
 
 def _synthesize_with_fluidsynth(midi: bytes, font: Path) -> tuple[Floats32, int]:
+    """Play a MIDI file with the FluidSynth program."""
     with tempfile.TemporaryDirectory() as folder:
         song, out = Path(folder, "song.mid"), Path(folder, "song.wav")
         song.write_bytes(midi)
@@ -86,6 +87,7 @@ def _synthesize_with_fluidsynth(midi: bytes, font: Path) -> tuple[Floats32, int]
 
 
 def _decode_wav(content: bytes) -> tuple[Floats32, int]:
+    """Decode a 16-bit stereo WAV file; return samples `(n, 2)` and their rate in hz."""
     with wave.open(io.BytesIO(content)) as file:
         frames = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         return np.float32(1 / 32768) * frames.reshape(-1, 2), file.getframerate()

@@ -134,6 +134,7 @@ def _build_track(events: list[tuple[int, int, Any]], end_ticks: int) -> Any:
 
 
 def _conductor_track(song: Song, note: str) -> Any:
+    """Build the track of meter, tempo and key events."""
     from mido import MetaMessage
 
     events: list[tuple[int, int, Any]] = [(song.end_ticks, 9, MetaMessage("marker", text="end"))]
@@ -155,6 +156,7 @@ def _conductor_track(song: Song, note: str) -> Any:
 
 
 def _part_track(part: Part, channel: int, end_ticks: int) -> Any:
+    """Build the track of a part: name, program and notes."""
     from mido import Message, MetaMessage
 
     events: list[tuple[int, int, Any]] = [

@@ -132,14 +132,17 @@ def _build_parts(contents: MidiContents, warnings: list[str]) -> tuple[tuple[Par
 
 
 def _is_valid_tempo(entry: tuple[int, ...]) -> bool:
+    """Return whether a tempo is positive."""
     return entry[1] > 0
 
 
 def _is_valid_meter(entry: tuple[int, ...]) -> bool:
+    """Return whether a meter has a numerator and a denominator within the limit."""
     return entry[1] > 0 and 0 < entry[2] <= _MAX_DENOMINATOR
 
 
 def _is_valid_key(entry: tuple[int, ...]) -> bool:
+    """Return whether a key has at most seven accidentals and a known mode."""
     return -7 <= entry[1] <= 7 and 0 <= entry[2] <= 1
 
 
@@ -163,6 +166,7 @@ def _valid_entries(
 
 
 def _build_map(kind: type[_T], names: tuple[str, ...], entries: list[tuple[int, ...]]) -> _T:
+    """Build a map from its entries, without checks."""
     table = np.array(entries or np.zeros((0, len(names))), np.int64, order="F")
     table.setflags(write=False)
     return construct_unchecked(kind, **{name: table[:, i] for i, name in enumerate(names)})

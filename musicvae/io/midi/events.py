@@ -204,6 +204,7 @@ class _TrackParser:
         return self._fail(f"an unterminated number at byte {at}")
 
     def _read_byte(self, at: int) -> int:
+        """Return a byte of the track."""
         return self.content[at] if at < self.end else self._fail("an event runs past its end")
 
     def _flush_pending(self) -> None:
@@ -213,9 +214,11 @@ class _TrackParser:
             self.pending_ticks = 0
 
     def _count(self, what: str, text: str, count: int = 1) -> None:
+        """Count an irregularity; `text` has a placeholder for the count."""
         self.irregularities[what, text] = self.irregularities.get((what, text), 0) + count
 
     def _fail(self, reason: str) -> NoReturn:
+        """Raise `ReadError` for the current track."""
         track = f"in track {len(self.n_events) + 1}"
         what = f"truncated {track}" if self.is_truncated else f"damaged {track} ({reason})"
         raise ReadError(self.path, what, "copy or export it again")

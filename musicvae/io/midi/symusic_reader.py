@@ -157,9 +157,7 @@ def _has_packed_rows() -> bool:
 
 
 def _sysex_is_simple(content: bytes) -> bool:
-    """Return whether all system exclusive messages have their stated length, and whether none
-    is followed by running status.
-    """
+    """Return whether system exclusive messages have their stated length and no running status."""
     for message in _SYSEX.finditer(content):
         if message[0][1] != len(message[0]) - 2:
             return False

@@ -80,6 +80,7 @@ def segment_notes(track: PitchTrack) -> SungNotes:
 
 
 def _empty_notes(tuning: float) -> SungNotes:
+    """Return no notes."""
     empty = np.zeros(0)
     return SungNotes(
         onset_s=empty,
@@ -140,9 +141,7 @@ def _dip_evidence(level_db: Floats) -> Floats:
 
 
 def _viterbi(pitch: Floats, sound: Floats, dips: Floats, scale: Ints) -> tuple[Ints, Bools]:
-    """Return the index in `scale` `(P,)` of what sounds in each frame `(T,)`, -1 for a rest, and
-    whether a note begins there.
-    """
+    """Return for each frame `(T,)` the index in `scale` `(P,)`, -1 for a rest, and the onsets."""
     T, P = len(pitch), len(scale)
     deviation = pitch[:, None] - scale
     near = np.exp(-0.5 * (deviation / _PITCH_SD) ** 2)

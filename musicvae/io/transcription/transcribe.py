@@ -203,6 +203,7 @@ def _build_song(notes: NoteSequence, bars: BarHypothesis, options: TranscribeOpt
 
 
 def _round_to_cells(ticks: Ints) -> Ints:
+    """Return ticks rounded to the grid of sixteenths."""
     return (np.round(ticks / _TICKS_PER_CELL) * _TICKS_PER_CELL).astype(np.int64)
 
 
@@ -213,6 +214,7 @@ def _longest_per_onset(onset: Ints, end: Ints) -> Ints:
 
 
 def _select(notes: NoteSequence, index: Ints) -> NoteSequence:
+    """Return the notes of an index `(K,)`."""
     columns = ("onset_s", "end_s", "pitch", "velocity")
     return replace(notes, **{name: getattr(notes, name)[index] for name in columns})
 
