@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from musicvae.cli.commands import completion
+from musicvae.cli import completion
 from musicvae.cli.terminal import is_terminal
 from musicvae.errors import WriteError, one_line, printable
 from musicvae.storage import ensure_writable_file, is_folder, next_free_number

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 P = ParamSpec("P")
-A, B, C, D = TypeVar("A"), TypeVar("B"), TypeVar("C"), TypeVar("D")
+A = TypeVar("A")
+B = TypeVar("B")
+C = TypeVar("C")
+D = TypeVar("D")
 
 _log = logging.getLogger("musicvae")
 _MISSING_GLYPH = "Glyph .* missing from"

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from musicvae.cli.commands import completion
+from musicvae.cli import completion
 from musicvae.cli.console import SCHEMA, progress_bar
 from musicvae.cli.terminal import print_table
 from musicvae.data import corpora

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.commands import completion
+from musicvae.cli import completion
 from musicvae.cli.console import INPUT_PATH, emit, stderr_console
 from musicvae.cli.inputs import load_model
 from musicvae.cli.options import (

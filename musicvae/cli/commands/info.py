@@ -17,7 +17,7 @@ from musicvae.checkpoints import (
     shipped_checkpoints,
 )
 from musicvae.checkpoints.checkpoint import flatten_figures
-from musicvae.cli.commands import completion
+from musicvae.cli import completion
 from musicvae.cli.console import emit, json_option
 from musicvae.cli.terminal import print_table
 from musicvae.config.preset import Preset

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from musicvae.cli.commands import completion
+from musicvae.cli import completion
 from musicvae.cli.console import INPUT_PATH, emit, json_option, progress_bar, stderr_console
 from musicvae.cli.options import read_options
 from musicvae.errors import DataError

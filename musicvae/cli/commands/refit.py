@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from musicvae.cli.commands import completion
+from musicvae.cli import completion
 from musicvae.cli.console import (
     INPUT_PATH,
     FiniteFloat,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.commands import completion
+from musicvae.cli import completion
 from musicvae.cli.console import (
     INPUT_PATH,
     FiniteFloat,
