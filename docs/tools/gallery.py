@@ -1,7 +1,7 @@
 """Draw the pictures of docs/gallery.md from shipped checkpoints and built-in corpora.
 
     python -m docs.tools.gallery                       # all: a quarter of an hour on two cores
-    python -m docs.tools.gallery song ways sound       # these
+    python -m docs.tools.gallery song sound            # only these
     python -m docs.tools.gallery evaluation --limit 64 # with fewer windows
     python -m docs.tools.gallery curves --run checkpoints/melody-2bar
 
@@ -136,7 +136,7 @@ def draw_changes(gallery: Gallery) -> None:
     gallery.draw("score", anomalies, LIGHT)
 
 
-def draw_ways(gallery: Gallery) -> None:
+def draw_interpolation(gallery: Gallery) -> None:
     """Draw an interpolation, a grid and a morph."""
     model = gallery.model("chorale-4bar")
     a, b = (estimate_barlines(gallery.song("chorales", stem)) for stem in ("bwv0269", "bwv0347"))
@@ -293,7 +293,7 @@ DRAWERS: dict[str, Callable[[Gallery], None]] = {
     "beat": draw_beat,
     "lied": draw_lied,
     "changes": draw_changes,
-    "ways": draw_ways,
+    "interpolation": draw_interpolation,
     "map": draw_map,
     "latents": draw_latents,
     "sound": draw_sound,

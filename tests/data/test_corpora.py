@@ -367,7 +367,10 @@ def test_unwritable_folder_is_one_line(tmp_path: Path):
 
 
 def test_import_does_not_load_music21():
-    code = "import sys, musicvae.data.corpora, musicvae.cli.commands.corpus; print('music21' in sys.modules)"
+    code = (
+        "import sys, musicvae.data.corpora, musicvae.cli.commands.corpus;"
+        "print('music21' in sys.modules)"
+    )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"
 

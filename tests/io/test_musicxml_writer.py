@@ -318,8 +318,8 @@ def test_convert_writes_scores_and_parts(tmp_path: Path, monkeypatch: pytest.Mon
     assert_same(small_chorale(bars=2), read("scores/one.musicxml"))
     again = CliRunner().invoke(main, ["convert", "songs", "--out", "scores"])
     assert again.exit_code == 1 and "overwrite it with --force" in again.stderr
-    words = ["convert", "scores/one.musicxml", "--format", "mid", "--stems", "--out", "stems"]
-    assert CliRunner().invoke(main, words).exit_code == 0
+    arguments = ["convert", "scores/one.musicxml", "--format", "mid", "--stems", "--out", "stems"]
+    assert CliRunner().invoke(main, arguments).exit_code == 0
     names = {path.name for path in Path("stems").iterdir()}
     assert names == {"one.mid", *(f"one.{n}.mid" for n in ("soprano", "alto", "tenor", "bass"))}
     wrong = CliRunner().invoke(main, ["convert", "songs", "scores", "--out", "x.mid"])
@@ -335,12 +335,12 @@ def test_notes_that_cannot_be_written_are_reported_and_not_counted(
     flams = [(at + 40, *more) for at, *more in strokes[::2]]
     take = Song.new([part_from_notes(sorted([*strokes, *flams]), "Kit", is_drum=True)])
     write_song(take, "take.mid")
-    words = ["convert", "take.mid", "--allow-ungridded", "--as-written"]
-    done = CliRunner().invoke(main, words)
+    arguments = ["convert", "take.mid", "--allow-ungridded", "--as-written"]
+    done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0 and done.stdout == "take.musicxml: 16 notes\n"
     assert "take.musicxml: 8 of 24 notes left out" in done.stderr
     assert read("take.musicxml").n_notes == 16
-    line = json.loads(CliRunner().invoke(main, [*words, "--force", "--json"]).stdout)
+    line = json.loads(CliRunner().invoke(main, [*arguments, "--force", "--json"]).stdout)
     assert (line["notes"], line["left_out"]) == (16, 8)
 
     writer = SongWriter(Path("made"), as_json=True, audio=None, score=True)
@@ -374,8 +374,8 @@ def test_convert_never_replaces_a_song_that_it_reads_or_wrote(
     assert beside.exit_code == 1 and "ff/song.musicxml: is the input itself" in beside.stderr
     assert Path("ff/song.musicxml").read_bytes() == own
     assert_same(small_chorale(bars=2), read("ff/song-2.musicxml"))
-    for words in (["ff/song.musicxml"], ["ff/song.mid", "--out", "./ff/song.mid"]):
-        alone = CliRunner().invoke(main, ["convert", *words, "--force"])
+    for arguments in (["ff/song.musicxml"], ["ff/song.mid", "--out", "./ff/song.mid"]):
+        alone = CliRunner().invoke(main, ["convert", *arguments, "--force"])
         assert alone.exit_code == 1 and "--out" in alone.stderr and "--force" not in alone.stderr
     assert Path("ff/song.musicxml").read_bytes() == own
     Path("ff/song.musicxml").rename("ff/song.bass.mid")
@@ -385,7 +385,7 @@ def test_convert_never_replaces_a_song_that_it_reads_or_wrote(
 
 
 @pytest.mark.parametrize(
-    ("words", "known"),
+    ("arguments", "known"),
     [
         (["convert", "a.mid", "--out", "a.pdf"], ".musicxml"),
         (["plot", "a.mid", "--out", "roll.jpg"], ".svg"),
@@ -394,11 +394,11 @@ def test_convert_never_replaces_a_song_that_it_reads_or_wrote(
     ],
 )
 def test_a_mistyped_suffix_makes_no_folder(
-    words: list[str], known: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    arguments: list[str], known: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     write_song(small_chorale(bars=1), "a.mid")
-    wrong = CliRunner().invoke(main, words)
+    wrong = CliRunner().invoke(main, arguments)
     assert wrong.exit_code == 2 and known in wrong.stderr
     assert [path.name for path in Path().iterdir()] == ["a.mid"]
 

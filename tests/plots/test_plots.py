@@ -296,7 +296,9 @@ def test_text_contrast(theme: Theme) -> None:
 def test_dark_and_transparent_backgrounds(tmp_path: Path) -> None:
     dark = imread(plot_song(small_band(), tmp_path / "dark.png", "Band", theme=DARK))
     assert np.median(dark[..., :3]) < 0.2
-    none = imread(plot_song(small_band(), tmp_path / "n.png", theme=get_theme("dark", transparent=True)))
+    none = imread(
+        plot_song(small_band(), tmp_path / "n.png", theme=get_theme("dark", transparent=True))
+    )
     assert none[0, 0, 3] == 0 and none[..., 3].max() == 1
     with pytest.raises(ConfigError, match="light or dark"):
         get_theme("grey")
@@ -325,7 +327,9 @@ def test_every_picture_in_both_themes_and_formats(
             np.eye(3, 2), ["$a", "b", "b"], next(places), title="", color_name="", theme=theme
         ),
         plot_comparison([small_chorale(), small_band()], next(places), theme=theme),
-        plot_grid([[small_chorale(), small_band()], [small_band(), Song.new()]], next(places), theme=theme),
+        plot_grid(
+            [[small_chorale(), small_band()], [small_band(), Song.new()]], next(places), theme=theme
+        ),
         plot_latents(make_encoding(), next(places), theme=theme),
         plot_heatmap(moved, ["a_b", "b"], ["c", "d"], next(places), theme=theme),
     )
@@ -335,8 +339,12 @@ def test_every_picture_in_both_themes_and_formats(
 
 
 def test_comparison_has_one_scale_and_reports_omitted_bars() -> None:
-    figure = comparison_figure([small_chorale(bars=4), small_chorale(bars=40)], "A way", "a model", names="AB")
-    assert {"A", "B", "A way", "a model  ·  the first 16 of up to 41 bars"} <= figure_texts(figure)
+    figure = comparison_figure(
+        [small_chorale(bars=4), small_chorale(bars=40)], "A title", "a model", names="AB"
+    )
+    assert {"A", "B", "A title", "a model  ·  the first 16 of up to 41 bars"} <= figure_texts(
+        figure
+    )
     one, other = figure.axes
     assert one.get_xlim() == other.get_xlim() and one.get_ylim() == other.get_ylim()
     empty = comparison_figure([Song.new(), Song.new(end_ticks=1920)])
@@ -360,7 +368,10 @@ def test_spectrogram_peaks_at_the_sounding_pitch(tmp_path: Path) -> None:
     assert loudest == 2 * (69 - 24)  # half a semitone a line, from C1
     assert levels.max() == 0 and levels.min() >= -48
     silent = np.zeros((rate, 2), np.float32)
-    assert plot_spectrogram(silent, rate, tmp_path / "a.png", song=small_chorale()).stat().st_size > 1000
+    assert (
+        plot_spectrogram(silent, rate, tmp_path / "a.png", song=small_chorale()).stat().st_size
+        > 1000
+    )
     with pytest.raises(DataError, match="no sound"):
         plot_spectrogram(silent[:0], rate, tmp_path / "b.png")
 

@@ -57,7 +57,7 @@ def test_score_without_part_list():
     assert notes(read(text[:start] + text[end:]).song) == [(0, 4, 60)]
 
 
-# -- damaged and malicious files ----------------------------------------------------------------------------
+# -- damaged and malicious files ------------------------------------------------------------------
 
 BOMB = (
     '<!DOCTYPE score-partwise [<!ENTITY a "ha"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">'
