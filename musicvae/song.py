@@ -16,7 +16,7 @@ from warnings import warn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from musicvae.arrays import Ints, frozen_ints
+from musicvae.arrays import Bools, Floats, Ints, frozen_ints
 
 __all__ = [
     "NOTE_COLUMNS",
@@ -75,11 +75,11 @@ class TempoMap(ArrayEq):
         return cls(ticks=frozen_ints([0]), us_per_quarter=frozen_ints([round(60e6 / qpm)]))
 
     @property
-    def qpm(self) -> NDArray[np.float64]:
+    def qpm(self) -> Floats:
         """Tempo of each entry in quarters per minute. `(M,)`"""
         return 60e6 / self.us_per_quarter
 
-    def seconds(self, ticks: ArrayLike, ticks_per_quarter: int) -> NDArray[np.float64]:
+    def seconds(self, ticks: ArrayLike, ticks_per_quarter: int) -> Floats:
         """Return the time of each tick in seconds, in the shape of `ticks`."""
         tick = np.asarray(ticks, dtype=np.int64)
         seconds_per_tick = self.us_per_quarter / 1e6 / ticks_per_quarter
@@ -365,9 +365,7 @@ def parts_from_table(parts: Sequence[Part], index: Ints, *columns: Ints) -> tupl
     )
 
 
-def resolve_overlaps(
-    onset: Ints, duration: Ints, pitch: Ints
-) -> tuple[NDArray[np.bool_], Ints, int]:
+def resolve_overlaps(onset: Ints, duration: Ints, pitch: Ints) -> tuple[Bools, Ints, int]:
     """Resolve overlaps of notes of one part on the same pitch. Arrays `(M,)`.
 
     Of notes with the same onset and pitch the longest is kept; a note still sounding when its
