@@ -39,7 +39,7 @@ from musicvae.networks.vae import VAE, to_note_rows, without_notes
 from musicvae.representation.bars import Bars
 from musicvae.representation.windows import WindowNotes, join_windows, window_bounds
 from musicvae.song import Part
-from musicvae.training.corruption import corrupt_batch
+from musicvae.training.augmentation import corrupt_batch
 from musicvae.training.sampler import BatchSampler
 from musicvae.training.schedule import Schedule
 from musicvae.training.validation import validate

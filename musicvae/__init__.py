@@ -90,9 +90,9 @@ def load_ipython_extension(shell: Any) -> None:
     """
 
     def bundle(thing: object, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        from musicvae.report.notebook import bundle
+        from musicvae.report.notebook import mime_bundle
 
-        return bundle(thing)
+        return mime_bundle(thing)
 
     for name, module in _DISPLAYED.items():
         shell.display_formatter.mimebundle_formatter.for_type_by_name(module, name, bundle)

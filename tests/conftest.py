@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 from musicvae.io import write
 from musicvae.song import Song
-from support.small_songs import band, chorale
+from support.songs import small_band, small_chorale
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 BF16 = bool(os.environ.get("MUSICVAE_TEST_BF16"))
@@ -56,7 +56,7 @@ def isolated_session(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]
         patch.chdir(tmp_path_factory.mktemp("session"))
         if BF16:
             for module in ("networks.devices", "training.fit_flow"):
-                patch.setattr(f"musicvae.{module}.bf16_pays", lambda device: True)
+                patch.setattr(f"musicvae.{module}.is_bf16_fast", lambda device: True)
         yield
 
 
@@ -86,12 +86,12 @@ def shared_data() -> Path:
 
 @pytest.fixture
 def chorale_song() -> Song:
-    return chorale()
+    return small_chorale()
 
 
 @pytest.fixture
 def band_song() -> Song:
-    return band()
+    return small_band()
 
 
 @pytest.fixture
@@ -99,7 +99,7 @@ def midi_folder(tmp_path: Path) -> Path:
     """Ten chorales, two in another key, in a folder with a subfolder."""
     folder = tmp_path / "midi"
     for seed in range(8):
-        write(chorale(seed=seed), folder / f"song{seed}.mid")
-    write(chorale(transpose=3, seed=1), folder / "more" / "song1-in-eb.mid")
-    write(chorale(transpose=-2, seed=2), folder / "more" / "song2-in-bb.mid")
+        write(small_chorale(seed=seed), folder / f"song{seed}.mid")
+    write(small_chorale(transpose=3, seed=1), folder / "more" / "song1-in-eb.mid")
+    write(small_chorale(transpose=-2, seed=2), folder / "more" / "song2-in-bb.mid")
     return folder

@@ -20,61 +20,12 @@ import click
 from click.shell_completion import CompletionItem
 
 from musicvae import __version__
+from musicvae.cli.commands import COMMAND_ALIASES, COMMAND_HELP, COMMAND_SECTIONS
 from musicvae.errors import MusicVAEError, one_line, os_reason
 
 # OpenMP threads that spin while waiting slow a busy machine down several times. Must be set before
 # torch is imported.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-
-COMMAND_SECTIONS = {
-    "Data and training": {
-        "corpus": "list and export the built-in public-domain corpora",
-        "prepare": "read a folder of MIDI into shards, with a report",
-        "train": "train a model on a folder of MIDI",
-        "personalise": "adapt a trained model to your songs, in seconds",
-        "refit": "fit the prior or the directions of a trained model again",
-        "presets": "list the shipped presets",
-        "info": "describe checkpoints",
-    },
-    "Generate songs": {
-        "sample": "sample new songs",
-        "interpolate": "interpolate between songs",
-        "continue": "continue songs",
-        "drumify": "add drums to a melody or a tapped rhythm",
-    },
-    "Transform songs": {
-        "vary": "make variations of songs",
-        "infill": "rewrite some bars of songs",
-        "steer": "change musical attributes of songs",
-        "direction": "learn a latent direction for steer from your songs",
-        "denoise": "correct wrong, missing and displaced notes",
-        "humanise": "add expressive timing and dynamics to drums",
-        "reconstruct": "encode and decode songs",
-    },
-    "Inspect and evaluate": {
-        "inspect": "show what is read from files and what is kept",
-        "anomalies": "find unusual bars and songs",
-        "similar": "find the most similar songs of a folder",
-        "map": "plot songs as points in the plane",
-        "plot": "plot songs, sound, latents and training curves",
-        "evaluate": "evaluate a model on held-out songs",
-    },
-    "Files and sound": {
-        "convert": "convert songs to MIDI or scores, with stems",
-        "render": "render songs to audio",
-        "transcribe": "transcribe hummed tunes and tapped rhythms to MIDI",
-        "encode": "encode a song to a file of latents",
-        "decode": "decode a file of latents to a song",
-    },
-    "Shell": {
-        "completion": "print the completion script of a shell",
-    },
-}
-COMMAND_HELP = {
-    name: text for section in COMMAND_SECTIONS.values() for name, text in section.items()
-}
-_ALIASES = {"score": "anomalies", "humanize": "humanise", "personalize": "personalise"}
-"""Hidden aliases of commands: former names and other spellings."""
 
 
 def _module_name(command: str) -> str:
@@ -108,7 +59,7 @@ class _LazyGroup(click.Group):
         return list(COMMAND_HELP)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        cmd_name = _ALIASES.get(cmd_name, cmd_name)
+        cmd_name = COMMAND_ALIASES.get(cmd_name, cmd_name)
         if cmd_name not in COMMAND_HELP:
             return None
         command: click.Command = import_module(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from musicvae.config.corruptions import corruption_kinds, validate_corruption
+from musicvae.config.corruption_kinds import corruption_kinds, validate_corruption
 from musicvae.config.loading import require
 
 OBJECTIVES = ("ae", "dae", "vae")

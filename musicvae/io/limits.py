@@ -1,7 +1,8 @@
 """Limits on what a file may hold, each with its reason.
 
 Every limit is checked before the memory for what it bounds is allocated. Music stays far below;
-what lies above is damage, a stress test for players, or an attack.
+what lies above is damage, a stress test for players, or an attack. Limits of what is stored of a
+song are in `data.pipeline`, of `.z` files in `latent.file`, of reading processes in `data.sandbox`.
 """
 
 from __future__ import annotations
@@ -23,6 +24,22 @@ MAX_CHANGES = 100_000
 thousand."""
 MAX_QUARTERS = 100_000
 """Length of a piece: fourteen hours at 120 quarters a minute."""
+MAX_INVALID_DATA = 1_000
+"""MIDI events of a track with data bytes above 127."""
+MAX_SCORE_BYTES = 64 << 20
+"""Size of a score once unpacked. An orchestral movement has about 20 MiB."""
+MAX_SCORE_CHARACTERS = 4 << 20
+"""Text of one piece in ABC or Humdrum."""
+MAX_SCORE_NOTES = 500_000
+"""Notes of a score; music21 takes far more time and memory for each than MIDI does."""
+MAX_SCORE_MEASURES = 200_000
+"""Measures of a score, the total of all parts."""
+MAX_SCORE_BARS = 20_000
+"""Bars of a score as played, repeats included."""
+MAX_SCORE_PARTS = 512
+"""Staves of a score, which are drawn one below the other."""
+MAX_RECORDING_S = 600.0
+"""Duration of a recording that is transcribed."""
 MAX_SILENCE_QUARTERS = 128
 """Silence kept after the last note of a piece that is shorter than this silence."""
 

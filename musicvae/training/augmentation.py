@@ -1,4 +1,4 @@
-"""Drum augmentation: mix the instruments of two windows.
+"""Augmentation of batches: corrupted inputs of denoising models, and mixed drum kits.
 
 Takes of one drummer are similar, and a model trained on few kits takes unfamiliar beats for errors.
 Drums of different takes played together are beats, too.
@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from musicvae.arrays import Ints, ragged_range
+from musicvae.config.preset import Preset
 from musicvae.data import Batch
+from musicvae.data.corruption import WindowGrid, apply_corruptions, corrupt, sample_amounts
 from musicvae.networks.vae import to_note_rows, with_notes
 from musicvae.representation.note_table import BAR, PITCH, POSITION, WINDOW
 
@@ -49,3 +51,38 @@ def _random_partners(batch: Batch, rng: np.random.Generator) -> Ints:
         members = rng.permutation(np.flatnonzero(group == each))
         partner[members] = np.roll(members, 1)
     return partner
+
+
+def corrupt_batch(
+    batch: Batch,
+    preset: Preset,
+    rng: np.random.Generator,
+    *,
+    kind: str | None = None,
+    amount: float | None = None,
+) -> Batch:
+    """Return the windows with corrupted notes; bars, meters and present parts are unchanged.
+
+    `kind` and `amount` default to those of the preset's training; see `musicvae.data.corruption`.
+    With several kinds each window draws its own amounts, which are in the `corruption` of the
+    result.
+    """
+    training = preset.training
+    grid = WindowGrid(
+        steps=batch.steps.cpu().numpy(),
+        lead_steps=batch.lead_steps.cpu().numpy(),
+        kinds=tuple(part.kind for part in preset.parts),
+    )
+    kinds, max_amount = training.condition_kinds, amount
+    if max_amount is None:
+        max_amount = training.corruption_amount
+    if kinds and kind is None:
+        amounts = sample_amounts(kinds, len(grid.steps), max_amount, rng)
+        rows = apply_corruptions(to_note_rows(batch), grid, kinds, amounts, rng)
+    else:
+        kind = training.effective_corruption if kind is None else kind
+        rows = corrupt(to_note_rows(batch), grid, kind, max_amount, rng)
+        amounts = np.zeros((len(grid.steps), len(kinds)))
+        amounts[:, [kind == each for each in kinds]] = max_amount
+    condition = torch.from_numpy(amounts).to(batch.corruption)
+    return with_notes(batch, torch.from_numpy(rows))._replace(corruption=condition)

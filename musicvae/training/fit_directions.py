@@ -16,7 +16,7 @@ from musicvae.latent.directions import Directions
 from musicvae.networks.vae import VAE, to_note_rows, to_note_table, with_notes
 from musicvae.representation.note_table import BAR, PART, PITCH, POSITION, WINDOW
 from musicvae.representation.windows import CARRY
-from musicvae.training.corruption import corrupt_batch
+from musicvae.training.augmentation import corrupt_batch
 
 BATCH_SIZE, MAX_WINDOWS = 256, 6144
 HIDDEN_SIZE, MAX_STEPS, LEARNING_RATE, WEIGHT_DECAY = 128, 800, 4e-3, 0.05

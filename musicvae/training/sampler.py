@@ -20,8 +20,7 @@ from musicvae.arrays import Bools, Ints
 from musicvae.data import Batch, WindowDataset
 from musicvae.errors import DataError
 from musicvae.training.attribute_regularization import batch_attributes
-from musicvae.training.augmentation import mix_drum_kits
-from musicvae.training.corruption import corrupt_batch
+from musicvae.training.augmentation import corrupt_batch, mix_drum_kits
 from musicvae.training.replay import replace_windows
 
 KEY_SHIFTS = np.array([-7, -5, -2, -1, 1, 2, 5, 7])  # semitones

@@ -15,7 +15,7 @@ from musicvae.networks.cell_decoder import NoteNLL
 from musicvae.networks.losses import NATS_PER_BIT, active_units, deterministic_noise
 from musicvae.networks.vae import VAE, to_note_rows, to_note_table, without_notes
 from musicvae.representation.note_table import WINDOW, NoteTable
-from musicvae.training.corruption import corrupt_batch
+from musicvae.training.augmentation import corrupt_batch
 
 BATCH_SIZE = 128
 TABLE_CHUNK = 4096  # windows per note table

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from musicvae.checkpoints.checkpoint import read_header
-from musicvae.config.corruptions import CORRUPTIONS, MIXED, parse_corruption_shares
+from musicvae.config.corruption_kinds import CORRUPTIONS, MIXED, parse_corruption_shares
 from musicvae.config.loading import RENAMED_CORRUPTIONS, RENAMED_KEYS, upgrade_preset
 from musicvae.config.preset import Preset, load_preset, preset_from_dict
 from musicvae.errors import ConfigError

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicvae.config.corruptions import CORRUPTIONS
+from musicvae.config.corruption_kinds import CORRUPTIONS
 from musicvae.data.corruption import KINDS, WindowGrid, corrupt
 from musicvae.representation.drums import DRUM_CLASSES
 from musicvae.representation.note_table import BAR, DURATION, PART, PITCH, POSITION, WINDOW

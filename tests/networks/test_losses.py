@@ -21,7 +21,7 @@ from musicvae.io import write
 from musicvae.networks.layers import QuarterPacking
 from musicvae.networks.losses import NATS_PER_BIT, compute_loss_terms
 from musicvae.networks.vae import VAE, to_note_rows, with_notes, without_notes
-from musicvae.training.corruption import corrupt_batch
+from musicvae.training.augmentation import corrupt_batch
 from musicvae.training.sampler import BatchSampler
 from musicvae.training.validation import validate
 from support.networks import make_batch, tiny_preset

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 from musicvae import Bars, MusicVAE, Song
 from musicvae.checkpoints import choose, find, load, save
 from musicvae.cli import main
-from musicvae.config.corruptions import CORRUPTIONS, corruption_kinds, parse_corruption_shares
+from musicvae.config.corruption_kinds import CORRUPTIONS, corruption_kinds, parse_corruption_shares
 from musicvae.config.preset import load_preset
 from musicvae.data import WindowDataset
 from musicvae.data.batch import WindowBatcher, model_inputs

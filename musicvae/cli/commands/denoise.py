@@ -11,7 +11,7 @@ from musicvae.cli.console import FiniteFloat, print_line, songs_argument, stderr
 from musicvae.cli.options import GenerateOptions, generate_options, theme_options
 from musicvae.cli.terminal import format_columns
 from musicvae.cli.writer import sibling_path
-from musicvae.config.corruptions import parse_corruption_shares
+from musicvae.config.corruption_kinds import parse_corruption_shares
 from musicvae.errors import one_line
 from musicvae.representation.key import pitch_name
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from importlib.metadata import version
 from importlib.util import find_spec
@@ -53,7 +53,7 @@ def corpus_folder() -> Path:
 
 def find_sources(name: str) -> list[Source]:
     """Return the sources of a corpus, in a fixed order, with unique stems. Raises `DataError`."""
-    sources = list(_chorales() if name == "chorales" else _folk())
+    sources = list(_FINDERS[name]())
     if not sources:
         raise DataError(f"music21's corpus has no {name}; pip install --force-reinstall music21")
     return sources
@@ -133,3 +133,7 @@ def slug(title: str) -> str:
     plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
     words = re.findall(r"[a-z0-9]+", re.sub(r"['`\"]", "", plain))
     return "-".join(words)[:48].strip("-")
+
+
+_FINDERS: dict[str, Callable[[], Iterator[Source]]] = {"chorales": _chorales, "folk": _folk}
+"""How the pieces of each corpus are found, by the names in `CORPORA`."""

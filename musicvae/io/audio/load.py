@@ -12,13 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.errors import ReadError, os_reason
+from musicvae.io.limits import MAX_RECORDING_S
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".aif", ".aiff")
 """Usual suffixes of recordings; they only select the files of a folder."""
-MAX_DURATION_S = 600.0
 """Limit for transcription, which takes about five seconds a minute."""
 _MIN_DURATION_S = 0.5
 _BLOCK_FRAMES = 1 << 18
@@ -35,9 +35,9 @@ def load_mono(content: bytes, rate: int, path: str | Path) -> NDArray[np.float32
 
     with _open_audio(io.BytesIO(content), path) as file:
         file_rate, n_frames = file.samplerate, file.frames
-        if n_frames > MAX_DURATION_S * file_rate:
+        if n_frames > MAX_RECORDING_S * file_rate:
             length = f"{n_frames / file_rate / 60:.0f} minutes of audio"
-            raise ReadError(path, length, f"cut it to {MAX_DURATION_S / 60:.0f} minutes at most")
+            raise ReadError(path, length, f"cut it to {MAX_RECORDING_S / 60:.0f} minutes at most")
         blocks = file.blocks(_BLOCK_FRAMES, dtype="float32", always_2d=True)
         sound = np.concatenate([np.zeros(0, np.float32), *(_mix_to_mono(b) for b in blocks)])
     if len(sound) < _MIN_DURATION_S * file_rate:

@@ -17,7 +17,7 @@ import numpy as np
 
 from musicvae.arrays import Ints
 from musicvae.errors import ReadError
-from musicvae.io.limits import check_changes
+from musicvae.io.limits import MAX_INVALID_DATA, check_changes
 from musicvae.io.midi.header import MidiChunks
 from musicvae.io.result import plural
 
@@ -27,7 +27,6 @@ _STORED_TYPES = {TRACK_NAME, LYRIC, MARKER, TEMPO, METER, KEY}
 _N_DATA_BYTES = (2, 2, 2, 2, 1, 1, 2)  # of 0x8n, 0x9n, ... 0xEn
 _N_SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 
-MAX_INVALID_DATA = 1000  # events of a track with data bytes above 127
 
 _DELTA_TIME = rb"[\x80-\xff]{0,3}+[\x00-\x7f]"
 _CHANNEL_EVENT = re.compile(

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from musicvae.errors import ReadError
+from musicvae.io.limits import MAX_SCORE_CHARACTERS
 from musicvae.io.notation.music21_score import Music21Score, suppress_output
 from musicvae.io.notation.part import UnsupportedScoreError
 
-_MAX_CHARACTERS = 4 << 20  # of one piece
 _TUNE_START = re.compile(r"(?m)^X:\s*\d*")
 _VOICE_FIELD = re.compile(r"^\[V:\s*([^\]]*)\]\s*|^V:\s*(.*)$")
 _VALID_FIELDS = {
@@ -195,6 +195,6 @@ def instrument_group(staff: Any) -> str:
 
 def _check_length(text: str, path: str | Path) -> None:
     """Check the length of one piece. Raises `ReadError`."""
-    if len(text) > _MAX_CHARACTERS:
-        reason = f"more than {_MAX_CHARACTERS >> 20} MiB of text in one piece"
+    if len(text) > MAX_SCORE_CHARACTERS:
+        reason = f"more than {MAX_SCORE_CHARACTERS >> 20} MiB of text in one piece"
         raise ReadError(path, reason, "split it into pieces")

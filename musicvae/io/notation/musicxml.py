@@ -15,12 +15,10 @@ from xml.etree import ElementTree
 from xml.parsers import expat
 
 from musicvae.errors import ReadError
+from musicvae.io.limits import MAX_SCORE_BYTES, MAX_SCORE_MEASURES, MAX_SCORE_NOTES
 from musicvae.io.notation import musicxml_notes
 from musicvae.io.notation.music21_score import Music21Score
 
-_MAX_BYTES = 64 << 20  # unpacked; an orchestral movement has about 20 MiB
-_MAX_MEASURES = 200_000  # total of all parts
-_MAX_NOTES = 500_000
 _CONTAINER = "META-INF/container.xml"
 _EXPORT_HINT = "export it again"
 
@@ -63,7 +61,7 @@ def _unzip(content: bytes, path: str | Path) -> bytes:
                 name = scores[0] if scores else None
             if name is None:
                 raise ReadError(path, "a zip archive without a score", "give a .mxl or .musicxml")
-            return _read_member(archive, name, path, _MAX_BYTES)
+            return _read_member(archive, name, path, MAX_SCORE_BYTES)
     except ReadError:
         raise
     except Exception as error:  # on damage, zipfile raises many types
@@ -98,8 +96,8 @@ def _parse_document(
     content: bytes, path: str | Path, *, is_score: bool = True
 ) -> ElementTree.Element:
     """Parse a document; a score becomes score-partwise. Raises `ReadError`."""
-    if len(content) > _MAX_BYTES:
-        raise _too_large(path, f"more than {_MAX_BYTES >> 20} MiB")
+    if len(content) > MAX_SCORE_BYTES:
+        raise _too_large(path, f"more than {MAX_SCORE_BYTES >> 20} MiB")
     try:
         _check_prologue(content, path)
         root = ElementTree.fromstring(content)
@@ -154,8 +152,8 @@ def _check_size(root: ElementTree.Element, path: str | Path) -> None:
     n_measures = sum(len(part.findall("measure")) for part in root.findall("part"))
     n_notes = sum(1 for _ in root.iter("note"))
     for count, limit, name in (
-        (n_measures, _MAX_MEASURES, "measures"),
-        (n_notes, _MAX_NOTES, "notes"),
+        (n_measures, MAX_SCORE_MEASURES, "measures"),
+        (n_notes, MAX_SCORE_NOTES, "notes"),
     ):
         if count > limit:
             raise _too_large(path, f"more than {limit} {name}")

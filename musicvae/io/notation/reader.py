@@ -21,6 +21,7 @@ import numpy as np
 
 from musicvae.errors import ReadError
 from musicvae.io.detect import detect_format
+from musicvae.io.limits import MAX_SCORE_BARS, MAX_SCORE_PARTS
 from musicvae.io.notation import abc_humdrum, musicxml
 from musicvae.io.notation.dynamics import DynamicsMap, ScorePosition, name_and_program
 from musicvae.io.notation.measures import Bar, Measures, build_measures, meter_events
@@ -46,8 +47,6 @@ from musicvae.song import (
 )
 
 _TICKS_PER_QUARTER = 480
-_MAX_BARS = 20_000
-_MAX_PARTS = 512
 _DEFAULT_QPM = {"": 120.0}
 
 
@@ -133,7 +132,7 @@ def to_song(
     `velocity` is that of all notes, by default given by dynamics.
     """
     staves = list(score.score.parts)
-    if len(staves) > _MAX_PARTS:
+    if len(staves) > MAX_SCORE_PARTS:
         raise UnsupportedScoreError(f"{len(staves)} parts")
     score_parts = [read_part(staff) for staff in staves]
     if not any(any(part.notes) for part in score_parts):
@@ -146,8 +145,8 @@ def to_song(
     if repeats:
         order = _playback_order(staves, measures, warnings)
     timeline = PlaybackTimeline(measures.bars, order)
-    if len(timeline.bars) > _MAX_BARS:
-        raise UnsupportedScoreError(f"more than {_MAX_BARS} bars")
+    if len(timeline.bars) > MAX_SCORE_BARS:
+        raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
     dynamics: Sequence[DynamicsMap | None] = [None] * len(score_parts)
     if velocity is None:
         dynamics = _part_dynamics(staves, score_parts)

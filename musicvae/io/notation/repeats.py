@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-_MAX_MEASURES = 20_000  # as played
+from musicvae.io.limits import MAX_SCORE_BARS
 
 
 class RepeatError(Exception):
@@ -29,7 +29,7 @@ def playback_order(staves: Sequence[Any], count: int) -> list[int]:
     except Exception as error:  # music21 raises many types
         reason = " ".join(str(error).split()) or type(error).__name__
         raise RepeatError(reason.lower()) from error
-    if not order or len(order) > _MAX_MEASURES or min(order) < 0 or max(order) >= count:
+    if not order or len(order) > MAX_SCORE_BARS or min(order) < 0 or max(order) >= count:
         raise RepeatError("their order is invalid")
     return order
 

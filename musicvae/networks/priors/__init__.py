@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from musicvae.networks.priors.conditioning import Prior
+from musicvae.networks.priors.base import Prior
 from musicvae.networks.priors.flow import FlowPrior
 from musicvae.networks.priors.gaussian import LinearGaussianPrior
 from musicvae.networks.priors.midime import MidiMePrior
@@ -31,7 +31,9 @@ def load_prior(tensors: Mapping[str, Tensor], device: torch.device | str = "cpu"
         return LinearGaussianPrior(**arrays)
     if "small.shift" in tensors:
         return MidiMePrior.from_tensors(tensors)
-    return FlowPrior.from_tensors(tensors).to(device)
+    if "begin.weight" in tensors:
+        return FlowPrior.from_tensors(tensors).to(device)
+    raise TypeError("prior of an unknown kind")
 
 
 def prior_tensors(prior: Prior | None) -> dict[str, Tensor]:

@@ -7,14 +7,14 @@ for n songs, or `(M,)` for windows of many songs in a row.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from musicvae.arrays import Bools, Floats32, Ints
+from musicvae.arrays import Bools, Ints
 from musicvae.data import Batch
 
 
@@ -116,33 +116,3 @@ class EncodedPaths:
     def path_starts(self) -> Ints:
         """First window of each path, then the number of windows. `(n + 1,)`"""
         return np.concatenate([[0], np.flatnonzero(np.diff(self.path)) + 1, [len(self)]])
-
-
-class Prior(Protocol):
-    """A prior over paths of latents."""
-
-    def sample(
-        self,
-        conditioning: PathConditioning,
-        *,
-        temperature: float = 1.0,
-        rng: np.random.Generator,
-        known: KnownLatents | None = None,
-        bar_labels: Ints | None = None,
-        amount: float = 1.0,
-    ) -> Floats32:
-        """Return sampled paths `(n, W, Z)` for songs conditioned as given `(n, W)`.
-
-        Args:
-            conditioning: of the windows.
-            temperature: scale of the noise; below 1 samples are nearer to the mean.
-            rng: source of all randomness.
-            known: bars to condition on. Windows that are fully known come back unchanged.
-            bar_labels: bars with the same label are made alike. `(n, W, N)`
-            amount: below 1 samples are variations of `known`, the nearer the smaller.
-        """
-        ...
-
-    def tensors(self) -> dict[str, Floats32]:
-        """Return the tensors that a checkpoint stores."""
-        ...

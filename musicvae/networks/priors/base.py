@@ -1,0 +1,40 @@
+"""The interface of all priors over paths of latents."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+from musicvae.arrays import Floats32, Ints
+from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
+
+
+class Prior(Protocol):
+    """A prior over paths of latents."""
+
+    def sample(
+        self,
+        conditioning: PathConditioning,
+        *,
+        temperature: float = 1.0,
+        rng: np.random.Generator,
+        known: KnownLatents | None = None,
+        bar_labels: Ints | None = None,
+        amount: float = 1.0,
+    ) -> Floats32:
+        """Return sampled paths `(n, W, Z)` for songs conditioned as given `(n, W)`.
+
+        Args:
+            conditioning: of the windows.
+            temperature: scale of the noise; below 1 samples are nearer to the mean.
+            rng: source of all randomness.
+            known: bars to condition on. Windows that are fully known come back unchanged.
+            bar_labels: bars with the same label are made alike. `(n, W, N)`
+            amount: below 1 samples are variations of `known`, the nearer the smaller.
+        """
+        ...
+
+    def tensors(self) -> dict[str, Floats32]:
+        """Return the tensors that a checkpoint stores."""
+        ...
