@@ -192,7 +192,7 @@ def command(
             on_start=display.plan,
             on_step=display.step,
             on_validation=display.check,
-            on_warning=display.say,
+            on_warning=display.print_warning,
         )
     f1 = result.metrics.get("valid_f1", 0.0)
     state = (
@@ -338,7 +338,7 @@ class _TrainingDisplay:
         stderr_console().print(line)
         emit(self.as_json, "check", path="", **row)
 
-    def say(self, text: str) -> None:
+    def print_warning(self, text: str) -> None:
         """Print a warning."""
         stderr_console().print(f"note: {text}", style="yellow")
 
