@@ -2,29 +2,33 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from musicvae.config.preset import load_preset
-from musicvae.data import Batch
+from musicvae.config.preset import Preset, load_preset
+from musicvae.data import Batch, WindowDataset
 from musicvae.metrics.reconstruction import note_f1
 from musicvae.networks.layers import QuarterPacking
 from musicvae.networks.vae import VAE, to_note_rows, without_notes
 
-if TYPE_CHECKING:
-    from experiments.autoencoders import Lab
+
+class WindowSource(Protocol):
+    """Windows for training, and a batch held out."""
+
+    def windows(self, preset: Preset, split: str) -> WindowDataset: ...
+    def held_out(self, vae: VAE, n: int) -> Batch: ...
 
 
 class PcaCode:
     """Principal components of the onset and sustain planes, fitted on 8,192 windows."""
 
-    def __init__(self, lab: Lab, max_components: int) -> None:
+    def __init__(self, source: WindowSource, max_components: int) -> None:
         settings = ("model.decoder=roll", "model.loss=squared", "training.objective=ae")
         self.vae = VAE(load_preset("melody-2bar").with_settings(settings))
-        windows = lab.windows(self.vae.preset, "train")
+        windows = source.windows(self.vae.preset, "train")
         chosen = np.linspace(0, len(windows) - 1, 8192).astype(int)
         rolls = torch.cat([self._roll(windows.batch(part)) for part in np.split(chosen, 16)])
         self.used = rolls.any(0)
@@ -32,7 +36,7 @@ class PcaCode:
         self.mean = rolls.mean(0)
         torch.manual_seed(0)
         self.axes = torch.svd_lowrank(rolls - self.mean, q=max_components + 16, niter=3)[2]
-        self.batch = lab.held_out(self.vae, 1024)
+        self.batch = source.held_out(self.vae, 1024)
 
     def _roll(self, batch: Batch) -> Tensor:
         packing = QuarterPacking.from_batch(batch, self.vae.layout)
