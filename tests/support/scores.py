@@ -21,7 +21,7 @@ DOCTYPE = (
 
 
 def note(pitch: str, length: int = 2, *more: str, voice: int = 1, staff: int = 0) -> str:
-    """Return a note (``C4``, ``Bb3``, ``F#5``) or rest (``r``); `length` is in eighths, 0 for grace."""
+    """Return a note (``C4``, ``Bb3``) or rest (``r``); `length` is in eighths, 0 for grace."""
     if pitch == "r":
         content = "<rest/>"
     else:
@@ -33,7 +33,8 @@ def note(pitch: str, length: int = 2, *more: str, voice: int = 1, staff: int = 0
     after = "".join(x for x in more if not x.startswith(("<chord", "<cue")))
     duration = f"<duration>{length}</duration>" if length else ""
     grace = "" if length else "<grace/>"
-    return f"<note>{grace}{before}{content}{duration}{after}<voice>{voice}</voice>{staff_element}</note>"
+    voice_and_staff = f"<voice>{voice}</voice>{staff_element}"
+    return f"<note>{grace}{before}{content}{duration}{after}{voice_and_staff}</note>"
 
 
 def tie(*kinds: str) -> str:

@@ -258,9 +258,7 @@ def test_percussion_keys_by_instrument_or_staff_position():
     kit, flute = reading.song.parts
     assert (kit.is_drum, kit.program, flute.is_drum) == (True, 0, False)
     assert kit.pitch.tolist() == [36, 42, 38, 38]
-    assert reading.warnings == (
-        "drum notes without a known MIDI key, read as snare: 1",
-    )
+    assert reading.warnings == ("drum notes without a known MIDI key, read as snare: 1",)
     alone = part(hit("E", 4) + hit("E", 4))
     triangle = '<midi-instrument id="t"><midi-unpitched>82</midi-unpitched></midi-instrument>'
     song = read(document(alone, entries=[entry("Triangle", triangle)])).song
@@ -403,9 +401,7 @@ def test_first_tune_of_a_book_is_read():
     text = "% a book\nM:4/4\nL:1/4\n\nX:1\nK:C\nC4|D4|\n\nX:2\nK:C\nE4|F4|\n"
     reading = read(text)
     assert notes(reading.song) == [(0, 4, 60), (4, 4, 62)]
-    assert reading.warnings == (
-        "2 tunes, only the first is read; split the book into files",
-    )
+    assert reading.warnings == ("2 tunes, only the first is read; split the book into files",)
 
 
 def test_invalid_abc_fields_are_dropped():
