@@ -41,16 +41,16 @@ def measure(work: Callable[[], object]) -> tuple[float, float]:
 @click.argument("checkpoint", required=False)
 @click.option("--n", default=512, show_default=True)
 @click.option("--bars", default=2, show_default=True)
-@click.option("--settle", type=int, help="Refinement steps; by default those of the model.")
-def main(checkpoint: str | None, n: int, bars: int, settle: int | None) -> None:
+@click.option("--refine-steps", type=int, help="Refinement steps; by default those of the model.")
+def main(checkpoint: str | None, n: int, bars: int, refine_steps: int | None) -> None:
     """Time the sampling of `n` songs."""
     model = MusicVAE.load(checkpoint, device="cpu")
-    notes = sum(song.n_notes for song in model.sample(n, bars=bars, refine_steps=settle))
+    notes = sum(song.n_notes for song in model.sample(n, bars=bars, refine_steps=refine_steps))
     title = f"{model.preset.name}: {n} songs of {bars} bars, {notes / n:.1f} notes each"
     print(f"{title}, {torch.get_num_threads()} threads")
     print(f"{'':24}{'ms':>8}{'per s':>10}{'ms by clock':>13}{'per s':>10}")
     rows = {
-        "songs": lambda: model.sample(n, bars=bars, refine_steps=settle),
+        "songs": lambda: model.sample(n, bars=bars, refine_steps=refine_steps),
         "without refinement": lambda: model.sample(n, bars=bars, refine_steps=0),
     }
     for name, work in rows.items():

@@ -234,12 +234,12 @@ def long_samples(model: MusicVAE, folder: str, which: str, limit: int, seed: int
         found = [m for s in songs if (m := matrix(s, spq)) is not None]
         mean = np.mean([m[np.triu_indices(BARS, 1)].mean() for m in found])
         back = [(m[16:, :16] > 0.7).any(1).mean() for m in found]
-        alike = overlapping_area(own_back, np.array(back), shared=True)
+        overlap = overlapping_area(own_back, np.array(back), shared=True)
         ends = np.mean([_ends(s) for s in songs], 0)
         print(
             f"  {name}: {self_similarity_overlap(wanted, found):.3f} ({len(found)}; "
             f"mean F1 {mean:.3f}; repeated in the second half {np.mean(back):.2f}, overlap "
-            f"{alike:.2f}; end on the tonic "
+            f"{overlap:.2f}; end on the tonic "
             f"{ends[0]:.2f}, no shorter {ends[1]:.2f})"
         )
     own = np.mean([m[np.triu_indices(BARS, 1)].mean() for m in wanted])

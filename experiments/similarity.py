@@ -64,7 +64,9 @@ def ranks(scores: Floats, target: Ints) -> Ints:
 
 def score_queries(many: Sequence[Sequence[SongEmbeddings]], others: SongEmbeddings) -> Floats:
     """Return the similarity of n songs to m others, for the best phase of each. `(n, m)`"""
-    return np.stack([np.max([song_similarities(w, others)[0] for w in ways], 0) for ways in many])
+    return np.stack(
+        [np.max([song_similarities(w, others)[0] for w in phases], 0) for phases in many]
+    )
 
 
 def table_row(name: str, rank: Ints, n: int) -> str:

@@ -248,7 +248,7 @@ def _usage(preset: Preset, name: str) -> list[str]:
     commands = {
         "pitch_substitution": "denoise",
         "part_mask": "anomalies",
-        "humanize": "humanize",
+        "humanize": "humanise",
         "tapify": "drumify",
     }
     return [

@@ -145,8 +145,8 @@ def _pitch_line(sung: Performance, at: np.ndarray, rng: np.random.Generator) -> 
         length = sung.stop[i] - sung.onset[i]
         rest = sung.onset[i] - sung.stop[i - 1] > 0.06
         width = min(rng.uniform(0.04, 0.13), 0.6 * length)
-        centre = sung.onset[i] + rng.uniform(-0.02, 0.015) - (0.03 if rest else 0)
-        s = np.clip((at - centre) / width + 0.5, 0, 1)
+        center = sung.onset[i] + rng.uniform(-0.02, 0.015) - (0.03 if rest else 0)
+        s = np.clip((at - center) / width + 0.5, 0, 1)
         line += (aim[i] - aim[i - 1]) * (s * s * (3 - 2 * s))
     rate, depth = rng.uniform(5, 6.5), rng.uniform(0.15, 0.5)
     phase = 2 * np.pi * np.cumsum(rate * (1 + 0.04 * _modulation(len(at), 1.0, rng))) / _CONTROL

@@ -113,7 +113,7 @@ def read_header(path: str | Path, hint: str = TRAIN_HINT) -> dict[str, Any]:
             header = json.loads(metadata["musicvae"]) if "musicvae" in metadata else None
     except OSError as error:
         raise CheckpointError(path, os_reason(error), hint) from None
-    except (struct.error, ValueError, AttributeError, TypeError):
+    except (struct.error, ValueError, AttributeError, TypeError, RecursionError):
         raise CheckpointError(path, "not a safetensors file, or truncated", hint) from None
     if not isinstance(header, dict):
         raise CheckpointError(path, "not a checkpoint of musicvae", hint)

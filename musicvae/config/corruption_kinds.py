@@ -20,8 +20,8 @@ CORRUPTIONS = (
     "humanize",
     "tapify",
 )
-"""All corruption kinds. `humanize` and `tapify` are the tasks of GrooVAE (Gillick et al. 2019)
-that the corruption prepares: it removes expression, or reduces notes to taps."""
+"""All corruption kinds. `humanize` and `tapify` are named after tasks of GrooVAE (Gillick et
+al. 2019), whose inputs they make: notes without expression, and taps."""
 MIXED = "pitch_substitution+deletion+insertion+onset_jitter+transcription+part_mask"
 """The kinds that `mixed` stands for."""
 

@@ -2,8 +2,8 @@
 
 Each takes an amount per window from 0 (no change) to 1. The result is a valid window again: sorted,
 every note within its bar, no duplicates, one note at a time in a slot of kind `voice`. Rows are
-those of a `NoteTable`, `(M, 8)` int64. `humanize` and `tapify` are named after the tasks of GrooVAE
-(Gillick et al. 2019) that they prepare.
+those of a `NoteTable`, `(M, 8)` int64. `humanize` and `tapify` are named after tasks of GrooVAE
+(Gillick et al. 2019), whose inputs they make.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def corrupt(
         rows: notes `(M, 8)`; not modified.
         grid: the bars they stand in.
         kind: a key of `KINDS`, or `none`.
-        amount: 0 to 1; each kind says of what it is the share.
+        amount: 0 to 1; each kind defines what it is a share of.
         rng: the only source of randomness.
     """
     if kind == "none":
@@ -198,8 +198,8 @@ def silence_bars(rows: Ints, grid: WindowGrid, silent: Bools) -> Ints:
     until = np.concatenate([at, np.broadcast_to(total, (len(at), 1, at.shape[2]))], 1)
     until = np.minimum.accumulate(until[:, ::-1], axis=1)[:, ::-1]
     window, bar, part = rows[:, WINDOW], rows[:, BAR], rows[:, PART]
-    room = until[window, bar, part] - grid.onset_cells(rows)
-    rows[:, DURATION] = np.minimum(rows[:, DURATION], room)
+    max_duration = until[window, bar, part] - grid.onset_cells(rows)
+    rows[:, DURATION] = np.minimum(rows[:, DURATION], max_duration)
     return rows[~silent[window, bar, part]]
 
 

@@ -14,7 +14,7 @@ from musicvae.errors import ReadError
 from musicvae.io import load
 from musicvae.io.options import ReadOptions
 
-MAX_SINGLE_PROCESS_FILES = 16  # for more files, one process per core pays
+MAX_SINGLE_PROCESS_FILES = 16  # for more files, one process per core pays off
 
 
 def inspect_files(

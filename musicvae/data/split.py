@@ -25,14 +25,14 @@ def split_songs(clusters: Clusters, seed: int = 0) -> list[str]:
     key = clusters.key[first].tolist()
     order = sorted(range(len(found)), key=lambda i: _sort_key(key[i], seed))
     n_held_out = max(1, round(0.1 * n_songs))
-    room = {"valid": n_held_out, "test": n_held_out if n_songs >= 20 else 0}
+    free = {"valid": n_held_out, "test": n_held_out if n_songs >= 20 else 0}
     assigned = ["train"] * len(found)
     if len(order) > 1:
         for cluster in order:
-            name = next((name for name, left in room.items() if size[cluster] <= left), "train")
+            name = next((name for name, left in free.items() if size[cluster] <= left), "train")
             assigned[cluster] = name
-            if name in room:
-                room[name] -= int(size[cluster])
+            if name in free:
+                free[name] -= int(size[cluster])
         if "valid" not in assigned:  # every cluster is larger than a tenth
             assigned[min(order, key=lambda cluster: size[cluster])] = "valid"
     return [assigned[i] for i in np.searchsorted(found, clusters.head).tolist()]

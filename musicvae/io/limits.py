@@ -1,8 +1,8 @@
 """Limits on what a file may hold, each with its reason.
 
 Every limit is checked before the memory for what it bounds is allocated. Music stays far below;
-what lies above is damage, a stress test for players, or an attack. Limits of what is stored of a
-song are in `data.pipeline`, of `.z` files in `latent.file`, of reading processes in `data.sandbox`.
+files above are damaged, stress tests for players, or attacks. The limits of stored songs are in
+`data.pipeline`, those of `.z` files in `latent.file`, those of reading processes in `data.sandbox`.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ MAX_SCORE_BARS = 20_000
 MAX_SCORE_PARTS = 512
 """Staves of a score, which are drawn one below the other."""
 MAX_RECORDING_S = 600.0
-"""Duration of a recording that is transcribed."""
+"""Duration of a recording that is transcribed, which takes about five seconds a minute."""
 MAX_SILENCE_QUARTERS = 128
 """Silence kept after the last note of a piece that is shorter than this silence."""
 

@@ -127,12 +127,12 @@ def _drum_features(table: NoteTable) -> dict[str, Floats]:
     if not len(rows):
         return {"hits_at_once": np.full(W, np.nan), "drum_classes": np.full(W, np.nan)}
     place = (rows[:, WINDOW] * 64 + rows[:, BAR]) * 4096 + rows[:, POSITION]
-    struck = np.bincount(np.unique(place) // (64 * 4096), minlength=W)
+    n_positions = np.bincount(np.unique(place) // (64 * 4096), minlength=W)
     hits = np.bincount(rows[:, WINDOW], minlength=W)
     used = np.bincount(np.unique(rows[:, WINDOW] * 128 + rows[:, PITCH]) // 128, minlength=W)
     return {
-        "hits_at_once": np.where(struck > 0, hits / np.maximum(struck, 1), np.nan),
-        "drum_classes": np.where(struck > 0, used, np.nan),
+        "hits_at_once": np.where(n_positions > 0, hits / np.maximum(n_positions, 1), np.nan),
+        "drum_classes": np.where(n_positions > 0, used, np.nan),
     }
 
 

@@ -1,4 +1,4 @@
-"""Classifier two-sample test: can two sets of windows be told apart by their features?
+"""Classifier two-sample test: can two sets of windows be distinguished by their features?
 
 Lopez-Paz and Oquab (2017), "Revisiting classifier two-sample tests".
 """

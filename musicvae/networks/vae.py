@@ -59,7 +59,7 @@ class Posterior(NamedTuple):
 class VAE(nn.Module):
     """A VAE on windows of bars. `Z = slices * latent`: a slice for each bar (or quarter, or one).
 
-    Dimensions of bars that a window does not have have mean 0 and sigma 1 exactly, at no cost.
+    Dimensions of bars that a window lacks have mean 0 and sigma 1 exactly, hence no KL.
     """
 
     def __init__(self, preset: Preset) -> None:
@@ -144,7 +144,7 @@ def to_note_rows(batch: Batch) -> Ints:
 def to_note_table(batch: Batch, preset: Preset, rows: Ints | None = None) -> NoteTable:
     """Return a batch's windows as a table, with their own notes or with `rows` `(M, 8)` instead.
 
-    A batch knows neither songs nor tempos: each window counts as a song of its own, at the preset's
+    A batch has neither songs nor tempos: each window counts as a song of its own, at the preset's
     default tempo.
     """
     B = len(batch.steps)

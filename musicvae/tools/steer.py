@@ -289,8 +289,8 @@ def clip_target(directions: Directions, before: Floats, goal: Floats) -> Floats:
     ranges = [ATTRIBUTES[name].range for name in directions.names]
     low, high = np.array(ranges, float).T
     value = np.where(np.isfinite(before), before, 0)
-    room = ((low - value) / directions.std, (high - value) / directions.std)
-    return np.asarray(np.clip(goal, np.minimum(room[0], 0), np.maximum(room[1], 0)))
+    margin = ((low - value) / directions.std, (high - value) / directions.std)
+    return np.asarray(np.clip(goal, np.minimum(margin[0], 0), np.maximum(margin[1], 0)))
 
 
 def n_rounds(codec: Codec) -> int:

@@ -243,15 +243,3 @@ def test_info_prints_the_whole_provenance_as_json(place: Path, shipped: Path) ->
     (entry,) = map(json.loads, result.stdout.splitlines())
     known = {"data", "licence", "credits", "machine", "minutes", "held_out"}
     assert known <= set(entry["provenance"])
-
-
-def test_card_lists_effects_of_steering(place: Path) -> None:
-    checkpoint = load(place / "checkpoints" / "mine" / "model.safetensors")
-    effects = {
-        "density": {"rank": 0.98, "density": 0.7, "range": 0.01},
-        "range": {"rank": 1.0, "density": 0.02, "range": 0.8},
-    }
-    steered = replace(checkpoint, provenance=checkpoint.provenance | {"effects": effects})
-    text = model_card(steered, "tiny")
-    assert "| density | 0.98 | 0.70 | 0.01 |" in text and "| range | 1.00 | 0.02 | 0.80 |" in text
-    assert "asked | rank" not in model_card(checkpoint, "tiny")

@@ -1,3 +1,5 @@
+"""The command group, `presets`, `info`, `prepare` and `plot`, and shared helpers of commands."""
+
 from __future__ import annotations
 
 import json

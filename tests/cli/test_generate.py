@@ -66,8 +66,8 @@ def test_commands_report_errors_in_one_line(here, tmp_path) -> None:
         (("sample", "--form", "A?"), "give letters"),
     ):
         result = run(*arguments, "--out", str(tmp_path))
-        told = [line for line in result.stderr.splitlines() if line.startswith("musicvae: ")]
-        assert result.exit_code == 1 and len(told) == 1 and message in told[0], result.stderr
+        errors = [line for line in result.stderr.splitlines() if line.startswith("musicvae: ")]
+        assert result.exit_code == 1 and len(errors) == 1 and message in errors[0], result.stderr
     for bars in ("5-3", "a-b", "-2", "5-"):
         result = run("infill", "hymn.mid", f"--bars={bars}")
         assert result.exit_code == 2 and "--bars" in result.stderr

@@ -94,12 +94,12 @@ def test_roll_counts_pickup_as_bar_0() -> None:
 @pytest.mark.parametrize("width", [40, 80, 120])
 @pytest.mark.parametrize("song", [small_chorale(bars=40), small_band()], ids=["chorale", "band"])
 def test_roll_fits_width(song: Song, width: int) -> None:
-    plain, coloured = plain_roll(song, width), plain_roll(song, width, colors=True)
+    plain, colored = plain_roll(song, width), plain_roll(song, width, colors=True)
     assert max(map(len, plain)) <= width
-    assert max(len(click.unstyle(line)) for line in coloured) <= width
+    assert max(len(click.unstyle(line)) for line in colored) <= width
     if width == 120:
         assert sum("│" in line for line in plain) > 8
-    assert "\x1b" not in "".join(plain) and "Bass" in click.unstyle(coloured[-1])
+    assert "\x1b" not in "".join(plain) and "Bass" in click.unstyle(colored[-1])
 
 
 def test_roll_drum_lanes_and_wide_ranges() -> None:

@@ -1,3 +1,5 @@
+"""Parts of the bar-line estimation: time warps, grids, features and decoding."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -248,8 +248,8 @@ def test_other_files_raise_read_error(latent_file: Path, tmp_path: Path) -> None
         ({"shape": [1, 2, 10**12]}, "damaged"),
         ({"coding": "magic"}, "unknown coding 'magic'"),
     ):
-        told = {"musicvae-song": json.dumps({**header, **change})}
-        save_file(load_file(latent_file), tmp_path / "x.z", told)
+        metadata = {"musicvae-song": json.dumps({**header, **change})}
+        save_file(load_file(latent_file), tmp_path / "x.z", metadata)
         with pytest.raises(ReadError, match=words):
             load(tmp_path / "x.z")
     with pytest.raises(ReadError, match="not a file of latents"):
@@ -287,10 +287,10 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_encode_and_decode_commands_equal_reconstruct(here: Path) -> None:
     result = run("encode", "hymn.mid", "--json")
     assert result.exit_code == 0, result.stderr
-    told = json.loads(result.stdout)
-    assert told["kind"] == "latents" and told["path"] == "hymn.z" and told["bars"] == 9
-    assert told["bits_per_bar"] == pytest.approx(8 * (here / "hymn.z").stat().st_size / 9, abs=0.01)
-    assert 0 < told["kl_bits_per_bar"] < told["latent_bits_per_bar"] < told["bits_per_bar"]
+    line = json.loads(result.stdout)
+    assert line["kind"] == "latents" and line["path"] == "hymn.z" and line["bars"] == 9
+    assert line["bits_per_bar"] == pytest.approx(8 * (here / "hymn.z").stat().st_size / 9, abs=0.01)
+    assert 0 < line["kl_bits_per_bar"] < line["latent_bits_per_bar"] < line["bits_per_bar"]
     assert "chorale-4bar" in result.stderr
     result = run("decode", "hymn.z", "--out", "there/back.mid", "--json")
     assert result.exit_code == 0, result.stderr
@@ -301,7 +301,7 @@ def test_encode_and_decode_commands_equal_reconstruct(here: Path) -> None:
     fails(run("decode", "hymn.z", "--out", "there/back.mid"), "back.mid", "--force")
     result = run("encode", "hymn.mid", "--step", 1.5, "--force")
     assert result.exit_code == 0 and "bits per bar" in result.stdout
-    assert (here / "hymn.z").stat().st_size < told["bytes"] / 3
+    assert (here / "hymn.z").stat().st_size < line["bytes"] / 3
     assert run("decode", "hymn.z", "--out", "small.mid").exit_code == 0
     assert read(here / "small.mid").end_ticks == read(here / "hymn.mid").end_ticks
 

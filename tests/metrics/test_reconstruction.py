@@ -1,3 +1,5 @@
+"""Reconstruction metrics of tables with known answers."""
+
 from __future__ import annotations
 
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""Small songs lines in memory, simple enough to check by hand."""
+"""Small songs made in memory, simple enough to check by hand."""
 
 from __future__ import annotations
 

@@ -283,10 +283,10 @@ def test_command_prints_plots_and_writes_json(place, monkeypatch) -> None:
     assert Path("pics/odd-score.png").stat().st_size > 5000
     whole = run("score", "odd.mid", "--table", "--as-written")
     assert len(whole.stdout.splitlines()) == 1 + 8 * 4
-    told = json.loads(run("score", "odd.mid", "--json", "--as-written").stdout)
-    assert told["kind"] == "score" and len(told["bars"]) == 8
-    assert told["unusual"][0]["bar"] == 5 and told["unusual"][0]["reasons"]
-    assert told["features"] == list(FEATURE_KEYS)
+    printed = json.loads(run("score", "odd.mid", "--json", "--as-written").stdout)
+    assert printed["kind"] == "score" and len(printed["bars"]) == 8
+    assert printed["unusual"][0]["bar"] == 5 and printed["unusual"][0]["reasons"]
+    assert printed["features"] == list(FEATURE_KEYS)
 
 
 def test_command_marks_the_outlier_of_a_folder(place, monkeypatch) -> None:

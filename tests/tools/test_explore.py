@@ -149,8 +149,8 @@ def test_similar_command(here) -> None:
     assert found[0]["path"] == str(Path("high") / "song1.mid")
     assert found[0]["of_neighbour"] > 0.99
     assert found[0]["similarity"] >= found[1]["similarity"] >= found[2]["similarity"]
-    told = run("similar", "high/song1.mid", "low").stdout.splitlines()
-    assert len(told) == 6 and told[0].split()[0] == "similarity"
+    lines = run("similar", "high/song1.mid", "low").stdout.splitlines()
+    assert len(lines) == 6 and lines[0].split()[0] == "similarity"
     missing = run("similar", "none.mid", "low")
     assert missing.exit_code == 1 and "none.mid" in missing.stderr
     (here / "none").mkdir(exist_ok=True)

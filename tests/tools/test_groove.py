@@ -236,8 +236,8 @@ def test_commands_write_songs_and_choose_the_drum_model(place, monkeypatch) -> N
     write(chorale_song(bars=4), "hymn.mid")
     done = run("humanise", "dull.mid", "--seed", 1, "--json", "--as-written")
     assert done.exit_code == 0, done.output
-    told = json.loads(done.stdout)
-    assert told["path"] == "humanised/dull.mid" and told["seed"] == 1 and told["hits"] > 60
+    printed = json.loads(done.stdout)
+    assert printed["path"] == "humanised/dull.mid" and printed["seed"] == 1 and printed["hits"] > 60
     made = read("humanised/dull.mid")
     assert len(set(made.parts[0].velocity.tolist())) > 5
     band = run("drumify", "hymn.mid", "--seed", 1, "--as-written")

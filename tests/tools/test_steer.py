@@ -74,29 +74,29 @@ def lines_of(result: Result) -> list[dict]:
 
 
 def test_axis_changes_its_attribute_and_no_other() -> None:
-    ways = linear()
-    assert np.allclose(ways.axes @ ways.linear.T, np.eye(3))
+    directions = linear()
+    assert np.allclose(directions.axes @ directions.linear.T, np.eye(3))
 
 
 def test_step_reaches_its_target_with_least_norm() -> None:
-    ways, rng = linear(), np.random.default_rng(1)
+    directions, rng = linear(), np.random.default_rng(1)
     z, by = rng.normal(size=(5, 8)), rng.normal(size=(5, 3))
-    moved = ways.step(z, by)
-    assert np.allclose(ways.predict(moved) - ways.predict(z), by, atol=0.2)
+    moved = directions.step(z, by)
+    assert np.allclose(directions.predict(moved) - directions.predict(z), by, atol=0.2)
     # Any other step with the same effect is longer.
-    inside = np.linalg.svd(ways.linear)[2][3:]
-    length = lambda way: (way**2 / ways.variance).sum(1)  # noqa: E731
-    for way in inside:
-        assert (length(moved - z) <= length(moved - z + 0.3 * way) + 1e-9).all()
+    inside = np.linalg.svd(directions.linear)[2][3:]
+    length = lambda step: (step**2 / directions.variance).sum(1)  # noqa: E731
+    for unseen in inside:
+        assert (length(moved - z) <= length(moved - z + 0.3 * unseen) + 1e-9).all()
 
 
 def test_gradients_are_those_of_the_prediction() -> None:
-    ways = replace(linear(), output=np.random.default_rng(2).normal(size=(3, 4)))
+    directions = replace(linear(), output=np.random.default_rng(2).normal(size=(3, 4)))
     z, small = np.random.default_rng(3).normal(size=(2, 8)), 1e-5
     for dimension in range(8):
         step = np.eye(8)[dimension] * small
-        slope = (ways.predict(z + step) - ways.predict(z - step)) / (2 * small)
-        assert np.allclose(slope, ways.gradients(z)[:, :, dimension], atol=1e-5)
+        slope = (directions.predict(z + step) - directions.predict(z - step)) / (2 * small)
+        assert np.allclose(slope, directions.gradients(z)[:, :, dimension], atol=1e-5)
 
 
 def test_dimensions_of_absent_bars_stay() -> None:
@@ -142,11 +142,11 @@ def test_training_fits_directions(place, model) -> None:
 def test_repeat_bars_copies_the_first_bar(place, model) -> None:
     windows = WindowDataset(place / "data" / "midi", model.preset, split="train")
     plain = windows.batch(np.arange(min(len(windows), 24)))
-    heard = repeat_bars(plain, np.random.default_rng(0))
-    assert heard.notes.shape[0] == plain.notes.shape[0]
+    repeated = repeat_bars(plain, np.random.default_rng(0))
+    assert repeated.notes.shape[0] == plain.notes.shape[0]
     changed = 0
     for before, after, nb, na in zip(
-        plain.notes, heard.notes, plain.n_notes, heard.n_notes, strict=True
+        plain.notes, repeated.notes, plain.n_notes, repeated.n_notes, strict=True
     ):
         a, b = before[:nb].numpy(), after[:na].numpy()
         first = a[a[:, 0] == 0]
@@ -302,8 +302,8 @@ def test_steer_command(here) -> None:
     (second,) = lines_of(run(*words))
     assert second["path"] == str(Path("out") / "hymn-02.mid")
     assert Path(line["path"]).read_bytes() == Path(second["path"]).read_bytes()
-    told = run("steer", "hymn.mid", "--density", 1, "--out", "out").stdout
-    assert "  density +" in told and "of +1" in told
+    printed = run("steer", "hymn.mid", "--density", 1, "--out", "out").stdout
+    assert "  density +" in printed and "of +1" in printed
 
 
 def test_steer_command_reports_errors_in_one_line(here) -> None:

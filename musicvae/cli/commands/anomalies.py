@@ -160,8 +160,8 @@ def _print_song(scored: _ScoredSong, n_bars: int, whole: bool) -> None:
     baseline = "the training songs" if scores.reference == "corpus" else "the song's other bars"
     print_line(f"{scored.path}: anomaly score {scores.anomaly_score:+.1f}, relative to {baseline}")
     rows: list[tuple[str, ...]] = [
-        (f"  bar {odd.bar}", odd.name, f"{odd.anomaly_score:+.1f}", "; ".join(odd.reasons))
-        for odd in (scores.anomalies if whole else scores.anomalies[:n_bars])
+        (f"  bar {bar.bar}", bar.name, f"{bar.anomaly_score:+.1f}", "; ".join(bar.reasons))
+        for bar in (scores.anomalies if whole else scores.anomalies[:n_bars])
     ]
     if whole:
         rows.sort(key=lambda row: int(row[0].split()[-1]))
@@ -181,7 +181,7 @@ def _print_summary(found: list[_ScoredSong], as_json: bool, paths: tuple[Path, .
     order = sorted(range(len(found)), key=lambda i: -np.nan_to_num(deviations[i], nan=-99.0))
     rows: list[tuple[str, ...]] = []
     for i in order:
-        scored, odd = found[i], found[i].scores.anomalies[:1]
+        scored, worst = found[i], found[i].scores.anomalies[:1]
         outlier = bool(deviations[i] >= OUTLIER_DEVIATIONS)
         emit(
             as_json,
@@ -193,7 +193,7 @@ def _print_summary(found: list[_ScoredSong], as_json: bool, paths: tuple[Path, .
             folder=labels[i],
             belongs=better_folders[i],
         )
-        text = [f"bar {odd[0].bar} {odd[0].name}: {'; '.join(odd[0].reasons)}"] if odd else []
+        text = [f"bar {bar.bar} {bar.name}: {'; '.join(bar.reasons)}" for bar in worst]
         marks = ["outlier"] * outlier
         marks += [f"more like the songs of {better_folders[i]}"] if better_folders[i] else []
         rows.append(

@@ -106,7 +106,7 @@ def change_lines(changes: list[NoteChange]) -> list[str]:
             "moved": f"{was} moved to bar {change.to_bar} beat {change.to_beat or 0:g}",
             "pitch": f"{was} changed to {now}",
         }[change.kind]
-        sure = [
+        percentages = [
             f"{word} {value:.0%}"
             for word, value in (
                 ("before", change.probability_before),
@@ -114,7 +114,7 @@ def change_lines(changes: list[NoteChange]) -> list[str]:
             )
             if value is not None
         ]
-        probability = f"probability: {', '.join(sure)}"
+        probability = f"probability: {', '.join(percentages)}"
         rows.append(
             (f"  bar {change.bar}", f"beat {change.beat:g}", change.name, what, probability)
         )

@@ -276,37 +276,37 @@ class _TrainingDisplay:
         """Print the plan of the run."""
         self.announced = plan
         train, valid = plan.counts["train"], plan.counts.get("valid", {})
-        say, n_read = stderr_console().print, plan.files - len(plan.skipped)
-        say(f"files    {plan.files:,}: {n_read:,} read, {len(plan.skipped):,} skipped")
+        write, n_read = stderr_console().print, plan.files - len(plan.skipped)
+        write(f"files    {plan.files:,}: {n_read:,} read, {len(plan.skipped):,} skipped")
         reasons: dict[str, list[str]] = {}
         for skipped in plan.skipped:
             reasons.setdefault(skipped["reason"], []).append(skipped["path"])
         for reason, paths in sorted(reasons.items(), key=lambda item: -len(item[1]))[:5]:
             more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-            say(f"         {paths[0]}{more}: {reason}")
+            write(f"         {paths[0]}{more}: {reason}")
         held_out = valid.get("songs", 0)
         rest = plan.files - len(plan.skipped) - train["songs"] - held_out
         rest_text = f", {rest:,} for testing or unusable with the preset" if rest else ""
-        say(f"songs    {train['songs']:,} for training, {held_out:,} held out{rest_text}")
-        say(
+        write(f"songs    {train['songs']:,} for training, {held_out:,} held out{rest_text}")
+        write(
             f"bars     {train['bars']:,}, in {train['windows']:,} windows "
             f"with {train['notes']:,} notes"
         )
         for reason, count in plan.skipped_windows.items():
             if count:
-                say(f"         skipped: {count:,} windows {reason}")
+                write(f"         skipped: {count:,} windows {reason}")
         if plan.passthrough_notes:
             notes = plan.passthrough_notes
-            say(f"         skipped: {notes:,} notes that the preset cannot represent")
+            write(f"         skipped: {notes:,} notes that the preset cannot represent")
         size = f"{plan.parameters / 1e6:.2f} million parameters"
-        say(f"model    {plan.preset}: {size}, on {plan.device} in {plan.precision}")
-        say(
+        write(f"model    {plan.preset}: {size}, on {plan.device} in {plan.precision}")
+        write(
             f"pace     {plan.windows_per_s:,.0f} windows per second; {plan.total_steps:,} steps, "
             f"{plan.epochs:.1f} epochs"
         )
-        say(f"writes   {plan.folder}/ (seed {plan.seed})")
+        write(f"writes   {plan.folder}/ (seed {plan.seed})")
         if plan.resumed_at:
-            say(f"resumes  at step {plan.resumed_at:,}")
+            write(f"resumes  at step {plan.resumed_at:,}")
         emit(self.as_json, "plan", path=str(plan.folder), files=plan.files, counts=plan.counts)
         self.progress.update(self.task, visible=True)
 

@@ -88,7 +88,7 @@ def parse_piece(source: Source) -> Piece | Skipped:
 def _read_score(source: Source) -> Music21Score:
     """Read the score of a source. Raises `UnsupportedScoreError` for duplicates."""
     if source.abc is not None:
-        # Unsplit, as since the first export: ten tunes for several voices are in the corpus so.
+        # Not split, as in the first export: ten tunes have their voices one after the other.
         return abc_humdrum.read_abc(source.abc, source.place, split_voices=False)
     file = Path(source.path)
     if file.suffix == ".krn" and (duplicate := file.with_suffix(".mxl")).exists():

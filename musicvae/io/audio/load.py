@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".aif", ".aiff")
 """Usual suffixes of recordings; they only select the files of a folder."""
-"""Limit for transcription, which takes about five seconds a minute."""
 _MIN_DURATION_S = 0.5
 _BLOCK_FRAMES = 1 << 18
 _SILENCE_PEAK = 10 ** (-70 / 20)

@@ -33,7 +33,7 @@ _MAX_TAP_STRENGTH, _MIN_TAP_GAP_DB = 0.12, 15.0  # between hits: onset strength,
 
 @dataclass(frozen=True, kw_only=True)
 class AudioFeatures:
-    """Features that tell one voice from other audio, shares from 0 to 1."""
+    """Features that distinguish one voice from other audio, shares from 0 to 1."""
 
     tonal: float
     """Share of loud frames with a pitch."""

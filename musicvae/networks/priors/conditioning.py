@@ -1,4 +1,4 @@
-"""What priors are conditioned on (bars, meters, keys, positions), and paths of latents.
+"""Conditioning of priors (bars, meters, keys, positions), and paths of latents.
 
 A song of W windows is a path of W latents. Arrays of windows have any leading shape `...`: `(n, W)`
 for n songs, or `(M,)` for windows of many songs in a row.

@@ -20,7 +20,7 @@ UNTIED_FRACTION = 0.25  # last part of the integration, in which tied bars move 
 
 
 class Flow(Protocol):
-    """What the sampler needs of a `FlowPrior`."""
+    """Interface of a `FlowPrior` that the sampler uses."""
 
     context: int
     hint: Any
@@ -48,7 +48,7 @@ class Flow(Protocol):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class SamplingConstraints:
-    """What samples must agree with, for T tokens: bars, or windows with one slice for all bars."""
+    """Constraints on samples of T tokens: bars, or windows with one slice for all bars."""
 
     z: Tensor  # (B, T, latent) standardized latents of known tokens
     known: Tensor  # (B, T) bool

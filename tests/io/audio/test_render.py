@@ -1,4 +1,4 @@
-"""Rendering: duration, peak_level, formats and errors."""
+"""Rendering: duration, peak level, formats and errors."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_loudness_agrees_with_the_standard() -> None:
 @pytest.mark.parametrize("lufs", [-30.0, -18.0, -10.0])
 def test_normalized_loudness_without_clipping(lufs: float) -> None:
     clicks = tone(10, 0.01)
-    clicks[::24_000] = 0.9  # peaks far above the peak_level
+    clicks[::24_000] = 0.9  # peaks far above the loudness
     limited, _ = normalize_loudness(clicks, 48_000, lufs)
     assert measure_loudness(limited, 48_000) == pytest.approx(lufs, abs=0.5)
     assert np.abs(limited).max() <= PEAK_CEILING + 1e-6

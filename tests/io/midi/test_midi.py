@@ -1,3 +1,5 @@
+"""MIDI files: round trips, agreement with other readers, and errors."""
+
 from __future__ import annotations
 
 import io
