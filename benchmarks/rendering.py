@@ -19,7 +19,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import click
 import numpy as np
 
-from musicvae.io import SUFFIXES
+from musicvae.io import SONG_SUFFIXES
 from musicvae.io.audio.loudness import measure_loudness
 from musicvae.io.audio.render import RenderOptions, render
 from musicvae.io.audio.synth import pick_synth
@@ -31,7 +31,7 @@ from musicvae.io.audio.synth import pick_synth
 @click.option("--synth", help="Only this synthesizer.")
 def main(folder: Path, limit: int, synth: str | None) -> None:
     """Render the songs and print a table."""
-    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SONG_SUFFIXES)
     chosen = files[:: max(1, len(files) // limit)][:limit]
     songs = [song for song in map(read, chosen) if song.n_notes and song.duration_s < 600]
     print(f"{len(songs)} songs, {sum(song.duration_s for song in songs):.0f} s of music")

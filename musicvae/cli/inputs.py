@@ -141,13 +141,13 @@ def find_song_files(paths: Sequence[Path]) -> list[Path]:
     Raises `DataError` for a folder without songs.
     """
     from musicvae.data.discover import files_under
-    from musicvae.io import SUFFIXES
+    from musicvae.io import SONG_SUFFIXES
 
     found: list[Path] = []
     for path in paths:
         if is_folder(path):
             names = (path / name for name in files_under(path))
-            inside = [file for file in names if file.suffix.lower() in SUFFIXES]
+            inside = [file for file in names if file.suffix.lower() in SONG_SUFFIXES]
             if not inside:
                 raise DataError(
                     f"{path}: contains no MIDI file or score; give a file or another folder"

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from musicvae.model import MusicVAE
     from musicvae.plots import Theme
     from musicvae.report import AudioEmbedding, Page
-    from musicvae.report.audio import Progress
+    from musicvae.report.audio import ProgressCallback
     from musicvae.song import Song
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -351,7 +351,7 @@ def print_plot_path(path: Path, *, as_json: bool) -> None:
         print_line(str(path))
 
 
-PageBuilder = Callable[["AudioEmbedding", "Progress"], "Page"]
+PageBuilder = Callable[["AudioEmbedding", "ProgressCallback"], "Page"]
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,7 +32,7 @@ from musicvae.errors import DataError, WriteError, os_reason
 from musicvae.io.options import ReadOptions
 from musicvae.storage import cache_folder, ensure_writable_folder, write_bytes
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 FILES_PER_SHARD = 256
 FILES_PER_CHUNK = 32
 CLUSTERS_FILE = "clusters.arrow"
@@ -45,7 +45,7 @@ def prepare(
     *,
     options: ReadOptions | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> PrepareReport:
     """Read every file under `source` into shards in `out`, in sorted order.
 
@@ -134,7 +134,7 @@ def prepare_with(
     readers: ReaderPool,
     *,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> PrepareReport:
     """Run `prepare` with the given readers."""
     if is_prepared(source):
@@ -153,7 +153,7 @@ def _write_dataset(
     readers: ReaderPool,
     workers: int,
     total: int,
-    progress: Progress | None,
+    progress: ProgressCallback | None,
 ) -> PrepareReport:
     counts = Counts()
     with (
@@ -193,7 +193,7 @@ def prepare_cached(
     *,
     options: ReadOptions | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Path:
     """Return a prepared folder for `source`: itself if it holds shards, else one in the cache.
 

@@ -28,7 +28,7 @@ from musicvae.metrics.reconstruction import (
 from musicvae.model import MusicVAE
 from musicvae.training.validation import reconstruct_windows, spread_indices
 
-Progress = Callable[[str], None]
+MessageCallback = Callable[[str], None]
 N_DRAWS = 32
 
 
@@ -79,7 +79,7 @@ def evaluate(
     draws: int = N_DRAWS,
     seed: int | None = None,
     options: ReadOptions | None = None,
-    on_progress: Progress | None = None,
+    on_progress: MessageCallback | None = None,
 ) -> Evaluation:
     """Evaluate `model` on the songs under `folder`.
 

@@ -16,9 +16,9 @@ from musicvae.io.options import ReadOptions
 from musicvae.io.result import ReadResult
 from musicvae.song import Song
 
-__all__ = ["SCORE_SUFFIXES", "SUFFIXES", "ReadResult", "load", "read", "read_bytes", "write"]
+__all__ = ["SCORE_SUFFIXES", "SONG_SUFFIXES", "ReadResult", "load", "read", "read_bytes", "write"]
 
-SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".musicxml", ".mxl", ".xml", ".abc", ".krn")
+SONG_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".musicxml", ".mxl", ".xml", ".abc", ".krn")
 """Usual suffixes of songs. They select the files of a folder; the format is in the content."""
 
 SCORE_SUFFIXES = (".musicxml", ".xml", ".mxl")

@@ -32,7 +32,7 @@ _log = logging.getLogger("musicvae")
 _MISSING_GLYPH = "Glyph .* missing from"
 _FONT_HINT = "install a font that does, such as Noto Sans CJK"
 _reported_glyphs: list[str] = []
-SUFFIXES = (".png", ".svg", ".pdf")
+PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 150
 WIDTH = 9.2  # inches; legible in a README, where pictures are shrunk to 800 points
 LEFT, RIGHT = 0.62, 0.2  # margins in inches
@@ -256,8 +256,8 @@ def to_png(figure: Figure, dpi: float = DPI) -> bytes:
 def check_suffix(path: str | Path) -> str:
     """Return the lower-case suffix of a picture. Raises `WriteError` if it is not supported."""
     suffix = Path(path).suffix.lower()
-    if suffix not in SUFFIXES:
-        known = ", ".join(SUFFIXES)
+    if suffix not in PICTURE_SUFFIXES:
+        known = ", ".join(PICTURE_SUFFIXES)
         reason = f"unknown picture format {suffix}" if suffix else "picture without a suffix"
         raise WriteError(path, reason, f"use {known}")
     return suffix

@@ -19,7 +19,7 @@ from musicvae.song import Song
 
 _BLOCK_SAMPLES = 1 << 16  # libsndfile overflows its stack on long Vorbis writes
 _MIME_TYPES = {"MP3": "audio/mpeg", "OGG": "audio/ogg"}
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +46,7 @@ NO_AUDIO = AudioEmbedding(max_total_s=0)
 
 
 def embed_audio(
-    songs: Sequence[Song], embedding: AudioEmbedding, progress: Progress | None = None
+    songs: Sequence[Song], embedding: AudioEmbedding, progress: ProgressCallback | None = None
 ) -> tuple[list[str], str]:
     """Render the selected songs to `data:` URIs, empty for the others.
 

@@ -19,7 +19,7 @@ from musicvae.io import midi
 from musicvae.plots import style
 from musicvae.plots.pianoroll import song_summary
 from musicvae.plots.themes import DARK, LIGHT, Theme
-from musicvae.report.audio import AudioEmbedding, Progress, embed_audio
+from musicvae.report.audio import AudioEmbedding, ProgressCallback, embed_audio
 from musicvae.report.song_json import song_json
 from musicvae.song import Song
 from musicvae.storage import write_bytes
@@ -27,7 +27,7 @@ from musicvae.storage import write_bytes
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-SUFFIXES = (".html", ".htm")
+PAGE_SUFFIXES = (".html", ".htm")
 _FRAME_HEIGHT_PX = 640
 _MAX_SVG_CHARACTERS = 400_000  # larger pictures become PNG
 _MAX_COLUMNS = 9
@@ -90,7 +90,7 @@ class Page:
         songs: Sequence[Song],
         names: Sequence[str],
         facts: Sequence[str] = (),
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
     ) -> None:
         """Add songs one below the other, each with a player and a piano roll."""
         sounds, failure = embed_audio(songs, self.embedding, progress)
@@ -107,7 +107,7 @@ class Page:
         names: Sequence[str],
         *,
         columns: int | None = None,
-        progress: Progress | None = None,
+        progress: ProgressCallback | None = None,
     ) -> None:
         """Add the songs of an interpolation, with small piano rolls to choose one.
 
@@ -212,7 +212,7 @@ class Page:
 
 def check_path(path: str | Path) -> Path:
     """Return a path for a page. Raises `WriteError` if it does not end in `.html`."""
-    if Path(path).suffix.lower() not in SUFFIXES:
+    if Path(path).suffix.lower() not in PAGE_SUFFIXES:
         raise WriteError(path, "reports are HTML pages", "use a name that ends in .html")
     return Path(path)
 

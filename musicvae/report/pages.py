@@ -11,7 +11,7 @@ from musicvae.checkpoints import checkpoint_name
 from musicvae.plots.comparison import comparison_figure, grid_figure
 from musicvae.plots.evaluation import evaluation_figure
 from musicvae.plots.training_curves import training_curves_figure
-from musicvae.report.audio import AudioEmbedding, Progress
+from musicvae.report.audio import AudioEmbedding, ProgressCallback
 from musicvae.report.page import Page
 from musicvae.song import Song
 
@@ -40,7 +40,7 @@ def songs_page(
     names: Sequence[str],
     *,
     embedding: AudioEmbedding | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Page:
     """Return a page of songs, the first `MAX_SONGS` of them."""
     page = Page(title, facts, embedding=embedding)
@@ -58,7 +58,7 @@ def interpolation_page(
     *,
     columns: int | None = None,
     embedding: AudioEmbedding | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Page:
     """Return a page of interpolated songs: a chooser with player, and a picture of all.
 
@@ -87,7 +87,7 @@ def training_page(
     names: Sequence[str] = (),
     *,
     embedding: AudioEmbedding | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Page:
     """Return a page of a training run: curves, final metrics, settings and sampled songs.
 
@@ -119,7 +119,7 @@ def evaluation_page(
     names: Sequence[str] = (),
     *,
     embedding: AudioEmbedding | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Page:
     """Return a page of an evaluation: metrics, and songs sampled from the model.
 
@@ -173,7 +173,7 @@ def preparation_page(
     *,
     title: str = "Prepared folder",
     embedding: AudioEmbedding | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Page:
     """Return a page of a prepared folder: counts, reasons, warnings and some of its songs."""
     counts = report.counts

@@ -31,7 +31,7 @@ from musicvae.checkpoints import (
 )
 from musicvae.config.preset import Preset, load_preset, preset_from_dict
 from musicvae.data import Batch, Shards, WindowDataset, prepare_cached
-from musicvae.data.prepare import Progress
+from musicvae.data.prepare import ProgressCallback
 from musicvae.data.report import iter_skipped
 from musicvae.errors import CheckpointError, DataError, TrainingError
 from musicvae.networks.devices import autocast, compile_blocks, pick_device, pick_precision
@@ -116,7 +116,7 @@ def train(
     precision: str = "auto",
     compiled: bool = False,
     source_name: str = "",
-    on_prepare: Progress | None = None,
+    on_prepare: ProgressCallback | None = None,
     on_start: Callable[[RunSummary], None] | None = None,
     on_step: Callable[[TrainingModule], None] | None = None,
     on_validation: Callable[[dict[str, float]], None] | None = None,

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from musicvae.model import MusicVAE
     from musicvae.plots import Theme
     from musicvae.report import AudioEmbedding, Page
-    from musicvae.report.audio import Progress
+    from musicvae.report.audio import ProgressCallback
     from musicvae.song import Song
 
 
@@ -166,7 +166,7 @@ class InterpolationResult(NamedTuple):
         else:
             plot_comparison(self.songs, path, title, facts, names=self.names, theme=theme)
 
-    def page(self, title: str, facts: str, how: AudioEmbedding, advance: Progress) -> Page:
+    def page(self, title: str, facts: str, how: AudioEmbedding, advance: ProgressCallback) -> Page:
         """Return an HTML page that plays all songs."""
         from musicvae.report import interpolation_page, songs_page
 

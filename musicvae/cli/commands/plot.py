@@ -91,10 +91,10 @@ def command(
       musicvae plot song.mid --as sound
       musicvae plot checkpoints/melody-2bar/metrics.csv --out run.png
     """
-    from musicvae.plots.style import SUFFIXES
+    from musicvae.plots.style import PICTURE_SUFFIXES
 
     files = [file for path in paths for file in _input_files(path, kind)]
-    to_file = out.suffix.lower() in SUFFIXES and not out.is_dir()
+    to_file = out.suffix.lower() in PICTURE_SUFFIXES and not out.is_dir()
     if to_file and len(files) > 1:
         raise click.UsageError(
             f"--out {out} is a single file for {len(files)} inputs; give a folder"
@@ -137,10 +137,10 @@ def _input_files(path: Path, kind: str) -> list[Path]:
     if (path / METRICS_FILE).is_file():
         return [path / METRICS_FILE]
     from musicvae.data.discover import files_under
-    from musicvae.io import SUFFIXES
+    from musicvae.io import SONG_SUFFIXES
 
     files = [path / name for name in files_under(path)]
-    songs = [file for file in files if file.suffix.lower() in SUFFIXES]
+    songs = [file for file in files if file.suffix.lower() in SONG_SUFFIXES]
     rendered = {file.with_suffix("") for file in songs} if kind != "sound" else set()
     recordings = {f for f in files if _is_recording(f) and f.with_suffix("") not in rendered}
     selected = recordings.union(songs)
@@ -149,9 +149,9 @@ def _input_files(path: Path, kind: str) -> list[Path]:
 
 def _is_recording(path: Path) -> bool:
     """Whether the suffix of a file is that of a recording."""
-    from musicvae.io.audio.load import SUFFIXES
+    from musicvae.io.audio.load import RECORDING_SUFFIXES
 
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in RECORDING_SUFFIXES
 
 
 def _plot_kind(path: Path) -> str:

@@ -113,10 +113,10 @@ def command(
       musicvae render song.mid --out song.ogg --lufs -14
       musicvae render song.mid --stems --out stems/
     """
-    from musicvae.io.audio.render import SUFFIXES, RenderOptions
+    from musicvae.io.audio.render import AUDIO_SUFFIXES, RenderOptions
 
     songs = find_song_files(paths)
-    single = out is not None and out.suffix.lower() in SUFFIXES
+    single = out is not None and out.suffix.lower() in AUDIO_SUFFIXES
     if single and len(songs) > 1:
         raise click.UsageError(
             f"--out {out} is a single file; give a folder for {len(songs)} songs"

@@ -163,7 +163,7 @@ def _find_recordings(paths: tuple[Path, ...]) -> list[Path]:
     Raises `DataError` for a folder without recordings.
     """
     from musicvae.data.discover import files_under
-    from musicvae.io.audio.load import SUFFIXES
+    from musicvae.io.audio.load import RECORDING_SUFFIXES
 
     recordings: list[Path] = []
     for path in paths:
@@ -171,7 +171,7 @@ def _find_recordings(paths: tuple[Path, ...]) -> list[Path]:
             recordings.append(path)
             continue
         names = (path / name for name in files_under(path))
-        recordings_here = [file for file in names if file.suffix.lower() in SUFFIXES]
+        recordings_here = [file for file in names if file.suffix.lower() in RECORDING_SUFFIXES]
         if not recordings_here:
             raise DataError(f"{path}: contains no recording; give WAV, FLAC, MP3 or OGG files")
         recordings += recordings_here

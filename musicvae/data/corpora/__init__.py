@@ -41,7 +41,7 @@ __all__ = [
 
 _CHUNK_SIZE = 16  # pieces sent to a worker at a time; fewer are parsed without workers
 
-Progress = Callable[[int, int], None]
+ProgressCallback = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,7 +123,7 @@ def pieces(
     *,
     limit: int | None = None,
     workers: int | None = None,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Iterator[Piece | Skipped]:
     """Yield all pieces of a corpus in a fixed order, from the cache or parsed now.
 
@@ -151,7 +151,7 @@ def export(
     limit: int | None = None,
     workers: int | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> ExportReport:
     """Write a corpus as `folder/<stem>.mid`. Raises `ConfigError`, `WriteError`, `DataError`.
 
@@ -202,7 +202,10 @@ def _write_piece(path: Path, piece: Piece, force: bool) -> str:
 
 
 def _limit_pieces(
-    results: Iterator[Piece | Skipped], total: int, limit: int | None, progress: Progress | None
+    results: Iterator[Piece | Skipped],
+    total: int,
+    limit: int | None,
+    progress: ProgressCallback | None,
 ) -> Iterator[Piece | Skipped]:
     """Yield results until `limit` of them are pieces, and report progress."""
     n_pieces = 0

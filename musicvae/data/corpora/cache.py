@@ -24,7 +24,7 @@ _INDEX_NAME = "index.json"
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that archives are reproducible
 
 
-def cache_folder() -> Path:
+def corpora_cache_folder() -> Path:
     """Return the folder of parsed corpora."""
     if chosen := os.environ.get("MUSICVAE_CACHE"):
         return Path(chosen)
@@ -39,7 +39,7 @@ def cache_folder() -> Path:
 
 def path(name: str) -> Path:
     """Return the cache file of a corpus; its name has the versions of music21 and the exporter."""
-    return cache_folder() / f"{name}-music21-{music21_version()}-v{EXPORTER_VERSION}.zip"
+    return corpora_cache_folder() / f"{name}-music21-{music21_version()}-v{EXPORTER_VERSION}.zip"
 
 
 def load(name: str) -> list[Piece | Skipped] | None:

@@ -17,7 +17,7 @@ from musicvae.io.limits import MAX_RECORDING_S
 if TYPE_CHECKING:
     from soundfile import SoundFile
 
-SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".aif", ".aiff")
+RECORDING_SUFFIXES = (".wav", ".flac", ".mp3", ".ogg", ".oga", ".aif", ".aiff")
 """Usual suffixes of recordings; they only select the files of a folder."""
 _MIN_DURATION_S = 0.5
 _BLOCK_FRAMES = 1 << 18

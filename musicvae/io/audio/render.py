@@ -17,7 +17,7 @@ from musicvae.io.stems import split_stems, stem_path
 from musicvae.song import Song
 from musicvae.storage import atomic_path
 
-SUFFIXES = (".wav", ".flac", ".ogg")
+AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
 _FORMATS = {".wav": ("WAV", "PCM_16"), ".flac": ("FLAC", "PCM_16"), ".ogg": ("OGG", "VORBIS")}
 _TAIL_S, _MIN_TAIL_S, _FADE_S = 4.0, 0.5, 0.25
 _SILENCE_RATIO = 10 ** (-72 / 20)  # of the peak; the tail ends below it
@@ -123,7 +123,7 @@ def _check_suffix(path: str | Path) -> str:
     """Return the suffix of an audio file in lower case, or raise `WriteError`."""
     suffix = Path(path).suffix.lower()
     if suffix not in _FORMATS:
-        kinds = ", ".join(SUFFIXES)
+        kinds = ", ".join(AUDIO_SUFFIXES)
         raise WriteError(path, f"no audio format {suffix or 'without a suffix'}", f"use {kinds}")
     return suffix
 

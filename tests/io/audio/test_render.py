@@ -97,7 +97,7 @@ def test_song_without_notes_is_silence() -> None:
     assert not samples.any()
 
 
-@pytest.mark.parametrize("suffix", render.SUFFIXES)
+@pytest.mark.parametrize("suffix", render.AUDIO_SUFFIXES)
 def test_suffix_selects_the_file_format(tmp_path: Path, suffix: str) -> None:
     song = one_note()
     path = render.write_audio(song, tmp_path / "new" / f"a{suffix.upper()}")
