@@ -97,7 +97,7 @@ def load_preset(name: str | Path) -> Preset:
         return preset_from_dict(tomllib.loads(path.read_text("utf-8")), str(path))
     except OSError as error:
         raise ConfigError(f"{path}: {os_reason(error)}; check the path") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: not valid TOML ({error}); correct the file") from None
 
 

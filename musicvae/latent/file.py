@@ -151,9 +151,10 @@ def _read_metadata(packed: Any) -> dict[str, Any]:
     reader = zlib.decompressobj()
     try:
         text = reader.decompress(packed.astype(np.uint8).tobytes(), MAX_METADATA_BYTES)
-    except zlib.error as error:
+        metadata = json.loads(text.decode("utf-8", "surrogatepass"))
+    except (zlib.error, RecursionError) as error:
         raise ValueError(str(error)) from None
-    return from_dict(json.loads(text.decode("utf-8", "surrogatepass")))
+    return from_dict(metadata)
 
 
 def _validate(encoding: Encoding) -> None:

@@ -87,7 +87,7 @@ def test_unknown_preset_suggests_the_nearest() -> None:
         load_preset("choral-2bar")
 
 
-@pytest.mark.parametrize("content", ["name = ", "\xff"])
+@pytest.mark.parametrize("content", ["name = ", "\xff", "x = " + "[" * 9999, "x = " + "9" * 9999])
 def test_invalid_files(tmp_path: Path, content: str) -> None:
     path = tmp_path / "bad.toml"
     path.write_bytes(content.encode("latin-1"))
