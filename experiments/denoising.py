@@ -160,13 +160,14 @@ def main() -> None:
             exact_notes(model.denoise(clean, strength=args.strength).song),
         )
         same, notes, new = same + len(was & now), notes + len(was), new + len(now - was)
+    exact, added = same / notes, new / notes
     counts = list(denoising_counts(model, songs, args.share, args.strength))
-    figures = {"clean": {"come back exactly": same / notes, "are new": new / notes}} | {
+    figures = {"clean": {"reproduced exactly": exact, "new": added}} | {
         name: {
-            "f1 damaged": before.f1,
+            "f1 corrupted": before.f1,
             "f1 denoised": after.f1,
-            "won back": (after.f1 - before.f1) / (1 - before.f1),
-            "right notes altered": after.altered / after.right,
+            "recovered": (after.f1 - before.f1) / (1 - before.f1),
+            "correct notes altered": after.altered / after.right,
         }
         for name, before, after in counts
     }
@@ -174,7 +175,7 @@ def main() -> None:
         print(json.dumps({"notes": notes, "songs": len(songs)} | figures))
         return
     print(f"{len(songs)} songs of {args.folder} ({args.split}), {notes:,} notes")
-    print(f"clean: {same / notes:.2%} of the notes come back exactly, {new / notes:.2%} are new\n")
+    print(f"clean: {exact:.2%} of the notes are reproduced exactly, {added:.2%} are new\n")
     head = ("corruption", "F1 corrupted", "F1 denoised", "recovered", "correct notes altered")
     print(markdown_head(head))
     for name, values in list(figures.items())[1:]:

@@ -216,9 +216,11 @@ def model_card(checkpoint: Checkpoint, name: str) -> str:
     ]
     lines = [f"# {name}", "", "| | |", "|---|---|"]
     lines += [f"| {field} | {words} |" for field, words in rows if words]
-    command = "experiments/denoising.py" if preset.denoises else "musicvae evaluate"
+    tests = (
+        "On corrupted test songs" if preset.denoises else "On test songs, by `musicvae evaluate`"
+    )
     for title, figures in (
-        (f"On test songs, by `{command}`", known.get("figures", {})),
+        (tests, known.get("figures", {})),
         ("On validation songs, by `musicvae train`", known.get("held_out", {})),
     ):
         if figures:
@@ -265,11 +267,11 @@ def _steering_effects(effects: Mapping[str, Mapping[str, float]]) -> list[str]:
     names = list(effects)
     lines = [
         "",
-        "What `musicvae steer` does to test songs, by `experiments/steering.py`: how far each "
-        "attribute (columns) moves when one of them (rows) is moved by a standard deviation, and "
-        "Spearman's correlation of the requested and the measured change:",
+        "Effect of `musicvae steer` on test songs: how far each attribute (columns) moves when one "
+        "of them (rows) is moved by a standard deviation, and Spearman's correlation of the "
+        "requested and the measured change:",
         "",
-        "| asked | rank | " + " | ".join(names) + " |",
+        "| requested | rank | " + " | ".join(names) + " |",
         "|" + "---|" * (len(names) + 2),
     ]
     for name, row in effects.items():

@@ -198,7 +198,7 @@ def test_card_lists_steering_effects(place: Path) -> None:
     }
     text = model_card(replace(made, provenance=made.provenance | {"effects": effects}), "tiny")
     assert "| density | 0.98 | 0.70 | 0.01 |" in text and "| range | 1.00 | 0.02 | 0.80 |" in text
-    assert "asked | rank" not in model_card(made, "tiny")
+    assert "requested | rank" not in model_card(made, "tiny")
 
 
 def test_flatten_figures() -> None:
