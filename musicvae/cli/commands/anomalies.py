@@ -94,7 +94,7 @@ def command(
     for scored in found:
         if shared.as_json:
             fields = scored.scores.to_dict(n_bars)
-            share = scored.untouched
+            share = scored.passthrough_share
             plot_path = {} if scored.plot_path is None else {"plot": str(scored.plot_path)}
             emit(
                 True,
@@ -121,7 +121,7 @@ class _ScoredSong:
     scores: AnomalyReport
     song_features: NDArray[np.float64]
     model: str
-    untouched: float
+    passthrough_share: float
     plot_path: Path | None
 
 

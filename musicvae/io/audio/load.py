@@ -26,7 +26,7 @@ _MIN_MIX_POWER = 0.25  # of the mean channel power; less means that channels can
 
 
 def load_mono(content: bytes, rate: int, path: str | Path) -> NDArray[np.float32]:
-    """Decode an audio file; return samples `(n,)` float32 at `rate` hz, mono, without DC offset.
+    """Decode an audio file; return samples `(n,)` float32 at `rate` Hz, mono, without DC offset.
 
     Raises `ReadError` for damaged, silent, too short and too long recordings.
     """

@@ -38,7 +38,7 @@ class RenderOptions:
     lufs: float = TARGET_LUFS
     """Integrated loudness in LUFS, -70 to -5."""
     rate: int = 48_000
-    """Sample rate in hz, 8,000 to 192,000."""
+    """Sample rate in Hz, 8,000 to 192,000."""
 
     def __post_init__(self) -> None:
         if not -70 <= self.lufs <= -5:
@@ -48,7 +48,7 @@ class RenderOptions:
 
 
 def render(song: Song, options: RenderOptions | None = None) -> tuple[Floats32, int]:
-    """Render `song`; return samples `(n, 2)` float32 within -1..1, and their rate in hz.
+    """Render `song`; return samples `(n, 2)` float32 within -1..1, and their rate in Hz.
 
     No peak is above -1 dBFS; a song without notes is silence of its length. Raises `ReadError` if
     the SoundFont cannot be used, `ConfigError` if the synthesizer is not installed, `WriteError`
@@ -62,7 +62,7 @@ def render(song: Song, options: RenderOptions | None = None) -> tuple[Floats32, 
 def render_stems(
     song: Song, options: RenderOptions | None = None
 ) -> tuple[Floats32, dict[str, Floats32], int]:
-    """Render `song` and each of its parts; return the mix, stems by name, and their rate in hz.
+    """Render `song` and each of its parts; return the mix, stems by name, and their rate in Hz.
 
     All have the same length. Stems have the gain of the mix, so they sum to the mix before its
     limiter. Raises as `render`.
@@ -173,7 +173,7 @@ def _scale_velocities(song: Song, scale: float) -> Song:
 def _synthesize_with_tail(
     song: Song, font: Path, content: bytes, synth: str
 ) -> tuple[Floats32, int]:
-    """Synthesize a song and its tail; return samples `(n, 2)` and their rate in hz.
+    """Synthesize a song and its tail; return samples `(n, 2)` and their rate in Hz.
 
     Synthesizers stop at the last event, so the song is extended by the tail.
     """

@@ -50,7 +50,7 @@ def pick_synth(name: str = "auto") -> str:
 
 
 def synthesize(midi: bytes, font: Path, content: bytes, synth: str) -> tuple[Floats32, int]:
-    """Play a MIDI file; return samples `(n, 2)` and their rate in hz.
+    """Play a MIDI file; return samples `(n, 2)` and their rate in Hz.
 
     `content` holds the bytes of the SoundFont `font`. Raises `ReadError` if it cannot be used.
     """
@@ -87,7 +87,7 @@ def _synthesize_with_fluidsynth(midi: bytes, font: Path) -> tuple[Floats32, int]
 
 
 def _decode_wav(content: bytes) -> tuple[Floats32, int]:
-    """Decode a 16-bit stereo WAV file; return samples `(n, 2)` and their rate in hz."""
+    """Decode a 16-bit stereo WAV file; return samples `(n, 2)` and their rate in Hz."""
     with wave.open(io.BytesIO(content)) as file:
         frames = np.frombuffer(file.readframes(file.getnframes()), "<i2")
         return np.float32(1 / 32768) * frames.reshape(-1, 2), file.getframerate()

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from musicvae.arrays import Bools, Floats, Floats32
 from musicvae.io.transcription.pitch import SAMPLE_RATE_HZ, PitchTrack
 
-_FRAME = 2048  # samples: 128 ms, which resolves tones a fourth apart from 90 hz on
+_FRAME = 2048  # samples: 128 ms, which resolves tones a fourth apart from 90 Hz on
 _MIN_PEAK_HZ, _MAX_PEAK_HZ = 60.0, 3600.0
 _PEAK_RANGE_DB = 26.0  # below the highest peak
 _MAX_DETUNING = 0.4  # semitones between a peak and a multiple of the pitch
@@ -107,7 +107,7 @@ def measure_audio(samples: Floats32, track: PitchTrack) -> AudioFeatures:
 
 
 def _spectral_flatness(samples: Floats32) -> float:
-    """Return the geometric by the arithmetic mean of power, 100 to 4000 hz, over loud frames."""
+    """Return the geometric by the arithmetic mean of power, 100 to 4000 Hz, over loud frames."""
     n_frames = len(samples) // _FRAME
     frames = samples[: n_frames * _FRAME].reshape(n_frames, _FRAME) * np.hanning(_FRAME)
     hz = np.fft.rfftfreq(_FRAME, 1 / SAMPLE_RATE_HZ)

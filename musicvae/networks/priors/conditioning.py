@@ -88,12 +88,12 @@ class KnownLatents:
         return KnownLatents(z=self.z[index], bar_mask=self.bar_mask[index])
 
     def fully_known(self, conditioning: PathConditioning) -> Bools:
-        """Return the windows of which all bars are known: their latents are kept. `(n, W)`"""
+        """Return the windows whose bars are all known: their latents are kept. `(n, W)`"""
         valid = conditioning.valid.numpy()
         return np.asarray((self.bar_mask | ~valid).all(-1) & valid.any(-1))
 
     def partly_known(self, conditioning: PathConditioning) -> Bools:
-        """Return the windows of which only some bars are known: they are sampled. `(n, W)`"""
+        """Return the windows with only some bars known: they are sampled. `(n, W)`"""
         some = (self.bar_mask & conditioning.valid.numpy()).any(-1)
         return np.asarray(some & ~self.fully_known(conditioning))
 
