@@ -5,13 +5,13 @@ from __future__ import annotations
 import ast
 import re
 import runpy
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 from musicvae.checkpoints import registry
 from musicvae.io import write
-from musicvae.training.fit_flow import fit_flow
 from support.songs import chorale_song
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -59,15 +59,12 @@ def test_examples_are_short_and_documented() -> None:
 
 
 @pytest.fixture
-def quick_priors(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Train flows for a few steps, whatever the preset says: no example asserts on samples."""
-    monkeypatch.setattr(
-        "musicvae.training.fit_prior.fit_flow",
-        lambda *args, **kwargs: fit_flow(*args, **kwargs | {"steps": 20}),
-    )
+def few_replayed_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sample as many windows for replay as two steps can use."""
+    monkeypatch.setattr(import_module("musicvae.training.train"), "N_REPLAY_WINDOWS", 256)
 
 
-@pytest.mark.usefixtures("quick_priors")
+@pytest.mark.usefixtures("few_replayed_windows")
 @pytest.mark.parametrize("name", RUNS)
 def test_example_runs(
     name: str,
