@@ -357,16 +357,16 @@ class Codec:
         return np.concatenate(pieces)
 
     def add_velocities(
-        self, bars: Bars, notes: Notes, levels: Floats, song: Ints | None = None
+        self, bars: Bars, notes: Notes, mean_velocity: Floats, song: Ints | None = None
     ) -> Notes:
         """Return notes with velocities: the model's own if it has them, else by rule.
 
-        `levels` `(N, parts)` are the mean velocities of bars and parts; `song` `(M,)` is the song
-        of each note where there are several.
+        `mean_velocity` is that of each bar and part `(N, parts)`; `song` `(M,)` is the song of each
+        note where there are several.
         """
         if self.preset.model.velocity:
             return notes
-        return replace(notes, velocity=metrical_velocities(bars.grid, notes, levels, song))
+        return replace(notes, velocity=metrical_velocities(bars.grid, notes, mean_velocity, song))
 
     def to_device(self, batch: Batch) -> Batch:
         """Return a batch on the model's device."""

@@ -37,7 +37,7 @@ from musicvae.song import Part, Song
 from musicvae.tools.note_edits import onset_cells
 
 BATCH_SIZE = 64  # windows
-EXPRESSION_STD = (16.0, 20.0)  # of velocity and timing around the prediction, in real beats
+VARIATION_STD = (16.0, 20.0)  # of velocity and timing around the prediction, in real beats
 DRUM_PART_NAME = "Drums"
 MELODIC_TAP_SHARE = 0.5  # share of a beat's onsets that the rhythm of a melodic part stands for
 
@@ -77,7 +77,7 @@ def humanize(
     parts = list(barlines.song.parts)
     for model_input in source.inputs:
         expression = _predict_expression(codec, model_input)
-        noise = rng.standard_normal(expression.shape) * np.array(EXPRESSION_STD) * variation
+        noise = rng.standard_normal(expression.shape) * np.array(VARIATION_STD) * variation
         expression = expression + noise * np.isfinite(expression)
         for slot in np.flatnonzero(model_input.model_pass.source_part >= 0).tolist():
             nth = int(model_input.model_pass.source_part[slot])

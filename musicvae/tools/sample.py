@@ -89,8 +89,8 @@ def sample(
     z = codec.sample_latents(batcher, np.arange(n), temperature, rng, bar_labels=labels)
     steps = codec.refine_steps if refine_steps is None else refine_steps
     notes = codec.decode_notes(batcher, empty, z, refine_steps=steps)
-    levels = np.full((len(empty), n * R), MEAN_VELOCITY)
-    notes = codec.add_velocities(empty, notes, levels, notes.part // R)
+    mean_velocity = np.full((len(empty), n * R), MEAN_VELOCITY)
+    notes = codec.add_velocities(empty, notes, mean_velocity, notes.part // R)
     return songs_from_bars(replace(empty, notes=notes), tempos, keys)
 
 
