@@ -15,6 +15,7 @@ from musicvae.data import Batch
 from musicvae.data.batch import ModelInput, WindowBatcher, fits_preset
 from musicvae.errors import ConfigError
 from musicvae.networks.cell_decoder import CellDecoder
+from musicvae.networks.step_decoder import StepDecoder
 from musicvae.networks.vae import VAE, without_notes
 from musicvae.representation.bars import cell_index
 from musicvae.representation.windows import window_bounds
@@ -80,11 +81,13 @@ def corruption_vector(preset: Preset, corruption: Mapping[str, float]) -> torch.
 
 def require_cell_decoder(vae: VAE) -> CellDecoder:
     """Return the decoder; raise `ConfigError` unless it gives each cell's probabilities alone."""
-    if not isinstance(vae.decoder, CellDecoder):
+    decoder = vae.decoder
+    if not isinstance(decoder, CellDecoder) or isinstance(decoder, StepDecoder):
         raise ConfigError(
-            f"{vae.preset.name}: was not trained on denoising; choose another --checkpoint"
+            f"{vae.preset.name}: a model with decoder={vae.preset.model.decoder} cannot denoise; "
+            "choose another --checkpoint"
         )
-    return vae.decoder
+    return decoder
 
 
 @torch.no_grad()

@@ -208,6 +208,18 @@ def test_model_not_trained_on_denoising_is_refused(tmp_path) -> None:
         surprisal(vae, sources)
 
 
+@pytest.mark.parametrize("decoder", ["flat", "roll"])
+def test_decoders_without_cell_probabilities_are_refused(decoder: str) -> None:
+    from musicvae.config.preset import load_preset
+    from musicvae.latent.note_posterior import require_cell_decoder
+    from musicvae.networks.vae import VAE
+
+    preset = load_preset("tiny")
+    vae = VAE(replace(preset, model=replace(preset.model, decoder=decoder)))
+    with pytest.raises(ConfigError, match=f"decoder={decoder} cannot denoise"):
+        require_cell_decoder(vae)
+
+
 def test_bar_score_is_midway_between_mean_and_maximum() -> None:
     parts = np.array([[1.0, 3.0, np.nan], [np.nan, np.nan, np.nan], [2.0, np.nan, np.nan]])
     found = combine_part_scores(parts)
