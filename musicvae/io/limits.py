@@ -2,7 +2,8 @@
 
 Every limit is checked before the memory for what it bounds is allocated. Music stays far below;
 files above are damaged, stress tests for players, or attacks. The limits of stored songs are in
-`data.pipeline`, those of `.z` files in `latent.file`, those of reading processes in `data.sandbox`.
+`data.pipeline`, of `.z` files in `latent.file`, of checkpoints in `checkpoints.checkpoint`, and of
+reading processes in `data.sandbox`.
 """
 
 from __future__ import annotations

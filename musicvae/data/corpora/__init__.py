@@ -21,7 +21,7 @@ from pathlib import Path
 from musicvae import storage
 from musicvae.data.corpora import cache
 from musicvae.data.corpora.parse import Piece, Skipped, parse_piece
-from musicvae.data.corpora.sources import find_sources
+from musicvae.data.corpora.sources import CORPORA, Corpus, find_sources
 from musicvae.errors import ConfigError, WriteError, nearest
 from musicvae.io import midi
 from musicvae.song import Song
@@ -42,41 +42,6 @@ __all__ = [
 _CHUNK_SIZE = 16  # pieces sent to a worker at a time; fewer are parsed without workers
 
 ProgressCallback = Callable[[int, int], None]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Corpus:
-    """A corpus: of its `n_pieces` in music21, `n_songs` are exported."""
-
-    name: str
-    title: str
-    license: str
-    n_songs: int
-    n_pieces: int
-
-
-_CORPORA = {
-    corpus.name: corpus
-    for corpus in (
-        Corpus(
-            name="chorales",
-            title="Bach's four-part chorales: Soprano, Alto, Tenor, Bass",
-            license="J. S. Bach (1685-1750): public domain; encodings by Margaret Greentree "
-            "and others, used by permission in music21's corpus",
-            n_songs=365,
-            n_pieces=413,
-        ),
-        Corpus(
-            name="folk",
-            title="Scottish, Irish and American tunes: Aird's Airs, O'Neill's 1850, "
-            "Ryan's Mammoth Collection",
-            license="published 1782 to 1903: public domain; ABC by volunteers, who are named in "
-            "the files of music21's corpus",
-            n_songs=4246,
-            n_pieces=4248,
-        ),
-    )
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,15 +71,15 @@ class ExportReport:
 
 def names() -> tuple[str, ...]:
     """Return the names of all built-in corpora."""
-    return tuple(_CORPORA)
+    return tuple(CORPORA)
 
 
 def get(name: str) -> Corpus:
     """Return the corpus with this name. Raises `ConfigError` that names the nearest one."""
-    if name in _CORPORA:
-        return _CORPORA[name]
-    known = ", ".join(_CORPORA)
-    near = nearest(name.lower(), _CORPORA)
+    if name in CORPORA:
+        return CORPORA[name]
+    known = ", ".join(CORPORA)
+    near = nearest(name.lower(), CORPORA)
     raise ConfigError(f"no corpus named {name!r}{near}; there are: {known}")
 
 

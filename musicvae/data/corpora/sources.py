@@ -1,4 +1,4 @@
-"""Sources of the corpora: files of music21's installed corpus, and names for the exported files.
+"""The built-in corpora: their sources in music21's installed corpus, and names of exported files.
 
 ABC books are split into tunes before music21 reads them: so tunes are read independently and in
 parallel, and a tune without a default note length does not inherit that of the previous one.
@@ -22,6 +22,41 @@ _FOLK_BOOKS = (  # folder in music21's corpus, prefix of file names, GM program
     ("oneills1850", "oneills", _FIDDLE),
     ("ryansMammoth", "ryans", _VIOLIN),
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """A corpus: of its `n_pieces` in music21, `n_songs` are exported."""
+
+    name: str
+    title: str
+    license: str
+    n_songs: int
+    n_pieces: int
+
+
+CORPORA = {
+    corpus.name: corpus
+    for corpus in (
+        Corpus(
+            name="chorales",
+            title="Bach's four-part chorales: Soprano, Alto, Tenor, Bass",
+            license="J. S. Bach (1685-1750): public domain; encodings by Margaret Greentree "
+            "and others, used by permission in music21's corpus",
+            n_songs=365,
+            n_pieces=413,
+        ),
+        Corpus(
+            name="folk",
+            title="Scottish, Irish and American tunes: Aird's Airs, O'Neill's 1850, "
+            "Ryan's Mammoth Collection",
+            license="published 1782 to 1903: public domain; ABC by volunteers, who are named in "
+            "the files of music21's corpus",
+            n_songs=4246,
+            n_pieces=4248,
+        ),
+    )
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,4 +171,4 @@ def slug(title: str) -> str:
 
 
 _FINDERS: dict[str, Callable[[], Iterator[Source]]] = {"chorales": _chorales, "folk": _folk}
-"""How the pieces of each corpus are found, by the names in `CORPORA`."""
+"""The pieces of each corpus of `CORPORA`, by name."""

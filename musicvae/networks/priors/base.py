@@ -1,4 +1,8 @@
-"""The interface of all priors over paths of latents."""
+"""The interface of all priors over paths of latents.
+
+A new prior is a module beside this one, recognized by `load_prior`, fitted by
+`training.fit_prior`, and named in `config.sections`.
+"""
 
 from __future__ import annotations
 
