@@ -162,14 +162,19 @@ def test_repeat_bars_copies_the_first_bar(place, model) -> None:
 
 @pytest.mark.parametrize("name", ["register", "density"])
 def test_larger_target_gives_larger_change(model, name) -> None:
-    song = chorale_song(bars=8, seed=40)
-    became = []
-    for asked in (-1.5, 0.0, 1.5):
-        found = model.steer_with_report(song, {name: asked})
-        became.append(found.changes[name])
-        assert found.song.end_ticks == song.end_ticks
-        assert [p.name for p in found.song.parts] == [p.name for p in song.parts]
-    assert became[1] == 0 and became[0] < -0.03 and became[2] > 0.03
+    """In no song against the request, and clearly over some songs; one song may have no room."""
+    spread = []
+    for seed in range(40, 44):
+        song = chorale_song(bars=8, seed=seed)
+        became = []
+        for asked in (-3.0, 0.0, 3.0):
+            found = model.steer_with_report(song, {name: asked})
+            became.append(found.changes[name])
+            assert found.song.end_ticks == song.end_ticks
+            assert [p.name for p in found.song.parts] == [p.name for p in song.parts]
+        assert became[0] <= became[1] == 0 <= became[2]
+        spread.append(became[2] - became[0])
+    assert np.mean(spread) > 0.2
 
 
 def test_reported_attributes_are_those_of_the_song(model) -> None:
