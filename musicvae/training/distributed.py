@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import gc
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -82,22 +83,26 @@ def process_group_scope() -> Iterator[None]:
 
 
 _TRIM_BYTES = 64 * 2**20
-_resident_after_trim = 0
+_TRIM_TIME_SHARE = 0.02
+_last_trim = {"resident": 0.0, "end_s": -1e9, "duration_s": 0.0}
 
 
 def trim_memory() -> None:
     """Return freed memory to the system where glibc would keep it in its arenas.
 
-    Trimming takes a second on some kernels, so it waits until the resident set has grown by
-    `_TRIM_BYTES` since the last time.
+    Trimming takes seconds on some kernels, so it waits until the resident set has grown by
+    `_TRIM_BYTES` since the last time, and takes at most `_TRIM_TIME_SHARE` of the time.
     """
-    global _resident_after_trim
-    if _resident_bytes() < _resident_after_trim + _TRIM_BYTES:
+    begin_s = time.monotonic()
+    has_grown = _resident_bytes() >= _last_trim["resident"] + _TRIM_BYTES
+    idle_s = _last_trim["duration_s"] / _TRIM_TIME_SHARE
+    if not has_grown or begin_s < _last_trim["end_s"] + idle_s:
         return
     gc.collect()
     with suppress(OSError, AttributeError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
-    _resident_after_trim = _resident_bytes()
+    end_s = time.monotonic()
+    _last_trim.update(resident=_resident_bytes(), end_s=end_s, duration_s=end_s - begin_s)
 
 
 def _resident_bytes() -> int:
