@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import ctypes
 import gc
+import math
 import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from pathlib import Path
 
 RUN_VARIABLE = "MUSICVAE_RUN"
 STORE_TIMEOUT_S = 600
@@ -82,33 +82,22 @@ def process_group_scope() -> Iterator[None]:
                 os.environ.pop(name, None)
 
 
-_TRIM_BYTES = 64 * 2**20
 _TRIM_TIME_SHARE = 0.02
-_last_trim = {"resident": 0.0, "end_s": -1e9, "duration_s": 0.0}
+_next_trim_s = -math.inf
 
 
 def trim_memory() -> None:
     """Return freed memory to the system where glibc would keep it in its arenas.
 
-    Trimming takes seconds on some kernels, so it waits until the resident set has grown by
-    `_TRIM_BYTES` since the last time, and takes at most `_TRIM_TIME_SHARE` of the time.
+    Trimming takes seconds on some kernels: it is left out where it would take more than
+    `_TRIM_TIME_SHARE` of the time.
     """
+    global _next_trim_s
     begin_s = time.monotonic()
-    has_grown = _resident_bytes() >= _last_trim["resident"] + _TRIM_BYTES
-    idle_s = _last_trim["duration_s"] / _TRIM_TIME_SHARE
-    if not has_grown or begin_s < _last_trim["end_s"] + idle_s:
+    if begin_s < _next_trim_s:
         return
     gc.collect()
     with suppress(OSError, AttributeError, TypeError):  # another C library
         ctypes.CDLL(None).malloc_trim(0)
     end_s = time.monotonic()
-    _last_trim.update(resident=_resident_bytes(), end_s=end_s, duration_s=end_s - begin_s)
-
-
-def _resident_bytes() -> int:
-    """Return the size of the resident set on Linux, 0 elsewhere."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    except OSError:
-        return 0
-    return pages * os.sysconf("SC_PAGE_SIZE")
+    _next_trim_s = end_s + (end_s - begin_s) / _TRIM_TIME_SHARE
