@@ -10,13 +10,12 @@ import numpy as np
 import pytest
 import soundfile
 import torch
-from click.testing import CliRunner, Result
+from click.testing import Result
 from hypothesis import HealthCheck, given, settings
 from hypothesis.strategies import floats
 
 from musicvae import Bars, MusicVAE, Song
 from musicvae.checkpoints import load, load_tensors, save_tensors
-from musicvae.cli import main
 from musicvae.config.preset import load_preset
 from musicvae.downbeats import estimate_barlines
 from musicvae.io import midi, read, write
@@ -24,6 +23,7 @@ from musicvae.latent import blend
 from musicvae.representation.pianoroll import to_roll
 from musicvae.song import MeterMap
 from musicvae.training import train
+from support.cli import run
 from support.songs import band_song, chorale_song, corpus_folder, part_from_notes
 from support.strategies import songs
 
@@ -43,10 +43,6 @@ def trained(tmp_path_factory) -> Path:
 def working_folder(trained, monkeypatch) -> Path:
     monkeypatch.chdir(trained)
     return trained
-
-
-def run(*words: str) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def assert_fails(result: Result, *words: str) -> None:

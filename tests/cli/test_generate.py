@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 from click.testing import CliRunner, Result
@@ -13,6 +11,7 @@ from musicvae.cli import main
 from musicvae.io import read, write
 from musicvae.representation.bars import Bars
 from musicvae.song import Part, Song
+from support.cli import lines_of
 from support.songs import chorale_song
 from support.trained import tiny_workplace
 
@@ -32,11 +31,6 @@ def here(place, monkeypatch) -> Path:
 
 def run(*words: str) -> Result:
     return CliRunner().invoke(main, [*words, "--checkpoint", "tiny", "--json"])
-
-
-def lines_of(result: Result) -> list[dict[str, Any]]:
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def test_commands_write_numbered_songs(here, tmp_path) -> None:

@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile
-from click.testing import CliRunner, Result
+from click.testing import Result
 from matplotlib.image import imread
 
-from musicvae.cli import main
 from musicvae.cli.writer import print_once
 from musicvae.io import read, write
 from musicvae.io.audio.render import RenderOptions, write_audio
+from support.cli import run
 from support.songs import corpus_folder
 
 
@@ -35,10 +35,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def working_folder(trained: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(trained)
     return trained
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def read_page(result: Result, path: Path) -> str:

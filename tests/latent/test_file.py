@@ -11,20 +11,20 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.numpy import load_file, save_file
 
 from musicvae import MusicVAE
 from musicvae.checkpoints.registry import shipped_folder
-from musicvae.cli import main
 from musicvae.downbeats import estimate_barlines
 from musicvae.errors import ConfigError, ReadError
 from musicvae.io import read, write
 from musicvae.latent import Encoding, Quantization, blend, load, save
 from musicvae.latent.quantization import dequantize, quantize
 from musicvae.song import Song
+from support.cli import run
 from support.songs import band_song, chorale_song, wandering_song
 from support.strategies import songs
 
@@ -264,10 +264,6 @@ def test_other_files_raise_read_error(latent_file: Path, tmp_path: Path) -> None
 
 
 # -- the commands ---------------------------------------------------------------------------------
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def fails(result: Result, *words: str) -> None:

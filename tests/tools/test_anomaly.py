@@ -8,11 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from musicvae import Bars, MusicVAE, Song
 from musicvae.checkpoints import load, save
-from musicvae.cli import main
 from musicvae.data import WindowDataset
 from musicvae.data.batch import WindowBatcher, model_inputs
 from musicvae.downbeats import estimate_barlines
@@ -22,6 +20,7 @@ from musicvae.latent.surprisal import FEATURE_KEYS, FEATURES, ReferenceStats, su
 from musicvae.tools.anomaly import combine_part_scores
 from musicvae.tools.anomaly_reasons import bar_measures, explain_bar
 from musicvae.tools.outliers import misplaced, robust_deviations, song_features
+from support.cli import run
 from support.songs import band_song, chorale_song, corpus_folder, part_from_notes, wandering_song
 from support.trained import denoising_workplace
 
@@ -34,10 +33,6 @@ def place(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def model(place) -> MusicVAE:
     return MusicVAE.load(place / "checkpoints" / "denoiser")
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def with_bar(song: Song, bar: int, change) -> Song:

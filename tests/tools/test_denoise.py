@@ -9,11 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
 from musicvae import Bars, MusicVAE, Song
 from musicvae.checkpoints import choose, find, load, save
-from musicvae.cli import main
 from musicvae.config.corruption_kinds import CORRUPTIONS, corruption_kinds, parse_corruption_shares
 from musicvae.config.preset import load_preset
 from musicvae.data import WindowDataset
@@ -28,6 +26,7 @@ from musicvae.networks.vae import VAE, without_notes
 from musicvae.representation.bars import Notes
 from musicvae.tools.note_edits import Thresholds, apply_edits, propose_edits
 from musicvae.training.sampler import BatchSampler
+from support.cli import run
 from support.denoising import denoising_preset
 from support.songs import band_song, chorale_song, part_from_notes, wandering_song
 from support.trained import denoising_workplace
@@ -42,10 +41,6 @@ def place(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def model(place) -> MusicVAE:
     return MusicVAE.load(place / "checkpoints" / "denoiser")
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def exact(song: Song) -> list[set[tuple[int, ...]]]:

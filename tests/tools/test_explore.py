@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from musicvae import MusicVAE, Song
 from musicvae.attributes import ATTRIBUTES
-from musicvae.cli import main
 from musicvae.config.preset import load_preset
 from musicvae.errors import DataError, WriteError
 from musicvae.io import read, write
@@ -20,6 +17,7 @@ from musicvae.plots import plot_song_map
 from musicvae.tools.embed import SongEmbeddings, embed_all_phases, embed_folder, embed_song
 from musicvae.tools.explore import nearest_songs, project_2d, song_similarities
 from musicvae.training import train
+from support.cli import lines_of, run
 from support.songs import chorale_song, corpus_folder
 
 
@@ -64,15 +62,6 @@ def here(place, monkeypatch) -> Path:
 @pytest.fixture(scope="module")
 def model(place) -> MusicVAE:
     return MusicVAE.load(place / "checkpoints" / "tiny", device="cpu")
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
-
-
-def lines_of(result: Result) -> list[dict]:
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def test_means_selection_and_concatenation() -> None:

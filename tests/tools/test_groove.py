@@ -8,10 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner, Result
 
 from musicvae import Bars, MusicVAE, Song
-from musicvae.cli import main
 from musicvae.config.preset import load_preset
 from musicvae.data.corruption import NEUTRAL_VELOCITY, TAP_PITCH, WindowGrid, corrupt
 from musicvae.errors import ConfigError, DataError
@@ -19,6 +17,7 @@ from musicvae.io import read, write
 from musicvae.representation.drums import canonical_pitch
 from musicvae.tools.groove import _rhythm_parts, _tap_notes
 from musicvae.training import train
+from support.cli import run
 from support.songs import band_song, chorale_song, part_from_notes
 
 LATE = 30  # 960ths of a quarter of delay of the snare
@@ -65,10 +64,6 @@ def place(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def model(place) -> MusicVAE:
     return MusicVAE.load(place / "checkpoints" / "drummer")
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def flat(song: Song) -> Song:

@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 
-from musicvae.checkpoints import find, load, save
 from musicvae.downbeats import estimate_barlines
 from musicvae.errors import ConfigError, DataError
-from musicvae.model import MusicVAE
 from musicvae.representation.bars import Bars
 from musicvae.song import Part, Song
 from support.irregular import irregular_song, note_rows
 from support.songs import band_song, chorale_song, part_on_grid
-from support.trained import tiny_workplace
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """A working directory with MIDI files and a small trained model."""
-    return tiny_workplace(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def model(place) -> MusicVAE:
-    return MusicVAE.load(place / "checkpoints" / "tiny")
-
-
-@pytest.fixture(scope="module")
-def gaussian(place) -> MusicVAE:
-    """The same model without a prior: windows are independent."""
-    found = load(find(place / "checkpoints" / "tiny"))
-    tensors = {n: t for n, t in found.tensors.items() if not n.startswith("prior.")}
-    return MusicVAE.load(save(replace(found, tensors=tensors), place / "bare.safetensors"))
 
 
 @pytest.mark.parametrize("which", ["model", "gaussian"])

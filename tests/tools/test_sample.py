@@ -2,27 +2,12 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 from experiments.distances import note_distance, onset_cells
 from musicvae.errors import ConfigError
-from musicvae.model import MusicVAE
 from musicvae.representation.bars import Bars
-from support.trained import tiny_workplace
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """A working directory with MIDI files and a small trained model."""
-    return tiny_workplace(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def model(place) -> MusicVAE:
-    return MusicVAE.load(place / "checkpoints" / "tiny")
 
 
 def test_sections_of_one_letter_are_alike(model) -> None:

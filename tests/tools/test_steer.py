@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner, Result
 
 from musicvae import MusicVAE, Song
 from musicvae.checkpoints import Checkpoint, load, save
-from musicvae.cli import main
 from musicvae.config.preset import load_preset
 from musicvae.data import WindowDataset
 from musicvae.errors import CheckpointError, ConfigError, DataError
@@ -24,6 +21,7 @@ from musicvae.tools.attribute_vector import AttributeVector, labels_to_numbers
 from musicvae.tools.steer import clip_target, hill_climb
 from musicvae.training import train
 from musicvae.training.fit_directions import encode_examples, fit_directions, repeat_bars
+from support.cli import lines_of, run
 from support.songs import band_song, chorale_song, corpus_folder
 
 
@@ -62,15 +60,6 @@ def here(place, monkeypatch) -> Path:
 @pytest.fixture(scope="module")
 def model(place) -> MusicVAE:
     return MusicVAE.load(place / "checkpoints" / "tiny", device="cpu")
-
-
-def run(*words: object) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
-
-
-def lines_of(result: Result) -> list[dict]:
-    assert result.exit_code == 0, result.output
-    return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def test_axis_changes_its_attribute_and_no_other() -> None:

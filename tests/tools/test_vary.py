@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from experiments.distances import note_distance, onset_cells
 from musicvae.errors import ConfigError, DataError
-from musicvae.model import MusicVAE
 from musicvae.song import Part, Song
 from musicvae.tools.vary import bar_labels
 from support.songs import band_song, chorale_song, part_on_grid
-from support.trained import tiny_workplace
-
-
-@pytest.fixture(scope="module")
-def place(tmp_path_factory) -> Path:
-    """A working directory with MIDI files and a small trained model."""
-    return tiny_workplace(tmp_path_factory)
-
-
-@pytest.fixture(scope="module")
-def model(place) -> MusicVAE:
-    return MusicVAE.load(place / "checkpoints" / "tiny")
 
 
 def test_amount_0_is_the_reconstruction_and_more_is_further(model) -> None:

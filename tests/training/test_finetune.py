@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 import torch
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from musicvae import Song, WindowDataset
 from musicvae.checkpoints import file_hash, load
-from musicvae.cli import main
 from musicvae.config.preset import load_preset
 from musicvae.io import write
 from musicvae.training import fine_tuning_preset, train
+from support.cli import run
 from support.songs import chorale_song
 from support.trained import tiny_workplace
 
@@ -32,10 +32,6 @@ def place(tmp_path_factory) -> Path:
 def here(place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(place)
     return place
-
-
-def run(*words: str | Path) -> Result:
-    return CliRunner().invoke(main, [str(word) for word in words])
 
 
 def succeeds(*words: str | Path) -> Result:
