@@ -21,10 +21,8 @@ check: $(VENV)/installed
 	scripts/check
 
 $(VENV)/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
-	$(RUN)python -m pip install --quiet --upgrade pip
-	$(RUN)python -m pip install --quiet -c constraints.txt torch
-	$(RUN)python -m pip install --quiet -c constraints.txt -e ".[dev]"
+	test -x $(RUN)python || $(PYTHON) -m venv $(VENV)
+	PYTHON= scripts/install dev
 	touch $@
 
 clean:
