@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -129,7 +130,8 @@ def train(
         preset: a preset or its name; a resumed run uses its own.
         folder: output folder, by default `checkpoints/` and the preset's name; it must not hold a
             run unless `resume`.
-        minutes, steps: length of the run, by default `preset.training.minutes`.
+        minutes: length of the run, by default `preset.training.minutes`.
+        steps: number of steps, in place of `minutes`.
         resume: continue the run in `folder`; `minutes` are added to those spent, `steps` are the
             new total.
         weights: a checkpoint (name or path) to start from, of the same network as `preset`; see
@@ -329,7 +331,7 @@ def _make_trainer(
         precision=precision,  # type: ignore[arg-type]
         max_epochs=1,
         gradient_clip_val=preset.training.gradient_clip,
-        logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+        logger=_tensorboard_logger(folder) or False,
         callbacks=callbacks,
         enable_checkpointing=False,
         enable_progress_bar=False,
@@ -337,6 +339,13 @@ def _make_trainer(
         use_distributed_sampler=False,
         num_sanity_val_steps=0,
     )
+
+
+def _tensorboard_logger(folder: Path) -> TensorBoardLogger | None:
+    """Return a logger to `folder`/tensorboard, None if TensorBoard is not installed."""
+    if find_spec("tensorboard") is None:
+        return None
+    return TensorBoardLogger(folder, name="", version="tensorboard")
 
 
 class _StepCallback(pl.Callback):
