@@ -1,12 +1,13 @@
 # From a fresh clone: `make songs` installs, trains for a few minutes and leaves eight songs in
-# songs/; `make test` runs the tests. Both make the environment in .venv if it is not there.
+# songs/; `make test` runs the tests, `make docs` builds the documentation into build/site. All make
+# the environment in .venv if it is not there.
 
 PYTHON ?= python3
 MINUTES ?= 5
 VENV := .venv
 RUN := $(VENV)/bin/
 
-.PHONY: songs test check clean
+.PHONY: songs test check docs clean
 
 songs: $(VENV)/installed
 	$(RUN)musicvae corpus export chorales data/midi/
@@ -19,6 +20,10 @@ test: $(VENV)/installed
 
 check: $(VENV)/installed
 	scripts/check
+
+docs: $(VENV)/installed
+	$(RUN)python -c "import material, mkdocstrings" 2>/dev/null || PYTHON= scripts/install dev docs
+	scripts/docs
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(RUN)python || $(PYTHON) -m venv $(VENV)
