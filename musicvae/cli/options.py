@@ -25,7 +25,7 @@ from musicvae.cli.console import (
     seed_option,
 )
 from musicvae.cli.inputs import ModelPicker, find_song_files, load_model, read_with_barlines
-from musicvae.cli.writer import AUDIO_FORMATS, AudioOutput, SongWriter, announce_synth
+from musicvae.cli.writer import AUDIO_FORMATS, AudioOutput, SongWriter, announce_synthesizer
 from musicvae.errors import MusicVAEError
 from musicvae.io.options import ReadOptions
 
@@ -368,7 +368,7 @@ class ReportFile:
         from musicvae.report import AudioEmbedding
 
         sound = RenderOptions(soundfont=self.soundfont, rate=24_000)
-        announce_synth(sound)
+        announce_synthesizer(sound)
         with progress_bar("rendering the report") as advance:
             page = build(AudioEmbedding(sound=sound), advance)
         page.save(self.path)

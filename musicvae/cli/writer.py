@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from musicvae.song import Song
 
 AUDIO_FORMATS = ("wav", "flac", "ogg")
+SYNTHESIZER_NAMES = ("auto", "midirenderer", "fluidsynth", "tinysoundfont")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,18 +43,19 @@ class AudioOutput:
         from musicvae.io.audio.render import RenderOptions, write_audio, write_stems
 
         options, target = RenderOptions(soundfont=self.soundfont), path.with_suffix(self.suffix)
-        announce_synth(options)
+        announce_synthesizer(options)
         if stems:
             return [target, *write_stems(song, target, options)]
         return [write_audio(song, target, options)]
 
 
-def announce_synth(options: RenderOptions) -> None:
+def announce_synthesizer(options: RenderOptions) -> None:
     """Print the synthesizer and SoundFont in use on stderr, once."""
-    from musicvae.io.audio.synth import default_soundfont, pick_synth
+    from musicvae.io.audio.synth import default_soundfont, find_synthesizer
 
     font = Path(options.soundfont or default_soundfont()).name
-    print_once(f"rendering with {pick_synth(options.synth)} and {font} at {options.lufs:g} LUFS")
+    name = find_synthesizer(options.synthesizer).name
+    print_once(f"rendering with {name} and {font} at {options.lufs:g} LUFS")
 
 
 @cache

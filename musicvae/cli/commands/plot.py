@@ -187,10 +187,10 @@ def _spectrogram_plot(path: Path, bars: int | None) -> DrawFunction:
 
         song, (samples, rate) = None, load_channels(path)
     else:
-        from musicvae.cli.writer import announce_synth
+        from musicvae.cli.writer import announce_synthesizer
 
         song = read_with_barlines(path, ReadOptions(ungridded=True)).song
-        announce_synth(RenderOptions())
+        announce_synthesizer(RenderOptions())
         samples, rate = render(song)
 
     def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:

@@ -30,7 +30,7 @@ from musicvae.cli.console import (
 )
 from musicvae.cli.inputs import find_song_files
 from musicvae.cli.options import song_read_options
-from musicvae.cli.writer import AUDIO_FORMATS, announce_synth
+from musicvae.cli.writer import AUDIO_FORMATS, SYNTHESIZER_NAMES, announce_synthesizer
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.options import ReadOptions
 from musicvae.storage import ensure_writable_folder
@@ -59,11 +59,12 @@ if TYPE_CHECKING:
     help="SoundFont (SF2); by default the General MIDI one of the package.",
 )
 @click.option(
+    "--synthesizer",
     "--synth",
     default="auto",
     show_default=True,
-    type=click.Choice(["auto", "fluidsynth", "midirenderer"]),
-    help="Synthesizer; by default FluidSynth if installed, else the bundled one.",
+    type=click.Choice(SYNTHESIZER_NAMES),
+    help="Synthesizer; auto is the first one installed.",
 )
 @click.option(
     "--lufs",
@@ -95,7 +96,7 @@ def command(
     out: Path | None,
     kind: str | None,
     soundfont: Path | None,
-    synth: str,
+    synthesizer: str,
     lufs: float,
     rate: int,
     workers: int | None,
@@ -123,8 +124,8 @@ def command(
         )
     if single and kind and out is not None and out.suffix.lower() != f".{kind}":
         raise click.UsageError(f"--out {out} is not a {kind} file; omit --format")
-    sound = RenderOptions(soundfont=soundfont, synth=synth, lufs=lufs, rate=rate)
-    announce_synth(sound)
+    sound = RenderOptions(soundfont=soundfont, synthesizer=synthesizer, lufs=lufs, rate=rate)
+    announce_synthesizer(sound)
     suffix = f".{kind or AUDIO_FORMATS[0]}"
     jobs, failed = [], 0
     for path, target in _output_paths(songs, out, single, suffix):

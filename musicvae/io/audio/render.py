@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from musicvae.arrays import Floats32
-from musicvae.errors import ConfigError, ReadError, WriteError, os_reason
+from musicvae.errors import ConfigError, WriteError
 from musicvae.io import midi
 from musicvae.io.audio.loudness import TARGET_LUFS, limit_peaks, normalize_loudness
-from musicvae.io.audio.synth import default_soundfont, pick_synth, synthesize
+from musicvae.io.audio.synth import SoundFont, Synthesizer, find_synthesizer
 from musicvae.io.stems import split_stems, stem_path
 from musicvae.song import Song
 from musicvae.storage import atomic_path
@@ -33,8 +32,8 @@ class RenderOptions:
 
     soundfont: str | Path | None = None
     """An SF2 file; by default the one inside the `pretty_midi` wheel."""
-    synth: str = "auto"
-    """`fluidsynth`, `midirenderer`, or `auto`: the first of them that is installed."""
+    synthesizer: str = "auto"
+    """A name in `synth.SYNTHESIZERS`, or `auto`: the first of them that is installed."""
     lufs: float = TARGET_LUFS
     """Integrated loudness in LUFS, -70 to -5."""
     rate: int = 48_000
@@ -70,13 +69,12 @@ def render_stems(
     options = options or RenderOptions()
     raw, scale = _render_unnormalized(song, options)
     mix, gain = normalize_loudness(raw, options.rate, options.lufs)
-    content, font = _load_soundfont(options.soundfont)
+    font, synthesizer = SoundFont.load(options.soundfont), find_synthesizer(options.synthesizer)
     stems: dict[str, Floats32] = {}
     for name, stem in split_stems(song).items():
-        alone, rate = _synthesize_with_tail(
-            _scale_velocities(stem, scale), font, content, pick_synth(options.synth)
-        )
-        alone = _fade_out(_fit_length(_resample(alone, rate, options.rate), len(mix)), options.rate)
+        stem = _scale_velocities(stem, scale)
+        alone = _synthesize_with_tail(stem, synthesizer, font, options.rate)
+        alone = _fade_out(_fit_length(alone, len(mix)), options.rate)
         stems[name] = limit_peaks(alone * np.float32(gain), options.rate)
     return mix, stems, options.rate
 
@@ -86,18 +84,18 @@ def _render_unnormalized(song: Song, options: RenderOptions) -> tuple[Floats32, 
     if song.duration_s > _MAX_DURATION_S:
         hours = f"{song.duration_s / 3600:.0f} hours of audio"
         raise WriteError("audio", hours, f"the limit is {_MAX_DURATION_S // 3600} hours")
-    content, font = _load_soundfont(options.soundfont)
-    synth = pick_synth(options.synth)
+    font, synthesizer = SoundFont.load(options.soundfont), find_synthesizer(options.synthesizer)
     if not song.n_notes:
         silence = np.zeros((round(song.duration_s * options.rate), 2), np.float32)
         return _trim_tail(silence, len(silence), options.rate), 1.0
     velocity = max((int(part.velocity.max(initial=0)) for part in song.parts), default=0)
     scale = max(1.0, _MIN_PEAK_VELOCITY / velocity) if velocity else 1.0
-    samples, rate = _synthesize_with_tail(_scale_velocities(song, scale), font, content, synth)
-    if np.abs(samples).max(initial=0) >= _CLIPPING_LEVEL:
+    scaled = _scale_velocities(song, scale)
+    samples = _synthesize_with_tail(scaled, synthesizer, font, options.rate)
+    if synthesizer.clips and np.abs(samples).max(initial=0) >= _CLIPPING_LEVEL:
         scale /= 2
-        samples, rate = _synthesize_with_tail(_scale_velocities(song, scale), font, content, synth)
-    samples = _resample(samples, rate, options.rate)
+        scaled = _scale_velocities(song, scale)
+        samples = _synthesize_with_tail(scaled, synthesizer, font, options.rate)
     return _trim_tail(samples, round(song.duration_s * options.rate), options.rate), scale
 
 
@@ -144,21 +142,6 @@ def _write(samples: Floats32, rate: int, path: str | Path) -> Path:
     return Path(path)
 
 
-def _load_soundfont(path: str | Path | None) -> tuple[bytes, Path]:
-    """Return the bytes and the path of a SoundFont. Raises `ReadError`."""
-    file = default_soundfont() if path is None else Path(path)
-    try:
-        return _read_cached(file, file.stat().st_mtime_ns), file
-    except OSError as error:
-        raise ReadError(file, f"SoundFont: {os_reason(error)}", "name an SF2 file") from None
-
-
-@lru_cache(maxsize=1)
-def _read_cached(path: Path, modified_ns: int) -> bytes:
-    """Return the bytes of a file that has not changed since `modified_ns`."""
-    return path.read_bytes()
-
-
 def _scale_velocities(song: Song, scale: float) -> Song:
     """Return the song with velocities times `scale`; amplitude grows with their square."""
     if scale == 1.0:
@@ -171,25 +154,16 @@ def _scale_velocities(song: Song, scale: float) -> Song:
 
 
 def _synthesize_with_tail(
-    song: Song, font: Path, content: bytes, synth: str
-) -> tuple[Floats32, int]:
-    """Synthesize a song and its tail; return samples `(n, 2)` and their rate in Hz.
+    song: Song, synthesizer: Synthesizer, font: SoundFont, rate: int
+) -> Floats32:
+    """Return samples `(n, 2)` of a song and its tail.
 
     Synthesizers stop at the last event, so the song is extended by the tail.
     """
     us_per_quarter = int(song.tempo.us_per_quarter[-1])
     tail_ticks = int(np.ceil(_TAIL_S * 1e6 * song.ticks_per_quarter / us_per_quarter))
     extended = replace(song, end_ticks=song.end_ticks + tail_ticks)
-    return synthesize(midi.to_bytes(extended), font, content, synth)
-
-
-def _resample(samples: Floats32, rate: int, new_rate: int) -> Floats32:
-    """Return samples `(n, 2)` at another rate."""
-    if rate == new_rate:
-        return samples
-    import soxr
-
-    return np.asarray(soxr.resample(samples, rate, new_rate), np.float32)
+    return synthesizer.play(midi.to_bytes(extended), font, rate)
 
 
 def _trim_tail(samples: Floats32, length: int, rate: int) -> Floats32:

@@ -1,7 +1,8 @@
 """Synthesizers: MIDI bytes and a SoundFont -> samples.
 
-`midirenderer` comes in a wheel and is always available; FluidSynth is preferred where its program
-is installed, since it implements more of the SoundFont format.
+`Synthesizer` is the one interface, and `SYNTHESIZERS` lists its implementations in the order in
+which `find_synthesizer` prefers them. The first comes in a wheel and is a dependency; the others
+replace it where it cannot be installed. Each plays the same MIDI bytes to the same samples.
 """
 
 from __future__ import annotations
@@ -11,17 +12,41 @@ import shutil
 import subprocess
 import tempfile
 import wave
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any, ClassVar
 
 import numpy as np
 
 from musicvae.arrays import Floats32
-from musicvae.errors import ConfigError, ReadError
+from musicvae.errors import ConfigError, ReadError, os_reason
 
-SYNTHS = ("auto", "fluidsynth", "midirenderer")
-_FLUIDSYNTH_RATE_HZ = 48_000
+SYNTHESIS_RATE_HZ = 48_000
 _TIMEOUT_S = 1800  # of FluidSynth, for one song
+_MAX_VOICES, _RING_S = 1024, 4  # of TinySoundFont: voices, and sound after the last event
+_INSTALL = "install midirenderer or FluidSynth"
+_DRUM_CHANNEL = 9
+
+
+@dataclass(frozen=True)
+class SoundFont:
+    """An SF2 file: its path and its bytes."""
+
+    path: Path
+    content: bytes
+
+    @staticmethod
+    def load(path: str | Path | None = None) -> SoundFont:
+        """Read a SoundFont, by default `default_soundfont()`. Raises `ReadError`."""
+        file = default_soundfont() if path is None else Path(path)
+        try:
+            return SoundFont(file, _read_cached(file, file.stat().st_mtime_ns))
+        except OSError as error:
+            raise ReadError(file, f"SoundFont: {os_reason(error)}", "name an SF2 file") from None
 
 
 def default_soundfont() -> Path:
@@ -34,60 +59,175 @@ def default_soundfont() -> Path:
     return path
 
 
-def pick_synth(name: str = "auto") -> str:
-    """Return `fluidsynth` if it is installed, else `midirenderer`; or the one that is named.
-
-    Raises `ConfigError` if that is not installed.
-    """
-    is_installed = shutil.which("fluidsynth") is not None
-    if name == "auto":
-        return "fluidsynth" if is_installed else "midirenderer"
-    if name not in SYNTHS:
-        raise ConfigError(f"no synthesizer {name!r}: use {', '.join(SYNTHS)}")
-    if name == "fluidsynth" and not is_installed:
-        raise ConfigError("FluidSynth not found: install FluidSynth, or use midirenderer")
-    return name
+@lru_cache(maxsize=1)
+def _read_cached(path: Path, modified_ns: int) -> bytes:
+    """Return the bytes of a file that has not changed since `modified_ns`."""
+    return path.read_bytes()
 
 
-def synthesize(midi: bytes, font: Path, content: bytes, synth: str) -> tuple[Floats32, int]:
-    """Play a MIDI file; return samples `(n, 2)` and their rate in Hz.
+class Synthesizer(ABC):
+    """Player of MIDI bytes with a SoundFont."""
 
-    `content` holds the bytes of the SoundFont `font`. Raises `ReadError` if it cannot be used.
-    """
-    if synth == "fluidsynth":
-        return _synthesize_with_fluidsynth(midi, font)
-    from midirenderer import render_wave_from
+    name: ClassVar[str]
+    clips: ClassVar[bool] = False
+    """Whether samples beyond 1 are cut off, as in a file of 16 bits."""
 
-    try:
-        return _decode_wav(render_wave_from(content, midi))
-    except RuntimeError as error:
-        reason = f"the synthesizer cannot use it ({error})"
-        raise ReadError(font, reason, "name an SF2 SoundFont") from None
+    @abstractmethod
+    def unavailable_reason(self) -> str:
+        """Return why this synthesizer cannot play here, empty if it can."""
 
+    @abstractmethod
+    def _play(self, midi: bytes, font: SoundFont) -> Floats32:
+        """Return samples `(n, 2)` at `SYNTHESIS_RATE_HZ`. Raises `RuntimeError`."""
 
-def _synthesize_with_fluidsynth(midi: bytes, font: Path) -> tuple[Floats32, int]:
-    """Play a MIDI file with the FluidSynth program."""
-    with tempfile.TemporaryDirectory() as folder:
-        song, out = Path(folder, "song.mid"), Path(folder, "song.wav")
-        song.write_bytes(midi)
-        options = ["-q", "-n", "-i", "-g", "0.5", "-r", str(_FLUIDSYNTH_RATE_HZ)]
-        options += ["-T", "wav", "-F", str(out)]
-        command = ["fluidsynth", *options, str(font), str(song)]
+    def play(self, midi: bytes, font: SoundFont, rate: int = SYNTHESIS_RATE_HZ) -> Floats32:
+        """Play MIDI bytes; return samples `(n, 2)` float32 at `rate` Hz.
+
+        They end with the MIDI or after it, or with its last note. Raises `ReadError` if the
+        SoundFont cannot be used.
+        """
         try:
-            done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
-        except (OSError, subprocess.TimeoutExpired) as error:
-            reason = f"FluidSynth did not play ({error})"
-            raise ReadError(font, reason, "use midirenderer") from None
-        messages = done.stderr.decode(errors="replace")
-        if done.returncode or "not a SoundFont" in messages or not out.is_file():
-            last = (messages.strip().splitlines() or ["no reason given"])[-1]
-            reason = f"the synthesizer cannot use it ({last})"
-            raise ReadError(font, reason, "name an SF2 SoundFont")
-        return _decode_wav(out.read_bytes())
+            samples = self._play(midi, font)
+        except RuntimeError as error:
+            reason = f"the synthesizer cannot use it ({error})"
+            raise ReadError(font.path, reason, "name an SF2 SoundFont") from None
+        if rate == SYNTHESIS_RATE_HZ:
+            return samples
+        import soxr
+
+        return np.asarray(soxr.resample(samples, SYNTHESIS_RATE_HZ, rate), np.float32)
 
 
-def _decode_wav(content: bytes) -> tuple[Floats32, int]:
-    """Decode a 16-bit stereo WAV file; return samples `(n, 2)` and their rate in Hz."""
+class MidiRendererSynthesizer(Synthesizer):
+    """`midirenderer`: RustySynth in a wheel for any Python."""
+
+    name = "midirenderer"
+    clips = True
+
+    def unavailable_reason(self) -> str:
+        """Return why `midirenderer` cannot be imported."""
+        return _import_failure("midirenderer")
+
+    def _play(self, midi: bytes, font: SoundFont) -> Floats32:
+        from midirenderer import render_wave_from
+
+        return _decode_wav(render_wave_from(font.content, midi))
+
+
+class FluidSynthSynthesizer(Synthesizer):
+    """The program FluidSynth, the reference among players of SoundFonts.
+
+    The program runs in a process of its own; `pyfluidsynth` would need the same system library.
+    """
+
+    name = "fluidsynth"
+    clips = True
+
+    def unavailable_reason(self) -> str:
+        """Return that the program is not found."""
+        return "" if shutil.which("fluidsynth") else "its program is not installed"
+
+    def _play(self, midi: bytes, font: SoundFont) -> Floats32:
+        with tempfile.TemporaryDirectory() as folder:
+            song, out = Path(folder, "song.mid"), Path(folder, "song.wav")
+            song.write_bytes(midi)
+            options = ["-q", "-n", "-i", "-g", "0.5", "-r", str(SYNTHESIS_RATE_HZ)]
+            options += ["-T", "wav", "-F", str(out)]
+            command = ["fluidsynth", *options, str(font.path), str(song)]
+            try:
+                done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
+            except (OSError, subprocess.TimeoutExpired) as error:
+                reason = f"FluidSynth did not play ({error})"
+                raise ReadError(font.path, reason, "use another synthesizer") from None
+            messages = done.stderr.decode(errors="replace")
+            if done.returncode or "not a SoundFont" in messages or not out.is_file():
+                raise RuntimeError((messages.strip().splitlines() or ["no reason given"])[-1])
+            return _decode_wav(out.read_bytes())
+
+
+class TinySoundFontSynthesizer(Synthesizer):
+    """`tinysoundfont`: TinySoundFont in a wheel.
+
+    Installed with `pip install --no-deps tinysoundfont`: it also asks for PyAudio, which is for
+    playing to a loudspeaker and is compiled on Linux.
+    """
+
+    name = "tinysoundfont"
+
+    def unavailable_reason(self) -> str:
+        """Return why `tinysoundfont` cannot be imported."""
+        return _import_failure("tinysoundfont")
+
+    def _play(self, midi: bytes, font: SoundFont) -> Floats32:
+        engine: Any = import_module("tinysoundfont")
+        synth = engine.Synth(samplerate=SYNTHESIS_RATE_HZ)
+        synth.sfload(font.content, max_voices=_MAX_VOICES)
+        for channel in range(16):
+            synth.program_change(channel, 0, channel == _DRUM_CHANNEL)
+        # Its own player rounds each pause up to a whole sample, so that long songs fall behind.
+        sequencer, blocks, n_played = engine.Sequencer(synth), [], 0
+        for event in engine.midi.load_memory(midi):
+            n_frames = round(event.t * SYNTHESIS_RATE_HZ) - n_played
+            if n_frames > 0:
+                blocks.append(np.frombuffer(synth.generate_simple(n_frames), np.float32))
+                n_played += n_frames
+            if isinstance(event.action, engine.midi.NoteOn):
+                # Amplitude is linear in velocity, and quadratic by the SoundFont standard.
+                velocity = event.action.velocity
+                event.action.velocity = min(velocity, max(1, round(velocity**2 / 127)))
+            sequencer.send(event)
+        blocks.append(np.frombuffer(synth.generate_simple(_RING_S * SYNTHESIS_RATE_HZ), np.float32))
+        return np.concatenate(blocks).reshape(-1, 2)
+
+
+_ALL = (
+    MidiRendererSynthesizer(),
+    FluidSynthSynthesizer(),
+    TinySoundFontSynthesizer(),
+)
+SYNTHESIZERS: dict[str, Synthesizer] = {each.name: each for each in _ALL}
+"""Synthesizers by name, the preferred ones first."""
+
+
+def installed_synthesizers() -> list[str]:
+    """Return the names of the synthesizers that can play here, the preferred ones first."""
+    return [each.name for each in _ALL if not each.unavailable_reason()]
+
+
+def find_synthesizer(name: str = "auto") -> Synthesizer:
+    """Return a synthesizer by name, or for `auto` the first one that is installed.
+
+    Raises `ConfigError`, with the reason and the alternatives, if it cannot play here.
+    """
+    if name == "auto":
+        for each in _ALL:
+            if not each.unavailable_reason():
+                return each
+        raise ConfigError(f"no synthesizer is installed; {_INSTALL}")
+    if name not in SYNTHESIZERS:
+        raise ConfigError(f"no synthesizer {name!r}: use {', '.join(('auto', *SYNTHESIZERS))}")
+    if reason := SYNTHESIZERS[name].unavailable_reason():
+        installed = " or ".join(installed_synthesizers())
+        hint = f"use {installed}" if installed else _INSTALL
+        raise ConfigError(f"synthesizer {name}: {reason}; {hint}")
+    return SYNTHESIZERS[name]
+
+
+def _import_failure(package: str) -> str:
+    """Return why a package cannot be imported, empty if it can."""
+    try:
+        import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name == package:
+            return f"the package {package} is not installed"
+        return str(error)
+    except ImportError as error:  # a library that it needs is missing
+        return str(error)
+    return ""
+
+
+def _decode_wav(content: bytes) -> Floats32:
+    """Decode a 16-bit stereo WAV file at `SYNTHESIS_RATE_HZ`; return samples `(n, 2)`."""
     with wave.open(io.BytesIO(content)) as file:
-        frames = np.frombuffer(file.readframes(file.getnframes()), "<i2")
-        return np.float32(1 / 32768) * frames.reshape(-1, 2), file.getframerate()
+        samples = np.frombuffer(file.readframes(file.getnframes()), "<i2")
+        return np.float32(1 / 32768) * samples.reshape(-1, 2)
