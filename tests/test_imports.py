@@ -9,7 +9,16 @@ import pytest
 
 import musicvae
 
-HEAVY = ("torch", "pytorch_lightning", "music21", "librosa", "pretty_midi", "matplotlib", "pyarrow")
+HEAVY = (
+    "torch",
+    "pytorch_lightning",
+    "music21",
+    "librosa",
+    "pretty_midi",
+    "matplotlib",
+    "pyarrow",
+    "sklearn",
+)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +37,19 @@ def test_light_imports(code: str) -> None:
         [sys.executable, "-c", check], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_sampling_loads_only_what_it_uses(tmp_path) -> None:
+    """What is large and not for sampling is not loaded: librosa brings numba and llvmlite."""
+    arguments = ["sample", "--n", "1", "--bars", "2", "--out", str(tmp_path)]
+    unused = [name for name in HEAVY if name != "torch"]
+    code = f"from musicvae.cli import main; main({arguments!r}, standalone_mode=False)"
+    check = f"import sys; {code}; sys.exit([m for m in {unused!r} if m in sys.modules] or 0)"
+    done = subprocess.run(
+        [sys.executable, "-c", check], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(list(tmp_path.glob("*.mid"))) == 1
 
 
 def test_all_equals_the_importable_names() -> None:
