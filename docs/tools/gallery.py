@@ -5,8 +5,8 @@
     python -m docs.tools.gallery evaluation --limit 64 # with fewer windows
     python -m docs.tools.gallery curves --run checkpoints/melody-2bar
 
-Pictures go to docs/gallery/, reduced to a palette of about a hundred colors. Those of report pages
-need a Chromium (`docs/tools/browser.py`).
+Sounds go to docs/assets/. Pictures go to docs/gallery/, reduced to a palette of about a hundred
+colors; those of report pages need a Chromium (`docs/tools/browser.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import soundfile
 from PIL import Image
 
 from docs.tools.browser import chromium, tab
@@ -30,7 +31,7 @@ from musicvae.checkpoints import find
 from musicvae.data import corpora
 from musicvae.evaluation import evaluate
 from musicvae.io import read
-from musicvae.io.audio.render import render
+from musicvae.io.audio.render import RenderOptions, render
 from musicvae.plots import DARK, LIGHT, Theme
 from musicvae.report import interpolation_page, songs_page
 from musicvae.representation.bars import Bars
@@ -89,11 +90,33 @@ def draw_song(gallery: Gallery) -> None:
     )
 
 
+def write_sounds(gallery: Gallery) -> None:
+    """Write the sound of three sampled songs, small enough for a page."""
+    songs = {
+        "song": gallery.model("chorale-4bar").sample(8, bars=16, seed=1)[1],
+        "tune": gallery.model("melody-2bar").sample(8, bars=16, seed=1)[1],
+        "beat": sampled_beat(gallery),
+    }
+    for name, song in songs.items():
+        samples, rate = render(song, RenderOptions(rate=24_000))
+        path = gallery.out.parent / "assets" / f"{name}.mp3"
+        with soundfile.SoundFile(
+            path, "w", samplerate=rate, channels=1, format="MP3",
+            compression_level=0.85, bitrate_mode="CONSTANT",
+        ) as file:  # fmt: skip
+            file.write(samples.mean(1))
+        print(f"{path}: {path.stat().st_size / 1000:.0f} kB")
+
+
+def sampled_beat(gallery: Gallery) -> Song:
+    """Return the fullest of eight sampled drum beats."""
+    songs = gallery.model("groove-2bar").sample(8, bars=8, seed=3)
+    return max(songs, key=lambda song: song.n_notes)
+
+
 def draw_beat(gallery: Gallery) -> None:
     """Draw a sampled drum beat."""
-    song = max(
-        gallery.model("groove-2bar").sample(8, bars=8, seed=3), key=lambda made: made.n_notes
-    )
+    song = sampled_beat(gallery)
     gallery.draw("beat", lambda p, theme: plots.plot_song(song, p, "beat-01", theme=theme), DARK)
 
 
@@ -290,6 +313,7 @@ def draw_pages(gallery: Gallery) -> None:
 
 DRAWERS: dict[str, Callable[[Gallery], None]] = {
     "song": draw_song,
+    "sounds": write_sounds,
     "beat": draw_beat,
     "lied": draw_lied,
     "changes": draw_changes,

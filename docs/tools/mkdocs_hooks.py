@@ -26,6 +26,7 @@ PAGES_OF_THE_ROOT = {"CHANGELOG.md": "changelog.md", "CONTRIBUTING.md": "contrib
 COMMANDS_MARK = "<!-- commands -->"
 _LINK = re.compile(r"`[^`]*`|(?P<open>!?\[[^\]]*\]\()(?P<target>[^)\s]+)(?P<close>\))")
 _FENCE = re.compile(r"^ *(```|~~~)")
+_SOUND = re.compile(r'<a href="([^":]+\.mp3)">([^<]*)</a>')
 _log = logging.getLogger("mkdocs.hooks")
 
 
@@ -79,6 +80,11 @@ def rewrite_links(markdown: str, source: str, page: str, repo_url: str) -> str:
     return "".join(
         line if is_code else _LINK.sub(rewrite, line) for line, is_code in split_code(markdown)
     )
+
+
+def on_page_content(html: str, page: Page, config: MkDocsConfig, files: Files) -> str:
+    """Play sounds on the page that links to them."""
+    return _SOUND.sub(r'<audio controls preload="none" src="\1" title="\2"></audio>', html)
 
 
 def split_code(markdown: str) -> Iterator[tuple[str, bool]]:
