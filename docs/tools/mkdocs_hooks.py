@@ -131,7 +131,7 @@ def _describe(command: click.Command, words: str, anchor: str, aliases: list[str
         lines += ["Also: " + ", ".join(f"`musicvae {alias}`" for alias in aliases), ""]
     records = [param.get_help_record(context) for param in command.get_params(context)]
     for names, text in filter(None, records):
-        if "--help" not in names:
+        if text and "--help" not in names:
             lines += [f"`{names}`", f":   {_escape(' '.join(text.split()))}", ""]
     return lines
 
