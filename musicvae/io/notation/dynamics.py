@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import Any
+
+from musicvae.io.notation.score import ScorePosition
 
 DEFAULT_VELOCITY = 80  # of notes without a dynamic: mezzo-forte
 
@@ -15,7 +15,6 @@ _DEGREE_WORDS = ("un", "poco", "molto", "assai", "non", "sehr", "ziemlich", "etw
 _MODIFIERS = frozenset((*_DEGREE_WORDS, "very", "rather", "très", "assez", "un", "peu"))
 _RELATIVE_WORDS = frozenset(("più", "piu", "meno", "mehr", "more", "less", "plus", "moins"))
 
-ScorePosition = tuple[int, Fraction]  # index of a measure, and time inside it in quarters
 
 
 def parse_tempo_text(text: str) -> float | None:
@@ -67,22 +66,3 @@ class DynamicsMap:
             index += 1
         level = self.velocities[index - 1] if index else DEFAULT_VELOCITY
         return self.sforzandi.get(position, level), index
-
-
-def name_and_program(staff: Any) -> tuple[str, int | None]:
-    """Return name and GM program of a music21 part, from its first instrument or its name."""
-    from music21 import instrument
-
-    found = next(iter(staff.getElementsByClass("Instrument")), None)
-    if found is None:
-        for measure in staff.getElementsByClass("Measure"):
-            found = next(iter(measure.getElementsByClass("Instrument")), None)
-            break
-    name = staff.partName or (found and (found.partName or found.instrumentName)) or ""
-    program = found.midiProgram if found is not None else None
-    if program is None and name:
-        try:
-            program = instrument.fromString(str(name)).midiProgram
-        except instrument.InstrumentException:
-            program = None
-    return " ".join(str(name).split()), program

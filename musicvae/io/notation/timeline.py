@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any, TypeVar
 
-from musicvae.io.notation.dynamics import DynamicsMap, ScorePosition
+from musicvae.io.notation.dynamics import DynamicsMap
 from musicvae.io.notation.measures import MAX_ROUNDING_QUARTERS, Bar, Measures
-from musicvae.io.notation.part import ScorePart
+from musicvae.io.notation.score import ScorePart, ScorePosition
 
 T = TypeVar("T")
 
