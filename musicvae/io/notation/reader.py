@@ -22,7 +22,6 @@ import numpy as np
 from musicvae.errors import ReadError
 from musicvae.io.detect import detect_format
 from musicvae.io.limits import MAX_SCORE_BARS, MAX_SCORE_PARTS
-from musicvae.io.notation import abc, humdrum, musicxml
 from musicvae.io.notation.dynamics import DynamicsMap
 from musicvae.io.notation.measures import Bar, Measures, build_measures, meter_events
 from musicvae.io.notation.repeats import RepeatError, playback_order
@@ -87,12 +86,18 @@ def read_score(content: bytes, path: str | Path) -> Score:
     """Read MusicXML, ABC or Humdrum; the format is detected. Raises `ReadError`."""
     start = content.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")
     if content[:4] == b"PK\x03\x04" or start[:1] == b"<":
-        return musicxml.read_musicxml(content, path)
+        from musicvae.io.notation.musicxml import read_musicxml
+
+        return read_musicxml(content, path)
     file_format = detect_format(content)
     if file_format == "humdrum":
-        return humdrum.read_humdrum(decode_text(content), path)
+        from musicvae.io.notation.humdrum import read_humdrum
+
+        return read_humdrum(decode_text(content), path)
     if file_format == "abc":
-        return abc.read_abc(decode_text(content), path)
+        from musicvae.io.notation.abc import read_abc
+
+        return read_abc(decode_text(content), path)
     reason = "no score (neither MusicXML, ABC nor Humdrum)" if content else "empty file"
     raise ReadError(path, reason, "give a .mxl, .musicxml, .abc or .krn file")
 
