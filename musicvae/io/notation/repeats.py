@@ -30,7 +30,7 @@ def playback_order(
     `section_order` are labels of sections. A section ends where the next label begins; its repeats
     are played, jumps are not. Measures before the first label are played first.
     """
-    if count > MAX_SCORE_BARS:
+    if max(count, sum(len(sign.ending) for sign in signs[:count])) > MAX_SCORE_BARS:
         raise RepeatError(f"more than {MAX_SCORE_BARS} bars")
     signs = [*signs[:count], *(RepeatSigns() for _ in range(count - len(signs)))]
     if section_order:
@@ -159,7 +159,7 @@ def _build_strain(signs: Sequence[RepeatSigns], start: int, stop: int, end: int)
     elif n_distinct == 1 and endings[-1] and stop < end:
         last += 1  # what follows is the other ending
     n_passes = last if n_distinct > 1 and endings[-1] else max(last, times)
-    if max(n_passes, sum(map(len, endings))) > MAX_SCORE_BARS:
+    if n_passes > MAX_SCORE_BARS:
         raise RepeatError(f"a strain is played {n_passes} times")
     by_pass: dict[int, list[int]] = {}
     for i, ending in enumerate(endings, start=start):

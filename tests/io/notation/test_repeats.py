@@ -170,6 +170,12 @@ def test_order_of_too_many_measures():
         playback_order([], (), MAX_SCORE_BARS + 1)
 
 
+def test_order_of_too_many_passes():
+    ending = frozenset(range(1, 1001))
+    with pytest.raises(RepeatError, match="more than"):
+        playback_order([RepeatSigns(ending=ending, times=2)] * 1000, (), 1000)
+
+
 def test_missing_signs_are_plain_measures():
     assert playback_order([RepeatSigns(times=2)], (), 3) == [0, 0, 1, 2]
 
