@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 
+from musicvae.io.limits import MAX_SCORE_MEASURES
 from musicvae.io.notation.abc.tune import TuneReader
 from musicvae.io.notation.abc.voice import (
     START_TIE,
@@ -18,7 +19,6 @@ from musicvae.io.notation.abc.voice import (
     Ticks,
     Voice,
 )
-from musicvae.io.limits import MAX_SCORE_MEASURES
 from musicvae.io.notation.score import (
     RepeatSigns,
     Score,
@@ -129,7 +129,7 @@ def _divide_by_meter(voice: Voice) -> None:
 
     voice.keys = [(moved(position), key) for position, key in voice.keys]
     voice.dynamics = [(moved(position), name) for position, name in voice.dynamics]
-    voice.tempo_marks = [(moved(position), *mark) for position, *mark in voice.tempo_marks]
+    voice.tempo_marks = [(moved(mark[0]), *mark[1:]) for mark in voice.tempo_marks]
 
 
 def _resolve_rests(voices: Sequence[Voice]) -> None:
@@ -188,7 +188,7 @@ def _build_part(voice: Voice, channel_program: int | None, *, is_single: bool) -
             ScoreNote(_quarters(note.onset), _quarters(note.duration), note.pitch, _TIES[note.tie])
             for note in measure.notes
         ]
-    part.tempo_marks = [(_position(position), *mark) for position, *mark in voice.tempo_marks]
+    part.tempo_marks = [(_position(mark[0]), *mark[1:]) for mark in voice.tempo_marks]
     part.dynamics = [(_position(position), name) for position, name in voice.dynamics]
     if not voice.is_drum:
         part.keys = [(_position(position), key) for position, key in voice.keys]

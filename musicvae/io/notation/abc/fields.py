@@ -53,7 +53,9 @@ NO_KEY = Key((0,) * 7)
 
 
 def parse_key(text: str) -> tuple[Key | None, str, bool]:
-    """Return the key of a K: field, None if it has a clef alone; its properties; whether it is sure.
+    """Return the key of a K: field, its properties, and whether it is understood.
+
+    The key is None if the field has a clef alone.
 
     >>> parse_key("Gm ^f clef=bass")[1]
     'clef=bass'
@@ -90,7 +92,7 @@ def parse_key(text: str) -> tuple[Key | None, str, bool]:
 
 
 def _signature(fifths: int) -> tuple[int, ...]:
-    """Return the accidentals of the steps from C to B for a number of sharps, or of flats below 0."""
+    """Return the accidentals of the steps from C to B for a number of sharps; of flats below 0."""
     values = [0] * 7
     for place, step in enumerate(_FIFTHS_ORDER):
         values[step] = (fifths + 6 - place) // 7

@@ -37,7 +37,7 @@ class TuneReader:
         self._tempo_text = ""
         self._current = ""
         self._in_body = self._is_voice_chosen = False
-        self._unit_is_given = False
+        self._unit_is_given = self._after_bar_line = False
         self._symbols = dict(_DEFAULT_SYMBOLS)
         self._macros: list[tuple[str, str]] = []
         self._handlers: dict[str, Callable[[re.Match[str]], None]] = (
@@ -260,12 +260,12 @@ class TuneReader:
         """Read a line of music."""
         if self._macros:
             line = self._expand_macros(line)
-        handlers, self._after_bar_line = self._handlers, False
+        handlers = self._handlers
         for match in tokens.MUSIC.finditer(line):
             kind = match.lastgroup or ""
             if handler := handlers.get(kind):
                 handler(match)
-            if kind != "space":
+            if kind not in ("space", "ignored"):
                 self._after_bar_line = kind == "bar"
 
     def _add_macro(self, target: str, replacement: str) -> None:

@@ -1,4 +1,4 @@
-"""Measures of one voice: notes with their pitch, length and ties, and the signs of its bar lines."""
+"""Measures of one voice: notes with pitch, length and ties, and the signs of its bar lines."""
 
 from __future__ import annotations
 
@@ -116,7 +116,8 @@ class Voice:
         self.jump_marks: list[tuple[int, str]] = []
         self.program_of_notes: int | None = None
         self.n_bar_lines = 0
-        self.index, self.time = -1, 0
+        self.index = -1
+        self.time: Ticks = 0
         self.layer = 0
         self._pending_signature = settings.meter
         self._bar_accidentals: dict[int, int] = {}
@@ -131,6 +132,8 @@ class Voice:
         self._ending: frozenset[int] = frozenset()
         self._ending_start = self._first_ending_length = 0
         self._repeat_times = 2
+        self._has_start = False
+        self._double_bars: list[int] = []
         self._next_measure()
         self._mark_key()
 
@@ -376,6 +379,7 @@ class Voice:
             times = max(n_end + 1, self._repeat_times)
             self._sign(closed).times = max(self._sign(closed).times, times)
             self._repeat_times = 2
+            self._infer_repeat_start()
         self.end_measure(keep_layer=False)
         is_end = bool(n_end or n_start or is_heavy)
         if self._ending:
@@ -387,8 +391,21 @@ class Voice:
                 self._ending = frozenset()
                 self._mark_ending()
         if n_start:
-            self._sign().starts_repeat = True
+            self._sign().starts_repeat = self._has_start = True
             self._repeat_times = n_start + 1
+        elif is_heavy:
+            self._double_bars.append(self.index)
+
+    def _infer_repeat_start(self) -> None:
+        """Let a repeat without a start sign begin after the last double bar line, if there is one.
+
+        One within its ending, or right before it, does not count.
+        """
+        end = self._ending_start if self._ending else self.index
+        starts = [index for index in self._double_bars if index < end]
+        if starts and not self._has_start and not (self._ending and 1 not in self._ending):
+            self._sign(starts[-1]).starts_repeat = True
+        self._has_start, self._double_bars = False, []
 
     def start_ending(self, passes: frozenset[int]) -> None:
         """Begin an ending that is played in these passes."""
