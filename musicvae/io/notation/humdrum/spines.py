@@ -1,0 +1,111 @@
+"""Spines of a Humdrum file: columns of tokens that split, join, move, begin and end."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import NamedTuple
+
+from musicvae.io.notation.humdrum.interpretations import Instrument
+from musicvae.io.notation.score import (
+    ScorePart,
+    ScorePosition,
+    TimeSignature,
+    UnsupportedScoreError,
+)
+
+MAX_COLUMNS = 1024
+MANIPULATORS = frozenset(("*^", "*v", "*-", "*x", "*+"))
+
+
+@dataclass(eq=False)
+class Spine:
+    """One staff: a `**kern` spine with all it splits into.
+
+    `end` is the end of its notes and rests in the measure, in divisions. `pending_meter` is
+    written before the bar line of its measure. Names are by the interpretation that gives them:
+    ``I"``, ``I'``, ``mI"``, ``IC``.
+    """
+
+    part: ScorePart = field(default_factory=ScorePart)
+    end: int = 0
+    names: dict[str, str] = field(default_factory=dict)
+    instrument: Instrument | None = None
+    pending_meter: TimeSignature | None = None
+    signature: tuple[ScorePosition, int] | None = None
+    key: tuple[ScorePosition, tuple[int, bool]] | None = None
+
+
+@dataclass(eq=False)
+class Column:
+    """One column of tokens.
+
+    `kind` is its exclusive interpretation without asterisks, `spine` that of a `**kern` column.
+    `end` is the end of its last note or rest in the measure, in divisions. A column `is_new` until
+    it has a note or rest; `after_grace_note` if its last notes were grace notes.
+    """
+
+    kind: str = ""
+    spine: Spine | None = None
+    end: int = 0
+    is_new: bool = False
+    after_grace_note: bool = False
+    staves: frozenset[str] = frozenset()
+
+    def split(self) -> Column:
+        """Return a column that begins at the end of this one."""
+        return Column(self.kind, self.spine, self.end, True, False, self.staves)
+
+
+class KernColumn(NamedTuple):
+    """Number of a column of tokens with notes from the left, the column and its spine."""
+
+    number: int
+    column: Column
+    spine: Spine
+
+
+def check_count(n_columns: int) -> None:
+    """Raise `UnsupportedScoreError` for too many columns."""
+    if n_columns > MAX_COLUMNS:
+        raise UnsupportedScoreError(f"more than {MAX_COLUMNS} spines")
+
+
+def manipulate(columns: list[Column], tokens: list[str]) -> list[Column]:
+    """Return the columns after a line of spine manipulators. Raises `UnsupportedScoreError`."""
+    moved = list(columns)
+    exchanged = [i for i, token in enumerate(tokens) if token == "*x"]
+    if len(exchanged) == 2:
+        first, second = exchanged
+        moved[first], moved[second] = moved[second], moved[first]
+    changed: list[Column] = []
+    pairs = zip(moved, tokens, strict=True)
+    for is_join, group in groupby(pairs, key=lambda pair: pair[1] == "*v"):
+        if is_join:
+            changed += _join([column for column, _ in group])
+            continue
+        for column, token in group:
+            if token == "*^":
+                # Which voice goes on with a note that still sounds is not known.
+                column.is_new = True
+                changed += [column, column.split()]
+            elif token == "*+":
+                changed += [column, Column(end=column.end, is_new=True)]
+            elif token != "*-":
+                changed.append(column)
+    check_count(len(changed))
+    return changed
+
+
+def _join(columns: list[Column]) -> list[Column]:
+    """Return adjacent columns joined: those of each spine, or all if that joins nothing."""
+    groups = [list(group) for _, group in groupby(columns, key=lambda c: (c.spine, c.kind))]
+    if any(len(group) == 1 for group in groups):
+        groups = [columns]
+    joined = []
+    for group in groups:
+        latest = max(group, key=lambda column: column.end)
+        first = group[0]
+        first.end, first.is_new = latest.end, all(column.is_new for column in group)
+        joined.append(first)
+    return joined
