@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from fractions import Fraction
 from math import lcm
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -265,16 +264,25 @@ def _meter_map(bars: Sequence[Bar], tpq: int) -> MeterMap:
 def _tempo_map(
     timeline: PlaybackTimeline, parts: Sequence[ScorePart], tpq: int, default_qpm: float
 ) -> TempoMap:
-    """Return the tempo marks of all parts; the first one applies from the start.
+    """Return the tempo marks of all parts; before the first one, the tempo is the default.
 
-    Of several marks at one position, numbers precede words, and upper parts lower ones.
+    A mark at the first full bar counts for the pickup before it. Of several marks at one position,
+    numbers precede words, and upper parts lower ones.
     """
     marks: dict[ScorePosition, tuple[bool, float]] = {}
     for part in parts:
         for position, from_words, qpm in part.tempo_marks:
             if position not in marks or (marks[position][0] and not from_words):
                 marks[position] = from_words, qpm
-    played = timeline.play_marks([(position, qpm) for position, (_, qpm) in marks.items()])
+    qpm_by_position = {position: qpm for position, (_, qpm) in marks.items()}
+    start = timeline.order[0], Fraction(0)
+    first = min(qpm_by_position, default=start)
+    if first > start:
+        bars = timeline.bars
+        has_pickup = len(bars) > 1 and bars[0].length < bars[1].length
+        is_first_full_bar = has_pickup and first == (timeline.order[1], Fraction(0))
+        qpm_by_position[start] = qpm_by_position[first] if is_first_full_bar else default_qpm
+    played = timeline.play_marks(list(qpm_by_position.items()))
     if not played:
         return TempoMap.constant(default_qpm)
     return TempoMap(
