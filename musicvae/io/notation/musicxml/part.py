@@ -78,14 +78,6 @@ class PartReader:
         self._n_rests: dict[str, int] = {}
         self._full_rests: dict[str, Number] = {}
         self._sounding: set[str] = set()
-        self._readers: dict[str, Callable[[Element], None]] = {
-            "backup": self._read_backup,
-            "forward": self._read_forward,
-            "attributes": self._read_attributes,
-            "direction": self._read_direction,
-            "sound": self._read_sound,
-            "barline": self._read_barline,
-        }
 
     def read(self, part: Element) -> None:
         """Read all measures. Raises `UnsupportedScoreError` for invalid numbers."""
@@ -95,8 +87,8 @@ class PartReader:
                 tag = element.tag
                 if tag == "note":
                     self._read_note(element)
-                elif tag in self._readers:
-                    self._readers[tag](element)
+                elif tag in _READERS:
+                    _READERS[tag](self, element)
             self._end_measure(is_implicit=measure.get("implicit") == "yes")
         self.signs.end_part()
 
@@ -142,11 +134,11 @@ class PartReader:
         is_whole_rest = end == _WHOLE_REST_QUARTERS * self.attributes.divisions
         return full if is_whole_rest else end
 
-    def _read_backup(self, backup: Element) -> None:
+    def read_backup(self, backup: Element) -> None:
         """Move back, no further than to the beginning of the measure."""
         self._position = max(self._position - self._movement(backup), 0)
 
-    def _read_forward(self, forward: Element) -> None:
+    def read_forward(self, forward: Element) -> None:
         """Move forward; the measure reaches at least so far."""
         self._position += self._movement(forward)
         self._forward_reach = max(self._forward_reach, self._position)
@@ -158,7 +150,7 @@ class PartReader:
             return 0
         return self._numbers.get(text) or self._parse_duration(text)
 
-    def _read_attributes(self, element: Element) -> None:
+    def read_attributes(self, element: Element) -> None:
         """Read attributes; new divisions apply to positions in this measure, too."""
         before = self.attributes.divisions
         self.attributes.read(element, self._index, self._to_quarters(self._position))
@@ -172,21 +164,21 @@ class PartReader:
             self._quarters = {}
         self._drum_keys = {}
 
-    def _read_barline(self, barline: Element) -> None:
+    def read_barline(self, barline: Element) -> None:
         """Read the repeat signs of a bar line."""
         if len(barline) or len(barline.attrib) > 1:
             self.signs.add_barline(self._index, self._to_quarters(self._position), barline)
 
     # -- marks ------------------------------------------------------------------------------------
 
-    def _read_direction(self, element: Element) -> None:
+    def read_direction(self, element: Element) -> None:
         """Read tempo, dynamics and jumps of a direction."""
         direction = read_direction(element)
         self._apply(direction)
         for sound in direction.sounds:
             self._change_instrument(sound)
 
-    def _read_sound(self, sound: Element) -> None:
+    def read_sound(self, sound: Element) -> None:
         """Read a sound that belongs to no direction."""
         direction = Direction(offset=parse_number(sound.findtext("offset")) or 0)
         read_sound(sound, direction)
@@ -458,3 +450,13 @@ def _tie_type(parent: Element, tag: str) -> str:
     if "continue" in types or {"start", "stop"} <= types:
         return "continue"
     return "start" if "start" in types else "stop" if "stop" in types else ""
+
+
+_READERS: dict[str, Callable[[PartReader, Element], None]] = {
+    "backup": PartReader.read_backup,
+    "forward": PartReader.read_forward,
+    "attributes": PartReader.read_attributes,
+    "direction": PartReader.read_direction,
+    "sound": PartReader.read_sound,
+    "barline": PartReader.read_barline,
+}

@@ -36,28 +36,33 @@ def read_musicxml(content: bytes, path: str | Path) -> Score:
     `ReadError` for files that are no scores, `UnsupportedScoreError` for invalid numbers.
     """
     with pause_garbage_collection():
-        root = parse_score(content, path)
-        omissions, signs = Omissions(), SignCollector()
-        parts: list[ScorePart] = []
-        tempo_ratios: list[tuple[ScorePosition, Fraction]] = []
-        n_measures = 0
-        for number, (entry, element) in enumerate(read_part_list(root), start=1):
-            reader = PartReader(entry, signs, omissions)
-            reader.read(element)
-            staves = build_parts(reader, f"P{number}")
-            tempo_ratios += reader.tempo_ratios
-            n_measures += len(staves) * len(reader.measure_numbers)
-            if n_measures > MAX_SCORE_MEASURES or len(parts) + len(staves) > MAX_SCORE_PARTS:
-                raise UnsupportedScoreError("too many staves")
-            parts += staves
-        _apply_tempo_ratios(parts, tempo_ratios)
-        return Score(
-            kind="compressed MusicXML" if is_archive(content) else "MusicXML",
-            parts=parts,
-            signs=signs.resolve(parts),
-            n_grace_notes=omissions.n_grace_notes,
-            warnings=omissions.warnings(),
-        )
+        return _read_tree(content, path)
+
+
+def _read_tree(content: bytes, path: str | Path) -> Score:
+    """Read a document; on return its tree is freed."""
+    root = parse_score(content, path)
+    omissions, signs = Omissions(), SignCollector()
+    parts: list[ScorePart] = []
+    tempo_ratios: list[tuple[ScorePosition, Fraction]] = []
+    n_measures = 0
+    for number, (entry, element) in enumerate(read_part_list(root), start=1):
+        reader = PartReader(entry, signs, omissions)
+        reader.read(element)
+        staves = build_parts(reader, f"P{number}")
+        tempo_ratios += reader.tempo_ratios
+        n_measures += len(staves) * len(reader.measure_numbers)
+        if n_measures > MAX_SCORE_MEASURES or len(parts) + len(staves) > MAX_SCORE_PARTS:
+            raise UnsupportedScoreError("too many staves")
+        parts += staves
+    _apply_tempo_ratios(parts, tempo_ratios)
+    return Score(
+        kind="compressed MusicXML" if is_archive(content) else "MusicXML",
+        parts=parts,
+        signs=signs.resolve(parts),
+        n_grace_notes=omissions.n_grace_notes,
+        warnings=omissions.warnings(),
+    )
 
 
 def _apply_tempo_ratios(
