@@ -438,4 +438,4 @@ def test_humdrum_staves_of_one_instrument():
 
 def test_unreadable_humdrum_tokens_are_counted():
     reading = read(KERN.replace("4A\t.", "zz\t."))
-    assert "tokens that music21 cannot read, dropped: 1" in reading.warnings
+    assert "tokens that cannot be read, dropped: 1" in reading.warnings

@@ -286,6 +286,7 @@ class _Reader:
     def _earliest_end(self) -> int:
         """Return the earliest end of a column after the last line."""
         ends = [kern.column.end for kern in self.kern if not kern.column.is_new]
+        ends = ends or [kern.column.end for kern in self.kern]
         if self.has_data and not self.after_grace_notes:
             ends = [end for end in ends if end > self.now]
         return max(min(ends, default=self.now), self.now)
@@ -302,7 +303,7 @@ class _Reader:
     def _read_interpretations(self, tokens: list[str]) -> None:
         """Read a line of interpretations."""
         if not MANIPULATORS.isdisjoint(tokens):
-            self.columns = manipulate(self.columns, tokens)
+            self.columns = manipulate(self.columns, tokens, self._earliest_end())
             self._update_layout()
             return
         if any(token.startswith("**") for token in tokens):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import NamedTuple
 
@@ -41,8 +41,9 @@ class Column:
     """One column of tokens.
 
     `kind` is its exclusive interpretation without asterisks, `spine` that of a `**kern` column.
-    `end` is the end of its last note or rest in the measure, in divisions. A column `is_new` until
-    it has a note or rest; `after_grace_note` if its last notes were grace notes.
+    `end` is the end of its last note or rest in the measure, in divisions. A column `is_new` if it
+    comes of a split while a note sounds: either may go on before the end of the note.
+    `after_grace_note` tells whether its last notes were grace notes.
     """
 
     kind: str = ""
@@ -52,9 +53,10 @@ class Column:
     after_grace_note: bool = False
     staves: frozenset[str] = frozenset()
 
-    def split(self) -> Column:
-        """Return a column that begins at the end of this one."""
-        return Column(self.kind, self.spine, self.end, True, False, self.staves)
+    def split(self, time: int) -> Column:
+        """Return a second column for the line at `time`."""
+        self.is_new = self.end > time
+        return replace(self)
 
 
 class KernColumn(NamedTuple):
@@ -71,8 +73,11 @@ def check_count(n_columns: int) -> None:
         raise UnsupportedScoreError(f"more than {MAX_COLUMNS} spines")
 
 
-def manipulate(columns: list[Column], tokens: list[str]) -> list[Column]:
-    """Return the columns after a line of spine manipulators. Raises `UnsupportedScoreError`."""
+def manipulate(columns: list[Column], tokens: list[str], time: int) -> list[Column]:
+    """Return the columns after a line of spine manipulators, at a time of the measure.
+
+    Raises `UnsupportedScoreError` for too many columns.
+    """
     moved = list(columns)
     exchanged = [i for i, token in enumerate(tokens) if token == "*x"]
     if len(exchanged) == 2:
@@ -86,11 +91,9 @@ def manipulate(columns: list[Column], tokens: list[str]) -> list[Column]:
             continue
         for column, token in group:
             if token == "*^":
-                # Which voice goes on with a note that still sounds is not known.
-                column.is_new = True
-                changed += [column, column.split()]
+                changed += [column, column.split(time)]
             elif token == "*+":
-                changed += [column, Column(end=column.end, is_new=True)]
+                changed += [column, Column(end=time)]
             elif token != "*-":
                 changed.append(column)
     check_count(len(changed))
