@@ -248,6 +248,32 @@ def test_lines_that_disagree_are_aligned_and_counted():
     assert score.warnings == ["lines where the rhythms of the spines disagree: 1"]
 
 
+def test_note_over_a_bar_line():
+    score = read(
+        "=1  =1", "1D  [1c 1e", "1D  00d", "=2  =2", "0E  .", "=3  =3", "1F  .", "=4  =4",
+    )  # fmt: skip
+    assert lengths(score) == lengths(score, 1) == [8, 8, 4]
+    assert [[n.tie for n in row] for row in score.parts[0].notes] == [
+        ["start", "", "start"],
+        ["continue"],
+        ["stop"],
+    ]
+    score = read(
+        "*M2/1  *M2/1", "=1  =1", "1C  1c", "1D  0d [0f", "=2  =2", "1E  .", "1F  00e", "=3  =3",
+        "0G  .", "=4  =4", "0A  .", "=5  =5", "1B  1f", "1c  1g",
+    )  # fmt: skip
+    assert score.warnings == []
+    assert lengths(score) == lengths(score, 1) == [8] * 5
+    notes = song(kern("=1  =1", "2C  1d", "=2  =2", "2D  .", "1E  1e")).parts[0]
+    assert (notes.duration_ticks // 480).tolist() == [4, 4]
+
+
+def test_measure_that_is_too_long_in_one_voice():
+    score = read("=1  =1", "1C  2.c", "=2  =2", "2.D  2.d", "=3  =3", "2.E  2.e")
+    assert line(score, 1) == [[(0, 4, 48)], [(0, 3, 50)], [(0, 3, 52)]]
+    assert lengths(score) == [3, 3, 3]
+
+
 def test_voice_with_a_gap_goes_on_where_the_others_are():
     score = read("8C  4c", "8D  .", "8E  4d", "8F  .", "8G  8e", "8A  4f")
     assert line(score, 0)[0] == [(0, 1, 60), (1, 1, 62), (2, 0.5, 64), (2.5, 1, 65)]

@@ -47,6 +47,13 @@ from musicvae.io.notation.text import check_length
 
 _DIVISIONS = 2**7 * 3**2 * 5 * 7 * 11 * 13  # of a quarter; others are added as they occur
 _MAX_DIVISIONS = 10**24
+# Ties of a note before and after a bar line within it.
+_TIES = {
+    "": ("start", "stop"),
+    "start": ("start", "continue"),
+    "stop": ("continue", "stop"),
+    "continue": ("continue", "continue"),
+}
 _PIECE = re.compile(r"^!!!!SEGMENT\b.*$", re.MULTILINE)
 _NUMBER = re.compile(r"\d{1,6}[a-z]?")
 _LABEL = re.compile(r"\*> ?([^\s\[\],]{1,40})")
@@ -98,6 +105,7 @@ class _Reader:
         self.quarters: dict[int, Fraction] = {}
         # The measure: its index, and the time of the last line with notes, in divisions.
         self.measure, self.now = 0, 0
+        self.bar_line, self.has_overhang = Fraction(0), False  # of the measure before
         self.has_data = self.after_grace_notes = self.has_bar_lines = False
         self.signs = [RepeatSigns()]
         self.section_order: tuple[str, ...] = ()
@@ -148,12 +156,17 @@ class _Reader:
             onset = self._to_quarters(time)
             self.after_grace_notes, self.has_data = True, True
             self.now, self.position = time, None
+            if self.has_overhang:
+                self._continue_notes({id(column) for column, _, _ in read})
             for column, spine, (advance, longest, notes) in read:
-                column.end = time + (advance or 0)
-                column.is_new = False
                 column.after_grace_note = not advance
-                self.after_grace_notes &= not advance
+                if not advance:
+                    continue
+                self.after_grace_notes = False
+                column.end = time + advance
+                column.sounds_on = False
                 spine.end = max(spine.end, time + longest)
+                first = len(spine.part.notes[-1])
                 for duration, pitch, tie in notes:
                     if spine.instrument and spine.instrument.drum_key is not None:
                         pitch = spine.instrument.drum_key
@@ -162,6 +175,7 @@ class _Reader:
                         continue
                     spine.part.notes[-1].append(ScoreNote(onset, duration, pitch, tie))
                     self.n_notes += 1
+                column.last_notes = first, len(spine.part.notes[-1])
             if self.n_notes > MAX_SCORE_NOTES:
                 self._fail(f"more than {MAX_SCORE_NOTES:,} notes")
         for index, spines in self.dynamics:
@@ -191,7 +205,9 @@ class _Reader:
             self.signs[self.measure].starts_repeat = True
 
     def _open_measure(self) -> None:
-        """Close the measure and begin another."""
+        """Close the measure and begin another; the bar line is where the next line would be."""
+        bar_line = self._earliest_end()
+        self.bar_line = self._to_quarters(bar_line)
         self._close_measure()
         self.measure += 1
         self._check_measures(len(self.spines))
@@ -202,7 +218,34 @@ class _Reader:
             spine.part.add_measure("", spine.pending_meter)
             spine.pending_meter = None
         for column in self.columns:
-            column.end, column.is_new, column.after_grace_note = 0, False, False
+            column.end = max(column.end - bar_line, 0)
+            column.sounds_on = column.end > 0
+            column.after_grace_note = False
+            self.has_overhang |= column.sounds_on
+
+    def _continue_notes(self, beginning: set[int]) -> None:
+        """Continue notes over the bar line, in columns that do not begin with another token.
+
+        `beginning` are the identities of those that do: there, the measure before is too long.
+        """
+        self.has_overhang = False
+        for _, column, spine in self.kern:
+            if not column.sounds_on or id(column) in beginning:
+                continue
+            part = spine.part
+            spine.end = max(spine.end, column.end)
+            part.measure_lengths[-2] = self.bar_line
+            before, after = part.notes[-2:]
+            n_notes = len(after)
+            for i in range(*column.last_notes):
+                onset, duration, pitch, tie, _ = before[i]
+                rest = onset + duration - self.bar_line
+                if rest > 0:
+                    first, second = _TIES[tie]
+                    before[i] = ScoreNote(onset, duration - rest, pitch, first)
+                    after.append(ScoreNote(Fraction(0), rest, pitch, second))
+                    self.n_notes += 1
+            column.last_notes = n_notes, len(after)
 
     def _close_measure(self) -> None:
         """Set the length of the measure in each part."""
@@ -269,9 +312,11 @@ class _Reader:
         That is where these columns end. Where they disagree it is the latest of them, without those
         that are new; a column that was silent for a while is where the others are.
         """
-        ends = {column.end for column, _, _ in read if not column.is_new}
+        with_notes = [column for column, _, event in read if event.advance]
+        columns = with_notes or [column for column, _, _ in read]
+        ends = {column.end for column in columns if not column.sounds_on}
         time = max(ends) if ends else self._earliest_end()
-        if len(ends) > 1:
+        if len(ends) > 1 and with_notes:
             self.n_shifted_lines += 1
         is_late = self.has_data and (
             time < self.now
@@ -285,7 +330,7 @@ class _Reader:
 
     def _earliest_end(self) -> int:
         """Return the earliest end of a column after the last line."""
-        ends = [kern.column.end for kern in self.kern if not kern.column.is_new]
+        ends = [kern.column.end for kern in self.kern if not kern.column.sounds_on]
         ends = ends or [kern.column.end for kern in self.kern]
         if self.has_data and not self.after_grace_notes:
             ends = [end for end in ends if end > self.now]
@@ -411,7 +456,7 @@ class _Reader:
         if not label or not self.section_order:
             return
         if self.has_data:
-            ends = {kern.column.end for kern in self.kern if not kern.column.is_new}
+            ends = {kern.column.end for kern in self.kern if not kern.column.sounds_on}
             if len(ends) > 1 or self.now in ends:  # notes sound on: at the next bar line
                 self.pending_label = label
                 return

@@ -41,22 +41,24 @@ class Column:
     """One column of tokens.
 
     `kind` is its exclusive interpretation without asterisks, `spine` that of a `**kern` column.
-    `end` is the end of its last note or rest in the measure, in divisions. A column `is_new` if it
-    comes of a split while a note sounds: either may go on before the end of the note.
-    `after_grace_note` tells whether its last notes were grace notes.
+    `end` is the end of its last note or rest in the measure, in divisions, `last_notes` the indices
+    of the first and after the last note of its last token. A column that `sounds_on` comes of a
+    split within a note, or has a note over a bar line: what follows may begin before its end.
+    `after_grace_note` tells whether its last token was a grace note.
     """
 
     kind: str = ""
     spine: Spine | None = None
     end: int = 0
-    is_new: bool = False
+    last_notes: tuple[int, int] = (0, 0)
+    sounds_on: bool = False
     after_grace_note: bool = False
     staves: frozenset[str] = frozenset()
 
     def split(self, time: int) -> Column:
         """Return a second column for the line at `time`."""
-        self.is_new = self.end > time
-        return replace(self)
+        self.sounds_on = self.end > time
+        return replace(self, last_notes=(0, 0))
 
 
 class KernColumn(NamedTuple):
@@ -109,6 +111,7 @@ def _join(columns: list[Column]) -> list[Column]:
     for group in groups:
         latest = max(group, key=lambda column: column.end)
         first = group[0]
-        first.end, first.is_new = latest.end, all(column.is_new for column in group)
+        first.end, first.last_notes = latest.end, latest.last_notes
+        first.sounds_on = all(column.sounds_on for column in group)
         joined.append(first)
     return joined
