@@ -260,12 +260,13 @@ def test_note_over_a_bar_line():
     ]
     score = read(
         "*M2/1  *M2/1", "=1  =1", "1C  1c", "1D  0d [0f", "=2  =2", "1E  .", "1F  00e", "=3  =3",
-        "0G  .", "=4  =4", "0A  .", "=5  =5", "1B  1f", "1c  1g",
+        "0G  .", "=4  =4", "1A  .", "1G  1a", "=5  =5", "1B  1f", "1c  1g",
     )  # fmt: skip
     assert score.warnings == []
     assert lengths(score) == lengths(score, 1) == [8] * 5
-    notes = song(kern("=1  =1", "2C  1d", "=2  =2", "2D  .", "1E  1e")).parts[0]
-    assert (notes.duration_ticks // 480).tolist() == [4, 4]
+    text = kern("=1  =1", "1C  0.d", "1D  .", "=2  =2", "0E  .", ".  1f", "=3  =3", "1F  1g")
+    assert read_humdrum(text).warnings == []
+    assert (song(text).parts[0].duration_ticks // 480).tolist() == [12, 4, 4]
 
 
 def test_measure_that_is_too_long_in_one_voice():

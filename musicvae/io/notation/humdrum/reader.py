@@ -245,7 +245,7 @@ class _Reader:
                     before[i] = ScoreNote(onset, duration - rest, pitch, first)
                     after.append(ScoreNote(Fraction(0), rest, pitch, second))
                     self.n_notes += 1
-            column.last_notes = n_notes, len(after)
+            column.last_notes, column.sounds_on = (n_notes, len(after)), False
 
     def _close_measure(self) -> None:
         """Set the length of the measure in each part."""
