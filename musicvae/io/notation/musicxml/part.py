@@ -90,6 +90,7 @@ class PartReader:
                 elif tag in _READERS:
                     _READERS[tag](self, element)
             self._end_measure(is_implicit=measure.get("implicit") == "yes")
+        self._shorten_last_measure()
         self.signs.end_part()
 
     # -- measures ---------------------------------------------------------------------------------
@@ -122,6 +123,17 @@ class PartReader:
                 raise UnsupportedScoreError(f"a measure is too long ({self._where()})")
             lengths = self.lengths.setdefault(self._staff_number(staff), {})
             lengths[self._index] = max(length, lengths.get(self._index, length))
+
+    def _shorten_last_measure(self) -> None:
+        """End the last measure with its notes if it is the complement of a pickup.
+
+        Some programs fill such a measure with a `forward`, which is silent like a rest.
+        """
+        notes_end = self._to_quarters(max(self._reach.values(), default=0))
+        for lengths in self.lengths.values():
+            is_complement = lengths.get(0, 0) + notes_end == self.attributes.nominal_quarters
+            if self._index and is_complement and lengths.get(self._index, 0) > notes_end > 0:
+                lengths[self._index] = notes_end
 
     def _full_rest_end(self, staff: str, end: Number, *, is_implicit: bool) -> Number:
         """Return the end of a rest that may stand for a whole measure of any meter."""
