@@ -79,7 +79,7 @@ OUTSIDE = '<!DOCTYPE score-partwise [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         (document(part(note("C4", 8)), before=BOMB), "declares entities"),
         (document(part(note("C4", 8)), before=OUTSIDE), "declares entities"),
         (GOOD.replace(b"<divisions>2<", b"<divisions>0<"), "invalid divisions '0'"),
-        (GOOD.replace(b"<duration>8<", b"<duration>1e300<"), r"invalid duration '1e300' \(measure 1\)"),
+        (GOOD.replace(b"<duration>8<", b"<duration>1e300<"), "invalid duration '1e300'"),
         (GOOD.replace(b"<duration>8<", b"<duration>9999<"), "a measure of 5000 quarters"),
         (GOOD.replace(b"<octave>4<", b"<octave>x<"), "invalid pitch 'C x'"),
         (b"PK\x03\x04" + b"\x00" * 60, "damaged archive"),

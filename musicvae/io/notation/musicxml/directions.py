@@ -34,11 +34,14 @@ _DAL_SEGNO = re.compile(r"\b(d\. ?s|ds|d[ae]l ?segno|d[ae]l signo|vom zeichen|au
 _UNTIL_FINE = re.compile(
     r"\b(al ?fine|alla fine|bis (zum )?(fine|ende|schluss)|a la fin|do konca)\b"
 )
-_UNTIL_CODA = re.compile(
+_UNTIL_SWING = re.compile(r"\b(swing|swung)\b")
+_CODA = re.compile(
     r"\b(al|alla|to|e|e poi|poi|poi la|then|a la|et|und|zur|dann|i|do)( la)? (coda|kody|cody)\b"
 )
-_TO_CODA = re.compile(r"(to|al|alla|zur|a la|do|till|vers la|da)( the)? (coda|kody|cody)\b.*")
+_TO_SWING = re.compile(r"\b(swing|swung)\b")
+_CODA = re.compile(r"(to|al|alla|zur|a la|do|till|vers la|da)( the)? (coda|kody|cody)\b.*")
 _FINE = re.compile(r"(il |la )?(fine|fin|ende|koniec|finis)( \w+){0,2}")
+_SWING = re.compile(r"\b(swing|swung)\b")
 _CODA = re.compile(r"(la )?coda( \d| [iv]{1,3})?")
 
 
@@ -145,7 +148,7 @@ def read_words(text: str, direction: Direction) -> None:
         quarters = _NOTE_SYMBOLS[match[1]] * (Fraction(3, 2) if match[2] else 1)
         direction.qpm = _valid_qpm(Fraction(match[3].replace(",", ".")) * quarters)
     plain = _plain(text)
-    if "swing" in plain.split() and "straight" not in plain:
+    if _SWING.search(plain) and "straight" not in plain:
         direction.is_swing = True
     jumps = direction.jumps
     if _DA_CAPO.search(plain):

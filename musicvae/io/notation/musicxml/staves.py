@@ -106,8 +106,7 @@ def _play_measure_repeats(reader: PartReader) -> None:
     for staff in reader.lengths:
         counts = [0] * n_measures
         own = [sign for sign in signs if sign.staff in (staff, ALL_STAVES)]
-        for sign, after in zip(own, [*own[1:], None], strict=True):
-            stop = after.measure if after is not None else n_measures
+        for sign, stop in zip(own, [*(s.measure for s in own[1:]), n_measures], strict=False):
             counts[sign.measure : stop] = [sign.n_repeated] * (stop - sign.measure)
         streams = [by_staff[staff] for by_staff in reader.streams.values() if staff in by_staff]
         lengths = reader.lengths[staff]
