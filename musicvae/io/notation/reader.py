@@ -281,7 +281,7 @@ def _tempo_map(
         bars = timeline.bars
         has_pickup = len(bars) > 1 and bars[0].length < bars[1].length
         is_first_full_bar = has_pickup and first == (timeline.order[1], Fraction(0))
-        qpm_by_position[start] = qpm_by_position[first] if is_first_full_bar else default_qpm
+        qpm_by_position[start] = qpm_by_position.pop(first) if is_first_full_bar else default_qpm
     played = timeline.play_marks(list(qpm_by_position.items()))
     if not played:
         return TempoMap.constant(default_qpm)
