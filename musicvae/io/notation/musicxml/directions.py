@@ -34,12 +34,10 @@ _DAL_SEGNO = re.compile(r"\b(d\. ?s|ds|d[ae]l ?segno|d[ae]l signo|vom zeichen|au
 _UNTIL_FINE = re.compile(
     r"\b(al ?fine|alla fine|bis (zum )?(fine|ende|schluss)|a la fin|do konca)\b"
 )
-_UNTIL_SWING = re.compile(r"\b(swing|swung)\b")
-_CODA = re.compile(
+_UNTIL_CODA = re.compile(
     r"\b(al|alla|to|e|e poi|poi|poi la|then|a la|et|und|zur|dann|i|do)( la)? (coda|kody|cody)\b"
 )
-_TO_SWING = re.compile(r"\b(swing|swung)\b")
-_CODA = re.compile(r"(to|al|alla|zur|a la|do|till|vers la|da)( the)? (coda|kody|cody)\b.*")
+_TO_CODA = re.compile(r"(to|al|alla|zur|a la|do|till|vers la|da)( the)? (coda|kody|cody)\b.*")
 _FINE = re.compile(r"(il |la )?(fine|fin|ende|koniec|finis)( \w+){0,2}")
 _SWING = re.compile(r"\b(swing|swung)\b")
 _CODA = re.compile(r"(la )?coda( \d| [iv]{1,3})?")
