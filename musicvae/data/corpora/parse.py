@@ -95,9 +95,7 @@ def _name_parts(score: Score, source: Source) -> None:
     """Set name and program of each part. Raises `UnsupportedScoreError` for other parts."""
     names = [part.name for part in score.parts]
     if source.abc is not None:
-        if len(names) != 1:
-            raise UnsupportedScoreError(f"{len(names)} voices")
-        names = ["Melody"]
+        names[:1] = ["Melody"]
     elif tuple(names) != _SATB_NAMES:
         listed = ", ".join(" ".join(name.split()) or "unnamed" for name in names)
         raise UnsupportedScoreError(f"not four voices alone: {listed}")

@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from fractions import Fraction
 from functools import lru_cache
 
-from musicvae.io.limits import MAX_SCORE_MEASURES
+from musicvae.io.notation.abc.barlines import align_bar_lines
 from musicvae.io.notation.abc.tune import TuneReader
 from musicvae.io.notation.abc.voice import (
     START_TIE,
     STOP_TIE,
     TICKS_PER_QUARTER,
     TICKS_PER_WHOLE,
-    Measure,
-    Note,
     Position,
     Ticks,
     Voice,
@@ -25,7 +23,6 @@ from musicvae.io.notation.score import (
     ScoreNote,
     ScorePart,
     ScorePosition,
-    UnsupportedScoreError,
 )
 
 _TIES = {0: "", START_TIE: "start", STOP_TIE: "stop", START_TIE | STOP_TIE: "continue"}
@@ -34,15 +31,11 @@ _TIES = {0: "", START_TIE: "start", STOP_TIE: "stop", START_TIE | STOP_TIE: "con
 def build_score(tune: TuneReader) -> Score:
     """Return the score of a tune that has been read."""
     voices = _ordered_voices(tune)
-    for voice in voices:
-        if not voice.n_bar_lines:
-            _divide_by_meter(voice)
+    n_aligned = align_bar_lines(voices)
     score = Score(kind="ABC", n_grace_notes=tune.counts.grace_notes)
-    _resolve_rests(voices)
-    channel = 0
+    channels = _channels(tune)
     for voice in voices:
-        channel += 2 if channel == 9 else 1
-        program = tune.directives.channel_programs.get(voice.settings.channel or channel)
+        program = tune.directives.channel_programs.get(channels[voice.id])
         score.parts.append(_build_part(voice, program, is_single=len(voices) == 1))
     for voice, part in zip(voices, score.parts, strict=True):
         part.group = _brace_group(tune, voice, voices, score.parts)
@@ -51,6 +44,8 @@ def build_score(tune: TuneReader) -> Score:
         score.parts[0].tempo_marks.insert(0, ((0, Fraction(0)), from_words, qpm))
     score.signs = _build_signs(voices)
     score.section_order = tune.part_order
+    if n_aligned:
+        tune.counts.dropped["voices with missing bar lines, set as in the others"] = n_aligned
     score.warnings = _warnings(tune, voices)
     return score
 
@@ -62,6 +57,15 @@ def _ordered_voices(tune: TuneReader) -> list[Voice]:
     named = set(order)
     order += [name for name in voices if name not in named]
     return [voices[name] for name in order if any(m.notes for m in voices[name].measures)]
+
+
+def _channels(tune: TuneReader) -> dict[str, int]:
+    """Return the MIDI channels of voices from 1: their own, else in order, without channel 10."""
+    channels, channel = {}, 0
+    for name, voice in tune.voices.items():
+        channel += 2 if channel == 9 else 1
+        channels[name] = voice.settings.channel or channel
+    return channels
 
 
 def _warnings(tune: TuneReader, voices: Sequence[Voice]) -> list[str]:
@@ -88,65 +92,6 @@ def _brace_group(
     ]
     is_one = len({(part.program, part.is_drum) for part in inside}) == 1
     return f"brace {brace}" if is_one else ""
-
-
-# -- measures -------------------------------------------------------------------------------------
-
-
-def _divide_by_meter(voice: Voice) -> None:
-    """Divide a voice without bar lines into measures of its meter, 4/4 if it has none.
-
-    Notes over the end of a measure are tied.
-    """
-    whole = voice.measures[0]
-    if len(voice.measures) > 1:  # repeats, whole rests, sections
-        return
-    meter = voice.settings.meter or (4, 4)
-    if not meter[0]:
-        return
-    length = TICKS_PER_WHOLE * meter[0] // meter[1]
-    count = -(-whole.length // length)
-    if count > MAX_SCORE_MEASURES:
-        raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} measures")
-    voice.measures = [Measure(length=length) for _ in range(count)]
-    voice.measures[-1].length = whole.length - length * (count - 1)
-    voice.measures[0].time_signature = whole.time_signature
-    for note in whole.notes:
-        index, onset = divmod(note.onset, length)
-        left, tie = note.duration, note.tie
-        while left > 0 and index < count:
-            part = min(left, length - onset)
-            is_cut = part < left and index + 1 < count
-            ending = START_TIE if is_cut else tie & START_TIE
-            voice.measures[index].notes.append(
-                Note(onset, part, note.pitch, (tie & STOP_TIE) | ending)
-            )
-            left, tie, onset, index = left - part, tie | STOP_TIE, 0, index + 1
-
-    def moved(position: Position) -> Position:
-        index, time = divmod(position[1], length)
-        return min((int(index), time), (count - 1, length))
-
-    voice.keys = [(moved(position), key) for position, key in voice.keys]
-    voice.dynamics = [(moved(position), name) for position, name in voice.dynamics]
-    voice.tempo_marks = [(moved(mark[0]), *mark[1:]) for mark in voice.tempo_marks]
-
-
-def _resolve_rests(voices: Sequence[Voice]) -> None:
-    """Give rests of a whole measure the length of the other voices there."""
-    for voice in voices:
-        for i, measure in enumerate(voice.measures):
-            if measure.rest_meter is None:
-                continue
-            others = [
-                other.measures[i].length
-                for other in voices
-                if i < len(other.measures) and other.measures[i].notes
-            ]
-            if others:
-                measure.length = max(others)
-            elif not measure.rest_meter[0]:
-                measure.length = TICKS_PER_WHOLE
 
 
 # -- parts ----------------------------------------------------------------------------------------

@@ -119,21 +119,16 @@ def _logical_lines(tune: Tune) -> Iterator[str]:
 
 def _tune_lines(lines: Sequence[str]) -> Iterator[str]:
     """Yield the lines of a tune, up to an empty line after which there is no music."""
-    has_key = False
-    for i, line in enumerate(lines):
-        if line.strip() or not has_key:
-            yield line
+    has_key = is_after_gap = False
+    for line in lines:
+        if not line.strip():
+            is_after_gap = has_key
+        elif not re.match(r"%(?!%)", line):
+            if is_after_gap and not _looks_like_music(line):
+                return
+            is_after_gap = False
             has_key = has_key or line.startswith("K:")
-        elif (following := _next_line(lines, i)) is not None and not _looks_like_music(following):
-            return
-
-
-def _next_line(lines: Sequence[str], start: int) -> str | None:
-    """Return the next line that is neither empty nor a comment, None at the end."""
-    for line in lines[start:]:
-        if line.strip() and not re.match(r"%(?!%)", line):
-            return line
-    return None
+            yield line
 
 
 def _looks_like_music(line: str) -> bool:

@@ -37,7 +37,9 @@ class TuneReader:
         self._tempo_text = ""
         self._current = ""
         self._in_body = self._is_voice_chosen = False
-        self._unit_is_given = self._after_bar_line = False
+        self._unit_is_given = False
+        self._previous = ""  # kind of the last token that is not space
+        self._staves_start = 0
         self._symbols = dict(_DEFAULT_SYMBOLS)
         self._macros: list[tuple[str, str]] = []
         self._handlers: dict[str, Callable[[re.Match[str]], None]] = (
@@ -58,7 +60,7 @@ class TuneReader:
                 name: getattr(self, f"_read_{name}")
                 for name in ("field", "ending", "chord", "tie", "decoration", "phrase", "plus")
             }
-            | {name: getattr(self, f"_read_{name}") for name in ("symbol", "measures", "unclosed")}
+            | {name: getattr(self, f"_read_{name}") for name in ("symbol", "measures")}
         )
         self._handlers["unknown"] = self._read_unknown
 
@@ -161,6 +163,8 @@ class TuneReader:
             order = fields.parse_part_order(text)
             if order and len(order) > 1:
                 self.part_order = order
+            elif order is None and re.fullmatch(r"[A-Z0-9().*\s]*[0-9()][A-Z0-9().*\s]*", text):
+                self._count_unsure("P", text, is_sure=False)
             return
         label = text.strip()
         is_letter = label[:1].isalpha() and not label[1:2].isalnum()
@@ -177,6 +181,11 @@ class TuneReader:
         else:
             targets = self._targets()
             self.directives.read(text, [voice.settings for voice in targets])
+            if text.startswith(("score", "staves")):
+                # New staves begin at one time in all voices: those that had none have rests.
+                self._staves_start = max(voice.index for voice in self.voices.values())
+                for voice in self.voices.values():
+                    voice.pad_to(self._staves_start)
 
     # -- voices -----------------------------------------------------------------------------------
 
@@ -216,8 +225,9 @@ class TuneReader:
         """Add a voice."""
         if len(self.voices) >= MAX_SCORE_PARTS:
             raise UnsupportedScoreError(f"more than {MAX_SCORE_PARTS} voices")
-        self.voices[name] = Voice(name, settings, self.counts)
-        return self.voices[name]
+        voice = self.voices[name] = Voice(name, settings, self.counts)
+        voice.pad_to(self._staves_start)
+        return voice
 
     @property
     def voice(self) -> Voice:
@@ -266,7 +276,7 @@ class TuneReader:
             if handler := handlers.get(kind):
                 handler(match)
             if kind not in ("space", "ignored"):
-                self._after_bar_line = kind == "bar"
+                self._previous = kind
 
     def _add_macro(self, target: str, replacement: str) -> None:
         """Add a macro; those that transpose (``~n = ...``) are not played."""
@@ -339,14 +349,15 @@ class TuneReader:
             self.voice.add_bar_line(*bar_line)
 
     def _read_ending(self, match: re.Match[str]) -> None:
-        if "[" in match[0] or self._after_bar_line:
+        if "[" in match[0] or self._previous == "bar":
             if passes := tokens.parse_passes(match[0]):
                 self.voice.start_ending(passes)
         else:
             self._read_unknown(match)
 
     def _read_tie(self, match: re.Match[str]) -> None:
-        self.voice.tie_last()
+        if self._previous != "grace":
+            self.voice.tie_last()
 
     def _read_broken(self, match: re.Match[str]) -> None:
         self.voice.break_rhythm(match[0])
@@ -375,6 +386,9 @@ class TuneReader:
 
     def _read_quoted(self, match: re.Match[str]) -> None:
         """Read an annotation or a chord symbol: chord symbols are not played."""
+        if len(match[0]) == 1 or match[0][-1] != '"':
+            self.counts.dropped["texts without an end, left out"] += 1
+            return
         text = match[0][1:-1].lstrip("^_<>@ ")
         if tokens.is_jump_text(text):
             self._add_sign(text)
@@ -416,9 +430,6 @@ class TuneReader:
     def _read_field(self, match: re.Match[str]) -> None:
         start = match.re.groupindex["field"]
         self._read_information(match[start + 1], match[start + 2].strip())
-
-    def _read_unclosed(self, match: re.Match[str]) -> None:
-        self.counts.dropped["texts without an end, left out"] += 1
 
     def _read_unknown(self, match: re.Match[str]) -> None:
         self.counts.dropped["characters that are no music, left out"] += len(match[0])

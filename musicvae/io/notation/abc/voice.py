@@ -38,12 +38,16 @@ class Note:
 
 @dataclass(slots=True)
 class Measure:
-    """A measure; `rest_meter` is the meter of a rest for the whole measure."""
+    """A measure; `meter` is the one in force, (0, 1) if it is free, None if none was given.
+
+    `is_rest` marks a rest for the whole measure, of any length.
+    """
 
     notes: list[Note] = field(default_factory=list)
     length: Ticks = 0
     time_signature: TimeSignature | None = None
-    rest_meter: TimeSignature | None = None
+    meter: TimeSignature | None = None
+    is_rest: bool = False
 
 
 @dataclass(slots=True)
@@ -148,12 +152,13 @@ class Voice:
     def set_meter(self, meter: TimeSignature) -> None:
         """Change the meter from the next measure on, or from here, where a measure is complete."""
         old, self.settings.meter = self.settings.meter, meter
-        if self.time and old and old[0] and self.time >= _meter_ticks(old):
+        if self.time and old and old[0] and self.time >= meter_ticks(old):
             self.end_measure()
         if self.time:
             self._pending_signature = meter
         else:
-            self.measures[self.index].time_signature = meter if meter[0] else None
+            measure = self.measures[self.index]
+            measure.time_signature, measure.meter = meter if meter[0] else None, meter
 
     def set_properties(self, changed: Properties) -> None:
         """Change properties; those that are None stay."""
@@ -251,8 +256,8 @@ class Voice:
         for number in range(count):
             if number:
                 self.end_measure()
-            self.measures[self.index].rest_meter = meter if meter[0] else (0, 1)
-            self._advance(_meter_ticks(meter) or 1, [], [])
+            self.measures[self.index].is_rest = True
+            self._advance(meter_ticks(meter) or 1, [], [])
         self._last = self._broken = None
 
     def tie_last(self) -> None:
@@ -434,6 +439,13 @@ class Voice:
         self._close_length()
         self._next_measure()
 
+    def pad_to(self, index: int) -> None:
+        """Add rests up to the start of a measure, which another voice has reached."""
+        while self.index < index:
+            if not self.time:
+                self.add_whole_rests(1)
+            self.end_measure(keep_layer=False)
+
     def add_mark(self, name: str) -> None:
         """Add a sign that waits for the next note or bar line: a segno, a coda, a jump."""
         self._marks.append(name)
@@ -467,7 +479,8 @@ class Voice:
             raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} measures")
         signature, self._pending_signature = self._pending_signature, None
         is_metric = signature is not None and signature[0] > 0
-        self.measures.append(Measure(time_signature=signature if is_metric else None))
+        time_signature = signature if is_metric else None
+        self.measures.append(Measure(time_signature=time_signature, meter=self.settings.meter))
         if self._ending:
             self._mark_ending()
 
@@ -502,6 +515,6 @@ class Voice:
         self._marks = []
 
 
-def _meter_ticks(meter: TimeSignature) -> int:
+def meter_ticks(meter: TimeSignature) -> int:
     """Return the length of a measure in ticks."""
     return TICKS_PER_WHOLE * meter[0] // meter[1]
