@@ -94,4 +94,6 @@ class DynamicsMap:
         while index < len(self.positions) and self.positions[index] <= position:
             index += 1
         level = self.velocities[index - 1] if index else DEFAULT_VELOCITY
-        return self.sforzandi.get(position, level), index
+        if self.sforzandi:
+            level = self.sforzandi.get(position, level)
+        return level, index

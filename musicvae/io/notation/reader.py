@@ -13,11 +13,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
+from math import gcd, lcm
 from pathlib import Path
 
 import numpy as np
 
+from musicvae.arrays import Ints
 from musicvae.errors import ReadError
 from musicvae.io.detect import detect_format
 from musicvae.io.limits import MAX_SCORE_BARS, MAX_SCORE_PARTS
@@ -132,7 +133,7 @@ def to_song(
     order = list(range(len(measures.bars)))
     if repeats:
         order = _playback_order(score, measures, warnings)
-    timeline = PlaybackTimeline(measures.bars, order)
+    timeline = PlaybackTimeline(measures.bars, order, score.parts)
     if len(timeline.bars) > MAX_SCORE_BARS:
         raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
     dynamics: Sequence[DynamicsMap | None] = [None] * len(score.parts)
@@ -142,10 +143,10 @@ def to_song(
         timeline.play_notes(part, measures, index, part_dynamics, velocity or 0)
         for index, (part, part_dynamics) in enumerate(zip(score.parts, dynamics, strict=True))
     ]
-    tpq, is_rounded = _choose_resolution(timeline.bars, notes_by_part, timeline.end)
+    tpq, is_rounded = _choose_resolution(timeline, notes_by_part)
     parts, n_overlapping = [], 0
     for part, notes in _merge_staves(score.parts, notes_by_part, merge=merge):
-        built, n_changed = _build_part(part, notes, tpq)
+        built, n_changed = _build_part(part, notes, timeline.resolution, tpq)
         parts.append(built)
         n_overlapping += n_changed
     if empty := [part.name or "unnamed" for part in parts if not len(part)]:
@@ -212,10 +213,12 @@ def _merge_staves(
     return merged
 
 
-def _build_part(part: ScorePart, notes: Sequence[TimelineNote], tpq: int) -> tuple[Part, int]:
+def _build_part(
+    part: ScorePart, notes: Sequence[TimelineNote], resolution: int, tpq: int
+) -> tuple[Part, int]:
     """Return a part, and the number of its notes that overlapped another."""
-    onset = np.array([_to_ticks(note.onset, tpq) for note in notes], dtype=np.int64)
-    end = np.array([_to_ticks(note.end, tpq) for note in notes], dtype=np.int64)
+    onset = _units_to_ticks([note.onset for note in notes], resolution, tpq)
+    end = _units_to_ticks([note.end for note in notes], resolution, tpq)
     pitch = np.array([note.pitch for note in notes], dtype=np.int64)
     velocity = np.array([note.velocity for note in notes], dtype=np.int64)
     keep, duration, n_changed = resolve_overlaps(onset, np.maximum(end - onset, 1), pitch)
@@ -230,20 +233,32 @@ def _build_part(part: ScorePart, notes: Sequence[TimelineNote], tpq: int) -> tup
 
 
 def _choose_resolution(
-    bars: Sequence[Bar], notes_by_part: Iterable[Iterable[TimelineNote]], end: Fraction
+    timeline: PlaybackTimeline, notes_by_part: Iterable[Iterable[TimelineNote]]
 ) -> tuple[int, bool]:
     """Return the ticks per quarter that represent every rhythm exactly, and False.
 
     That is the smallest multiple of 480, or of 24, that fits a MIDI file; else 480 and True.
     """
-    times = {end, *(bar.start for bar in bars)}
-    times |= {time for notes in notes_by_part for note in notes for time in (note.onset, note.end)}
-    denominators = {time.denominator for time in times}
+    times = {timeline.to_units(bar.start) for bar in timeline.bars}
+    times.add(timeline.to_units(timeline.end))
+    for notes in notes_by_part:
+        times |= {time for note in notes for time in (note.onset, note.end)}
+    needed = timeline.resolution // gcd(timeline.resolution, *times)
     for base in (_TICKS_PER_QUARTER, STORED_STEPS_PER_QUARTER):
-        tpq = lcm(base, *denominators)
+        tpq = lcm(base, needed)
         if tpq <= MAX_TICKS_PER_QUARTER:
             return tpq, False
     return _TICKS_PER_QUARTER, True
+
+
+def _units_to_ticks(times: Sequence[int], resolution: int, tpq: int) -> Ints:
+    """Round times of a timeline to ticks, halves to even."""
+    ticks = []
+    for time in times:
+        tick, rest = divmod(time * tpq, resolution)
+        is_up = 2 * rest > resolution or (2 * rest == resolution and tick % 2 == 1)
+        ticks.append(tick + is_up)
+    return np.array(ticks, dtype=np.int64)
 
 
 def _to_ticks(time: Fraction, tpq: int) -> int:
