@@ -114,6 +114,9 @@ def test_durations(text, quarters):
         ("[2.gg#;>", 80),
         ("4aTt", 69),
         ("&{4d_<yy", 62),
+        ("4Fn#", 54),
+        ("4BBn-X", 46),
+        ("8.c>#X", 61),
     ],
 )
 def test_pitches(text, pitch):
@@ -240,6 +243,21 @@ def test_tuplets_and_rare_divisions():
     score = read(*["28c"] * 7, *["68d"] * 17, "296%37e", "=", "4f")
     assert lengths(score) == [2.5, 1]
     assert line(score)[1] == [(0, 1, 65)]
+
+
+def test_new_divisions_within_a_line():
+    score = read(
+        "=1  =1", "8C  [68c", *[".  68d"] * 7, ".  68e", "8D  .", *[".  68f"] * 8, "4E  4g"
+    )
+    assert [float(note.onset) for note in score.parts[1].notes[0]] == [0, 0.5, 1]
+
+
+def test_many_tuplets_in_many_measures():
+    recips = range(1001, 1400, 2)
+    score = read(*[row for recip in recips for row in (f"{recip}c", "=")])
+    assert [note.duration for row in score.parts[0].notes for note in row] == [
+        Fraction(4, recip) for recip in recips
+    ]
 
 
 def test_lines_that_disagree_are_aligned_and_counted():

@@ -46,6 +46,7 @@ from musicvae.io.notation.score import (
 from musicvae.io.notation.text import check_length
 
 _DIVISIONS = 2**7 * 3**2 * 5 * 7 * 11 * 13  # of a quarter; others are added as they occur
+_MANY_DIVISIONS = 10**12  # forgotten at the next bar line
 _MAX_DIVISIONS = 10**24
 # Ties of a note before and after a bar line within it.
 _TIES = {
@@ -88,6 +89,8 @@ class _Event(NamedTuple):
     advance: int | None
     longest: int
     notes: tuple[tuple[Fraction, int | None, str], ...]
+    n_grace_notes: int
+    n_unreadable: int
 
 
 class _Reader:
@@ -146,11 +149,16 @@ class _Reader:
 
     def _read_data(self, tokens: Sequence[str]) -> None:
         """Read a line of notes and rests."""
-        read = []
-        for index, column, spine in self.kern:
-            token = tokens[index]
-            if token != "." and (event := self._event(token)).advance is not None:
-                read.append((column, spine, event))
+        divisions = 0
+        while divisions != self.divisions:  # until all tokens fit the divisions
+            divisions = self.divisions
+            events = [
+                (column, spine, self._event(tokens[number]))
+                for number, column, spine in self.kern
+                if tokens[number] != "."
+            ]
+        read = [(column, spine, event) for column, spine, event in events if event[0] is not None]
+        self.n_unreadable += sum(event.n_unreadable for _, _, event in events if event[0] is None)
         if read:
             time = self._line_time(read)
             onset = self._to_quarters(time)
@@ -158,7 +166,9 @@ class _Reader:
             self.now, self.position = time, None
             if self.has_overhang:
                 self._continue_notes({id(column) for column, _, _ in read})
-            for column, spine, (advance, longest, notes) in read:
+            for column, spine, (advance, longest, notes, n_grace_notes, n_unreadable) in read:
+                self.n_grace_notes += n_grace_notes
+                self.n_unreadable += n_unreadable
                 column.after_grace_note = not advance
                 if not advance:
                     continue
@@ -222,6 +232,10 @@ class _Reader:
             column.sounds_on = column.end > 0
             column.after_grace_note = False
             self.has_overhang |= column.sounds_on
+        if self.divisions > _MANY_DIVISIONS and not self.has_overhang:
+            self.divisions = _DIVISIONS
+            self.events.clear()
+            self.quarters.clear()
 
     def _continue_notes(self, beginning: set[int]) -> None:
         """Continue notes over the bar line, in columns that do not begin with another token.
@@ -272,12 +286,13 @@ class _Reader:
         durations = (parsed.advance or Fraction(0), parsed.longest)
         self._refine(lcm(*(duration.denominator for duration in durations)))
         advance, longest = (int(duration * self.divisions) for duration in durations)
-        event = _Event(None if parsed.advance is None else advance, longest, parsed.notes)
-        self.n_grace_notes += parsed.n_grace_notes
-        self.n_unreadable += parsed.n_unreadable
-        # Tokens that are counted are not stored, so that each of them counts.
-        if not parsed.n_grace_notes and not parsed.n_unreadable:
-            self.events[token] = event
+        event = self.events[token] = _Event(
+            None if parsed.advance is None else advance,
+            longest,
+            parsed.notes,
+            parsed.n_grace_notes,
+            parsed.n_unreadable,
+        )
         return event
 
     def _refine(self, denominator: int) -> None:
@@ -285,9 +300,6 @@ class _Reader:
         refined = lcm(self.divisions, denominator)
         if refined == self.divisions:
             return
-        if refined > _MAX_DIVISIONS and not self.has_data:  # nothing depends on those before
-            refined = lcm(_DIVISIONS, denominator)
-            self.divisions = 1
         if refined > _MAX_DIVISIONS:
             raise UnsupportedScoreError("too many different tuplets in one measure")
         factor = refined // self.divisions

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from musicvae.io.notation.score import MAX_NUMERATOR
 
 _RECIP = re.compile(r"(\d{1,4})(?:%(\d{1,3}))?(?!\d|%)(\.{0,6})(?!\.)")
-_PITCH = re.compile(r"((?:([a-g])\2*)|(?:([A-G])\3*))(#{1,3}|-{1,3})?")
+_PITCH = re.compile(r"([a-gA-G])\1*")
 _SEMITONES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _MIDDLE_C = 60
 _MAX_QUARTERS = 4 * MAX_NUMERATOR
@@ -57,8 +57,7 @@ def parse_event(token: str) -> KernEvent:
         if not text or text == ".":
             continue
         is_rest = "r" in text
-        found = None if is_rest else _PITCH.search(text)
-        pitch = _midi_pitch(found) if found else None
+        pitch = None if is_rest else _midi_pitch(text)
         is_note = pitch is not None or ("R" in text and not is_rest)
         if "q" in text or "Q" in text:
             n_grace += is_note
@@ -95,13 +94,19 @@ def parse_recip(text: str) -> Fraction | None:
     return quarters if 0 < quarters <= _MAX_QUARTERS else None
 
 
-def _midi_pitch(found: re.Match[str]) -> int | None:
-    """Return the MIDI pitch of a matched pitch, None if there is none."""
-    name, low, high, accidental = found[1], found[2], found[3], found[4] or ""
-    octave = len(name) - 1 if low else -len(name)
-    alteration = accidental.count("#") - accidental.count("-")
-    pitch = _MIDDLE_C + 12 * octave + _SEMITONES[(low or high).lower()] + alteration
-    return pitch if 0 <= pitch <= 127 else None
+def _midi_pitch(text: str) -> int | None:
+    """Return the MIDI pitch of a note, None if it has none.
+
+    Accidentals count wherever they are (``4BBn-``, ``8c>#``), since these signs mean nothing else.
+    """
+    found = _PITCH.search(text)
+    if not found:
+        return None
+    name, letter = found[0], found[1]
+    octave = len(name) - 1 if letter.islower() else -len(name)
+    alteration = text.count("#") - text.count("-")
+    pitch = _MIDDLE_C + 12 * octave + _SEMITONES[letter.lower()] + alteration
+    return pitch if abs(alteration) <= 3 and 0 <= pitch <= 127 else None
 
 
 def _tie_type(text: str) -> str:
