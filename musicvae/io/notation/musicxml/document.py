@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import io
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -21,6 +22,7 @@ from musicvae.io.limits import MAX_SCORE_BYTES, MAX_SCORE_MEASURES, MAX_SCORE_NO
 
 _CONTAINER = "META-INF/container.xml"
 _EXPORT_HINT = "export it again"
+_INDENTATION = re.compile(rb">[ \t\r\n]+<")
 # Tags and attributes of a document; a score of `MAX_SCORE_BYTES` has about five million tags.
 _MAX_TAGS = 8_000_000
 _MAX_ATTRIBUTES = 4_000_000
@@ -112,9 +114,17 @@ def _parse_document(content: bytes, path: str | Path) -> ElementTree.Element:
         raise _too_large(path, f"more than {_MAX_TAGS} tags or {_MAX_ATTRIBUTES} attributes")
     try:
         _check_prologue(content, path)
-        return ElementTree.fromstring(content)
+        return _parse(content)
     except (ElementTree.ParseError, expat.ExpatError, LookupError, ValueError) as error:
         raise ReadError(path, f"damaged XML ({error})", _EXPORT_HINT) from None
+
+
+def _parse(content: bytes) -> ElementTree.Element:
+    """Parse a document without its indentation, which takes half of the time."""
+    if b"\x00" not in content[:4]:  # not UTF-16, whose characters are pairs of bytes
+        with suppress(ElementTree.ParseError):  # else with the position of the error
+            return ElementTree.fromstring(_INDENTATION.sub(b"><", content))
+    return ElementTree.fromstring(content)
 
 
 def _check_prologue(content: bytes, path: str | Path) -> None:
@@ -150,8 +160,9 @@ def _to_partwise(timewise: ElementTree.Element) -> ElementTree.Element:
 
 def _check_size(root: ElementTree.Element, path: str | Path) -> None:
     """Check the numbers of measures and notes. Raises `ReadError`."""
-    n_measures = sum(len(part.findall("measure")) for part in root.findall("part"))
-    n_notes = sum(1 for _ in root.iter("note"))
+    measures = [measure for part in root.findall("part") for measure in part.findall("measure")]
+    n_measures = len(measures)
+    n_notes = sum(len(measure.findall("note")) for measure in measures)
     for count, limit, name in (
         (n_measures, MAX_SCORE_MEASURES, "measures"),
         (n_notes, MAX_SCORE_NOTES, "notes"),

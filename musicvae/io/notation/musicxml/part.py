@@ -110,6 +110,7 @@ class PartReader:
             self._reach[staff] = max(self._reach.get(staff, 0), end)
         if not self._reach:
             self._reach = {"1": 0}
+        limit = _MAX_MEASURE_QUARTERS * self.attributes.divisions
         sounding_end = self._forward_reach
         for staff in self._sounding:
             sounding_end = max(sounding_end, self._reach[staff])
@@ -118,11 +119,12 @@ class PartReader:
                 end = sounding_end
             elif not self._sounding:
                 end = max(end, self._forward_reach)
-            length = self._to_quarters(end)
-            if length > _MAX_MEASURE_QUARTERS:
+            if end > limit:
                 raise UnsupportedScoreError(f"a measure is too long ({self._where()})")
+            length = self._to_quarters(end)
             lengths = self.lengths.setdefault(self._staff_number(staff), {})
-            lengths[self._index] = max(length, lengths.get(self._index, length))
+            before = lengths.get(self._index)
+            lengths[self._index] = length if before is None else max(length, before)
 
     def _shorten_last_measure(self) -> None:
         """End the last measure with its notes if it is the complement of a pickup.
@@ -199,9 +201,11 @@ class PartReader:
 
     def _apply(self, direction: Direction) -> None:
         """Add the marks of a direction."""
-        position = max(self._position + direction.offset, 0)
-        if position > _MAX_MEASURE_QUARTERS * self.attributes.divisions:
-            position = self._position
+        position = self._position
+        if direction.offset:
+            position = max(position + direction.offset, 0)
+            if position > _MAX_MEASURE_QUARTERS * self.attributes.divisions:
+                position = self._position
         place = self._index, self._to_quarters(position)
         if direction.qpm is not None:
             self.tempo_marks.append((place, direction.tempo_from_words, direction.qpm))
