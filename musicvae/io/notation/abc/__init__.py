@@ -5,6 +5,13 @@ their lines, `fields` the meaning of information fields, `tune` follows the line
 `voice` builds the measures of a voice, and `assembly` makes a score of the voices.
 """
 
-from musicvae.io.notation.abc.book import Tune, find_tune, read_abc, split_tunes, tune_labels
+from musicvae.io.notation.abc.book import (
+    Tune,
+    find_tune,
+    read_abc,
+    split_tunes,
+    tune_labels,
+    tune_text,
+)
 
-__all__ = ["Tune", "find_tune", "read_abc", "split_tunes", "tune_labels"]
+__all__ = ["Tune", "find_tune", "read_abc", "split_tunes", "tune_labels", "tune_text"]

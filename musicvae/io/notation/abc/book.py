@@ -14,7 +14,7 @@ from musicvae.io.notation.abc.tune import TuneReader
 from musicvae.io.notation.score import Score
 from musicvae.io.notation.text import check_length
 
-MAX_TUNES = 100_000
+MAX_TUNES = 20_000
 """Tunes of a book. The largest collections have some ten thousand."""
 
 _HEADER_LINE = re.compile(r"[A-WYZm]:|%%|I:")
@@ -71,6 +71,12 @@ def find_tune(tunes: Sequence[Tune], number: int) -> Tune | None:
     return tunes[number - 1] if 0 < number <= len(tunes) else None
 
 
+def tune_text(tune: Tune) -> str:
+    """Return a tune as a book of its own, with the fields of its book's header."""
+    own = tune.text.partition("\n")[2]
+    return tune.header + (tune.text if tune.number else "X:1\n" + own)
+
+
 def read_abc(text: str, path: str | Path = "<ABC>", *, tune: int | None = None) -> Score:
     """Read a tune of a book: the first, with a warning if there are more, or that of a number.
 
@@ -78,8 +84,6 @@ def read_abc(text: str, path: str | Path = "<ABC>", *, tune: int | None = None) 
     `ReadError` if there is no such tune or it is too long, and `UnsupportedScoreError`.
     """
     tunes = split_tunes(text)
-    if len(tunes) > MAX_TUNES:
-        raise ReadError(path, f"more than {MAX_TUNES:,} tunes", "split the book")
     chosen = tunes[0] if tune is None else find_tune(tunes, tune)
     if chosen is None:
         raise ReadError(path, f"no tune {tune} in a book of {len(tunes)}", "choose another number")

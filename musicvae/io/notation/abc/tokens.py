@@ -21,7 +21,7 @@ MUSIC = re.compile(
         for name, pattern in (
             ("note", _NOTE),
             ("space", r"[\s`]+"),
-            ("bar", r"\.?(?:\[(?=\|)|[|:]|(?<=\|)\])+"),
+            ("bar", r"\.?(?:\[(?=\|)|[|:]++|(?<=\|)\])++"),
             ("broken", r">+|<+"),
             ("rest", rf"([xz]){_LENGTH}"),
             ("overlay", r"\(&|&\)|&"),
