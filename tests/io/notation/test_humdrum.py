@@ -287,6 +287,29 @@ def test_note_over_a_bar_line():
     assert (song(text).parts[0].duration_ticks // 480).tolist() == [12, 4, 4]
 
 
+def test_bar_line_that_comes_after_a_note_of_all_voices():
+    rows = ["*M2/1  *M2/1", "=1  =1", "1.C  1.c", "1D  1d", "=2  =2", "1E  2e", ".  1.f", "1F  ."]
+    rows += ["=3  =3", "1G  1g", "*MM60  *", "2A  2r", "=4  =4", "0B  0b"]
+    score = read(*rows)
+    assert lengths(score) == lengths(score, 1) == [8, 8, 8, 8]
+    assert line(score) == [
+        [(0, 6, 60), (6, 2, 62)],
+        [(0, 2, 62), (2, 2, 64), (4, 4, 65)],
+        [(0, 2, 65), (2, 4, 67)],
+        [(0, 8, 71)],
+    ]
+    assert score.parts[1].tempo_marks == [((2, 6), False, 60.0)]
+    assert len(song(kern(*rows)).parts[0]) == 6
+    rows[6:8] = ["1F  1f", ".  1f"]  # a note begins at the bar line
+    assert lengths(read(*rows))[0] == 10
+
+
+def test_meter_or_repeat_keeps_a_bar_line_where_it_is():
+    for sign in ("*M3/4", "=2:|!"):
+        score = read("*M4/4", "=1", "2c", "2.d", sign, "=2", "2.e", "=3", "1f")
+        assert lengths(score) == [5, 3, 4]
+
+
 def test_measure_that_is_too_long_in_one_voice():
     score = read("=1  =1", "1C  2.c", "=2  =2", "2.D  2.d", "=3  =3", "2.E  2.e")
     assert line(score, 1) == [[(0, 4, 48)], [(0, 3, 50)], [(0, 3, 52)]]

@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 from musicvae.errors import ReadError
 from musicvae.io.limits import MAX_CHANGES, MAX_SCORE_MEASURES, MAX_SCORE_NOTES, MAX_SCORE_PARTS
-from musicvae.io.notation.humdrum.assembly import add_bar_lines, finish_part, share_instruments
+from musicvae.io.notation.humdrum.assembly import finish_part, share_instruments
+from musicvae.io.notation.humdrum.barring import add_bar_lines, move_bar_lines, split_note
 from musicvae.io.notation.humdrum.interpretations import (
     INSTRUMENTS,
     TempoMark,
@@ -48,13 +49,6 @@ from musicvae.io.notation.text import check_length
 _DIVISIONS = 2**7 * 3**2 * 5 * 7 * 11 * 13  # of a quarter; others are added as they occur
 _MANY_DIVISIONS = 10**12  # forgotten at the next bar line
 _MAX_DIVISIONS = 10**24
-# Ties of a note before and after a bar line within it.
-_TIES = {
-    "": ("start", "stop"),
-    "start": ("start", "continue"),
-    "stop": ("continue", "stop"),
-    "continue": ("continue", "continue"),
-}
 _PIECE = re.compile(r"^!!!!SEGMENT\b.*$", re.MULTILINE)
 _NUMBER = re.compile(r"\d{1,6}[a-z]?")
 _LABEL = re.compile(r"\*> ?([^\s\[\],]{1,40})")
@@ -252,12 +246,9 @@ class _Reader:
             before, after = part.notes[-2:]
             n_notes = len(after)
             for i in range(*column.last_notes):
-                onset, duration, pitch, tie, _ = before[i]
-                rest = onset + duration - self.bar_line
-                if rest > 0:
-                    first, second = _TIES[tie]
-                    before[i] = ScoreNote(onset, duration - rest, pitch, first)
-                    after.append(ScoreNote(Fraction(0), rest, pitch, second))
+                if before[i].onset + before[i].duration > self.bar_line:
+                    before[i], rest = split_note(before[i], self.bar_line)
+                    after.append(rest)
                     self.n_notes += 1
             column.last_notes, column.sounds_on = (n_notes, len(after)), False
 
@@ -499,6 +490,8 @@ class _Reader:
         if not self.has_bar_lines and self.measure == 0:
             add_bar_lines(parts)
             self.signs = [RepeatSigns() for _ in parts[0].notes] if parts else []
+        elif parts:
+            move_bar_lines(parts, self.signs)
         warnings = [
             f"{text}: {count}"
             for text, count in (
