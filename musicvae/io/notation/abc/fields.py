@@ -20,7 +20,7 @@ _MODE_FIFTHS = {"maj": 0, "ion": 0, "lyd": 1, "mix": -1, "dor": -2, "min": -3, "
 _MODE_FIFTHS |= {"phr": -4, "loc": -5}
 _MINOR_MODES = frozenset(("min", "aeo"))
 _TONIC = re.compile(r"([A-G])([#b]?)|([a-g])([#b]?)(?=(?:m|min|maj|mix|dor|phr|lyd|loc|aeo)?\b)")
-_MODE = re.compile(r"\s*([A-Za-z]+)(?!\w*\s*=)")
+_MODE = re.compile(r"\s*([A-Za-z]+)(?!\w*=)")
 _KEY_ACCIDENTAL = re.compile(r"(\^\^?|__?|=)\s*([A-Ga-g])")
 _NAMED_PROPERTY = re.compile(r"(?<![\^_=\w])(?:[A-Za-z][\w-]+|[mt])=")
 _METER_TERM = re.compile(r"\(?\s*(\d{1,4}(?:\s*\+\s*\d{1,4})*)\s*\)?\s*/\s*(\d{1,4})(?!\d)")
@@ -29,7 +29,7 @@ _LENGTH = re.compile(r"(\d{1,4})(?:\s*/\s*(\d{1,4}))?(?![\d/])")
 _FRACTION = re.compile(r"(\d{1,4})\s*/\s*(\d{1,4})")
 _UNITS = re.compile(r"[A-Ga-g]\s*(\d{1,3})?\s*(?:/\s*(\d{1,3}))?\s*$")
 _NUMBER = re.compile(r"\d{1,6}(?:\.\d{1,6})?")
-_PROPERTY = re.compile(r'([A-Za-z][\w-]*)\s*=\s*("[^"]*"|[^\s"]+)|(\S+)')
+_PROPERTY = re.compile(r'([A-Za-z][\w-]*)\s*=\s*("(?:[^"\\]++|\\.)*+"|[^\s"]+)|(\S+)')
 _CLEF = re.compile(
     r"(treble|alto|tenor|bass|perc|none|mezzosoprano|soprano|baritone|auto|[GCFP])"
     r"\d?(?:([-+])(8|15)|[\^_]\d+)?(?:va|vb)?$"
@@ -264,7 +264,7 @@ def parse_properties(text: str) -> Properties:
     """Return the properties in a V: field (after its name) or K: field (after its key)."""
     found, middle, clef = Properties(), "", ""
     for match in _PROPERTY.finditer(text):
-        name, value, word = (match[1] or "").lower(), (match[2] or "").strip('"'), match[3] or ""
+        name, value, word = (match[1] or "").lower(), _unquote(match[2] or ""), match[3] or ""
         if name in ("name", "nm"):
             found.name = decode_escapes(value)
         elif name == "octave":
@@ -281,6 +281,11 @@ def parse_properties(text: str) -> Properties:
     if middle and (octaves := _middle_octaves(clef or "treble", middle)):
         found.clef_octave = (found.clef_octave or 0) + octaves
     return found
+
+
+def _unquote(text: str) -> str:
+    """Return a text without the quotes around it."""
+    return text[1:-1] if len(text) > 1 and text[0] == text[-1] == '"' else text
 
 
 def _middle_octaves(clef: str, middle: str) -> int:

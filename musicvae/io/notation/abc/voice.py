@@ -248,6 +248,8 @@ class Voice:
 
     def add_whole_rests(self, count: int) -> None:
         """Add rests of whole measures, with the bar lines between them."""
+        if self.counts.measures + count > MAX_SCORE_MEASURES:
+            raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} measures")
         self._begin_event()
         if self.time:
             self.end_measure()
@@ -294,7 +296,7 @@ class Voice:
             if place in self._bar_accidentals:
                 return self._bar_accidentals[place]
             return 0 if self.is_drum else self.settings.key.accidentals[step]
-        if mode != "not":
+        if mode != "not" and not self.is_drum:
             self._bar_accidentals[place] = accidental
         return accidental
 
@@ -384,7 +386,7 @@ class Voice:
             times = max(n_end + 1, self._repeat_times)
             self._sign(closed).times = max(self._sign(closed).times, times)
             self._repeat_times = 2
-            self._infer_repeat_start()
+            self._infer_repeat_start(closed)
         self.end_measure(keep_layer=False)
         is_end = bool(n_end or n_start or is_heavy)
         if self._ending:
@@ -401,12 +403,12 @@ class Voice:
         elif is_heavy:
             self._double_bars.append(self.index)
 
-    def _infer_repeat_start(self) -> None:
+    def _infer_repeat_start(self, closed: int) -> None:
         """Let a repeat without a start sign begin after the last double bar line, if there is one.
 
         One within its ending, or right before it, does not count.
         """
-        end = self._ending_start if self._ending else self.index
+        end = self._ending_start if self._ending else closed + 1
         starts = [index for index in self._double_bars if index < end]
         if starts and not self._has_start and not (self._ending and 1 not in self._ending):
             self._sign(starts[-1]).starts_repeat = True
