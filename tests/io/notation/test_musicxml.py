@@ -219,6 +219,11 @@ def test_measure_repeats_on_one_staff():
     assert [len(measure) for measure in lower.notes] == [1, 1]
 
 
+def test_tremolos_are_told():
+    mark = "<notations><ornaments><tremolo>3</tremolo></ornaments></notations>"
+    assert score(note("C4", 8, mark)).warnings == ["notes with a tremolo, held: 1"]
+
+
 def test_signs_that_are_not_played_are_told():
     measures = (
         style('<measure-repeat type="start">1</measure-repeat>') + note("r", 8),

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+import musicvae
 from musicvae.errors import ReadError
 from musicvae.io.notation import reader
 from musicvae.io.options import ReadOptions
@@ -135,7 +136,7 @@ def test_damaged_copies_are_songs_or_one_line():
     assert sum(outcomes.values()) == 100
 
 
-def test_reading_writes_no_files(tmp_path: Path):
+def test_reading_writes_no_files_and_needs_no_music21(tmp_path: Path):
     """The home and the temporary folder stay empty."""
     home = tmp_path / "home"
     home.mkdir()
@@ -144,9 +145,16 @@ def test_reading_writes_no_files(tmp_path: Path):
     code = (
         "import sys; from pathlib import Path; from musicvae.io.notation import reader;"
         "from musicvae.io.options import ReadOptions;"
-        "[reader.read_bytes(Path(p).read_bytes(), p, ReadOptions()) for p in sys.argv[1:]]"
+        "[reader.read_bytes(Path(p).read_bytes(), p, ReadOptions()) for p in sys.argv[1:]];"
+        "assert 'music21' not in sys.modules"
     )
-    env = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {
+        **os.environ,
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(Path(musicvae.__file__).parents[1]),
+    }
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "a.mxl"), str(tmp_path / "a.krn")],
         env=env,

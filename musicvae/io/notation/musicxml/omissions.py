@@ -17,6 +17,7 @@ class Omissions:
     n_microtones: int = 0
     n_outside_midi: int = 0
     n_without_duration: int = 0
+    n_tremolos: int = 0
     n_swing_marks: int = 0
     n_slash_measures: int = 0
     n_beat_repeats: int = 0
@@ -32,6 +33,7 @@ class Omissions:
             (self.n_microtones, "quarter tones, rounded up to semitones"),
             (self.n_outside_midi, "notes outside the range of MIDI, moved by octaves"),
             (self.n_without_duration, "notes without a duration, dropped"),
+            (self.n_tremolos, "notes with a tremolo, held"),
             (self.n_swing_marks, "swing marks, played straight"),
             (self.n_slash_measures, "slash notation, played as its notes are written"),
             (self.n_beat_repeats, "beat repeat signs, not played"),

@@ -279,12 +279,8 @@ class PartReader:
         if length is None:
             length = self._to_quarters(duration)
         if "notations" in tags:
-            for notations in note.findall("notations"):
-                if not tie and notations.find("tied") is not None:
-                    tie = _tie_type(notations, "tied")
-                if (mark := notations.find("dynamics")) is not None:
-                    place, number = (self._index, start), self._staff_number(staff)
-                    self.dynamics += [(number, place, name) for name in dynamics_names(mark)]
+            notated_tie = self._read_notations(note, start, staff)
+            tie = tie or notated_tie
         dynamics = note.get("dynamics")
         velocity = parse_velocity(dynamics) if dynamics is not None else None
         target = self._targets.get((staff, instrument, is_unpitched))
@@ -295,6 +291,21 @@ class PartReader:
             octave = self.attributes.doubling(self._staff_number(staff))
             if octave and 0 <= pitch + octave < 128:
                 target.append(ScoreNote(start, length, pitch + octave, tie, velocity))
+
+    def _read_notations(self, note: Element, onset: Fraction, staff: str) -> str:
+        """Read the dynamics and tremolos of a note; return its tie."""
+        tie = ""
+        for notations in note.findall("notations"):
+            if not tie and notations.find("tied") is not None:
+                tie = _tie_type(notations, "tied")
+            mark = notations.find("dynamics")
+            if mark is not None:
+                place, number = (self._index, onset), self._staff_number(staff)
+                self.dynamics += [(number, place, name) for name in dynamics_names(mark)]
+            ornaments = notations.find("ornaments")
+            if ornaments is not None:
+                self.omissions.n_tremolos += ornaments.find("tremolo") is not None
+        return tie
 
     def _find_duration(self, note: Element, tags: dict[str, Element]) -> Number | None:
         """Return a duration in divisions from its text, else from the note type, or None."""
