@@ -600,7 +600,7 @@ def test_lines_with_a_wrong_number_of_tokens():
 )
 def test_limits(text, reason, monkeypatch):
     for name in ("MAX_SCORE_MEASURES", "MAX_SCORE_NOTES", "MAX_CHANGES"):
-        monkeypatch.setattr(f"musicvae.io.notation.humdrum.reader.{name}", 100)
+        monkeypatch.setattr(f"musicvae.io.notation.humdrum.measures.{name}", 100)
     monkeypatch.setattr("musicvae.io.notation.humdrum.reader.MAX_SCORE_PARTS", 10)
     with pytest.raises((ReadError, UnsupportedScoreError), match=reason):
         read_humdrum(text)

@@ -47,7 +47,8 @@ class KernEvent(NamedTuple):
 def parse_event(token: str) -> KernEvent:
     """Return the notes of a token of a `**kern` spine, which are separated by spaces.
 
-    A note of a chord without a duration has that of the note before it.
+    A note of a chord without a duration has that of the note before it. A duration alone counts as
+    unreadable, but takes its time.
     """
     notes: list[KernNote] = []
     durations: list[Fraction] = []
@@ -65,8 +66,8 @@ def parse_event(token: str) -> KernEvent:
         duration = parse_recip(text)
         if duration is None and durations:
             duration = durations[-1]
-        if duration is None or not (is_note or is_rest):
-            n_unreadable += 1
+        n_unreadable += duration is None or not (is_note or is_rest)
+        if duration is None:
             continue
         durations.append(duration)
         if is_note:
