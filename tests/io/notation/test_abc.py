@@ -631,7 +631,7 @@ LENGTHS = {Fraction(1, 2): "/", Fraction(1): "", Fraction(3, 2): "3/2", Fraction
 def test_notes_written_in_full_are_read_back(
     written: list[tuple[int, str, str, Fraction]], fifths: int
 ):
-    key = "Cb Gb Db Ab Eb Bb F C G D A E B F# C#".split()[fifths + 7]
+    names = ["Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G", "D", "A", "E", "B", "F#", "C#"]
     text, expected, time = [], [], Fraction(0)
     for octave, letter, sign, length in written:
         name = letter.lower() + "'" * (octave - 1) if octave > 0 else letter + "," * -octave
@@ -639,7 +639,7 @@ def test_notes_written_in_full_are_read_back(
         alter = {"^": 1, "_": -1}.get(sign, 0)
         expected.append((time, length, 60 + 12 * octave + NAMES[letter] + alter))
         time += length
-    score = abc.read_abc(tune(" ".join(text) + " |", f"M:none\nL:1/4\nK:{key}\n"))
+    score = abc.read_abc(tune(" ".join(text) + " |", f"M:none\nL:1/4\nK:{names[fifths + 7]}\n"))
     assert [tuple(n[:3]) for n in score.parts[0].notes[0]] == expected
     assert score.parts[0].keys[0][1] == (fifths, False)
 

@@ -105,20 +105,20 @@ def read_abc(text: str, path: str | Path = "<ABC>", *, tune: int | None = None) 
 def _logical_lines(tune: Tune) -> Iterator[str]:
     """Yield the lines of a tune without comments and texts, with continued fields joined."""
     lines = [*tune.header.split("\n"), *_tune_lines(tune.text.split("\n"))]
-    field = ""
+    field: list[str] = []
     for line in map(_strip_comment, _without_blocks(lines)):
         if line.startswith("+:") and field:
-            field = field.removesuffix("\\") + " " + line[2:].strip()
+            field.append(line[2:].strip())
             continue
         if field:
-            yield field
-        field = ""
+            yield " ".join(field)
+        field = []
         if re.match(r"[A-Za-z]:", line):
-            field = line
+            field = [line]
         elif line:
             yield line
     if field:
-        yield field
+        yield " ".join(field)
 
 
 def _tune_lines(lines: Sequence[str]) -> Iterator[str]:

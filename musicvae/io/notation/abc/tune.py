@@ -19,6 +19,7 @@ _USER_SYMBOL = re.compile(r"([H-Wh-w~])\s*=\s*(.+)")
 _MACRO = re.compile(r"([^=]{1,32}?)\s*=\s*(.*)")
 _MAX_MACRO_LINE = 1 << 16  # characters of a line after its macros
 _MAX_TUPLET = 99
+_MAX_CHORD = 1000  # characters of a chord, or of grace notes
 _DEFAULT_SYMBOLS = {"O": "coda", "S": "segno"}
 _DECORATION_SYMBOLS = frozenset(".~HLMOPSTuvJR")
 
@@ -328,6 +329,9 @@ class TuneReader:
     def _read_chord(self, match: re.Match[str]) -> None:
         start = match.re.groupindex["chord"]
         inner, up, slashes, down = match.group(start + 1, start + 2, start + 3, start + 4)
+        if len(inner) > _MAX_CHORD:
+            self.counts.dropped["chords too long, left out"] += 1
+            return
         plain = re.sub(r'"[^"]*"|![^!]*!', "", inner)
         notes = [self._written_note(note.groups()) for note in tokens.NOTE.finditer(plain)]
         length = tokens.parse_length(up, slashes, down)
@@ -379,7 +383,7 @@ class TuneReader:
 
     def _read_grace(self, match: re.Match[str]) -> None:
         start = match.re.groupindex["grace"]
-        for note in tokens.NOTE.finditer(match[start + 1]):
+        for note in tokens.NOTE.finditer(match[start + 1], 0, _MAX_CHORD):
             written = self._written_note(note.groups())
             self.voice.apply_accidental(written.step, written.octave, written.accidental)
             self.counts.grace_notes += 1

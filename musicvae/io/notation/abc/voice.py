@@ -75,9 +75,10 @@ class Event:
 
 @dataclass
 class Counts:
-    """Notes and measures of all voices, and what was not read, by kind."""
+    """Notes, measures and passes of endings of all voices, and what was not read, by kind."""
 
     notes: int = 0
+    passes: int = 0
     measures: int = 0
     grace_notes: int = 0
     dropped: Counter[str] = field(default_factory=Counter)
@@ -416,6 +417,9 @@ class Voice:
 
     def start_ending(self, passes: frozenset[int]) -> None:
         """Begin an ending that is played in these passes."""
+        self.counts.passes += len(passes)
+        if self.counts.passes > MAX_SCORE_MEASURES:
+            raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} passes of endings")
         if self.time:
             self.end_measure()
         if 1 in passes:
