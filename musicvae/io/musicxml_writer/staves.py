@@ -17,7 +17,7 @@ _NATURAL_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _STEPS_BY_FIFTHS = "FCGDAEB"
 _MIDDLE_C = 60
 _KEYBOARD_PROGRAMS = range(24)  # General MIDI: pianos, bells, organs
-_LOWEST_WRITABLE, _HIGHEST_WRITABLE = 13, 130  # in octaves 0..9 of MusicXML, however spelled
+_LOWEST_WRITTEN, _HIGHEST_WRITTEN = 13, 130  # in octaves 0..9 of MusicXML, however spelled
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ class Clef:
 class Staff:
     """A staff with its pitches, from `min_pitch` to before `stop_pitch`.
 
-    With `octave_change` -1 it sounds an octave lower than written.
+    `octave_change` is that from written to sounding pitch.
     """
 
     min_pitch: int = 0
@@ -86,20 +86,19 @@ def choose_clef(pitch: Ints) -> Clef:
 def choose_staves(part: Part, pitch: Ints) -> list[Staff]:
     """Return one staff, or two for a keyboard part that spans middle C.
 
-    Pitches below octave 0, the lowest that can be written, are on a staff that sounds an octave
-    lower; if the part has the highest pitches, too, they are on a staff of their own.
+    Pitches below octave 0, the lowest that can be written, are on a staff that sounds lower than
+    written; if the part has the highest pitches, too, they are on a staff of their own.
     """
-    is_low = bool(len(pitch)) and int(pitch.min()) < _LOWEST_WRITABLE
-    is_wide = is_low and int(pitch.max()) + 12 > _HIGHEST_WRITABLE
-    if part.program in _KEYBOARD_PROGRAMS and len(pitch):
+    if not len(pitch):
+        return [Staff()]
+    octave_change = min((int(pitch.min()) - _LOWEST_WRITTEN) // 12, 0)
+    is_wide = int(pitch.max()) - 12 * octave_change > _HIGHEST_WRITTEN
+    if part.program in _KEYBOARD_PROGRAMS:
         low, high = np.percentile(pitch, [10, 90])
         is_wide |= bool(low < _MIDDLE_C - 5 and high > _MIDDLE_C + 4)
-    octave_change = -1 if is_low else 0
     if is_wide:
-        return [
-            Staff(min_pitch=_MIDDLE_C),
-            Staff(stop_pitch=_MIDDLE_C, octave_change=octave_change),
-        ]
+        upper = Staff(min_pitch=_MIDDLE_C)
+        return [upper, Staff(stop_pitch=_MIDDLE_C, octave_change=octave_change)]
     return [Staff(octave_change=octave_change)]
 
 

@@ -114,6 +114,27 @@ def test_a_lone_whole_rest_fills_its_measure(rest: str):
     for silence in (whole, bare):
         content = document(part(note("C4", 6), silence, note("D4", 6), attributes=time(3, 4)))
         assert bars(read(content).song) == [0, 3, 6]
+    long = document(part(note("C4", 12), note("r", 8), note("D4", 12), attributes=time(6, 4)))
+    assert bars(read(long).song) == [0, 6, 12]
+
+
+def test_a_measure_rest_of_another_meter_is_as_long_as_it_says():
+    rest = '<note><rest measure="yes"/><duration>8</duration></note>'
+    song = read(
+        document(part(rest, note("C4", 8), attributes=time(12, 8)), part(*[note("C3", 8)] * 2))
+    )
+    assert bars(song.song) == [0, 4]
+
+
+def test_ties_between_staves():
+    content = document(
+        part(
+            note("C4", 8, tie("start"), staff=1) + back(8) + note("C3", 8, staff=2),
+            note("E4", 8, staff=1) + back(8) + note("C4", 8, tie("stop"), staff=2),
+            attributes="<staves>2</staves>",
+        )
+    )
+    assert notes(read(content).song) == [(0, 4, 48), (0, 8, 60), (4, 4, 64)]
 
 
 def test_a_last_measure_that_completes_a_pickup():

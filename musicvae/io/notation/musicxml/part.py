@@ -77,6 +77,7 @@ class PartReader:
         self._forward_reach: Number = 0
         self._n_rests: dict[str, int] = {}
         self._full_rests: dict[str, Number] = {}
+        self._is_measure_rest: dict[str, bool] = {}
         self._sounding: set[str] = set()
 
     def read(self, part: Element) -> None:
@@ -138,12 +139,17 @@ class PartReader:
                 lengths[self._index] = notes_end
 
     def _full_rest_end(self, staff: str, end: Number, *, is_implicit: bool) -> Number:
-        """Return the end of a rest that may stand for a whole measure of any meter."""
+        """Return the end of a rest that may stand for a whole measure of any meter.
+
+        A whole rest that is alone does. One that is said to be a measure's may be shorter than the
+        meter, where parts have different ones.
+        """
         nominal = self.attributes.nominal_quarters
         if nominal is None or is_implicit:
             return end
         full = _simplify(nominal * self.attributes.divisions)
-        if self._n_rests[staff] > 1 or staff in self._sounding:
+        is_alone = self._n_rests[staff] == 1 and staff not in self._sounding
+        if self._is_measure_rest[staff] or not is_alone:
             return min(end, full)
         is_whole_rest = end == _WHOLE_REST_QUARTERS * self.attributes.divisions
         return full if is_whole_rest else end
@@ -351,8 +357,9 @@ class PartReader:
         elif is_first and staff not in self._full_rests:
             kind = tags.get("type")
             is_whole = kind is None or (kind.text or "").strip() == "whole"
-            if is_whole or rest.get("measure") == "yes":
-                self._full_rests[staff] = end
+            is_measure_rest = rest.get("measure") == "yes"
+            if is_whole or is_measure_rest:
+                self._full_rests[staff], self._is_measure_rest[staff] = end, is_measure_rest
                 return
         if end > self._reach.get(staff, 0):
             self._reach[staff] = end

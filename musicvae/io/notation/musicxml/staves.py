@@ -20,6 +20,9 @@ def build_parts(reader: PartReader, part_id: str) -> list[ScorePart]:
     The first one has the tempo marks.
     """
     _play_measure_repeats(reader)
+    for notes_by_staff in reader.streams.values():
+        if len(notes_by_staff) > 1:
+            _move_ties_between_staves(notes_by_staff, len(reader.measure_numbers))
     first = reader.entry.first_instrument
     streams = reader.streams or {(first.program, first.is_percussion): {}}
     kinds = list(streams)
@@ -124,3 +127,28 @@ def _play_measure_repeats(reader: PartReader) -> None:
                 if repeated:
                     notes[index] = repeated
                     lengths[index] = lengths.get(index - count, Fraction(0))
+
+
+def _move_ties_between_staves(
+    notes_by_staff: dict[int, dict[int, list[ScoreNote]]], n_measures: int
+) -> None:
+    """Move notes that continue a note of another staff to that staff, in place."""
+    open_ties: set[tuple[int, int]] = set()  # staff and pitch
+    for index in range(n_measures):
+        tied = [
+            (note, staff)
+            for staff, notes_by_measure in notes_by_staff.items()
+            for note in notes_by_measure.get(index, ())
+            if note.tie
+        ]
+        tied.sort(key=lambda pair: pair[0].onset)
+        for note, staff in tied:
+            if note.tie != "start" and (staff, note.pitch) not in open_ties:
+                begun = [other for other in notes_by_staff if (other, note.pitch) in open_ties]
+                if begun:
+                    notes_by_staff[staff][index].remove(note)
+                    staff = begun[0]
+                    notes_by_staff[staff].setdefault(index, []).append(note)
+            open_ties.discard((staff, note.pitch))
+            if note.tie != "stop":
+                open_ties.add((staff, note.pitch))
