@@ -356,6 +356,16 @@ def test_dynamics_between_staves_are_for_both():
     assert [p.velocity.tolist() for p in song.parts] == [[49, 96], [33, 96]]
 
 
+def test_an_accent_leaves_the_level_to_the_other_staff():
+    lower = dynamic("sf").replace("</direction>", "<staff>2</staff></direction>")
+    content = (
+        dynamic("f") + note("C5", 4, staff=1) + note("D5", 4, staff=1) + back(8)
+        + lower + note("C3", 4, staff=2) + note("D3", 4, staff=2)
+    )  # fmt: skip
+    song = read(document(part(content, attributes="<staves>2</staves>")), merge=False).song
+    assert [p.velocity.tolist() for p in song.parts] == [[96, 96], [120, 96]]
+
+
 # -- keys and meters ------------------------------------------------------------------------------
 
 

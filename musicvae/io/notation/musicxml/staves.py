@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from typing import TypeVar
@@ -12,6 +13,7 @@ from musicvae.io.notation.musicxml.part import InstrumentKind, PartReader
 from musicvae.io.notation.score import ScoreNote, ScorePart, ScorePosition, UnsupportedScoreError
 
 T = TypeVar("T")
+_LEVEL = re.compile(r"p{1,8}|f{1,8}|mp|mf")
 
 
 def build_parts(reader: PartReader, part_id: str) -> list[ScorePart]:
@@ -22,7 +24,7 @@ def build_parts(reader: PartReader, part_id: str) -> list[ScorePart]:
     _play_measure_repeats(reader)
     for notes_by_staff in reader.streams.values():
         if len(notes_by_staff) > 1:
-            _move_ties_between_staves(notes_by_staff, len(reader.measure_numbers))
+            _move_ties_between_staves(notes_by_staff, reader.lengths, len(reader.measure_numbers))
     first = reader.entry.first_instrument
     streams = reader.streams or {(first.program, first.is_percussion): {}}
     kinds = list(streams)
@@ -73,15 +75,23 @@ def _staff_dynamics(
 ) -> list[tuple[ScorePosition, str]]:
     """Return the dynamics of all staves, since one between two staves is for both.
 
-    Where several staves have one, each has its own.
+    Where several staves have one, each has its own; an accent leaves the level to the other staff.
     """
     own = {place for number, place, _ in reader.dynamics if number == staff}
+    own_levels = {
+        place for number, place, name in reader.dynamics if number == staff and _is_level(name)
+    }
     marks = [
         (place, name)
-        for number, place, name in reader.dynamics
-        if number == staff or place not in own
+        for number, place, name in sorted(reader.dynamics, key=lambda mark: mark[0] == staff)
+        if number == staff or place not in own or (place not in own_levels and _is_level(name))
     ]
     return move_into_measures(marks, part)
+
+
+def _is_level(name: str) -> bool:
+    """Whether a dynamic is a level (``"mf"``), and no accent (``"sfz"``)."""
+    return _LEVEL.fullmatch(name) is not None
 
 
 def move_into_measures(
@@ -130,9 +140,14 @@ def _play_measure_repeats(reader: PartReader) -> None:
 
 
 def _move_ties_between_staves(
-    notes_by_staff: dict[int, dict[int, list[ScoreNote]]], n_measures: int
+    notes_by_staff: dict[int, dict[int, list[ScoreNote]]],
+    lengths: dict[int, dict[int, Fraction]],
+    n_measures: int,
 ) -> None:
-    """Move notes that continue a note of another staff to that staff, in place."""
+    """Move notes that continue a note of another staff to that staff, in place.
+
+    The measure becomes as long there, if it was shorter.
+    """
     open_ties: set[tuple[int, int]] = set()  # staff and pitch
     for index in range(n_measures):
         tied = [
@@ -147,8 +162,11 @@ def _move_ties_between_staves(
                 begun = [other for other in notes_by_staff if (other, note.pitch) in open_ties]
                 if begun:
                     notes_by_staff[staff][index].remove(note)
+                    length = lengths[staff][index]
                     staff = begun[0]
                     notes_by_staff[staff].setdefault(index, []).append(note)
+                    own = lengths.setdefault(staff, {})
+                    own[index] = max(own.get(index, length), length)
             open_ties.discard((staff, note.pitch))
             if note.tie != "stop":
                 open_ties.add((staff, note.pitch))
