@@ -30,6 +30,9 @@ def test_compressed_scores():
     named = read(archive({"META-INF/container.xml": container, "a.xml": other, "b/s.xml": good}))
     assert (named.kind, notes(named.song)) == ("compressed MusicXML", [(0, 4, 60)])
     assert notes(read(archive({"a.xml": other})).song) == [(0, 4, 62)]
+    damaged = b"<container><rootfiles><rootfile full-path='it's.xml'/></rootfiles></container>"
+    content = archive({"META-INF/container.xml": damaged, "it's.xml": good})
+    assert notes(read(content).song) == [(0, 4, 60)]
 
 
 def test_score_timewise():

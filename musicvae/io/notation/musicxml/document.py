@@ -20,7 +20,7 @@ from xml.parsers import expat
 from musicvae.errors import ReadError
 from musicvae.io.limits import MAX_SCORE_BYTES, MAX_SCORE_MEASURES, MAX_SCORE_NOTES
 
-_CONTAINER = "META-INF/container.xml"
+_CONTAINER, _MAX_CONTAINER_BYTES = "META-INF/container.xml", 1 << 16
 _EXPORT_HINT = "export it again"
 _INDENTATION = re.compile(rb">[ \t\r\n]+<")
 # Tags and attributes of a document; a score of `MAX_SCORE_BYTES` has about five million tags.
@@ -83,8 +83,15 @@ def _unzip(content: bytes, path: str | Path) -> bytes:
 
 
 def _rootfile_path(archive: zipfile.ZipFile, path: str | Path) -> str | None:
-    """Return the member of an archive that its container names."""
-    root = _parse_document(_read_member(archive, _CONTAINER, path, 1 << 16), path)
+    """Return the member of an archive that its container names, None if it is damaged.
+
+    Some programs write the apostrophe of a title into an attribute that it ends.
+    """
+    container = _read_member(archive, _CONTAINER, path, _MAX_CONTAINER_BYTES)
+    try:
+        root = _parse_document(container, path)
+    except ReadError:
+        return None
     found = root.find("{*}rootfiles/{*}rootfile")
     return found.get("full-path") if found is not None else None
 
