@@ -24,6 +24,7 @@ from musicvae.io.notation.score import (
 _DIVISIONS = 2**7 * 3**2 * 5 * 7 * 11 * 13  # of a quarter; others are added as they occur
 _MANY_DIVISIONS = 10**12  # forgotten at the next bar line
 _MAX_DIVISIONS = 10**24
+_MAX_CACHED = 512  # characters of a token
 _NUMBER = re.compile(r"\d{1,6}[a-z]?")
 
 
@@ -192,7 +193,8 @@ class MeasureReader:
         """Return what a token stands for, in the current divisions."""
         if (known := self.events.get(token)) is not None:
             return known
-        parsed = parse_event(token)
+        parse = parse_event if len(token) < _MAX_CACHED else parse_event.__wrapped__
+        parsed = parse(token)
         durations = (parsed.advance or Fraction(0), parsed.longest)
         self._refine(lcm(*(duration.denominator for duration in durations)))
         advance, longest = (int(duration * self.divisions) for duration in durations)
