@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from musicvae.io.notation.score import MAX_NUMERATOR
 
-_RECIP = re.compile(r"(\d{1,4})(?:%(\d{1,3}))?(?!\d|%)(\.{0,6})(?!\.)")
+_RECIP = re.compile(r"(\d{1,4})(?:%(\d{1,3}))?(?!\d|%)")
+_MAX_DOTS = 6
 _PITCH = re.compile(r"([a-gA-G])\1*")
 _SEMITONES = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _MIDDLE_C = 60
@@ -81,17 +82,21 @@ def parse_event(token: str) -> KernEvent:
 def parse_recip(text: str) -> Fraction | None:
     """Return the duration in quarters that a text contains, None if there is none.
 
-    ``8.`` is a dotted eighth, ``0`` a breve, ``00`` a long, ``3%2`` two thirds of a whole note.
+    ``8.`` is a dotted eighth, ``0`` a breve, ``00`` a long, ``3%2`` two thirds of a whole note. Dots
+    may follow the pitch (``1G.``).
     """
     found = _RECIP.search(text)
     if not found or (found.start() and text[found.start() - 1].isdigit()):
         return None
-    digits, denominator, dots = found.groups()
+    digits, denominator = found.groups()
+    n_dots = text.count(".")
+    if n_dots > _MAX_DOTS:
+        return None
     if digits.strip("0"):
         quarters = Fraction(4 * int(denominator or 1), int(digits))
     else:
         quarters = Fraction(4 << len(digits)) * int(denominator or 1)
-    quarters *= 2 - Fraction(1, 1 << len(dots))
+    quarters *= 2 - Fraction(1, 1 << n_dots)
     return quarters if 0 < quarters <= _MAX_QUARTERS else None
 
 
