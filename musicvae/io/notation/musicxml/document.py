@@ -24,8 +24,8 @@ _CONTAINER, _MAX_CONTAINER_BYTES = "META-INF/container.xml", 1 << 16
 _EXPORT_HINT = "export it again"
 _INDENTATION = re.compile(rb">[ \t\r\n]+<")
 # Tags and attributes of a document; a score of `MAX_SCORE_BYTES` has about five million tags.
-_MAX_TAGS = 8_000_000
-_MAX_ATTRIBUTES = 4_000_000
+_MAX_TAGS = 6_000_000
+_MAX_ATTRIBUTES = 2_000_000
 
 
 def parse_score(content: bytes, path: str | Path) -> ElementTree.Element:
