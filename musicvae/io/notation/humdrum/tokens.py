@@ -82,8 +82,8 @@ def parse_event(token: str) -> KernEvent:
 def parse_recip(text: str) -> Fraction | None:
     """Return the duration in quarters that a text contains, None if there is none.
 
-    ``8.`` is a dotted eighth, ``0`` a breve, ``00`` a long, ``3%2`` two thirds of a whole note. Dots
-    may follow the pitch (``1G.``).
+    ``8.`` is a dotted eighth, ``0`` a breve, ``00`` a long, ``3%2`` two thirds of a whole note.
+    Dots may follow the pitch (``1G.``).
     """
     found = _RECIP.search(text)
     if not found or (found.start() and text[found.start() - 1].isdigit()):
