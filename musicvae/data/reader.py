@@ -62,7 +62,7 @@ class Reader:
         return [self._row(path + member.suffix, member.content) for member in members]
 
     def _row(self, path: str, content: bytes) -> Row:
-        heartbeat()
+        heartbeat(len(content))
         digest = hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
         if known := previous_rows(self.out, self.settings).row(digest):
             return known | {"path": path}
