@@ -63,8 +63,8 @@ def test_heartbeat_restarts_the_time_limit() -> None:
 
 
 def test_time_limit_grows_with_the_size_of_a_file() -> None:
-    jobs = ["read:1000000", "read:0"]
-    assert results(list(run(hostile.act, jobs, limits=LIMITS))) == [jobs[0], "took longer than 1 s"]
+    answers = list(run(hostile.act, ["read:1000000", "read:0"], limits=LIMITS))
+    assert results(answers) == [b"read:1000000", "took longer than 1 s"]
 
 
 def test_allowance_of_any_message_is_bounded() -> None:
