@@ -25,7 +25,13 @@ from musicvae.io.limits import MAX_SCORE_BARS, MAX_SCORE_PARTS
 from musicvae.io.notation.dynamics import DynamicsMap
 from musicvae.io.notation.measures import Bar, Measures, build_measures, meter_events
 from musicvae.io.notation.repeats import RepeatError, playback_order
-from musicvae.io.notation.score import Score, ScorePart, ScorePosition, UnsupportedScoreError
+from musicvae.io.notation.score import (
+    RepeatSigns,
+    Score,
+    ScorePart,
+    ScorePosition,
+    UnsupportedScoreError,
+)
 from musicvae.io.notation.text import decode_text
 from musicvae.io.notation.timeline import PlaybackTimeline, TimelineNote
 from musicvae.io.options import ReadOptions
@@ -174,15 +180,39 @@ def to_song(
 
 
 def _playback_order(score: Score, measures: Measures, warnings: list[str]) -> list[int]:
-    """Return the measures in playback order, or each once, with a warning, if that fails."""
+    """Return the measures in playback order; a movement is read once, with a warning, if it fails.
+
+    Repeats and jumps stay within a movement, of which several may follow one another.
+    """
     n_measures = len(measures.bars)
-    try:
-        if measures.has_independent_barlines:
-            raise RepeatError("parts have different bar lines")
-        return playback_order(score.signs, score.section_order, n_measures)
-    except RepeatError as error:
-        warnings.append(f"repeats ignored ({str(error)[:120]}): each bar is read once")
-        return list(range(n_measures))
+    starts = [0]
+    if not score.section_order:
+        starts += _movement_starts(score.parts[0].measure_numbers)
+    order: list[int] = []
+    for start, stop in zip(starts, [*starts[1:], n_measures], strict=True):
+        signs = score.signs[start:stop]
+        try:
+            if measures.has_independent_barlines and any(sign != RepeatSigns() for sign in signs):
+                raise RepeatError("parts have different bar lines")
+            played = playback_order(signs, score.section_order, stop - start)
+        except RepeatError as error:
+            warnings.append(f"repeats ignored ({str(error)[:120]}): each bar is read once")
+            played = list(range(stop - start))
+        order += [start + i for i in played]
+    return order
+
+
+def _movement_starts(texts: Sequence[str]) -> list[int]:
+    """Return the indices of measures, but the first, at which the numbers restart from 0 or 1."""
+    numbers = [int(t) if t.isascii() and t.isdigit() and len(t) < 7 else -1 for t in texts]
+    starts, highest = [], 0
+    for i, number in enumerate(numbers):
+        is_first = number == 1 or numbers[i : i + 2] == [0, 1]
+        if is_first and highest > 1:
+            starts.append(i)
+            highest = 0
+        highest = max(highest, number)
+    return starts
 
 
 # -- parts ----------------------------------------------------------------------------------------

@@ -209,7 +209,7 @@ class _Player:
             if strain.stop <= position:
                 continue
             if number < self.n_played_strains or position > strain.start:
-                measures = [i for i in strain.play(strain.n_passes) if i >= position]
+                measures = [i for i in strain.play(self._final_pass(strain)) if i >= position]
             else:
                 measures = strain.play_all()
             self.n_played_strains = max(self.n_played_strains, number + 1)
@@ -223,6 +223,16 @@ class _Player:
             self.order += measures
             _check_length(self.order)
         return len(self.signs)
+
+    def _final_pass(self, strain: _Strain) -> int:
+        """Return the pass that is played after a jump: the last that has the sign looked for."""
+        for number in range(strain.n_passes, 0, -1) if self.until is not None else ():
+            signs = [self.signs[i] for i in strain.play(number)]
+            if self.until != "coda" and any(sign.fine for sign in signs):
+                return number
+            if self.until != "fine" and any(sign.to_coda for sign in signs):
+                return number
+        return strain.n_passes
 
     def _find_target(self, i: int) -> int | None:
         """Return where the music goes on after measure `i`, None if with the next one."""

@@ -83,10 +83,10 @@ class RepeatSigns:
 
     `starts_repeat` is a sign at its beginning. `times` says how often the section that ends with
     this measure is played, 0 without a sign (a plain ``:|`` is 2). `ending` are the passes in which
-    the measure is played, empty for all. `segno` and `coda` mark its beginning. `jump` at its end is
-    ``""``, ``"da capo"`` or ``"dal segno"``, `until` where the music goes on or ends after the
-    jump: ``""`` (the end), ``"fine"`` or ``"coda"``. `to_coda` and `fine` mark its end. `section` is
-    the label of a section that begins with it (`P:A` of ABC, `*>A` of Humdrum).
+    the measure is played, empty for all. `segno` and `coda` mark its beginning. `jump` at its end
+    is ``""``, ``"da capo"`` or ``"dal segno"``, `until` where the music goes on or ends after the
+    jump: ``""`` (the end), ``"fine"`` or ``"coda"``. `to_coda` and `fine` mark its end. `section`
+    is the label of a section that begins with it (`P:A` of ABC, `*>A` of Humdrum).
     """
 
     starts_repeat: bool = False

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from musicvae.io.limits import MAX_SCORE_BARS
+from musicvae.io.notation.reader import to_song
 from musicvae.io.notation.repeats import RepeatError, playback_order
-from musicvae.io.notation.score import RepeatSigns
+from musicvae.io.notation.score import RepeatSigns, Score, ScoreNote, ScorePart
 
 _JUMPS = {"DC": "da capo", "DS": "dal segno"}
 
@@ -106,6 +109,8 @@ def test_endings(text, expected):
         ("A B DC", "ABAB"),
         ("A DC B", "AAB"),
         ("A fine B DC/fine", "ABA"),
+        ("|: A [1 B fine :| [2 C ] D DC/fine", "ABACDAB"),  # fine in the first ending
+        ("|: A [1 B to-coda :| [2 C ] D DC/coda coda E", "ABACDABE"),
         ("A fine B DC", "ABA"),
         ("A B fine C", "ABC"),
         ("A to-coda B coda C", "ABC"),
@@ -232,3 +237,23 @@ def test_da_capo_takes_no_repeat_again(signs):
 @given(st.integers(0, 50))
 def test_order_without_signs_is_identity(count):
     assert playback_order([RepeatSigns()] * count, (), count) == list(range(count))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ("1 2 1 2", [0, 1, 2, 3, 2, 3]),
+        ("0 2 0 1", [0, 1, 2, 3, 2, 3]),
+        ("1 2 3 4", [0, 1, 2, 3, 0, 1, 2, 3]),
+        ("1 2 0 3", [0, 1, 2, 3, 0, 1, 2, 3]),  # a measure that is not counted
+        ("1 2 X1 ", [0, 1, 2, 3, 0, 1, 2, 3]),
+    ],
+)
+def test_jumps_stay_within_a_movement(numbers, expected):
+    part = ScorePart()
+    for i, number in enumerate([*numbers.split(), ""][:4]):
+        part.add_measure(number)
+        part.add_note(ScoreNote(Fraction(0), Fraction(4), 60 + i))
+    signs = [RepeatSigns() for _ in range(3)] + [RepeatSigns(jump="da capo")]
+    song = to_song(Score(kind="test", parts=[part], signs=signs), repeats=True).song
+    assert [int(pitch) - 60 for pitch in song.parts[0].pitch] == expected

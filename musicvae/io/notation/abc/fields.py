@@ -75,7 +75,7 @@ def parse_key(text: str) -> tuple[Key | None, str, bool]:
     rest, offset, is_minor, is_explicit, is_sure = text[tonic.end() :], 0, False, False, True
     mode = _MODE.match(rest)
     if mode and not _CLEF.match(mode[1]):
-        name = {"m": "min", "M": "maj"}.get(mode[1], mode[1][:3].lower())
+        name = "min" if mode[1] in ("m", "M") else mode[1][:3].lower()
         is_explicit = name == "exp"
         is_sure = is_explicit or name in _MODE_FIFTHS
         offset, is_minor = _MODE_FIFTHS.get(name, 0), name in _MINOR_MODES
