@@ -83,7 +83,7 @@ def test_accidental_of_a_grace_note_holds():
         ("Bb major", "F4 C5 Bb4 Eb4 G4", (-2, 0)),
         ("Am", "F4 C5 B4 E4 G4", (0, 1)),
         ("F#MIN", "F#4 C#5 B4 E4 G#4", (3, 1)),
-        ("EM", "F#4 C#5 B4 E4 G#4", (4, 0)),
+        ("EM", "F#4 C5 B4 E4 G4", (1, 1)),
         ("D Phr ^f", "F#4 C5 Bb4 Eb4 G4", (-2, 0)),
         ("Gm ^f", "F#4 C5 Bb4 Eb4 G4", (-2, 1)),
         ("D exp _b _e ^f", "F#4 C5 Bb4 Eb4 G4", (-1, 1)),
