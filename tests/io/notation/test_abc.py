@@ -312,6 +312,7 @@ def test_a_voice_without_some_bar_lines():
     ("body", "expected"),
     [
         ("C4 :| D4 :|", "CCDD"),
+        ("C4 [|]:| D4 |]", "CCD"),
         ("|: C4 :: D4 :|", "CCDD"),
         ("|: C4 :||: D4 :|", "CCDD"),
         ("|:: C4 ::| D4 |", "CCCD"),

@@ -119,4 +119,5 @@ def parse_bar_line(text: str) -> tuple[int, int, bool] | None:
         return (len(core) // 2, len(core) // 2, False) if len(core) > 1 else None
     n_end = len(core) - len(core.lstrip(":"))
     n_start = len(core) - len(core.rstrip(":"))
+    n_end = n_end or core[: len(core) - n_start].count(":")  # [|]:| with an invisible bar line
     return n_end, n_start, is_heavy
