@@ -138,10 +138,11 @@ def sample_songs(paths: Sequence[Path], options: ReadOptions, n: int = 8) -> lis
 def find_song_files(paths: Sequence[Path]) -> list[Path]:
     """Return the given files and, by suffix, the songs in the given folders, in order.
 
+    A book of tunes stands for its tunes: `book.abc#1` and so on.
     Raises `DataError` for a folder without songs.
     """
     from musicvae.data.discover import files_under
-    from musicvae.io import SONG_SUFFIXES
+    from musicvae.io import SONG_SUFFIXES, expand
 
     found: list[Path] = []
     for path in paths:
@@ -152,7 +153,7 @@ def find_song_files(paths: Sequence[Path]) -> list[Path]:
                 raise DataError(
                     f"{path}: contains no MIDI file or score; give a file or another folder"
                 )
-            found.extend(inside)
+            found.extend(song for file in inside for song in expand(file))
         else:
-            found.append(path)
+            found.extend(expand(path))
     return found

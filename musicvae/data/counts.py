@@ -28,6 +28,7 @@ class Counts:
     """Sums over files. The field names are the keys of `report.json`."""
 
     files: int = 0
+    """Files, and each tune of a book."""
     kept: int = 0
     bars: int = 0
     windows: int = 0

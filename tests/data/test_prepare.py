@@ -28,8 +28,8 @@ from musicvae.data.prepare import ReaderPool, prepare, prepare_cached, prepare_w
 from musicvae.data.sandbox import Limits
 from musicvae.data.schema import batch_to_rows, row_to_song, rows_to_batch, skipped_row, song_to_row
 from musicvae.data.stored_song import StoredSong
-from musicvae.errors import DataError, WriteError
-from musicvae.io import read, write
+from musicvae.errors import DataError, ReadError, WriteError
+from musicvae.io import expand, read, write
 from musicvae.io.options import ReadOptions
 from musicvae.representation.bars import Bars
 from musicvae.song import Song
@@ -537,3 +537,26 @@ def test_counts_of_chunks_add_up() -> None:
         many.add(one)
     assert sum(many.reasons.values()) == 2000
     assert 400 < len(many.reasons) < 600 and len(many.examples) < 600
+
+
+def test_a_book_of_tunes_is_as_many_songs(tmp_path: Path):
+    """All tunes are kept, named, reused, and the same for any number of workers."""
+    source = tmp_path / "songs"
+    source.mkdir()
+    book = "M:4/4\nL:1/4\n\n" + "\n".join(
+        f"X:{n}\nT:Tune {n}\nK:C\n" + "CDEF|GABc|" * n + "\n" for n in (1, 2, 3)
+    )
+    (source / "book.abc").write_text(book)
+    (source / "one.abc").write_text("X:5\nT:Alone\nK:G\nGABc|\n")
+    for workers, out in ((1, "a"), (2, "b"), (2, "a")):
+        report = prepare(source, tmp_path / out, workers=workers)
+        assert (report.kept, report.skipped) == (4, [])
+    names = [f"book.abc#{n} Tune {n}" for n in (1, 2, 3)]
+    assert [song.path for song in Shards(tmp_path / "a")] == [*names, "one.abc"]
+    for file in (tmp_path / "a").glob("*.arrow"):
+        assert file.read_bytes() == (tmp_path / "b" / file.name).read_bytes()
+    assert read(source / "book.abc#3").n_notes == read(source / names[2]).n_notes == 24
+    assert expand(source / "book.abc") == [source / f"book.abc#{n}" for n in (1, 2, 3)]
+    assert expand(source / "one.abc") == [source / "one.abc"]
+    with pytest.raises(ReadError, match="no tune 9 in a book of 3"):
+        read(source / "book.abc#9")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -13,6 +15,7 @@ import pytest
 
 from musicvae.data import sandbox
 from musicvae.data.sandbox import Failure, Limits, run
+from musicvae.data.sandbox_worker import unpack_allowance
 from musicvae.errors import DataError
 from support import hostile
 
@@ -57,6 +60,18 @@ def test_failing_part_of_a_split_job_costs_one_answer() -> None:
 
 def test_heartbeat_restarts_the_time_limit() -> None:
     assert results(list(run(hostile.act, ["work:2.4"], limits=LIMITS))) == [b"work:2.4"]
+
+
+def test_time_limit_grows_with_the_size_of_a_file() -> None:
+    answers = list(run(hostile.act, ["read:1000000", "read:0"], limits=LIMITS))
+    assert results(answers) == [b"read:1000000", "took longer than 1 s"]
+
+
+def test_allowance_of_any_message_is_bounded() -> None:
+    assert unpack_allowance(struct.pack("<d", 2.5)) == 2.5
+    for seconds in (-1.0, 1e9, math.inf, math.nan):
+        assert unpack_allowance(struct.pack("<d", seconds)) == 0.0
+    assert unpack_allowance(b"") == unpack_allowance(b"\x01" * 7) == 0.0
 
 
 def test_job_after_a_crash_is_retried_in_a_fresh_process() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -124,6 +125,23 @@ def test_round_trip_of_tempo_key_and_meter_changes() -> None:
     assert_same(song, again)
     assert again.tempo.ticks.tolist() == [0, 2400]
     assert again.key.fifths.tolist() == [-3, 2]
+
+
+@pytest.mark.parametrize("pitches", [range(16), range(128), (0, 60), (0, 11, 127), (12, 13)])
+@pytest.mark.parametrize("program", [0, 40])
+def test_lowest_and_highest_pitches_are_written_in_octaves_0_to_9(
+    pitches: Sequence[int], program: int
+) -> None:
+    notes = [(i * 480, 480, pitch, 80) for i, pitch in enumerate(pitches)]
+    song = Song.new([part_from_notes(notes, "A", program)], end_ticks=480 * len(notes))
+    for fifths in (-7, 0, 7):
+        key = KeyMap(ticks=np.array([0]), fifths=np.array([fifths]), minor=np.array([0]))
+        song = replace(song, key=key)
+        root = ElementTree.fromstring(to_bytes(song))
+        assert {int(octave.text or "") for octave in root.iter("octave")} <= set(range(10))
+        again = round_trip(song)
+        assert_same(song, again)
+        assert again.key.fifths.tolist() == [fifths]
 
 
 # -- notation ------------------------------------------------------------------------------------

@@ -26,6 +26,9 @@ def act(job: str) -> bytes:
         for _ in range(4):
             time.sleep(float(size) / 4)
             heartbeat()
+    elif what == "read":  # a file of that many bytes, which takes longer than the limit
+        heartbeat(int(size))
+        time.sleep(1.8)
     elif what == "eat":
         bytearray(int(size))
     elif what == "fail":

@@ -82,13 +82,14 @@ def _is_recording(path: Path) -> bool:
 def _input_files(paths: tuple[Path, ...]) -> list[Path]:
     """Return the given files and all files that `prepare` would read in the given folders."""
     from musicvae.data.discover import files_under
+    from musicvae.io import expand
 
     files: list[Path] = []
     for path in paths:
         files_here = [path / name for name in files_under(path)] if is_folder(path) else [path]
         if not files_here:
             print_error(DataError(f"{path}: an empty folder; give files or another folder"))
-        files += files_here
+        files += [song for file in files_here for song in expand(file)]
     return files
 
 

@@ -19,7 +19,7 @@ from musicvae.data.corpora.sources import music21_version
 from musicvae.errors import WriteError
 from musicvae.storage import atomic_path
 
-EXPORTER_VERSION = 1  # increase whenever the exported bytes change
+EXPORTER_VERSION = 2  # increase whenever the exported bytes change
 _INDEX_NAME = "index.json"
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)  # fixed, so that archives are reproducible
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from musicvae.data.corpora.sources import Source
 from musicvae.errors import ReadError
 from musicvae.io import midi
-from musicvae.io.notation import abc_humdrum, reader
-from musicvae.io.notation.music21_score import Music21Score
-from musicvae.io.notation.part import UnsupportedScoreError
+from musicvae.io.notation import abc, reader
+from musicvae.io.notation.score import Score, UnsupportedScoreError
 
 CORPUS_VELOCITY = 80  # these scores have no dynamics
 _SATB_NAMES = ("Soprano", "Alto", "Tenor", "Bass")
@@ -64,10 +62,8 @@ def parse_piece(source: Source) -> Piece | Skipped:
     try:
         with reader.convert_errors(source.place):
             score = _read_score(source)
-            instruments = _part_instruments(score.score, source)
-            result = reader.to_song(
-                score, instruments=instruments, default_qpm=qpm, velocity=CORPUS_VELOCITY
-            )
+            _name_parts(score, source)
+            result = reader.to_song(score, merge=False, default_qpm=qpm, velocity=CORPUS_VELOCITY)
     except ReadError as error:
         return Skipped(place=source.place, reason=error.reason)
     note = f"{source.title}; {source.place} of music21's corpus"
@@ -85,25 +81,23 @@ def parse_piece(source: Source) -> Piece | Skipped:
     )
 
 
-def _read_score(source: Source) -> Music21Score:
+def _read_score(source: Source) -> Score:
     """Read the score of a source. Raises `UnsupportedScoreError` for duplicates."""
     if source.abc is not None:
-        # Not split, as in the first export: ten tunes have their voices one after the other.
-        return abc_humdrum.read_abc(source.abc, source.place, split_voices=False)
+        return abc.read_abc(source.abc, source.place)
     file = Path(source.path)
     if file.suffix == ".krn" and (duplicate := file.with_suffix(".mxl")).exists():
         raise UnsupportedScoreError(f"same piece as bach/{duplicate.name}")
-    return reader.read_score(file.read_bytes(), source.place, merge=False)
+    return reader.read_score(file.read_bytes(), source.place)
 
 
-def _part_instruments(score: Any, source: Source) -> list[tuple[str, int]]:
-    """Return name and program of each part. Raises `UnsupportedScoreError` for other parts."""
-    names = [str(part.partName or "") for part in score.parts]
+def _name_parts(score: Score, source: Source) -> None:
+    """Set name and program of each part. Raises `UnsupportedScoreError` for other parts."""
+    names = [part.name for part in score.parts]
     if source.abc is not None:
-        if len(names) != 1:
-            raise UnsupportedScoreError("several voices, which music21 reads one after the other")
-        return [("Melody", source.program)]
-    if tuple(names) != _SATB_NAMES:
+        names[:1] = ["Melody"]
+    elif tuple(names) != _SATB_NAMES:
         listed = ", ".join(" ".join(name.split()) or "unnamed" for name in names)
         raise UnsupportedScoreError(f"not four voices alone: {listed}")
-    return [(name, source.program) for name in names]
+    for part, name in zip(score.parts, names, strict=True):
+        part.name, part.program = name, source.program

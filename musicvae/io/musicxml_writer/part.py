@@ -47,7 +47,7 @@ class PartWriter:
         self.clefs = [
             Clef("percussion")
             if part.is_drum
-            else choose_clef(self.notes.pitch[self._is_on_staff(staff)])
+            else choose_clef(self.notes.pitch[self._is_on_staff(staff)] - 12 * staff.octave_change)
             for staff in self.staves
         ]
         self.fifths = 0
@@ -104,6 +104,8 @@ class PartWriter:
                 SubElement(attributes, "staves").text = str(len(self.staves))
             for number, clef in enumerate(self.clefs, start=1):
                 clef.add_to(attributes, number if len(self.clefs) > 1 else None)
+            for number, staff in enumerate(self.staves, start=1):
+                staff.add_transposition_to(attributes, number if len(self.staves) > 1 else None)
         if len(attributes):
             measure.append(attributes)
 
@@ -149,7 +151,10 @@ class PartWriter:
                     SubElement(SubElement(measure, "backup"), "duration").text = length
                 is_first, n_voices = False, first_voice + number
                 voice = _StaffVoice(
-                    n_voices, staff_number if len(self.staves) > 1 else None, number == 1
+                    n_voices,
+                    staff_number if len(self.staves) > 1 else None,
+                    number == 1,
+                    staff.octave_change,
                 )
                 if not spans:
                     rest = SubElement(measure, "note")
@@ -203,7 +208,7 @@ class PartWriter:
             if i is None:
                 SubElement(note, "rest")
             else:
-                accidental = self._write_pitch(note, i, span, accidentals)
+                accidental = self._write_pitch(note, i, span, voice.octave_change, accidentals)
                 if self.is_drum:
                     notehead = drum_notation(int(self.notes.pitch[i])).notehead
             SubElement(note, "duration").text = length
@@ -220,7 +225,12 @@ class PartWriter:
             _write_notations(note, value, has_notes=has_notes, is_first=index == 0)
 
     def _write_pitch(
-        self, note: Element, i: int, span: ChordSpan, accidentals: dict[tuple[str, int], int]
+        self,
+        note: Element,
+        i: int,
+        span: ChordSpan,
+        octave_change: int,
+        accidentals: dict[tuple[str, int], int],
     ) -> str:
         """Write the pitch or staff position of a note; return its accidental, if it needs one."""
         pitch = int(self.notes.pitch[i])
@@ -231,7 +241,7 @@ class PartWriter:
             SubElement(position, "display-step").text = drum.step
             SubElement(position, "display-octave").text = str(drum.octave)
             return ""
-        step, alter, octave, key_alter = spell_pitch(pitch, self.fifths)
+        step, alter, octave, key_alter = spell_pitch(pitch - 12 * octave_change, self.fifths)
         element = SubElement(note, "pitch")
         SubElement(element, "step").text = step
         if alter:
@@ -245,11 +255,15 @@ class PartWriter:
 
 @dataclass(frozen=True)
 class _StaffVoice:
-    """Voice and staff number of a note, and whether the voice is the first of its staff."""
+    """Voice and staff number of a note, and whether the voice is the first of its staff.
+
+    `octave_change` is that from written to sounding pitch.
+    """
 
     voice: int
     staff: int | None
     is_first: bool
+    octave_change: int = 0
 
     def add_staff(self, note: Element) -> None:
         """Add the staff number, if there are several staves."""

@@ -17,6 +17,7 @@ _NATURAL_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
 _STEPS_BY_FIFTHS = "FCGDAEB"
 _MIDDLE_C = 60
 _KEYBOARD_PROGRAMS = range(24)  # General MIDI: pianos, bells, organs
+_LOWEST_WRITTEN, _HIGHEST_WRITTEN = 13, 130  # in octaves 0..9 of MusicXML, however spelled
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,24 @@ class Clef:
 
 @dataclass(frozen=True)
 class Staff:
-    """A staff with its pitches, from `min_pitch` to before `stop_pitch`."""
+    """A staff with its pitches, from `min_pitch` to before `stop_pitch`.
+
+    `octave_change` is that from written to sounding pitch.
+    """
 
     min_pitch: int = 0
     stop_pitch: int = 128
+    octave_change: int = 0
+
+    def add_transposition_to(self, attributes: Element, number: int | None) -> None:
+        """Add the transposition, if any, to the attributes of a measure, for staff `number`."""
+        if not self.octave_change:
+            return
+        transpose = SubElement(attributes, "transpose")
+        if number is not None:
+            transpose.set("number", str(number))
+        SubElement(transpose, "chromatic").text = "0"
+        SubElement(transpose, "octave-change").text = str(self.octave_change)
 
 
 # Clefs with the pitches that need at most one ledger line, and a penalty for unusual clefs.
@@ -69,12 +84,22 @@ def choose_clef(pitch: Ints) -> Clef:
 
 
 def choose_staves(part: Part, pitch: Ints) -> list[Staff]:
-    """Return one staff, or two for a keyboard part that spans middle C."""
-    if part.program in _KEYBOARD_PROGRAMS and len(pitch):
+    """Return one staff, or two for a keyboard part that spans middle C.
+
+    Pitches below octave 0, the lowest that can be written, are on a staff that sounds lower than
+    written; if the part has the highest pitches, too, they are on a staff of their own.
+    """
+    if not len(pitch):
+        return [Staff()]
+    octave_change = min((int(pitch.min()) - _LOWEST_WRITTEN) // 12, 0)
+    is_wide = int(pitch.max()) - 12 * octave_change > _HIGHEST_WRITTEN
+    if part.program in _KEYBOARD_PROGRAMS:
         low, high = np.percentile(pitch, [10, 90])
-        if low < _MIDDLE_C - 5 and high > _MIDDLE_C + 4:
-            return [Staff(min_pitch=_MIDDLE_C), Staff(stop_pitch=_MIDDLE_C)]
-    return [Staff()]
+        is_wide |= bool(low < _MIDDLE_C - 5 and high > _MIDDLE_C + 4)
+    if is_wide:
+        upper = Staff(min_pitch=_MIDDLE_C)
+        return [upper, Staff(stop_pitch=_MIDDLE_C, octave_change=octave_change)]
+    return [Staff(octave_change=octave_change)]
 
 
 def estimate_fifths(bars: Bars) -> int:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
-from typing import Any
+
+from musicvae.io.notation.score import ScorePosition
 
 DEFAULT_VELOCITY = 80  # of notes without a dynamic: mezzo-forte
 
@@ -14,26 +14,54 @@ _SFORZANDI = frozenset(("sf", "sfz", "sff", "sffz", "fz", "rf", "rfz", "sfp", "s
 _DEGREE_WORDS = ("un", "poco", "molto", "assai", "non", "sehr", "ziemlich", "etwas", "nicht", "zu")
 _MODIFIERS = frozenset((*_DEGREE_WORDS, "very", "rather", "très", "assez", "un", "peu"))
 _RELATIVE_WORDS = frozenset(("più", "piu", "meno", "mehr", "more", "less", "plus", "moins"))
-
-ScorePosition = tuple[int, Fraction]  # index of a measure, and time inside it in quarters
+_QPM_BY_WORDS = {
+    "larghissimo": 16.0,
+    "largamente": 32.0,
+    "grave": 40.0,
+    "molto adagio": 40.0,
+    "largo": 46.0,
+    "lento": 52.0,
+    "adagio": 56.0,
+    "slow": 56.0,
+    "langsam": 56.0,
+    "larghetto": 60.0,
+    "adagietto": 66.0,
+    "andante": 72.0,
+    "andantino": 80.0,
+    "andante moderato": 83.0,
+    "maestoso": 88.0,
+    "moderato": 92.0,
+    "moderate": 92.0,
+    "allegretto": 108.0,
+    "animato": 120.0,
+    "allegro moderato": 128.0,
+    "allegro": 132.0,
+    "fast": 132.0,
+    "schnell": 132.0,
+    "allegrissimo": 140.0,
+    "molto allegro": 144.0,
+    "très vite": 144.0,
+    "vivace": 160.0,
+    "vivacissimo": 168.0,
+    "presto": 184.0,
+    "prestissimo": 208.0,
+}
 
 
 def parse_tempo_text(text: str) -> float | None:
-    """Return the QPM that music21 gives to a tempo in words, None if the text is not a tempo.
+    """Return the usual QPM of a tempo in words, None if the text is not a tempo.
 
     The tempo may follow modifiers and precede other words: ``"Allegro con brio"``, ``"Sehr
     langsam"``. Relative tempos such as ``"poco più lento"`` give None.
     """
-    from music21.tempo import defaultTempoValues
-
     words = text.lower().replace(",", " ").replace(".", " ").replace("(", " ").split()[:4]
     while words:
         if words[0] in _RELATIVE_WORDS:
             return None
         for count in (2, 1):
             name = " ".join(words[:count]).rstrip(":;)!")
-            if name in defaultTempoValues:
-                return float(defaultTempoValues[name])
+            if name in _QPM_BY_WORDS:
+                return _QPM_BY_WORDS[name]
         if words[0] not in _MODIFIERS:
             return None
         words = words[1:]
@@ -66,23 +94,6 @@ class DynamicsMap:
         while index < len(self.positions) and self.positions[index] <= position:
             index += 1
         level = self.velocities[index - 1] if index else DEFAULT_VELOCITY
-        return self.sforzandi.get(position, level), index
-
-
-def name_and_program(staff: Any) -> tuple[str, int | None]:
-    """Return name and GM program of a music21 part, from its first instrument or its name."""
-    from music21 import instrument
-
-    found = next(iter(staff.getElementsByClass("Instrument")), None)
-    if found is None:
-        for measure in staff.getElementsByClass("Measure"):
-            found = next(iter(measure.getElementsByClass("Instrument")), None)
-            break
-    name = staff.partName or (found and (found.partName or found.instrumentName)) or ""
-    program = found.midiProgram if found is not None else None
-    if program is None and name:
-        try:
-            program = instrument.fromString(str(name)).midiProgram
-        except instrument.InstrumentException:
-            program = None
-    return " ".join(str(name).split()), program
+        if self.sforzandi:
+            level = self.sforzandi.get(position, level)
+        return level, index

@@ -12,16 +12,16 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from math import ceil
 
-from musicvae.io.notation.part import (
+from musicvae.io.notation.score import (
     MAX_DENOMINATOR,
     MAX_NUMERATOR,
     ScorePart,
+    TimeSignature,
     UnsupportedScoreError,
 )
 
 _MAX_BAR_QUARTERS = 4 * MAX_NUMERATOR
 MAX_ROUNDING_QUARTERS = Fraction(1, 16)  # rounding error of a measure length or tie
-TimeSignature = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ def build_measures(parts: Sequence[ScorePart]) -> Measures:
     """
     n_measures = max(len(part.measure_lengths) for part in parts)
     rows = [[part for part in parts if i < len(part.measure_lengths)] for i in range(n_measures)]
-    signatures = _time_signatures(rows, parts[0].initial_time_signature)
+    signatures = _time_signatures(rows)
     lengths = [_measure_length(row, i, signatures[i]) for i, row in enumerate(rows)]
     conflicts = [
         i
@@ -94,11 +94,10 @@ def build_measures(parts: Sequence[ScorePart]) -> Measures:
     return Measures(bars, [starts] * len(parts), warnings=warnings)
 
 
-def _time_signatures(
-    rows: Sequence[Sequence[ScorePart]], initial: TimeSignature | None
-) -> list[TimeSignature | None]:
+def _time_signatures(rows: Sequence[Sequence[ScorePart]]) -> list[TimeSignature | None]:
     """Return the time signature in force in each measure."""
-    signatures, current = [], initial
+    signatures: list[TimeSignature | None] = []
+    current = None
     for i, row in enumerate(rows):
         written = (part.time_signatures[i] for part in row)
         current = next((signature for signature in written if signature), current)
@@ -136,9 +135,7 @@ def _bars_of_densest_part(parts: Sequence[ScorePart]) -> Measures:
     """Return the bars of the part with the most measures."""
     densest = max(range(len(parts)), key=lambda p: len(parts[p].measure_lengths))
     lengths = parts[densest].measure_lengths
-    signatures = _time_signatures(
-        [[parts[densest]]] * len(lengths), parts[densest].initial_time_signature
-    )
+    signatures = _time_signatures([[parts[densest]]] * len(lengths))
     starts = []
     for part in parts:
         start, part_starts = Fraction(0), []

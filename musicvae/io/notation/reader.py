@@ -1,4 +1,4 @@
-"""Scores (MusicXML, ABC, Humdrum) to songs through music21, with their notated bar lines.
+"""Scores (MusicXML, ABC, Humdrum) to songs, with their notated bar lines.
 
 Every measure becomes a bar. A meter event is written wherever the length of a bar differs from the
 running meter, and again after it: a 3-beat bar before a repeat and the 1-beat pickup after it
@@ -13,25 +13,26 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
-from math import lcm
+from math import gcd, lcm
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from musicvae.arrays import Ints
 from musicvae.errors import ReadError
 from musicvae.io.detect import detect_format
 from musicvae.io.limits import MAX_SCORE_BARS, MAX_SCORE_PARTS
-from musicvae.io.notation import abc_humdrum, musicxml
-from musicvae.io.notation.dynamics import DynamicsMap, ScorePosition, name_and_program
+from musicvae.io.notation.dynamics import DynamicsMap
 from musicvae.io.notation.measures import Bar, Measures, build_measures, meter_events
-from musicvae.io.notation.music21_score import (
-    Music21Score,
-    pause_garbage_collection,
-    suppress_output,
-)
-from musicvae.io.notation.part import ScorePart, UnsupportedScoreError, read_part
 from musicvae.io.notation.repeats import RepeatError, playback_order
+from musicvae.io.notation.score import (
+    RepeatSigns,
+    Score,
+    ScorePart,
+    ScorePosition,
+    UnsupportedScoreError,
+)
+from musicvae.io.notation.text import decode_text
 from musicvae.io.notation.timeline import PlaybackTimeline, TimelineNote
 from musicvae.io.options import ReadOptions
 from musicvae.io.result import ReadResult
@@ -73,7 +74,7 @@ def read_bytes(content: bytes, path: str | Path, options: ReadOptions) -> ReadRe
     Of `options`, only `repeats` and `merge` apply. Of an ABC book, the first tune is read.
     """
     with convert_errors(path):
-        score = read_score(content, path, merge=options.merge)
+        score = read_score(content, path)
         result = to_song(score, repeats=options.repeats, merge=options.merge)
     warnings = [*score.warnings, *result.warnings]
     if result.n_grace_notes:
@@ -87,78 +88,72 @@ def read_bytes(content: bytes, path: str | Path, options: ReadOptions) -> ReadRe
     )
 
 
-def read_score(content: bytes, path: str | Path, *, merge: bool) -> Music21Score:
+def read_score(content: bytes, path: str | Path) -> Score:
     """Read MusicXML, ABC or Humdrum; the format is detected. Raises `ReadError`."""
     start = content.lstrip(b"\xef\xbb\xbf\xff\xfe\x00 \t\r\n")
     if content[:4] == b"PK\x03\x04" or start[:1] == b"<":
-        return musicxml.read_musicxml(content, path, merge=merge)
+        from musicvae.io.notation.musicxml import read_musicxml
+
+        return read_musicxml(content, path)
     file_format = detect_format(content)
     if file_format == "humdrum":
-        return abc_humdrum.read_humdrum(abc_humdrum.decode_text(content), path)
+        from musicvae.io.notation.humdrum import read_humdrum
+
+        return read_humdrum(decode_text(content), path)
     if file_format == "abc":
-        return abc_humdrum.read_abc(abc_humdrum.decode_text(content), path)
+        from musicvae.io.notation.abc import read_abc
+
+        return read_abc(decode_text(content), path)
     reason = "no score (neither MusicXML, ABC nor Humdrum)" if content else "empty file"
     raise ReadError(path, reason, "give a .mxl, .musicxml, .abc or .krn file")
 
 
 @contextmanager
 def convert_errors(path: str | Path) -> Iterator[None]:
-    """Silence music21, and turn every exception into a `ReadError` about the file."""
+    """Turn an `UnsupportedScoreError` into a `ReadError` about the file."""
     try:
-        with suppress_output(), pause_garbage_collection():
-            yield
-    except ReadError:
-        raise
+        yield
     except UnsupportedScoreError as error:
         raise ReadError(path, str(error), "correct the score") from None
-    except Exception as error:
-        reason = f"music21 cannot read it ({type(error).__name__}: {str(error)[:200]})"
-        raise ReadError(path, reason, "open it in a notation program and export it again") from None
 
 
 def to_song(
-    score: Music21Score,
+    score: Score,
     *,
     repeats: bool = False,
     merge: bool = True,
-    instruments: Sequence[tuple[str, int | None]] | None = None,
     default_qpm: dict[str, float] = _DEFAULT_QPM,
     velocity: int | None = None,
 ) -> SongFromScore:
     """Convert a score to a song. Raises `UnsupportedScoreError`.
 
-    `instruments` are (name, GM program) of each part, by default those of the score. `default_qpm`
-    is the tempo without a metronome mark, by meter (``"6/8"``) or for all others (``""``).
-    `velocity` is that of all notes, by default given by dynamics.
+    `default_qpm` is the tempo without a metronome mark, by meter (``"6/8"``) or for all others
+    (``""``). `velocity` is that of all notes, by default given by dynamics.
     """
-    staves = list(score.score.parts)
-    if len(staves) > MAX_SCORE_PARTS:
-        raise UnsupportedScoreError(f"{len(staves)} parts")
-    score_parts = [read_part(staff) for staff in staves]
-    if not any(any(part.notes) for part in score_parts):
+    if len(score.parts) > MAX_SCORE_PARTS:
+        raise UnsupportedScoreError(f"{len(score.parts)} parts")
+    if not any(any(part.notes) for part in score.parts):
         raise UnsupportedScoreError("no notes")
-    measures = build_measures(score_parts)
+    measures = build_measures(score.parts)
     warnings = list(measures.warnings)
-    if n_outside := sum(part.n_outside_measures for part in score_parts):
-        warnings.append(f"notes outside of measures, dropped: {n_outside}")
     order = list(range(len(measures.bars)))
     if repeats:
-        order = _playback_order(staves, measures, warnings)
-    timeline = PlaybackTimeline(measures.bars, order)
+        order = _playback_order(score, measures, warnings)
+    timeline = PlaybackTimeline(measures.bars, order, score.parts)
     if len(timeline.bars) > MAX_SCORE_BARS:
         raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
-    dynamics: Sequence[DynamicsMap | None] = [None] * len(score_parts)
+    dynamics: Sequence[DynamicsMap | None] = [None] * len(score.parts)
     if velocity is None:
-        dynamics = _part_dynamics(staves, score_parts)
-    notes_by_staff = [
+        dynamics = _part_dynamics(score.parts)
+    notes_by_part = [
         timeline.play_notes(part, measures, index, part_dynamics, velocity or 0)
-        for index, (part, part_dynamics) in enumerate(zip(score_parts, dynamics, strict=True))
+        for index, (part, part_dynamics) in enumerate(zip(score.parts, dynamics, strict=True))
     ]
-    tpq, is_rounded = _choose_resolution(timeline.bars, notes_by_staff, timeline.end)
+    tpq, is_rounded = _choose_resolution(timeline, notes_by_part)
     parts, n_overlapping = [], 0
-    for info, notes in _merge_staves(staves, score, instruments, notes_by_staff, merge=merge):
-        part, n_changed = _build_part(info, notes, tpq)
-        parts.append(part)
+    for part, notes in _merge_staves(score.parts, notes_by_part, merge=merge):
+        built, n_changed = _build_part(part, notes, timeline.resolution, tpq)
+        parts.append(built)
         n_overlapping += n_changed
     if empty := [part.name or "unnamed" for part in parts if not len(part)]:
         warnings.append(f"parts without notes, dropped: {', '.join(empty)[:80]}")
@@ -167,9 +162,9 @@ def to_song(
     song = Song(
         ticks_per_quarter=tpq,
         parts=tuple(part for part in parts if len(part)),
-        tempo=_tempo_map(timeline, score_parts, tpq, qpm),
+        tempo=_tempo_map(timeline, score.parts, tpq, qpm),
         meter=_meter_map(timeline.bars, tpq),
-        key=_key_map(timeline, score_parts, tpq),
+        key=_key_map(timeline, score.parts, tpq),
         end_ticks=_to_ticks(timeline.end, tpq),
     )
     bars = timeline.bars
@@ -177,114 +172,123 @@ def to_song(
         song=song,
         n_bars=len(bars),
         has_pickup=len(bars) > 1 and bars[0].length < bars[1].length,
-        n_grace_notes=score.n_grace_notes + sum(part.n_grace_notes for part in score_parts),
+        n_grace_notes=score.n_grace_notes,
         n_overlapping=n_overlapping,
         is_rounded=is_rounded,
         warnings=tuple(warnings),
     )
 
 
-def _playback_order(staves: Sequence[Any], measures: Measures, warnings: list[str]) -> list[int]:
-    """Return the measures in playback order, or each once, with a warning, if that fails."""
+def _playback_order(score: Score, measures: Measures, warnings: list[str]) -> list[int]:
+    """Return the measures in playback order; a movement is read once, with a warning, if it fails.
+
+    Repeats and jumps stay within a movement, of which several may follow one another.
+    """
     n_measures = len(measures.bars)
-    try:
-        if measures.has_independent_barlines:
-            raise RepeatError("parts have different bar lines")
-        return playback_order(staves, n_measures)
-    except RepeatError as error:
-        warnings.append(f"repeats ignored ({str(error)[:120]}): each bar is read once")
-        return list(range(n_measures))
+    starts = [0]
+    if not score.section_order:
+        starts += _movement_starts(score.parts[0].measure_numbers)
+    order: list[int] = []
+    for start, stop in zip(starts, [*starts[1:], n_measures], strict=True):
+        signs = score.signs[start:stop]
+        try:
+            if measures.has_independent_barlines and any(sign != RepeatSigns() for sign in signs):
+                raise RepeatError("parts have different bar lines")
+            played = playback_order(signs, score.section_order, stop - start)
+        except RepeatError as error:
+            warnings.append(f"repeats ignored ({str(error)[:120]}): each bar is read once")
+            played = list(range(stop - start))
+        order += [start + i for i in played]
+    return order
+
+
+def _movement_starts(texts: Sequence[str]) -> list[int]:
+    """Return the indices of measures, but the first, at which the numbers restart from 0 or 1."""
+    numbers = [int(t) if t.isascii() and t.isdigit() and len(t) < 7 else -1 for t in texts]
+    starts, highest = [], 0
+    for i, number in enumerate(numbers):
+        is_first = number == 1 or numbers[i : i + 2] == [0, 1]
+        if is_first and highest > 1:
+            starts.append(i)
+            highest = 0
+        highest = max(highest, number)
+    return starts
 
 
 # -- parts ----------------------------------------------------------------------------------------
 
 
-def _part_dynamics(staves: Sequence[Any], parts: Sequence[ScorePart]) -> list[DynamicsMap]:
+def _part_dynamics(parts: Sequence[ScorePart]) -> list[DynamicsMap]:
     """Return the dynamics of each part; a staff without any takes those of its instrument."""
     shared: dict[str, list[tuple[ScorePosition, str]]] = {}
-    groups = [_instrument_group(staff) for staff in staves]
-    for group, part in zip(groups, parts, strict=True):
-        shared.setdefault(group, []).extend(part.dynamics)
+    for part in parts:
+        shared.setdefault(part.group, []).extend(part.dynamics)
     return [
-        DynamicsMap(part.dynamics or (shared[group] if group else []))
-        for group, part in zip(groups, parts, strict=True)
+        DynamicsMap(part.dynamics or (shared[part.group] if part.group else [])) for part in parts
     ]
 
 
-def _instrument_group(staff: Any) -> str:
-    """Return an identifier shared by the staves of an instrument, empty for a single staff."""
-    if "PartStaff" in staff.classSet:
-        return next((group.rpartition("-Staff")[0] for group in staff.groups), "")
-    return abc_humdrum.instrument_group(staff)
-
-
-@dataclass(frozen=True)
-class _PartInfo:
-    """Name, GM program and drum flag of a part."""
-
-    name: str
-    program: int
-    is_drum: bool
-
-
 def _merge_staves(
-    staves: Sequence[Any],
-    score: Music21Score,
-    instruments: Sequence[tuple[str, int | None]] | None,
-    notes_by_staff: Sequence[list[TimelineNote]],
-    *,
-    merge: bool,
-) -> list[tuple[_PartInfo, list[TimelineNote]]]:
+    parts: Sequence[ScorePart], notes_by_part: Sequence[list[TimelineNote]], *, merge: bool
+) -> list[tuple[ScorePart, list[TimelineNote]]]:
     """Return the parts with their notes; if `merge`, the staves of an instrument are one part."""
-    merged: list[tuple[_PartInfo, list[TimelineNote]]] = []
+    merged: list[tuple[ScorePart, list[TimelineNote]]] = []
     index_by_group: dict[str, int] = {}
-    named = instruments or score.instruments
-    for index, (staff, notes) in enumerate(zip(staves, notes_by_staff, strict=True)):
-        name, program = named[index] if named else name_and_program(staff)
-        is_drum = any(
-            group in score.drum_part_ids or group.rpartition("-Staff")[0] in score.drum_part_ids
-            for group in staff.groups
-        )
-        group = _instrument_group(staff)
-        if merge and group and group in index_by_group:
-            merged[index_by_group[group]][1].extend(notes)
+    for part, notes in zip(parts, notes_by_part, strict=True):
+        if merge and part.group and part.group in index_by_group:
+            merged[index_by_group[part.group]][1].extend(notes)
             continue
-        index_by_group[group] = len(merged)
-        merged.append((_PartInfo(name, 0 if is_drum else program or 0, is_drum), list(notes)))
+        index_by_group[part.group] = len(merged)
+        merged.append((part, list(notes)))
     return merged
 
 
-def _build_part(info: _PartInfo, notes: Sequence[TimelineNote], tpq: int) -> tuple[Part, int]:
+def _build_part(
+    part: ScorePart, notes: Sequence[TimelineNote], resolution: int, tpq: int
+) -> tuple[Part, int]:
     """Return a part, and the number of its notes that overlapped another."""
-    onset = np.array([_to_ticks(note.onset, tpq) for note in notes], dtype=np.int64)
-    end = np.array([_to_ticks(note.end, tpq) for note in notes], dtype=np.int64)
+    onset = _units_to_ticks([note.onset for note in notes], resolution, tpq)
+    end = _units_to_ticks([note.end for note in notes], resolution, tpq)
     pitch = np.array([note.pitch for note in notes], dtype=np.int64)
     velocity = np.array([note.velocity for note in notes], dtype=np.int64)
     keep, duration, n_changed = resolve_overlaps(onset, np.maximum(end - onset, 1), pitch)
-    part = Part.empty(info.name, info.program, info.is_drum).with_notes(
+    program = 0 if part.is_drum else part.program or 0
+    built = Part.empty(part.name, program, part.is_drum).with_notes(
         onset[keep], duration[keep], pitch[keep], velocity[keep]
     )
-    return part, n_changed
+    return built, n_changed
 
 
 # -- ticks, meter, tempo, key ---------------------------------------------------------------------
 
 
 def _choose_resolution(
-    bars: Sequence[Bar], notes_by_part: Iterable[Iterable[TimelineNote]], end: Fraction
+    timeline: PlaybackTimeline, notes_by_part: Iterable[Iterable[TimelineNote]]
 ) -> tuple[int, bool]:
     """Return the ticks per quarter that represent every rhythm exactly, and False.
 
     That is the smallest multiple of 480, or of 24, that fits a MIDI file; else 480 and True.
     """
-    times = {end, *(bar.start for bar in bars)}
-    times |= {time for notes in notes_by_part for note in notes for time in (note.onset, note.end)}
-    denominators = {time.denominator for time in times}
+    times = {timeline.to_units(bar.start) for bar in timeline.bars}
+    times.add(timeline.to_units(timeline.end))
+    for notes in notes_by_part:
+        times |= {time for note in notes for time in (note.onset, note.end)}
+    needed = timeline.resolution // gcd(timeline.resolution, *times)
     for base in (_TICKS_PER_QUARTER, STORED_STEPS_PER_QUARTER):
-        tpq = lcm(base, *denominators)
+        tpq = lcm(base, needed)
         if tpq <= MAX_TICKS_PER_QUARTER:
             return tpq, False
     return _TICKS_PER_QUARTER, True
+
+
+def _units_to_ticks(times: Sequence[int], resolution: int, tpq: int) -> Ints:
+    """Round times of a timeline to ticks, halves to even."""
+    ticks = []
+    for time in times:
+        tick, rest = divmod(time * tpq, resolution)
+        is_up = 2 * rest > resolution or (2 * rest == resolution and tick % 2 == 1)
+        ticks.append(tick + is_up)
+    return np.array(ticks, dtype=np.int64)
 
 
 def _to_ticks(time: Fraction, tpq: int) -> int:
@@ -305,16 +309,25 @@ def _meter_map(bars: Sequence[Bar], tpq: int) -> MeterMap:
 def _tempo_map(
     timeline: PlaybackTimeline, parts: Sequence[ScorePart], tpq: int, default_qpm: float
 ) -> TempoMap:
-    """Return the tempo marks of all parts; the first one applies from the start.
+    """Return the tempo marks of all parts; before the first one, the tempo is the default.
 
-    Of several marks at one position, numbers precede words, and upper parts lower ones.
+    A mark at the first full bar counts for the pickup before it. Of several marks at one position,
+    numbers precede words, and upper parts lower ones.
     """
     marks: dict[ScorePosition, tuple[bool, float]] = {}
     for part in parts:
         for position, from_words, qpm in part.tempo_marks:
             if position not in marks or (marks[position][0] and not from_words):
                 marks[position] = from_words, qpm
-    played = timeline.play_marks([(position, qpm) for position, (_, qpm) in marks.items()])
+    qpm_by_position = {position: qpm for position, (_, qpm) in marks.items()}
+    start = timeline.order[0], Fraction(0)
+    first = min(qpm_by_position, default=start)
+    if first > start:
+        bars = timeline.bars
+        has_pickup = len(bars) > 1 and bars[0].length < bars[1].length
+        is_first_full_bar = has_pickup and first == (timeline.order[1], Fraction(0))
+        qpm_by_position[start] = qpm_by_position.pop(first) if is_first_full_bar else default_qpm
+    played = timeline.play_marks(list(qpm_by_position.items()))
     if not played:
         return TempoMap.constant(default_qpm)
     return TempoMap(

@@ -1,25 +1,31 @@
-"""Timeline of a score as played: bars in playback order, with their notes and marks."""
+"""Timeline of a score as played: bars in playback order, with their notes and marks.
+
+Notes are many, so their times are integers: units of which `resolution` last a quarter. All rhythms
+of the score are whole numbers of units.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from bisect import bisect_left
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from math import ceil, lcm
 from typing import Any, TypeVar
 
-from musicvae.io.notation.dynamics import DynamicsMap, ScorePosition
+from musicvae.io.notation.dynamics import DynamicsMap
 from musicvae.io.notation.measures import MAX_ROUNDING_QUARTERS, Bar, Measures
-from musicvae.io.notation.part import ScorePart
+from musicvae.io.notation.score import ScorePart, ScorePosition
 
 T = TypeVar("T")
 
 
-@dataclass
+@dataclass(slots=True)
 class TimelineNote:
-    """A note from `onset` to `end` in quarters of the timeline."""
+    """A note from `onset` to `end` in units of the timeline."""
 
-    onset: Fraction
-    end: Fraction
+    onset: int
+    end: int
     pitch: int
     velocity: int
 
@@ -27,7 +33,10 @@ class TimelineNote:
 class PlaybackTimeline:
     """Bars in playback order, at their times as played, up to `end` in quarters."""
 
-    def __init__(self, bars: Sequence[Bar], order: Sequence[int]) -> None:
+    def __init__(
+        self, bars: Sequence[Bar], order: Sequence[int], parts: Iterable[ScorePart]
+    ) -> None:
+        self.resolution = _find_resolution(bars, parts)
         self.order = [i for i in order if bars[i].length > 0]
         self.bars: list[Bar] = []
         self.end = Fraction(0)
@@ -54,21 +63,27 @@ class PlaybackTimeline:
         notes_by_bar = _notes_by_bar(part, measures, part_index)
         notes: list[TimelineNote] = []
         open_ties: dict[int, list[TimelineNote]] = {}
+        tolerance = ceil(MAX_ROUNDING_QUARTERS * self.resolution)
         for i, bar in zip(self.order, self.bars, strict=True):
-            if i >= len(notes_by_bar):
+            if i >= len(notes_by_bar) or not notes_by_bar[i]:
                 continue
-            index = 0
-            for offset, length, pitch, tie, own in sorted(notes_by_bar[i], key=lambda n: n[:4]):
+            index = bisect_left(dynamics.positions, (i, Fraction(0))) if dynamics else 0
+            bar_start, bar_length = self.to_units(bar.start), self.to_units(bar.length)
+            rows = [
+                (self.to_units(note[0]), self.to_units(note[1]), *note) for note in notes_by_bar[i]
+            ]
+            rows.sort(key=lambda row: (row[0], row[1], row[4], row[5]))
+            for offset, length, position, _, pitch, tie, own in rows:
                 level = own or velocity
                 if dynamics and not own:
-                    level, index = dynamics.velocity_at((i, offset), index)
+                    level, index = dynamics.velocity_at((i, position), index)
                 end = offset + length
                 if not measures.has_independent_barlines:
-                    end = max(min(end, bar.length), offset)
-                onset, end = bar.start + offset, bar.start + end
+                    end = max(min(end, bar_length), offset)
+                onset, end = bar_start + offset, bar_start + end
                 tied = None
                 if tie in ("stop", "continue"):
-                    tied = _pop_tied_note(open_ties, onset, pitch)
+                    tied = _pop_tied_note(open_ties, onset, pitch, tolerance)
                 if tied:
                     note, note.end = tied, max(tied.end, end)
                 else:
@@ -77,6 +92,10 @@ class PlaybackTimeline:
                 if tie in ("start", "continue"):
                     open_ties.setdefault(pitch, []).append(note)
         return notes
+
+    def to_units(self, time: Fraction) -> int:
+        """Return a time in quarters in units; it must be a whole number of them."""
+        return time.numerator * (self.resolution // time.denominator)
 
     def play_marks(self, marks: Sequence[tuple[ScorePosition, T]]) -> list[tuple[Fraction, T]]:
         """Return marks at the times they are played; the mark in force is repeated after a jump."""
@@ -93,6 +112,17 @@ class PlaybackTimeline:
         return played
 
 
+def _find_resolution(bars: Sequence[Bar], parts: Iterable[ScorePart]) -> int:
+    """Return the units per quarter in which all times of a score are whole numbers."""
+    denominators = {time.denominator for bar in bars for time in (bar.start, bar.length)}
+    for part in parts:
+        denominators |= {length.denominator for length in part.measure_lengths}
+        for notes in part.notes:
+            denominators |= {note.onset.denominator for note in notes}
+            denominators |= {note.duration.denominator for note in notes}
+    return lcm(*denominators)
+
+
 def _notes_by_bar(part: ScorePart, measures: Measures, part_index: int) -> list[list[Any]]:
     """Return the notes of a part by bar; these are its measures unless its bar lines differ."""
     if not measures.has_independent_barlines:
@@ -106,12 +136,15 @@ def _notes_by_bar(part: ScorePart, measures: Measures, part_index: int) -> list[
 
 
 def _pop_tied_note(
-    open_ties: dict[int, list[TimelineNote]], onset: Fraction, pitch: int
+    open_ties: dict[int, list[TimelineNote]], onset: int, pitch: int, tolerance: int
 ) -> TimelineNote | None:
-    """Remove and return the note with an open tie that ends at an onset of the same pitch."""
+    """Remove and return the note with an open tie that ends at an onset of the same pitch.
+
+    It may end earlier or later by less than `tolerance` units.
+    """
     candidates = open_ties.get(pitch, [])
     for note in candidates:
-        if abs(note.end - onset) < MAX_ROUNDING_QUARTERS:
+        if abs(note.end - onset) < tolerance:
             candidates.remove(note)
             return note
     return None

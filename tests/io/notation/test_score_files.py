@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 import pytest
 
+import musicvae
 from musicvae.errors import ReadError
 from musicvae.io.notation import reader
 from musicvae.io.options import ReadOptions
@@ -29,6 +30,9 @@ def test_compressed_scores():
     named = read(archive({"META-INF/container.xml": container, "a.xml": other, "b/s.xml": good}))
     assert (named.kind, notes(named.song)) == ("compressed MusicXML", [(0, 4, 60)])
     assert notes(read(archive({"a.xml": other})).song) == [(0, 4, 62)]
+    damaged = b"<container><rootfiles><rootfile full-path='it's.xml'/></rootfiles></container>"
+    content = archive({"META-INF/container.xml": damaged, "it's.xml": good})
+    assert notes(read(content).song) == [(0, 4, 60)]
 
 
 def test_score_timewise():
@@ -78,15 +82,15 @@ OUTSIDE = '<!DOCTYPE score-partwise [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         (b"<score-partwise/>", "without measures"),
         (document(part(note("C4", 8)), before=BOMB), "declares entities"),
         (document(part(note("C4", 8)), before=OUTSIDE), "declares entities"),
-        (GOOD.replace(b"<divisions>2<", b"<divisions>0<"), "music21 cannot read it"),
-        (GOOD.replace(b"<duration>8<", b"<duration>1e300<"), "quarters|too long|cannot read"),
+        (GOOD.replace(b"<divisions>2<", b"<divisions>0<"), "invalid divisions '0'"),
+        (GOOD.replace(b"<duration>8<", b"<duration>1e300<"), "invalid duration '1e300'"),
         (GOOD.replace(b"<duration>8<", b"<duration>9999<"), "a measure of 5000 quarters"),
-        (GOOD.replace(b"<octave>4<", b"<octave>x<"), "music21 cannot read it"),
+        (GOOD.replace(b"<octave>4<", b"<octave>x<"), "invalid pitch 'C x'"),
         (b"PK\x03\x04" + b"\x00" * 60, "damaged archive"),
         (archive({"a.txt": b"x"}), "without a score"),
         (archive({"a.xml": GOOD})[:-30], "damaged archive"),
-        (b"X:1\nK:C\n", "music21 cannot read it|no notes|without measures"),
-        (b"**kern\n*-\n", "no notes|music21 cannot read it"),
+        (b"X:1\nK:C\n", "no notes|without measures"),
+        (b"**kern\n*-\n", "no notes"),
     ],
 )
 def test_invalid_scores_raise_one_line(content: bytes, reason: str, capfd: pytest.CaptureFixture):
@@ -112,7 +116,7 @@ def test_archive_with_a_wrong_size():
         read(bytes(content))
 
 
-def test_too_many_measures_are_refused_before_music21_reads_them():
+def test_too_many_measures_are_refused():
     text = document(part("")).replace(b"</part>", b"<measure/>" * 200_001 + b"</part>")
     with pytest.raises(ReadError, match="more than 200000 measures; split"):
         read(text)
@@ -135,8 +139,8 @@ def test_damaged_copies_are_songs_or_one_line():
     assert sum(outcomes.values()) == 100
 
 
-def test_reading_writes_no_files(tmp_path: Path):
-    """Neither pickles nor temporary files of music21: home and the temporary folder stay empty."""
+def test_reading_writes_no_files_and_needs_no_music21(tmp_path: Path):
+    """The home and the temporary folder stay empty."""
     home = tmp_path / "home"
     home.mkdir()
     (tmp_path / "a.mxl").write_bytes(archive({"a.xml": GOOD}))
@@ -144,9 +148,16 @@ def test_reading_writes_no_files(tmp_path: Path):
     code = (
         "import sys; from pathlib import Path; from musicvae.io.notation import reader;"
         "from musicvae.io.options import ReadOptions;"
-        "[reader.read_bytes(Path(p).read_bytes(), p, ReadOptions()) for p in sys.argv[1:]]"
+        "[reader.read_bytes(Path(p).read_bytes(), p, ReadOptions()) for p in sys.argv[1:]];"
+        "assert 'music21' not in sys.modules"
     )
-    env = {**os.environ, "HOME": str(home), "TMPDIR": str(home), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {
+        **os.environ,
+        "HOME": str(home),
+        "TMPDIR": str(home),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": str(Path(musicvae.__file__).parents[1]),
+    }
     done = subprocess.run(
         [sys.executable, "-c", code, str(tmp_path / "a.mxl"), str(tmp_path / "a.krn")],
         env=env,

@@ -1,0 +1,526 @@
+"""Measures of one voice: notes with pitch, length and ties, and the signs of its bar lines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from fractions import Fraction
+
+from musicvae.io.limits import MAX_SCORE_MEASURES, MAX_SCORE_NOTES
+from musicvae.io.notation.abc.fields import NO_KEY, SEMITONES, Key, Properties, transpose_fifths
+from musicvae.io.notation.score import RepeatSigns, TimeSignature, UnsupportedScoreError
+
+TICKS_PER_QUARTER = 322_560  # divides by all lengths in use; others become fractions
+TICKS_PER_WHOLE = 4 * TICKS_PER_QUARTER
+Ticks = int | Fraction
+Position = tuple[int, Ticks]
+START_TIE, STOP_TIE = 1, 2
+
+
+def scale(time: Ticks, numerator: int, denominator: int) -> Ticks:
+    """Return a time multiplied by a fraction, as an integer if it is one."""
+    product = time * numerator
+    if isinstance(product, int):
+        quotient, remainder = divmod(product, denominator)
+        return Fraction(product, denominator) if remainder else quotient
+    return product / denominator
+
+
+@dataclass(slots=True)
+class Note:
+    """A note in a measure; times are ticks from the start of the measure."""
+
+    onset: Ticks
+    duration: Ticks
+    pitch: int
+    tie: int = 0
+
+
+@dataclass(slots=True)
+class Measure:
+    """A measure; `meter` is the one in force, (0, 1) if it is free, None if none was given.
+
+    `is_rest` marks a rest for the whole measure, of any length.
+    """
+
+    notes: list[Note] = field(default_factory=list)
+    length: Ticks = 0
+    time_signature: TimeSignature | None = None
+    meter: TimeSignature | None = None
+    is_rest: bool = False
+
+
+@dataclass(slots=True)
+class WrittenNote:
+    """A note as written: step 0 to 6, octave (0 from middle C), accidental if any, length, tie."""
+
+    step: int
+    octave: int
+    accidental: int | None
+    length: tuple[int, int]
+    is_tied: bool
+    drum_pitch: int | None = None
+
+
+@dataclass(slots=True)
+class Event:
+    """The last note, chord or rest: its notes and their (step, octave, accidental), its place."""
+
+    notes: list[Note]
+    places: list[tuple[int, int, int]]
+    index: int
+    onset: Ticks
+    duration: Ticks
+
+
+@dataclass
+class Counts:
+    """Notes, measures and passes of endings of all voices, and what was not read, by kind."""
+
+    notes: int = 0
+    passes: int = 0
+    measures: int = 0
+    grace_notes: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+
+
+@dataclass
+class VoiceSettings:
+    """What the fields of the header say of a voice, until the body says something else."""
+
+    key: Key = NO_KEY
+    unit: Fraction = Fraction(1, 8)
+    meter: TimeSignature | None = None
+    properties: Properties = field(default_factory=Properties)
+    program: int | None = None
+    channel: int | None = None
+    transpose: int = 0  # of %%MIDI transpose
+    propagation: str = "pitch"
+    drum_map: dict[str, int] = field(default_factory=dict)
+
+
+class Voice:
+    """A voice: its settings, its measures, and the state of reading.
+
+    The cursor is at `time` ticks in measure `index`, in overlay `layer` (0 without an overlay).
+    """
+
+    def __init__(self, name: str, settings: VoiceSettings, counts: Counts) -> None:
+        self.id, self.counts = name, counts
+        self.settings = replace(
+            settings,
+            properties=replace(settings.properties),
+            drum_map=dict(settings.drum_map),
+        )
+        self.measures: list[Measure] = []
+        self.signs: dict[int, RepeatSigns] = {}
+        self.keys: list[tuple[Position, tuple[int, bool]]] = []
+        self.tempo_marks: list[tuple[Position, bool, float]] = []
+        self.dynamics: list[tuple[Position, str]] = []
+        self.coda_marks: list[Position] = []
+        self.jump_marks: list[tuple[int, str]] = []
+        self.program_of_notes: int | None = None
+        self.n_bar_lines = 0
+        self.index = -1
+        self.time: Ticks = 0
+        self.layer = 0
+        self._pending_signature = settings.meter
+        self._bar_accidentals: dict[int, int] = {}
+        self._ties: dict[int, dict[tuple[int, int], tuple[int, Note, int]]] = {}
+        self._fork_ties: dict[tuple[int, int], tuple[int, Note, int]] = {}
+        self._last: Event | None = None
+        self._broken: tuple[int, int] | None = None
+        self._tuplet = (1, 1, 0)
+        self._overlay_start: Position | None = None
+        self._sections: list[str] = []
+        self._marks: list[str] = []
+        self._ending: frozenset[int] = frozenset()
+        self._ending_start = self._first_ending_length = 0
+        self._repeat_times = 2
+        self._has_start = False
+        self._double_bars: list[int] = []
+        self._next_measure()
+        self._mark_key()
+
+    # -- settings ---------------------------------------------------------------------------------
+
+    def set_key(self, key: Key) -> None:
+        """Change the key from here on; accidentals of the measure end."""
+        self.settings.key = key
+        self._bar_accidentals = {}
+        self._mark_key()
+
+    def set_meter(self, meter: TimeSignature) -> None:
+        """Change the meter from the next measure on, or from here, where a measure is complete."""
+        old, self.settings.meter = self.settings.meter, meter
+        if self.time and old and old[0] and self.time >= meter_ticks(old):
+            self.end_measure()
+        if self.time:
+            self._pending_signature = meter
+        else:
+            measure = self.measures[self.index]
+            measure.time_signature, measure.meter = meter if meter[0] else None, meter
+
+    def set_properties(self, changed: Properties) -> None:
+        """Change properties; those that are None stay."""
+        properties = self.settings.properties
+        for name in ("name", "clef_octave", "is_percussion", "octave", "transpose"):
+            if (value := getattr(changed, name)) is not None:
+                setattr(properties, name, value)
+        self._mark_key()
+
+    @property
+    def transposition(self) -> int:
+        """Semitones from written to sounding pitch."""
+        properties = self.settings.properties
+        octaves = (properties.clef_octave or 0) + (properties.octave or 0)
+        return 12 * octaves + (properties.transpose or 0) + self.settings.transpose
+
+    @property
+    def is_drum(self) -> bool:
+        """Whether this is a percussion voice."""
+        return bool(self.settings.properties.is_percussion) or self.settings.channel == 10
+
+    def _mark_key(self) -> None:
+        """Note the key signature in force at the cursor."""
+        key = self.settings.key
+        mark = (transpose_fifths(key.fifths, self.transposition), key.minor)
+        position = (self.index, self.time)
+        if self.keys and self.keys[-1][0] == position:
+            self.keys.pop()
+        if not self.keys or self.keys[-1][1] != mark:
+            self.keys.append((position, mark))
+
+    # -- notes and rests --------------------------------------------------------------------------
+
+    def add_notes(self, written: list[WrittenNote], length: tuple[int, int] = (1, 1)) -> None:
+        """Add a note or chord; `length` multiplies those of its notes."""
+        self._begin_event()
+        if self.program_of_notes is None:
+            program = self.settings.program
+            self.program_of_notes = -1 if program is None else program
+        onset, index = self.time, self.index
+        unit = self._event_unit(*length)
+        ties = self._ties.get(self.layer, {})
+        open_ties: dict[tuple[int, int], tuple[int, Note, int]] = {}
+        notes, places, length_of_first = [], [], None
+        for each in written:
+            duration = scale(unit, *each.length)
+            length_of_first = duration if length_of_first is None else length_of_first
+            place = (each.step, each.octave)
+            held = ties.get(place)
+            if held and not self._is_adjacent(held[1], held[2]):
+                held = None
+            accidental = each.accidental
+            if held and accidental in (None, held[0]):
+                accidental = held[0]
+                is_held = True
+            else:
+                accidental, is_held = self.apply_accidental(*place, accidental), False
+            pitch = self._sounding_pitch(each, accidental)
+            if pitch is None:
+                continue
+            note = Note(onset, duration, pitch, STOP_TIE if is_held else 0)
+            if each.is_tied:
+                note.tie |= START_TIE
+                open_ties[place] = (accidental, note, index)
+            notes.append(note)
+            places.append((*place, accidental))
+        # A longer note of a chord may be tied past the next event.
+        for place, tie in ties.items():
+            if (
+                place not in open_ties
+                and tie[2] == index
+                and tie[1].onset + tie[1].duration > onset
+            ):
+                open_ties[place] = tie
+        self._ties[self.layer] = open_ties
+        self.counts.notes += len(notes)
+        if self.counts.notes > MAX_SCORE_NOTES:
+            raise UnsupportedScoreError(f"more than {MAX_SCORE_NOTES} notes")
+        self.measures[index].notes += notes
+        self._advance(length_of_first or 0, notes, places)
+
+    def add_rest(self, length: tuple[int, int]) -> None:
+        """Add a rest, `length` times the unit note length."""
+        self._begin_event()
+        self._ties.pop(self.layer, None)
+        self._advance(self._event_unit(*length), [], [])
+
+    def add_whole_rests(self, count: int) -> None:
+        """Add rests of whole measures, with the bar lines between them."""
+        if self.counts.measures + count > MAX_SCORE_MEASURES:
+            raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} measures")
+        self._begin_event()
+        if self.time:
+            self.end_measure()
+        self._ties.pop(self.layer, None)
+        meter = self.settings.meter or (4, 4)
+        for number in range(count):
+            if number:
+                self.end_measure()
+            self.measures[self.index].is_rest = True
+            self._advance(meter_ticks(meter) or 1, [], [])
+        self._last = self._broken = None
+
+    def tie_last(self) -> None:
+        """Tie the last note or chord to the next one."""
+        if not self._last:
+            return
+        open_ties = self._ties.setdefault(self.layer, {})
+        for note, place in zip(self._last.notes, self._last.places, strict=True):
+            note.tie |= START_TIE
+            open_ties[place[:2]] = (place[2], note, self._last.index)
+
+    def break_rhythm(self, signs: str) -> None:
+        """Lengthen the last event and shorten the next for ``>``, or the reverse for ``<``."""
+        power = 1 << min(len(signs), 3)
+        long, short = (2 * power - 1, power), (1, power)
+        before, self._broken = (long, short) if signs[0] == ">" else (short, long)
+        last = self._last
+        if not last or (last.index, last.onset + last.duration) != (self.index, self.time):
+            return
+        for note in last.notes:
+            note.duration = scale(note.duration, *before)
+        last.duration = scale(last.duration, *before)
+        self.time = last.onset + last.duration
+
+    def start_tuplet(self, notes: int, in_time_of: int, count: int) -> None:
+        """Play the next `count` events, `notes` in the time of `in_time_of`."""
+        self._tuplet = (in_time_of, notes, count)
+
+    def apply_accidental(self, step: int, octave: int, accidental: int | None) -> int:
+        """Return the accidental of a note, and keep one that is written to the end of the bar."""
+        mode = self.settings.propagation
+        place = step + 7 * octave if mode == "octave" else step
+        if accidental is None:
+            if place in self._bar_accidentals:
+                return self._bar_accidentals[place]
+            return 0 if self.is_drum else self.settings.key.accidentals[step]
+        if mode != "not" and not self.is_drum:
+            self._bar_accidentals[place] = accidental
+        return accidental
+
+    def _sounding_pitch(self, written: WrittenNote, accidental: int) -> int | None:
+        """Return the MIDI pitch of a note; None, and counted, if there is none."""
+        if self.is_drum and written.drum_pitch is not None:
+            return written.drum_pitch
+        pitch = 60 + 12 * written.octave + SEMITONES[written.step] + accidental
+        if not self.is_drum:
+            pitch += self.transposition
+        if 0 <= pitch <= 127:
+            return pitch
+        self.counts.dropped["notes beyond the range of MIDI dropped"] += 1
+        return None
+
+    def _event_unit(self, numerator: int, denominator: int) -> Ticks:
+        """Return the length of the next event in ticks, with its tuplet and broken rhythm."""
+        unit = self.settings.unit
+        ticks = scale(TICKS_PER_WHOLE, unit.numerator * numerator, unit.denominator * denominator)
+        up, down, left = self._tuplet
+        if left > 0:
+            ticks = scale(ticks, up, down)
+            self._tuplet = (up, down, left - 1)
+        if self._broken:
+            ticks = scale(ticks, *self._broken)
+            self._broken = None
+        return ticks
+
+    def _advance(
+        self, duration: Ticks, notes: list[Note], places: list[tuple[int, int, int]]
+    ) -> None:
+        """Move the cursor to the end of an event."""
+        self._last = Event(notes, places, self.index, self.time, duration)
+        self.time += duration
+
+    def _is_adjacent(self, note: Note, index: int) -> bool:
+        """Whether a note of measure `index` ends at the cursor."""
+        end = note.onset + note.duration
+        if index == self.index:
+            return end == self.time
+        is_next = index == self.index - 1 or (index < self.index and not self.layer)
+        return is_next and not self.time and end >= self.measures[index].length
+
+    def _begin_event(self) -> None:
+        """Resolve what waits for the next note or rest: sections and signs."""
+        if self._sections:
+            if self.time:
+                self.end_measure()
+            for label in self._sections:
+                self._sign().section = label
+            self._sections = []
+        if self._marks:
+            self._resolve_marks(self.index, self.index)
+
+    # -- overlays ---------------------------------------------------------------------------------
+
+    def start_overlay(self, signs: str) -> None:
+        """Go back to the start of the measure (``&``) or of the overlay ``(&``, which begins here.
+
+        ``&)`` ends an overlay of several measures.
+        """
+        self._close_length()
+        if signs == "(&":
+            self._overlay_start = (self.index, self.time)
+            return
+        self._last = self._broken = None
+        self._tuplet = (1, 1, 0)
+        self._bar_accidentals = {}
+        if signs == "&)":
+            if self._overlay_start:
+                self._overlay_start, self.layer = None, 0
+                self.index = len(self.measures) - 1
+                self.time = self.measures[self.index].length
+            return
+        self.index, self.time = self._overlay_start or (self.index, 0)
+        self.layer += 1
+
+    # -- bar lines --------------------------------------------------------------------------------
+
+    def add_bar_line(self, n_end: int, n_start: int, is_heavy: bool) -> None:
+        """End the measure; `n_end` and `n_start` are the colons before and after the bar line."""
+        self.n_bar_lines += 1
+        closed = self.index if self._has_content else self.index - 1
+        if self._marks:
+            self._resolve_marks(closed + 1, closed)
+        if n_end and closed >= 0:
+            times = max(n_end + 1, self._repeat_times)
+            self._sign(closed).times = max(self._sign(closed).times, times)
+            self._repeat_times = 2
+            self._infer_repeat_start(closed)
+        self.end_measure(keep_layer=False)
+        is_end = bool(n_end or n_start or is_heavy)
+        if self._ending:
+            count = self.index - self._ending_start
+            is_last = 1 not in self._ending
+            if is_end and 1 in self._ending:
+                self._first_ending_length = count
+            if is_end or (is_last and count >= self._first_ending_length > 0):
+                self._ending = frozenset()
+                self._mark_ending()
+        if n_start:
+            self._sign().starts_repeat = self._has_start = True
+            self._repeat_times = n_start + 1
+        elif is_heavy:
+            self._double_bars.append(self.index)
+
+    def _infer_repeat_start(self, closed: int) -> None:
+        """Let a repeat without a start sign begin after the last double bar line, if there is one.
+
+        One within its ending, or right before it, does not count.
+        """
+        end = self._ending_start if self._ending else closed + 1
+        starts = [index for index in self._double_bars if index < end]
+        if starts and not self._has_start and not (self._ending and 1 not in self._ending):
+            self._sign(starts[-1]).starts_repeat = True
+        self._has_start, self._double_bars = False, []
+
+    def start_ending(self, passes: frozenset[int]) -> None:
+        """Begin an ending that is played in these passes."""
+        self.counts.passes += len(passes)
+        if self.counts.passes > MAX_SCORE_MEASURES:
+            raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} passes of endings")
+        if self.time:
+            self.end_measure()
+        if 1 in passes:
+            self._fork_ties = self._ties.get(0, {})
+            self._first_ending_length = 0
+        elif self._fork_ties:
+            # A tie leads from the measure before the first ending to all endings.
+            self._ties[0] = {
+                place: tie
+                for place, tie in self._fork_ties.items()
+                if tie[1].onset + tie[1].duration >= self.measures[tie[2]].length
+            }
+        self._ending, self._ending_start = passes, self.index
+        self._mark_ending()
+
+    def end_measure(self, *, keep_layer: bool = True) -> None:
+        """End the measure, unless it is empty, and begin the next one."""
+        self._bar_accidentals = {}
+        if not keep_layer and not self._overlay_start:
+            self.layer = 0
+        if not self._has_content:
+            return
+        self._close_length()
+        self._next_measure()
+
+    def pad_to(self, index: int) -> None:
+        """Add rests up to the start of a measure, which another voice has reached."""
+        while self.index < index:
+            if not self.time:
+                self.add_whole_rests(1)
+            self.end_measure(keep_layer=False)
+
+    def add_mark(self, name: str) -> None:
+        """Add a sign that waits for the next note or bar line: a segno, a coda, a jump."""
+        self._marks.append(name)
+
+    def start_section(self, label: str) -> None:
+        """Begin a section with the next note."""
+        self._sections.append(label)
+
+    def finish(self) -> None:
+        """End the voice: drop an empty last measure, and place signs at its end."""
+        self._close_length()
+        if len(self.measures) > 1 and not self.measures[-1].length and not self.measures[-1].notes:
+            self.measures.pop()
+            self.signs.pop(len(self.measures), None)
+        last = len(self.measures) - 1
+        if self._marks:
+            self._resolve_marks(last, last)
+        self.coda_marks = [
+            min(mark, (last, 0)) if mark[0] > last else mark for mark in self.coda_marks
+        ]
+        self.jump_marks = [(min(index, last), name) for index, name in self.jump_marks]
+
+    def _next_measure(self) -> None:
+        """Move the cursor to the start of the next measure, which an overlay may have begun."""
+        self.index += 1
+        self.time = 0
+        if self.index < len(self.measures):
+            return
+        self.counts.measures += 1
+        if self.counts.measures > MAX_SCORE_MEASURES:
+            raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} measures")
+        signature, self._pending_signature = self._pending_signature, None
+        is_metric = signature is not None and signature[0] > 0
+        time_signature = signature if is_metric else None
+        self.measures.append(Measure(time_signature=time_signature, meter=self.settings.meter))
+        if self._ending:
+            self._mark_ending()
+
+    @property
+    def _has_content(self) -> bool:
+        """Whether the measure at the cursor has notes or rests."""
+        return bool(self.time or self.measures[self.index].length)
+
+    def _close_length(self) -> None:
+        """Lengthen the measure to the cursor."""
+        measure = self.measures[self.index]
+        measure.length = max(measure.length, self.time)
+
+    def _sign(self, index: int | None = None) -> RepeatSigns:
+        """Return the signs of a measure, by default of the one at the cursor."""
+        return self.signs.setdefault(self.index if index is None else index, RepeatSigns())
+
+    def _mark_ending(self) -> None:
+        """Mark the measure at the cursor as one of the ending in force, or of none."""
+        if self._ending or self.index in self.signs:
+            self._sign().ending = self._ending
+
+    def _resolve_marks(self, beginning: int, end: int) -> None:
+        """Place waiting signs: those of a beginning at one measure, jumps at the end of another."""
+        for name in self._marks:
+            if name == "segno":
+                self._sign(beginning).segno = True
+            elif name == "coda":
+                self.coda_marks.append((beginning, self.time if beginning == self.index else 0))
+            else:
+                self.jump_marks.append((end, name))
+        self._marks = []
+
+
+def meter_ticks(meter: TimeSignature) -> int:
+    """Return the length of a measure in ticks."""
+    return TICKS_PER_WHOLE * meter[0] // meter[1]

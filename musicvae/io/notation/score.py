@@ -1,0 +1,118 @@
+"""A score as its reader leaves it: plain numbers, measure by measure, without layout.
+
+Each notation (ABC, Humdrum, MusicXML) has one reader that returns a `Score`; `reader.to_song`
+makes a song of any of them. Times are exact fractions of a quarter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import NamedTuple
+
+MAX_DENOMINATOR, MAX_NUMERATOR = 64, 255  # of a MIDI time signature
+MIN_QPM, MAX_QPM = 10.0, 500.0  # of a tempo mark; others are left out
+
+ScorePosition = tuple[int, Fraction]
+"""Index of a measure, and time inside it in quarters."""
+TimeSignature = tuple[int, int]
+
+
+class UnsupportedScoreError(Exception):
+    """Score that cannot be converted to a song; the message gives the reason."""
+
+
+class ScoreNote(NamedTuple):
+    """A notated note at sounding pitch.
+
+    `onset` counts from the start of its measure, in quarters like `duration`. `tie` is ``""``,
+    ``"start"``, ``"stop"`` or ``"continue"``. `velocity` is None unless the note has its own.
+    """
+
+    onset: Fraction
+    duration: Fraction
+    pitch: int
+    tie: str = ""
+    velocity: int | None = None
+
+
+@dataclass
+class ScorePart:
+    """One staff, or one voice, of a score; lists have one entry per measure.
+
+    `program` is the General MIDI program, None if unknown. `group` is shared by the staves of one
+    instrument (a piano's), empty for a single staff. `measure_lengths` are in quarters, those of
+    notes and rests, 0 for an empty measure. `time_signatures` are those written at the beginning of
+    a measure. Marks begin with their position: `tempo_marks` are (position, whether from words,
+    QPM), `keys` (position, (fifths, minor)) at sounding pitch, `dynamics` (position, name).
+    """
+
+    name: str = ""
+    program: int | None = None
+    is_drum: bool = False
+    group: str = ""
+    measure_numbers: list[str] = field(default_factory=list)
+    measure_lengths: list[Fraction] = field(default_factory=list)
+    time_signatures: list[TimeSignature | None] = field(default_factory=list)
+    notes: list[list[ScoreNote]] = field(default_factory=list)
+    tempo_marks: list[tuple[ScorePosition, bool, float]] = field(default_factory=list)
+    keys: list[tuple[ScorePosition, tuple[int, bool]]] = field(default_factory=list)
+    dynamics: list[tuple[ScorePosition, str]] = field(default_factory=list)
+
+    def add_measure(self, number: str = "", time_signature: TimeSignature | None = None) -> int:
+        """Append an empty measure and return its index."""
+        self.measure_numbers.append(number)
+        self.measure_lengths.append(Fraction(0))
+        self.time_signatures.append(time_signature)
+        self.notes.append([])
+        return len(self.notes) - 1
+
+    def add_note(self, note: ScoreNote) -> None:
+        """Append a note to the last measure and lengthen the measure to its end."""
+        self.notes[-1].append(note)
+        self.extend_measure(note.onset + note.duration)
+
+    def extend_measure(self, end: Fraction) -> None:
+        """Lengthen the last measure to the end of a note or rest."""
+        self.measure_lengths[-1] = max(self.measure_lengths[-1], end)
+
+
+@dataclass
+class RepeatSigns:
+    """Signs of one measure that say what is played next.
+
+    `starts_repeat` is a sign at its beginning. `times` says how often the section that ends with
+    this measure is played, 0 without a sign (a plain ``:|`` is 2). `ending` are the passes in which
+    the measure is played, empty for all. `segno` and `coda` mark its beginning. `jump` at its end
+    is ``""``, ``"da capo"`` or ``"dal segno"``, `until` where the music goes on or ends after the
+    jump: ``""`` (the end), ``"fine"`` or ``"coda"``. `to_coda` and `fine` mark its end. `section`
+    is the label of a section that begins with it (`P:A` of ABC, `*>A` of Humdrum).
+    """
+
+    starts_repeat: bool = False
+    times: int = 0
+    ending: frozenset[int] = frozenset()
+    segno: bool = False
+    coda: bool = False
+    jump: str = ""
+    until: str = ""
+    to_coda: bool = False
+    fine: bool = False
+    section: str = ""
+
+
+@dataclass(kw_only=True)
+class Score:
+    """The parts of a score, their repeat signs by measure, and what was left out.
+
+    `kind` names the format. `signs` are those of all parts together. `section_order` are the labels
+    of sections in the order in which they are played, empty if the score gives none.
+    `n_grace_notes` counts notes dropped as grace notes.
+    """
+
+    kind: str
+    parts: list[ScorePart] = field(default_factory=list)
+    signs: list[RepeatSigns] = field(default_factory=list)
+    section_order: tuple[str, ...] = ()
+    n_grace_notes: int = 0
+    warnings: list[str] = field(default_factory=list)
