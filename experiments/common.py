@@ -14,7 +14,7 @@ from musicvae import MusicVAE, Song
 from musicvae.arrays import Floats
 from musicvae.data import Shards, prepare_cached
 from musicvae.data.batch import model_inputs
-from musicvae.data.split import split_songs
+from musicvae.data.split import split_shards
 from musicvae.representation.bars import Bars
 
 _T = TypeVar("_T")
@@ -44,7 +44,7 @@ def model_parser(
 def split_bars(folder: str | Path, split: str, *, seed: int = 0) -> list[Bars]:
     """Return the songs of a split, or of several joined by commas, on their stored grid."""
     shards = Shards(prepare_cached(folder))
-    splits = split_songs(shards.clusters(), seed)
+    splits = split_shards(shards, seed)
     wanted = split.split(",")
     return [song.bars for song, name in zip(shards, splits, strict=True) if name in wanted]
 

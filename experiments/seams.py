@@ -19,7 +19,6 @@ from experiments.common import evenly_spaced, model_parser, split_bars
 from musicvae import MusicVAE
 from musicvae.arrays import Ints
 from musicvae.data.batch import WindowBatcher, fits_preset, model_inputs
-from musicvae.data.split import split_songs as split_songs
 from musicvae.representation.bars import Notes, cell_index
 from musicvae.representation.grid import Grid
 from musicvae.representation.note_table import BAR, DURATION, PART, POSITION, WINDOW

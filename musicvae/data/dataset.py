@@ -18,7 +18,7 @@ from musicvae.arrays import Bools, Ints
 from musicvae.config.preset import Preset, load_preset
 from musicvae.data.batch import Batch, ModelInput, WindowBatcher, model_inputs
 from musicvae.data.shards import Shards
-from musicvae.data.split import SPLITS, split_songs
+from musicvae.data.split import SPLITS, split_shards
 from musicvae.data.stored_song import StoredSong
 from musicvae.errors import ConfigError, DataError
 from musicvae.representation.bars import Notes
@@ -62,7 +62,7 @@ class WindowDataset(Dataset[Batch]):
         self.split = split
         if split not in (*SPLITS, "all"):
             raise ConfigError(f"split {split!r}: use one of {', '.join(SPLITS)} or all")
-        assigned = split_songs(shards.clusters(), seed)
+        assigned = split_shards(shards, seed)
         self.songs: list[str] = []
         self.inputs: list[ModelInput] = []
         self.n_passthrough = 0

@@ -13,6 +13,8 @@ from musicvae.errors import DataError, os_reason, printable
 HINT = "put MIDI files there, or run: musicvae corpus export chorales {}"
 IGNORED_FILES = ("README.md", ".gitignore")
 """A folder with these files alone counts as empty."""
+SPLIT_FILE = "split.csv"
+"""Table of which songs are held out (`data.split`), in any folder; it is no song."""
 
 
 class FolderScan(NamedTuple):
@@ -21,17 +23,18 @@ class FolderScan(NamedTuple):
     n_files: int
     state_hash: str
     """A hash of all paths, sizes and modification times."""
+    split_files: tuple[str, ...] = ()
+    """Paths of the tables of splits, from the folder."""
 
 
 def files_under(root: str | Path, without: Path | None = None) -> Iterator[str]:
     """Yield the path from `root` of every regular file under it, sorted as text, with slashes.
 
-    The folder `without` is left out. Links to files count as files; links to folders are not
-    followed. An unreadable folder is yielded in place of its files, so that reading it reports the
-    reason. Names are held for one folder at a time.
+    The folder `without` is left out, and so are tables of splits. Links to files count as files;
+    links to folders are not followed. An unreadable folder is yielded in place of its files, so
+    that reading it reports the reason. Names are held for one folder at a time.
     """
-    left_out = None if without is None else os.path.realpath(without)
-    yield from _walk(os.fspath(root), "", left_out)
+    return (name for name in _walk_files(root, without) if not _is_split_file(name))
 
 
 def scan_folder(root: Path, without: Path | None = None) -> FolderScan:
@@ -48,13 +51,17 @@ def scan_folder(root: Path, without: Path | None = None) -> FolderScan:
     except OSError as error:
         raise DataError(f"{root}: {os_reason(error)}; give a readable folder") from None
     n_files, empty, state = 0, True, hashlib.blake2b(digest_size=16)
-    for name in files_under(root, without):
+    split_files = []
+    for name in _walk_files(root, without):
+        state.update(f"{printable(name)}\0{_size_and_mtime(Path(root, name))}\n".encode())
+        if _is_split_file(name):
+            split_files.append(name)
+            continue
         n_files += 1
         empty = empty and name.rpartition("/")[2] in IGNORED_FILES
-        state.update(f"{printable(name)}\0{_size_and_mtime(Path(root, name))}\n".encode())
     if empty:
         raise DataError(f"{root}: an empty folder; {HINT.format(root)}")
-    return FolderScan(n_files, state.hexdigest())
+    return FolderScan(n_files, state.hexdigest(), tuple(split_files))
 
 
 def no_usable_file_error(root: Path, n_files: int, example: str) -> DataError:
@@ -69,6 +76,16 @@ def _size_and_mtime(path: Path) -> str:
     except OSError:  # deleted in the meantime
         return ""
     return f"{stat.st_size} {stat.st_mtime_ns}"
+
+
+def _is_split_file(name: str) -> bool:
+    return name.rpartition("/")[2] == SPLIT_FILE
+
+
+def _walk_files(root: str | Path, without: Path | None) -> Iterator[str]:
+    """Yield the path from `root` of every regular file, tables of splits included."""
+    left_out = None if without is None else os.path.realpath(without)
+    return _walk(os.fspath(root), "", left_out)
 
 
 def _walk(root: str, inside: str, left_out: str | None) -> Iterator[str]:

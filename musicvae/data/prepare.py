@@ -20,13 +20,20 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from musicvae.data.counts import Counts
-from musicvae.data.discover import files_under, no_usable_file_error, scan_folder
+from musicvae.data.discover import (
+    SPLIT_FILE,
+    FolderScan,
+    files_under,
+    no_usable_file_error,
+    scan_folder,
+)
 from musicvae.data.duplicates import DuplicateFinder
 from musicvae.data.reader import Names, Reader, crashed_row, pack_answer, unpack_answer
 from musicvae.data.report import PrepareReport, write_report
 from musicvae.data.sandbox import Failure, Limits, available_cpus, run
 from musicvae.data.schema import FORMAT_VERSION, Row, batch_to_rows
 from musicvae.data.shards import ShardsWriter, is_prepared, write_clusters, write_index
+from musicvae.data.split import merge_split_tables, write_split_table
 from musicvae.data.stored_song import READER_VERSION
 from musicvae.errors import DataError, WriteError, os_reason
 from musicvae.io.options import ReadOptions
@@ -139,12 +146,12 @@ def prepare_with(
     """Run `prepare` with the given readers."""
     if is_prepared(source):
         raise DataError(f"{source}: is already prepared; give the folder of the music files")
-    total = scan_folder(source, out).n_files
+    found = scan_folder(source, out)
     target = ensure_writable_folder(out)
     if target.resolve() == source.resolve():
         raise WriteError(target, "is the source folder", "choose another one with --out")
     with _exclusive_lock(target):
-        return _write_dataset(source, target, readers, workers or available_cpus(), total, progress)
+        return _write_dataset(source, target, readers, workers or available_cpus(), found, progress)
 
 
 def _write_dataset(
@@ -152,10 +159,10 @@ def _write_dataset(
     target: Path,
     readers: ReaderPool,
     workers: int,
-    total: int,
+    found: FolderScan,
     progress: ProgressCallback | None,
 ) -> PrepareReport:
-    counts = Counts()
+    splits, counts = merge_split_tables(source, found.split_files), Counts()
     with (
         _as_write_errors(target),
         DuplicateFinder() as finder,
@@ -167,7 +174,7 @@ def _write_dataset(
             finder.add(batch)
             counts.add(chunk_counts)
             if progress:
-                progress(counts.files, max(total, counts.files))
+                progress(counts.files, max(found.n_files, counts.files))
         shards = writer.finish()
         groups, clusters = finder.find()
     report = write_report(target, shards, counts, groups, readers.settings)
@@ -176,6 +183,7 @@ def _write_dataset(
         reason = next(iter(counts.reasons), "")
         raise no_usable_file_error(source, counts.files, f"{counts.examples[reason][0]}: {reason}")
     write_clusters(target / CLUSTERS_FILE, clusters)
+    write_split_table(target / SPLIT_FILE, splits)
     write_index(
         target,
         {
@@ -217,9 +225,13 @@ def prepare_cached(
             raise WriteError(target, error.reason, hint) from None
         with _exclusive_lock(target, wait=True):
             if not _is_current(target, state):
-                total = scan_folder(folder).n_files
                 _write_dataset(
-                    folder, target, readers, workers or available_cpus(), total, progress
+                    folder,
+                    target,
+                    readers,
+                    workers or available_cpus(),
+                    scan_folder(folder),
+                    progress,
                 )
                 write_bytes(target / STATE_FILE, state.encode())
     return target

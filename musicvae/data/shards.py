@@ -118,6 +118,12 @@ class Shards:
         for batch in iter_batches(self.folder, self.index["shards"]):
             yield from batch_to_rows(batch)
 
+    def paths(self) -> Iterator[str]:
+        """Yield the path of each song."""
+        for batch in iter_batches(self.folder, self.index["shards"]):
+            columns = (batch.column(name).to_pylist() for name in ("path", "reason"))
+            yield from (path for path, reason in zip(*columns, strict=True) if reason is None)
+
     def clusters(self) -> Clusters:
         """Return the cluster of each song."""
         return read_clusters(self.folder / self.index["clusters"])

@@ -13,7 +13,7 @@ import numpy as np
 
 from musicvae.arrays import Ints
 from musicvae.data import Shards, WindowDataset, prepare_cached
-from musicvae.data.split import split_songs
+from musicvae.data.split import split_shards
 from musicvae.errors import DataError
 from musicvae.evaluation.comparison import Comparison, compare
 from musicvae.evaluation.likelihood import decode_teacher_forced, likelihood_metrics
@@ -148,7 +148,7 @@ def evaluate(
 
 def _check_split(shards: Shards, split: str, seed: int) -> None:
     """Raise `DataError` if a split has no songs."""
-    places = split_songs(shards.clusters(), seed)
+    places = split_shards(shards, seed)
     if split != "all" and split not in places:
         reason = f"too few songs ({len(places)}) to hold any out as {split}"
         raise DataError(f"{shards.folder}: {reason}; use --split all")

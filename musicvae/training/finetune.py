@@ -10,7 +10,7 @@ from musicvae.checkpoints import best_shipped, checkpoint_name, preset_from_head
 from musicvae.config.preset import Preset, load_preset, preset_names
 from musicvae.data import Shards
 from musicvae.data.batch import WindowBatcher, model_inputs
-from musicvae.data.split import split_songs
+from musicvae.data.split import split_shards
 from musicvae.errors import DataError
 from musicvae.representation.bars import Bars
 from musicvae.representation.preset_fit import vote_preset
@@ -110,7 +110,7 @@ def sample_songs(shards: Shards) -> list[Bars]:
 def count_windows(shards: Shards, preset: Preset, enough: int = MIN_WINDOWS) -> int:
     """Count the training windows of a folder, and stop at `enough`."""
     count = 0
-    assigned = split_songs(shards.clusters(), preset.training.seed)
+    assigned = split_shards(shards, preset.training.seed)
     for song, split in zip(shards, assigned, strict=True):
         if split == "train":
             inputs, _ = model_inputs(song.bars, preset)

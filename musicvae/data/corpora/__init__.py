@@ -4,14 +4,14 @@
 >>> report = corpora.export("chorales", "data/midi/chorales")
 >>> for stem, song in corpora.songs("folk"): ...
 
-The first use of a corpus parses it with music21 in parallel, in under a minute; later ones copy it
-from the cache (`corpora.cache`). Bars are those of the score (`io.notation.measures`).
+The first use of a corpus parses it in parallel, in under a minute; later ones copy it from the
+cache (`corpora.cache`). Bars are those of the score (`io.notation.measures`).
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -22,6 +22,8 @@ from musicvae import storage
 from musicvae.data.corpora import cache
 from musicvae.data.corpora.parse import Piece, Skipped, parse_piece
 from musicvae.data.corpora.sources import CORPORA, Corpus, find_sources
+from musicvae.data.discover import SPLIT_FILE
+from musicvae.data.split import read_split_table, write_split_table
 from musicvae.errors import ConfigError, WriteError, nearest
 from musicvae.io import midi
 from musicvae.song import Song
@@ -120,8 +122,9 @@ def export(
 ) -> ExportReport:
     """Write a corpus as `folder/<stem>.mid`. Raises `ConfigError`, `WriteError`, `DataError`.
 
-    Existing files with the same content are left unchanged; others are kept and reported, unless
-    `force`. For `limit`, `workers` and `progress` see `pieces`.
+    The split of a corpus, if it has a fixed one, is written to `folder/split.csv`. Existing files
+    with the same content are left unchanged; others are kept and reported, unless `force`. For
+    `limit`, `workers` and `progress` see `pieces`.
     """
     corpus = get(name)
     try:
@@ -138,6 +141,7 @@ def export(
             path = target / f"{result.stem}.mid"
             status = _write_piece(path, result, force)
             files.append(ExportedFile(path=path, piece=result, status=status))
+    _write_splits(target, corpus, [file.path.name for file in files])
     cache_path = cache.path(name)
     return ExportReport(
         corpus=corpus,
@@ -147,6 +151,19 @@ def export(
         from_cache=cached is not None,
         cache_path=cache_path if cache_path.is_file() else None,
     )
+
+
+def _write_splits(target: Path, corpus: Corpus, files: Sequence[str]) -> None:
+    """Name the held-out files of a corpus in a table of splits, if the corpus has a fixed split.
+
+    Shipped models keep their held-out songs that way, whatever corrects a few notes of them.
+    """
+    table = Path(__file__).parent / f"{corpus.name}-split.csv"
+    held_out = read_split_table(table)
+    if held_out:
+        path = target / SPLIT_FILE
+        splits = {file: held_out.get(file, "train") for file in files}
+        write_split_table(path, read_split_table(path) | splits)
 
 
 def _write_piece(path: Path, piece: Piece, force: bool) -> str:
