@@ -7,11 +7,15 @@ X: number, or its place in the book, counted from 1, if these numbers are not di
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from musicvae.errors import ReadError, printable
 from musicvae.io.detect import detect_format
+
+if TYPE_CHECKING:
+    from musicvae.io.notation.abc import Tune
 
 MAX_MEMBERS = 20_000
 """Tunes of a book. The largest collections have some thousand."""
@@ -34,9 +38,8 @@ def song_members(content: bytes, path: str | Path = "<bytes>") -> list[Member]:
     if detect_format(content) != "abc":
         return [Member("", content)]
     from musicvae.io.notation import abc
-    from musicvae.io.notation.text import decode_text
 
-    tunes = abc.split_tunes(decode_text(content))
+    tunes = _split_book(content)
     if len(tunes) < 2:
         return [Member("", content)]
     if len(tunes) > MAX_MEMBERS:
@@ -52,16 +55,24 @@ def song_members(content: bytes, path: str | Path = "<bytes>") -> list[Member]:
 def find_member(content: bytes, number: int, path: str | Path) -> bytes:
     """Return the bytes of the song with a number in a file. Raises `ReadError` if there is none."""
     from musicvae.io.notation import abc
-    from musicvae.io.notation.text import decode_text
 
     if detect_format(content) != "abc":
         raise ReadError(path, "not a book of tunes in ABC", "leave out the number")
-    tunes = abc.split_tunes(decode_text(content))
+    tunes = _split_book(content)
     tune = abc.find_tune(tunes, number)
     if tune is None:
         reason = f"no tune {number} in a book of {len(tunes):,}"
         raise ReadError(path, reason, "choose another number")
     return abc.tune_text(tune).encode()
+
+
+@lru_cache(maxsize=1)  # the tunes of a book are asked for one after the other
+def _split_book(content: bytes) -> list[Tune]:
+    """Return the tunes of a book."""
+    from musicvae.io.notation import abc
+    from musicvae.io.notation.text import decode_text
+
+    return abc.split_tunes(decode_text(content))
 
 
 def parse_member_path(path: str | Path) -> tuple[Path, int] | None:
