@@ -194,12 +194,11 @@ def test_da_capo_al_fine():
 
 
 def test_invalid_repeats_are_ignored_with_a_warning():
-    wrong = barline("left", '<repeat direction="forward"/>')
-    content = document(part(wrong + note("C4", 8), wrong + note("D4", 8), wrong + note("E4", 8)))
+    content = document(part(note("C4", 8), note("D4", 8), note("E4", 8) + words("D.S. al Fine")))
     reading = read(content, repeats=True)
     assert len(reading.song.parts[0]) == 3
     assert len(reading.warnings) == 1
-    assert reading.warnings[0].startswith("repeats ignored (")
+    assert reading.warnings[0].startswith("repeats ignored (dal segno without a segno)")
 
 
 # -- parts ----------------------------------------------------------------------------------------
