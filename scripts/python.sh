@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # Sourced by the other scripts: goes to the root of the checkout and sets PY, the Python of the
 # project. That is $PYTHON if it is set, else the one of .venv, else python3.
 cd "$(dirname "${BASH_SOURCE[0]}")/.."

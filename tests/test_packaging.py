@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import zipfile
@@ -18,7 +19,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path) -> None:
     command += ["--no-build-isolation", "--wheel-dir", str(tmp_path), str(ROOT)]
     subprocess.run(command, check=True, capture_output=True, timeout=240)
     (wheel,) = tmp_path.glob("*.whl")
-    names = zipfile.ZipFile(wheel).namelist()
+    archive = zipfile.ZipFile(wheel)
+    names = archive.namelist()
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.endswith(".dist-info")} == {"musicvae"}
     for needed in (
@@ -30,8 +32,14 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path) -> None:
         "musicvae/downbeats/bar_finder.safetensors",
         "musicvae/downbeats/bar_finder.md",
         "musicvae/data/corpora/__init__.py",
+        "musicvae/data/corpora/folk-split.csv",
     ):
         assert needed in names
+    (metadata,) = (name for name in names if name.endswith(".dist-info/METADATA"))
+    description = archive.read(metadata).decode()
+    links = re.findall(r'\]\(([^)]+)\)|src(?:set)?="([^"]+)"', description)
+    targets = [markdown or html for markdown, html in links]
+    assert len(targets) > 10 and all(target.startswith("https://") for target in targets)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert any(name.endswith("licenses/NOTICE") for name in names)
 
