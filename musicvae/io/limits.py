@@ -32,7 +32,7 @@ MAX_SCORE_BYTES = 64 << 20
 MAX_SCORE_CHARACTERS = 4 << 20
 """Text of one piece in ABC or Humdrum."""
 MAX_SCORE_NOTES = 500_000
-"""Notes of a score; music21 takes far more time and memory for each than MIDI does."""
+"""Notes of a score; an element of XML takes far more memory than an event of MIDI."""
 MAX_SCORE_MEASURES = 200_000
 """Measures of a score, the total of all parts."""
 MAX_SCORE_BARS = 20_000
