@@ -9,8 +9,8 @@ import zipfile
 _TEXT_HEAD_BYTES = 1 << 16  # where a text file has to show its format
 _MAX_PREFIX_BYTES = 4096  # before a MIDI header: a MacBinary header, an HTTP one
 _MIDI_HEADER = re.compile(rb"MThd\0\0\0")
-_XML_START = re.compile(rb"\s*<(?:\?xml|!DOCTYPE|!--|score-)")
-_SCORE_ELEMENT = re.compile(rb"<score-(?:partwise|timewise)\b")
+_XML_START = re.compile(rb"\s*<(?:\?xml|!DOCTYPE|!--|(?:[\w.-]{1,40}:)?score-)")
+_SCORE_ELEMENT = re.compile(rb"<(?:[\w.-]{1,40}:)?score-(?:partwise|timewise)\b")
 _ABC_NUMBER = re.compile(rb"^X:[ \t]*+\d", re.MULTILINE)
 _ABC_KEY = re.compile(rb"^K:", re.MULTILINE)
 _AUDIO = "an audio file"

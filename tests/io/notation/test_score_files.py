@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import re
 import subprocess
 import sys
 import zipfile
@@ -17,9 +18,22 @@ import pytest
 
 import musicvae
 from musicvae.errors import ReadError
+from musicvae.io.detect import detect_format
 from musicvae.io.notation import reader
 from musicvae.io.options import ReadOptions
-from support.scores import GOOD, KERN, PIANO, archive, bars, document, note, notes, part, read
+from support.scores import (
+    DOCTYPE,
+    GOOD,
+    KERN,
+    PIANO,
+    archive,
+    bars,
+    document,
+    note,
+    notes,
+    part,
+    read,
+)
 
 # -- containers -----------------------------------------------------------------------------------
 
@@ -33,6 +47,60 @@ def test_compressed_scores():
     damaged = b"<container><rootfiles><rootfile full-path='it's.xml'/></rootfiles></container>"
     content = archive({"META-INF/container.xml": damaged, "it's.xml": good})
     assert notes(read(content).song) == [(0, 4, 60)]
+
+
+def container(*paths: str) -> bytes:
+    """Return a container that names these files."""
+    files = "".join(f'<rootfile full-path="{path}"/>' for path in paths)
+    return f"<container><rootfiles>{files}</rootfiles></container>".encode()
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"META-INF/container.xml": container("a.pdf", "a.xml"), "a.pdf": b"%PDF", "a.xml": GOOD},
+        {"__MACOSX/._a.xml": b"\0\5\x16\7", "a.xml": GOOD},
+        {"A.XML": GOOD},
+        {"score": GOOD},
+        {"META-INF/container.xml": container("my%20a.xml"), "0.xml": b"<o/>", "my a.xml": GOOD},
+        {"META-INF/container.xml": container(".\\S\\a.xml"), "0.xml": GOOD[:99], "s/a.xml": GOOD},
+        {"meta-inf/container.xml": container("a.xml"), "0.xml": b"<o/>", "a.xml": GOOD},
+        {"x/META-INF/container.xml": container("a.xml"), "0.xml": GOOD[:99], "x/a.xml": GOOD},
+        {"META-INF/container.xml": container("gone.xml"), "0.xml": b"<o/>", "a.xml": GOOD},
+    ],
+)
+def test_archives_of_many_programs(files: dict[str, bytes]):
+    assert notes(read(archive(files)).song) == [(0, 4, 60), (4, 4, 62)]
+
+
+def test_namespaces():
+    text = GOOD.decode().replace(DOCTYPE, "")
+    named = text.replace("<score-partwise", '<score-partwise xmlns="http://www.musicxml.org/xsd"')
+    prefixed = re.sub(r"<(/?)(?=[a-z])", r"<\1m:", text)
+    prefixed = prefixed.replace("<m:score-partwise", '<m:score-partwise xmlns:m="urn:x"', 1)
+    for content in (named, prefixed):
+        assert notes(read(content).song) == [(0, 4, 60), (4, 4, 62)]
+        assert detect_format(content.encode()) == "musicxml"
+
+
+@pytest.mark.parametrize(
+    ("declared", "encoding", "name"),
+    [
+        ("UTF-8", "utf-16", "Flöte"),
+        ("UTF-16", "utf-8", "Flöte"),
+        ("UTF-16", "utf-16-le", "Flöte"),
+        ("Shift_JIS", "shift_jis", "ピアノ"),
+        ("UTF-8", "cp1252", "Flöte"),
+        ("windows-1252", "cp1252", "Flöte"),
+    ],
+)
+def test_declared_encodings(declared: str, encoding: str, name: str):
+    text = GOOD.decode().replace("UTF-8", declared).replace("Part 1", name)
+    assert read(text.encode(encoding)).song.parts[0].name == name
+
+
+def test_space_around_a_document():
+    assert notes(read(b"\n \r\n" + GOOD + b"\n\x1a\0\0").song) == [(0, 4, 60), (4, 4, 62)]
 
 
 def test_score_timewise():
