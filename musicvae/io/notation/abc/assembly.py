@@ -7,16 +7,16 @@ from fractions import Fraction
 from functools import lru_cache
 
 from musicvae.io.notation.abc.barlines import align_bar_lines
-from musicvae.io.notation.abc.tune import TuneReader
-from musicvae.io.notation.abc.voice import (
+from musicvae.io.notation.abc.measures import (
     START_TIE,
     STOP_TIE,
     TICKS_PER_QUARTER,
     TICKS_PER_WHOLE,
     Position,
     Ticks,
-    Voice,
 )
+from musicvae.io.notation.abc.tune import TuneReader
+from musicvae.io.notation.abc.voice import Voice
 from musicvae.io.notation.score import (
     RepeatSigns,
     Score,
@@ -41,9 +41,13 @@ def build_score(tune: TuneReader) -> Score:
         part.group = _brace_group(tune, voice, voices, score.parts)
     if tune.tempo and score.parts:
         qpm, from_words = tune.tempo
-        score.parts[0].tempo_marks.insert(0, ((0, Fraction(0)), from_words, qpm))
+        # Last, for a tempo at the start of the body precedes that of the header.
+        score.parts[-1].tempo_marks.append(((0, Fraction(0)), from_words, qpm))
     score.signs = _build_signs(voices)
-    score.section_order = tune.part_order
+    if tune.part_order and not any(sign.section for sign in score.signs):
+        tune.counts.dropped["order of parts (P:) without parts in the tune, not played"] = 1
+    else:
+        score.section_order = tune.part_order
     if n_aligned:
         tune.counts.dropped["voices with missing bar lines, set as in the others"] = n_aligned
     score.warnings = _warnings(tune, voices)

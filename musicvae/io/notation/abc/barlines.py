@@ -8,7 +8,7 @@ from dataclasses import replace
 from itertools import accumulate
 
 from musicvae.io.limits import MAX_SCORE_MEASURES
-from musicvae.io.notation.abc.voice import (
+from musicvae.io.notation.abc.measures import (
     START_TIE,
     STOP_TIE,
     TICKS_PER_WHOLE,
@@ -16,9 +16,9 @@ from musicvae.io.notation.abc.voice import (
     Note,
     Position,
     Ticks,
-    Voice,
     meter_ticks,
 )
+from musicvae.io.notation.abc.voice import Voice
 from musicvae.io.notation.score import RepeatSigns, UnsupportedScoreError
 
 

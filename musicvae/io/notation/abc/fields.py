@@ -22,7 +22,7 @@ _MINOR_MODES = frozenset(("min", "aeo"))
 _TONIC = re.compile(r"([A-G])([#b]?)|([a-g])([#b]?)(?=(?:m|min|maj|mix|dor|phr|lyd|loc|aeo)?\b)")
 _MODE = re.compile(r"\s*([A-Za-z]+)(?!\w*=)")
 _KEY_ACCIDENTAL = re.compile(r"(\^\^?|__?|=)\s*([A-Ga-g])")
-_NAMED_PROPERTY = re.compile(r"(?<![\^_=\w])(?:[A-Za-z][\w-]+|[mt])=")
+_NAMED_PROPERTY = re.compile(r"(?<![\^_=\w])(?:[A-Za-z][\w-]+|[mt])\s*=\s*(?:"[^"]*"|\S+)\s*")
 _METER_TERM = re.compile(r"\(?\s*(\d{1,4}(?:\s*\+\s*\d{1,4})*)\s*\)?\s*/\s*(\d{1,4})(?!\d)")
 _PLUS = re.compile(r"\s*\+\s*")
 _LENGTH = re.compile(r"(\d{1,4})(?:\s*/\s*(\d{1,4}))?(?![\d/])")
@@ -101,10 +101,10 @@ def _signature(fifths: int) -> tuple[int, ...]:
 
 def _take_accidentals(text: str) -> tuple[dict[int, int], str]:
     """Return the accidentals in the text of a key by step, and the text without them."""
-    named = _NAMED_PROPERTY.search(text)
-    head, rest = (text[: named.start()], text[named.start() :]) if named else (text, "")
-    found = {STEPS[m[2].upper()]: parse_accidental(m[1]) for m in _KEY_ACCIDENTAL.finditer(head)}
-    return found, _KEY_ACCIDENTAL.sub(" ", head) + rest
+    named = "".join(match[0] for match in _NAMED_PROPERTY.finditer(text))
+    plain = _NAMED_PROPERTY.sub(" ", text)
+    found = {STEPS[m[2].upper()]: parse_accidental(m[1]) for m in _KEY_ACCIDENTAL.finditer(plain)}
+    return found, _KEY_ACCIDENTAL.sub(" ", plain) + named
 
 
 def _with_accidentals(key: Key, tonic_fifths: int | None, changed: dict[int, int]) -> Key:
@@ -196,7 +196,7 @@ def parse_tempo(text: str, unit: Fraction) -> tuple[float, bool] | None:
     if number and "/" not in count:
         beat = unit
         if equals:
-            fractions = _FRACTION.findall(beats)
+            fractions = [] if _UNITS.match(beats.strip()) else _FRACTION.findall(beats)
             if any(denominator.strip("0") == "" for _, denominator in fractions):
                 return None
             beat = sum((Fraction(int(n), int(d)) for n, d in fractions), Fraction(0))
@@ -218,7 +218,7 @@ def parse_part_order(text: str) -> tuple[str, ...] | None:
 
     ``"(AB)3C2"`` is written out. None if the text is not an order, or is longer.
     """
-    text = re.sub(r"[\s.*]", "", text)
+    text = re.sub(r"[\s.,*-]", "", text)
     if not re.fullmatch(r"[A-Z()0-9]+", text):
         return None
     stack: list[list[str]] = [[]]
@@ -266,10 +266,10 @@ def parse_properties(text: str) -> Properties:
     for match in _PROPERTY.finditer(text):
         name, value, word = (match[1] or "").lower(), _unquote(match[2] or ""), match[3] or ""
         if name in ("name", "nm"):
-            found.name = decode_escapes(value)
+            found.name = decode_escapes(value.replace("\\n", " "))
         elif name == "octave":
             found.octave = _parse_int(value, 10)
-        elif name == "transpose":
+        elif name in ("transpose", "t"):
             found.transpose = _parse_int(value, 127)
         elif name in ("middle", "m"):
             middle = value

@@ -10,8 +10,14 @@ from fractions import Fraction
 from musicvae.io.limits import MAX_SCORE_PARTS
 from musicvae.io.notation.abc import fields, tokens
 from musicvae.io.notation.abc.directives import Directives
-from musicvae.io.notation.abc.voice import Counts, Voice, VoiceSettings, WrittenNote
-from musicvae.io.notation.score import MAX_QPM, MIN_QPM, UnsupportedScoreError
+from musicvae.io.notation.abc.measures import Counts, VoiceSettings, WrittenNote
+from musicvae.io.notation.abc.voice import Voice
+from musicvae.io.notation.score import (
+    MAX_QPM,
+    MIN_QPM,
+    TimeSignature,
+    UnsupportedScoreError,
+)
 
 _FIELD = re.compile(r"([A-Zmrswd+]):(?![|:])\s*(.*)", re.DOTALL)
 _SKIPPED_FIELDS = frozenset("ABCDFGHNORSTWXZrsw+")
@@ -41,6 +47,7 @@ class TuneReader:
         self._unit_is_given = False
         self._previous = ""  # kind of the last token that is not space
         self._staves_start = 0
+        self._shared_fields: list[tuple[str, str]] = []  # of the body, before its first voice
         self._symbols = dict(_DEFAULT_SYMBOLS)
         self._macros: list[tuple[str, str]] = []
         self._handlers: dict[str, Callable[[re.Match[str]], None]] = (
@@ -71,7 +78,7 @@ class TuneReader:
         self._has_key = any(line.startswith("K:") for line in lines)
         for line in lines:
             if line.startswith("%%"):
-                self._read_directive(line[2:])
+                self._read_information("I", line[2:])
             elif match := _FIELD.match(line):
                 self._read_information(match[1], match[2].strip())
             elif self._in_body:
@@ -90,12 +97,10 @@ class TuneReader:
         """Read an information field, on its own line or in music."""
         if name in _SKIPPED_FIELDS:
             return
-        if name == "I":
-            self._read_directive(text)
-        elif name == "V":
+        if name == "V":
             self._read_voice(text)
-        elif name == "P":
-            self._read_part(text)
+        elif name in "IP":
+            self._read_setting(name, text)
         elif name == "U" and (symbol := _USER_SYMBOL.match(text)):
             self._symbols[symbol[1]] = symbol[2].strip().strip('!+"').strip()
         elif name == "m" and (macro := _MACRO.match(text)):
@@ -110,40 +115,66 @@ class TuneReader:
             self._read_setting(name, text)
 
     def _read_setting(self, name: str, text: str) -> None:
-        """Read a key, meter, unit note length or tempo, of the header or of voices."""
-        targets = self._targets()
-        if name == "K":
+        """Read a field or directive of the header or of the voices chosen."""
+        if self._in_body:
+            self._read_voice_setting(name, text, self._targets())
+            if not self._is_voice_chosen and self._is_at_start:
+                self._shared_fields.append((name, text))
+        elif name == "I":
+            self._read_directive(text, [self.declared.get(self._current, self.settings)])
+        elif name == "P":
+            self._read_part_order(text)
+        elif name == "M":
+            if meter := self._parse_meter(text):
+                self.settings.meter = meter
+        elif name == "L":
+            if unit := self._parse_unit(text):
+                self._unit_is_given, self.settings.unit = True, unit
+        else:
+            self._tempo_text = text
+
+    def _read_voice_setting(self, name: str, text: str, voices: list[Voice]) -> None:
+        """Read a field or directive of the body for some voices."""
+        if name == "I":
+            self._read_directive(text, [voice.settings for voice in voices])
+        elif name == "P":
+            for voice in voices:
+                voice.start_section(_section_label(text))
+        elif name == "K":
             key, rest, is_sure = fields.parse_key(text)
             self._count_unsure(name, text, is_sure)
-            for voice in targets:
+            for voice in voices:
                 if key:
                     voice.set_key(key)
                 voice.set_properties(fields.parse_properties(rest))
         elif name == "M":
-            if not (meter := fields.parse_meter(text)):
-                self._count_unsure(name, text, is_sure=False)
-            elif not self._in_body:
-                self.settings.meter = meter
-            for voice in targets if meter else ():
+            meter = self._parse_meter(text)
+            for voice in voices if meter else ():
                 voice.set_meter(meter)  # type: ignore[arg-type]
         elif name == "L":
-            if unit := fields.parse_unit(text):
-                self._unit_is_given = True
-                self.settings.unit = self.settings.unit if self._in_body else unit
-                for voice in targets:
-                    voice.settings.unit = unit
-            elif text != "auto":
-                self._count_unsure(name, text, is_sure=False)
-        elif not self._in_body:
-            self._tempo_text = text
+            unit = self._parse_unit(text)
+            for voice in voices if unit else ():
+                voice.settings.unit = unit  # type: ignore[assignment]
         else:
-            self._add_tempo(targets[0], text)
+            self._add_tempo(voices[0], text)
+
+    def _parse_meter(self, text: str) -> TimeSignature | None:
+        """Return the meter of an M: field; None, and counted, if it is not understood."""
+        meter = fields.parse_meter(text)
+        self._count_unsure("M", text, is_sure=meter is not None)
+        return meter
+
+    def _parse_unit(self, text: str) -> Fraction | None:
+        """Return the unit note length of an L: field; None, and counted, if it is no length."""
+        unit = fields.parse_unit(text)
+        self._count_unsure("L", text, is_sure=unit is not None or text == "auto")
+        return unit
 
     def _add_tempo(self, voice: Voice, text: str) -> None:
         """Add the tempo of a Q: field at the cursor of a voice."""
         tempo = fields.parse_tempo(text, voice.settings.unit)
         if tempo and MIN_QPM <= tempo[0] <= MAX_QPM:
-            voice.tempo_marks.append(((voice.index, voice.time), tempo[1], tempo[0]))
+            voice.add_tempo(tempo[0], from_words=tempo[1])
         elif tempo or not re.fullmatch(r'\s*(?:"[^"]*"\s*)*', text):
             self._count_unsure("Q", text, is_sure=False)
 
@@ -158,35 +189,22 @@ class TuneReader:
             else:
                 kinds["other fields not understood"] += 1
 
-    def _read_part(self, text: str) -> None:
-        """Read a P: field: the order of sections in the header, a section in the body."""
-        if not self._in_body:
-            order = fields.parse_part_order(text)
-            if order and len(order) > 1:
-                self.part_order = order
-            elif order is None and re.fullmatch(r"[A-Z0-9().*\s]*[0-9()][A-Z0-9().*\s]*", text):
-                self._count_unsure("P", text, is_sure=False)
-            return
-        label = text.strip()
-        is_letter = label[:1].isalpha() and not label[1:2].isalnum()
-        for voice in self._targets():
-            voice.start_section(label[0] if is_letter else label[:80])
+    def _read_part_order(self, text: str) -> None:
+        """Read a P: field of the header: the order of sections."""
+        order = fields.parse_part_order(text)
+        if order and len(order) > 1:
+            self.part_order = order
+        elif order is None and re.fullmatch(r"[A-Z0-9().*\s]*[0-9()][A-Z0-9().*\s]*", text):
+            self._count_unsure("P", text, is_sure=False)
 
-    def _read_directive(self, text: str) -> None:
+    def _read_directive(self, text: str, targets: list[VoiceSettings]) -> None:
         """Read a directive: `%%name value`, or the same in an I: field."""
-        in_header = not self._in_body
-        if in_header and self._current:
-            self.directives.read(text, [self.declared[self._current]])
-        elif in_header:
-            self.directives.read(text, [self.settings])
-        else:
-            targets = self._targets()
-            self.directives.read(text, [voice.settings for voice in targets])
-            if text.startswith(("score", "staves")):
-                # New staves begin at one time in all voices: those that had none have rests.
-                self._staves_start = max(voice.index for voice in self.voices.values())
-                for voice in self.voices.values():
-                    voice.pad_to(self._staves_start)
+        self.directives.read(text, targets)
+        if self._in_body and text.split(maxsplit=1)[:1] in (["score"], ["staves"]):
+            # New staves begin at one time in all voices: those that had none have rests.
+            self._staves_start = max(voice.index for voice in self.voices.values())
+            for voice in self.voices.values():
+                voice.pad_to(self._staves_start)
 
     # -- voices -----------------------------------------------------------------------------------
 
@@ -228,7 +246,14 @@ class TuneReader:
             raise UnsupportedScoreError(f"more than {MAX_SCORE_PARTS} voices")
         voice = self.voices[name] = Voice(name, settings, self.counts)
         voice.pad_to(self._staves_start)
+        for field, text in self._shared_fields if name not in self.declared else ():
+            self._read_voice_setting(field, text, [voice])
         return voice
+
+    @property
+    def _is_at_start(self) -> bool:
+        """Whether no voice has begun."""
+        return all(voice.index == 0 and not voice.time for voice in self.voices.values())
 
     @property
     def voice(self) -> Voice:
@@ -437,3 +462,10 @@ class TuneReader:
 
     def _read_unknown(self, match: re.Match[str]) -> None:
         self.counts.dropped["characters that are no music, left out"] += len(match[0])
+
+
+def _section_label(text: str) -> str:
+    """Return the label of a P: field in the body: its letter, or all of another name."""
+    label = text.strip()
+    is_letter = label[:1].isalpha() and not label[1:2].isalnum()
+    return label[0] if is_letter else label[:80]

@@ -45,7 +45,11 @@ class Attributes:
         self.is_transposing = False
         self.keys: list[tuple[int, ScorePosition, tuple[int, bool]]] = []
         self.time_signatures: list[tuple[int, int, TimeSignature]] = []
+        self.percussion_staves: set[int] = set()  # at present
+        self.tab_staves: set[int] = set()  # that begin as tablature
+        self._clef_staves: set[int] = set()
         self.measure_repeats: list[MeasureRepeat] = []
+        self._written_keys: list[tuple[ScorePosition, Element]] = []
         self._transpositions: dict[int, int] = {}
         self._octave_doublings: dict[int, int] = {}
         self._staff_lines: dict[int, int] = {}
@@ -68,6 +72,7 @@ class Attributes:
         """Read an `attributes` element at a position in quarters of a measure."""
         for transpose in element.iterfind("transpose"):
             self._read_transpose(transpose)
+            self._transpose_keys((index, position))
         for child in element:
             tag = child.tag
             if tag == "divisions":
@@ -83,6 +88,8 @@ class Attributes:
                 self._read_time(child, index if position == 0 else index + 1)
             elif tag == "measure-style":
                 self._read_measure_style(child, index)
+            elif tag == "clef":
+                self._read_clef(child)
             elif tag == "staff-details":
                 lines = parse_int(child.findtext("staff-lines"))
                 if lines is not None:
@@ -103,6 +110,26 @@ class Attributes:
             self._octave_doublings[staff] = 12 if double.get("above") == "yes" else -12
         self.is_transposing = True
 
+    def _transpose_keys(self, place: ScorePosition) -> None:
+        """Transpose keys that were written at a place before its transposition."""
+        written, self._written_keys = self._written_keys, []
+        for key_place, key in written:
+            if key_place == place:
+                self.keys.pop()
+        for key_place, key in written:
+            if key_place == place:
+                self._read_key(key, place)
+
+    def _read_clef(self, clef: Element) -> None:
+        """Read a clef, of which only percussion and tablature are of interest."""
+        staff, sign = _staff(clef), (clef.findtext("sign") or "").strip().lower()
+        self.percussion_staves.discard(staff)
+        if sign == "percussion":
+            self.percussion_staves.add(staff)
+        if sign == "tab" and staff not in self._clef_staves:
+            self.tab_staves.add(staff or 1)
+        self._clef_staves.add(staff)
+
     def _read_key(self, key: Element, place: ScorePosition) -> None:
         """Read a key signature at sounding pitch."""
         staff = _staff(key)
@@ -115,6 +142,7 @@ class Attributes:
         semitones = self.transposition(staff)
         if semitones % 12 or abs(fifths) > _MAX_FIFTHS:
             fifths = transpose_fifths(fifths, semitones)
+        self._written_keys.append((place, key))
         minor = (key.findtext("mode") or "").strip().lower() in _MINOR_MODES
         self.keys.append((staff, place, (fifths, minor)))
 

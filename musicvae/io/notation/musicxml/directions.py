@@ -39,7 +39,12 @@ _UNTIL_CODA = re.compile(
 )
 _TO_CODA = re.compile(r"(to|al|alla|zur|a la|do|till|vers la|da)( the)? (coda|kody|cody)\b.*")
 _FINE = re.compile(r"(il |la )?(fine|fin|ende|koniec|finis)( \w+){0,2}")
-_SWING = re.compile(r"\b(swing|swung)\b")
+_SWING = re.compile(r"\b(swing|swung|shuffle|triplet feel)\b")
+_TEMPO_PRIMO = re.compile(
+    r"\b(tempo (primo|prima|i|1|1mo|imo|io)|(premier|1er) (tempo|mouvement)|erstes (tempo|zeitmass))\b"
+)
+_DOUBLE_TEMPO = re.compile(r"\bdoppio (movimento|tempo)\b")
+_SYMBOLS = "segno", "coda"  # of the names of musical characters
 _CODA = re.compile(r"(la )?coda( \d| [iv]{1,3})?")
 
 
@@ -65,7 +70,8 @@ class Jumps:
 class Direction:
     """What a direction changes, at an `offset` in divisions from the position it is written at.
 
-    `tempo_ratio` is that of a new tempo to the one before, in a metric modulation.
+    `tempo_ratio` is that of a new tempo to the one before, in a metric modulation;
+    `is_first_tempo` returns to the first tempo.
     """
 
     offset: Number = 0
@@ -73,6 +79,7 @@ class Direction:
     qpm: float | None = None
     tempo_from_words: bool = False
     tempo_ratio: Fraction | None = None
+    is_first_tempo: bool = False
     dynamics: list[str] = field(default_factory=list)
     jumps: Jumps = field(default_factory=Jumps)
     is_swing: bool = False
@@ -84,18 +91,21 @@ def read_direction(element: Element) -> Direction:
 
     Its offset applies to its sound, too, unless it says `sound="no"`.
     """
-    direction, words = Direction(), []
+    direction, words, is_for_sound = Direction(), [], True
     for child in element:
         if child.tag == "direction-type":
             for mark in child:
                 if mark.tag == "words":
                     words.append((mark.text or "")[: 4 * _MAX_WORDS_CHARACTERS])
+                elif mark.tag in ("rehearsal", "symbol"):
+                    _read_symbol(mark, direction)
                 elif mark.tag in _MARK_READERS:
                     _MARK_READERS[mark.tag](mark, direction)
         elif child.tag == "sound":
             direction.sounds.append(child)
         elif child.tag == "offset":
             direction.offset = parse_number(child.text) or 0
+            is_for_sound = child.get("sound") != "no"
         elif child.tag == "staff":
             direction.staff = child.text or "1"
     text = " ".join(" ".join(words).split())
@@ -103,9 +113,10 @@ def read_direction(element: Element) -> Direction:
         read_words(text, direction)
     for sound in direction.sounds:
         read_sound(sound, direction)
+        if not is_for_sound and "tempo" in sound.attrib:
+            direction.offset = 0
     if text and direction.qpm is None and direction.tempo_ratio is None:
-        direction.qpm = _valid_qpm(parse_tempo_text(text))
-        direction.tempo_from_words = True
+        _read_tempo_words(text, direction)
     jumps = direction.jumps
     if jumps.has_coda_symbol and (jumps.coda or jumps.to_coda or jumps.jump):
         jumps.has_coda_symbol = False
@@ -118,7 +129,7 @@ def read_sound(sound: Element, direction: Direction) -> None:
     """Add what a `sound` element changes; its tempo precedes that of marks."""
     attributes, jumps = sound.attrib, direction.jumps
     if attributes:
-        qpm = _valid_qpm(parse_number(attributes.get("tempo")))
+        qpm = _valid_qpm(parse_number(attributes.get("tempo", "").replace(",", ".")))
         if qpm is not None:
             direction.qpm, direction.tempo_from_words = qpm, False
         if "dynamics" in attributes and not direction.dynamics:
@@ -170,6 +181,18 @@ def read_words(text: str, direction: Direction) -> None:
         jumps.fine = True
 
 
+def _read_tempo_words(text: str, direction: Direction) -> None:
+    """Add the tempo of words: one of its own, the first one again, or twice the one before."""
+    plain = _plain(text[:_MAX_WORDS_CHARACTERS])
+    if _TEMPO_PRIMO.search(plain):
+        direction.is_first_tempo = True
+    elif _DOUBLE_TEMPO.search(plain):
+        direction.tempo_ratio = Fraction(2)
+    else:
+        direction.qpm = _valid_qpm(parse_tempo_text(text))
+        direction.tempo_from_words = True
+
+
 def _plain(text: str) -> str:
     """Return text in lower case, without accents, with signs as words."""
     text = (
@@ -212,6 +235,17 @@ def _read_coda(_: Element, direction: Direction) -> None:
     direction.jumps.has_coda_symbol = True
 
 
+def _read_symbol(mark: Element, direction: Direction) -> None:
+    """Add a segno or coda that is given as a rehearsal mark or by the name of a character."""
+    name = _plain((mark.text or "")[:_MAX_WORDS_CHARACTERS])
+    if mark.tag == "rehearsal":
+        direction.jumps.coda |= _CODA.fullmatch(name) is not None
+        direction.jumps.segno |= name == "segno"
+    else:
+        direction.jumps.segno |= name.startswith(_SYMBOLS[0])
+        direction.jumps.has_coda_symbol |= name.startswith(_SYMBOLS[1])
+
+
 def _read_metronome(mark: Element, direction: Direction) -> None:
     """Add a metronome mark: a tempo, the ratio of a metric modulation, or swing."""
     if mark.find("metronome-note") is not None:
@@ -220,20 +254,25 @@ def _read_metronome(mark: Element, direction: Direction) -> None:
     units: list[Fraction] = []
     names: list[str] = []
     dots: list[int] = []
+    is_tied: list[bool] = []  # to the unit before
     per_minute = None
     for child in mark:
-        if child.tag == "beat-unit":
-            names.append(child.text or "")
-            dots.append(0)
+        if child.tag in ("beat-unit", "beat-unit-tied"):
+            is_tied.append(child.tag == "beat-unit-tied")
+            names.append((child.findtext("beat-unit") if is_tied[-1] else child.text) or "")
+            dots.append(len(child.findall("beat-unit-dot")))
         elif child.tag == "beat-unit-dot" and dots:
             dots[-1] += 1
         elif child.tag == "per-minute":
             per_minute = _PER_MINUTE.search((child.text or "")[:40])
-    for name, n_dots in zip(names, dots, strict=True):
+    for name, n_dots, joins in zip(names, dots, is_tied, strict=True):
         quarters = note_type_quarters(name, n_dots)
         if quarters is None:
             return
-        units.append(quarters)
+        if joins and units:
+            units[-1] += quarters
+        else:
+            units.append(quarters)
     if len(units) == 1 and per_minute is not None:
         direction.qpm = _valid_qpm(Fraction(per_minute[0].replace(",", ".")) * units[0])
     elif len(units) == 2:

@@ -12,7 +12,7 @@ from xml.etree.ElementTree import Element
 
 from musicvae.errors import printable
 from musicvae.io.limits import MAX_SCORE_PARTS
-from musicvae.io.notation.musicxml.attributes import Attributes
+from musicvae.io.notation.musicxml.attributes import ALL_STAVES, Attributes
 from musicvae.io.notation.musicxml.directions import (
     Direction,
     dynamics_names,
@@ -59,7 +59,7 @@ class PartReader:
         self.measure_numbers: list[str] = []
         self.lengths: dict[int, dict[int, Fraction]] = {}
         self.tempo_marks: list[tuple[ScorePosition, bool, float]] = []
-        self.tempo_ratios: list[tuple[ScorePosition, Fraction]] = []
+        self.tempo_ratios: list[tuple[ScorePosition, Fraction | None]] = []  # None: the first
         self.dynamics: list[tuple[int, ScorePosition, str]] = []  # with their staff
         # What texts of the file mean.
         self._numbers: dict[str, Number] = {}
@@ -112,14 +112,16 @@ class PartReader:
         if not self._reach:
             self._reach = {"1": 0}
         limit = _MAX_MEASURE_QUARTERS * self.attributes.divisions
-        sounding_end = self._forward_reach
-        for staff in self._sounding:
-            sounding_end = max(sounding_end, self._reach[staff])
+        forward_end = self._forward_reach
+        if self.attributes.nominal_quarters is not None:  # beyond it, only notes and rests count
+            nominal = _simplify(self.attributes.nominal_quarters * self.attributes.divisions)
+            forward_end = min(forward_end, nominal)
+        sounding_end = max([forward_end, *(self._reach[staff] for staff in self._sounding)])
         for staff, end in self._reach.items():
             if staff in self._sounding:
                 end = sounding_end
             elif not self._sounding:
-                end = max(end, self._forward_reach)
+                end = max(end, forward_end)
             if end > limit:
                 raise UnsupportedScoreError(f"a measure is too long ({self._where()})")
             length = self._to_quarters(end)
@@ -215,7 +217,7 @@ class PartReader:
         place = self._index, self._to_quarters(position)
         if direction.qpm is not None:
             self.tempo_marks.append((place, direction.tempo_from_words, direction.qpm))
-        if direction.tempo_ratio is not None:
+        if direction.tempo_ratio is not None or direction.is_first_tempo:
             self.tempo_ratios.append((place, direction.tempo_ratio))
         staff = self._staff_number(direction.staff)
         self.dynamics += [(staff, place, name) for name in direction.dynamics]
@@ -269,9 +271,14 @@ class PartReader:
             return
         element = tags.get("instrument")
         instrument = element.get("id", "") if element is not None else ""
-        is_unpitched = "unpitched" in tags
-        if is_unpitched:
-            pitch = self._drum_key(instrument, staff, tags["unpitched"])
+        is_unpitched = "unpitched" in tags or (
+            self.attributes.percussion_staves and self._is_drum_note(instrument, staff)
+        )
+        if is_unpitched and ("unpitched" in tags or "pitch" in tags):
+            head = (tags["notehead"].text or "") if "notehead" in tags else ""
+            pitch = self._drum_key(
+                instrument, staff, tags.get("unpitched", tags.get("pitch")), head
+            )
         elif "pitch" in tags:
             pitch = self._pitch(instrument, staff, tags["pitch"])
         else:
@@ -316,7 +323,7 @@ class PartReader:
     def _find_duration(self, note: Element, tags: dict[str, Element]) -> Number | None:
         """Return a duration in divisions from its text, else from the note type, or None."""
         element = tags.get("duration")
-        if element is not None:
+        if element is not None and ("type" not in tags or parse_number(element.text) is not None):
             return self._parse_duration(element.text or "")
         divisions = self.attributes.divisions
         rest = tags.get("rest")
@@ -415,35 +422,36 @@ class PartReader:
             self._microtones.add(text)
         return 12 * (octave + 1) + step + int((alter + Fraction(1, 2)) // 1)
 
-    def _drum_key(self, instrument_id: str, staff: str, element: Element) -> int:
-        """Return the MIDI key of an `unpitched` element, by its instrument or its position."""
-        step = element.findtext("display-step") or ""
-        octave = element.findtext("display-octave") or ""
-        text = instrument_id, staff, step, octave
+    def _is_drum_note(self, instrument_id: str, staff: str) -> bool:
+        """Whether a note with a pitch is a position in a percussion clef.
+
+        On MIDI's drum channel pitches are keys, and instruments with a program have pitches.
+        """
+        number = self._staff_number(staff)
+        if self.attributes.percussion_staves.isdisjoint((number, ALL_STAVES)):
+            return False
+        instrument = self.entry.instruments.get(instrument_id) or self.instrument
+        if instrument.is_percussion:
+            return False
+        return instrument.program is None or instrument.drum_key is not None
+
+    def _drum_key(self, instrument_id: str, staff: str, place: Element | None, head: str) -> int:
+        """Return the MIDI key of an unpitched note, by its instrument or its position."""
+        step = octave = ""
+        if place is not None:
+            step = place.findtext("display-step") or place.findtext("step") or ""
+            octave = place.findtext("display-octave") or place.findtext("octave") or ""
+        text = instrument_id, staff, step, octave, head
         if text not in self._drum_keys:
-            self._drum_keys[text] = self._find_drum_key(*text)
+            key = self.entry.drum_key(instrument_id, self.instrument)
+            if key is None and self.attributes.n_lines(self._staff_number(staff)) != 1:
+                key = drum_key_at(step, octave, head)
+            self._drum_keys[text] = key
         key = self._drum_keys[text]
         if key is None:
             self.omissions.n_unmapped_drums += 1
             return DEFAULT_KEY
         return key
-
-    def _find_drum_key(self, instrument_id: str, staff: str, step: str, octave: str) -> int | None:
-        """Return the MIDI key of an unpitched note, None if nothing tells."""
-        instruments = list(self.entry.instruments.values())
-        instrument = self.entry.instruments.get(instrument_id)
-        if instrument is not None and instrument.drum_key is not None:
-            return instrument.drum_key
-        keyed = [other for other in instruments if other.has_midi_key]
-        if len(keyed) == 1:
-            return keyed[0].drum_key
-        if self.instrument.drum_key is not None and (
-            len(instruments) == 1 or self.instrument is not instruments[0]
-        ):
-            return self.instrument.drum_key
-        if self.attributes.n_lines(self._staff_number(staff)) == 1:
-            return None
-        return drum_key_at(step, octave)
 
     # -- numbers ----------------------------------------------------------------------------------
 

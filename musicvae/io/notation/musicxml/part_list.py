@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from xml.etree.ElementTree import Element
 
@@ -11,6 +12,7 @@ from musicvae.io.notation.musicxml.percussion import drum_key_of_name
 
 _DRUM_CHANNEL = 10  # counted from 1, as in MusicXML
 _MAX_NAME_CHARACTERS = 200
+_PLACEHOLDER = "MusicXML Part"  # which programs write for a part without a name
 
 
 @dataclass
@@ -58,6 +60,22 @@ class PartEntry:
             )
         return next(iter(self.instruments.values()))
 
+    def drum_key(self, instrument_id: str, current: Instrument) -> int | None:
+        """Return the MIDI key of unpitched notes of an instrument, None if nothing tells.
+
+        `current` is the instrument that plays notes for which no other is named.
+        """
+        instruments = list(self.instruments.values())
+        instrument = self.instruments.get(instrument_id)
+        if instrument is not None and instrument.drum_key is not None:
+            return instrument.drum_key
+        keyed = [other for other in instruments if other.has_midi_key]
+        if len(keyed) == 1:
+            return keyed[0].drum_key
+        if len(instruments) == 1 or current is not instruments[0]:
+            return current.drum_key
+        return None
+
 
 def read_part_list(root: Element) -> list[tuple[PartEntry, Element]]:
     """Return the parts of a score-partwise tree with their entries, in order.
@@ -78,7 +96,7 @@ def read_part_list(root: Element) -> list[tuple[PartEntry, Element]]:
 
 def _read_entry(element: Element) -> PartEntry:
     """Return a `score-part` element."""
-    part_name = _clean(element.findtext("part-name"))
+    part_name = _read_name(element)
     instruments: dict[str, Instrument] = {}
     for child in element.iterfind("score-instrument"):
         instruments[child.get("id", "")] = _read_instrument(child, part_name)
@@ -96,6 +114,17 @@ def _read_entry(element: Element) -> PartEntry:
     return PartEntry(part_name or first_name, instruments)
 
 
+def _read_name(element: Element) -> str:
+    """Return the name of a part: the one displayed if that is all, and its abbreviation if not."""
+    name = _clean(element.findtext("part-name"))
+    if name in ("", _PLACEHOLDER):
+        display = element.findall("part-name-display/display-text")
+        name = _clean(" ".join(child.text or "" for child in display)) or name
+    if not name and element.find("score-instrument") is None:
+        name = _clean(element.findtext("part-abbreviation"))
+    return name
+
+
 def _read_instrument(element: Element, part_name: str) -> Instrument:
     """Return a `score-instrument` element; its program is that of its sound or name."""
     name = _clean(element.findtext("instrument-name"))
@@ -105,7 +134,10 @@ def _read_instrument(element: Element, part_name: str) -> Instrument:
         program = program_of_sound(sound)
     if program is None:
         program = program_of_name(part_name)
-    return Instrument(name, program, drum_key=drum_key_of_name(name))
+    drum_key = drum_key_of_name(name)
+    if drum_key is None and re.match(r"(drum|metal|wood|rattle|effect)\.", sound):
+        drum_key = drum_key_of_name(sound.rpartition(".")[2][:_MAX_NAME_CHARACTERS])
+    return Instrument(name, program, drum_key=drum_key)
 
 
 def program_of_sound(sound: str) -> int | None:

@@ -10,6 +10,7 @@ DEFAULT_KEY = 38  # acoustic snare
 _MAX_NAME_WORDS = 3
 
 # Usual positions of a drum kit on five lines, as in the treble clef.
+_KEYS_BY_HEAD = {("C5", "x"): 37, ("G5", "circle-x"): 46, ("F5", "diamond"): 53}
 _KEYS_BY_POSITION = {
     "D4": 44,
     "E4": 35,
@@ -121,6 +122,10 @@ def drum_key_of_name(name: str) -> int | None:
     return None
 
 
-def drum_key_at(step: str, octave: str) -> int | None:
-    """Return the MIDI key of a position on five lines (``"C", "5"``), None if it has none."""
-    return _KEYS_BY_POSITION.get(step.strip() + octave.strip())
+def drum_key_at(step: str, octave: str, head: str = "") -> int | None:
+    """Return the MIDI key of a position on five lines (``"C", "5"``), None if it has none.
+
+    At some positions, another note head is another instrument.
+    """
+    place = step.strip() + octave.strip()
+    return _KEYS_BY_HEAD.get((place, head.strip()), _KEYS_BY_POSITION.get(place))

@@ -44,7 +44,7 @@ def _read_tree(content: bytes, path: str | Path) -> Score:
     root = parse_score(content, path)
     omissions, signs = Omissions(), SignCollector()
     parts: list[ScorePart] = []
-    tempo_ratios: list[tuple[ScorePosition, Fraction]] = []
+    tempo_ratios: list[tuple[ScorePosition, Fraction | None]] = []
     n_measures = 0
     for number, (entry, element) in enumerate(read_part_list(root), start=1):
         reader = PartReader(entry, signs, omissions)
@@ -66,18 +66,20 @@ def _read_tree(content: bytes, path: str | Path) -> Score:
 
 
 def _apply_tempo_ratios(
-    parts: Sequence[ScorePart], ratios: Sequence[tuple[ScorePosition, Fraction]]
+    parts: Sequence[ScorePart], ratios: Sequence[tuple[ScorePosition, Fraction | None]]
 ) -> None:
     """Add the tempos of metric modulations, computed from those before, to the first part.
 
-    A tempo that is given at the same position takes precedence.
+    Without a ratio it is the first tempo. A tempo at the same position takes precedence.
     """
     marks = {place: qpm for part in reversed(parts) for place, _, qpm in part.tempo_marks}
     for place, ratio in sorted(dict(ratios).items()):
         if place in marks:
             continue
         before = max((other for other in marks if other < place), default=None)
-        qpm = (marks[before] if before is not None else _DEFAULT_QPM) * float(ratio)
+        if ratio is None:
+            before = min((other for other in marks if other < place), default=None)
+        qpm = (marks[before] if before is not None else _DEFAULT_QPM) * float(ratio or 1)
         if MIN_QPM <= qpm <= MAX_QPM:
             marks[place] = qpm
             parts[0].tempo_marks.append((place, False, qpm))

@@ -22,6 +22,8 @@ def build_parts(reader: PartReader, part_id: str) -> list[ScorePart]:
     The first one has the tempo marks.
     """
     _play_measure_repeats(reader)
+    if reader.attributes.tab_staves and len(reader.lengths) > 1:
+        _drop_doubled_tablature(reader)
     for notes_by_staff in reader.streams.values():
         if len(notes_by_staff) > 1:
             _move_ties_between_staves(notes_by_staff, reader.lengths, len(reader.measure_numbers))
@@ -137,6 +139,27 @@ def _play_measure_repeats(reader: PartReader) -> None:
                 if repeated:
                     notes[index] = repeated
                     lengths[index] = lengths.get(index - count, Fraction(0))
+
+
+def _drop_doubled_tablature(reader: PartReader) -> None:
+    """Drop notes of tablature that another staff of the part has in the same measure."""
+    for notes_by_staff in reader.streams.values():
+        for staff in reader.attributes.tab_staves & set(notes_by_staff):
+            others = [other for other in notes_by_staff if other != staff]
+            for index, notes in list(notes_by_staff[staff].items()):
+                attacks = {(note.onset, note.pitch) for note in notes}
+                if any(attacks <= _attacks(notes_by_staff[other].get(index)) for other in others):
+                    del notes_by_staff[staff][index]
+            if not notes_by_staff[staff]:
+                del notes_by_staff[staff]
+    for staff in reader.attributes.tab_staves:
+        if len(reader.lengths) > 1 and not any(staff in s for s in reader.streams.values()):
+            reader.lengths.pop(staff, None)
+
+
+def _attacks(notes: Sequence[ScoreNote] | None) -> set[tuple[Fraction, int]]:
+    """Return the onsets and pitches of the notes of a measure."""
+    return {(note.onset, note.pitch) for note in notes or ()}
 
 
 def _move_ties_between_staves(
