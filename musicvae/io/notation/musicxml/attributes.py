@@ -113,12 +113,10 @@ class Attributes:
     def _transpose_keys(self, place: ScorePosition) -> None:
         """Transpose keys that were written at a place before its transposition."""
         written, self._written_keys = self._written_keys, []
-        for key_place, key in written:
-            if key_place == place:
-                self.keys.pop()
-        for key_place, key in written:
-            if key_place == place:
-                self._read_key(key, place)
+        here = [key for key_place, key in written if key_place == place]
+        del self.keys[len(self.keys) - len(here) :]
+        for key in here:
+            self._read_key(key, place)
 
     def _read_clef(self, clef: Element) -> None:
         """Read a clef, of which only percussion and tablature are of interest."""

@@ -41,7 +41,7 @@ _TO_CODA = re.compile(r"(to|al|alla|zur|a la|do|till|vers la|da)( the)? (coda|ko
 _FINE = re.compile(r"(il |la )?(fine|fin|ende|koniec|finis)( \w+){0,2}")
 _SWING = re.compile(r"\b(swing|swung|shuffle|triplet feel)\b")
 _TEMPO_PRIMO = re.compile(
-    r"\b(tempo (primo|prima|i|1|1mo|imo|io)|(premier|1er) (tempo|mouvement)|erstes (tempo|zeitmass))\b"
+    r"\b(tempo (primo|prima|i|1|1mo|imo|io)|(premier|1er) (tempo|mouvement)|erstes tempo)\b"
 )
 _DOUBLE_TEMPO = re.compile(r"\bdoppio (movimento|tempo)\b")
 _SYMBOLS = "segno", "coda"  # of the names of musical characters

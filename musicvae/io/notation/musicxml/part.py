@@ -271,14 +271,13 @@ class PartReader:
             return
         element = tags.get("instrument")
         instrument = element.get("id", "") if element is not None else ""
-        is_unpitched = "unpitched" in tags or (
-            self.attributes.percussion_staves and self._is_drum_note(instrument, staff)
-        )
-        if is_unpitched and ("unpitched" in tags or "pitch" in tags):
+        place = tags.get("unpitched")
+        if place is None and self.attributes.percussion_staves and "pitch" in tags:
+            place = tags["pitch"] if self._is_drum_note(instrument, staff) else None
+        is_unpitched = place is not None
+        if place is not None:
             head = (tags["notehead"].text or "") if "notehead" in tags else ""
-            pitch = self._drum_key(
-                instrument, staff, tags.get("unpitched", tags.get("pitch")), head
-            )
+            pitch = self._drum_key(instrument, staff, place, head)
         elif "pitch" in tags:
             pitch = self._pitch(instrument, staff, tags["pitch"])
         else:
@@ -435,12 +434,10 @@ class PartReader:
             return False
         return instrument.program is None or instrument.drum_key is not None
 
-    def _drum_key(self, instrument_id: str, staff: str, place: Element | None, head: str) -> int:
+    def _drum_key(self, instrument_id: str, staff: str, place: Element, head: str) -> int:
         """Return the MIDI key of an unpitched note, by its instrument or its position."""
-        step = octave = ""
-        if place is not None:
-            step = place.findtext("display-step") or place.findtext("step") or ""
-            octave = place.findtext("display-octave") or place.findtext("octave") or ""
+        step = place.findtext("display-step") or place.findtext("step") or ""
+        octave = place.findtext("display-octave") or place.findtext("octave") or ""
         text = instrument_id, staff, step, octave, head
         if text not in self._drum_keys:
             key = self.entry.drum_key(instrument_id, self.instrument)
