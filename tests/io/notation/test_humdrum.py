@@ -500,6 +500,43 @@ def test_transposing_instruments_and_octave_signs_sound_as_written():
     assert [n.pitch for n in score.parts[0].notes[0]] == [72, 74]
 
 
+def test_percussion_clef_has_keys_by_name_or_position():
+    score = read("*clefX", "4e", "4b", "4R", "4cc")
+    assert score.parts[0].is_drum
+    assert [n.pitch for n in score.parts[0].notes[0]] == [35, 45, 38, 38]
+    assert score.warnings == ["drum notes without a known MIDI key, read as snare: 1"]
+    named = read('*I"Triangle', "*clefX", "4b", "4R")
+    assert [n.pitch for n in named.parts[0].notes[0]] == [81, 81]
+    assert [n.pitch for n in read('*I"Snare Drum', "4R").parts[0].notes[0]] == [38]
+    pitched = read("*Itimpa", "*clefX", "4G", "*clefG2", "4c").parts[0]
+    assert (pitched.is_drum, [n.pitch for n in pitched.notes[0]]) == (False, [55, 60])
+
+
+def test_an_ossia_is_not_played():
+    score = read("*^", "*  *ossia", "2c  2g", "*  *Xossia", "2d  2a")
+    assert line(score) == [[(0, 2, 60), (2, 2, 62), (2, 2, 69)]]
+    assert score.warnings == ["notes of an ossia, not played: 1"]
+
+
+def test_layout_texts():
+    text = kern("!LO:TX:a:t=[quarter] = 80", "1d", "!LO:TX:t=Swing", "!LO:TX:t=D.C. al Fine", "1e")
+    score = read_humdrum(text)
+    assert score.parts[0].tempo_marks == [((0, 0), True, 80)]
+    assert score.warnings == ["swing marks, played straight: 1", "jumps in words, not played: 1"]
+
+
+def test_a_change_of_instrument_is_told():
+    score = read("*Iflt", "4c", "*Iflt", "4d", "*Ipicco", "4e")
+    assert score.warnings == ["changes of instrument, not played: 1"]
+
+
+def test_several_tabs_and_extended_kern():
+    text = "**ekern_1.0\t\t**ekern_1.0\n4@c@#\t\t4\u00b7e\u00b7L\t\n*-\t*-\n"
+    score = read_humdrum(text)
+    assert (line(score), line(score, 1)) == ([[(0, 1, 64)]], [[(0, 1, 61)]])
+    assert score.warnings == []
+
+
 def test_dynamics_belong_to_their_staff():
     text = kern("*staff2  *staff1  *staff2", "4C  4c  f", "4D  4d  .", "4E  4e  pX<").replace(
         "**kern\t**kern\t**kern", "**kern\t**kern\t**dynam"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from musicvae.errors import ReadError
 from musicvae.io.notation.instruments import program_of_name
 from musicvae.io.notation.musicxml import read_musicxml
-from musicvae.io.notation.musicxml.percussion import drum_key_of_name
+from musicvae.io.notation.percussion import drum_key_of_name
 from musicvae.io.notation.score import RepeatSigns, Score, UnsupportedScoreError
 from support.scores import (
     back,
@@ -333,6 +333,36 @@ def test_metric_modulations():
     assert [round(q) for q in read(document(one, two)).song.tempo.qpm] == [80, 160]
 
 
+def test_metric_modulations_of_tied_units():
+    tied = "<beat-unit-tied><beat-unit>eighth</beat-unit></beat-unit-tied>"
+    sign = (
+        f"<direction><direction-type><metronome><beat-unit>quarter</beat-unit>{tied}"
+        "<beat-unit>quarter</beat-unit></metronome></direction-type></direction>"
+    )
+    start = metronome("quarter", 60)
+    assert tempos(start + note("C4", 8), sign + note("D4", 8)) == [(0, 60), (4, 40)]
+
+
+@pytest.mark.parametrize(
+    ("text", "qpm"), [("Tempo I", 60), ("Tempo primo.", 60), ("Doppio movimento", 180)]
+)
+def test_tempos_by_those_before(text: str, qpm: int):
+    marks = (metronome("quarter", 60), metronome("quarter", 90), words(text))
+    assert tempos(*(mark + note("C4", 8) for mark in marks)) == [(0, 60), (4, 90), (8, qpm)]
+
+
+def test_an_offset_may_leave_the_sound_where_it_is():
+    for kind, expected in (("no", [(0, 60)]), ("yes", [(0, 120), (2, 60)])):
+        offset = f'<offset sound="{kind}">4</offset>'
+        mark = words("x", offset, '<sound tempo="60,0"/>')
+        assert tempos(mark + note("C4", 8)) == expected
+
+
+@pytest.mark.parametrize("text", ["Swing", "Shuffle", "Triplet feel", "Swung eighths"])
+def test_swing_in_words_is_told(text: str):
+    assert score(words(text) + note("C4", 8)).warnings == ["swing marks, played straight: 1"]
+
+
 # -- dynamics -------------------------------------------------------------------------------------
 
 
@@ -652,6 +682,105 @@ def test_signs_of_several_parts_count_once():
     for other in (again, note("C4", 8)):
         found = read_musicxml(document(part(other), part(again)), "a")
         assert found.signs == [RepeatSigns(times=3)]
+
+
+@pytest.mark.parametrize(
+    ("to_segno", "coda"),
+    [
+        ("<symbol>segno</symbol>", "<symbol>coda</symbol>"),
+        ("<segno/>", "<rehearsal>Coda</rehearsal>"),
+    ],
+)
+def test_signs_by_other_elements(to_segno: str, coda: str):
+    first, last = (
+        f"<direction><direction-type>{x}</direction-type></direction>" for x in (to_segno, coda)
+    )
+    assert signs(first, words("To Coda"), words("D.S. al Coda"), last) == {
+        0: RepeatSigns(segno=True),
+        1: RepeatSigns(to_coda=True),
+        2: RepeatSigns(jump="dal segno", until="coda"),
+        3: RepeatSigns(coda=True),
+    }
+
+
+# -- clefs ----------------------------------------------------------------------------------------
+
+
+def clef(sign: str, number: int = 0) -> str:
+    """Return a clef of a staff, of all if it is 0."""
+    which = f' number="{number}"' if number else ""
+    return f"<clef{which}><sign>{sign}</sign></clef>"
+
+
+def test_tablature_that_doubles_a_staff_is_not_played_twice():
+    chord = note("E4", 4) + note("G4", 4)
+    high = chord.replace("<voice>", "<staff>1</staff><voice>")
+    low = chord.replace("<voice>", "<staff>2</staff><voice>")
+    tab = f"<staves>2</staves>{clef('G', 1)}{clef('TAB', 2)}"
+    for merge in (True, False):
+        song = read(document(part(high + back(8) + low, attributes=tab)), merge=merge).song
+        assert [notes(song, i) for i in range(len(song.parts))] == [[(0, 2, 64), (2, 2, 67)]]
+    own = back(8) + note("C3", 8, staff=2)
+    song = read(document(part(high + own, attributes=tab))).song
+    assert [pitch for _, _, pitch in notes(song)] == [48, 64, 67]
+    assert notes(read(document(part(chord, attributes=clef("TAB")))).song) == [
+        (0, 2, 64),
+        (2, 2, 67),
+    ]
+
+
+def test_pitches_in_a_percussion_clef_are_positions():
+    content = note("F4", 2) + note("C5", 2) + note("C5", 2, "<notehead>x</notehead>")
+    for name, keys in (("Drums", [36, 38, 37]), ("Triangle", [81, 81, 81])):
+        [found] = score(content, attributes=clef("percussion"), entries=[entry(name)]).parts
+        assert (found.is_drum, [n.pitch for n in found.notes[0]]) == (True, keys)
+    pitched = [entry("Timpani", plays(48))]
+    [found] = score(content, attributes=clef("percussion"), entries=pitched).parts
+    assert (found.is_drum, found.notes[0][0].pitch) == (False, 65)
+
+
+def test_percussion_by_the_sound_of_an_instrument():
+    instrument = (
+        '<score-instrument id="I"><instrument-name>X</instrument-name>'
+        "<instrument-sound>drum.bass-drum</instrument-sound></score-instrument>"
+    )
+    [found] = score(unpitched(), entries=[entry("Y", instrument)]).parts
+    assert [n.pitch for n in found.notes[0]] == [36]
+
+
+@pytest.mark.parametrize(
+    ("entries", "name"),
+    [
+        ("<part-name/><part-abbreviation>Vln.</part-abbreviation>", "Vln."),
+        (
+            "<part-name>MusicXML Part</part-name><part-name-display>"
+            "<display-text>Violin</display-text></part-name-display>",
+            "Violin",
+        ),
+    ],
+)
+def test_names_of_parts_without_a_name(entries: str, name: str):
+    [found] = score(note("C4", 8), entries=[entries]).parts
+    assert (found.name, found.program) == (name, 40)
+
+
+def test_a_transposition_counts_for_the_key_written_before_it():
+    key = "<attributes><key><fifths>2</fifths></key></attributes>"
+    transpose = "<attributes><transpose><chromatic>-2</chromatic></transpose></attributes>"
+    [found] = score(key + transpose + note("C4", 8), transpose + note("C4", 8)).parts
+    assert found.keys == [((0, 0), (0, False))]
+
+
+def test_a_forward_beyond_the_meter_does_not_lengthen_the_measure():
+    beyond = "<forward><duration>4</duration></forward>"
+    assert score(note("C4", 8) + beyond).parts[0].measure_lengths == [4]
+    assert score(note("C4", 8) + beyond + note("C4", 2)).parts[0].measure_lengths == [7]
+
+
+def test_a_duration_that_is_no_number_is_that_of_the_note_type():
+    for text in ("", "?"):
+        content = note("C4", 8, "<type>half</type>").replace(">8<", f">{text}<")
+        assert score(content).parts[0].measure_lengths == [2]
 
 
 # -- limits ---------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ def finish_part(spine: Spine) -> ScorePart:
     if spine.instrument:
         part.program = spine.instrument.program
         part.is_drum = spine.instrument.drum_key is not None
+    part.is_drum |= spine.is_drum
     full = names.get('I"', "")
     part.name = full or (spine.instrument.name if spine.instrument else names.get("I'", ""))
     if part.program is None and not part.is_drum:

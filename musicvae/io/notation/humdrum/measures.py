@@ -14,6 +14,7 @@ from musicvae.io.limits import MAX_CHANGES, MAX_SCORE_MEASURES, MAX_SCORE_NOTES
 from musicvae.io.notation.humdrum.barring import split_note
 from musicvae.io.notation.humdrum.spines import Column, KernColumn, Spine
 from musicvae.io.notation.humdrum.tokens import parse_dynamics, parse_event
+from musicvae.io.notation.percussion import DEFAULT_KEY, drum_key_at, drum_key_of_name
 from musicvae.io.notation.score import (
     RepeatSigns,
     ScoreNote,
@@ -25,6 +26,7 @@ _DIVISIONS = 2**7 * 3**2 * 5 * 7 * 11 * 13  # of a quarter; others are added as 
 _MANY_DIVISIONS = 10**12  # forgotten at the next bar line
 _MAX_DIVISIONS = 10**24
 _MAX_CACHED = 512  # characters of a token
+_STEPS = {0: "C", 2: "D", 4: "E", 5: "F", 7: "G", 9: "A", 11: "B"}
 _NUMBER = re.compile(r"\d{1,6}[a-z]?")
 
 
@@ -64,6 +66,7 @@ class MeasureReader:
         self.has_data = self.after_grace_notes = self.has_bar_lines = False
         self.n_notes = self.n_grace_notes = self.n_marks = 0
         self.n_unreadable = self.n_unpitched = self.n_shifted_lines = 0
+        self.n_ossia = self.n_unmapped_drums = 0
 
     def read_data(self, tokens: Sequence[str]) -> None:
         """Read a line of notes and rests."""
@@ -95,9 +98,12 @@ class MeasureReader:
                 column.sounds_on = False
                 spine.end = max(spine.end, time + longest)
                 first = len(spine.part.notes[-1])
+                if column.is_ossia:
+                    self.n_ossia += len(notes)
+                    column.last_notes = first, first
+                    continue
                 for duration, pitch, tie in notes:
-                    if spine.instrument and spine.instrument.drum_key is not None:
-                        pitch = spine.instrument.drum_key
+                    pitch = self._sounding_key(spine, pitch)
                     if pitch is None:
                         self.n_unpitched += 1
                         continue
@@ -114,6 +120,29 @@ class MeasureReader:
                 for spine in spines:
                     spine.part.dynamics.append((position, name))
                     self.count_mark()
+
+    def _sounding_key(self, spine: Spine, pitch: int | None) -> int | None:
+        """Return the pitch of a note, of percussion its MIDI key, None if it has none.
+
+        The key is that of the instrument, else that of the position in a percussion clef.
+        """
+        instrument = spine.instrument
+        if instrument and instrument.drum_key is not None:
+            return instrument.drum_key
+        if instrument and instrument.program is not None:
+            return pitch
+        if pitch is not None and not spine.has_percussion_clef:
+            return pitch
+        key = drum_key_of_name(spine.names.get('I"', ""))
+        if key is None and not spine.has_percussion_clef:
+            return None
+        if key is None and pitch is not None:
+            key = drum_key_at(_STEPS.get(pitch % 12, ""), str(pitch // 12 - 1))
+        if key is None:
+            self.n_unmapped_drums += 1
+            key = DEFAULT_KEY
+        spine.is_drum = True
+        return key
 
     def read_bar_line(self, token: str) -> None:
         """Begin a measure, or only give it its number if it has no data yet."""

@@ -45,6 +45,12 @@ _PIECE = re.compile(r"^!!!!SEGMENT\b.*$", re.MULTILINE)
 _LABEL = re.compile(r"\*> ?([^\s\[\],]{1,40})")
 _EXPANSION_LIST = re.compile(r"\*> ?\[([^\[\]]*)\]")
 _NAME = re.compile(r"""\*(I"|I'|mI"|IC)(.{1,200})""")
+_LAYOUT_TEXT = re.compile(r"!LO:TX[^\t]{0,80}?:t=([^\t:]{1,80})")
+_MAX_LAYOUT = 4000
+_SWING = re.compile(r"\b(swing|swung|shuffle)\b", re.IGNORECASE)
+_JUMP = re.compile(r"\b(D\. ?[CS]\.|Da Capo|Dal Segno)", re.IGNORECASE)
+_KERN = re.compile(r"kern|b?ekern(_[\d.]+)?")
+_EXTENDED = str.maketrans("", "", "@\u00b7")
 _STAVES = re.compile(r"\*staff(\d{1,4}(?:/\d{1,4}){0,8})")
 
 
@@ -75,7 +81,8 @@ class _Reader(MeasureReader):
         super().__init__(path)
         self.section_order: tuple[str, ...] = ()
         self.tempo_marks: list[tuple[ScorePosition, TempoMark]] = []
-        self.n_uneven_lines = 0
+        self.is_extended = False  # with signs between the parts of a token (`**ekern`)
+        self.n_uneven_lines = self.n_swing_marks = self.n_jumps = self.n_instrument_changes = 0
 
     # -- lines ------------------------------------------------------------------------------------
 
@@ -88,13 +95,18 @@ class _Reader(MeasureReader):
                 if line.startswith("!!!OMD:") and (mark := parse_movement(line[7:])):
                     self.tempo_marks.append((self.next_position(), mark))
                     self.count_mark()
+                elif "!LO:TX" in line:
+                    self._read_texts(line)
                 continue
             tokens = line.split("\t")
             if line.startswith("**") and not self.columns:
                 if self.spines:
                     return False
                 check_count(len(tokens))
+                tokens = [token for token in tokens if token]
                 self.columns = [Column() for _ in tokens]
+            if len(tokens) != len(self.columns):
+                tokens = [token for token in tokens if token]  # several tabs are one separator
             if len(tokens) != len(self.columns):
                 self.n_uneven_lines += 1
                 continue
@@ -104,9 +116,22 @@ class _Reader(MeasureReader):
                 continue
             elif tokens[self.kern[0].number][:1] == "=":
                 self.read_bar_line(tokens[self.kern[0].number])
+            elif self.is_extended:
+                self.read_data([token.translate(_EXTENDED) for token in tokens])
             else:
                 self.read_data(tokens)
         return True
+
+    def _read_texts(self, line: str) -> None:
+        """Read layout texts over the staff: tempo, swing and jumps."""
+        for text in dict.fromkeys(_LAYOUT_TEXT.findall(line[:_MAX_LAYOUT])):
+            if _SWING.search(text):
+                self.n_swing_marks += 1
+            elif _JUMP.search(text):
+                self.n_jumps += 1
+            elif mark := parse_movement(text):
+                self.tempo_marks.append((self.next_position(), mark))
+                self.count_mark()
 
     # -- interpretations --------------------------------------------------------------------------
 
@@ -129,6 +154,8 @@ class _Reader(MeasureReader):
             if found := _STAVES.fullmatch(token):
                 column.staves = frozenset(found[1].split("/"))
                 has_staves = True
+            elif token in ("*ossia", "*Xossia"):
+                column.is_ossia = token == "*ossia"
             if column.spine is not None:
                 self._read_interpretation(column.spine, token, position)
         if has_staves:
@@ -139,8 +166,9 @@ class _Reader(MeasureReader):
     def _begin_spine(self, column: Column, kind: str) -> None:
         """Give a column its exclusive interpretation; a `**kern` column begins a part."""
         column.kind, column.spine = kind.strip(), None
-        if column.kind != "kern":
+        if not _KERN.fullmatch(column.kind):
             return
+        self.is_extended |= column.kind != "kern"
         if len(self.spines) >= MAX_SCORE_PARTS:
             raise UnsupportedScoreError(f"more than {MAX_SCORE_PARTS} staves")
         self.check_measures(len(self.spines) + 1)
@@ -195,8 +223,14 @@ class _Reader(MeasureReader):
             part.group = token[1:41]
         elif found := _NAME.fullmatch(token):
             spine.names.setdefault(found[1], " ".join(found[2].split()).strip("[]"))
-        elif kind == "I" and spine.instrument is None:
-            spine.instrument = INSTRUMENTS.get(token[2:].split("&")[0].strip())
+        elif token.startswith("*clef"):
+            spine.has_percussion_clef = token == "*clefX"
+        elif kind == "I":
+            found_instrument = INSTRUMENTS.get(token[2:].split("&")[0].strip())
+            if spine.instrument is None:
+                spine.instrument = found_instrument
+            elif found_instrument not in (None, spine.instrument):
+                self.n_instrument_changes += 1
 
     def _add_key(self, spine: Spine, position: ScorePosition) -> None:
         """Add the key at a position, with the fifths of its signature if it has one."""
@@ -263,6 +297,11 @@ class _Reader(MeasureReader):
                 ("notes without a pitch, dropped", self.n_unpitched),
                 ("lines with too few or too many tokens, dropped", self.n_uneven_lines),
                 ("lines where the rhythms of the spines disagree", self.n_shifted_lines),
+                ("notes of an ossia, not played", self.n_ossia),
+                ("drum notes without a known MIDI key, read as snare", self.n_unmapped_drums),
+                ("changes of instrument, not played", self.n_instrument_changes),
+                ("swing marks, played straight", self.n_swing_marks),
+                ("jumps in words, not played", 0 if self.section_order else self.n_jumps),
             )
             if count
         ]

@@ -24,13 +24,15 @@ class Spine:
 
     `end` is the end of its notes and rests in the measure, in divisions. `pending_meter` is
     written before the bar line of its measure. Names are by the interpretation that gives them:
-    ``I"``, ``I'``, ``mI"``, ``IC``.
+    ``I"``, ``I'``, ``mI"``, ``IC``. `is_drum` if it has percussion notes.
     """
 
     part: ScorePart = field(default_factory=ScorePart)
     end: int = 0
     names: dict[str, str] = field(default_factory=dict)
     instrument: Instrument | None = None
+    has_percussion_clef: bool = False
+    is_drum: bool = False
     pending_meter: TimeSignature | None = None
     signature: tuple[ScorePosition, int] | None = None
     key: tuple[ScorePosition, tuple[int, bool]] | None = None
@@ -44,7 +46,8 @@ class Column:
     `end` is the end of its last note or rest in the measure, in divisions, `last_notes` the indices
     of the first and after the last note of its last token. A column that `sounds_on` comes of a
     split within a note, or has a note over a bar line: what follows may begin before its end.
-    `after_grace_note` tells whether its last token was a grace note.
+    `after_grace_note` tells whether its last token was a grace note, `is_ossia` whether it is an
+    alternative that is not played.
     """
 
     kind: str = ""
@@ -53,6 +56,7 @@ class Column:
     last_notes: tuple[int, int] = (0, 0)
     sounds_on: bool = False
     after_grace_note: bool = False
+    is_ossia: bool = False
     staves: frozenset[str] = frozenset()
 
     def split(self, time: int) -> Column:

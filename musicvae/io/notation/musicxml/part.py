@@ -28,8 +28,8 @@ from musicvae.io.notation.musicxml.numbers import (
 )
 from musicvae.io.notation.musicxml.omissions import Omissions
 from musicvae.io.notation.musicxml.part_list import Instrument, PartEntry, program_of_sound
-from musicvae.io.notation.musicxml.percussion import DEFAULT_KEY, drum_key_at
 from musicvae.io.notation.musicxml.signs import SignCollector
+from musicvae.io.notation.percussion import DEFAULT_KEY, drum_key_at
 from musicvae.io.notation.score import ScoreNote, ScorePosition, UnsupportedScoreError
 
 _MAX_MEASURE_QUARTERS = 1 << 20

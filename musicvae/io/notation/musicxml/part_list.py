@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element
 
 from musicvae.io.notation.instruments import program_of_name
 from musicvae.io.notation.musicxml.numbers import parse_int
-from musicvae.io.notation.musicxml.percussion import drum_key_of_name
+from musicvae.io.notation.percussion import drum_key_of_name
 
 _DRUM_CHANNEL = 10  # counted from 1, as in MusicXML
 _MAX_NAME_CHARACTERS = 200
