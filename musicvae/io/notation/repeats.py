@@ -208,7 +208,10 @@ class _Player:
         for number, strain in enumerate(self.strains):
             if strain.stop <= position:
                 continue
-            if number < self.n_played_strains or position > strain.start:
+            is_again = number < self.n_played_strains and not any(
+                sign.after_jump for sign in self.signs[strain.start : strain.stop]
+            )
+            if is_again or position > strain.start:
                 measures = [i for i in strain.play(self._final_pass(strain)) if i >= position]
             else:
                 measures = strain.play_all()
@@ -254,6 +257,9 @@ class _Player:
         if sign.jump == "da capo":
             return 0
         segnos = [k for k in range(i + 1) if self.signs[k].segno]
+        if sign.jump_label:
+            named = [k for k in segnos if self.signs[k].segno_label == sign.jump_label]
+            segnos = named or segnos
         if not segnos:
             raise RepeatError("dal segno without a segno")
         return segnos[-1]

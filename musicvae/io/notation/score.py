@@ -86,7 +86,9 @@ class RepeatSigns:
     the measure is played, empty for all. `segno` and `coda` mark its beginning. `jump` at its end
     is ``""``, ``"da capo"`` or ``"dal segno"``, `until` where the music goes on or ends after the
     jump: ``""`` (the end), ``"fine"`` or ``"coda"``. `to_coda` and `fine` mark its end. `section`
-    is the label of a section that begins with it (`P:A` of ABC, `*>A` of Humdrum).
+    is the label of a section that begins with it (`P:A` of ABC, `*>A` of Humdrum). A section with
+    `after_jump` is repeated after a jump, too. Where there are several segnos, `segno_label` and
+    `jump_label` tell which one a jump goes to.
     """
 
     starts_repeat: bool = False
@@ -99,6 +101,9 @@ class RepeatSigns:
     to_coda: bool = False
     fine: bool = False
     section: str = ""
+    after_jump: bool = False
+    segno_label: str = ""
+    jump_label: str = ""
 
 
 @dataclass(kw_only=True)

@@ -703,6 +703,17 @@ def test_signs_by_other_elements(to_segno: str, coda: str):
     }
 
 
+def test_labels_tell_one_of_several_segnos():
+    jump = words("D.S.", '<sound dalsegno="a"/>')
+    found = signs(sound('segno="a"'), sound('segno="b"'), jump)
+    assert [found[i].segno_label for i in (0, 1)] == ["a", "b"]
+    assert found[2] == RepeatSigns(jump="dal segno", jump_label="a")
+    same = signs(sound('segno="a"'), sound('segno="a"'), jump)
+    assert (same[0], same[2]) == (RepeatSigns(segno=True), RepeatSigns(jump="dal segno"))
+    again = note("C4", 8) + barline("right", '<repeat direction="backward" after-jump="yes"/>')
+    assert score(again).signs == [RepeatSigns(times=2, after_jump=True)]
+
+
 # -- clefs ----------------------------------------------------------------------------------------
 
 

@@ -20,8 +20,8 @@ def read_signs(text: str) -> tuple[str, list[RepeatSigns]]:
     """Return the measures of a text, one letter each, and their signs.
 
     Before a measure come ``|:``, ``[1,2`` (an ending up to ``]`` or ``:|``), ``segno``, ``coda``
-    and labels (``P:X``); after it ``:|``, ``:|3`` (times), ``fine``, ``to-coda`` and jumps
-    (``DC``, ``DS/fine``).
+    ``segno=b`` and labels (``P:X``); after it ``:|``, ``:|3`` (times), ``:|again`` (after a jump,
+    too), ``fine``, ``to-coda`` and jumps (``DC``, ``DS/fine``, ``DS=b``).
     """
     measures, signs = "", []
     following, ending = RepeatSigns(), frozenset[int]()
@@ -30,6 +30,12 @@ def read_signs(text: str) -> tuple[str, list[RepeatSigns]]:
             following.starts_repeat = True
         elif token[0] == "[":
             ending = frozenset(map(int, token[1:].split(",")))
+        elif token[:6] == "segno=":
+            following.segno, following.segno_label = True, token[6:]
+        elif token[:3] == "DS=":
+            signs[-1].jump, signs[-1].jump_label = "dal segno", token[3:]
+        elif token == ":|again":
+            signs[-1].times, signs[-1].after_jump, ending = 2, True, frozenset()
         elif token in ("segno", "coda"):
             setattr(following, token, True)
         elif token[:2] == "P:":
@@ -126,6 +132,9 @@ def test_endings(text, expected):
         ("segno A to-coda B DS/coda coda C fine D DC/fine", "ABACDABC"),
         ("|: A :| B DC", "AABAB"),
         ("A :| fine B :| DC/fine", "AABBA"),
+        ("A :|again B fine C DC/fine", "AABCAAB"),
+        ("segno=a A B segno=b C DS=a D", "ABCABCD"),
+        ("segno=a A B segno=b C DS=b D", "ABCCD"),
     ],
 )
 def test_jumps(text, expected):

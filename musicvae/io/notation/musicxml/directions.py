@@ -60,6 +60,8 @@ class Jumps:
     until: str | None = None
     to_coda: bool = False
     fine: bool = False
+    segno_label: str = ""
+    jump_label: str = ""
 
     def __bool__(self) -> bool:
         """Whether there is any sign."""
@@ -139,6 +141,8 @@ def read_sound(sound: Element, direction: Direction) -> None:
             jumps.jump = jumps.jump or "da capo"
         if "dalsegno" in attributes:
             jumps.jump = jumps.jump or "dal segno"
+        jumps.segno_label = attributes.get("segno", "")[:_MAX_WORDS_CHARACTERS]
+        jumps.jump_label = attributes.get("dalsegno", "")[:_MAX_WORDS_CHARACTERS]
         jumps.segno |= "segno" in attributes
         jumps.coda |= "coda" in attributes
         jumps.to_coda |= "tocoda" in attributes

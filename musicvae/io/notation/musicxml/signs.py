@@ -66,6 +66,7 @@ class SignCollector:
                 times = parse_int(repeat.get("times")) or 2
                 signs = self.at(measure)
                 signs.times = max(signs.times, min(max(times, 2), _MAX_PASSES))
+                signs.after_jump |= repeat.get("after-jump") == "yes"
             if self._ending and location == "right":
                 self._close_ending(index)
 
@@ -115,6 +116,8 @@ class SignCollector:
         signs.coda |= jumps.coda
         signs.to_coda |= jumps.to_coda
         signs.fine |= jumps.fine
+        signs.segno_label = signs.segno_label or jumps.segno_label
+        signs.jump_label = signs.jump_label or jumps.jump_label
         if jumps.has_coda_symbol:
             self._coda_symbols.add(index)
         if jumps.jump:
@@ -131,6 +134,7 @@ class SignCollector:
         self.at(max(n_measures - 1, 0))
         del self.signs[n_measures:]
         self._resolve_codas()
+        self._resolve_labels()
         has_coda = any(signs.to_coda for signs in self.signs)
         has_fine = any(signs.fine for signs in self.signs)
         for index in self._open_jumps:
@@ -141,6 +145,16 @@ class SignCollector:
                 signs.times = max(signs.times, min(max(signs.ending) + 1, _MAX_PASSES))
         self._split_measures(parts)
         return self.signs
+
+    def _resolve_labels(self) -> None:
+        """Leave labels out that do not tell one of several segnos."""
+        labels = [signs.segno_label for signs in self.signs if signs.segno]
+        is_distinct = len(labels) > 1 and len(set(labels)) == len(labels)
+        for signs in self.signs:
+            if not is_distinct:
+                signs.segno_label = ""
+            if not is_distinct or signs.jump_label not in labels or signs.jump != "dal segno":
+                signs.jump_label = ""
 
     def _resolve_codas(self) -> None:
         """Tell coda signs that mark the coda from those that mark the jump to it.
@@ -191,8 +205,10 @@ def _split_signs(signs: RepeatSigns) -> tuple[RepeatSigns, RepeatSigns]:
         segno=signs.segno,
         coda=signs.coda,
         section=signs.section,
+        segno_label=signs.segno_label,
     )
-    return before, replace(signs, starts_repeat=False, segno=False, coda=False, section="")
+    rest = replace(signs, starts_repeat=False, segno=False, coda=False, section="", segno_label="")
+    return before, rest
 
 
 def _split_part(part: ScorePart, index: int, position: Fraction) -> None:
