@@ -186,7 +186,11 @@ def _playback_order(score: Score, measures: Measures, warnings: list[str]) -> li
     """
     n_measures = len(measures.bars)
     starts = [0]
-    if not score.section_order:
+    section_order = score.section_order
+    if section_order and not any(sign.section for sign in score.signs):
+        warnings.append("an order of sections without any sections: repeats are played as written")
+        section_order = ()
+    if not section_order:
         starts += _movement_starts(score.parts[0].measure_numbers)
     order: list[int] = []
     for start, stop in zip(starts, [*starts[1:], n_measures], strict=True):
@@ -194,7 +198,7 @@ def _playback_order(score: Score, measures: Measures, warnings: list[str]) -> li
         try:
             if measures.has_independent_barlines and any(sign != RepeatSigns() for sign in signs):
                 raise RepeatError("parts have different bar lines")
-            played = playback_order(signs, score.section_order, stop - start)
+            played = playback_order(signs, section_order, stop - start)
         except RepeatError as error:
             warnings.append(f"repeats ignored ({str(error)[:120]}): each bar is read once")
             played = list(range(stop - start))

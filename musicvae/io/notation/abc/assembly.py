@@ -36,6 +36,7 @@ def build_score(tune: TuneReader) -> Score:
     channels = _channels(tune)
     for voice in voices:
         program = tune.directives.channel_programs.get(channels[voice.id])
+        program = tune.directives.voice_programs.get(voice.id, program)
         score.parts.append(_build_part(voice, program, is_single=len(voices) == 1))
     for voice, part in zip(voices, score.parts, strict=True):
         part.group = _brace_group(tune, voice, voices, score.parts)
@@ -44,10 +45,7 @@ def build_score(tune: TuneReader) -> Score:
         # Last, for a tempo at the start of the body precedes that of the header.
         score.parts[-1].tempo_marks.append(((0, Fraction(0)), from_words, qpm))
     score.signs = _build_signs(voices)
-    if tune.part_order and not any(sign.section for sign in score.signs):
-        tune.counts.dropped["order of parts (P:) without parts in the tune, not played"] = 1
-    else:
-        score.section_order = tune.part_order
+    score.section_order = tune.part_order
     if n_aligned:
         tune.counts.dropped["voices with missing bar lines, set as in the others"] = n_aligned
     score.warnings = _warnings(tune, voices)

@@ -6,7 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 
-from musicvae.io.notation.abc.voice import VoiceSettings
+from musicvae.io.notation.abc.measures import VoiceSettings
 
 _SCORE_TOKEN = re.compile(r"[{}]|[^\s(){}\[\]|*+]+")
 _NOTE_NAME = re.compile(r"(?:\^\^?|__?|=)?[A-Ga-g][,']*")
@@ -17,18 +17,19 @@ class Directives:
     """What directives say of the whole tune: the order of voices, programs by channel.
 
     `voice_order` are the names of voices in the order of staves, `braces` the number of the brace
-    around a voice, as of the staves of a piano.
+    around a voice, as of the staves of a piano. `voice_programs` are of `%%MIDI voice`.
     """
 
     def __init__(self, dropped: Counter[str]) -> None:
         self.voice_order: list[str] = []
         self.braces: dict[str, int] = {}
         self.channel_programs: dict[int, int] = {}
+        self.voice_programs: dict[str, int] = {}
         self._dropped = dropped
 
     def read(self, text: str, targets: Sequence[VoiceSettings]) -> None:
         """Read a directive without its percent signs, for the voices it applies to."""
-        words = text.split()
+        words = re.sub(r"^\s*MIDI\s*=", "MIDI ", text).split()
         if not words:
             return
         name, values = words[0], words[1:]
@@ -59,7 +60,7 @@ class Directives:
     def _read_midi(
         self, name: str, values: Sequence[str], targets: Sequence[VoiceSettings]
     ) -> None:
-        """Read a directive of MIDI: program, channel, transpose, drummap."""
+        """Read a directive of MIDI: program, channel, transpose, drummap, drumon, voice."""
         numbers = [int(v) for v in values if re.fullmatch(r"[-+]?\d{1,4}", v)]
         if name == "drummap" and len(values) > 1:
             self._map_drum(values[0], values[1], targets)
@@ -72,6 +73,14 @@ class Directives:
                 return
             for settings in targets:
                 settings.program = program
+        elif name == "voice" and values:
+            if instrument := re.search(r" instrument=(\d{1,3})\b", " ".join(values)):
+                self.voice_programs[values[0]] = min(max(int(instrument[1]) - 1, 0), 127)
+        elif name == "drumon":
+            self._dropped["drum patterns (%%MIDI drum) not played"] += 1
+        elif name == "c" and numbers:
+            for settings in targets:
+                settings.transpose = max(-127, min(127, numbers[0] - 60))
         elif name == "channel" and numbers:
             for settings in targets:
                 settings.channel = numbers[0]

@@ -11,8 +11,8 @@ NOTE = re.compile(_NOTE)
 """A note: accidental, microtone, letter, octave marks, length (three groups), tie."""
 
 _JUMP_WORDS = (
-    r"(?:d\.? ?[cs]\.?|da ?capo|dal ?segno)(?: ?al(?:la)? ?(?:fine|coda))?\.?"
-    r"|(?:to|da) ?coda|fine\.?|coda|segno"
+    r"(?:d\.? ?[cs]\.?|da ?capo|dal ?segno)(?: ?(?:al(?:la)?|to|till?|until) ?(?:fine?|coda))?\.?"
+    r"|(?:to|da|al(?:la)?) ?coda|fine?\.?|coda|segno"
 )
 
 MUSIC = re.compile(
@@ -56,7 +56,10 @@ ANNOTATION = re.compile(r"[\^_<>@]")
 
 _DYNAMIC = re.compile(r"p{1,4}|f{1,4}|m[pf]|s?ff?z|sff?|sfpp?|fp|rfz?")
 _JUMP = re.compile(rf"(?i:{_JUMP_WORDS})")
+_JUMP_BEGINNING = re.compile(r"(?i:d\. ?[cs]\.|da ?capo\b|dal ?segno\b)")
+_NOTES = re.compile(r"(?!f*$)(?:(?:\^\^?|__?|=)?[A-Ga-gz][,']*\d*/*\d*-?[<>]*){2,}")
 _SIGN_NAMES = {"segno": "segno", "coda": "coda", "fine": "fine", "dacoda": "to coda"}
+_SIGN_NAMES |= {"fin": "fine", "alcoda": "to coda", "allacoda": "to coda"}
 _SIGN_NAMES |= {"tocoda": "to coda", "dacapo": "da capo", "dc": "da capo"}
 _SIGN_NAMES |= {"dalsegno": "dal segno", "ds": "dal segno"}
 
@@ -74,10 +77,10 @@ def parse_sign(text: str) -> str:
     """
     plain = "".join(c for c in text.lower() if c.isalpha())
     head, until = plain, ""
-    for end in ("fine", "coda"):
-        for joint in ("al", "alla"):
-            if plain.endswith(joint + end):
-                head, until = plain.removesuffix(joint + end), f" al {end}"
+    for word, end in (("fine", "fine"), ("fin", "fine"), ("coda", "coda")):
+        for joint in ("al", "alla", "to", "til", "till", "until"):
+            if plain.endswith(joint + word) and plain.startswith("d"):
+                head, until = plain.removesuffix(joint + word), f" al {end}"
     name = _SIGN_NAMES.get(head, "")
     return name + until if name.startswith("da") or not until else ""
 
@@ -85,6 +88,16 @@ def parse_sign(text: str) -> str:
 def is_jump_text(text: str) -> bool:
     """Whether a text is a sign in words and nothing else: ``"D.C. al Fine"``."""
     return len(text) < 40 and _JUMP.fullmatch(" ".join(text.split())) is not None
+
+
+def begins_like_jump(text: str) -> bool:
+    """Whether a text begins like a jump in words: ``"D.C. twice"``."""
+    return _JUMP_BEGINNING.match(text) is not None
+
+
+def is_notes(text: str) -> bool:
+    """Whether a text is notes and nothing else, and no dynamic: ``GABc``."""
+    return _NOTES.fullmatch(text) is not None
 
 
 def parse_length(numerator: str, slashes: str, denominator: str) -> tuple[int, int]:
@@ -114,7 +127,7 @@ def parse_bar_line(text: str) -> tuple[int, int, bool] | None:
     ``"::"`` ends one repeat and begins another.
     """
     core = text.strip(".[]").replace("[", "").replace("]", "")
-    is_heavy = "||" in core or "[" in text or "]" in text
+    is_heavy = "||" in core or re.search(r"[\[\]](?<!\[\|\])(?!\|\])", text) is not None
     if "|" not in core:
         return (len(core) // 2, len(core) // 2, False) if len(core) > 1 else None
     n_end = len(core) - len(core.lstrip(":"))

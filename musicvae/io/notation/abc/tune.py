@@ -296,6 +296,10 @@ class TuneReader:
         """Read a line of music."""
         if self._macros:
             line = self._expand_macros(line)
+        self._read_tokens(line)
+
+    def _read_tokens(self, line: str) -> None:
+        """Read music, its macros written out."""
         handlers = self._handlers
         for match in tokens.MUSIC.finditer(line):
             kind = match.lastgroup or ""
@@ -404,7 +408,7 @@ class TuneReader:
         meter = self.voice.settings.meter
         is_compound = meter is not None and meter[0] % 3 == 0 and meter[0] > 3 and meter[1] >= 4
         default = {2: 3, 3: 2, 4: 3, 6: 2, 8: 3}.get(notes, 3 if is_compound else 2)
-        self.voice.start_tuplet(notes, in_time_of or default, count or notes)
+        self.voice.start_tuplet(notes, in_time_of or default, count or notes, is_counted=count > 0)
 
     def _read_grace(self, match: re.Match[str]) -> None:
         start = match.re.groupindex["grace"]
@@ -418,12 +422,18 @@ class TuneReader:
         if len(match[0]) == 1 or match[0][-1] != '"':
             self.counts.dropped["texts without an end, left out"] += 1
             return
-        text = match[0][1:-1].lstrip("^_<>@ ")
+        text = match[0][1:-1].lstrip("^_<>@ ").strip("()[] ")
         if tokens.is_jump_text(text):
             self._add_sign(text)
+        elif tokens.begins_like_jump(text):
+            self.counts.dropped["jumps in words that are not understood, not played"] += 1
 
     def _read_decoration(self, match: re.Match[str]) -> None:
-        self._decorate(match[0][1:-1])
+        name = match[0][1:-1]
+        if tokens.is_notes(name):  # between two line breaks of old
+            self._read_tokens(name)
+        else:
+            self._decorate(name)
 
     def _read_phrase(self, match: re.Match[str]) -> None:
         self._add_sign(match[0][1:-1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from musicvae.io.limits import MAX_SCORE_MEASURES, MAX_SCORE_NOTES
 from musicvae.io.notation.abc.fields import SEMITONES, Key, Properties, transpose_fifths
@@ -22,6 +22,18 @@ from musicvae.io.notation.abc.measures import (
     scale,
 )
 from musicvae.io.notation.score import RepeatSigns, TimeSignature, UnsupportedScoreError
+
+_MAX_NESTED_TUPLETS = 3
+
+
+@dataclass(slots=True)
+class _Tuplet:
+    """Ratio of lengths in a tuplet, how many events are left, whether their count is written."""
+
+    up: int
+    down: int
+    left: int
+    is_counted: bool
 
 
 class Voice:
@@ -45,6 +57,7 @@ class Voice:
         self.coda_marks: list[Position] = []
         self.jump_marks: list[tuple[int, str]] = []
         self.program_of_notes: int | None = None
+        self._last_program = -1
         self.n_bar_lines = 0
         self.index = -1
         self.time: Ticks = 0
@@ -55,7 +68,7 @@ class Voice:
         self._fork_ties: dict[tuple[int, int], tuple[int, Note, int]] = {}
         self._last: Event | None = None
         self._broken: tuple[int, int] | None = None
-        self._tuplet = (1, 1, 0)
+        self._tuplets: list[_Tuplet] = []
         self._overlay_start: Position | None = None
         self._sections: list[str] = []
         self._marks: list[str] = []
@@ -128,9 +141,12 @@ class Voice:
     def add_notes(self, written: list[WrittenNote], length: tuple[int, int] = (1, 1)) -> None:
         """Add a note or chord; `length` multiplies those of its notes."""
         self._begin_event()
+        program = self.settings.program if self.settings.program is not None else -1
         if self.program_of_notes is None:
-            program = self.settings.program
-            self.program_of_notes = -1 if program is None else program
+            self.program_of_notes = self._last_program = program
+        elif program != self._last_program:
+            self._last_program = program
+            self.counts.dropped["changes of instrument within a voice, not played"] += 1
         onset, index = self.time, self.index
         unit = self._event_unit(*length)
         ties = self._ties.get(self.layer, {})
@@ -217,9 +233,15 @@ class Voice:
         last.duration = scale(last.duration, *before)
         self.time = last.onset + last.duration
 
-    def start_tuplet(self, notes: int, in_time_of: int, count: int) -> None:
-        """Play the next `count` events, `notes` in the time of `in_time_of`."""
-        self._tuplet = (in_time_of, notes, count)
+    def start_tuplet(self, notes: int, in_time_of: int, count: int, *, is_counted: bool) -> None:
+        """Play the next `count` events, `notes` in the time of `in_time_of`.
+
+        Within a tuplet whose count is written, this is a tuplet inside it.
+        """
+        if not self._tuplets or not self._tuplets[-1].is_counted:
+            self._tuplets = []
+        if len(self._tuplets) < _MAX_NESTED_TUPLETS:
+            self._tuplets.append(_Tuplet(in_time_of, notes, count, is_counted))
 
     def apply_accidental(self, step: int, octave: int, accidental: int | None) -> int:
         """Return the accidental of a note, and keep one that is written to the end of the bar."""
@@ -249,10 +271,11 @@ class Voice:
         """Return the length of the next event in ticks, with its tuplet and broken rhythm."""
         unit = self.settings.unit
         ticks = scale(TICKS_PER_WHOLE, unit.numerator * numerator, unit.denominator * denominator)
-        up, down, left = self._tuplet
-        if left > 0:
-            ticks = scale(ticks, up, down)
-            self._tuplet = (up, down, left - 1)
+        if self._tuplets:
+            for tuplet in self._tuplets:
+                ticks = scale(ticks, tuplet.up, tuplet.down)
+                tuplet.left -= 1
+            self._tuplets = [tuplet for tuplet in self._tuplets if tuplet.left > 0]
         if self._broken:
             ticks = scale(ticks, *self._broken)
             self._broken = None
@@ -301,7 +324,7 @@ class Voice:
             self._overlay_start = (self.index, self.time)
             return
         self._last = self._broken = None
-        self._tuplet = (1, 1, 0)
+        self._tuplets = []
         self._bar_accidentals = {}
         if signs == "&)":
             if self._overlay_start:
