@@ -96,6 +96,9 @@ def test_accidental_of_a_grace_note_holds():
         ("C bass", "F4 C5 B4 E4 G4", (0, 0)),
         ("Ddor =f clef=alto", "F4 C5 B4 E4 G4", (0, 0)),
         ("Cb", "Fb4 Cb5 Bb4 Eb4 Gb4", (-7, 0)),
+        ("A stafflines=5 =g _e", "F#4 C#5 B4 Eb4 G4", (3, 0)),
+        ("A treble =g", "F#4 C#5 B4 E4 G4", (3, 0)),
+        ("^g _b", "F4 C5 Bb4 E4 G#4", (0, 0)),
     ],
 )
 def test_keys(key: str, expected: str, signature: tuple[int, int]):
@@ -113,6 +116,7 @@ def test_keys(key: str, expected: str, signature: tuple[int, int]):
         ("clef=treble-8", "C3"),
         ("treble+8", "C5"),
         ("clef=treble_8", "C4"),
+        ("t=2", "D4"),
         ("bass middle=D,", "C4"),
         ("bass middle=d", "C2"),
         ("clef=bass", "C4"),
@@ -129,6 +133,10 @@ def test_midi_transpose_and_the_sounding_key():
     assert [p for _, _, p in notes(song)] == named("C4")
     song = read(tune("D4 | d4 |", "L:1/4\nK:D transpose=-2\n")).song
     assert ([p for _, _, p in notes(song)], song.key.fifths.tolist()) == (named("C4 C5"), [0])
+
+
+def test_the_midi_key_of_the_letter_c():
+    assert pitches("%%MIDI C 48\nC c |") == named("C3 C4")
 
 
 def test_microtones_are_rounded_and_told():
@@ -204,6 +212,9 @@ def test_broken_rhythm(music: str, expected: Iterable[float]):
         ("(3A2BA>B", "4/4", [4 / 3, 2 / 3, 1, 0.5]),
         ("(3A>BC", "4/4", [1, 1 / 3, 2 / 3]),
         ("(3zAB", "4/4", [2 / 3] * 2),
+        ("(3:2:2 A2B C", "4/4", [4 / 3, 2 / 3, 1]),
+        ("(3:2:5 AB(3CDE F", "4/4", [2 / 3] * 2 + [4 / 9] * 3 + [1]),
+        ("(3A2B(3CDE", "4/4", [4 / 3, 2 / 3] + [2 / 3] * 3),
         ("(3{g}A[CE]B", "4/4", [2 / 3] * 4),
     ],
 )
@@ -240,6 +251,11 @@ def test_ties(music: str, expected: list[tuple[int, int, int]]):
     assert notes(read(tune(music)).song) == expected
 
 
+def test_ties_into_three_endings_keep_their_accidental():
+    song = read(tune("|: C2 ^A2- |1 A4 :|2 A4 :|3 A2 A2 |]"), repeats=True).song
+    assert [p for _, _, p in notes(song)] == named("C4 A#4 C4 A#4 C4 A#4 A4")
+
+
 def test_ties_into_both_endings():
     song = read(tune("|: C2 A2- |1 A4 :|2 A4 |]"), repeats=True).song
     assert notes(song) == [(0, 2, 60), (2, 6, 69), (8, 2, 60), (10, 6, 69)]
@@ -252,6 +268,10 @@ def test_rests():
     assert [n[0] for n in notes(read(tune("z C x/ D/ y2 E | Z2 | X | F4 |")).song)] == [
         1, 2.5, 3, 16,
     ]  # fmt: skip
+
+
+def test_whole_rests_end_their_measure():
+    assert notes(read(tune("Z\nZ2\nC4 |")).song) == [(12, 4, 60)]
 
 
 def test_whole_rests_keep_voices_together():
@@ -313,6 +333,8 @@ def test_a_voice_without_some_bar_lines():
     [
         ("C4 :| D4 :|", "CCDD"),
         ("C4 [|]:| D4 |]", "CCD"),
+        ("C4 [|] D4 :|", "CDCD"),
+        ("C4 [| D4 :|", "CDD"),
         ("|: C4 :: D4 :|", "CCDD"),
         ("|: C4 :||: D4 :|", "CCDD"),
         ("|:: C4 ::| D4 |", "CCCD"),
@@ -333,6 +355,11 @@ def test_a_voice_without_some_bar_lines():
         ("C4 | !segno! D4 !coda! | E4 !D.S.! | !coda! F4 |]", "CDEDF"),
         ("C4 | SD4 !dacoda! | E4 !D.S.alcoda! | OF4 |]", "CDEDF"),
         ("C4 | D4 ! da capo ! |", "CDCD"),
+        ('C4 "Fine" | D4 "(D.C. al Fine)" |', "CDC"),
+        ('C4 "Fin" | D4 "D.C. to Fine" |', "CDC"),
+        ('C4 "al Coda" | D4 "D. C. al Coda" | "Coda" E4 |', "CDCE"),
+        ('C4 "FINE" | D4 | "DC till fine" |]', "CDC"),
+        ("V:1\nC4 | D4 |\nV:2\nz4 !fine! | z4 !D.C.! |", "CDC"),
     ],
 )
 def test_playback_order(body: str, expected: str):
@@ -346,6 +373,8 @@ def test_playback_order(body: str, expected: str):
         ("(AB)2A", "CDCDC"),
         ("(A(B)2)2", "CDDCDD"),
         ("A2.B3", "CCDDD"),
+        ("A,B,A", "CDC"),
+        ("A-B-A", "CDC"),
         ("A Modern Version.", "CD"),
     ],
 )
@@ -353,6 +382,28 @@ def test_parts(order: str, expected: str):
     head = f"P:{order}\nM:4/4\nL:1/4\nK:C\n"
     assert played("P:A\nC4 |\nP:B\nD4 |", head) == expected
     assert played("[P:A] C4 | [P:B] D4 |", head) == expected
+
+
+def test_parts_before_the_first_voice():
+    body = "P:A\nV:S\nC4 |\nV:T\nE4 |\nP:B\nV:S\nD4 |\nV:T\nF4 |"
+    song = read(tune(body, f"P:ABA\n{HEAD}"), repeats=True).song
+    assert [part.pitch.tolist() for part in song.parts] == [
+        named("C4 D4 C4"),
+        named("E4 F4 E4"),
+    ]
+
+
+def test_an_order_without_parts_is_told():
+    reading = read(tune("|: C4 | D4 :| E4 |", f"P:AAB\n{HEAD}"), repeats=True)
+    assert [p for _, _, p in notes(reading.song)] == named("C4 D4 C4 D4 E4")
+    assert reading.warnings == (
+        "an order of sections without any sections: repeats are played as written",
+    )
+
+
+def test_words_that_may_be_jumps_are_told():
+    reading = read(tune('C4 | "^D.C. twice, then on" D4 |'), repeats=True)
+    assert reading.warnings == ("jumps in words that are not understood, not played: 1",)
 
 
 def test_part_orders_are_bounded():
@@ -373,6 +424,7 @@ def test_part_orders_are_bounded():
         ("120", 60),
         ("C=90", 45),
         ("C3=40", 60),
+        ("C3/2=40", 30),
         ('"Allegro" 1/4=121', 121),
         ('1/2=60 "Slow"', 120),
         ('"a" 1/4=70 "b"', 70),
@@ -385,6 +437,22 @@ def test_part_orders_are_bounded():
 )
 def test_tempo(tempo: str, qpm: float):
     assert round(read(tune("C4 |", f"L:1/8\nQ:{tempo}\nK:C\n")).song.tempo.qpm[0], 2) == qpm
+
+
+@pytest.mark.parametrize(
+    ("body", "qpm"),
+    [
+        ("Q:1/4=60\nC4 |", 60),
+        ("[Q:1/4=60]C4 |", 60),
+        ("[Q:1/4=70][Q:1/4=60]C4 |", 60),
+        ('[Q:1/4=60][Q:"Allegro"]C4 |', 60),
+        ('[Q:"Allegro"]C4 |', 120),
+        ("Q:1/4=60\nV:S\nC4 |\nV:T\nC4 |", 60),
+        ("V:S\nC4 |\nV:T\n[Q:1/4=60]C4 |", 60),
+    ],
+)
+def test_the_last_tempo_at_a_place_counts(body: str, qpm: float):
+    assert [round(q) for q in read(tune(body, f"Q:1/4=120\n{HEAD}")).song.tempo.qpm] == [qpm]
 
 
 def test_tempo_changes_in_a_line():
@@ -415,6 +483,11 @@ def test_tempo_changes_in_a_line():
 )
 def test_only_notes_sound(body: str):
     assert notes(read(tune(body)).song) == [(i, 1, p) for i, p in enumerate((60, 62, 64, 65))]
+
+
+def test_line_breaks_of_old():
+    assert pitches("CDEF!GABc!cBAG |") == named("C4 D4 E4 F4 G4 A4 B4 C5 C5 B4 A4 G4")
+    assert read(tune("C!ff!D!f!E F |")).song.parts[0].velocity.tolist() == [80, 112, 96, 96]
 
 
 def test_what_is_left_out_is_counted():
@@ -483,6 +556,28 @@ def test_drum_maps():
     assert pitches("C ^F D F |", head) == [36, 42, 62, 65]
 
 
+@pytest.mark.parametrize(
+    ("field", "found"),
+    [
+        ("%%MIDI program 40\n", [(40, False)] * 2),
+        ("[I:MIDI=program 40]\n", [(40, False)] * 2),
+        ("%%MIDI channel 10\n", [(0, True)] * 2),
+        ("%%MIDI voice B instrument=41\n", [(0, False), (40, False)]),
+    ],
+)
+def test_directives_before_the_first_voice_are_for_all(field: str, found: list[tuple[int, bool]]):
+    parts = read(tune(f"{field}V:A\nC4 |\nV:B\nC4 |")).song.parts
+    assert [(part.program, part.is_drum) for part in parts] == found
+
+
+def test_accompaniment_and_later_programs_are_told():
+    body = "%%MIDI program 40\n%%MIDI drumon\nC4 |\n%%MIDI program 73\nD4 |"
+    assert read(tune(body)).warnings == (
+        "drum patterns (%%MIDI drum) not played: 1",
+        "changes of instrument within a voice, not played: 1",
+    )
+
+
 def test_programs_by_channel():
     body = "%%MIDI program 1 41\n%%MIDI program 2 42\nV:1\nC4 |\nV:2\nC4 |"
     assert [p.program for p in read(tune(body)).song.parts] == [41, 42]
@@ -524,6 +619,21 @@ def test_fields_before_the_first_voice_are_for_all():
     body = "K:D\nV:1\nF4 |\nV:2\nF4 |\nK:C\nF4 |"
     song = read(tune(body, "L:1/4\nM:4/4\nV:1\nV:2\nK:C\n")).song
     assert [p.pitch.tolist() for p in song.parts] == [named("F#4"), named("F#4 F4")]
+
+
+@pytest.mark.parametrize(
+    ("field", "music", "expected"),
+    [
+        ("K:G", "F4 |", "F#4"),
+        ("L:1/8", "C8 |", "C4"),
+        ("%%propagate-accidentals not", "^C2 C2 |", "C#4 C4"),
+        ("%%MIDI transpose -2", "D4 |", "C4"),
+    ],
+)
+def test_fields_before_undeclared_voices_are_for_all(field: str, music: str, expected: str):
+    song = read(tune(f"{field}\nV:A\n{music}\nV:B\n{music}")).song
+    assert [part.pitch.tolist() for part in song.parts] == [named(expected)] * 2
+    assert bars(song) == [0]
 
 
 # -- books ----------------------------------------------------------------------------------------

@@ -44,7 +44,11 @@ def build_score(tune: TuneReader) -> Score:
         qpm, from_words = tune.tempo
         # Last, for a tempo at the start of the body precedes that of the header.
         score.parts[-1].tempo_marks.append(((0, Fraction(0)), from_words, qpm))
-    score.signs = _build_signs(voices)
+    silent = _silent_voices(tune, voices)
+    for voice in silent:
+        marks = [(_position(mark[0]), *mark[1:]) for mark in voice.tempo_marks]
+        score.parts[0].tempo_marks += marks
+    score.signs = _build_signs([*voices, *silent])
     score.section_order = tune.part_order
     if n_aligned:
         tune.counts.dropped["voices with missing bar lines, set as in the others"] = n_aligned
@@ -59,6 +63,17 @@ def _ordered_voices(tune: TuneReader) -> list[Voice]:
     named = set(order)
     order += [name for name in voices if name not in named]
     return [voices[name] for name in order if any(m.notes for m in voices[name].measures)]
+
+
+def _silent_voices(tune: TuneReader, voices: Sequence[Voice]) -> list[Voice]:
+    """Return the voices of rests alone that have the measures of the others: their signs count."""
+    count = max((len(voice.measures) for voice in voices), default=0)
+    sounding = {voice.id for voice in voices}
+    return [
+        voice
+        for voice in tune.voices.values()
+        if voice.id not in sounding and len(voice.measures) == count
+    ]
 
 
 def _channels(tune: TuneReader) -> dict[str, int]:

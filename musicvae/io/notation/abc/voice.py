@@ -58,6 +58,7 @@ class Voice:
         self.jump_marks: list[tuple[int, str]] = []
         self.program_of_notes: int | None = None
         self._last_program = -1
+        self._is_measure_rested = False
         self.n_bar_lines = 0
         self.index = -1
         self.time: Ticks = 0
@@ -200,6 +201,7 @@ class Voice:
         if self.counts.measures + count > MAX_SCORE_MEASURES:
             raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} measures")
         self._begin_event()
+        self._is_measure_rested = not self.time
         if self.time:
             self.end_measure()
         self._ties.pop(self.layer, None)
@@ -301,8 +303,9 @@ class Voice:
 
         A rest for the whole measure ends it, though no bar line follows.
         """
-        if self.time and self.measures[self.index].is_rest and not self.layer:
+        if self._is_measure_rested and self.time and not self.layer:
             self.end_measure()
+        self._is_measure_rested = False
         if self._sections:
             if self.time:
                 self.end_measure()
@@ -398,6 +401,7 @@ class Voice:
     def end_measure(self, *, keep_layer: bool = True) -> None:
         """End the measure, unless it is empty, and begin the next one."""
         self._bar_accidentals = {}
+        self._is_measure_rested = False
         if not keep_layer and not self._overlay_start:
             self.layer = 0
         if not self._has_content:
