@@ -13,7 +13,7 @@ from musicvae.data.batch import ModelInput, fits_preset, model_inputs
 from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import DataError
 from musicvae.representation.bars import Bars
-from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid
+from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid, header_of
 from musicvae.representation.slots import split_passthrough
 from musicvae.representation.windows import window_bounds
 from musicvae.song import Part, Song
@@ -67,12 +67,13 @@ class SongInput:
         Bar lines are estimated unless they are given.
         """
         barlines, size = with_barlines(song), preset.grid.bars
-        empty = Bars.from_song(replace(barlines.song, parts=()))
-        grid = empty.at(preset.grid.steps_per_quarter).grid
+        frame = header_of(barlines.song)
+        song = replace(barlines.song, end_ticks=frame.end_ticks)  # the same bars for any notes
+        grid = Bars.from_song(frame).at(preset.grid.steps_per_quarter).grid
         first, stop = window_bounds(len(grid), size, size)
         fits = fits_preset(grid, first, stop, preset)
         spans = tick_spans(grid, first[~fits], stop[~fits])
-        fitting, passthrough = split_passthrough(barlines.song, preset.parts, spans)
+        fitting, passthrough = split_passthrough(song, preset.parts, spans)
         return cls(
             preset=preset,
             barlines=barlines,
