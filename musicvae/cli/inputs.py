@@ -109,9 +109,7 @@ def print_left_out(path: Path, left_out: Sequence[str]) -> None:
         stderr_console().print(line)
 
 
-def read_with_barlines(
-    path: Path, options: ReadOptions, *, quiet: bool = False
-) -> BarlineEstimate:
+def read_with_barlines(path: Path, options: ReadOptions, *, quiet: bool = False) -> BarlineEstimate:
     """Read the song of a file of any kind and estimate its bar lines.
 
     Unless `quiet`, what is left out of a file is printed on stderr.
