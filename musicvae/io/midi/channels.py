@@ -57,7 +57,7 @@ class Instruments:
 def find_instruments(events: Events, n_tracks: int, *, is_shared: bool) -> Instruments:
     """Return the instrument of each event; `is_shared` unless each track is a piece of its own."""
     ports = np.zeros(n_tracks, np.int64)
-    for event in events.meta:
+    for event in reversed(events.meta):  # the first one of a track counts
         if event.type == PORT and event.data:
             ports[event.track] = event.data[0]
     scope = (ports if is_shared else np.arange(n_tracks))[events.track]

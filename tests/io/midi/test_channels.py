@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import random
 from dataclasses import replace
 
 import mido
+import pretty_midi
 import pytest
+import symusic
 from mido import Message, MetaMessage
 
 from musicvae.io import midi
@@ -291,3 +294,44 @@ def test_what_is_left_out_is_counted_by_both_readers() -> None:
 def test_own_files_leave_nothing_out() -> None:
     song = guitar("Guitar", "Flöte")
     assert read(midi.to_bytes(song, note="musicvae convert a.mid")).warnings == ()
+
+
+def random_events(rng: random.Random) -> list[mido.Message]:
+    """Notes, programs, controllers and messages on a few channels, in any order."""
+    channels = rng.sample(range(16), 3)
+    events = [program(rng.randrange(128), c) for c in channels if rng.random() < 0.8]
+    for _ in range(rng.randrange(25)):
+        channel, time = rng.choice(channels), rng.choice([0, 0, 120, 480, 2304, 5000])
+        number = rng.choice([0, 6, 7, 10, 32, 64, 100, 101])
+        others = [
+            control(number, rng.choice([0, 1, 6, 120, 127]), channel, time),
+            Message("pitchwheel", channel=channel, pitch=rng.randrange(-8000, 8000), time=time),
+            Message("aftertouch", channel=channel, value=3, time=time),
+            Message("polytouch", channel=channel, note=60, value=3, time=time),
+            program(rng.randrange(128), channel, time),
+            MetaMessage("lyrics", text="la", time=time),
+            MetaMessage("set_tempo", tempo=rng.randrange(300_000, 900_000), time=time),
+            MetaMessage("midi_port", port=rng.randrange(2)),
+            rng.choice([XG_ON, gs_rhythm(3, 1)]),
+        ]
+        events += [rng.choice(others)] if rng.random() < 0.5 else note(channel, 60, time)
+    return events
+
+
+def test_both_readers_agree_on_any_order_of_events() -> None:
+    n_quick = 0
+    for seed in range(200):
+        rng = random.Random(seed)
+        data = content(*[random_events(rng) for _ in range(rng.randint(1, 3))])
+        instruments(data)
+        n_quick += read_with_symusic(parse_chunks(data, "a.mid"), "a.mid") is not None
+    assert n_quick > 20
+
+
+def test_other_readers_find_the_programs_of_forty_parts() -> None:
+    line = part_on_grid([(0, 24, 60, 64)], 20)
+    data = midi.to_bytes(Song.new([replace(line, program=i) for i in range(40)]))
+    score = symusic.Score.from_midi(data)
+    assert [t.program for t in score.tracks if len(t.notes)] == list(range(40))
+    other = pretty_midi.PrettyMIDI(io.BytesIO(data))
+    assert [i.program for i in other.instruments] == list(range(40))
