@@ -30,10 +30,14 @@ from musicvae.cli.console import (
 )
 from musicvae.cli.inputs import find_song_files, print_left_out
 from musicvae.cli.options import song_read_options
-from musicvae.cli.writer import AUDIO_FORMATS, SYNTHESIZER_NAMES, announce_synthesizer
+from musicvae.cli.writer import (
+    AUDIO_FORMATS,
+    SYNTHESIZER_NAMES,
+    announce_synthesizer,
+)
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.options import ReadOptions
-from musicvae.storage import ensure_writable_folder
+from musicvae.storage import ensure_writable_folder, fit_stem
 
 if TYPE_CHECKING:
     from musicvae.io.audio.render import RenderOptions
@@ -163,7 +167,7 @@ def _output_paths(
     folder = ensure_writable_folder(out) if out is not None else None
     taken = {os.path.realpath(path) for path in songs}
     for path in songs:
-        preferred = (folder or path.parent) / f"{path.stem}{suffix}"
+        preferred = (folder or path.parent) / f"{fit_stem(path.stem, len(suffix))}{suffix}"
         source = os.path.realpath(path)  # refused later, with a hint
         target = first_free_path(preferred, partial(_is_free, taken, source))
         taken.add(os.path.realpath(target))
