@@ -3,7 +3,8 @@
 Whether a pulse is a sixteenth, an eighth or a quarter, and where bars begin, is scored by the
 network that finds bar lines in MIDI (`musicvae.downbeats`): each pulse is tried at each value, with
 the best bars there and with equal bars of each usual meter. A logistic regression, fitted to sung
-tunes of known bars, chooses among these hypotheses.
+tunes of known bars, chooses among these hypotheses, by those scores and by the note values
+(`rhythm`).
 """
 
 from __future__ import annotations
