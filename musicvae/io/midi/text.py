@@ -49,10 +49,10 @@ def decode_texts(texts: Iterable[bytes]) -> Callable[[bytes], str]:
 
 
 def clean_text(text: str) -> str:
-    """Return a text without control characters and what follows a NUL."""
+    """Return a text without control characters, a byte order mark, and what follows a NUL."""
     if text.isprintable():
         return text
-    text = re.sub(r"[\t\r\n]+", " ", text.partition("\0")[0])
+    text = re.sub(r"[\t\r\n]+", " ", text.partition("\0")[0]).lstrip("\ufeff")
     return "".join(c for c in text if unicodedata.category(c) != "Cc")
 
 

@@ -255,7 +255,7 @@ def test_encoding_is_chosen_by_all_texts_of_a_file() -> None:
     assert part.name == "ﾄﾗｯｸ"
 
 
-@pytest.mark.parametrize("name", ["Piano\0\0", "Pia\x07no", "Piano\x1b"])
+@pytest.mark.parametrize("name", ["Piano\0\0", "Pia\x07no", "Piano\x1b", "\xef\xbb\xbfPiano"])
 def test_names_have_no_control_characters(name: str) -> None:
     (part,) = read(content([named(name), *note(0)])).song.parts
     assert part.name == "Piano"
