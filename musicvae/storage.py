@@ -14,6 +14,9 @@ from pathlib import Path
 
 from musicvae.errors import WriteError, os_reason
 
+MAX_NAME_BYTES = 255
+"""Longest file name, in bytes, that the usual file systems allow."""
+
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
@@ -25,7 +28,7 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         handle, name = tempfile.mkstemp(
-            dir=target.parent, prefix=f".{target.name}.", suffix=".part"
+            dir=target.parent, prefix=f".{fit_stem(target.name, 32)}.", suffix=".part"
         )
         os.close(handle)
     except OSError as error:
@@ -38,6 +41,19 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
         raise WriteError(target, os_reason(error), "choose another place") from None
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def fit_stem(stem: str, reserve: int = 16) -> str:
+    """Return the stem of a file name, cut so that `reserve` more bytes make a valid name.
+
+    File systems allow 255 bytes; `reserve` is for suffix, numbers and names of parts.
+    """
+    content, size = os.fsencode(stem), MAX_NAME_BYTES - reserve
+    if len(content) <= size:
+        return stem
+    while content[size] & 0xC0 == 0x80:  # within a character of UTF-8
+        size -= 1
+    return os.fsdecode(content[:size])
 
 
 def rename_into_place(temporary: Path, target: Path) -> None:
@@ -84,7 +100,7 @@ def ensure_writable_file(path: str | Path, option: str = "--out") -> Path:
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.NamedTemporaryFile(
-                dir=target.parent, prefix=f".{target.name}.", suffix=".part"
+                dir=target.parent, prefix=f".{fit_stem(target.name, 32)}.", suffix=".part"
             ):
                 pass
     except OSError as error:

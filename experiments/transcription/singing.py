@@ -33,11 +33,16 @@ class Performance:
 
 
 def perform(
-    song: Song, lines_ticks: np.ndarray, rng: np.random.Generator, timbre: str, longest_s: float
+    song: Song,
+    lines_ticks: np.ndarray,
+    rng: np.random.Generator,
+    timbre: str,
+    longest_s: float,
+    bpm: float | None = None,
 ) -> Performance:
     """Return the first melody of a song at a random tempo and pitch, with drift.
 
-    Truncated at the last bar line before `longest_s`.
+    Truncated at the last bar line before `longest_s`. `bpm`: the tempo, in beats of the meter.
     """
     part, tpq = song.parts[0], song.ticks_per_quarter
     keep = np.append(np.diff(part.onset_ticks) > 0, True)  # the highest of notes at once
@@ -49,6 +54,8 @@ def perform(
     # A random beat, but slow enough for fast notes other than grace notes.
     pace = 60 / rng.uniform(*TEMPO_RANGE_BPM[timbre]) / _beat(song)
     pace = min(max(pace, 0.14 / max(np.percentile(gap, 10), 1e-3)), 1.2 / np.median(gap))
+    if bpm is not None:
+        pace = 60 / bpm / _beat(song)
     knots = np.arange(0, onset[-1] + 16, rng.uniform(6, 12))
     drift = np.cumsum(rng.normal(0, 0.014, len(knots)))
     drift = np.clip(drift - drift.mean(), -0.03, 0.03)

@@ -34,6 +34,8 @@ class CheckpointChoice:
 
     path: Path
     reason: str
+    note_share: float | None = None
+    """Share of the notes of the songs that its preset can represent; None without songs."""
 
 
 def find(name: str | Path | None = None, folder: str | Path = "checkpoints") -> Path:
@@ -94,12 +96,12 @@ def choose(
         for path in runs:
             if fits[path].is_comparable(best):
                 reason = f"the newest run that fits: {fits[path]}"
-                return CheckpointChoice(path=path, reason=reason)
+                return CheckpointChoice(path=path, reason=reason, note_share=fits[path].note_share)
         path = pick_best(shipped or runs, fits.__getitem__)
         origin = "shipped" if shipped else "of the runs here"
         others = [f"{checkpoint_name(run)}: {fits[run]}" for run in runs[:1] if run != path]
         reason = "; ".join([f"{origin}, it fits best: {fits[path]}", *others])
-        return CheckpointChoice(path=path, reason=reason)
+        return CheckpointChoice(path=path, reason=reason, note_share=fits[path].note_share)
     if runs:
         return CheckpointChoice(path=runs[0], reason="the newest run")
     if shipped:

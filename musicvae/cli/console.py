@@ -18,7 +18,7 @@ import click
 from musicvae.cli import completion
 from musicvae.cli.terminal import is_terminal
 from musicvae.errors import WriteError, one_line, printable
-from musicvae.storage import ensure_writable_file, is_folder, next_free_number
+from musicvae.storage import ensure_writable_file, fit_stem, is_folder, next_free_number
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -187,6 +187,7 @@ def print_error(error: Exception) -> None:
 
 def free_path(folder: Path, stem: str, suffix: str, *, force: bool = False) -> Path:
     """Return `folder/stem.suffix`, numbered if that exists and `force` is not set."""
+    stem = fit_stem(stem)
     path = folder / f"{stem}{suffix}"
     if force or not path.exists():
         return path
@@ -197,7 +198,8 @@ def first_free_path(preferred: Path, is_free: Callable[[Path], bool]) -> Path:
     """Return `preferred`, or the first free one of song-2.mid, song-3.mid, ..."""
     target, nth = preferred, 2
     while not is_free(target):
-        target, nth = preferred.with_name(f"{preferred.stem}-{nth}{preferred.suffix}"), nth + 1
+        stem = fit_stem(preferred.stem)
+        target, nth = preferred.with_name(f"{stem}-{nth}{preferred.suffix}"), nth + 1
     return target
 
 

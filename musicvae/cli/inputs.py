@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 _ANNOUNCED_RECORDINGS: set[Path] = set()
 """Recordings already reported."""
+_ANNOUNCED_OMISSIONS: set[str] = set()
+"""Lines already printed."""
 
 
 def load_model(
@@ -81,6 +83,9 @@ def _resolve_checkpoint(
     if checkpoint is not None:
         return find(checkpoint), ""
     choice = choose([Bars.from_song(each.song) for each in songs], corruptions=corruptions)
+    if corruptions and choice.note_share == 0:
+        trained = f"no model trained on {', '.join(corruptions)}"
+        raise DataError(f"{trained} can represent a note of it; give another song")
     return choice.path, choice.reason
 
 
@@ -89,8 +94,25 @@ def _announce(path: Path, why: str, more: str = "") -> None:
     stderr_console().print(one_line(f"using {path}" + (f" ({why})" if why else "") + more))
 
 
-def read_with_barlines(path: Path, options: ReadOptions) -> BarlineEstimate:
+def naming(path: Path, error: MusicVAEError) -> MusicVAEError:
+    """Return an error about a song with its path ahead of the reason."""
+    if isinstance(error, DataError) and not str(error).startswith(one_line(str(path))):
+        return DataError(f"{path}: {error}")
+    return error
+
+
+def print_left_out(path: Path, left_out: Sequence[str]) -> None:
+    """Print once on stderr what of a file its song does not hold."""
+    line = one_line(f"{path}: {'; '.join(left_out)}")
+    if left_out and line not in _ANNOUNCED_OMISSIONS:
+        _ANNOUNCED_OMISSIONS.add(line)
+        stderr_console().print(line)
+
+
+def read_with_barlines(path: Path, options: ReadOptions, *, quiet: bool = False) -> BarlineEstimate:
     """Read the song of a file of any kind and estimate its bar lines.
+
+    Unless `quiet`, what is left out of a file is printed on stderr.
 
     Raises `ReadError` if the file cannot be read, or holds a performance without a metrical grid
     and `options.ungridded` is not set.
@@ -99,6 +121,8 @@ def read_with_barlines(path: Path, options: ReadOptions) -> BarlineEstimate:
     from musicvae.errors import ReadError
 
     reading = _read_file(path, options)
+    if not quiet:
+        print_left_out(path, reading.left_out)
     found = estimate_barlines(
         reading.song, as_written=options.as_written, has_notated_bars=reading.has_notated_bars
     )

@@ -24,7 +24,7 @@ from musicvae.cli.console import (
     progress_bar,
     seed_option,
 )
-from musicvae.cli.inputs import ModelPicker, find_song_files, load_model, read_with_barlines
+from musicvae.cli.inputs import ModelPicker, find_song_files, load_model, naming, read_with_barlines
 from musicvae.cli.writer import AUDIO_FORMATS, AudioOutput, SongWriter, announce_synthesizer
 from musicvae.errors import MusicVAEError
 from musicvae.io.options import ReadOptions
@@ -185,7 +185,7 @@ class GenerateOptions(ModelOptions):
                     process(path, read_with_barlines(path, self.options))
                 except MusicVAEError as error:
                     failed = True
-                    print_error(error)
+                    print_error(naming(path, error))
                 advance(done, len(songs))
         if failed:
             raise SystemExit(1)

@@ -18,13 +18,14 @@ from musicvae.cli.console import (
 )
 from musicvae.errors import one_line
 from musicvae.io.stems import split_stems, stem_path
-from musicvae.storage import ensure_writable_folder, next_free_number
+from musicvae.storage import ensure_writable_folder, fit_stem, next_free_number
 
 if TYPE_CHECKING:
     from musicvae.io.audio.render import RenderOptions
     from musicvae.song import Song
 
 AUDIO_FORMATS = ("wav", "flac", "ogg")
+STEMS_RESERVE = 160  # bytes of a file name for the name of a part
 SYNTHESIZER_NAMES = ("auto", "midirenderer", "fluidsynth", "tinysoundfont")
 
 
@@ -103,6 +104,7 @@ class SongWriter:
 
     def write_numbered(self, song: Song, stem: str, note: str, **figures: Any) -> Path:
         """Write a song as `stem-NN.mid` with the next free number and return the path."""
+        stem = self._fit_stem(stem, len("-0000.mid"))
         number = self._next_numbers.get(stem) or next_free_number(self.folder, stem, ".mid")
         while any(
             path.exists()
@@ -137,6 +139,7 @@ class SongWriter:
         `plot` is the ending of a picture that the caller draws at `sibling_path(path, plot)`.
         Returns the path. Raises `WriteError` if a file exists and `force` is not given.
         """
+        stem = self._fit_stem(stem, max(len(suffix), len(plot)))
         path = first_free_path(self.folder / f"{stem}{suffix}", lambda p: p not in self._written)
         pictures = [sibling_path(path, plot)] if plot else []
         for target in (*self._output_paths(song, path), *pictures):
@@ -146,6 +149,11 @@ class SongWriter:
         self._written.add(path)
         self._write(song, path, note, figures)
         return path
+
+    def _fit_stem(self, stem: str, ending: int) -> str:
+        """Return the stem, cut to leave room for `ending` bytes and for the files beside it."""
+        score = len("-0000.musicxml") if self.score else 0
+        return fit_stem(stem, max(ending, score, 12, STEMS_RESERVE * self.stems))
 
     def _output_paths(self, song: Song, path: Path) -> list[Path]:
         """Return the paths of all files that are written for a song."""

@@ -70,7 +70,8 @@ class WindowDataset(Dataset[Batch]):
         self.batcher = WindowBatcher(self._model_inputs(chosen), self.preset)
         if not self.inputs:
             raise DataError(
-                f"no song of the {split} split fits preset {self.preset.name}: it cannot represent "
+                f"{shards.origin}: no song of the {split} split fits preset {self.preset.name}: it "
+                "cannot represent "
                 f"any of {self.n_passthrough:,} notes (drums, or out of its range)"
             )
         self.input_index, self.first_bar, self.skipped_windows = self.batcher.window_starts(
@@ -79,7 +80,7 @@ class WindowDataset(Dataset[Batch]):
         if not len(self.first_bar):
             reasons = ", ".join(f"{n} {reason}" for reason, n in self.skipped_windows.items() if n)
             raise DataError(
-                f"no window of the {split} split fits preset {self.preset.name} "
+                f"{shards.origin}: no window of the {split} split fits preset {self.preset.name} "
                 f"({reasons}); choose another preset"
             )
         self.n_bars = int(sum({each.path: len(each.bars) for each in self.inputs}.values()))

@@ -32,7 +32,13 @@ from musicvae.data.reader import Names, Reader, crashed_row, pack_answer, unpack
 from musicvae.data.report import PrepareReport, write_report
 from musicvae.data.sandbox import Failure, Limits, available_cpus, run
 from musicvae.data.schema import FORMAT_VERSION, Row, batch_to_rows
-from musicvae.data.shards import ShardsWriter, is_prepared, write_clusters, write_index
+from musicvae.data.shards import (
+    ShardsWriter,
+    is_prepared,
+    write_clusters,
+    write_index,
+    write_origin,
+)
 from musicvae.data.split import merge_split_tables, write_split_table
 from musicvae.data.stored_song import READER_VERSION
 from musicvae.errors import DataError, WriteError, os_reason
@@ -234,6 +240,7 @@ def prepare_cached(
                     progress,
                 )
                 write_bytes(target / STATE_FILE, state.encode())
+    write_origin(target, folder)
     return target
 
 

@@ -27,6 +27,8 @@ from musicvae.errors import DataError
 from musicvae.storage import atomic_path, rename_into_place, write_bytes
 
 PARTIAL_SUFFIX = ".shard.part"
+ORIGIN_FILE = ".origin"
+"""In the cache, the folder as the user gave it, which messages name."""
 
 
 class ShardsWriter:
@@ -92,11 +94,14 @@ class ShardsWriter:
 class Shards:
     """A prepared folder; iterating over it yields its songs (`StoredSong`) in order.
 
+    `origin` is the folder for messages: that of the songs if it was prepared in the cache.
+
     Raises `DataError` if the folder is not prepared, or in a format of another version.
     """
 
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
+        self.origin = read_origin(self.folder)
         try:
             self.index: dict[str, Any] = json.loads((self.folder / "index.json").read_text("utf-8"))
         except (OSError, ValueError):
@@ -105,7 +110,7 @@ class Shards:
         if self.index.get("format") != FORMAT_VERSION:
             found = self.index.get("format")
             reason = f"prepared in format {found}, this version reads {FORMAT_VERSION}"
-            raise DataError(f"{self.folder}: {reason}; prepare it again")
+            raise DataError(f"{self.origin}: {reason}; prepare it again")
 
     def __len__(self) -> int:
         return int(self.index["report"]["kept"])
@@ -127,6 +132,20 @@ class Shards:
     def clusters(self) -> Clusters:
         """Return the cluster of each song."""
         return read_clusters(self.folder / self.index["clusters"])
+
+
+def read_origin(folder: Path) -> Path:
+    """Return the folder of the songs for a folder in the cache, else the folder itself."""
+    try:
+        return Path(os.fsdecode((folder / ORIGIN_FILE).read_bytes()))
+    except OSError:
+        return folder
+
+
+def write_origin(folder: Path, origin: Path) -> None:
+    """Write the folder of the songs into a folder in the cache, unless it is there."""
+    if read_origin(folder) != origin:
+        write_bytes(folder / ORIGIN_FILE, os.fsencode(origin))
 
 
 class Clusters(NamedTuple):

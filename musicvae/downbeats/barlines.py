@@ -31,6 +31,7 @@ from musicvae.downbeats.meter_map import (
 )
 from musicvae.downbeats.network import load_weights, predict
 from musicvae.downbeats.quantization import GridEstimate, estimate_grid
+from musicvae.downbeats.repetition import Repetition
 from musicvae.downbeats.time_warp import TimeWarp
 from musicvae.representation.grid import Grid, grid_from_song
 from musicvae.song import MeterMap, Part, Song
@@ -167,7 +168,8 @@ class Candidate:
             changes = snap_to_grid(song.meter, estimate, tpq)
             on_grid = replace(on_grid, meter=meter_map_from_changes(changes, tpq))
         grid = grid_from_song(on_grid, CELLS_PER_QUARTER)
-        scores, first_cell = _score_downbeats(notes, estimate, tpq)
+        on_cells, n_cells, first_cell = _note_features(notes, estimate, tpq)
+        scores = DownbeatScores(*predict(cell_features(on_cells, n_cells), load_weights()))
         signature = (grid.numerator[0], grid.denominator[0])
         evidence = Evidence(
             scores=scores,
@@ -178,6 +180,9 @@ class Candidate:
             off_grid=not estimate.warp.is_identity,
             n_meter_changes=len(song.meter.ticks) - 1,
             n_onsets=int(np.count_nonzero(np.diff(notes.onset))) + 1,
+            repetition=Repetition(notes=on_cells),
+            bar_grid=grid,
+            first_cell=first_cell,
         )
         return cls(
             song=song,
@@ -244,10 +249,10 @@ class _NoteArrays:
 _NO_GRID = estimate_grid(np.zeros(0), 1, drums_alone=False)
 
 
-def _score_downbeats(
+def _note_features(
     notes: _NoteArrays, estimate: GridEstimate, tpq: int
-) -> tuple[DownbeatScores, int]:
-    """Return the downbeat scores, and the cell of the song at which they begin."""
+) -> tuple[NoteFeatures, int, int]:
+    """Return notes on cells, how many cells there are, and the cell of the song that is cell 0."""
     scale = CELLS_PER_QUARTER / tpq
     cell = np.floor(estimate.warp.forward(notes.onset) * scale + 0.5).astype(np.int64)
     cell = np.maximum(cell, 0)
@@ -261,4 +266,4 @@ def _score_downbeats(
     if n_cells > _MAX_CELLS:
         n_cells = _MAX_CELLS
         features = features.select(features.cell < n_cells)
-    return DownbeatScores(*predict(cell_features(features, n_cells), load_weights())), first
+    return features, n_cells, first

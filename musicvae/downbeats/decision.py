@@ -16,11 +16,19 @@ from numpy.typing import NDArray
 from musicvae.arrays import Ints
 from musicvae.downbeats.decoding import METER_CELLS, BarPath, DownbeatScores, meter_index
 from musicvae.downbeats.features import CELLS_PER_QUARTER
+from musicvae.downbeats.network import METERS
+from musicvae.downbeats.repetition import Repetition
 from musicvae.representation.grid import Grid
 
 MIN_AGREEMENT = 0.9  # share of notated bar lines scored as such above which they are kept at once
 MIN_ONSETS = 12  # shorter songs are not judged
 MIN_CONFIDENCE = 0.2  # probability below which an estimate does not replace the notated bar lines
+MAX_OVERRULED = 0.9  # confidence of an estimate up to which a loop at the notated bars is kept
+LOOP_CONFIDENCE = 0.9  # of the notated bars of a loop
+NEW_LOOP_CONFIDENCE = 0.7  # of bars against the notated ones
+ODD_CELLS = (10, 14, 20, 28)  # of 5/8, 7/8, 5/4 and 7/4
+RARE_CELLS = (*ODD_CELLS, 18, 24, 32)  # and of 9/8, 12/8, 3/2, 4/2: stated on purpose
+MIN_REGULAR = 0.9  # share of equally long bars in a loop
 MIN_BAR_CELLS = 6  # shorter bars than 3/8 are implausible
 MIN_CLEANING_GAIN_NATS = 0.2  # per bar, to drop the mid-bar changes of a meter map
 TIE_NATS = 4.0  # two shifts whose scores differ by less are equally good
@@ -130,6 +138,12 @@ class Evidence:
     n_meter_changes: int
     n_onsets: int
     """Different onset times."""
+    repetition: Repetition
+    """Of the notes, in cells from the first scored one."""
+    bar_grid: Grid
+    """The notated bars."""
+    first_cell: int
+    """The first scored cell of the song."""
 
     @cached_property
     def best_path(self) -> BarPath:
@@ -152,6 +166,41 @@ class Evidence:
         """Whether there is too little to compare."""
         nothing = not self.notated.in_range(self.scores).any() and not self.implausible
         return nothing or self.n_onsets < MIN_ONSETS or len(self.best_path.lines) < 2
+
+    @cached_property
+    def bar_cells(self) -> int:
+        """Length of nearly all notated bars, 0 if several lengths are common."""
+        grid = self.bar_grid
+        lengths, counts = np.unique(grid.length_ticks, return_counts=True)
+        most = int(counts.argmax())
+        if counts[most] < MIN_REGULAR * len(grid):
+            return 0
+        return round(int(lengths[most]) * CELLS_PER_QUARTER / grid.ticks_per_quarter)
+
+    @cached_property
+    def lead_cells(self) -> int:
+        """Cells from the bar line before the first note to the first note."""
+        scale = CELLS_PER_QUARTER / self.bar_grid.ticks_per_quarter
+        first = self.first_cell + self.repetition.first_cell
+        lead = first - np.floor(self.bar_grid.start_ticks * scale + 0.5)
+        return int(lead[lead >= 0].min(initial=first))
+
+    @cached_property
+    def is_loop(self) -> bool:
+        """Whether the music repeats at the notated bars, from the notated beginning of one.
+
+        An exact loop in a file on its own grid may begin anywhere in a bar.
+        """
+        if not self.bar_cells or self.implausible:
+            return False
+        if self.lead_cells == 0:
+            return self.repetition.loops_at(self.bar_cells)
+        return not self.off_grid and self.repetition.loops_exactly_at(self.bar_cells)
+
+    @property
+    def states_rare_meter(self) -> bool:
+        """Whether the notated meter is one that is only written on purpose, such as 5/4."""
+        return self.bar_cells in RARE_CELLS and not self.off_grid
 
     def features(self, lines: Ints, score: float) -> dict[str, float]:
         """Return the features of bar lines with this score, for `NOTATED_WEIGHTS` and others."""
@@ -195,6 +244,57 @@ def select_barlines(evidence: Evidence, cleaned: NotatedBars | None) -> BarlineC
         return BarlineChoice.as_notated(evidence.agreement)
     if evidence.too_short:
         return BarlineChoice.as_notated(0.5, "too short to judge")
+    return _prefer_loop(evidence, _best_choice(evidence, cleaned), cleaned)
+
+
+def _prefer_loop(
+    evidence: Evidence, choice: BarlineChoice, cleaned: NotatedBars | None
+) -> BarlineChoice:
+    """Return the notated bars if the music loops at them, else the bars of an exact loop.
+
+    The downbeat network, which learned from scores, says little about loops. The default 4/4 is
+    overruled by a loop in five or seven even where the network does not object.
+    """
+    believed = choice.source in ("stated", "tidied")
+    if believed and not evidence.default_signature:
+        return choice
+    bar = evidence.repetition.exact_bar
+    if believed:
+        wrong = bar in ODD_CELLS and not evidence.is_loop
+        return _loop_choice(evidence, bar) if wrong else choice
+    doubtful = choice.confidence < MAX_OVERRULED
+    if (doubtful or bar) and evidence.is_loop:
+        source = "stated" if cleaned is None else "tidied"
+        reason = "the music repeats at the notated bars"
+        return BarlineChoice(source=source, confidence=LOOP_CONFIDENCE, reason=reason)
+    if bar:
+        return _loop_choice(evidence, bar)
+    if choice.source == "inferred" and doubtful and evidence.states_rare_meter:
+        reason = "no software writes this meter by default"
+        return BarlineChoice.as_notated(1 - choice.confidence, reason)
+    return choice
+
+
+def _loop_choice(evidence: Evidence, bar: int) -> BarlineChoice:
+    """Return bars of so many cells from the beginning of a loop on."""
+    meter = METERS.index("4/4")
+    if METER_CELLS[meter] != bar:
+        meter = max(
+            np.flatnonzero(bar == METER_CELLS).tolist(),
+            key=lambda meter: evidence.scores.mean_meter_log_prob(np.array([meter])),
+        )
+    lines = np.arange(evidence.repetition.start(bar) % bar, len(evidence.scores), bar)
+    meters = np.full(len(lines), meter)
+    return BarlineChoice(
+        source="inferred",
+        confidence=NEW_LOOP_CONFIDENCE,
+        reason=f"the music repeats every {bar / CELLS_PER_QUARTER:g} quarters",
+        path=BarPath(lines=lines, meters=meters, score=evidence.scores.score(lines, meters)),
+    )
+
+
+def _best_choice(evidence: Evidence, cleaned: NotatedBars | None) -> BarlineChoice:
+    """Return the choice that the downbeat scores alone suggest."""
     accepted = None if evidence.implausible else _accept_notated(evidence, cleaned)
     if accepted is not None:
         return accepted

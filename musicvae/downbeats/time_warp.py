@@ -60,7 +60,7 @@ class TimeWarp:
                 fifths=song.key.fifths,
                 minor=song.key.minor,
             ),
-            end_ticks=_snap_end(round(float(self.forward(song.end_ticks))), song.ticks_per_quarter),
+            end_ticks=self._warp_end(song),
         )
 
     def undo(self, song: Song, original: Song) -> Song:
@@ -74,6 +74,16 @@ class TimeWarp:
             pairs = zip(parts, original.parts, strict=True)
             parts = tuple(self._undo_part(part, known) for part, known in pairs)
         return replace(original, parts=tuple(_truncate(part, original.end_ticks) for part in parts))
+
+    def _warp_end(self, song: Song) -> int:
+        """Return the end of a song in song time: on a sixteenth if it was on one in the file.
+
+        Otherwise a grid that is early would move the end into one more bar.
+        """
+        tpq, end = song.ticks_per_quarter, float(self.forward(song.end_ticks))
+        if 4 * song.end_ticks % tpq == 0:
+            return max(round(round(4 * end / tpq) * tpq / 4), 0)
+        return _snap_end(round(end), tpq)
 
     def _undo_part(self, part: Part, known: Part) -> Part:
         """Return a part in file time, with exact ticks for the notes that stem from `known`."""

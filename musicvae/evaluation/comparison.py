@@ -88,7 +88,7 @@ def compare(
     distances = {
         name: {f: intra_inter_overlap(real[f], features[name][f]) for f in used} for name in others
     }
-    mean_overlap = {name: float(np.mean(list(overlap[name].values()))) for name in others}
+    mean_overlap = {name: _mean(np.array([*overlap[name].values()])) for name in others}
     return Comparison(
         windows=len(sets.test),
         means={f: {name: _mean(features[name][f]) for name in tables} for f in used},
@@ -98,12 +98,12 @@ def compare(
         distance_kl={n: {f: pair[1] for f, pair in d.items()} for n, d in distances.items()},
         mean_overlap=mean_overlap,
         mean_overlap_shared={
-            name: float(
-                np.mean([overlapping_area(real[f], features[name][f], shared=True) for f in used])
+            name: _mean(
+                np.array([overlapping_area(real[f], features[name][f], shared=True) for f in used])
             )
             for name in others
         },
-        overlap_of_real=mean_overlap["samples"] / mean_overlap["train"],
+        overlap_of_real=_ratio(mean_overlap["samples"], mean_overlap["train"]),
         auc={name: _auc(sets, features, name, used, seed) for name in others},
         oddities=_degenerate_shares(tables, held_out, train_windows),
         left_out=[name for name in names if name not in used],
@@ -118,6 +118,8 @@ def _auc(
     used: list[str],
     seed: int,
 ) -> float:
+    if not used:
+        return float("nan")
     a, b = (np.column_stack([features[each][f] for f in used]) for each in ("test", name))
     songs = sets.test.song
     # Generated windows belong to the song whose bars they copy; training songs are other songs.
@@ -161,6 +163,10 @@ def _empty_share(windows: WindowDataset) -> float:
     ]
     every, there = np.array(fits), np.bincount(windows.input_index, minlength=len(paths))
     return float(1 - there[first].sum() / max(every[first].sum(), 1))
+
+
+def _ratio(a: float, b: float) -> float:
+    return a / b if b else float("nan")
 
 
 def _varies(*columns: Floats) -> bool:

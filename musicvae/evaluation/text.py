@@ -34,11 +34,14 @@ _ROW_LABELS = {
     "shuffled": "shuffled bars",
 }
 
+_UNSPLIT_LABELS = {"test": "songs", "train": "other songs"}
+"""Labels for `--split all`, where no song of the folder was held out of training or learned."""
+
 
 def format_evaluation(evaluation: Evaluation) -> str:
     """Return the main figures as tables separated by blank lines."""
     tables = [_reconstruction(evaluation), _likelihood(evaluation), *_comparison(evaluation)]
-    return "\n\n".join(_align_columns(table) for table in tables)
+    return "\n\n".join([*(_align_columns(table) for table in tables), *evaluation.notes])
 
 
 def _reconstruction(evaluation: Evaluation) -> list[Row]:
@@ -49,7 +52,7 @@ def _reconstruction(evaluation: Evaluation) -> list[Row]:
         if any(_is_finite(s.get(key)) for s in scores.values())
     ]
     head = (
-        f"{evaluation.windows} windows of {evaluation.songs} songs",
+        f"{evaluation.windows} windows of {evaluation.songs} song{'s' * (evaluation.songs != 1)}",
         *(label for _, label in used),
     )
     rows: list[Row] = [head]
@@ -85,13 +88,16 @@ def _likelihood(evaluation: Evaluation) -> list[Row]:
 
 def _comparison(evaluation: Evaluation) -> Iterable[list[Row]]:
     comparison = evaluation.comparison
+    if comparison is None:
+        return
+    labels = _ROW_LABELS | (_UNSPLIT_LABELS if evaluation.split == "all" else {})
     sets = ("test", "train", "samples", "random", "unigram", "shuffled")
     shares = ("empty", "stuck", "copied", "nearest")
     yield [
         (f"{comparison.windows} windows each", "overlap", "shared width", "AUC", *shares),
         *(
             (
-                _ROW_LABELS[name],
+                labels[name],
                 _format_number(comparison.mean_overlap.get(name)),
                 _format_number(comparison.mean_overlap_shared.get(name)),
                 _format_number(comparison.auc.get(name)),
@@ -100,12 +106,13 @@ def _comparison(evaluation: Evaluation) -> Iterable[list[Row]]:
             for name in sets
         ),
         (
-            "samples' overlap as a share of training songs'",
+            f"samples' overlap as a share of {labels['train']}'",
             _format_number(comparison.overlap_of_real),
         ),
     ]
-    labels = ("overlap with held-out", "KL", "distances: overlap", "KL")
-    rows: list[Row] = [("feature", "held-out", "train", "samples", *labels, "(samples / train)")]
+    test, train = ("songs", "others") if evaluation.split == "all" else ("held-out", "train")
+    columns = (f"overlap with {test}", "KL", "distances: overlap", "KL")
+    rows: list[Row] = [("feature", test, train, "samples", *columns, f"(samples / {train})")]
     for name, means in comparison.means.items():
         figures = (
             comparison.overlap,

@@ -25,6 +25,11 @@ class ReadResult:
     transcription_facts: Mapping[str, Any] = field(default_factory=dict)
     """The same as data: `tempo`, `meters`, `bars`, `key`."""
 
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """The warnings that tell of something left out."""
+        return tuple(warning for warning in self.warnings if "left out" in warning)
+
 
 def plural(count: int, noun: str) -> str:
     """Return a count with its noun: ``plural(2, "note") == "2 notes"``."""

@@ -13,7 +13,8 @@ from musicvae.data.batch import ModelInput, fits_preset, model_inputs
 from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import DataError
 from musicvae.representation.bars import Bars
-from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid
+from musicvae.representation.drums import canonical_pitch
+from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid, header_of
 from musicvae.representation.slots import split_passthrough
 from musicvae.representation.windows import window_bounds
 from musicvae.song import Part, Song
@@ -24,12 +25,24 @@ def with_barlines(song: Song | BarlineEstimate) -> BarlineEstimate:
     return song if isinstance(song, BarlineEstimate) else estimate_barlines(song)
 
 
-def unrepresentable(preset: Preset, name: str = "") -> DataError:
-    """Return the error for a song, called `name`, in which a preset can represent no note."""
+def unrepresentable(preset: Preset, song: Song, name: str = "") -> DataError:
+    """Return the error for a song, called `name`, in which a preset can represent no note.
+
+    Another checkpoint is advised only if one for any parts could represent some.
+    """
     prefix = f"{name}: " if name else ""
-    return DataError(
-        f"{prefix}no notes that preset {preset.name} can represent; choose another --checkpoint"
-    )
+    if not song.n_notes:
+        return DataError(f"{prefix}has no notes; give another song")
+    pitched = any(len(part) for part in song.parts if not part.is_drum)
+    if not pitched and all((canonical_pitch(part.pitch) < 0).all() for part in song.parts):
+        reason = "only drums without a drum class, which no model can represent"
+        return DataError(f"{prefix}{reason}; give another song")
+    reason = f"no notes that preset {preset.name} can represent"
+    if not pitched and all(part.kind != "drums" for part in preset.parts):
+        reason += ", only drums"
+    elif all(part.kind == "drums" for part in preset.parts):
+        reason += ", which is for drums"
+    return DataError(f"{prefix}{reason}; choose another --checkpoint")
 
 
 def tick_spans(grid: Grid, first: Ints, stop: Ints) -> Ints:
@@ -67,12 +80,13 @@ class SongInput:
         Bar lines are estimated unless they are given.
         """
         barlines, size = with_barlines(song), preset.grid.bars
-        empty = Bars.from_song(replace(barlines.song, parts=()))
-        grid = empty.at(preset.grid.steps_per_quarter).grid
+        frame = header_of(barlines.song)
+        song = replace(barlines.song, end_ticks=frame.end_ticks)  # the same bars for any notes
+        grid = Bars.from_song(frame).at(preset.grid.steps_per_quarter).grid
         first, stop = window_bounds(len(grid), size, size)
         fits = fits_preset(grid, first, stop, preset)
         spans = tick_spans(grid, first[~fits], stop[~fits])
-        fitting, passthrough = split_passthrough(barlines.song, preset.parts, spans)
+        fitting, passthrough = split_passthrough(song, preset.parts, spans)
         return cls(
             preset=preset,
             barlines=barlines,
@@ -96,5 +110,5 @@ class SongInput:
     def require_notes(self) -> SongInput:
         """Return the input itself; raise `DataError` if no note goes through the model."""
         if not any(len(source.model_pass.notes) for source in self.inputs):
-            raise unrepresentable(self.preset)
+            raise unrepresentable(self.preset, self.barlines.song)
         return self

@@ -42,8 +42,8 @@ def histogram_kl(actual: Floats, other: Floats) -> float:
     """
     here, there = actual[np.isfinite(actual)], other[np.isfinite(other)]
     both = np.concatenate([here, there])
-    low, high = (both.min(), both.max()) if len(both) else (0.0, 0.0)
-    edges = np.linspace(low, max(high, low + 1e-9), _N_BINS + 1)
+    low, high = _widen(both.min(), both.max()) if len(both) else (0.0, 1.0)
+    edges = np.linspace(low, high, _N_BINS + 1)
     shares = []
     for whole, values in ((actual, here), (other, there)):
         count = np.append(np.histogram(values, edges)[0], len(whole) - len(values)) + 0.5
@@ -86,7 +86,16 @@ def _range(a: Floats, b: Floats) -> tuple[float, float]:
     """Return the range in which either density is not negligible."""
     margin = 4 * max(bandwidth(a), bandwidth(b))
     low, high = min(a.min(), b.min()) - margin, max(a.max(), b.max()) + margin
-    return (low, high) if high > low else (low - 0.5, high + 0.5)
+    return _widen(low, high)
+
+
+def _widen(low: float, high: float) -> tuple[float, float]:
+    """Return a range that can be divided into bins.
+
+    Values equal but for rounding get a range of one, with no edge of a bin near them.
+    """
+    narrow = high - low <= 1e-9 * max(1.0, abs(low), abs(high))
+    return (low - 0.43, high + 0.57) if narrow else (low, high)
 
 
 def density(values: Floats, low: float, high: float, width: float) -> Floats:

@@ -68,7 +68,7 @@ def evaluation_figure(
         axes = style.add_axes(figure, left, top, width - 0.22, 0.9)
         values = {window_set: of_set[name] for window_set, of_set in distributions.items()}
         _draw_feature(axes, theme, name, values, comparison)
-    _add_legend(figure, theme)
+    _add_legend(figure, theme, is_split=figures["split"] != "all")
     return figure
 
 
@@ -172,15 +172,21 @@ def _draw_feature(
         axes.text(right, 1.06, overlap, transform=axes.transAxes, size=8, ha="right", color=color)
 
 
-def _add_legend(figure: Figure, theme: Theme) -> None:
-    """Add the legend of the feature panels."""
+def _add_legend(figure: Figure, theme: Theme, *, is_split: bool) -> None:
+    """Add the legend of the feature panels; without a split no song is held out or learned."""
     from matplotlib.lines import Line2D
     from matplotlib.patches import Patch
 
     figure.legend(
         handles=[
-            Patch(facecolor=theme.octave_line, label="held-out songs"),
-            Line2D([], [], color=theme.green, lw=1.6, label="training songs"),
+            Patch(facecolor=theme.octave_line, label="held-out songs" if is_split else "songs"),
+            Line2D(
+                [],
+                [],
+                color=theme.green,
+                lw=1.6,
+                label="training songs" if is_split else "other songs",
+            ),
             Line2D([], [], color=theme.red, lw=1.6, label="samples; on the right, overlap"),
         ],
         loc="upper left",

@@ -27,9 +27,9 @@ _PANELS = (
     (
         "Loss",
         "nats per window",
-        (("train_loss", "training", "amber"), ("valid_loss", "held out", "red")),
+        (("train_loss", "training", "amber"), ("valid_loss", "validation", "red")),
     ),
-    ("Latent", "KL in bits per window", (("valid_kl_bits", "held out", "green"),)),
+    ("Latent", "KL in bits per window", (("valid_kl_bits", "validation", "green"),)),
 )
 
 

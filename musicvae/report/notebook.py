@@ -72,9 +72,12 @@ def _encoding_bundle(encoding: Encoding) -> MimeBundle:
 def _evaluation_bundle(evaluation: Evaluation) -> MimeBundle:
     """Show the metrics of an evaluation."""
     title = f"{evaluation.preset}, {evaluation.split} songs"
+    page = to_iframe(evaluation_page(evaluation))
+    if evaluation.comparison is None:
+        return {"text/html": page}
     figures, distributions = evaluation.to_dict(), evaluation.comparison.distributions
     picture = _to_svg(lambda theme: evaluation_figure(figures, distributions, title, theme=theme))
-    return {"text/html": to_iframe(evaluation_page(evaluation)), "image/svg+xml": picture}
+    return {"text/html": page, "image/svg+xml": picture}
 
 
 def _preparation_bundle(report: PrepareReport) -> MimeBundle:

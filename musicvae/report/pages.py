@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 MAX_SONGS = 48
 _MAX_REASONS = 12
 _METRICS = (
-    ("valid_f1", "held-out F1, from the mean"),
-    ("valid_f1_sampled", "held-out F1, from a sampled z"),
+    ("valid_f1", "validation F1, from the mean"),
+    ("valid_f1_sampled", "validation F1, from a sampled z"),
     ("valid_f1_noisy", "F1 of corrupted notes"),
     ("valid_f1_denoised", "F1 of denoised notes"),
-    ("valid_loss", "held-out loss, nats per window"),
+    ("valid_loss", "validation loss, nats per window"),
     ("train_loss", "training loss, nats per window"),
     ("valid_kl_bits", "KL, bits per window"),
     ("valid_active_units", "active units"),
@@ -131,11 +131,15 @@ def evaluation_page(
     data = Path(evaluation.data).name or evaluation.data
     facts = f"{model} ({evaluation.hash}) on {data}, seed {evaluation.seed}"
     page = Page(title, facts, embedding=embedding)
-    distributions = evaluation.comparison.distributions
-    page.picture(
-        lambda theme: evaluation_figure(figures, distributions, theme=theme),
-        "Reconstruction metrics and feature distributions",
-    )
+    comparison = evaluation.comparison
+    if comparison is not None:
+        distributions = comparison.distributions
+        page.picture(
+            lambda theme: evaluation_figure(figures, distributions, theme=theme),
+            "Reconstruction metrics and feature distributions",
+        )
+    for note in evaluation.notes:
+        page.text(f"{note[0].upper()}{note[1:]}.")
     page.heading("Reconstruction")
     scores = figures["reconstruction"]
     keys = list(dict.fromkeys(key for row in scores.values() for key in row))
@@ -148,18 +152,17 @@ def evaluation_page(
     page.table(
         [(k.replace("_", " "), v) for k, v in figures["likelihood"].items() if _is_number(v)]
     )
-    page.heading("Samples compared with songs")
-    overlap = figures["comparison"]["overlap"]
-    features = list(distributions["test"])
-    sets = list(overlap)
-    page.table(
-        [
-            (name.replace("_", " "), *(overlap[window_set][name] for window_set in sets))
-            for name in features
-        ],
-        ("feature", *sets),
-        "Overlap with held-out songs",
-    )
+    if comparison is not None:
+        page.heading("Samples compared with songs")
+        overlap, sets = comparison.overlap, list(comparison.overlap)
+        page.table(
+            [
+                (name.replace("_", " "), *(overlap[window_set][name] for window_set in sets))
+                for name in comparison.distributions["test"]
+            ],
+            ("feature", *sets),
+            "Overlap with songs" if evaluation.split == "all" else "Overlap with held-out songs",
+        )
     if songs:
         page.heading("Songs sampled from the model")
         page.songs(songs, names, progress=progress)

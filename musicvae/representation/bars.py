@@ -24,6 +24,7 @@ from musicvae.representation.grid import (
     change_resolution,
     convert_cells,
     grid_from_song,
+    header_of,
     make_grid,
     meter_of_length,
     ticks_to_cells,
@@ -122,11 +123,12 @@ class Bars:
         cell = ticks_to_cells(grid, ticks)
         start, stop = cell[: len(onset)], cell[len(onset) :]
         is_off = cells_to_ticks(grid, cell) != ticks
+        start = np.minimum(start, max(int(grid.cell_offsets[-1]) - 1, 0))
         timing = _ticks_to_timing(onset - cells_to_ticks(grid, start), song.ticks_per_quarter)
         notes, n_merged = _notes_from_cells(grid, start, stop, part, pitch, velocity, timing)
         n_moved = int(np.count_nonzero(is_off[: len(onset)] | is_off[len(onset) :]))
         return cls(
-            header=song.without_notes(),
+            header=header_of(song),
             grid=grid,
             notes=notes,
             n_moved=n_moved,
@@ -226,8 +228,11 @@ class Bars:
         new = convert_cells(old, grid, cell)
         is_off = convert_cells(grid, old, new) != cell
         n_moved = np.count_nonzero(is_off[: len(start)] | is_off[len(start) :])
-        new_start, new_stop = new[: len(start)], new[len(start) :]
+        new_start = np.minimum(new[: len(start)], max(int(grid.cell_offsets[-1]) - 1, 0))
+        new_stop = new[len(start) :]
         timing = notes.timing + _cells_to_timing(old, start) - _cells_to_timing(grid, new_start)
+        early = new[: len(start)] > new_start  # for a downbeat after the last bar
+        timing[early] = np.minimum(timing[early], TIMING_PER_QUARTER // (2 * steps_per_quarter))
         columns = (notes.part, notes.pitch, notes.velocity, timing)
         converted, n_merged = _notes_from_cells(grid, new_start, new_stop, *columns)
         return replace(

@@ -6,7 +6,7 @@ first `lead_steps` are masked. Cells are the unmasked steps of all bars, counted
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, overload
 
@@ -63,7 +63,8 @@ class Grid:
 def grid_from_song(song: Song, steps_per_quarter: int) -> Grid:
     """Return the bars of a song's meter map: every meter change begins a bar.
 
-    A single first bar that is shorter than the meter after it is a pickup of that meter.
+    A single first bar that is shorter than the meter after it is a pickup of that meter. Played
+    notes that ring on by less than a sixteenth note after the last bar line make no bar.
     """
     meter, end, tpq = song.meter, song.end_ticks, song.ticks_per_quarter
     starts, numerators, denominators = (
@@ -75,6 +76,9 @@ def grid_from_song(song: Song, steps_per_quarter: int) -> Grid:
     ):
         full.append(max(round(4 * tpq * numerator / denominator), 1))
         count.append(max(-(-(min(stop, end) - start) // full[-1]), 0))
+    last = max((i for i, n in enumerate(count) if n), default=0)
+    if count and count[last] > 1:
+        count[last] -= _only_rings_on(song, starts[last] + (count[last] - 1) * full[last])
     start_ticks = np.concatenate(
         [np.arange(s, s + n * f, f) for s, n, f in zip(starts, count, full, strict=True)]
     )
@@ -97,6 +101,39 @@ def grid_from_song(song: Song, steps_per_quarter: int) -> Grid:
         ticks_per_quarter=tpq,
         is_pickup=is_pickup,
     )
+
+
+def header_of(song: Song) -> Song:
+    """Return a song without its notes, with the end that gives it the bars it has with them."""
+    grid = grid_from_song(song, 1)
+    end = int(grid.start_ticks[-1] + grid.length_ticks[-1]) if len(grid) else 0
+    return replace(song.without_notes(), end_ticks=min(song.end_ticks, end))
+
+
+def _only_rings_on(song: Song, bar_line: int) -> bool:
+    """Return whether all that comes after a bar line is the end of notes, soon and off the grid.
+
+    A note on the stored grid, with onset and end, or one that begins later makes a bar.
+    """
+    tpq = song.ticks_per_quarter
+    if not 0 < song.end_ticks - bar_line < tpq / 4:
+        return False
+    onset, stop = list[int](), list[int]()
+    for part in song.parts:
+        ends = part.onset_ticks + part.duration_ticks
+        onset += part.onset_ticks[ends > bar_line].tolist()
+        stop += ends[ends > bar_line].tolist()
+    return bool(onset) and not any(
+        a >= bar_line or (_is_on_step(a - bar_line, tpq) and _is_on_step(b - bar_line, tpq))
+        for a, b in zip(onset, stop, strict=True)
+    )
+
+
+def _is_on_step(tick: int, ticks_per_quarter: int) -> bool:
+    """Return whether a tick, counted from a bar line, is one of a step of the stored grid."""
+    tpq, spq = ticks_per_quarter, STORED_STEPS_PER_QUARTER
+    step = (2 * tick * spq + tpq) // (2 * tpq)
+    return (2 * step * tpq + spq) // (2 * spq) == tick
 
 
 def make_grid(steps_per_quarter: int, *, is_pickup: Bools, **bars: Any) -> Grid:

@@ -8,6 +8,9 @@ per hand, a lead doubled for stereo. `merge_tracks` merges these and nothing els
 - two hands of one keyboard or harp become one part: tracks whose names differ in the hand alone
   ("Piano RH" and "Piano LH", "upper" and "lower", "staff 1" and "staff 2");
 - so do two or three tracks of one program with equal names that denote a keyboard;
+- the strings of a guitar or bass, each on a channel of its own: four to twelve tracks of one such
+  program and name (without a name five to twelve), or of names that differ in the string alone
+  ("Guitar string 1"), on each of which one note sounds at a time;
 - tracks of one name and program that take turns become one part.
 
 Voices of a choir, strings of a quartet, and other tracks with different names stay apart, as do
@@ -41,7 +44,15 @@ _HAND = re.compile(
     r")(?![^\W\d_])",
     re.IGNORECASE,
 )
+_PLUCKED = frozenset((*range(24, 40), *range(104, 108)))  # guitars, basses, sitar to koto
+_STRING_LABEL = re.compile(
+    r"(?<![^\W\d_])(?:(?:strings?|str\b\.?|saite|corde|corda|cuerda)[ _#-]*(?:\d\d?|[a-g]\b)"
+    r"|(?:\d\d?(?:st|nd|rd|th)?|[a-g])[ _-](?:string|saite|corde|corda|cuerda))(?![^\W_])",
+    re.IGNORECASE,
+)
+_MIN_STRINGS, _MIN_UNNAMED_STRINGS, _MAX_STRINGS = 4, 5, 12
 _KIT, _HANDS = "one drum kit", "hands of one keyboard"
+_STRINGS = "strings of one instrument"
 _STAVES, _BY_TURNS = "staves of one keyboard", "one instrument, by turns"
 _MAX_NAME_LENGTH = 100  # names are cut to this length before they are matched
 _MAX_OVERLAP_SHARE = 0.02  # of the shorter track's time, for tracks that take turns
@@ -124,8 +135,11 @@ def _find_instruments(
         if not parts[i].is_drum:
             stem, _ = _split_hand(parts[i].name[:_MAX_NAME_LENGTH])
             by_stem[stem, parts[i].program].append(i)
+    strings = list(_find_strings(parts, originals))
+    yield from ((found, _STRINGS) for found in strings)
+    joined = {i for found in strings for i in found}
     for (stem, program), found in by_stem.items():
-        if len(found) < 2:
+        if len(found) < 2 or joined.intersection(found):
             continue
         hands = [_split_hand(parts[i].name[:_MAX_NAME_LENGTH])[1] for i in found]
         named = _KEYBOARD_NAME.search(stem) is not None
@@ -137,6 +151,35 @@ def _find_instruments(
             yield found, _STAVES
         elif same_name and _take_turns([parts[i] for i in found]):
             yield found, _BY_TURNS
+
+
+def _find_strings(parts: tuple[Part, ...], originals: list[int]) -> Iterable[list[int]]:
+    """Yield groups of tracks that are the strings of one plucked instrument."""
+    by_name: dict[tuple[str, int], list[int]] = defaultdict(list)
+    has_label: dict[tuple[str, int], bool] = {}
+    for i in originals:
+        part = parts[i]
+        if not part.is_drum and part.program in _PLUCKED and len(part):
+            name = " ".join(part.name[:_MAX_NAME_LENGTH].lower().split())
+            stem, n_labels = _STRING_LABEL.subn(" ", name)
+            key = (" ".join(stem.split()), part.program)
+            by_name[key].append(i)
+            has_label[key] = has_label.get(key, True) and n_labels > 0
+    for key, found in by_name.items():
+        at_least = _MIN_STRINGS if key[0] else _MIN_UNNAMED_STRINGS
+        if has_label[key]:
+            at_least = 2
+        if at_least <= len(found) <= _MAX_STRINGS and all(_is_monophonic(parts[i]) for i in found):
+            yield found
+
+
+def _is_monophonic(part: Part) -> bool:
+    """Return whether the notes of a part hardly ever overlap."""
+    onset, duration = part.onset_ticks, part.duration_ticks
+    order = np.argsort(onset, kind="stable")
+    gap = np.diff(onset[order])
+    overlap = np.maximum(duration[order][:-1] - gap, 0).sum()
+    return bool(overlap <= _MAX_OVERLAP_SHARE * duration.sum())
 
 
 @lru_cache(maxsize=4096)
@@ -173,6 +216,8 @@ def _merge(parts: list[Part], reason: str) -> tuple[Part, int]:
     name = parts[0].name
     if reason == _HANDS:
         name = " ".join(_HAND.sub(" ", name).split()).strip(" -_,.:;()[]") or "Keyboard"
+    elif reason == _STRINGS and len({part.name for part in parts}) > 1:
+        name = " ".join(_STRING_LABEL.sub(" ", name).split()).strip(" -_,.:;()[]") or "Guitar"
     elif reason == _KIT and len({part.name for part in parts}) > 1:
         name = "Drums"
     merged = replace(parts[0], name=name)

@@ -182,12 +182,13 @@ def _windows_of_song(
     codec: Codec, song: Song | BarlineEstimate, name: str, hop_bars: int
 ) -> tuple[WindowBatcher, Ints, Ints]:
     """Return a batcher, and input and first bar of each window of a song. `(W,)`"""
-    inputs, _ = model_inputs(Bars.from_song(with_barlines(song).song), codec.preset)
+    barlines = with_barlines(song)
+    inputs, _ = model_inputs(Bars.from_song(barlines.song), codec.preset)
     batcher = WindowBatcher(inputs, codec.preset)
     none = np.zeros(0, np.int64)
     source, first = batcher.window_starts(hop_bars)[:2] if inputs else (none, none)
     if not len(first):
-        raise unrepresentable(codec.preset, name)
+        raise unrepresentable(codec.preset, barlines.song, name)
     return batcher, source, first
 
 

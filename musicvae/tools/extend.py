@@ -12,7 +12,7 @@ from musicvae.errors import ConfigError
 from musicvae.latent.codec import Codec
 from musicvae.latent.song_input import with_barlines
 from musicvae.representation.bars import Bars
-from musicvae.representation.grid import Grid, meter_of_length
+from musicvae.representation.grid import Grid, header_of, meter_of_length
 from musicvae.song import KeyMap, MeterMap, Song, TempoMap
 from musicvae.tools.inpaint import inpaint, occupied_bars
 
@@ -45,7 +45,7 @@ def extend(
     barlines = with_barlines(song)
     original, warp = barlines.original, barlines.grid_estimate.warp
     grid, n = occupied_bars(barlines.song)
-    notated = Bars.from_song(replace(original, parts=())).grid
+    notated = Bars.from_song(header_of(original)).grid
     is_notated = np.array_equal(notated.start_ticks[:n], grid.start_ticks[:n])
     pickup = int(grid.length_ticks[0]) if grid.lead_steps[0] and is_notated else 0
     longer = _append_bars(barlines.song, grid, n, bars, pickup)

@@ -6,6 +6,7 @@ Source: Gillick et al. 2019, "Learning to Groove with Inverse Sequence Transform
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -26,11 +27,12 @@ from musicvae.representation.bars import (
     TIMING_PER_QUARTER,
     Bars,
     Notes,
+    bar_and_step,
     cell_index,
     resolve_note_overlaps,
 )
 from musicvae.representation.drums import canonical_pitch
-from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, cells_to_ticks
+from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid, beat_length, cells_to_ticks
 from musicvae.representation.slots import ModelPass
 from musicvae.representation.windows import window_bounds
 from musicvae.song import Part, Song
@@ -71,6 +73,7 @@ def humanize(
             f"{codec.preset.name}: has neither velocity nor microtiming; choose another "
             "--checkpoint"
         )
+    require_drums(with_barlines(song).song)
     source = SongInput.from_song(codec.preset, song).require_notes()
     barlines, grid = source.barlines, source.bars.grid
     rng = np.random.default_rng(seed)
@@ -92,6 +95,12 @@ def humanize(
             on_grid = cells_to_ticks(grid, cell)
             parts[nth] = _apply_expression(part, velocity, timing, on_grid, amount, barlines.song)
     return barlines.undo(replace(barlines.song, parts=tuple(parts)))
+
+
+def require_drums(song: Song) -> None:
+    """Raise `DataError` if a song has no drums."""
+    if not any(part.is_drum and len(part) for part in song.parts):
+        raise DataError("has no drums to play; add some with musicvae drumify")
 
 
 def _predict_expression(codec: Codec, source: ModelInput) -> Floats:
@@ -166,6 +175,9 @@ def drumify(
 ) -> Song:
     """Add a drum part that fits a song's rhythm, in place of existing drums.
 
+    Where the rhythm rests or holds a note for a bar or longer while the song goes on, the beat
+    continues with the rhythm before.
+
     Needs a drum model that was trained on the corruption `tapify`.
 
     Args:
@@ -186,11 +198,13 @@ def drumify(
     notes = bars.notes.select(np.isin(bars.notes.part, rhythm))
     if not len(notes):
         raise DataError("no rhythm to make a beat for; choose another part")
-    taps = _tap_notes(bars, notes, drums)
+    is_drum = np.array([each.is_drum for each in barlines.song.parts])
+    sounding = bars.notes.bar[~is_drum[bars.notes.part] | np.isin(bars.notes.part, rhythm)]
+    taps = fill_rests(bars.grid, _tap_notes(bars, notes, drums), sounding.min(), sounding.max() + 1)
     is_melodic = not all(barlines.song.parts[i].is_drum for i in rhythm)
     R, N = len(preset.parts), len(bars)
     active = np.zeros((N, R), bool)
-    active[taps.bar.min() : taps.bar.max() + 1, drums] = True
+    active[sounding.min() : sounding.max() + 1, drums] = True
     source_part = np.where(np.arange(R) == drums, 0, -1)
     empty = replace(bars, notes=Notes.concatenate([]))
     source = ModelInput(
@@ -238,3 +252,48 @@ def _tap_notes(bars: Bars, notes: Notes, slot: int) -> Notes:
     n = np.ones(len(first), np.int64)
     taps = notes.select(first)
     return replace(taps, part=n * slot, pitch=n * TAP_PITCH, duration=n, timing=n * 0)
+
+
+def fill_rests(grid: Grid, taps: Notes, first_bar: int, stop_bar: int) -> Notes:
+    """Return taps with the rhythm continued where none begins for a bar or longer.
+
+    Between bars `first_bar` and `stop_bar`, gaps take the rhythm of the last bar of their length
+    before them, else of the next one after them, with a tap on at least every other beat; without
+    such a bar, the beats of the meter.
+    """
+    cell, offsets = cell_index(grid, taps), grid.cell_offsets
+    count = np.bincount(taps.bar, minlength=len(grid))
+    beat = np.maximum(beat_length(grid.numerator, grid.denominator) * grid.steps_per_quarter, 1)
+    regular = np.flatnonzero((2 * count >= grid.unmasked_steps / beat) & (grid.lead_steps == 0))
+    edges = [int(offsets[first_bar]) - 1, *cell.tolist(), int(offsets[stop_bar])]
+    filled = [taps]
+    for begin, stop in pairwise(edges):
+        bar = int(bar_and_step(grid, np.array([max(begin, edges[0] + 1)]))[0][0])
+        if stop - begin < grid.unmasked_steps[bar]:
+            continue
+        last_bar = int(bar_and_step(grid, np.array([stop - 1]))[0][0])
+        for nth in range(bar, last_bar + 1):
+            pattern = _bar_rhythm(grid, taps, regular, nth, before=bar)
+            at = cell_index(grid, pattern)
+            after = begin + (beat[nth] if begin > edges[0] else 1)  # not at once after a tap
+            filled.append(pattern.select((at >= after) & (at < stop)))
+    return Notes.sorted(**vars(Notes.concatenate(filled)))
+
+
+def _bar_rhythm(grid: Grid, taps: Notes, regular: Ints, bar: int, *, before: int) -> Notes:
+    """Return taps in bar `bar`: the rhythm of one of the bars `regular`, else its beats."""
+    alike = regular[grid.steps[regular] == grid.steps[bar]]
+    earlier, later = alike[alike <= before], alike[alike > before]
+    if len(alike):
+        source = int(earlier[-1] if len(earlier) else later[0])
+        pattern = taps.select(taps.bar == source)
+    else:
+        length = beat_length(int(grid.numerator[bar]), int(grid.denominator[bar]))
+        step = np.arange(0, grid.steps[bar], max(round(length * grid.steps_per_quarter), 1))
+        pattern = replace(
+            taps.select(np.zeros(len(step), np.int64)),
+            step=step,
+            velocity=np.full(len(step), round(float(taps.velocity.mean()))),
+        )
+    pattern = pattern.select(pattern.step >= grid.lead_steps[bar])
+    return replace(pattern, bar=np.full(len(pattern), bar))

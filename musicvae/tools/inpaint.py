@@ -19,7 +19,7 @@ from musicvae.latent.codec import Codec
 from musicvae.latent.song_input import SongInput, with_barlines
 from musicvae.networks.priors.conditioning import KnownLatents
 from musicvae.representation.bars import Bars, Notes, cell_index, resolve_note_overlaps
-from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid
+from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid, header_of
 from musicvae.representation.slots import ModelPass, make_monophonic, restore_parts
 from musicvae.representation.velocity import bar_velocities
 from musicvae.representation.windows import window_bounds
@@ -69,7 +69,7 @@ def occupied_bars(song: Song) -> tuple[Grid, int]:
 
     Raises `DataError` for a song without notes.
     """
-    grid = Bars.from_song(replace(song, parts=())).grid
+    grid = Bars.from_song(header_of(song)).grid
     sounding = [part for part in song.parts if len(part)]
     if not sounding or not len(grid):
         raise DataError("the song has no notes; make new ones with musicvae sample")

@@ -284,7 +284,7 @@ def encode_endpoints(codec: Codec, songs: Sequence[Song | BarlineEstimate]) -> l
         barlines = with_barlines(song)
         encoding = codec.encode(barlines)
         if encoding.is_empty:
-            raise unrepresentable(codec.preset, f"song {nth} of {len(songs)}")
+            raise unrepresentable(codec.preset, barlines.song, f"song {nth} of {len(songs)}")
         found.append(Endpoint(barlines=barlines, encoding=encoding))
     return found
 

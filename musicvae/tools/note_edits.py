@@ -23,6 +23,7 @@ from musicvae.representation.grid import (
     Grid,
     cells_to_ticks,
     convert_cells,
+    header_of,
     ticks_to_cells,
 )
 from musicvae.song import Part, Song, resolve_overlaps
@@ -300,7 +301,7 @@ class _VoiceEditor:
 
 def onset_cells(ticks: Ints, grid: Grid, song: Song) -> Ints:
     """Return the cell of the model's grid on which each onset falls, as in `Bars`. `(M,)`"""
-    stored = Bars.from_song(song.without_notes()).grid
+    stored = Bars.from_song(header_of(song)).grid
     cell = convert_cells(stored, grid, ticks_to_cells(stored, ticks))
     assert stored.steps_per_quarter == STORED_STEPS_PER_QUARTER
     return np.minimum(cell, grid.cell_offsets[-1] - 1) if len(grid) else cell

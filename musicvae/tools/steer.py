@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -123,7 +123,8 @@ def steer_with_report(
     goal = known.target(requested, unsupported_attributes(codec)) if known else np.zeros(0)
     encoding = song if isinstance(song, Encoding) else codec.encode(song)
     if encoding.is_empty:
-        raise unrepresentable(codec.preset)
+        header = encoding.bars.header
+        raise unrepresentable(codec.preset, replace(header, parts=encoding.passthrough))
     batcher = codec.decoder_context(encoding)
     group, nth = decodable_windows(encoding.bars, codec.preset, len(encoding.source_parts))
     first, path = nth * codec.preset.grid.bars, encoding.mu.copy()

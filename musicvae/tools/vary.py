@@ -42,7 +42,7 @@ def vary(
     barlines = with_barlines(song)
     encoding = codec.encode(barlines)
     if encoding.is_empty:
-        raise unrepresentable(codec.preset)
+        raise unrepresentable(codec.preset, barlines.song)
     labels = bar_labels(barlines.song, codec)
     z = noise_latents(codec, encoding, amount, temperature=temperature, seed=seed, labels=labels)
     return codec.decode(encoding, z=z)

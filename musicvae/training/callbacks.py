@@ -149,6 +149,7 @@ class CheckpointCallback(pl.Callback):
             "minutes": round(module.schedule.elapsed_s / 60, 2),
             "beta": round(module.beta_controller.beta, 5),
             "held_out": {name: round(value, 4) for name, value in scores.items()},
+            **({} if self.held_out.split == "valid" else {"validated_on": "the training songs"}),
             "finished": False,
         }
         checkpoint = Checkpoint(preset=module.preset, tensors=tensors, provenance=provenance)
@@ -208,8 +209,8 @@ class TrainingMonitor:
         if gap:
             self._report(
                 "overfitting",
-                f"overfitting: held-out loss rose from {best:.1f} to {row['valid_loss']:.1f} nats "
-                "while the training loss still falls; more songs or fewer minutes would help",
+                f"overfitting: the validation loss rose from {best:.1f} to {row['valid_loss']:.1f} "
+                "nats while the training loss still falls; more songs or fewer minutes would help",
             )
         if len(rows) > 2 and row["train_loss"] > 2 * min(r["train_loss"] for r in rows):
             self._report(

@@ -34,7 +34,13 @@ from musicvae.config.preset import Preset, load_preset, preset_from_dict
 from musicvae.data import Batch, Shards, WindowDataset, prepare_cached
 from musicvae.data.prepare import ProgressCallback
 from musicvae.data.report import iter_skipped
-from musicvae.errors import CheckpointError, DataError, TrainingError
+from musicvae.errors import (
+    CheckpointError,
+    DataError,
+    TrainingError,
+    WriteError,
+    os_reason,
+)
 from musicvae.networks.devices import autocast, compile_blocks, pick_device, pick_precision
 from musicvae.networks.losses import compute_loss_terms, deterministic_noise
 from musicvae.networks.vae import n_parameters
@@ -162,10 +168,8 @@ def train(
         preset = preset_from_dict(saved.header["preset"], str(target))
         if precision == "auto":
             precision = saved.header["provenance"].get("precision", precision)
-    elif (target / STATE_FILE).exists() or is_finished(target / MODEL_FILE):
-        raise CheckpointError(
-            target, "holds a run already", "choose --name, or go on with --resume"
-        )
+    else:
+        require_new_run(target)
     precision = pick_precision(precision, device)
     shards = Shards(prepare_cached(source, progress=on_prepare))
     ensure_writable_folder(target)
@@ -229,6 +233,22 @@ def train(
         resumed_at=summary.resumed_at,
         metrics=checkpoints.best_metrics,
     )
+
+
+def require_new_run(folder: Path) -> None:
+    """Raise `CheckpointError` if a folder holds a run, `WriteError` if it cannot be written."""
+    try:
+        folder.lstat()
+        is_run = (folder / STATE_FILE).exists() or is_finished(folder / MODEL_FILE)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise WriteError(folder, os_reason(error), "choose another --name") from None
+    if is_run:
+        hint = "choose --name, or go on with --resume"
+        raise CheckpointError(folder, "holds a run already", hint)
+    if not folder.is_dir():
+        raise WriteError(folder, "is a file, not a folder", "choose another --name")
 
 
 def _load_state(folder: Path) -> _SavedState:

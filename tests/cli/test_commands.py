@@ -377,3 +377,57 @@ def test_bar_lines_of_scores_and_as_written(working_folder, tmp_path) -> None:
     assert (
         MusicVAE.load().encode(estimate_barlines(read("hymn.mid"), as_written=True)).n_windows == 3
     )
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--set", "training.learnig_rate=1"), "learning_rate"),
+        (("--set", "model.width=wide", "--preset", "tiny"), "model.width must be int"),
+        (("--preset", "tinny"), "did you mean 'tiny'"),
+        (("--name", "tiny"), "holds a run already"),
+        (("--name", "n" * 300), "choose another --name"),
+    ],
+)
+def test_wrong_options_of_train_are_told_before_reading(
+    working_folder, monkeypatch, words, message
+) -> None:
+    def read(*_: object, **__: object) -> None:
+        pytest.fail("the folder was read")
+
+    monkeypatch.setattr("musicvae.data.prepare.prepare_cached", read)
+    assert_fails(run("train", "midi", *words), message)
+
+
+def test_f1_on_one_song_is_not_called_held_out(tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    corpus_folder(tmp_path / "midi", n=1, bars=4)
+    words = ("--steps", 2, "--preset", "tiny", "--from", "scratch", "--name", "one")
+    result = run("train", "midi", *words)
+    assert result.exit_code == 0, result.output
+    assert "done: F1 on the training songs" in result.stderr and "held-out" not in result.stderr
+    info = run("info", "one")
+    assert "validation: f1" in info.stdout and "held out: f1" not in info.stdout
+    page = (tmp_path / "checkpoints" / "one" / "report.html").read_text("utf-8")
+    assert "held-out F1" not in page
+
+
+def test_format_and_file_of_convert_may_agree(working_folder) -> None:
+    result = run("convert", "hymn.mid", "--format", "mid", "--out", "same.mid")
+    assert result.exit_code == 0 and (working_folder / "same.mid").is_file()
+    result = run("convert", "hymn.mid", "--format", "mxl", "--out", "same.mid")
+    assert result.exit_code == 2 and "disagree" in result.stderr
+
+
+def test_names_of_255_bytes(working_folder) -> None:
+    longest = "\u00e9" * 125 + "n.mid"
+    assert len(longest.encode()) == 255
+    (working_folder / longest).write_bytes((working_folder / "hymn.mid").read_bytes())
+    result = run("convert", longest, "--out", "long/")
+    assert result.exit_code == 0, result.output
+    (score,) = (working_folder / "long").iterdir()
+    assert score.suffix == ".musicxml" and score.stem == "\u00e9" * 123
+    result = run("convert", longest, "--out", "long/", "--format", "mid")
+    assert result.exit_code == 0 and (working_folder / "long" / longest).is_file()
+    result = run("reconstruct", longest, "--out", "again", "--checkpoint", "tiny", "--stems")
+    assert result.exit_code == 0, result.output

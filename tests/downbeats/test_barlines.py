@@ -9,12 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from musicvae.downbeats import estimate_barlines
 from musicvae.downbeats.decoding import METER_CELLS, METER_CHANGE_COST, DownbeatScores
 from musicvae.downbeats.features import N_FEATURES, NoteFeatures, cell_features
 from musicvae.downbeats.network import METERS, load_weights, predict
 from musicvae.downbeats.quantization import estimate_grid
 from musicvae.downbeats.tempo_drift import phase_coherence, track_drift
 from musicvae.downbeats.time_warp import TimeWarp
+from musicvae.representation.bars import Bars
 from musicvae.song import Part, Song
 from support.songs import small_chorale
 from support.strategies import songs
@@ -228,3 +230,19 @@ def test_score_shifts_equals_scores_of_shifted_lines() -> None:
     shifts = np.array([-5, 0, 3, 16])
     each = [scores.score(lines + shift, meters) for shift in shifts]
     assert np.allclose(scores.score_shifts(lines, meters, shifts), each)
+
+
+def test_a_beat_played_early_ends_in_no_empty_bar() -> None:
+    """Sixteen bars of drums that are all 15 ticks early, in a file that ends on a bar line."""
+    onset = np.maximum(np.arange(256) * 120 - 15, 0)
+    pitch = np.where(np.arange(256) % 8 == 0, 36, np.where(np.arange(256) % 8 == 4, 38, 42))
+    for last in (100, 135):  # the last hit ends before and at the end of the file
+        length = np.append(np.full(255, 60), last)
+        drums = Part.empty("Drums", 0, is_drum=True).with_notes(
+            onset, length, pitch, pitch * 0 + 90
+        )
+        song = Song.new([drums], end_ticks=256 * 120)
+        found = estimate_barlines(song)
+        assert not found.grid_estimate.warp.is_identity
+        assert len(Bars.from_song(found.song)) == 16
+        assert found.undo(found.song) == song

@@ -15,6 +15,8 @@ from matplotlib.image import imread
 from musicvae import MusicVAE, WindowDataset
 from musicvae.cli import main
 from musicvae.config.preset import load_preset
+from musicvae.data import Shards, prepare_cached
+from musicvae.errors import DataError
 from musicvae.evaluation import evaluate, format_evaluation
 from musicvae.evaluation.window_sets import matching_windows, sample_windows
 from musicvae.networks.vae import with_notes, without_notes
@@ -159,3 +161,44 @@ def test_model_without_output_can_be_evaluated(place: Path) -> None:
     found = reconstruct_windows(vae, windows)
     assert len(found.mean.rows) == 0
     assert validate(vae, windows)["f1"] == 0
+
+
+# -- few songs ------------------------------------------------------------------------------------
+
+
+def test_one_song_gives_what_can_be_said(place: Path, tmp_path: Path) -> None:
+    one = corpus_folder(tmp_path / "one", n=1, bars=4)
+    result = run(place, one, "--split", "all", "--seed", 1)
+    assert result.exit_code == 0, result.output
+    assert "2 windows of 1 song " in result.stdout and "from the mean" in result.stdout
+    assert "samples are not compared with songs" in result.stdout
+    as_json = run(place, one, "--split", "all", "--seed", 1, "--json")
+    found = json.loads(as_json.stdout)
+    assert found["comparison"] is None and len(found["notes"]) == 1
+    plot = run(place, one, "--split", "all", "--seed", 1, "--plot", tmp_path / "p.png")
+    assert plot.exit_code == 1 and "too few songs to compare" in plot.stderr
+    assert "from the mean" in plot.stdout
+    page = tmp_path / "page.html"
+    assert run(place, one, "--split", "all", "--seed", 1, "--report", page).exit_code == 0
+    assert "Samples are not compared" in page.read_text("utf-8")
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_few_songs_that_are_not_split_are_never_called_held_out(
+    place: Path, tmp_path: Path, n: int
+) -> None:
+    few = corpus_folder(tmp_path / "few", n=n, bars=4)
+    result = run(place, few, "--split", "all", "--seed", 1)
+    assert result.exit_code == 0, result.output
+    assert "held-out" not in result.stdout and "training songs" not in result.stdout
+
+
+def test_messages_name_the_folder_of_the_songs(place: Path, tmp_path: Path) -> None:
+    one = corpus_folder(tmp_path / "mine", n=1, bars=4)
+    result = run(place, one, "--seed", 1)
+    assert result.exit_code == 1 and "datasets" not in result.stderr
+    assert f"{one}: too few songs (1)" in result.stderr
+    shards = Shards(prepare_cached(one))
+    assert shards.origin == Path(one) and shards.folder != shards.origin
+    with pytest.raises(DataError, match=f"{one}: no song of the all split fits"):
+        WindowDataset(shards, "groove-2bar", split="all")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,13 +17,16 @@ from experiments.transcription.singing import RATE as SUNG_RATE
 from experiments.transcription.singing import Performance, add_noise, synthesize_voice
 from musicvae import Song
 from musicvae.cli import main
+from musicvae.downbeats.network import METERS
 from musicvae.errors import ConfigError, ReadError
 from musicvae.io import read, read_bytes, transcription, write
 from musicvae.io.audio.render import render
 from musicvae.io.transcription import TranscribeOptions, format_key, parse_key, snap_to_key
+from musicvae.io.transcription.bars import NoteSequence, estimate_bars
 from musicvae.io.transcription.beats import follow_pulse, track_pulses
 from musicvae.io.transcription.notes import segment_notes
 from musicvae.io.transcription.pitch import SAMPLE_RATE_HZ, PitchTrack
+from musicvae.io.transcription.rhythm import collect_rhythm_evidence
 from musicvae.representation.grid import grid_from_song
 from musicvae.song import Part
 
@@ -240,6 +244,89 @@ def test_pulses_follow_drift_and_ignore_grace_notes() -> None:
     graced = np.sort(np.append(onset, onset[[10, 30]] - 0.05))
     assert track_pulses(graced)[0].pulse_index[-1] == place[-1]
     assert follow_pulse(onset, 0.1).pulse_index[-1] == 2 * place[-1]
+
+
+# -- meters and tempos of plain tunes -------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PlainTune:
+    """A tune of note values in quarters, after a pickup of some quarters."""
+
+    meter: str
+    qpm: float
+    pickup: float
+    pitch: tuple[int, ...]
+    rhythm: tuple[float, ...]
+
+    def notes(self) -> NoteSequence:
+        """Return the notes, a little late or early and with a breath at the end of each."""
+        edge = np.concatenate([[0], np.cumsum(self.rhythm)]) * 60 / self.qpm + 0.3
+        onset = edge[:-1] + np.random.default_rng(4).normal(0, 0.008, len(self.pitch))
+        return NoteSequence(
+            onset_s=onset,
+            end_s=edge[1:] - 0.06,
+            pitch=np.array(self.pitch),
+            velocity=np.full(len(onset), 80),
+        )
+
+
+TWINKLE = (60, 60, 67, 67, 69, 69, 67, 65, 65, 64, 64, 62, 62, 60)
+TWINKLE_WHOLE = (*TWINKLE, *(67, 67, 65, 65, 64, 64, 62) * 2, *TWINKLE)
+TWINKLE_RHYTHM = (1, 1, 1, 1, 1, 1, 2) * 6
+ODE = (64, 64, 65, 67, 67, 65, 64, 62, 60, 60, 62, 64)
+WALTZ = (67, 72, 71, 72, 74, 76, 74, 72, 67, 74, 72, 74, 76, 77, 76, 74, 67, 76, 74, 72, 71, 69, 71)
+WASHERWOMAN = "dc BGGDGG BGBdcB cAAEAA cAcedc BGGDGG BGBdcB cBcAdc BGGG".replace(" ", "")
+JIG = tuple(
+    dict(zip("DEGABcde", (62, 64, 67, 69, 71, 72, 74, 76), strict=True))[c] for c in WASHERWOMAN
+)
+PLAIN = {
+    "quarters and halves": PlainTune("4/4", 100, 0, TWINKLE_WHOLE, TWINKLE_RHYTHM),
+    "slow": PlainTune("4/4", 80, 0, TWINKLE_WHOLE, TWINKLE_RHYTHM),
+    "dotted": PlainTune(
+        "4/4", 108, 0, (*ODE, 64, 62, 62, *ODE, 62, 60, 60), (*(1,) * 12, 1.5, 0.5, 2) * 2
+    ),
+    "waltz with pickup": PlainTune(
+        "3/4", 140, 1, (*WALTZ, 72), (1, *(2, 1) * 3, 2, 1, *(2, 1) * 7, 3)
+    ),
+    "jig": PlainTune("6/8", 150, 1, JIG, (*(0.5,) * 47, 1)),
+}
+
+
+@pytest.mark.parametrize("tune", PLAIN.values(), ids=PLAIN.keys())
+def test_plain_tune_has_its_meter_and_tempo(tune: PlainTune) -> None:
+    notes = tune.notes()
+    bars = estimate_bars(notes, track_pulses(notes.onset_s))
+    assert {METERS[i] for i in bars.path.meters} == {tune.meter}
+    assert 15 / bars.cell_s == pytest.approx(tune.qpm, rel=0.04)
+    assert bars.path.lines[0] == tune.pickup * 4
+
+
+def test_hum_of_quarters_is_transcribed_in_its_meter() -> None:
+    tune = PLAIN["waltz with pickup"]
+    notes = tune.notes()
+    at = np.arange(int((notes.end_s[-1] + 0.5) * SAMPLE_RATE_HZ)) / SAMPLE_RATE_HZ
+    sound = np.zeros(len(at))
+    for pitch, begin, stop in zip(notes.pitch, notes.onset_s, notes.end_s, strict=True):
+        level = np.minimum((at - begin) / 0.03, (stop - at) / 0.05).clip(0, 1)
+        hz = 440 * 2 ** ((pitch - 69) / 12)
+        sound += level * sum(np.sin(2 * np.pi * k * hz * at) / k**2 for k in range(1, 5))
+    options = TranscribeOptions()
+    result = transcription.transcribe((0.2 * sound).astype(np.float32), "hum.wav", options)
+    assert "bars of 3/4 at 140" in result.transcription_note
+
+
+def test_compound_meter_needs_compound_subdivisions() -> None:
+    quarters, lines = np.arange(0, 96, 4), np.arange(0, 96, 12)
+    assert collect_rhythm_evidence(quarters, lines, 0.1, "3/4")["compound_unheard"] == 0
+    dotted_quarters = np.arange(0, 96, 6)
+    unheard = collect_rhythm_evidence(dotted_quarters, lines, 0.1, "6/8")
+    assert unheard["compound_unheard"] == 1
+    jig = collect_rhythm_evidence(np.arange(0, 96, 2), lines, 0.1, "6/8")
+    assert jig["compound_unheard"] == 0 == jig["slow"] == jig["fast"]  # 100 beats a minute
+    assert jig["recurring_rhythm"] == 1
+    fast = collect_rhythm_evidence(np.arange(0, 96, 9), lines, 0.05, "4/4")
+    assert fast["fast"] > 0.7 and fast["dotted_values"] > 0.7
 
 
 def test_key_names_round_trip() -> None:

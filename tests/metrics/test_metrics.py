@@ -209,3 +209,12 @@ def test_empty_and_static_windows() -> None:
         [(0, b, 1, 0, p, 1) for b in range(2) for p in (60, 64 + b)], kinds=("chords",)
     )
     assert is_static(chords).tolist() == [False]
+
+
+def test_values_equal_but_for_rounding_have_a_histogram() -> None:
+    a = np.full(4, 2 / 3)
+    b = a + np.array([0, 1, 0, 1]) * 2**-52
+    for x, y in ((a, b), (b, a), (a * 1e6, b * 1e6)):
+        assert overlapping_area(x, y) == pytest.approx(1)
+        assert histogram_kl(x, y) == pytest.approx(0)
+        assert np.isfinite(intra_inter_overlap(x, y)).all()

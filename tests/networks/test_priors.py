@@ -149,3 +149,11 @@ def test_unknown_kind_of_prior_is_rejected(trained, tmp_path) -> None:
     out = save(replace(found, tensors=tensors), tmp_path / "odd.safetensors")
     with pytest.raises(CheckpointError, match="its prior is of another kind"):
         MusicVAE.load(out)
+
+
+def test_paths_sampled_in_chunks_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    prior, paths = LinearGaussianPrior.standard_normal(3, 10), []
+    for size in (2**24, 1):
+        monkeypatch.setattr("musicvae.networks.priors.gaussian.MAX_FACTOR_ELEMENTS", size)
+        paths.append(prior.sample(make_conditioning(5, 4), rng=np.random.default_rng(0)))
+    assert np.array_equal(*paths)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from musicvae.representation.bars import Bars, bar_and_step, cell_index
-from musicvae.representation.grid import STORED_STEPS_PER_QUARTER
+from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, grid_from_song, header_of
 from musicvae.song import KeyMap, MeterMap, Song, TempoMap
 from support.equality import grids_equal, notes_equal
 from support.songs import part_on_grid, small_chorale
@@ -234,3 +234,33 @@ def test_empty_bars_reproduce_the_bar_lines_of_a_song(song: Song) -> None:
     assert len(made.notes) == 0
     assert made.header.tempo.qpm.tolist() == [96.0]
     assert [part.name for part in made.header.parts] == [part.name for part in song.parts]
+
+
+# -- the end of played songs ----------------------------------------------------------------------
+
+
+def two_bars_and(onset: int, duration: int) -> Song:
+    """Return two bars of quarters and one more note, in ticks."""
+    notes = [(480 * i, 240, 60, 64) for i in range(8)]
+    return Song.new([part_on_grid([*notes, (onset, duration, 62, 64)], 1)])
+
+
+@pytest.mark.parametrize(
+    ("onset", "duration", "n_bars"),
+    [
+        (3723, 132, 2),  # the last sixteenth, played late
+        (3829, 55, 2),  # a downbeat after the end, played early
+        (3720, 120, 2),
+        (3720, 140, 3),  # a note on the grid that lasts into the third bar
+        (3723, 240, 3),  # more than a sixteenth into it
+        (3847, 10, 3),  # begins in it
+    ],
+)
+def test_played_notes_that_ring_on_make_no_bar(onset: int, duration: int, n_bars: int) -> None:
+    song = two_bars_and(onset, duration)
+    bars = Bars.from_song(song)
+    assert len(bars) == n_bars
+    assert len(grid_from_song(bars.header, 4)) == len(grid_from_song(header_of(song), 4)) == n_bars
+    again = bars.at(4).at(STORED_STEPS_PER_QUARTER).to_song().parts[0]
+    assert abs(int(again.onset_ticks[-1]) - onset) <= 60  # half a step of a sixteenth
+    assert len(Bars.from_song(bars.to_song())) == n_bars

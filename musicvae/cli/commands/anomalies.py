@@ -22,7 +22,7 @@ from musicvae.cli.inputs import ModelPicker, find_song_files, read_with_barlines
 from musicvae.cli.options import ModelOptions, model_options, theme_options
 from musicvae.cli.terminal import format_columns, print_table
 from musicvae.errors import MusicVAEError, one_line
-from musicvae.storage import ensure_writable_folder, is_folder
+from musicvae.storage import ensure_writable_folder, fit_stem, is_folder
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -146,7 +146,7 @@ def _score_song(
     if folder is not None:
         from musicvae.plots import plot_anomalies
 
-        plot_path = free_path(folder, f"{path.stem}-score", ".png", force=shared.force)
+        plot_path = free_path(folder, f"{fit_stem(path.stem)}-score", ".png", force=shared.force)
         names = [part.name or f"part {n}" for n, part in enumerate(aligned.song.parts, start=1)]
         line = f"anomaly score {scores.anomaly_score:+.1f}, relative to the {scores.reference}"
         fields = (scores.bar_numbers, scores.bar_scores, scores.part_scores, names)

@@ -22,11 +22,11 @@ from musicvae.cli.console import (
 )
 from musicvae.cli.inputs import find_song_files, read_with_barlines
 from musicvae.cli.options import song_read_options
-from musicvae.cli.writer import write_song
+from musicvae.cli.writer import STEMS_RESERVE, write_song
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.options import ReadOptions
 from musicvae.io.stems import split_stems, stem_path
-from musicvae.storage import ensure_writable_folder
+from musicvae.storage import ensure_writable_folder, fit_stem
 
 _SUFFIXES = (".mid", ".musicxml", ".mxl", ".xml")
 
@@ -71,8 +71,10 @@ def command(
     """
     songs = find_song_files(paths)
     single = out is not None and out.suffix.lower() in _SUFFIXES
-    if single and (len(songs) > 1 or kind):
-        raise click.UsageError(f"--out {out} is a single file: give one song, and no --format")
+    if single and len(songs) > 1:
+        raise click.UsageError(f"--out {out} is a single file: give one song, or a folder")
+    if out is not None and single and kind and kind not in _kinds(out):
+        raise click.UsageError(f"--format {kind} and --out {out} disagree: omit one of them")
     suffix = f".{kind or 'musicxml'}"
     folder = None if single or out is None else ensure_writable_folder(out)
     sources = {os.path.realpath(path) for path in songs}
@@ -80,7 +82,12 @@ def command(
     failed = False
     with progress_bar("writing") as advance:
         for done, path in enumerate(songs, start=1):
-            preferred = out if single else (folder or path.parent) / f"{path.stem}{suffix}"
+            preferred = (
+                out
+                if single
+                else (folder or path.parent)
+                / f"{fit_stem(path.stem, STEMS_RESERVE if stems else len(suffix))}{suffix}"
+            )
             assert preferred is not None, "a single file is named"
             try:
                 song = read_with_barlines(path, options).song
@@ -119,6 +126,12 @@ def command(
                 print_line(f"{target}: {n_notes} notes{more}")
     if failed:
         raise SystemExit(1)
+
+
+def _kinds(path: Path) -> tuple[str, ...]:
+    """Return the values of --format that the suffix of a path stands for."""
+    suffix = path.suffix.lower()[1:]
+    return ("musicxml",) if suffix == "xml" else (suffix,)
 
 
 def _free_target(preferred: Path, parts: Iterable[str], taken: set[str]) -> Path:

@@ -17,6 +17,7 @@ from musicvae.cli.console import (
 from musicvae.cli.inputs import read_with_barlines
 from musicvae.cli.options import ModelOptions, model_options
 from musicvae.errors import one_line
+from musicvae.storage import fit_stem
 
 
 @click.command(name="encode")
@@ -57,7 +58,8 @@ def command(
 
     if step is not None and bits is not None:
         raise click.UsageError("give --step or --bits, not both")
-    target = check_overwrite(out or Path(path.stem + SUFFIX), force=shared.force)
+    default = Path(fit_stem(path.stem, len(SUFFIX)) + SUFFIX)
+    target = check_overwrite(out or default, force=shared.force)
     song = read_with_barlines(path, shared.options)
     model = shared.model(songs=[song])
     encoding = model.encode(song)

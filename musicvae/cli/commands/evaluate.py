@@ -19,7 +19,7 @@ from musicvae.cli.options import (
     report_option,
     theme_options,
 )
-from musicvae.errors import one_line
+from musicvae.errors import DataError, one_line
 
 if TYPE_CHECKING:
     from musicvae.plots import Theme
@@ -35,7 +35,7 @@ N_REPORT_SONGS = 4  # sampled for the report
     type=click.Choice(["test", "valid", "all"]),
     default="test",
     show_default=True,
-    help="Split of the folder, as divided in training; `all` for a folder unknown to the model.",
+    help="Split of the folder, as divided in training; `all` for songs unknown to the model.",
 )
 @click.option(
     "--limit",
@@ -71,7 +71,7 @@ def command(
     """Evaluate CHECKPOINT, a name or a path, on the songs under PATH.
 
     Reports the reconstruction of windows of held-out songs, their likelihood, and how samples of
-    the model compare with them.
+    the model compare with them. Of few songs only what can be said is reported.
 
     \b
     Examples:
@@ -97,7 +97,10 @@ def command(
     emit(shared.as_json, "evaluation", path=figures.pop("checkpoint"), **figures)
     if not shared.as_json:
         click.echo(format_evaluation(result))
-    if plot is not None:
+    else:
+        for note in result.notes:
+            stderr_console().print(one_line(note))
+    if plot is not None and result.comparison is not None:
         from musicvae.plots import plot_evaluation
 
         title = f"{result.preset} on {path.name or path}, {result.split} songs"
@@ -113,3 +116,5 @@ def command(
                 result, songs, names, embedding=how, progress=advance
             )
         )
+    if plot is not None and result.comparison is None:
+        raise DataError(f"{plot}: not drawn, too few songs to compare samples with; give more")

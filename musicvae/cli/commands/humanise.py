@@ -45,9 +45,12 @@ def command(
       musicvae humanise beat.mid --out played/
       musicvae humanise beat.mid --amount 0.6 --variation 0
     """
+    from musicvae.tools.groove import require_drums
+
     writer, models, seed = shared.writer(), shared.models(("humanize",)), shared.seed
 
     def process(path: Path, song: BarlineEstimate) -> None:
+        require_drums(song.song)  # before a model is chosen, which would only say less
         model = models.for_song(song)
         result = model.humanize(song, amount=amount, variation=variation, seed=seed)
         note = f"musicvae humanise {path.name} --amount {amount:g} --seed {seed}"

@@ -168,7 +168,8 @@ def _provenance_rows(provenance: dict[str, Any]) -> list[tuple[str, str]]:
     rows = [(name.replace("_", " "), one_line(values[name])) for name in names]
     if origin := provenance.get("from"):
         rows.append(("fine-tuned from", one_line(f"{origin.get('name')} ({origin.get('hash')})")))
-    for title, key in (("evaluated", "figures"), ("held out", "held_out")):
+    validated = "validation" if "validated_on" in provenance else "held out"
+    for title, key in (("evaluated", "figures"), (validated, "held_out")):
         rows += [
             (f"{title}: {name}", f"{value:.4g}")
             for name, value in flatten_figures(provenance.get(key, {}))

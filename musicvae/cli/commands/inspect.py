@@ -65,7 +65,8 @@ def command(
     if failed == len(files):
         ctx.exit(1)
     if single and not as_json:
-        print_roll(read_with_barlines(files[0], replace(options, ungridded=True)).song, roll)
+        options = replace(options, ungridded=True)
+        print_roll(read_with_barlines(files[0], options, quiet=True).song, roll)
 
 
 def _is_recording(path: Path) -> bool:

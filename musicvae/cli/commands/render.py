@@ -28,12 +28,16 @@ from musicvae.cli.console import (
     progress_bar,
     songs_argument,
 )
-from musicvae.cli.inputs import find_song_files
+from musicvae.cli.inputs import find_song_files, print_left_out
 from musicvae.cli.options import song_read_options
-from musicvae.cli.writer import AUDIO_FORMATS, SYNTHESIZER_NAMES, announce_synthesizer
+from musicvae.cli.writer import (
+    AUDIO_FORMATS,
+    SYNTHESIZER_NAMES,
+    announce_synthesizer,
+)
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.options import ReadOptions
-from musicvae.storage import ensure_writable_folder
+from musicvae.storage import ensure_writable_folder, fit_stem
 
 if TYPE_CHECKING:
     from musicvae.io.audio.render import RenderOptions
@@ -137,12 +141,13 @@ def command(
     workers = min(workers or os.cpu_count() or 1, max(len(jobs), 1))
     with progress_bar("rendering") as advance, _job_map(workers) as run_jobs:
         results = run_jobs([(*job, options, sound, stems, force) for job in jobs])
-        for nth, (target, seconds, failure) in enumerate(results, start=1):
+        for nth, (target, seconds, left_out, failure) in enumerate(results, start=1):
             advance(nth, len(jobs))
             if failure is not None:
                 failed += 1
                 print_error(failure)
                 continue
+            print_left_out(target, left_out)
             if not as_json:
                 print_line(f"{target}: {seconds:.0f} s")
             emit(as_json, "sound", path=target, duration_s=round(seconds, 3), rate=rate, lufs=lufs)
@@ -162,7 +167,7 @@ def _output_paths(
     folder = ensure_writable_folder(out) if out is not None else None
     taken = {os.path.realpath(path) for path in songs}
     for path in songs:
-        preferred = (folder or path.parent) / f"{path.stem}{suffix}"
+        preferred = (folder or path.parent) / f"{fit_stem(path.stem, len(suffix))}{suffix}"
         source = os.path.realpath(path)  # refused later, with a hint
         target = first_free_path(preferred, partial(_is_free, taken, source))
         taken.add(os.path.realpath(target))
@@ -176,7 +181,7 @@ def _is_free(taken: set[str], source: str, target: Path) -> bool:
 
 
 Job = tuple[Path, Path, ReadOptions, "RenderOptions", bool, bool]
-Outcome = tuple[Path, float, MusicVAEError | None]
+Outcome = tuple[Path, float, tuple[str, ...], MusicVAEError | None]
 
 
 def _render_job(job: Job) -> Outcome:
@@ -187,15 +192,17 @@ def _render_job(job: Job) -> Outcome:
 
     path, target, options, sound, stems, force = job
     try:
-        song = io.read(path, options)
+        reading = io.read_bytes(io.load(path), path, options)
+        song = reading.song
         if stems:
             for name in split_stems(song):
                 check_overwrite(stem_path(target, name), force=force)
             write_stems(song, target, sound)
-            return target, song.duration_s, None
-        return write_audio(song, target, sound), song.duration_s, None
+        else:
+            write_audio(song, target, sound)
+        return target, song.duration_s, reading.left_out, None
     except MusicVAEError as error:
-        return target, 0.0, error
+        return target, 0.0, (), error
 
 
 @contextmanager

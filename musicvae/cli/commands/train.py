@@ -25,9 +25,9 @@ from musicvae.cli.console import (
 )
 from musicvae.cli.options import ReportFile, read_options, report_option
 from musicvae.cli.terminal import is_terminal
-from musicvae.config.preset import Preset, load_preset
+from musicvae.config.preset import Preset, load_preset, preset_names
 from musicvae.config.training import OBJECTIVES, PRECISIONS
-from musicvae.errors import MusicVAEError, one_line
+from musicvae.errors import ConfigError, MusicVAEError, one_line
 from musicvae.io.options import ReadOptions
 from musicvae.training.distributed import broadcast_choice, rank
 
@@ -147,12 +147,13 @@ def command(
     from musicvae.data import Shards
     from musicvae.data.prepare import prepare_cached
 
-    if name is not None and (not name or Path(name).name != name):
+    if name is not None and (name in ("", ".", "..") or Path(name).name != name):
         raise click.UsageError(f"--name {name!r}: give a name, not a path")
     requested = load_preset(preset_name) if preset_name else None
     folder = find_run(name) if resume else None
     if seed is not None:
         settings = (*settings, f"training.seed={seed}")
+    _check_before_reading(name, requested, settings, resume=resume)
     start = (
         _start_from_checkpoint(origin, requested, settings)
         if origin and origin != "scratch"
@@ -200,7 +201,10 @@ def command(
         if result.interrupted
         else "done"
     )
-    metrics = f"held-out F1 {f1:.3f}{_extra_metrics(result.metrics)}"
+    announced = display.announced
+    is_held_out = announced is None or announced.counts["valid"]
+    whose = "held-out F1" if is_held_out else "F1 on the training songs"
+    metrics = f"{whose} {f1:.3f}{_extra_metrics(result.metrics)}"
     stderr_console().print(f"{state}: {metrics}; the best model is {result.model}")
     if result.interrupted:
         stderr_console().print(f"resume with: musicvae train {path} --name {folder.name} --resume")
@@ -208,6 +212,30 @@ def command(
     if not rank():
         arguments["report"] = write_training_report(folder, result, display.announced, report)
     emit(as_json, "trained", path=str(result.model), **arguments)
+
+
+def _check_before_reading(
+    name: str | None, requested: Preset | None, settings: tuple[str, ...], *, resume: bool
+) -> None:
+    """Raise for a run that could not be written, and for settings that no preset accepts.
+
+    Reading a folder may take an hour.
+    """
+    from musicvae.training.train import require_new_run
+
+    if not resume:
+        require_new_run(Path("checkpoints") / (name or "run"))
+    if requested is not None:
+        requested.with_settings(settings)
+        return
+    errors = []
+    for each in preset_names():
+        try:
+            load_preset(each).with_settings(settings)
+            return
+        except ConfigError as error:
+            errors.append(error)
+    raise errors[0]
 
 
 def _start_from_checkpoint(

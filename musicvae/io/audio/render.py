@@ -12,8 +12,9 @@ from musicvae.errors import ConfigError, WriteError
 from musicvae.io import midi
 from musicvae.io.audio.loudness import TARGET_LUFS, limit_peaks, normalize_loudness
 from musicvae.io.audio.synth import SoundFont, Synthesizer, find_synthesizer
+from musicvae.io.midi.channels import assign_channels
 from musicvae.io.stems import split_stems, stem_path
-from musicvae.song import Song
+from musicvae.song import Part, Song
 from musicvae.storage import atomic_path
 
 AUDIO_SUFFIXES = (".wav", ".flac", ".ogg")
@@ -158,12 +159,22 @@ def _synthesize_with_tail(
 ) -> Floats32:
     """Return samples `(n, 2)` of a song and its tail.
 
-    Synthesizers stop at the last event, so the song is extended by the tail.
+    Synthesizers stop at the last event, so the song is extended by the tail. They have sixteen
+    channels and ignore ports, so the parts of each port are played alone and added.
     """
     us_per_quarter = int(song.tempo.us_per_quarter[-1])
     tail_ticks = int(np.ceil(_TAIL_S * 1e6 * song.ticks_per_quarter / us_per_quarter))
     extended = replace(song, end_ticks=song.end_ticks + tail_ticks)
-    return synthesizer.play(midi.to_bytes(extended), font, rate)
+    by_port: dict[int, list[Part]] = {}
+    for part, (port, _) in zip(song.parts, assign_channels(song.parts), strict=True):
+        by_port.setdefault(port, []).append(part)
+    mix = np.zeros((0, 2), np.float32)
+    for parts in by_port.values():
+        group = replace(extended, parts=tuple(parts))
+        samples = synthesizer.play(midi.to_bytes(group), font, rate)
+        length = max(len(mix), len(samples))
+        mix = _fit_length(mix, length) + _fit_length(samples, length)
+    return mix
 
 
 def _trim_tail(samples: Floats32, length: int, rate: int) -> Floats32:

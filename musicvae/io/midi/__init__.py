@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from musicvae.io.midi.assembly import assemble
+from musicvae.io.midi.channels import assign_channels
 from musicvae.io.midi.event_reader import read_events
-from musicvae.io.midi.events import DRUM_CHANNEL
 from musicvae.io.midi.header import parse_chunks
 from musicvae.io.midi.symusic_reader import read_with_symusic
 from musicvae.io.options import ReadOptions
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     import pretty_midi
 
 _DEFAULT_OPTIONS = ReadOptions()
-_MELODIC_CHANNELS = [c for c in range(16) if c != DRUM_CHANNEL]
 
 
 def read_bytes(
@@ -62,14 +61,17 @@ def write(song: Song, path: str | Path, *, note: str = "") -> Path:
 
 
 def to_bytes(song: Song, *, note: str = "") -> bytes:
-    """Return the bytes of a format 1 MIDI file: a conductor track, then a track for each part."""
+    """Return the bytes of a format 1 MIDI file: a conductor track, then a track for each part.
+
+    Parts beyond fifteen, and further drum kits, are on further ports (`channels.assign_channels`).
+    """
     import mido
 
     song = remove_overlaps(song)
     midi = mido.MidiFile(type=1, ticks_per_beat=song.ticks_per_quarter, charset="utf-8")
     midi.tracks.append(_conductor_track(song, note))
-    for part, channel in zip(song.parts, _assign_channels(song.parts), strict=True):
-        midi.tracks.append(_part_track(part, channel, song.end_ticks))
+    for part, (port, channel) in zip(song.parts, assign_channels(song.parts), strict=True):
+        midi.tracks.append(_part_track(part, port, channel, song.end_ticks))
     buffer = io.BytesIO()
     midi.save(file=buffer)
     return buffer.getvalue()
@@ -98,27 +100,6 @@ def to_pretty_midi(song: Song) -> pretty_midi.PrettyMIDI:
 
 
 # -- writing ------------------------------------------------------------------------------------
-
-
-def _assign_channels(parts: tuple[Part, ...]) -> list[int]:
-    """Return the channel of each part: 9 for drums; after 15 others, parts of a program share."""
-    channels: list[int] = []
-    channel_of_program: dict[int, int] = {}
-    n_melodic = 0
-    for part in parts:
-        if part.is_drum:
-            channels.append(DRUM_CHANNEL)
-            continue
-        if n_melodic < len(_MELODIC_CHANNELS):
-            channel = _MELODIC_CHANNELS[n_melodic]
-        else:
-            channel = channel_of_program.get(
-                part.program, _MELODIC_CHANNELS[n_melodic % len(_MELODIC_CHANNELS)]
-            )
-        channel_of_program.setdefault(part.program, channel)
-        channels.append(channel)
-        n_melodic += 1
-    return channels
 
 
 def _build_track(events: list[tuple[int, int, Any]], end_ticks: int) -> Any:
@@ -155,14 +136,16 @@ def _conductor_track(song: Song, note: str) -> Any:
     return _build_track(events, song.end_ticks)
 
 
-def _part_track(part: Part, channel: int, end_ticks: int) -> Any:
-    """Build the track of a part: name, program and notes."""
+def _part_track(part: Part, port: int, channel: int, end_ticks: int) -> Any:
+    """Build the track of a part: name, port, program and notes."""
     from mido import Message, MetaMessage
 
     events: list[tuple[int, int, Any]] = [
         (0, 0, MetaMessage("track_name", name=part.name)),
         (0, 1, Message("program_change", program=part.program, channel=channel)),
     ]
+    if port:
+        events.insert(1, (0, 0, MetaMessage("midi_port", port=port)))
     columns = (part.onset_ticks, part.duration_ticks, part.pitch, part.velocity)
     for onset, duration, pitch, velocity in zip(*(c.tolist() for c in columns), strict=True):
         note = {"note": pitch, "channel": channel}

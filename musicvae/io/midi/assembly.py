@@ -14,6 +14,7 @@ import numpy as np
 
 from musicvae.arrays import Ints
 from musicvae.io.limits import MAX_QUARTERS, MAX_SILENCE_QUARTERS, check_counts, check_length
+from musicvae.io.midi.text import clean_text
 from musicvae.io.result import plural
 from musicvae.song import (
     KeyMap,
@@ -38,6 +39,7 @@ class MidiContents:
     of all parts follow one another in four arrays `(M,)` int64, in any order inside a part.
     `tempo` is (tick, microseconds a quarter), `meter` (tick, numerator, denominator), `key`
     (tick, fifths, minor), each in order of time; `end_ticks` is the tick of the last event.
+    `left_out` has a warning for each kind of event that a song does not hold.
     """
 
     ticks_per_quarter: int
@@ -51,6 +53,7 @@ class MidiContents:
     meter: Sequence[tuple[int, ...]]
     key: Sequence[tuple[int, ...]]
     end_ticks: int
+    left_out: Sequence[str] = ()
 
 
 def assemble(contents: MidiContents, warnings: list[str], path: str | Path) -> Song:
@@ -71,6 +74,7 @@ def assemble(contents: MidiContents, warnings: list[str], path: str | Path) -> S
         contents.meter, end, DEFAULT_METER, _is_valid_meter, "time signature", warnings
     )
     key = _valid_entries(contents.key, end, None, _is_valid_key, "key signature", warnings)
+    warnings.extend(contents.left_out)
     return construct_unchecked(
         Song,
         ticks_per_quarter=tpq,
@@ -118,7 +122,7 @@ def _build_parts(contents: MidiContents, warnings: list[str]) -> tuple[tuple[Par
         parts.append(
             construct_unchecked(
                 Part,
-                name=name,
+                name=clean_text(name),
                 program=program,
                 is_drum=is_drum,
                 onset_ticks=onset[begin:end],

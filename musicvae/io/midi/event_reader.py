@@ -8,12 +8,13 @@ from pathlib import Path
 
 import numpy as np
 
-from musicvae.arrays import Ints
 from musicvae.io.limits import check_counts
 from musicvae.io.midi.assembly import DEFAULT_METER, DEFAULT_TEMPO, MidiContents
+from musicvae.io.midi.channels import find_instruments
 from musicvae.io.midi.events import (
-    DRUM_CHANNEL,
     KEY,
+    LYRIC,
+    MARKER,
     METER,
     TEMPO,
     TRACK_NAME,
@@ -23,6 +24,7 @@ from musicvae.io.midi.events import (
 )
 from musicvae.io.midi.header import MidiChunks
 from musicvae.io.midi.note_pairing import NotePairs, apply_sustain_pedal, pair_notes
+from musicvae.io.midi.text import decode_texts
 from musicvae.io.result import plural
 
 _INVALID = -99  # neither a meter nor a key
@@ -52,7 +54,11 @@ def read_events(chunks: MidiChunks, path: str | Path, *, pedal: bool = False) ->
         shift = np.array(starts)[events.track[pairs.note_on]]
         pairs = replace(pairs, end_ticks=pairs.end_ticks + shift)
     end_ticks = apply_sustain_pedal(events, pairs) if pedal else pairs.end_ticks
-    part_id = _part_ids(events, by_track=chunks.format != 2)
+    played = find_instruments(events, len(chunks.tracks), is_shared=chunks.format != 2)
+    # Bits: track (but in format 2, where tracks are one after another), channel, drums, program.
+    part_id = (played.channel << 1 | played.is_drum) << 7 | played.program
+    if chunks.format != 2:
+        part_id = played.track << 12 | part_id
     part_ids, part = np.unique(part_id[pairs.note_on], return_inverse=True)
     order = np.argsort(part, kind="stable")
     on = pairs.note_on[order]
@@ -64,16 +70,16 @@ def read_events(chunks: MidiChunks, path: str | Path, *, pedal: bool = False) ->
     first_on = pairs.note_on[np.unique(part, return_index=True)[1]]
     maps = {kind: _map_entries(events.meta, kind, starts) for kind in (TEMPO, METER, KEY)}
     meta_ticks = [
-        m.tick for m in events.meta if m.type != TRACK_NAME and (m.data or m.type in maps)
+        m.tick for m in events.meta if m.type in maps or (m.type in (LYRIC, MARKER) and m.data)
     ]
     return MidiContents(
         ticks_per_quarter=tpq,
         parts=[
-            (names[track], program, channel == DRUM_CHANNEL)
-            for track, channel, program in zip(
+            (names[track], program, is_drum)
+            for track, program, is_drum in zip(
                 events.track[first_on].tolist(),
-                (part_ids >> 7 & 15).tolist(),
-                (part_ids & 127).tolist(),
+                played.program[first_on].tolist(),
+                played.is_drum[first_on].tolist(),
                 strict=True,
             )
         ],
@@ -86,24 +92,8 @@ def read_events(chunks: MidiChunks, path: str | Path, *, pedal: bool = False) ->
         meter=maps[METER],
         key=maps[KEY],
         end_ticks=max(0, int(last_move), *meta_ticks),
+        left_out=events.left_out.warnings(pedal=pedal),
     )
-
-
-def _part_ids(events: Events, *, by_track: bool) -> Ints:
-    """Return the part of each event `(E,)` as bits: track (if `by_track`), channel, program."""
-    track_channel = events.track << 4 | events.status & 15
-    change = np.flatnonzero(events.status >> 4 == 12)
-    program: Ints = np.zeros_like(track_channel)
-    if len(change):
-        change = change[np.argsort(track_channel[change], kind="stable")]
-        n = len(track_channel)
-        at = np.searchsorted(
-            track_channel[change] * n + change, track_channel * n + np.arange(n), side="right"
-        )
-        last = change[at - 1]
-        has_change = (at > 0) & (track_channel[last] == track_channel)
-        program = np.where(has_change, events.data1[last], 0)
-    return (track_channel if by_track else track_channel & 15) << 7 | program
 
 
 def _shift_tracks(events: Events, starts: list[int], tick_scale: int = 1) -> Events:
@@ -153,11 +143,9 @@ def _map_entries(
 
 def _track_names(meta: list[MetaEvent], n_tracks: int) -> list[str]:
     """Return the name of each track: the last one it is given."""
-    names = [""] * n_tracks
+    names = [b""] * n_tracks
     for event in meta:
         if event.type == TRACK_NAME:
-            try:
-                names[event.track] = event.data.decode("utf-8")
-            except UnicodeDecodeError:
-                names[event.track] = event.data.decode("latin-1")
-    return names
+            names[event.track] = event.data
+    decode = decode_texts([*names, *(event.data for event in meta if event.type == LYRIC)])
+    return [decode(name) for name in names]

@@ -19,11 +19,15 @@ from musicvae.arrays import Ints
 from musicvae.errors import ReadError
 from musicvae.io.limits import MAX_INVALID_DATA, check_changes
 from musicvae.io.midi.header import MidiChunks
+from musicvae.io.midi.left_out import TEXT_TYPES, LeftOut
 from musicvae.io.result import plural
 
 DRUM_CHANNEL = 9
-TRACK_NAME, LYRIC, MARKER, END, TEMPO, METER, KEY = 0x03, 0x05, 0x06, 0x2F, 0x51, 0x58, 0x59
-_STORED_TYPES = {TRACK_NAME, LYRIC, MARKER, TEMPO, METER, KEY}
+TRACK_NAME, LYRIC, MARKER, PORT, END = 0x03, 0x05, 0x06, 0x21, 0x2F
+TEMPO, METER, KEY = 0x51, 0x58, 0x59
+SYSEX = -1  # the type of stored system exclusive messages
+_STORED_TYPES = {TRACK_NAME, LYRIC, MARKER, PORT, TEMPO, METER, KEY}
+_STORED_SYSEX = {0x41, 0x43}  # of Roland and Yamaha, which set parts to drums
 _N_DATA_BYTES = (2, 2, 2, 2, 1, 1, 2)  # of 0x8n, 0x9n, ... 0xEn
 _N_SYSTEM_DATA_BYTES = {0xF1: 1, 0xF2: 2, 0xF3: 1}
 
@@ -39,7 +43,10 @@ _TRUNCATED_END = re.compile(rb"(?:[\x80-\xff]{0,3}|%b(?:\xff\x2f?)?)" % _DELTA_T
 
 @dataclass(frozen=True, kw_only=True)
 class MetaEvent:
-    """A meta event of `type`: its track, its tick in the track, its data."""
+    """A meta event of `type`, or a system exclusive message (`SYSEX`).
+
+    Its track, its tick in the track, its data.
+    """
 
     track: int
     tick: int
@@ -49,7 +56,7 @@ class MetaEvent:
 
 @dataclass(frozen=True, kw_only=True)
 class Events:
-    """Channel events in file order, arrays `(E,)` int64, and meta events.
+    """Channel events in file order, arrays `(E,)` int64, meta events, and what is left out.
 
     `tick` counts from the start of the track; `data1` and `data2` are the data bytes.
     """
@@ -60,6 +67,7 @@ class Events:
     data1: Ints
     data2: Ints
     meta: list[MetaEvent]
+    left_out: LeftOut
 
 
 def parse_events(chunks: MidiChunks, path: str | Path) -> Events:
@@ -92,6 +100,7 @@ class _TrackParser:
     delays: list[tuple[int, int]] = field(default_factory=list)
     meta: list[tuple[int, int, int, int, bytes]] = field(default_factory=list)
     irregularities: dict[tuple[str, str], int] = field(default_factory=dict)
+    left_out: LeftOut = field(default_factory=LeftOut)
 
     # Of the current track:
     end: int = 0
@@ -180,13 +189,15 @@ class _TrackParser:
             while at < min(stop, self.end) and self.content[at] < 0x80:
                 at += 1
             return at
-        kind = self._read_byte(at) if status == 0xFF else -1
+        kind = self._read_byte(at) if status == 0xFF else SYSEX
         size, at = self._read_varlen(at + (status == 0xFF), 4)
         if at + size > self.end:
             self._fail("an event runs past its end")
         self.has_end = kind == END
-        if kind in _STORED_TYPES:
-            data = self.content[at : at + size]
+        data = self.content[at : at + size]
+        if kind in TEXT_TYPES:
+            self.left_out.add_text(kind, data)
+        if kind in _STORED_TYPES or (kind == SYSEX and data[:1] and data[0] in _STORED_SYSEX):
             check_changes(len(self.meta), self.path)
             last = len(self.starts) - 1
             self.meta.append((len(self.n_events), last, self.pending_ticks, kind, data))
@@ -263,11 +274,18 @@ class _TrackParser:
             )
             for t, i, pending, kind, data in self.meta
         ]
+        status, left_out = status[status_from], self.left_out
+        kind = status >> 4
+        left_out.pitch_bends = int(np.count_nonzero(kind == 14))
+        left_out.aftertouch = int(np.count_nonzero((kind == 10) | (kind == 13)))
+        numbers, counts = np.unique(data1[kind == 11], return_counts=True)
+        left_out.controllers.update(dict(zip(numbers.tolist(), counts.tolist(), strict=True)))
         return Events(
             track=track,
             tick=tick,
-            status=status[status_from],
+            status=status,
             data1=data1,
             data2=data2,
             meta=meta,
+            left_out=left_out,
         )

@@ -18,6 +18,7 @@ from musicvae.arrays import Ints
 from musicvae.io.limits import MAX_CHANGES, check_counts
 from musicvae.io.midi.assembly import MidiContents
 from musicvae.io.midi.header import END_OF_TRACK, MidiChunks
+from musicvae.io.midi.scan import scan_tracks
 
 _HEADER_BYTES = 14
 # Three bytes or more: ends of tracks, complete map entries, system exclusive messages before an
@@ -63,7 +64,8 @@ def read_with_symusic(chunks: MidiChunks, path: str | Path) -> MidiContents | No
 
     symusic silently drops notes without a note-off, so every track is given very late note-offs
     of all pitches: a note that takes one was unterminated. symusic also loses running status at
-    system messages, reads past short meta events, and merges the sequences of format 2.
+    system messages, reads past short meta events, merges the sequences of format 2, and keeps the
+    state of channels track by track.
     """
     from symusic import Score
 
@@ -77,11 +79,14 @@ def read_with_symusic(chunks: MidiChunks, path: str | Path) -> MidiContents | No
         return None
     if any(event[0] == 0xF0 for event in special) and not _sysex_is_simple(content):
         return None
+    if not all(content[end - 3 : end] == END_OF_TRACK for _, end in chunks.tracks):
+        return None
+    tracks_of_events = [content[begin : end - 3] for begin, end in chunks.tracks]
+    scan = scan_tracks(tracks_of_events)
+    if not scan or not scan.is_plain:
+        return None
     pieces = [content[:_HEADER_BYTES]]
-    for begin, end in chunks.tracks:
-        if content[end - 3 : end] != END_OF_TRACK:
-            return None
-        events = content[begin : end - 3]
+    for events in tracks_of_events:
         note_offs = [offs for status, offs in _SENTINEL_NOTE_OFFS.items() if status in events]
         tail = b"".join([_SENTINEL_TEMPO, *note_offs])
         size = len(events) + len(tail) + 4
@@ -122,6 +127,7 @@ def read_with_symusic(chunks: MidiChunks, path: str | Path) -> MidiContents | No
         meter=meter,
         key=key,
         end_ticks=max([0, *end_ticks]),
+        left_out=scan.left_out.warnings(pedal=False),
     )
 
 

@@ -3,7 +3,8 @@
 Whether a pulse is a sixteenth, an eighth or a quarter, and where bars begin, is scored by the
 network that finds bar lines in MIDI (`musicvae.downbeats`): each pulse is tried at each value, with
 the best bars there and with equal bars of each usual meter. A logistic regression, fitted to sung
-tunes of known bars, chooses among these hypotheses.
+tunes of known bars, chooses among these hypotheses, by those scores and by the note values
+(`rhythm`).
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from musicvae.downbeats.decoding import METER_CELLS, BarPath, DownbeatScores, me
 from musicvae.downbeats.features import NoteFeatures, cell_features
 from musicvae.downbeats.network import METERS, load_weights, predict
 from musicvae.io.transcription.beats import Pulse
+from musicvae.io.transcription.rhythm import collect_rhythm_evidence
 
 _METERS = ((2, 4), (3, 4), (4, 4), (6, 8), (3, 8), (9, 8), (12, 8), (5, 4))
 _CELLS_PER_PULSE = (1, 2, 3, 4)
@@ -28,28 +30,41 @@ _TAPPED_QPM = 110  # typical tempo
 _VOICE_VELOCITY = 80
 _TYPICAL_BAR_S, _TYPICAL_CELL_S = 1.6, 0.13
 _EXTRAPOLATION_PULSES = 8
+_PHASES = 2  # tried of equal bars
 
 # Contribution of each piece of evidence to the log-odds of a hypothesis.
 WEIGHTS = {
-    "pulse": 0.12,
-    "downbeat_mean": 0.71,
-    "n_bars": -1.38,
-    "log_bar_length": 0.44,
-    "log_bar_length_squared": 0.06,
+    "dotted_values": -0.68,
+    "short_values": -0.29,
+    "long_values": -0.66,
+    "compound_unheard": -1.41,
+    "slow": -1.76,
+    "fast": -1.25,
+    "long_on_bar_line": 0.29,
+    "long_on_beat": 1.09,
+    "log_notes_per_bar": -0.08,
+    "log_notes_per_bar_squared": -2.18,
+    "recurring_rhythm": 1.57,
+    "pulse": 0.30,
+    "downbeat_mean": 0.58,
+    "n_bars": -1.70,
+    "log_bar_length": -0.39,
+    "log_bar_length_squared": -0.61,
     "log_cell_length": -0.55,
-    "log_cell_length_squared": -0.96,
-    "meter_changes": -0.26,
-    "meter": 0.88,
-    "first_bar_line": -2.78,
-    "2/4": -0.59,
-    "3/4": -0.15,
-    "4/4": -0.78,
-    "6/8": 0.64,
-    "3/8": -0.33,
-    "9/8": 0.07,
-    "12/8": 0.47,
-    "6/4": 0.36,
-    "2/2": 0.35,
+    "log_cell_length_squared": -2.29,
+    "meter_changes": -0.20,
+    "meter": 0.74,
+    "first_bar_line": -4.24,
+    "2/4": -0.76,
+    "3/4": 0.74,
+    "4/4": 0.71,
+    "6/8": 0.79,
+    "3/8": -0.65,
+    "9/8": -1.46,
+    "12/8": -0.61,
+    "5/4": 0.61,
+    "2/2": 1.36,
+    "3/2": -0.68,
     "tapped_tempo": -6.0,  # set by hand: a rhythm alone says little about which notes are quarters
 }
 
@@ -169,16 +184,18 @@ def _score_downbeats(notes: NoteSequence, pulse: Pulse, cells_per_pulse: int) ->
 
 
 def _equal_bars(scores: DownbeatScores, meters: tuple[tuple[int, int], ...]) -> list[BarPath]:
-    """Return, for each meter, bars of one length throughout at the phase of the best score."""
+    """Return, for each meter, bars of one length throughout at the phases of the best scores."""
     paths = []
     for numerator, denominator in meters:
         index = meter_index(numerator, denominator)
         length = int(METER_CELLS[index]) if index >= 0 else 16 * numerator // denominator
         if length < 1 or len(scores) <= length:
             continue
-        sums = [float(scores.log_odds[first::length].sum()) for first in range(length)]
-        lines = np.arange(int(np.argmax(sums)), len(scores), length)
-        paths.append(BarPath(lines=lines, meters=np.full(len(lines), index), score=max(sums)))
+        sums = np.array([scores.log_odds[first::length].sum() for first in range(length)])
+        for first in np.argsort(-sums, kind="stable")[:_PHASES].tolist():
+            lines = np.arange(first, len(scores), length)
+            meters_of_lines = np.full(len(lines), index)
+            paths.append(BarPath(lines=lines, meters=meters_of_lines, score=float(sums[first])))
     return paths
 
 
@@ -187,6 +204,7 @@ def _collect_evidence(
 ) -> dict[str, float]:
     """Return the evidence for a hypothesis, by the names of `WEIGHTS`."""
     lines, meters = bars.path.lines, bars.path.meters
+    cells = bars.pulse.pulse_index * bars.cells_per_pulse
     line_s = bars.cells_to_seconds(lines)
     bar_s = float(np.median(np.diff(line_s)))
     meter = METERS[int(np.bincount(np.maximum(meters, 0)).argmax())]
@@ -194,10 +212,10 @@ def _collect_evidence(
     log_bar = np.log(bar_s / _TYPICAL_BAR_S)
     log_cell = np.log(bars.cell_s / _TYPICAL_CELL_S)
     log_tempo = np.log(15 / bars.cell_s / _TAPPED_QPM)
-    return {
+    rhythm = collect_rhythm_evidence(cells, lines, bars.cell_s, meter)
+    return rhythm | {
         "pulse": (bars.pulse.log_likelihood - best_likelihood) * len(notes.onset_s) / 10,
         "downbeat_mean": float(log_odds.mean()),
-        "downbeat_sum": float(log_odds.sum()) / 10,
         "n_bars": len(lines) / 10,
         "log_bar_length": float(log_bar),
         "log_bar_length_squared": float(log_bar**2),

@@ -20,6 +20,7 @@ from musicvae.networks.priors.conditioning import EncodedPaths, KnownLatents, Pa
 FIRST, MIDDLE, LAST = 0, 1, 2
 MEAN_SHRINKAGE = 20.0  # windows a mean needs to weigh as much as the coarser one it is shrunk to
 RIDGE = 0.05
+MAX_FACTOR_ELEMENTS = 2**24  # of the square roots gathered at once when sampling
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -114,10 +115,13 @@ class LinearGaussianPrior:
         fixed, deviation = np.zeros((n, W), bool), path
         if known is not None and amount >= 1:
             fixed, deviation = known.fully_known(conditioning), known.z - mean
+        chunk = max(1, MAX_FACTOR_ELEMENTS // self.step.size)
         for w in range(W):
             noise = rng.standard_normal(path[:, w].shape).astype(np.float32)
-            root = self.factor[position[:, w]]  # (n, Z, Z)
-            path[:, w] = (root @ noise[..., None])[..., 0] * np.float32(temperature)
+            for begin in range(0, n, chunk):
+                own = slice(begin, begin + chunk)
+                root = self.factor[position[own, w]]  # (chunk, Z, Z)
+                path[own, w] = (root @ noise[own, :, None])[..., 0] * np.float32(temperature)
             if w:
                 path[:, w] += path[:, w - 1] @ self.step.T
             for i in np.flatnonzero(fixed[:, w]).tolist():

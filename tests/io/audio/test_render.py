@@ -181,3 +181,19 @@ def test_options_out_of_range_are_rejected() -> None:
             render.RenderOptions(**values)
     with pytest.raises(ConfigError, match="no synthesizer 'harp'"):
         render.render(one_note(), render.RenderOptions(synthesizer="harp"))
+
+
+def test_parts_beyond_fifteen_sound_alike_in_stems_and_mix() -> None:
+    programs = (16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 0, 16, 73, 56)
+    parts = [
+        part_on_grid([(12 * i, 12, 48 + i, 60)], 20, program=p) for i, p in enumerate(programs)
+    ]
+    mix, stems, _ = render.render_stems(Song.new(parts))
+    total = np.sum(list(stems.values()), axis=0)
+    assert len(stems) == 17
+    assert np.abs(mix - total).max() < 0.02 * np.abs(total).max()
+    _, first, _ = render.render_stems(Song.new(parts[:1], end_ticks=Song.new(parts).end_ticks))
+    (organ,) = first.values()
+    length = min(len(organ), len(next(iter(stems.values()))))
+    one, other = organ[:length].ravel(), next(iter(stems.values()))[:length].ravel()
+    assert np.corrcoef(one, other)[0, 1] > 0.99
