@@ -27,6 +27,7 @@ from musicvae.cli.console import (
 from musicvae.cli.inputs import ModelPicker, find_song_files, load_model, naming, read_with_barlines
 from musicvae.cli.writer import AUDIO_FORMATS, AudioOutput, SongWriter, announce_synthesizer
 from musicvae.errors import MusicVAEError
+from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
 
 if TYPE_CHECKING:
@@ -215,7 +216,7 @@ class GenerateOptions(ModelOptions):
                 note = f"musicvae {command} {path.name} {words} --seed {seed}"
                 writer.write_numbered(
                     generate(model, song, seed),
-                    path.stem,
+                    song_stem(path),
                     note=f"{note} checkpoint {model.hash}",
                     **settings,
                     seed=seed,

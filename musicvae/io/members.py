@@ -81,6 +81,12 @@ def parse_member_path(path: str | Path) -> tuple[Path, int] | None:
     return (Path(match[1]), int(match[2])) if match else None
 
 
+def song_stem(path: Path) -> str:
+    """Return the name of a song for files made of it: ``book-3`` for ``book.abc#3``."""
+    place = parse_member_path(path.name)
+    return path.stem if place is None or path.exists() else f"{place[0].stem}-{place[1]}"
+
+
 def _short(title: str) -> str:
     """Return a title for a name of a song: printable, without slashes, not too long."""
     return printable(title.replace("/", "-"))[:_MAX_TITLE]

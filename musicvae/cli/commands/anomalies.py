@@ -22,6 +22,7 @@ from musicvae.cli.inputs import ModelPicker, find_song_files, read_with_barlines
 from musicvae.cli.options import ModelOptions, model_options, theme_options
 from musicvae.cli.terminal import format_columns, print_table
 from musicvae.errors import MusicVAEError, one_line
+from musicvae.io.members import song_stem
 from musicvae.storage import ensure_writable_folder, fit_stem, is_folder
 
 if TYPE_CHECKING:
@@ -146,11 +147,13 @@ def _score_song(
     if folder is not None:
         from musicvae.plots import plot_anomalies
 
-        plot_path = free_path(folder, f"{fit_stem(path.stem)}-score", ".png", force=shared.force)
+        plot_path = free_path(
+            folder, f"{fit_stem(song_stem(path))}-score", ".png", force=shared.force
+        )
         names = [part.name or f"part {n}" for n, part in enumerate(aligned.song.parts, start=1)]
         line = f"anomaly score {scores.anomaly_score:+.1f}, relative to the {scores.reference}"
         fields = (scores.bar_numbers, scores.bar_scores, scores.part_scores, names)
-        plot_anomalies(*fields, plot_path, path.stem, line, theme=theme)
+        plot_anomalies(*fields, plot_path, song_stem(path), line, theme=theme)
     features = song_features(Bars.from_song(aligned.song))
     return _ScoredSong(path, scores, features, str(model.path), round(share, 4), plot_path)
 

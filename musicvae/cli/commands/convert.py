@@ -24,6 +24,7 @@ from musicvae.cli.inputs import find_song_files, read_with_barlines
 from musicvae.cli.options import song_read_options
 from musicvae.cli.writer import STEMS_RESERVE, write_song
 from musicvae.errors import MusicVAEError, WriteError
+from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
 from musicvae.io.stems import split_stems, stem_path
 from musicvae.storage import ensure_writable_folder, fit_stem
@@ -86,7 +87,7 @@ def command(
                 out
                 if single
                 else (folder or path.parent)
-                / f"{fit_stem(path.stem, STEMS_RESERVE if stems else len(suffix))}{suffix}"
+                / f"{fit_stem(song_stem(path), STEMS_RESERVE if stems else len(suffix))}{suffix}"
             )
             assert preferred is not None, "a single file is named"
             try:

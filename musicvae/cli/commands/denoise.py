@@ -13,6 +13,7 @@ from musicvae.cli.terminal import format_columns
 from musicvae.cli.writer import sibling_path
 from musicvae.config.corruption_kinds import parse_corruption_shares
 from musicvae.errors import one_line
+from musicvae.io.members import song_stem
 from musicvae.representation.key import pitch_name
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def command(
         share = result.n_passthrough / max(song.original.n_notes, 1)
         written = writer.write_named(
             result.song,
-            path.stem,
+            song_stem(path),
             force=force,
             note=f"musicvae denoise {path.name} --strength {strength:g} checkpoint {model.hash}",
             changed=result.n_changed,

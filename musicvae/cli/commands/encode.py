@@ -17,6 +17,7 @@ from musicvae.cli.console import (
 from musicvae.cli.inputs import read_with_barlines
 from musicvae.cli.options import ModelOptions, model_options
 from musicvae.errors import one_line
+from musicvae.io.members import song_stem
 from musicvae.storage import fit_stem
 
 
@@ -58,7 +59,7 @@ def command(
 
     if step is not None and bits is not None:
         raise click.UsageError("give --step or --bits, not both")
-    default = Path(fit_stem(path.stem, len(SUFFIX)) + SUFFIX)
+    default = Path(fit_stem(song_stem(path), len(SUFFIX)) + SUFFIX)
     target = check_overwrite(out or default, force=shared.force)
     song = read_with_barlines(path, shared.options)
     model = shared.model(songs=[song])

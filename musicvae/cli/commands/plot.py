@@ -24,6 +24,7 @@ from musicvae.cli.console import (
 from musicvae.cli.inputs import find_song_files, read_with_barlines
 from musicvae.cli.options import theme_options
 from musicvae.errors import MusicVAEError, ReadError, os_reason
+from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
 from musicvae.storage import is_folder
 
@@ -105,7 +106,7 @@ def command(
             try:
                 plotted = kind if kind != "auto" else _plot_kind(path)
                 draw = _PLOTS[plotted](path, bars)
-                stem = path.parent.name if path.name == METRICS_FILE else path.stem
+                stem = path.parent.name if path.name == METRICS_FILE else song_stem(path)
                 if to_file:
                     target = check_overwrite(out, force=force)
                 else:

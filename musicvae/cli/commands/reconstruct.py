@@ -10,6 +10,7 @@ import click
 from musicvae.cli.console import songs_argument, stderr_console
 from musicvae.cli.options import GenerateOptions, generate_options
 from musicvae.errors import one_line
+from musicvae.io.members import song_stem
 
 if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
@@ -40,7 +41,7 @@ def command(
         share = encoding.n_passthrough / max(song.song.n_notes, 1)
         writer.write_named(
             model.decode(encoding),
-            path.stem,
+            song_stem(path),
             force=shared.force,
             note=f"musicvae reconstruct {path.name} checkpoint {model.hash}",
             kl_bits=round(encoding.kl_bits, 2),

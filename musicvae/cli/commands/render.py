@@ -36,6 +36,7 @@ from musicvae.cli.writer import (
     announce_synthesizer,
 )
 from musicvae.errors import MusicVAEError, WriteError
+from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
 from musicvae.storage import ensure_writable_folder, fit_stem
 
@@ -167,7 +168,7 @@ def _output_paths(
     folder = ensure_writable_folder(out) if out is not None else None
     taken = {os.path.realpath(path) for path in songs}
     for path in songs:
-        preferred = (folder or path.parent) / f"{fit_stem(path.stem, len(suffix))}{suffix}"
+        preferred = (folder or path.parent) / f"{fit_stem(song_stem(path), len(suffix))}{suffix}"
         source = os.path.realpath(path)  # refused later, with a hint
         target = first_free_path(preferred, partial(_is_free, taken, source))
         taken.add(os.path.realpath(target))

@@ -17,6 +17,7 @@ from musicvae.cli.options import (
     print_plot_path,
     theme_options,
 )
+from musicvae.io.members import song_stem
 
 if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
@@ -109,7 +110,9 @@ def command(
         known = {n: round(v, 3) for n, v in result.changes.items() if math.isfinite(v)}
         note = f"musicvae steer {path.name} {arguments.strip()} checkpoint {model.hash}"
         figures = {"asked": targets, "moved": known, "source": str(path)}
-        shifts[writer.write_numbered(result.song, path.stem, note=note, **figures).stem] = known
+        shifts[writer.write_numbered(result.song, song_stem(path), note=note, **figures).stem] = (
+            known
+        )
         if shared.as_json:
             return
         for name in targets:
