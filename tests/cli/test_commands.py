@@ -436,8 +436,7 @@ def test_names_of_255_bytes(working_folder) -> None:
 def test_files_of_a_book_are_named_by_the_labels_of_its_tunes(tmp_path: Path) -> None:
     tune = "X:{0}\nT:Tune {0}\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|]\n\n"
     (tmp_path / "book.abc").write_text(tune.format(10) + tune.format(20))
-    done = run(
-        "convert", str(tmp_path / "book.abc"), "--format", "mid", "--out", f"{tmp_path}/out/"
-    )
+    out = tmp_path / "out"
+    done = run("convert", str(tmp_path / "book.abc"), "--format", "mid", "--out", f"{out}/")
     assert done.exit_code == 0
-    assert sorted(p.name for p in (tmp_path / "out").iterdir()) == ["book-10.mid", "book-20.mid"]
+    assert sorted(path.name for path in out.iterdir()) == ["book-10.mid", "book-20.mid"]

@@ -147,13 +147,12 @@ def _score_song(
     if folder is not None:
         from musicvae.plots import plot_anomalies
 
-        plot_path = free_path(
-            folder, f"{fit_stem(song_stem(path))}-score", ".png", force=shared.force
-        )
+        stem = song_stem(path)
+        plot_path = free_path(folder, f"{fit_stem(stem)}-score", ".png", force=shared.force)
         names = [part.name or f"part {n}" for n, part in enumerate(aligned.song.parts, start=1)]
         line = f"anomaly score {scores.anomaly_score:+.1f}, relative to the {scores.reference}"
         fields = (scores.bar_numbers, scores.bar_scores, scores.part_scores, names)
-        plot_anomalies(*fields, plot_path, song_stem(path), line, theme=theme)
+        plot_anomalies(*fields, plot_path, stem, line, theme=theme)
     features = song_features(Bars.from_song(aligned.song))
     return _ScoredSong(path, scores, features, str(model.path), round(share, 4), plot_path)
 

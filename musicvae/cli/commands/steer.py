@@ -110,9 +110,8 @@ def command(
         known = {n: round(v, 3) for n, v in result.changes.items() if math.isfinite(v)}
         note = f"musicvae steer {path.name} {arguments.strip()} checkpoint {model.hash}"
         figures = {"asked": targets, "moved": known, "source": str(path)}
-        shifts[writer.write_numbered(result.song, song_stem(path), note=note, **figures).stem] = (
-            known
-        )
+        written = writer.write_numbered(result.song, song_stem(path), note=note, **figures)
+        shifts[written.stem] = known
         if shared.as_json:
             return
         for name in targets:
