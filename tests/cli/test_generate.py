@@ -55,7 +55,7 @@ def test_commands_report_errors_in_one_line(here, tmp_path) -> None:
     for arguments, message in (
         (("infill", "hymn.mid", "--bars", "4-9"), "bars 4-9: the song has bars 0-5"),
         (("continue", "empty.mid"), "has no notes"),
-        (("vary", "empty.mid"), "no notes that preset tiny can represent"),
+        (("vary", "empty.mid"), "empty.mid: has no notes"),
         (("vary", "none.mid"), "none.mid"),
         (("sample", "--form", "A?"), "give letters"),
     ):

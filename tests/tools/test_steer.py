@@ -216,7 +216,7 @@ def test_errors(model, tmp_path) -> None:
         model.steer(song, {"velocity": 1})
     with pytest.raises(ConfigError, match="no such attribute; there are: density, range"):
         model.steer(song, {"loudness": 1})
-    with pytest.raises(DataError, match="no notes that preset tiny can represent"):
+    with pytest.raises(DataError, match="has no notes"):
         model.steer(Song.new([], end_ticks=1920), {"density": 1})
     kept = load(model.path)
     bare = {n: t for n, t in kept.tensors.items() if not n.startswith("directions.")}
