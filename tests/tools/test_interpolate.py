@@ -88,9 +88,7 @@ def test_warping_path_finds_repeated_and_omitted_windows() -> None:
 def test_ends_are_the_reconstructions(a: Song, b: Song, how: str, align_: bool) -> None:
     it = model()
     if any(it.encode(song).is_empty for song in (a, b)):
-        with pytest.raises(
-            DataError, match="has no notes|only drums without|no notes that preset melody-2bar"
-        ):
+        with pytest.raises(DataError, match=r"has no notes|only drums|can represent"):
             it.interpolate(a, b, steps=2)
         return
     made = it.interpolate(a, b, steps=3, how=how, align=align_)

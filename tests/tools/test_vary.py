@@ -35,7 +35,7 @@ def silent_and_drum_songs() -> list[Song]:
 
 @pytest.mark.parametrize(
     ("song", "reason"),
-    zip(silent_and_drum_songs(), ["has no notes", "no notes that preset tiny can"], strict=True),
+    [*zip(silent_and_drum_songs(), ("has no notes", "no notes that preset tiny"), strict=True)],
     ids=["silent", "drums"],
 )
 def test_songs_without_representable_notes_are_refused(model, song, reason) -> None:
