@@ -106,6 +106,12 @@ def stderr_console() -> Console:
     return Console(stderr=True, highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 
+@cache
+def print_once(text: str) -> None:
+    """Print a line on stderr unless it was printed before."""
+    stderr_console().print(one_line(text))
+
+
 @contextmanager
 def progress_bar(description: str) -> Iterator[Advance]:
     """Show a progress bar on stderr while the block runs, if stderr is a terminal.

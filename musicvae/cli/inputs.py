@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from musicvae.cli.console import stderr_console
+from musicvae.cli.console import print_once, stderr_console
 from musicvae.errors import DataError, MusicVAEError, one_line
 from musicvae.storage import is_folder
 
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 
 _ANNOUNCED_RECORDINGS: set[Path] = set()
 """Recordings already reported."""
-_ANNOUNCED_OMISSIONS: set[str] = set()
-"""Lines already printed."""
 
 
 def load_model(
@@ -103,10 +101,8 @@ def naming(path: Path, error: MusicVAEError) -> MusicVAEError:
 
 def print_left_out(path: Path, left_out: Sequence[str]) -> None:
     """Print once on stderr what of a file its song does not hold."""
-    line = one_line(f"{path}: {'; '.join(left_out)}")
-    if left_out and line not in _ANNOUNCED_OMISSIONS:
-        _ANNOUNCED_OMISSIONS.add(line)
-        stderr_console().print(line)
+    if left_out:
+        print_once(f"{path}: {'; '.join(left_out)}")
 
 
 def read_with_barlines(path: Path, options: ReadOptions, *, quiet: bool = False) -> BarlineEstimate:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +13,7 @@ from musicvae.cli.console import (
     emit,
     first_free_path,
     print_line,
+    print_once,
     stderr_console,
 )
 from musicvae.errors import one_line
@@ -57,12 +57,6 @@ def announce_synthesizer(options: RenderOptions) -> None:
     font = Path(options.soundfont or default_soundfont()).name
     name = find_synthesizer(options.synthesizer).name
     print_once(f"rendering with {name} and {font} at {options.lufs:g} LUFS")
-
-
-@cache
-def print_once(text: str) -> None:
-    """Print a line on stderr unless it was printed before."""
-    stderr_console().print(one_line(text))
 
 
 def write_song(song: Song, path: Path, note: str) -> int:

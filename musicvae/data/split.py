@@ -19,7 +19,7 @@ import numpy as np
 
 from musicvae.data.discover import SPLIT_FILE
 from musicvae.data.shards import Clusters, Shards
-from musicvae.errors import DataError, ReadError, WriteError
+from musicvae.errors import DataError, ReadError, WriteError, os_reason
 from musicvae.io import load
 from musicvae.io.members import parse_member_path
 from musicvae.storage import write_bytes
@@ -77,7 +77,7 @@ def write_split_table(path: Path, table: dict[str, str]) -> None:
         try:
             path.unlink(missing_ok=True)
         except OSError as error:
-            raise WriteError(path, str(error.strerror), "choose another folder") from None
+            raise WriteError(path, os_reason(error), "choose another folder") from None
         return
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows([_COLUMNS, *table.items()])

@@ -11,7 +11,7 @@ import soundfile
 from click.testing import Result
 from matplotlib.image import imread
 
-from musicvae.cli.writer import print_once
+from musicvae.cli.console import print_once
 from musicvae.io import read, write
 from musicvae.io.audio.render import RenderOptions, write_audio
 from support.cli import run

@@ -11,7 +11,7 @@ import soundfile
 from click.testing import CliRunner
 
 from musicvae.cli import main
-from musicvae.cli.writer import print_once
+from musicvae.cli.console import print_once
 from musicvae.io import write
 from musicvae.io.audio.loudness import PEAK_CEILING, measure_loudness
 from support.songs import small_chorale

@@ -83,13 +83,10 @@ def command(
     failed = False
     with progress_bar("writing") as advance:
         for done, path in enumerate(songs, start=1):
-            preferred = (
-                out
-                if single
-                else (folder or path.parent)
-                / f"{fit_stem(song_stem(path), STEMS_RESERVE if stems else len(suffix))}{suffix}"
-            )
-            assert preferred is not None, "a single file is named"
+            stem = fit_stem(song_stem(path), STEMS_RESERVE if stems else len(suffix))
+            preferred = (folder or path.parent) / f"{stem}{suffix}"
+            if single and out is not None:
+                preferred = out
             try:
                 song = read_with_barlines(path, options).song
                 parts = split_stems(song) if stems else {}

@@ -67,20 +67,21 @@ def _is_utf8(text: bytes) -> bool:
 
 def _choose_encoding(texts: list[bytes]) -> str:
     """Return the encoding that reads these texts with the least unusual characters."""
-    costs = {
-        "cp1252": sum(_western_cost(text) for text in texts),
-        "cp932": sum(_japanese_cost(text) for text in texts),
-        "gbk": sum(_chinese_cost(text) for text in texts),
-    }
+    costs = {encoding: sum(_cost(text, encoding) for text in texts) for encoding in _COSTS}
     return min(costs, key=lambda encoding: costs[encoding])
 
 
-def _western_cost(text: bytes) -> float:
-    """Return how unusual a text is as CP1252: accented letters stand among plain ones."""
+def _cost(text: bytes, encoding: str) -> float:
+    """Return how unusual a text is in one of the encodings."""
     try:
-        decoded = text.decode("cp1252")
+        decoded = text.decode(encoding)
     except UnicodeDecodeError:
         return _IMPOSSIBLE
+    return _COSTS[encoding](decoded)
+
+
+def _western_cost(decoded: str) -> float:
+    """Return how unusual a text is as CP1252: accented letters stand among plain ones."""
     cost = 0.0
     padded = f" {decoded} "
     for before, character, after in zip(padded, padded[1:], padded[2:], strict=False):
@@ -103,12 +104,8 @@ def _western_cost(text: bytes) -> float:
     return cost
 
 
-def _japanese_cost(text: bytes) -> float:
+def _japanese_cost(decoded: str) -> float:
     """Return how unusual a text is as Shift-JIS: kana, and kanji of the first level, are usual."""
-    try:
-        decoded = text.decode("cp932")
-    except UnicodeDecodeError:
-        return _IMPOSSIBLE
     n_marked = len(_VOICED_KANA.findall(decoded))
     n_wrong = sum(decoded.count(mark) for mark in _VOICING_MARKS) - n_marked
     is_kana = n_wrong == 0 and (n_marked > 0 or _LONG_VOWEL.search(decoded) is not None)
@@ -135,12 +132,8 @@ def _japanese_cost(text: bytes) -> float:
     return cost
 
 
-def _chinese_cost(text: bytes) -> float:
+def _chinese_cost(decoded: str) -> float:
     """Return how unusual a text is as GBK: hanzi of the first level of GB 2312 are usual."""
-    try:
-        decoded = text.decode("gbk")
-    except UnicodeDecodeError:
-        return _IMPOSSIBLE
     cost = 0.0
     for character in decoded:
         if character < "\x80":
@@ -157,3 +150,10 @@ def _chinese_cost(text: bytes) -> float:
         else:
             cost += 3.5
     return cost
+
+
+_COSTS: dict[str, Callable[[str], float]] = {
+    "cp1252": _western_cost,
+    "cp932": _japanese_cost,
+    "gbk": _chinese_cost,
+}

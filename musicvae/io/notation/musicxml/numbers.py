@@ -21,8 +21,12 @@ def parse_number(text: str | None) -> Number | None:
     """Return the decimal number that a text represents, exactly, or None."""
     if text is None or not _DECIMAL.fullmatch(text):
         return None
-    number = Fraction(text.strip())
-    return int(number) if number.denominator == 1 else number
+    return simplify(Fraction(text.strip()))
+
+
+def simplify(number: Number) -> Number:
+    """Return a number as an integer, if it is one."""
+    return number.numerator if number.denominator == 1 else number
 
 
 def parse_int(text: str | None) -> int | None:

@@ -25,6 +25,7 @@ from musicvae.io.notation.musicxml.numbers import (
     note_type_quarters,
     parse_int,
     parse_number,
+    simplify,
 )
 from musicvae.io.notation.musicxml.omissions import Omissions
 from musicvae.io.notation.musicxml.part_list import Instrument, PartEntry, program_of_sound
@@ -114,7 +115,7 @@ class PartReader:
         limit = _MAX_MEASURE_QUARTERS * self.attributes.divisions
         forward_end = self._forward_reach
         if self.attributes.nominal_quarters is not None:  # beyond it, only notes and rests count
-            nominal = _simplify(self.attributes.nominal_quarters * self.attributes.divisions)
+            nominal = simplify(self.attributes.nominal_quarters * self.attributes.divisions)
             forward_end = min(forward_end, nominal)
         sounding_end = max([forward_end, *(self._reach[staff] for staff in self._sounding)])
         for staff, end in self._reach.items():
@@ -149,7 +150,7 @@ class PartReader:
         nominal = self.attributes.nominal_quarters
         if nominal is None or is_implicit:
             return end
-        full = _simplify(nominal * self.attributes.divisions)
+        full = simplify(nominal * self.attributes.divisions)
         is_alone = self._n_rests[staff] == 1 and staff not in self._sounding
         if self._is_measure_rest[staff] or not is_alone:
             return min(end, full)
@@ -178,11 +179,11 @@ class PartReader:
         self.attributes.read(element, self._index, self._to_quarters(self._position))
         if self.attributes.divisions != before:
             ratio = Fraction(self.attributes.divisions) / before
-            self._position = _simplify(self._position * ratio)
-            self._chord_onset = _simplify(self._chord_onset * ratio)
-            self._forward_reach = _simplify(self._forward_reach * ratio)
+            self._position = simplify(self._position * ratio)
+            self._chord_onset = simplify(self._chord_onset * ratio)
+            self._forward_reach = simplify(self._forward_reach * ratio)
             for ends in (self._reach, self._full_rests):
-                ends.update({staff: _simplify(end * ratio) for staff, end in ends.items()})
+                ends.update({staff: simplify(end * ratio) for staff, end in ends.items()})
             self._quarters = {}
         self._drum_keys = {}
 
@@ -328,7 +329,7 @@ class PartReader:
         rest = tags.get("rest")
         if rest is not None and ("type" not in tags or rest.get("measure") == "yes"):
             nominal = self.attributes.nominal_quarters or _WHOLE_REST_QUARTERS
-            return _simplify(nominal * divisions)
+            return simplify(nominal * divisions)
         kind = tags.get("type")
         name = kind.text if kind is not None else None
         quarters = note_type_quarters(name, len(note.findall("dot")))
@@ -340,7 +341,7 @@ class PartReader:
             normal = parse_int(modification.findtext("normal-notes")) or 1
             if 0 < actual < _MAX_TUPLET_NOTES and 0 < normal < _MAX_TUPLET_NOTES:
                 quarters = quarters * normal / actual
-        return _simplify(quarters * divisions)
+        return simplify(quarters * divisions)
 
     def _parse_duration(self, text: str) -> Number:
         """Return a duration in divisions. Raises `UnsupportedScoreError` if it is invalid."""
@@ -476,11 +477,6 @@ class PartReader:
     def _where(self) -> str:
         """Return the current measure in words."""
         return f"measure {self.measure_numbers[-1]}"
-
-
-def _simplify(number: Number) -> Number:
-    """Return a number as an integer, if it is one."""
-    return number.numerator if number.denominator == 1 else number
 
 
 def _tie_type(parent: Element, tag: str) -> str:
