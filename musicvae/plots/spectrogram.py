@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.errors import DataError
+from musicvae.io.audio.librosa_import import import_librosa
 from musicvae.plots import style
 from musicvae.plots.style import LEFT, RIGHT, WIDTH
 from musicvae.plots.themes import LIGHT, Theme
@@ -80,8 +81,7 @@ def levels_db(mono: NDArray[np.float32], rate: int) -> NDArray[np.float64]:
 
     Shape `(168, frames)`, two bins a semitone.
     """
-    import librosa
-
+    librosa = import_librosa()
     if rate != _RATE_HZ:
         mono = librosa.resample(np.asarray(mono, np.float32), orig_sr=rate, target_sr=_RATE_HZ)
     min_samples = 1 << 15  # filter length of the lowest octave

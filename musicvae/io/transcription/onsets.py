@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicvae.arrays import Floats, Floats32
+from musicvae.io.audio.librosa_import import import_librosa
 from musicvae.io.transcription.pitch import SAMPLE_RATE_HZ
 
 _HOP, _FRAME = 80, 512  # samples: 5 ms, 32 ms
@@ -26,9 +27,7 @@ class Onsets:
 
 def detect_onsets(samples: Floats32) -> Onsets:
     """Detect hits in samples `(n,)` at `SAMPLE_RATE_HZ` by the flux of their spectrum."""
-    from librosa.onset import onset_strength
-
-    strength = onset_strength(
+    strength = import_librosa().onset.onset_strength(
         y=samples,
         sr=SAMPLE_RATE_HZ,
         hop_length=_HOP,

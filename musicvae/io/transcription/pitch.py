@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from musicvae.arrays import Floats, Floats32
+from musicvae.io.audio.librosa_import import import_librosa
 
 SAMPLE_RATE_HZ = 16_000
 MIN_HZ, MAX_HZ = 70.0, 2400.0  # a bass's low C sharp, a whistle's high D
@@ -74,8 +75,7 @@ def _pyin(
     samples: Floats32, low_hz: float, high_hz: float, hop: int, resolution: float
 ) -> tuple[Floats, Floats]:
     """Return MIDI pitch and voicing probability at each hop, `(T,)` each, a minute at a time."""
-    import librosa
-
+    librosa = import_librosa()
     pitch, voiced = [], []
     for begin in range(0, len(samples), _CHUNK):
         first = max(begin - _OVERLAP, 0)
