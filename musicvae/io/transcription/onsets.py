@@ -27,15 +27,19 @@ class Onsets:
 
 def detect_onsets(samples: Floats32) -> Onsets:
     """Detect hits in samples `(n,)` at `SAMPLE_RATE_HZ` by the flux of their spectrum."""
-    strength = import_librosa().onset.onset_strength(
-        y=samples,
-        sr=SAMPLE_RATE_HZ,
-        hop_length=_HOP,
-        n_fft=_FRAME,
-        lag=2,
-        n_mels=40,
-        center=True,
-    ).astype(np.float64)
+    strength = (
+        import_librosa()
+        .onset.onset_strength(
+            y=samples,
+            sr=SAMPLE_RATE_HZ,
+            hop_length=_HOP,
+            n_fft=_FRAME,
+            lag=2,
+            n_mels=40,
+            center=True,
+        )
+        .astype(np.float64)
+    )
     padded = np.pad(strength, _MIN_DISTANCE_HOPS, mode="edge")
     width = 2 * _MIN_DISTANCE_HOPS + 1
     local_max = np.lib.stride_tricks.sliding_window_view(padded, width).max(1)
