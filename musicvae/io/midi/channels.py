@@ -8,7 +8,7 @@ track's own program before that of others. A channel is drums
 - by bank 120 (GM2), 126 or 127 (XG; in GS these are melodic) in the high byte of the bank;
 - by the system exclusive messages of GS ("use for rhythm part") and XG ("part mode").
 
-The members of an MPE zone, announced by its configuration message, are one channel: its master.
+The members of an MPE zone are one channel: its master (`mpe.py`).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 
 from musicvae.arrays import Ints
 from musicvae.io.midi.events import DRUM_CHANNEL, PORT, SYSEX, Events
-from musicvae.io.midi.left_out import BANK_SELECT, RPN_LOW
+from musicvae.io.midi.left_out import BANK_SELECT
+from musicvae.io.midi.mpe import find_mpe_zones, join_mpe_zones
 from musicvae.io.midi.scan import (
     DRUM_BANKS,
     MELODIC_BANK,
-    MPE_PARAMETER,
     ROLAND_RHYTHM_PART,
     YAMAHA_PART_MODE,
 )
@@ -34,7 +34,6 @@ from musicvae.song import Part
 
 MELODIC_CHANNELS = tuple(c for c in range(16) if c != DRUM_CHANNEL)
 _MAX_PORTS = 128
-_RPN_HIGH, _DATA_ENTRY = 101, 6
 _GM2_DRUM_BANK = 120
 _ROLAND = b"\x41"
 _GS_PARTS = (9, *range(9), *range(10, 16))  # channel of each part number of a GS message
@@ -63,9 +62,9 @@ def find_instruments(events: Events, n_tracks: int, *, is_shared: bool) -> Instr
     scope = (ports if is_shared else np.arange(n_tracks))[events.track]
     channel = events.status & 15
     track = events.track
-    masters = _find_mpe_zones(events, scope)
+    masters = find_mpe_zones(events, scope)
     if masters:
-        track, channel = _join_zones(events, scope, masters)
+        track, channel = join_mpe_zones(events, scope, masters)
     group = scope << 4 | channel
     is_zone = np.isin(group, [s << 4 | c for s, c in masters.values()])
     return Instruments(
@@ -153,52 +152,6 @@ def _find_drums(
         states = np.array([by_default, *(drums for _, drums in changes)])
         is_drum[members] = states[np.searchsorted(ticks, events.tick[members], side="right")]
     return is_drum
-
-
-def _find_mpe_zones(events: Events, scope: Ints) -> dict[tuple[int, int], tuple[int, int]]:
-    """Return (scope, master channel) of each (scope, channel) in an MPE zone."""
-    kind, channel = events.status >> 4, events.status & 15
-    moves = (kind == 11) & ((channel == 0) | (channel == 15))
-    moves &= np.isin(events.data1, (_RPN_HIGH, RPN_LOW, _DATA_ENTRY))
-    found = np.flatnonzero(moves)
-    is_mpe = (events.data1[found] == RPN_LOW) & (events.data2[found] == MPE_PARAMETER)
-    if not is_mpe.any():
-        return {}
-    masters: dict[tuple[int, int], tuple[int, int]] = {}
-    parameter: dict[tuple[int, int], list[int]] = defaultdict(lambda: [127, 127])
-    for at in found[np.lexsort((found, events.tick[found]))].tolist():
-        zone = (int(scope[at]), int(channel[at]))
-        number, value = int(events.data1[at]), int(events.data2[at])
-        if number != _DATA_ENTRY:
-            parameter[zone][number == RPN_LOW] = value
-        elif parameter[zone] == [0, MPE_PARAMETER] and 0 < value <= 15:
-            step = 1 if zone[1] == 0 else -1
-            for i in range(value + 1):
-                masters[zone[0], zone[1] + i * step] = zone
-    return masters
-
-
-def _join_zones(
-    events: Events, scope: Ints, masters: dict[tuple[int, int], tuple[int, int]]
-) -> tuple[Ints, Ints]:
-    """Return track and channel of each event with the channels of zones replaced by masters."""
-    track, channel = events.track.copy(), events.status & 15
-    is_note = events.status >> 4 == 9
-    for zone in set(masters.values()):
-        members = [c for (s, c), master in masters.items() if master == zone and s == zone[0]]
-        inside = (scope == zone[0]) & np.isin(events.status & 15, members)
-        channel[inside] = zone[1]
-        voices = {
-            (int(t), int(c))
-            for t, c in zip(
-                events.track[inside & is_note].tolist(),
-                (events.status & 15)[inside & is_note].tolist(),
-                strict=True,
-            )
-        }
-        if len(voices) == len({t for t, _ in voices}) == len({c for _, c in voices}) > 0:
-            track[inside] = min(t for t, _ in voices)
-    return track, channel
 
 
 def assign_channels(parts: Iterable[Part]) -> list[tuple[int, int]]:

@@ -1,7 +1,7 @@
 """A quick look through the tracks of a regular MIDI file, without its notes.
 
 It counts what is left out, and tells whether each track can be read on its own: whether no channel
-has its program, bank or rest of its state from another track, or is set to drums or to MPE.
+has its program, bank or rest of its state from another track, or is set to drums or may be of MPE.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from musicvae.io.midi.left_out import BANK_SELECT, RPN_LOW, TEXT_TYPES, LeftOut
 DRUM_BANKS = {120, 126, 127}  # GM2, XG effects, XG drums
 MELODIC_BANK = 121  # GM2
 MPE_PARAMETER = 6  # the registered parameter number of the MPE configuration message
+MIN_MPE_MEMBERS = 3  # channels that a track bends, for a zone without that message
 ROLAND_RHYTHM_PART = re.compile(
     rb"\x41[\0-\x7f]\x42\x12\x40([\x10-\x1f])\x15([\0-\x7f])", re.DOTALL
 )
@@ -44,6 +45,7 @@ _LOUD = re.compile(
     re.DOTALL,
 )
 _STATUSES = bytes(range(0x80, 0x100))
+_NOT_BENDS = bytes(set(range(0x100)) - set(range(0xE0, 0xF0)))
 _SPECIAL_BANKS = bytes((*DRUM_BANKS, MELODIC_BANK))
 _PORT = b"\xff\x21\x01"
 
@@ -115,7 +117,7 @@ def _scan_track(events: bytes, number: int, port: int, scan: Scan) -> bool:
     if _RUNNING_EVENT.match(events):
         return False
     at, end, at_start = 0, len(events), True
-    left_out, note_runs = scan.left_out, list[bytes]()
+    left_out, note_runs, bent = scan.left_out, list[bytes](), set[int]()
     scan.note_runs.append(note_runs)
     while at < end:
         token = _TOKEN.match(events, at)
@@ -140,6 +142,9 @@ def _scan_track(events: bytes, number: int, port: int, scan: Scan) -> bool:
             at_start = at_start and _AT_ONCE.fullmatch(token[2]) is not None
         elif kind == _BENDS:
             left_out.pitch_bends += len(token[3].translate(None, _STATUSES)) // 3
+            bent.update(token[3].translate(None, _NOT_BENDS))
+            if len(bent) >= MIN_MPE_MEMBERS:
+                scan.is_plain = False
         elif kind == _POLY_PRESSURE:
             left_out.aftertouch += len(token[4].translate(None, _STATUSES)) // 3
         elif kind == _PRESSURE:

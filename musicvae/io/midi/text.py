@@ -1,8 +1,9 @@
 """Text of MIDI files, which do not say how it is encoded.
 
 The standard has ASCII; files have UTF-8, or the code page of the computer they were made on. What
-is valid UTF-8 is UTF-8. The other texts of a file are in one encoding: of Shift-JIS, GBK and CP1252
-(which holds Latin-1) the one that reads all of them with the most usual characters.
+is valid UTF-8 is UTF-8. The other texts of a file are in one encoding: of Shift-JIS, GBK, CP1251
+(Cyrillic) and CP1252 (which holds Latin-1) the one that reads all of them with the most usual
+characters.
 """
 
 from __future__ import annotations
@@ -22,6 +23,10 @@ _PUNCTUATION = frozenset(
     "\u2018\u2019\u201c\u201d\u2013\u2014\u2026\u2122\u20ac"
     "\xa0\xa1\xa3\xa7\xa9\xaa\xab\xae\xb0\xb7\xba\xbb\xbf"
 )
+_RUSSIAN = frozenset(map(chr, (*range(0x410, 0x450), 0x401, 0x451)))
+_VOWELS = "\u0430\u0435\u0451\u0438\u043e\u0443\u044b\u044d\u044e\u044f"
+_RUSSIAN_VOWELS = frozenset(_VOWELS + _VOWELS.upper())
+_NEVER_FIRST = frozenset("\u042a\u042b\u042c\u044a\u044b\u044c")  # signs, and the vowel y
 
 
 def decode_texts(texts: Iterable[bytes]) -> Callable[[bytes], str]:
@@ -104,6 +109,29 @@ def _western_cost(decoded: str) -> float:
     return cost
 
 
+def _cyrillic_cost(decoded: str) -> float:
+    """Return how unusual a text is as CP1251: in Russian, vowels and consonants alternate."""
+    cost = 0.0
+    padded = f" {decoded} "
+    for before, character, after in zip(padded, padded[1:], padded[2:], strict=False):
+        if character < "\x80":
+            continue
+        if not character.isalpha():
+            cost += 1.2 if character in _PUNCTUATION | {"\u2116"} else 3
+            continue
+        cost += 0.6 if character in _RUSSIAN else 1.5
+        if after in _RUSSIAN and (character in _RUSSIAN_VOWELS) != (after in _RUSSIAN_VOWELS):
+            cost -= 0.15
+        is_next_to_latin = any(c.isascii() and c.isalpha() for c in before + after)
+        if is_next_to_latin or (before not in _RUSSIAN and after not in _RUSSIAN):
+            cost += 2
+        if character.isupper() and before.islower():
+            cost += 2
+        if character in _NEVER_FIRST and not before.isalpha():
+            cost += 3
+    return cost
+
+
 def _japanese_cost(decoded: str) -> float:
     """Return how unusual a text is as Shift-JIS: kana, and kanji of the first level, are usual."""
     n_marked = len(_VOICED_KANA.findall(decoded))
@@ -154,6 +182,7 @@ def _chinese_cost(decoded: str) -> float:
 
 _COSTS: dict[str, Callable[[str], float]] = {
     "cp1252": _western_cost,
+    "cp1251": _cyrillic_cost,
     "cp932": _japanese_cost,
     "gbk": _chinese_cost,
 }

@@ -162,6 +162,34 @@ def test_mpe_zone_with_a_track_for_each_channel_is_one_part() -> None:
     assert instruments(content(mpe_zone(0, 8), *tracks)) == [(0, False, 8)]
 
 
+def bent_notes(channels: range, n: int = 24, *, bends: bool = True) -> list[Message]:
+    messages = []
+    for i in range(n):
+        channel = channels[i % len(channels)]
+        if bends:
+            messages.append(Message("pitchwheel", channel=channel, pitch=50 * i))
+        messages += note(channel, 60 + i % 7)
+    return messages
+
+
+@pytest.mark.parametrize("channels", [range(1, 16), range(5), range(3, 12)])
+def test_mpe_without_its_message_is_one_part(channels: range) -> None:
+    data = content([program(81, 0), *bent_notes(channels)])
+    assert instruments(data) == [(81, False, 24)]
+    with_others = content([named("a"), *bent_notes(range(1, 6))], [program(4, 0), *note(0)])
+    assert sorted(instruments(with_others)) == [(0, False, 24), (4, False, 1)]
+
+
+def test_bands_with_bends_are_not_mpe() -> None:
+    band = [program(30 + c, c) for c in range(1, 6)]
+    assert len(instruments(content([*band, *bent_notes(range(1, 6))], kind=0))) == 5
+    unbent = bent_notes(range(1, 6), bends=False)
+    assert len(instruments(content([program(4, 1), *bent_notes(range(1, 2)), *unbent]))) == 5
+    chords = [m for m in bent_notes(range(1, 6)) if m.type != "note_off"]
+    ends = [Message("note_off", channel=c, note=60 + p) for c in range(1, 6) for p in range(7)]
+    assert len(instruments(content([*chords, *ends]))) == 5
+
+
 def guitar(*names: str, program: int = 25) -> Song:
     parts = [
         replace(part_on_grid([(12 * i + 48 * k, 24, 40 + 5 * i, 80) for k in range(4)], 20))
@@ -238,6 +266,7 @@ def test_channels_of_further_ports_prefer_an_equal_program() -> None:
         ("gbk", "钢琴 吉他 贝斯 鼓 弦乐 主旋律 二胡 小提琴 古筝 左手 长笛 人声"),
         ("cp1252", "Flöte Ténor Violão Général Créée Männerchor Été Cello\u2019s É ÉTÉ Noël"),
         ("latin-1", "Flöte Übung Señor"),
+        ("cp1251", "Пианино Бас Ударные ГИТАРА Мелодия БАРАБАНЫ Соло Ёлка Бас-гитара"),
         ("utf-8", "Flöte ピアノ 钢琴 Piano"),
     ],
 )
