@@ -19,7 +19,7 @@ from musicvae.checkpoints.checkpoint import (
     preset_from_header,
     read_header,
 )
-from musicvae.errors import CheckpointError, nearest
+from musicvae.errors import CheckpointError, is_file_name, nearest
 from musicvae.representation.bars import Bars
 from musicvae.representation.preset_fit import PresetFit, mean_fit, pick_best
 
@@ -67,7 +67,7 @@ def find_by_hash(name: str, digest: str, folder: str | Path = "checkpoints") -> 
     """
     candidates = [*finished_runs(folder), *shipped_checkpoints()]
     candidates.sort(key=lambda path: checkpoint_name(path) != name)
-    if name and (Path(folder) / name / MODEL_FILE).is_file():  # also an unfinished run
+    if is_file_name(name) and (Path(folder) / name / MODEL_FILE).is_file():  # also an unfinished run
         candidates.insert(0, Path(folder) / name / MODEL_FILE)
     return next((path for path in candidates if file_hash(path) == digest), None)
 

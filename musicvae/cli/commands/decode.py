@@ -68,9 +68,9 @@ def _find_model(path: Path, latents: LatentFile, checkpoint: str | None, device:
         if maker is None:
             reason = f"made by {made_by}, which was not found"
             raise CheckpointError(path, reason, "give its path with --checkpoint")
-        return load_model(str(maker), device)
+        checkpoint = str(maker)
     model = load_model(checkpoint, device)
     if not model.is_compatible(latents.encoding):
         reason = f"made by {made_by}, which is not compatible with {checkpoint}"
-        raise CheckpointError(path, reason, "decode it without --checkpoint")
+        raise CheckpointError(path, reason, "decode it with its own model, or encode again")
     return model

@@ -13,6 +13,7 @@ from musicvae.checkpoints import (
     find,
     finished_runs,
     preset_from_header,
+    provenance_from_header,
     read_header,
     shipped_checkpoints,
 )
@@ -64,7 +65,7 @@ def command(checkpoint: str | None, as_json: bool) -> None:
     path = find(checkpoint)
     header = read_header(path)
     preset = preset_from_header(header, path)
-    provenance: dict[str, Any] = header.get("provenance", {})
+    provenance = provenance_from_header(header, path)
     parameters = _count_parameters(path)
     n_bytes = path.stat().st_size
     emit(
@@ -90,7 +91,7 @@ def _print_all(as_json: bool) -> None:
     rows: list[tuple[str, ...]] = []
     for path in (*shipped_checkpoints(), *finished_runs()):
         header = read_header(path)
-        preset, provenance = preset_from_header(header, path), header.get("provenance", {})
+        preset, provenance = preset_from_header(header, path), provenance_from_header(header, path)
         held_out = provenance.get("held_out", {})
         origin = "run" if path in finished_runs() else "shipped"
         emit(
