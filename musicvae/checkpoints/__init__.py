@@ -12,6 +12,7 @@ from musicvae.checkpoints.checkpoint import (
     STATE_FILE,
     Checkpoint,
     file_hash,
+    first_not_finite,
     load,
     load_tensors,
     preset_from_header,
@@ -31,6 +32,7 @@ from musicvae.checkpoints.registry import (
     finished_runs,
     is_finished,
     shipped_checkpoints,
+    unreadable_runs,
     unused_run_name,
 )
 
@@ -49,6 +51,7 @@ __all__ = [
     "find_by_hash",
     "find_run",
     "finished_runs",
+    "first_not_finite",
     "is_finished",
     "load",
     "load_tensors",
@@ -58,5 +61,6 @@ __all__ = [
     "save",
     "save_tensors",
     "shipped_checkpoints",
+    "unreadable_runs",
     "unused_run_name",
 ]

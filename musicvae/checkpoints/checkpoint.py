@@ -80,10 +80,15 @@ def load(path: str | Path) -> Checkpoint:
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Path:
-    """Write tensors and a JSON header as one safetensors file. Raises `WriteError`."""
+    """Write tensors and a JSON header as one safetensors file.
+
+    Raises `WriteError`, also for numbers that are not finite: no such file is ever read.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    if (broken := first_not_finite(tensors)) is not None:
+        raise WriteError(path, f"NaN or inf in {broken}", "train with a lower learning rate")
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"musicvae": json.dumps({"format": FORMAT_VERSION, **header}, sort_keys=True)}
     with atomic_path(path) as temporary:  # written directly, not serialized in memory first
@@ -109,10 +114,17 @@ def load_tensors(
         tensors = load_file(path)
     except (SafetensorError, OSError, KeyError) as error:
         raise CheckpointError(path, f"damaged ({error})", hint) from None
-    for name, tensor in tensors.items():
-        if tensor.is_floating_point() and not bool(tensor.float().isfinite().all()):
-            raise CheckpointError(path, f"NaN or inf in {name[:80]!r}", hint)
+    if (broken := first_not_finite(tensors)) is not None:
+        raise CheckpointError(path, f"NaN or inf in {broken[:80]!r}", hint)
     return tensors, header
+
+
+def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Return the name of the first tensor with NaN or inf, None if there is none."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.detach().float().isfinite().all()):
+            return name
+    return None
 
 
 def read_header(path: str | Path, hint: str = TRAIN_HINT) -> dict[str, Any]:

@@ -46,6 +46,11 @@ MAX_SCORE_PARTS = 512
 """Staves of a score, which are drawn one below the other."""
 MAX_RECORDING_S = 600.0
 """Duration of a recording that is transcribed, which takes about five seconds a minute."""
+MAX_RECORDING_SAMPLES = 1 << 26
+"""Samples of a recording, or of each channel of it: 23 minutes at 48 kHz."""
+MAX_SAMPLE = 1e6
+"""Magnitude of a sample in floating point, of which 1 is full scale; some programs write whole
+numbers of 16 bits as floats."""
 MAX_SILENCE_QUARTERS = 128
 """Silence kept after the last note of a piece that is shorter than this silence."""
 

@@ -20,6 +20,7 @@ from musicvae.checkpoints import (
 from musicvae.checkpoints.checkpoint import flatten_figures
 from musicvae.cli import completion
 from musicvae.cli.console import emit, json_option
+from musicvae.cli.inputs import print_unreadable_runs
 from musicvae.cli.terminal import print_table
 from musicvae.config.preset import Preset
 from musicvae.config.training import TrainingConfig
@@ -89,6 +90,7 @@ def command(checkpoint: str | None, as_json: bool) -> None:
 def _print_all(as_json: bool) -> None:
     """Print all shipped models and all finished runs, the newest run first."""
     rows: list[tuple[str, ...]] = []
+    print_unreadable_runs()
     for path in (*shipped_checkpoints(), *finished_runs()):
         header = read_header(path)
         preset, provenance = preset_from_header(header, path), provenance_from_header(header, path)

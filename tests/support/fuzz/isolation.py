@@ -21,8 +21,8 @@ SPARE_BYTES = 4 << 30  # of address space, beside what the process has: only a n
 class Outcome:
     """How a call ended.
 
-    `verdict` is `done` (exit code 0), `refused` (exit code 1 and one line of error), or what is
-    wrong: `traceback`, `hang`, `memory`, `died` or `unclear` (an exit without one line of error).
+    `verdict` is `done` (exit code 0), `refused` (exit code 1 and one line of error for each song),
+    or what is wrong: `traceback`, `hang`, `memory`, `died` or `unclear` (no line of error).
     """
 
     verdict: str
@@ -102,7 +102,7 @@ def _judge(status: int, text: str) -> tuple[str, str]:
     ]
     if code == 0:
         return "done", ""
-    if code in (1, 2) and len(errors) == 1:
+    if code in (1, 2) and errors and len(set(errors)) == len(errors):  # one for each song of a book
         return "refused", errors[0][:300]
     return "unclear", f"exit {code}, {len(errors)} lines of error: {last}"
 
