@@ -4,8 +4,8 @@
     python benchmarks/fuzz.py --place build/fuzz --kinds abc midi --n 500 --seed 3
 
 Each mutation (tests/support/fuzz) goes through one command in a process of its own: it must end
-within 20 seconds and 1 GB of memory beyond the start, in success or in one line of error. Files that
-break this are kept under `PLACE/found`. `--place` holds a small model, trained on the first run.
+within 20 seconds and 1 GB of memory beyond the start, in success or in one line of error. Files
+that break this are kept under `PLACE/found`. `--place` holds a small model, trained on the first run.
 `benchmarks/fuzz_prepare.py` does the same for whole folders of MIDI.
 """
 
@@ -72,11 +72,8 @@ def preload() -> None:
     import librosa  # noqa: F401
     import soundfile  # noqa: F401
 
-    import musicvae.model
-    import musicvae.plots
-    import musicvae.training
-    from musicvae.cli.commands import COMMAND_HELP
     from musicvae.cli import main
+    from musicvae.cli.commands import COMMAND_HELP
 
     for command in COMMAND_HELP:
         main.get_command(None, command)  # type: ignore[arg-type]

@@ -77,12 +77,12 @@ class SymusicSynthesizer(Synthesizer):
 
     def unavailable_reason(self) -> str:
         try:
-            self.play_here(midi.to_bytes(one_note(0, 100)), SoundFont.load())
+            self._play(midi.to_bytes(one_note(0, 100)), SoundFont.load())
         except (ImportError, TypeError) as error:
             return str(error).splitlines()[0]
         return ""
 
-    def play_here(self, content: bytes, font: SoundFont) -> NDArray[np.float32]:
+    def _play(self, content: bytes, font: SoundFont) -> NDArray[np.float32]:
         import symusic
 
         engine = symusic.Synthesizer(str(font.path), RATE, 0)

@@ -68,7 +68,9 @@ def find_by_hash(name: str, digest: str, folder: str | Path = "checkpoints") -> 
     """
     candidates = [*finished_runs(folder), *shipped_checkpoints()]
     candidates.sort(key=lambda path: checkpoint_name(path) != name)
-    if is_file_name(name) and (Path(folder) / name / MODEL_FILE).is_file():  # also an unfinished run
+    if (
+        is_file_name(name) and (Path(folder) / name / MODEL_FILE).is_file()
+    ):  # also an unfinished run
         candidates.insert(0, Path(folder) / name / MODEL_FILE)
     return next((path for path in candidates if file_hash(path) == digest), None)
 
@@ -191,7 +193,9 @@ def finished_runs(folder: str | Path = "checkpoints") -> list[Path]:
 
 def is_finished(path: Path) -> bool:
     """Return whether this is the model of a finished run."""
-    return _header_error(path) is None and bool(read_header(path).get("provenance", {}).get("finished"))
+    return _header_error(path) is None and bool(
+        read_header(path).get("provenance", {}).get("finished")
+    )
 
 
 def unreadable_runs(folder: str | Path = "checkpoints") -> list[CheckpointError]:

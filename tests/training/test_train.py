@@ -231,7 +231,9 @@ def test_divergence_stops_the_run_and_keeps_the_best(folder, preset, tmp_path) -
             for parameter in module.vae.parameters():
                 parameter.data.fill_(float("nan"))
 
-    with pytest.raises(TrainingError, match=r"run: the loss or the weights became NaN .* best model"):
+    with pytest.raises(
+        TrainingError, match=r"run: the loss or the weights became NaN .* best model"
+    ):
         train(folder, preset, tmp_path / "run", steps=40, on_step=poison)
     weights = load(tmp_path / "run" / MODEL_FILE).tensors_under("model")
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())

@@ -103,7 +103,9 @@ def _check_samples(samples: NDArray[np.float32], path: str | Path) -> None:
     if not np.isfinite(samples).all():
         raise ReadError(path, "an audio file with samples that are NaN or inf", "export it again")
     if np.abs(samples).max(initial=0) > MAX_SAMPLE:
-        raise ReadError(path, f"an audio file with samples beyond {MAX_SAMPLE:g}", "export it again")
+        raise ReadError(
+            path, f"an audio file with samples beyond {MAX_SAMPLE:g}", "export it again"
+        )
 
 
 def _mix_to_mono(block: NDArray[np.float32]) -> NDArray[np.float32]:

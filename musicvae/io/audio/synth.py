@@ -92,11 +92,15 @@ class Synthesizer(ABC):
         """Return why this synthesizer cannot play here, empty if it can."""
 
     @abstractmethod
+    def _play(self, midi: bytes, font: SoundFont) -> Floats32:
+        """Return samples `(n, 2)` at `SYNTHESIS_RATE_HZ`. Raises `RuntimeError`."""
+
     def play_here(self, midi: bytes, font: SoundFont) -> Floats32:
         """Return samples `(n, 2)` at `SYNTHESIS_RATE_HZ`, played in this process.
 
         Raises `RuntimeError`; with a damaged SoundFont a library may do worse.
         """
+        return self._play(midi, font)
 
     def play(
         self,
@@ -138,7 +142,7 @@ class MidiRendererSynthesizer(Synthesizer):
         """Return why `midirenderer` cannot be imported."""
         return _import_failure("midirenderer")
 
-    def play_here(self, midi: bytes, font: SoundFont) -> Floats32:
+    def _play(self, midi: bytes, font: SoundFont) -> Floats32:
         from midirenderer import render_wave_from
 
         return _decode_wav(render_wave_from(font.content, midi))
@@ -158,7 +162,7 @@ class FluidSynthSynthesizer(Synthesizer):
         """Return that the program is not found."""
         return "" if shutil.which("fluidsynth") else "its program is not installed"
 
-    def play_here(self, midi: bytes, font: SoundFont) -> Floats32:
+    def _play(self, midi: bytes, font: SoundFont) -> Floats32:
         with tempfile.TemporaryDirectory() as folder:
             song, out = Path(folder, "song.mid"), Path(folder, "song.wav")
             song.write_bytes(midi)
@@ -189,7 +193,7 @@ class TinySoundFontSynthesizer(Synthesizer):
         """Return why `tinysoundfont` cannot be imported."""
         return _import_failure("tinysoundfont")
 
-    def play_here(self, midi: bytes, font: SoundFont) -> Floats32:
+    def _play(self, midi: bytes, font: SoundFont) -> Floats32:
         engine: Any = import_module("tinysoundfont")
         synth = engine.Synth(samplerate=SYNTHESIS_RATE_HZ)
         synth.sfload(font.content, max_voices=_MAX_VOICES)

@@ -61,7 +61,5 @@ def main() -> None:
     from musicvae.io.audio.synth import SYNTHESIZERS, SoundFont
 
     content = Path(font).read_bytes()
-    samples = SYNTHESIZERS[name].play_here(
-        Path(song).read_bytes(), SoundFont(Path(font), content)
-    )
+    samples = SYNTHESIZERS[name].play_here(Path(song).read_bytes(), SoundFont(Path(font), content))
     np.save(out, samples)

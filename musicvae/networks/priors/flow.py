@@ -35,8 +35,8 @@ from musicvae.config.sections import MAX_SOLVER_STEPS
 from musicvae.networks.devices import autocast, pick_precision
 from musicvae.networks.layers import MASKED_BIAS, Layout, RelativeAttention
 from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
-from musicvae.networks.weights import build_to_fit
 from musicvae.networks.priors.flow_sampler import SamplingConstraints, integrate, known_share
+from musicvae.networks.weights import build_to_fit
 
 N_START_BARS, PHRASE_BARS = 32, 8  # bars with embeddings of their own; later ones repeat by eights
 N_END_BARS = 16

@@ -42,7 +42,12 @@ class LinearGaussianPrior:
 
     def __post_init__(self) -> None:
         Z = self.by_key.size
-        shapes = {"by_key": (Z,), "step": (Z, Z), "factor": (3, Z, Z), "mean": (len(self.mean), 3, Z)}
+        shapes = {
+            "by_key": (Z,),
+            "step": (Z, Z),
+            "factor": (3, Z, Z),
+            "mean": (len(self.mean), 3, Z),
+        }
         for name, shape in shapes.items():
             if getattr(self, name).shape != shape:
                 raise TypeError(f"{name} of another shape")

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 from musicvae.arrays import Floats32, Ints
 from musicvae.config.preset import Preset
 from musicvae.networks.layers import latent_size
-from musicvae.networks.weights import build_to_fit
 from musicvae.networks.priors.conditioning import EncodedPaths, KnownLatents, PathConditioning
 from musicvae.networks.priors.gaussian import (
     LinearGaussianPrior,
@@ -27,6 +26,7 @@ from musicvae.networks.priors.gaussian import (
     second_moment,
     tie_windows,
 )
+from musicvae.networks.weights import build_to_fit
 
 LEARNING_RATE, KL_WEIGHT, BATCH_SIZE = 3e-3, 0.03, 1024
 

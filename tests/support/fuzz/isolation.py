@@ -76,7 +76,7 @@ def _act(call: Callable[[], object], output: int, seconds: float) -> None:
         code = 0
     except SystemExit as left:
         code = left.code if isinstance(left.code, int) else int(left.code is not None)
-    except BaseException:  # noqa: BLE001 -- a panic of a library is no Exception
+    except BaseException:
         traceback.print_exc()
     with suppress(Exception):
         sys.stderr.flush()
@@ -98,7 +98,9 @@ def _judge(status: int, text: str) -> tuple[str, str]:
         own = [frame for frame in frames if "musicvae" in frame]
         return "traceback", f"{last} -- {(own or frames or ['?'])[-1][:160]}"
     errors = [
-        line for line in lines if line.startswith(("musicvae: ", "Error: ")) or ": not kept: " in line
+        line
+        for line in lines
+        if line.startswith(("musicvae: ", "Error: ")) or ": not kept: " in line
     ]
     if code == 0:
         return "done", ""

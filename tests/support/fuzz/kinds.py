@@ -64,15 +64,29 @@ _ABC_FRAGMENTS = (
     *("K:C transpose=99999999\n", "[1-999999999 ", "P:(A99999999)99999\n", "P:((((A9)9)9)9)9\n"),
     *("%%MIDI transpose 999999999\n", "V:" + "x" * 500 + "\n", "&" * 300, "C" + "," * 300 + " "),
     *("U:T=T\n", "m:~n=(3n\n", "%%propagate-accidentals x\n", "M:0/0\n", "[M:1/999]", "x99999999 "),
-    *("V:1 merge\n", "%%score (" * 200 + "\n", "[K:treble octave=9999]", "^^^^^^C ", "A>>>>>>>>>B "),
+    *(
+        "V:1 merge\n",
+        "%%score (" * 200 + "\n",
+        "[K:treble octave=9999]",
+        "^^^^^^C ",
+        "A>>>>>>>>>B ",
+    ),
 )
 _XML_TOKEN = re.compile(r"<[^>]*>|[^<]+")
 _XML_FRAGMENTS = (
-    *("<duration>1e300</duration>", "<divisions>0.000000001</divisions>", "<duration>NaN</duration>"),
+    *(
+        "<duration>1e300</duration>",
+        "<divisions>0.000000001</divisions>",
+        "<duration>NaN</duration>",
+    ),
     *("<beats>99999999</beats>", "<beat-type>3</beat-type>", "<divisions>999999999</divisions>"),
     *("<forward><duration>999999999</duration></forward>", "<chromatic>99999999</chromatic>"),
     *("<multiple-rest>1000000000</multiple-rest>", "<repeat direction='backward' times='999999'/>"),
-    *("<ending number='1,2,3-99999' type='start'/>", "<octave>99999</octave>", "<staves>99999</staves>"),
+    *(
+        "<ending number='1,2,3-99999' type='start'/>",
+        "<octave>99999</octave>",
+        "<staves>99999</staves>",
+    ),
     *("<measure-repeat type='start'>4</measure-repeat>", "<sound tempo='1e308' dacapo='yes'/>"),
     *("<time-modification><actual-notes>0</actual-notes></time-modification>", "<a>" * 3000),
     *("<actual-notes>1023</actual-notes>", "<!DOCTYPE a [<!ENTITY b 'c'>]>", "&b;", "<chord/>"),
@@ -82,7 +96,12 @@ _KERN_TOKEN = re.compile(r"[^\t\n]+|\n")
 _KERN_FRAGMENTS = (
     *("*^\t*^\n", "*M99999999/1\n", "4c\t4c\n", "0000000000000000000000c\t0000c\n", "*-\t*-\n"),
     *("999999999999c\t1c\n", "3%7919c\t11%7907c\n", "*>[" + "A," * 5000 + "A]\n", "*MM1e9\t*\n"),
-    *("4" + "c" * 500 + "\t4c\n", "*k[" + "f#" * 500 + "]\t*\n", "**kern\t**kern\n", "=:|!|:\t=:|\n"),
+    *(
+        "4" + "c" * 500 + "\t4c\n",
+        "*k[" + "f#" * 500 + "]\t*\n",
+        "**kern\t**kern\n",
+        "=:|!|:\t=:|\n",
+    ),
     *("1......................c\t4d\n", "*Trd99999999c99999999\t*\n", "*v\t*v\n", "*+\t*\n"),
     *("4c 4d 4e 4f 4g\t[[[[4c\n", "q" * 300 + "\t.\n", "*x\t*x\n", "2%0c\t4c\n", "0%3c\t4c\n"),
 )
@@ -93,7 +112,12 @@ _TOML_FRAGMENTS = (
     *("[training]\nlearning_rate = nan\n", "[training]\nbatch = 99999999999\n", "a.b.c.d = 1\n"),
     *("[[parts]]\nname = 'x'\n" * 500, 'name = "a\\u0000b"\n', 'name = ""\n', "parts = 3\n"),
     *("[prior]\nwidth = 3200000000\n", "[model]\nkernel = 99999999\n", "meters = ['0/0']\n"),
-    *("default_qpm = inf\n", "default_qpm = -1.0\n", "[" + "a." * 3000 + "a]\n", "d = 1979-05-27\n"),
+    *(
+        "default_qpm = inf\n",
+        "default_qpm = -1.0\n",
+        "[" + "a." * 3000 + "a]\n",
+        "d = 1979-05-27\n",
+    ),
 )
 
 

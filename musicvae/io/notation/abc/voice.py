@@ -300,7 +300,9 @@ class Voice:
     ) -> None:
         """Move the cursor to the end of an event."""
         if duration > _MAX_EVENT_TICKS:
-            raise UnsupportedScoreError(f"a note or rest of over {MAX_SCORE_NOTE_QUARTERS} quarters")
+            raise UnsupportedScoreError(
+                f"a note or rest of over {MAX_SCORE_NOTE_QUARTERS} quarters"
+            )
         self._last = Event(notes, places, self.index, self.time, duration)
         self.time += duration
         check_resolution(self.time)
