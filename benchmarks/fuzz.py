@@ -5,7 +5,8 @@
 
 Each mutation (tests/support/fuzz) goes through one command in a process of its own: it must end
 within 20 seconds and 1 GB of memory beyond the start, in success or in one line of error. Files
-that break this are kept under `PLACE/found`. `--place` holds a small model, trained on the first run.
+that break this are kept under `PLACE/found`. `--place` holds a small model, trained on the first
+run.
 `benchmarks/fuzz_prepare.py` does the same for whole folders of MIDI.
 """
 
@@ -28,7 +29,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 from support.fuzz.kinds import Kind, attempt, make_workplace, model_kinds, song_kinds, sound_kinds
 
 
-def fuzz(name: str, kind: Kind, place: Path, *, n: int, seed: int) -> int:
+def fuzz(name: str, kind: Kind, place: Path, *, n: int, seed: int, seconds: float) -> int:
     """Run `n` mutations of a kind; print the outcomes and return the number of failures."""
     rng = np.random.default_rng([seed, *name.encode()])
     counts: Counter[str] = Counter()
@@ -37,15 +38,15 @@ def fuzz(name: str, kind: Kind, place: Path, *, n: int, seed: int) -> int:
     slowest, largest, start = 0.0, 0, time.perf_counter()
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
-        for words in dict.fromkeys((*kind.common, *kind.rare)):  # valid files, and all imports
-            outcome = attempt(kind, kind.originals[0], words, place, folder)
+        for words in dict.fromkeys(map(kind.words, range(n))):
+            outcome = attempt(kind, kind.originals[0], words, place, folder, seconds)
             if outcome.verdict != "done":
                 print(f"{name}: a valid file: {words}: {outcome.verdict} {outcome.detail}")
         for number in range(n):
             content = kind.mutate(kind.originals[number % len(kind.originals)], rng)
             shutil.rmtree(folder / "out", ignore_errors=True)
             words = kind.words(number)
-            outcome = attempt(kind, content, words, place, folder)
+            outcome = attempt(kind, content, words, place, folder, seconds)
             counts[outcome.verdict] += 1
             slowest, largest = max(slowest, outcome.seconds), max(largest, outcome.extra_bytes)
             if outcome.is_failure:
@@ -86,6 +87,7 @@ def main() -> None:
     parser.add_argument("--kinds", nargs="*", help="by default all")
     parser.add_argument("--n", type=int, help="mutations; by default 2,000, and 200 of sound")
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=20.0, help="time limit of a command")
     args = parser.parse_args()
     place = args.place.resolve()
     if not (place / "empty").is_dir():
@@ -94,7 +96,14 @@ def main() -> None:
     kinds = {**song_kinds(), **model_kinds(place), **sound_kinds()}
     os.chdir(place / "empty")
     n_failures = sum(
-        fuzz(name, kinds[name], place, n=args.n or kinds[name].n_mutations, seed=args.seed)
+        fuzz(
+            name,
+            kinds[name],
+            place,
+            n=args.n or kinds[name].n_mutations,
+            seed=args.seed,
+            seconds=args.seconds,
+        )
         for name in args.kinds or kinds
     )
     sys.exit(min(n_failures, 1))

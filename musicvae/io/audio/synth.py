@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+import sys
 import tempfile
 import wave
 from abc import ABC, abstractmethod
@@ -24,7 +25,7 @@ import numpy as np
 
 from musicvae.arrays import Floats32
 from musicvae.errors import ConfigError, ReadError, os_reason
-from musicvae.io.audio.synth_process import play_apart
+from musicvae.io.audio.synth_process import limit_process, play_apart
 
 SYNTHESIS_RATE_HZ = 48_000
 MAX_DURATION_S = 3 * 3600
@@ -246,6 +247,15 @@ def find_synthesizer(name: str = "auto") -> Synthesizer:
         hint = f"use {installed}" if installed else _INSTALL
         raise ConfigError(f"synthesizer {name}: {reason}; {hint}")
     return SYNTHESIZERS[name]
+
+
+def play_from_arguments() -> None:
+    """Play in this process, as `synth_process.play_apart` asks by the arguments of the command."""
+    name, font, song, out, memory, seconds = sys.argv[2:]
+    limit_process(int(memory), int(seconds))
+    content = Path(font).read_bytes()
+    samples = SYNTHESIZERS[name].play_here(Path(song).read_bytes(), SoundFont(Path(font), content))
+    np.save(out, samples)
 
 
 def _import_failure(package: str) -> str:

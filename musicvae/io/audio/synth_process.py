@@ -19,7 +19,7 @@ from musicvae.arrays import Floats32
 
 BOOT_CODE = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from musicvae.io.audio.synth_process import main; main()"
+    "from musicvae.io.audio.synth import play_from_arguments; play_from_arguments()"
 )
 START_S, SECONDS_PER_SECOND = 15.0, 2.0  # time limit: of the start, and for each second of sound
 MEMORY_BYTES = 2 << 30  # of address space, beside the SoundFont and the sound
@@ -49,17 +49,11 @@ def play_apart(name: str, midi: bytes, font: Path, duration_s: float, rate: int)
         return np.asarray(np.load(out), np.float32)
 
 
-def main() -> None:
-    """Play in this process, as `play_apart` asks."""
-    name, font, song, out, memory, seconds = sys.argv[2:]
-    with suppress(ImportError):  # no such limits on Windows
+def limit_process(memory: int, seconds: int) -> None:
+    """Limit address space and processor time of this process, where the system can."""
+    with suppress(ImportError):  # Windows
         import resource
 
-        resource.setrlimit(resource.RLIMIT_AS, (int(memory), int(memory)))
-        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds), int(seconds)))
+        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    from musicvae.io.audio.synth import SYNTHESIZERS, SoundFont
-
-    content = Path(font).read_bytes()
-    samples = SYNTHESIZERS[name].play_here(Path(song).read_bytes(), SoundFont(Path(font), content))
-    np.save(out, samples)

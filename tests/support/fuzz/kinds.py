@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
@@ -136,7 +136,6 @@ class Kind:
     common: Sequence[str]
     rare: Sequence[str] = ()
     n_mutations: int = 2000
-    warmup: bytes = field(default=b"", repr=False)
 
     def words(self, number: int) -> str:
         """Return the command of a mutation."""
@@ -158,12 +157,14 @@ def call(words: str, file: Path, out: Path, place: Path) -> None:
     main(arguments)
 
 
-def attempt(kind: Kind, content: bytes, words: str, place: Path, folder: Path) -> Outcome:
+def attempt(
+    kind: Kind, content: bytes, words: str, place: Path, folder: Path, seconds: float = 20.0
+) -> Outcome:
     """Run a command on a file with this content in a process apart; return how it ended."""
     file = folder / f"input{kind.suffix}"
     file.write_bytes(content)
     out = folder / "out"
-    return run(lambda: call(words, file, out, place))
+    return run(lambda: call(words, file, out, place), seconds=seconds)
 
 
 _SONG_COMMANDS = (
@@ -284,8 +285,8 @@ def sound_kinds() -> dict[str, Kind]:
     }
 
 
-def make_workplace(place: Path, *, steps: int = 60) -> None:
-    """Fill a folder with a small model, and files made with it."""
+def make_workplace(place: Path) -> None:
+    """Add to a folder a small model, unless it has one, and files made with it."""
     from musicvae.config.preset import load_preset
     from musicvae.latent.file import save
     from musicvae.latent.quantization import Quantization
@@ -293,9 +294,10 @@ def make_workplace(place: Path, *, steps: int = 60) -> None:
     from musicvae.training import train
     from support.songs import corpus_folder
 
-    corpus_folder(place / "midi", n=12, bars=8)
     run_folder = place / "checkpoints" / "tiny"
-    train(place / "midi", load_preset("tiny"), run_folder, steps=steps)
+    if not run_folder.is_dir():
+        corpus_folder(place / "midi", n=12, bars=8)
+        train(place / "midi", load_preset("tiny"), run_folder, steps=60)
     model = MusicVAE.load(run_folder / "model.safetensors", device="cpu")
     song = small_chorale(bars=4)
     write(song, place / "song.mid")
