@@ -1,18 +1,21 @@
-"""Fuzzing of `musicvae prepare`: every damaged file must have exactly one typed outcome.
+"""Fuzzing of every kind of file, through the commands that read it.
 
-    python benchmarks/fuzz.py --files 20000 --seed 0
+    python benchmarks/fuzz.py --place build/fuzz
+    python benchmarks/fuzz.py --place build/fuzz --kinds abc midi --n 500 --seed 3
 
-Files are mutated copies (bit flips, truncations, splices, swapped lengths, hostile events; see
-tests/support/mutations.py) of the MIDI in the data folder and of exported corpora, some of them of
-scores. The run fails if the report does not account for every file, or if a reader failed without
-naming what is wrong with a file.
+Each mutation (tests/support/fuzz) goes through one command in a process of its own: it must end
+within 20 seconds and 1 GB of memory beyond the start, in success or in one line of error. Files
+that break this are kept under `PLACE/found`. `--place` holds a small model, trained on the first
+run.
+`benchmarks/fuzz_prepare.py` does the same for whole folders of MIDI.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import resource
+import os
+import shutil
 import sys
 import tempfile
 import time
@@ -21,74 +24,89 @@ from pathlib import Path
 
 import numpy as np
 
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from musicvae.data import corpora
-from musicvae.data.prepare import prepare
-from support.mutations import mutate
-
-DATA = Path(__file__).resolve().parents[1] / ".." / "shared" / "data"
-SCORE_SHARE = 0.02  # share of mutated scores, which take music21 a thousand times longer
-MAX_BYTES = 40_000  # size of a file to mutate
+from support.fuzz.kinds import Kind, attempt, make_workplace, model_kinds, song_kinds, sound_kinds
 
 
-def originals() -> tuple[list[bytes], list[bytes]]:
-    """Return MIDI files and scores to mutate."""
-    midi = [piece.midi for piece in corpora.pieces("chorales") if hasattr(piece, "midi")][:200]
-    midi += [p.read_bytes() for p in sorted(DATA.glob("bad-midi/**/*")) if p.is_file()]
-    midi += [p.read_bytes() for p in sorted(DATA.glob("freedoom/*.mid"))]
-    midi += [p.read_bytes() for p in sorted(DATA.glob("groove/**/*.mid"))[:100]]
-    scores = [p.read_bytes() for p in sorted(DATA.glob("lieder/**/*.mxl"))[:60]]
-    return [m for m in midi if len(m) <= MAX_BYTES], [s for s in scores if len(s) <= MAX_BYTES]
+def fuzz(name: str, kind: Kind, place: Path, *, n: int, seed: int, seconds: float) -> int:
+    """Run `n` mutations of a kind; print the outcomes and return the number of failures."""
+    rng = np.random.default_rng([seed, *name.encode()])
+    counts: Counter[str] = Counter()
+    details: Counter[str] = Counter()
+    found = place / "found" / name
+    slowest, largest, start = 0.0, 0, time.perf_counter()
+    with tempfile.TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        for words in dict.fromkeys(map(kind.words, range(n))):
+            outcome = attempt(kind, kind.originals[0], words, place, folder, seconds)
+            if outcome.verdict != "done":
+                print(f"{name}: a valid file: {words}: {outcome.verdict} {outcome.detail}")
+        for number in range(n):
+            content = kind.mutate(kind.originals[number % len(kind.originals)], rng)
+            shutil.rmtree(folder / "out", ignore_errors=True)
+            words = kind.words(number)
+            outcome = attempt(kind, content, words, place, folder, seconds)
+            counts[outcome.verdict] += 1
+            slowest, largest = max(slowest, outcome.seconds), max(largest, outcome.extra_bytes)
+            if outcome.is_failure:
+                found.mkdir(parents=True, exist_ok=True)
+                (found / f"{seed}-{number}{kind.suffix}").write_bytes(content)
+                details[f"{outcome.verdict} {words.split()[0]}: {outcome.detail}"] += 1
+                print(f"! {name} {seed}-{number} {words.split()[0]} {outcome.verdict}", flush=True)
+    figures = {
+        "kind": name,
+        "mutations": n,
+        **counts,
+        "slowest_s": round(slowest, 1),
+        "most_mb": largest >> 20,
+        "seconds": round(time.perf_counter() - start),
+    }
+    print(json.dumps(figures), flush=True)
+    for detail, count in details.most_common():
+        print(f"{count:6}  {detail}", flush=True)
+    return sum(details.values())
 
 
-def write_mutated(folder: Path, n: int, seed: int) -> None:
-    """Write `n` mutated files."""
-    midi, scores = originals()
-    rng = np.random.default_rng(seed)
-    for i in range(n):
-        source = scores if scores and rng.random() < SCORE_SHARE else midi
-        content = mutate(source[int(rng.integers(len(source)))], rng)
-        target = folder / f"{i // 1000:03d}" / f"{i:06d}.mid"
-        target.parent.mkdir(exist_ok=True)
-        target.write_bytes(content)
+def preload() -> None:
+    """Import what commands import, once for all processes."""
+    import librosa  # noqa: F401
+    import soundfile  # noqa: F401
+
+    from musicvae.cli import main
+    from musicvae.cli.commands import COMMAND_HELP
+
+    for command in COMMAND_HELP:
+        main.get_command(None, command)  # type: ignore[arg-type]
 
 
 def main() -> None:
-    """Mutate, prepare, and count the outcomes."""
+    """Fuzz the kinds that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--place", type=Path, required=True, help="folder of the model and finds")
+    parser.add_argument("--kinds", nargs="*", help="by default all")
+    parser.add_argument("--n", type=int, help="mutations; by default 2,000, and 200 of sound")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--workers", type=int)
+    parser.add_argument("--seconds", type=float, default=20.0, help="time limit of a command")
     args = parser.parse_args()
-    with tempfile.TemporaryDirectory() as place:
-        source, out = Path(place, "files"), Path(place, "out")
-        source.mkdir()
-        write_mutated(source, args.files, args.seed)
-        start = time.perf_counter()
-        report = prepare(source, out, workers=args.workers)
-        seconds = time.perf_counter() - start
-        skipped = json.loads((out / "report.json").read_text("utf-8"))["skipped"]
-    reasons = Counter(entry["reason"].split(":")[0].split("(")[0].strip() for entry in skipped)
-    largest = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
-    print(
-        f"{report.files:,} files: {report.kept:,} kept, {len(skipped):,} skipped, {seconds:.0f} s"
+    place = args.place.resolve()
+    if not (place / "empty").is_dir():
+        make_workplace(place)
+    preload()
+    kinds = {**song_kinds(), **model_kinds(place), **sound_kinds()}
+    os.chdir(place / "empty")
+    n_failures = sum(
+        fuzz(
+            name,
+            kinds[name],
+            place,
+            n=args.n or kinds[name].n_mutations,
+            seed=args.seed,
+            seconds=args.seconds,
+        )
+        for name in args.kinds or kinds
     )
-    print(f"largest reader: {largest:.0f} MiB")
-    for reason, count in reasons.most_common(40):
-        print(f"{count:7,}  {reason}")
-    failures = [e for e in skipped if e["reason"].startswith("reader")]
-    for entry in failures[:20]:
-        print("!", entry["path"], entry["reason"])
-    over_limit = [e for e in skipped if e["reason"].startswith(("took longer", "needs more"))]
-    for entry in over_limit[:20]:
-        print("?", entry["path"], entry["reason"])
-    is_complete = report.files == args.files == report.kept + len(skipped)
-    print(
-        "every file has one outcome"
-        if is_complete and not failures
-        else "NOT every outcome is typed"
-    )
-    sys.exit(0 if is_complete and not failures else 1)
+    sys.exit(min(n_failures, 1))
 
 
 if __name__ == "__main__":

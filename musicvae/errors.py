@@ -13,6 +13,9 @@ from pathlib import Path
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
+MAX_NAME_BYTES = 200
+"""Length of the name of a run or preset; most file systems allow 255 bytes with a suffix."""
+
 
 def printable(name: str) -> str:
     """Return a file name as valid Unicode: bytes that are not UTF-8 become escapes."""
@@ -37,6 +40,12 @@ def nearest(name: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the known name closest to `name`, empty if none is."""
     found = difflib.get_close_matches(name, list(known), n=1, cutoff=0.5)
     return f" (did you mean {found[0]!r}?)" if found else ""
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a name is that of one file or folder anywhere: no path, nothing hidden."""
+    is_plain = name.isprintable() and not set(name) & set('/\\:*?"<>|')
+    return is_plain and not name.startswith(".") and 0 < len(name.encode()) <= MAX_NAME_BYTES
 
 
 class MusicVAEError(Exception):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicvae.checkpoints.compression import decompress
+from musicvae.checkpoints.schema import check_provenance
 from musicvae.config.preset import Preset, preset_from_dict
 from musicvae.errors import CheckpointError, ConfigError, WriteError, os_reason
 from musicvae.storage import atomic_path
@@ -28,7 +29,8 @@ MODEL_FILE, STATE_FILE = "model.safetensors", "resume.safetensors"
 ORIGIN_FILE = "origin.safetensors"
 """In a run's folder, a copy of the checkpoint that it was fine-tuned from."""
 TRAIN_HINT = "train one with: musicvae train data/midi/"
-MAX_HEADER_BYTES = 100_000_000
+MAX_HEADER_BYTES = 8 << 20
+"""Size of the header of a safetensors file; those of checkpoints have some kilobytes."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,22 +61,34 @@ def save(checkpoint: Checkpoint, path: str | Path) -> Path:
 def load(path: str | Path) -> Checkpoint:
     """Read a checkpoint, its numbers as float32 whatever they are stored in.
 
-    Raises `CheckpointError` if missing, damaged or of another format.
+    Raises `CheckpointError` if missing, damaged or of another format, or if its weights are not
+    finite or not those of its preset's network.
     """
+    from musicvae.networks.weights import check_weights
+
     tensors, header = load_tensors(path)
-    return Checkpoint(
-        preset=preset_from_header(header, path),
-        tensors=decompress(tensors),
-        provenance=header.get("provenance", {}),
-        path=Path(path),
-    )
+    preset, provenance = preset_from_header(header, path), provenance_from_header(header, path)
+    try:
+        checkpoint = Checkpoint(
+            preset=preset, tensors=decompress(tensors), provenance=provenance, path=Path(path)
+        )
+        check_weights(preset, checkpoint.tensors_under("model"))
+    except (ValueError, RuntimeError) as error:
+        reason = f"its weights do not match its preset ({error})"
+        raise CheckpointError(path, reason, "train the model again") from None
+    return checkpoint
 
 
 def save_tensors(path: str | Path, tensors: dict[str, Tensor], header: dict[str, Any]) -> Path:
-    """Write tensors and a JSON header as one safetensors file. Raises `WriteError`."""
+    """Write tensors and a JSON header as one safetensors file.
+
+    Raises `WriteError`, also for numbers that are not finite: no such file is ever read.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import save_file
 
+    if (broken := first_not_finite(tensors)) is not None:
+        raise WriteError(path, f"NaN or inf in {broken}", "train with a lower learning rate")
     whole = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     metadata = {"musicvae": json.dumps({"format": FORMAT_VERSION, **header}, sort_keys=True)}
     with atomic_path(path) as temporary:  # written directly, not serialized in memory first
@@ -97,9 +111,20 @@ def load_tensors(
 
     header = read_header(path, hint)
     try:
-        return load_file(path), header
-    except (SafetensorError, OSError) as error:
+        tensors = load_file(path)
+    except (SafetensorError, OSError, KeyError) as error:
         raise CheckpointError(path, f"damaged ({error})", hint) from None
+    if (broken := first_not_finite(tensors)) is not None:
+        raise CheckpointError(path, f"NaN or inf in {broken[:80]!r}", hint)
+    return tensors, header
+
+
+def first_not_finite(tensors: Mapping[str, Tensor]) -> str | None:
+    """Return the name of the first tensor with NaN or inf, None if there is none."""
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.detach().float().isfinite().all()):
+            return name
+    return None
 
 
 def read_header(path: str | Path, hint: str = TRAIN_HINT) -> dict[str, Any]:
@@ -121,6 +146,14 @@ def read_header(path: str | Path, hint: str = TRAIN_HINT) -> dict[str, Any]:
         reason = f"format {header.get('format')}, this version reads {FORMAT_VERSION}"
         raise CheckpointError(path, reason, "upgrade musicvae, or make the file again")
     return header
+
+
+def provenance_from_header(header: dict[str, Any], path: str | Path) -> dict[str, Any]:
+    """Return the provenance in a checkpoint's header. Raises `CheckpointError`."""
+    try:
+        return check_provenance(header.get("provenance", {}))
+    except ValueError as error:
+        raise CheckpointError(path, str(error), TRAIN_HINT) from None
 
 
 def preset_from_header(header: dict[str, Any], path: str | Path) -> Preset:

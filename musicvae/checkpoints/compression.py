@@ -36,7 +36,10 @@ def compress(tensors: Mapping[str, Tensor], max_bytes: int) -> dict[str, Tensor]
 
 
 def decompress(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return the tensors that `compress` was given, floating-point numbers as float32."""
+    """Return the tensors that `compress` was given, floating-point numbers as float32.
+
+    Raises `ValueError` for tensors that `compress` does not write.
+    """
     whole: dict[str, Tensor] = {}
     for stored, tensor in tensors.items():
         name, value = stored, tensor
@@ -45,7 +48,12 @@ def decompress(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
             continue
         if name.endswith(BYTES_SUFFIX):
             name = name.removesuffix(BYTES_SUFFIX)
-            value = tensor.float() * tensors[name + SCALE_SUFFIX].float()
+            scale = tensors.get(name + SCALE_SUFFIX)
+            if scale is None or not tensor.ndim or scale.shape != (*tensor.shape[:-1], 1):
+                raise ValueError(f"no scale for each row of {name[:80]!r}")
+            value = tensor.float() * scale.float()
+            if not bool(value.isfinite().all()):
+                raise ValueError(f"NaN or inf in {name[:80]!r}")
         value = value.float() if value.is_floating_point() else value
         if name.endswith(LOWER_SUFFIX):
             name, value = name.removesuffix(LOWER_SUFFIX), _unpack_triangle(value)
@@ -90,8 +98,10 @@ def _pack_triangle(name: str, tensor: Tensor) -> tuple[str, Tensor]:
 
 
 def _unpack_triangle(tensor: Tensor) -> Tensor:
-    """Return the lower triangular matrices packed by `_pack_triangle`."""
-    size = math.isqrt(2 * tensor.shape[-1])
+    """Return the lower triangular matrices packed by `_pack_triangle`. Raises `ValueError`."""
+    size = math.isqrt(2 * tensor.shape[-1]) if tensor.ndim else 0
+    if not size or 2 * tensor.shape[-1] != size * (size + 1):
+        raise ValueError("a triangle without all of its numbers")
     whole = tensor.new_zeros(*tensor.shape[:-1], size, size)
     row, column = _triangle_indices(size)
     whole[..., row, column] = tensor

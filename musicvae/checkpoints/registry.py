@@ -17,9 +17,10 @@ from musicvae.checkpoints.checkpoint import (
     TRAIN_HINT,
     file_hash,
     preset_from_header,
+    provenance_from_header,
     read_header,
 )
-from musicvae.errors import CheckpointError, nearest
+from musicvae.errors import CheckpointError, is_file_name, nearest
 from musicvae.representation.bars import Bars
 from musicvae.representation.preset_fit import PresetFit, mean_fit, pick_best
 
@@ -67,7 +68,9 @@ def find_by_hash(name: str, digest: str, folder: str | Path = "checkpoints") -> 
     """
     candidates = [*finished_runs(folder), *shipped_checkpoints()]
     candidates.sort(key=lambda path: checkpoint_name(path) != name)
-    if name and (Path(folder) / name / MODEL_FILE).is_file():  # also an unfinished run
+    if (
+        is_file_name(name) and (Path(folder) / name / MODEL_FILE).is_file()
+    ):  # also an unfinished run
         candidates.insert(0, Path(folder) / name / MODEL_FILE)
     return next((path for path in candidates if file_hash(path) == digest), None)
 
@@ -107,7 +110,11 @@ def choose(
     if shipped:
         default = [path for path in shipped if path.stem == DEFAULT_MODEL]
         return CheckpointChoice(path=(default or shipped)[0], reason="shipped")
-    unfinished = [p for p in _newest_files(folder, MODEL_FILE) if is_suited(p, corruptions)]
+    unfinished = [
+        path
+        for path in _newest_files(folder, MODEL_FILE)
+        if _header_error(path) is None and is_suited(path, corruptions)
+    ]
     if unfinished:
         return CheckpointChoice(path=unfinished[0], reason="the newest run, not finished")
     raise CheckpointError(folder, "no checkpoint there", TRAIN_HINT)
@@ -186,15 +193,33 @@ def finished_runs(folder: str | Path = "checkpoints") -> list[Path]:
 
 def is_finished(path: Path) -> bool:
     """Return whether this is the model of a finished run."""
+    return _header_error(path) is None and bool(
+        read_header(path).get("provenance", {}).get("finished")
+    )
+
+
+def unreadable_runs(folder: str | Path = "checkpoints") -> list[CheckpointError]:
+    """Return why runs under a folder are passed over: their models cannot be read."""
+    errors = (_header_error(path) for path in _newest_files(folder, MODEL_FILE))
+    return [error for error in errors if error is not None]
+
+
+def _header_error(path: Path) -> CheckpointError | None:
+    """Return what is wrong with the header of a model, None if nothing is."""
     try:
         header = read_header(path)
         preset_from_header(header, path)
-    except CheckpointError:
-        return False
-    return bool(header.get("provenance", {}).get("finished"))
+        provenance_from_header(header, path)
+    except CheckpointError as error:
+        return error
+    return None
 
 
 def _newest_files(folder: str | Path, file: str) -> list[Path]:
     """Return this file of each run under a folder, the newest first."""
-    runs = [path for path in Path(folder).glob(f"*/{file}") if path.parent.name != SHIPPED_FOLDER]
+    runs = [
+        path
+        for path in Path(folder).glob(f"*/{file}")
+        if path.parent.name != SHIPPED_FOLDER and path.is_file()
+    ]
     return sorted(runs, key=lambda path: path.stat().st_mtime, reverse=True)

@@ -80,11 +80,20 @@ def _resolve_checkpoint(
 
     if checkpoint is not None:
         return find(checkpoint), ""
+    print_unreadable_runs()
     choice = choose([Bars.from_song(each.song) for each in songs], corruptions=corruptions)
     if corruptions and choice.note_share == 0:
         trained = f"no model trained on {', '.join(corruptions)}"
         raise DataError(f"{trained} can represent a note of it; give another song")
     return choice.path, choice.reason
+
+
+def print_unreadable_runs() -> None:
+    """Print once on stderr which runs are passed over, as their models cannot be read."""
+    from musicvae.checkpoints import unreadable_runs
+
+    for error in unreadable_runs():
+        print_once(f"warning: {error.path}: {error.reason}; passed over")
 
 
 def _announce(path: Path, why: str, more: str = "") -> None:

@@ -14,6 +14,9 @@ from typing import Any, get_args, get_type_hints
 
 from musicvae.errors import ConfigError, nearest
 
+MAX_NUMBER = 1e12
+"""Magnitude of a number in a preset."""
+_MAX_SHOWN = 80  # characters of a value in a message
 RENAMED_KEYS = {
     "model.direct_weight": "model.context_free_weight",
     "model.ends": "model.encode_offsets",
@@ -108,10 +111,15 @@ def _convert(kind: Any, value: Any, source: str, path: str) -> Any:
         if not isinstance(value, (list, tuple)):
             raise ConfigError(f"{source}: {path} must be a list")
         return tuple(_convert(get_args(kind)[0], item, source, path) for item in value)
-    if kind is float and isinstance(value, int) and not isinstance(value, bool):
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if is_number and not abs(value) <= MAX_NUMBER:  # nor NaN
+        raise ConfigError(f"{source}: {path} must be a number of at most {MAX_NUMBER:g}")
+    if kind is float and is_number:
         return float(value)
-    if not isinstance(value, kind) or (kind is int and isinstance(value, bool)):
-        raise ConfigError(f"{source}: {path} must be {kind.__name__}, not {value!r}")
+    if not isinstance(value, kind) or (kind is int and not is_number):
+        given = value if is_number else type(value).__name__
+        given = repr(value)[:_MAX_SHOWN] if isinstance(value, str) else given
+        raise ConfigError(f"{source}: {path} must be {kind.__name__}, not {given}")
     return value
 
 
@@ -125,7 +133,7 @@ def apply_setting(data: dict[str, Any], setting: str) -> None:
         raise ConfigError(f"--set {setting}: write it as section.key=value")
     try:
         value = tomllib.loads(f"v = {text}")["v"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError):  # no TOML, a number of thousands of digits, deep lists
         value = text
     path = given.strip()
     *sections, last = RENAMED_KEYS.get(path, path).split(".")

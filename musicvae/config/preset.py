@@ -16,7 +16,7 @@ from typing import Any
 from musicvae.config.loading import apply_setting, build_dataclass, require, upgrade_preset
 from musicvae.config.sections import GridConfig, ModelConfig, PartConfig, PriorConfig
 from musicvae.config.training import TrainingConfig
-from musicvae.errors import ConfigError, nearest, os_reason
+from musicvae.errors import ConfigError, is_file_name, nearest, os_reason
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,9 @@ class Preset:
     prior: PriorConfig = field(default_factory=PriorConfig)
 
     def __post_init__(self) -> None:
+        require(is_file_name(self.name), "name", "a name for a folder, without path or signs")
         require(len(self.parts) > 0, "parts", "at least one [[parts]]")
+        require(1 <= self.default_qpm <= 1000, "default_qpm", "1 to 1000")
         names = [part.name for part in self.parts]
         require(len(set(names)) == len(names), "parts.name", "different for each part")
         require(

@@ -12,6 +12,9 @@ SLICES = ("bar", "quarter", "window")
 ENCODERS = ("linear", "recurrent")
 DECODERS = ("cells", "list", "flat", "roll")
 PRIORS = ("flow", "gaussian", "small", "none")
+MAX_BAR_QUARTERS = 64  # of the longest bar that fits
+MAX_PRIOR_STEPS, MAX_PRIOR_BATCH, MAX_SOLVER_STEPS = 10_000_000, 65_536, 1_000
+MAX_PRIOR_LAYERS, MAX_PRIOR_WIDTH = 64, 4_096
 KEY_MARGIN = 6  # semitones by which key normalization may transpose a note
 
 
@@ -32,7 +35,12 @@ class GridConfig:
             "a divisor of 24",
         )
         require(1 <= self.bars <= 16, "grid.bars", "1 to 16")
-        require(self.max_steps >= self.steps_per_quarter, "grid.max_steps", "at least a quarter")
+        longest = MAX_BAR_QUARTERS * self.steps_per_quarter
+        require(
+            self.steps_per_quarter <= self.max_steps <= longest,
+            "grid.max_steps",
+            f"{self.steps_per_quarter} to {longest}: from one quarter to {MAX_BAR_QUARTERS}",
+        )
         require(
             self.max_steps % self.steps_per_quarter == 0,
             "grid.max_steps",
@@ -147,6 +155,13 @@ class PriorConfig:
         require(self.kind in PRIORS, "prior.kind", "one of " + ", ".join(PRIORS))
         require(self.minutes > 0, "prior.minutes", "more than 0")
         require(self.learning_rate > 0, "prior.learning_rate", "more than 0")
-        for name in ("steps", "batch", "layers", "solver_steps"):
-            require(getattr(self, name) >= 1, f"prior.{name}", "at least 1")
-        require(self.width >= 32 and self.width % 32 == 0, "prior.width", "a multiple of 32")
+        for name, most in (
+            ("steps", MAX_PRIOR_STEPS),
+            ("batch", MAX_PRIOR_BATCH),
+            ("layers", MAX_PRIOR_LAYERS),
+            ("solver_steps", MAX_SOLVER_STEPS),
+        ):
+            is_size = 1 <= getattr(self, name) <= most
+            require(is_size, f"prior.{name}", f"1 to {most:,}")
+        is_width = 32 <= self.width <= MAX_PRIOR_WIDTH and self.width % 32 == 0
+        require(is_width, "prior.width", f"a multiple of 32, at most {MAX_PRIOR_WIDTH:,}")

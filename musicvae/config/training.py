@@ -9,6 +9,7 @@ from musicvae.config.loading import require
 
 OBJECTIVES = ("ae", "dae", "vae")
 KL_CONTROLS = ("target", "beta", "free_bits")
+MAX_BATCH = 65_536
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
@@ -73,7 +74,12 @@ class TrainingConfig:
         require(self.objective in OBJECTIVES, "training.objective", f"one of {objectives}")
         validate_corruption(self.corruption, self.objective)
         for name in ("batch", "accumulate"):
-            require(getattr(self, name) >= 1, f"training.{name}", "at least 1")
+            is_size = 1 <= getattr(self, name) <= MAX_BATCH
+            require(is_size, f"training.{name}", f"1 to {MAX_BATCH:,}")
+        require(self.warmup_steps >= 0, "training.warmup_steps", "0 or more")
+        for name in ("weight_decay", "gradient_clip"):
+            require(getattr(self, name) >= 0, f"training.{name}", "0 or more")
+        require(0 <= self.ema_decay < 1, "training.ema_decay", "0 to below 1")
         for name in ("minutes", "learning_rate", "kl_target_bits", "beta", "attribute_weight"):
             require(getattr(self, name) > 0, f"training.{name}", "more than 0")
         controls = ", ".join(KL_CONTROLS)

@@ -37,10 +37,20 @@ MAX_SCORE_MEASURES = 200_000
 """Measures of a score, the total of all parts."""
 MAX_SCORE_BARS = 20_000
 """Bars of a score as played, repeats included."""
+MAX_SCORE_NOTE_QUARTERS = 1024
+"""Length of a note, a rest or a measure of a score: 256 bars of 4/4."""
+MAX_SCORE_RESOLUTION = 10**30
+"""Units of a quarter in which all times of a score are whole numbers. Tuplets of every number up to
+31 within each other's bars need 10^12."""
 MAX_SCORE_PARTS = 512
 """Staves of a score, which are drawn one below the other."""
 MAX_RECORDING_S = 600.0
 """Duration of a recording that is transcribed, which takes about five seconds a minute."""
+MAX_RECORDING_SAMPLES = 1 << 26
+"""Samples of a recording, or of each channel of it: 23 minutes at 48 kHz."""
+MAX_SAMPLE = 1e6
+"""Magnitude of a sample in floating point, of which 1 is full scale; some programs write whole
+numbers of 16 bits as floats."""
 MAX_SILENCE_QUARTERS = 128
 """Silence kept after the last note of a piece that is shorter than this silence."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -25,6 +26,7 @@ from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
 from musicvae.networks.priors.flow import FlowPrior
 from musicvae.networks.priors.gaussian import LinearGaussianPrior
 from musicvae.networks.vae import VAE, with_notes, without_notes
+from musicvae.networks.weights import build_to_fit
 from musicvae.representation.bars import Bars, Notes, resolve_note_overlaps
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER
 from musicvae.representation.slots import (
@@ -52,22 +54,28 @@ class Codec:
         self.preset: Preset = checkpoint.preset
         self.provenance = checkpoint.provenance
         self.path = checkpoint.path
-        self.vae = VAE(self.preset)
+        weights = checkpoint.tensors_under("model")
         try:
-            self.vae.load_state_dict(checkpoint.tensors_under("model"))
-        except RuntimeError:
-            raise self._damaged(checkpoint, "its weights do not match its preset") from None
+            self.vae = build_to_fit(partial(VAE, self.preset), weights)
+            self.vae.load_state_dict(weights)
+        except RuntimeError as error:
+            reason = f"its weights do not match its preset ({error})"
+            raise self._damaged(checkpoint, reason) from None
         self.device = torch.device(pick_device(device))
         self.vae.to(self.device).eval()
         try:
             self.prior = load_prior(checkpoint.tensors_under("prior"), self.device)
         except (TypeError, RuntimeError):
             raise self._damaged(checkpoint, "its prior is of another kind") from None
+        if self.prior is not None and not self.prior.fits(self.preset):
+            raise self._damaged(checkpoint, "its prior is of another model")
         try:
             tensors = checkpoint.tensors_under("directions")
             self.directions = Directions.from_tensors(
                 {name: tensor.cpu().numpy() for name, tensor in tensors.items()}
             )
+            if self.directions is not None and len(self.directions.center) != self.vae.Z:
+                raise ValueError("of another size")
         except (KeyError, ValueError):
             reason, hint = "its attribute directions are of another kind", "fit them again: "
             hint += "musicvae refit CHECKPOINT FOLDER --directions"

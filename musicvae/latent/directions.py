@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from musicvae.arrays import Floats
 from musicvae.errors import ConfigError
 
+MAX_NAME_LENGTH = 80
 STEP_RIDGE = 0.02  # regularization of a step, as a share of the mean squared gradient
 _TENSOR_NAMES = {
     "mean": "mean",
@@ -98,12 +99,25 @@ class Directions:
 
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, NDArray[np.generic]]) -> Directions | None:
-        """Return the directions in a checkpoint's tensors, if any; raise `KeyError` for others."""
+        """Return the directions in a checkpoint's tensors, if any.
+
+        Raises `KeyError` or `ValueError` for tensors that are none.
+        """
         if not tensors:
             return None
         rows = tensors["names"].astype(np.uint8)
+        if rows.ndim != 2 or not 0 < rows.shape[1] <= MAX_NAME_LENGTH:
+            raise ValueError("names of no shape")
         names = tuple(bytes(row[row > 0]).decode("ascii") for row in rows)
         arrays = {f: tensors[stored].astype(np.float64) for f, stored in _TENSOR_NAMES.items()}
+        K, Z, H = len(names), arrays["center"].size, arrays["hidden_bias"].size
+        shapes = ((K,), (K,), (Z,), (Z,), (K, Z), (H, Z), (H,), (K, H))
+        if len(set(names)) != K or any(
+            arrays[field].shape != shape for field, shape in zip(_TENSOR_NAMES, shapes, strict=True)
+        ):
+            raise ValueError("tensors of other shapes")
+        if (arrays["std"] <= 0).any() or (arrays["variance"] < 0).any():
+            raise ValueError("a deviation that is not positive")
         return cls(names=names, **arrays)
 
     def target(self, changes: Mapping[str, float], unsupported: Mapping[str, str]) -> Floats:

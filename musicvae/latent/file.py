@@ -7,6 +7,7 @@ header that names the model. Nothing is pickled, and no note that the model can 
 from __future__ import annotations
 
 import json
+import math
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from musicvae.errors import ReadError, os_reason
+from musicvae.errors import MusicVAEError, ReadError, os_reason
 from musicvae.latent.encoding import Encoding
 from musicvae.latent.quantization import Quantization, dequantize, quantize
 from musicvae.latent.serialization import from_dict, to_dict
@@ -22,8 +23,9 @@ from musicvae.storage import write_bytes
 
 FORMAT = 1
 SUFFIX = ".z"
-MAX_METADATA_BYTES = 1 << 26  # of the decompressed JSON
-MAX_LATENTS = 1 << 27
+MAX_METADATA_BYTES = 1 << 24  # of the decompressed JSON
+MAX_LATENTS = 1 << 24
+_MAX_DETAIL = 160  # characters of a reason
 _HEADER = "musicvae-song"
 
 
@@ -109,30 +111,36 @@ def load(path: str | Path) -> LatentFile:
                 reason = f"format {header.get('format')}, this version reads {FORMAT}"
                 raise ReadError(path, reason, "upgrade musicvae")
             tensors = {name: file.get_tensor(name) for name in ("mu", "sigma", "frame")}
-        encoding = Encoding(
-            **_read_latents(header, tensors),
-            **_read_metadata(tensors["frame"]),
-            checkpoint=str(header["hash"]),
-        )
-        _validate(encoding)
+        fields = _read_metadata(tensors["frame"])
+        _check_shape(header["shape"], fields)
+        name, digest = header["checkpoint"], header["hash"]
+        if not (isinstance(name, str) and isinstance(digest, str)):
+            raise ValueError("invalid name of a checkpoint")
+        encoding = Encoding(**_read_latents(header, tensors), **fields, checkpoint=digest)
+    except ReadError:
+        raise
     except OSError as error:
         raise ReadError(path, os_reason(error), "check the path") from None
     except SafetensorError as error:
         raise ReadError(path, f"damaged, or not a file of latents ({error})") from None
-    except (ValueError, KeyError, TypeError, IndexError, AttributeError, OverflowError) as error:
+    except MusicVAEError as error:
         raise ReadError(path, f"damaged ({error})", "encode the song again") from None
-    return LatentFile(
-        encoding=encoding, checkpoint=str(header["checkpoint"]), hash=str(header["hash"])
-    )
+    except (
+        *(ValueError, KeyError, TypeError, IndexError, AttributeError),
+        *(OverflowError, RecursionError),
+    ) as error:
+        reason = str(error).splitlines()[0][:_MAX_DETAIL] if str(error) else type(error).__name__
+        raise ReadError(path, f"damaged ({reason})", "encode the song again") from None
+    return LatentFile(encoding=encoding, checkpoint=name, hash=digest)
 
 
 def _read_latents(header: dict[str, Any], tensors: dict[str, Any]) -> dict[str, Any]:
-    shape = tuple(int(n) for n in header["shape"])
-    if len(shape) != 3 or min(shape) < 0 or int(np.prod(shape, dtype=object)) > MAX_LATENTS:
-        raise ValueError("invalid latent shape")
+    shape = tuple(header["shape"])
     if header["coding"] == "float32":
         mu, sigma = (np.asarray(tensors[name], np.float32) for name in ("mu", "sigma"))
     elif header["coding"] in ("sigmas", "bits"):
+        if not 0 < float(header["unit"]) < math.inf:
+            raise ValueError("invalid unit of the latents")
         mu_bytes, sigma_bytes = (
             tensors[name].astype(np.uint8).tobytes() for name in ("mu", "sigma")
         )
@@ -142,8 +150,8 @@ def _read_latents(header: dict[str, Any], tensors: dict[str, Any]) -> dict[str, 
         raise ValueError(f"unknown coding {header['coding']!r}")
     if mu.shape != shape or sigma.shape != shape:
         raise ValueError("invalid latent shape")
-    if not np.isfinite([mu, sigma]).all():
-        raise ValueError("latents contain NaN or inf")
+    if not (np.isfinite(mu).all() and np.isfinite(sigma).all()) or (sigma < 0).any():
+        raise ValueError("latents contain NaN or inf, or a negative sigma")
     return {"mu": mu, "sigma": sigma}
 
 
@@ -157,11 +165,14 @@ def _read_metadata(packed: Any) -> dict[str, Any]:
     return from_dict(metadata)
 
 
-def _validate(encoding: Encoding) -> None:
-    G, W, _ = encoding.mu.shape
-    if (
-        len(encoding.source_parts) != G
-        or len(encoding.active) != G
-        or max(len(encoding.bars), 1) < W
+def _check_shape(shape: Any, fields: dict[str, Any]) -> None:
+    """Raise `ValueError` unless latents of a shape `(G, W, Z)` can be those of a song."""
+    if not isinstance(shape, list) or not all(type(n) is int and n >= 0 for n in shape):
+        raise ValueError("invalid latent shape")
+    if len(shape) != 3 or math.prod(shape) > MAX_LATENTS or (not shape[2] and math.prod(shape[:2])):
+        raise ValueError("invalid latent shape")
+    n_bars = len(fields["bars"])
+    if not len(fields["source_parts"]) == len(fields["active"]) == shape[0] or (
+        shape[0] and not min(n_bars, 1) <= shape[1] <= max(n_bars, 1)
     ):
         raise ValueError("latents do not match the bars")

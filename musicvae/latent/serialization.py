@@ -17,6 +17,8 @@ from musicvae.representation.grid import Grid, make_grid
 from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
 
 MAX_STEPS_PER_QUARTER = 960
+MAX_SLOT_BARS = 1 << 26
+"""Slots of all passes, times bars."""
 _MAPS: dict[str, Any] = {"tempo": TempoMap, "meter": MeterMap, "key": KeyMap}
 _NOTE_FIELDS = ("onset_ticks", "duration_ticks", "pitch", "velocity")
 _BAR_FIELDS = ("numerator", "denominator", "length_ticks")
@@ -70,6 +72,9 @@ def from_dict(data: dict[str, Any]) -> dict[str, Any]:
     source_parts = tuple(_int_array(parts) for parts in data["owners"])
     if any(((parts < -1) | (parts >= n_parts)).any() for parts in source_parts):
         raise ValueError("a slot refers to a missing part")
+    n_slots = sum(max(len(each), 1) for each in data["active"])
+    if n_slots * max(N, 1) > MAX_SLOT_BARS:
+        raise ValueError("too many slots and bars")
     active = [np.stack([_from_runs(runs, N) for runs in each], axis=1) for each in data["active"]]
     if [each.shape[1] for each in active] != [len(parts) for parts in source_parts]:
         raise ValueError("the passes have different numbers of slots")

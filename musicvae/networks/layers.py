@@ -78,6 +78,11 @@ class Layout:
         return mask.cumsum(1) - mask
 
 
+def latent_size(preset: Preset) -> int:
+    """Return Z, the size of the latent of one window of a preset."""
+    return Layout.from_preset(preset).n_slices(preset.model) * preset.model.latent
+
+
 @dataclass(frozen=True)
 class QuarterPacking:
     """Index that moves the unmasked quarters of each window together, in order.

@@ -13,7 +13,7 @@ from musicvae.config.preset import Preset
 from musicvae.data import Batch
 from musicvae.networks.cell_decoder import CellDecoder, NoteNLL
 from musicvae.networks.encoder import Encoder
-from musicvae.networks.layers import Layout
+from musicvae.networks.layers import Layout, latent_size
 from musicvae.networks.note_decoder import NoteDecoder
 from musicvae.networks.recurrent_encoder import RecurrentEncoder
 from musicvae.networks.roll_decoder import RollDecoder
@@ -72,7 +72,7 @@ class VAE(nn.Module):
     @property
     def Z(self) -> int:  # noqa: N802 -- a shape letter
         """Size of the latent of one window."""
-        return self.encoder.n_slices * self.preset.model.latent
+        return latent_size(self.preset)
 
     def encode(self, batch: Batch) -> Posterior:
         """Return the posterior of each window; a point for objectives `ae` and `dae`."""

@@ -65,17 +65,28 @@ class AttributeVector:
         """Read a file that `save` wrote; raise `CheckpointError` for any other."""
         tensors, header = load_tensors(path, _HINT)
         fields = header.get("direction")
-        if not isinstance(fields, dict) or "direction.move" not in tensors:
-            reason = "not a direction"
-            raise CheckpointError(path, reason, _HINT)
-        correlation = fields.get("held_out")
+        vector, weights = (tensors.get(f"direction.{name}") for name in ("move", "weights"))
+        if not isinstance(fields, dict) or vector is None or weights is None:
+            raise CheckpointError(path, "not a direction", _HINT)
+        name, digest = fields.get("name", ""), fields.get("weights_hash", "")
+        correlation, n_songs = fields.get("held_out"), fields.get("songs", 0)
+        is_valid = (
+            vector.ndim == 1
+            and vector.shape == weights.shape
+            and (vector.is_floating_point() and weights.is_floating_point())
+            and (isinstance(name, str) and isinstance(digest, str))
+            and (correlation is None or (isinstance(correlation, float) and abs(correlation) <= 1))
+            and (isinstance(n_songs, int) and 0 <= n_songs < 1 << 53)
+        )
+        if not is_valid:
+            raise CheckpointError(path, "a damaged direction", _HINT)
         return cls(
-            name=str(fields.get("name", "")),
-            vector=tensors["direction.move"].double().numpy(),
-            weights=tensors["direction.weights"].double().numpy(),
-            weights_hash=str(fields.get("weights_hash", "")),
-            held_out_correlation=float("nan") if correlation is None else float(correlation),
-            n_songs=int(fields.get("songs", 0)),
+            name=name,
+            vector=vector.double().numpy(),
+            weights=weights.double().numpy(),
+            weights_hash=digest,
+            held_out_correlation=float("nan") if correlation is None else correlation,
+            n_songs=n_songs,
         )
 
     def check_model(self, codec: Codec) -> AttributeVector:

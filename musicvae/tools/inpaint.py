@@ -16,7 +16,7 @@ from musicvae.data.batch import ModelInput, WindowBatcher, fits_preset, model_in
 from musicvae.downbeats import BarlineEstimate
 from musicvae.errors import ConfigError, DataError
 from musicvae.latent.codec import Codec
-from musicvae.latent.song_input import SongInput, with_barlines
+from musicvae.latent.song_input import SongInput, check_bars, with_barlines
 from musicvae.networks.priors.conditioning import KnownLatents
 from musicvae.representation.bars import Bars, Notes, cell_index, resolve_note_overlaps
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid, header_of
@@ -86,6 +86,7 @@ def inpaint(
 
     Notes that begin elsewhere, or that the model cannot represent, stay exactly as they are.
     """
+    check_bars(len(mask))
     preset, size = codec.preset, codec.preset.grid.bars
     kept, bars, passthrough = _split_input(codec, barlines, mask)
     inputs, _ = model_inputs(bars, preset)

@@ -19,7 +19,7 @@ from musicvae.latent import (
     dtw_path,
 )
 from musicvae.latent.codec import Codec
-from musicvae.latent.song_input import unrepresentable, with_barlines
+from musicvae.latent.song_input import check_bars, unrepresentable, with_barlines
 from musicvae.representation.roles import classify_roles
 from musicvae.song import Part, Song
 
@@ -283,6 +283,7 @@ def encode_endpoints(codec: Codec, songs: Sequence[Song | BarlineEstimate]) -> l
     for nth, song in enumerate(songs, start=1):
         barlines = with_barlines(song)
         encoding = codec.encode(barlines)
+        check_bars(len(encoding.bars))
         if encoding.is_empty:
             raise unrepresentable(codec.preset, barlines.song, f"song {nth} of {len(songs)}")
         found.append(Endpoint(barlines=barlines, encoding=encoding))

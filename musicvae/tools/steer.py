@@ -24,7 +24,7 @@ from musicvae.errors import ConfigError
 from musicvae.latent import Encoding, Latents
 from musicvae.latent.codec import Codec, decodable_windows
 from musicvae.latent.directions import Directions
-from musicvae.latent.song_input import unrepresentable
+from musicvae.latent.song_input import check_bars, unrepresentable
 from musicvae.networks.vae import to_note_table, without_notes
 from musicvae.song import Song
 from musicvae.tools.attribute_vector import AttributeVector
@@ -122,6 +122,7 @@ def steer_with_report(
     known = require_directions(codec) if requested or not vectors else codec.directions
     goal = known.target(requested, unsupported_attributes(codec)) if known else np.zeros(0)
     encoding = song if isinstance(song, Encoding) else codec.encode(song)
+    check_bars(len(encoding.bars))
     if encoding.is_empty:
         header = encoding.bars.header
         raise unrepresentable(codec.preset, replace(header, parts=encoding.passthrough))

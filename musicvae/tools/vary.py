@@ -10,7 +10,7 @@ from musicvae.downbeats import BarlineEstimate
 from musicvae.errors import ConfigError
 from musicvae.latent import Encoding, Latents
 from musicvae.latent.codec import Codec
-from musicvae.latent.song_input import unrepresentable, with_barlines
+from musicvae.latent.song_input import check_bars, unrepresentable, with_barlines
 from musicvae.networks.priors.conditioning import KnownLatents
 from musicvae.representation.bars import Bars
 from musicvae.song import Song
@@ -41,6 +41,7 @@ def vary(
         raise ConfigError(f"amount {amount:g}: give a number from 0 to 1")
     barlines = with_barlines(song)
     encoding = codec.encode(barlines)
+    check_bars(len(encoding.bars))
     if encoding.is_empty:
         raise unrepresentable(codec.preset, barlines.song)
     labels = bar_labels(barlines.song, codec)

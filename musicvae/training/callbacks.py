@@ -14,7 +14,15 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from musicvae.checkpoints import MODEL_FILE, STATE_FILE, Checkpoint, load, save, save_tensors
+from musicvae.checkpoints import (
+    MODEL_FILE,
+    STATE_FILE,
+    Checkpoint,
+    first_not_finite,
+    load,
+    save,
+    save_tensors,
+)
 from musicvae.config.training import TrainingConfig
 from musicvae.data import WindowDataset
 from musicvae.latent.surprisal import DEFAULT_CORRUPTION, fit_reference_stats
@@ -60,6 +68,7 @@ class CheckpointCallback(pl.Callback):
         self.best_metrics: dict[str, float] = {}
         self.rows: list[dict[str, float]] = []
         self.has_diverged = False
+        self.on_warning = on_warning
         self.monitor = TrainingMonitor(on_warning)
 
     def restore(self, header: dict[str, Any]) -> None:
@@ -87,7 +96,7 @@ class CheckpointCallback(pl.Callback):
         schedule, training = module.schedule, module.preset.training
         trim_memory()  # steps and validation need memory at different times
         scores = validate(module.averaged, self.held_out)
-        if not math.isfinite(scores["loss"]):
+        if not math.isfinite(scores["loss"]) or first_not_finite(module.state()) is not None:
             self._stop_diverged(module.trainer)
             return
         row = {
@@ -105,6 +114,7 @@ class CheckpointCallback(pl.Callback):
         _broadcast_schedule(module)
         if module.global_rank == 0:
             score = _selection_score(row, training)
+            score = score if math.isfinite(score) else -2.0
             if score >= self.best_score or not (self.folder / MODEL_FILE).exists():
                 self.best_score, self.best_metrics = score, row
                 self.save_model(module, scores)
@@ -133,8 +143,20 @@ class CheckpointCallback(pl.Callback):
         start = self.origin.tensors_under("prior") if self.origin else None
         prior = fit_prior(vae.eval(), self.windows, steps=steps, seconds=seconds, start=start)
         tensors = {n: t for n, t in kept.tensors.items() if not n.startswith("prior.")}
-        tensors |= prior_tensors(prior)
-        tensors |= direction_tensors(fit_directions(vae, self.windows, steps=schedule.total_steps))
+        found = prior_tensors(prior)
+        if first_not_finite(found) is not None:
+            self.on_warning(
+                "the prior diverged; the model keeps a simpler one, fitted in closed form. Try a "
+                "lower --set prior.learning_rate, or prior.kind=gaussian"
+            )
+            found = {n: t for n, t in kept.tensors.items() if n.startswith("prior.")}
+        directions = direction_tensors(
+            fit_directions(vae, self.windows, steps=schedule.total_steps)
+        )
+        if first_not_finite(directions) is not None:
+            self.on_warning("the directions to steer by diverged; the model has none")
+            directions = {}
+        tensors |= found | directions
         provenance = kept.provenance | {"finished": True} | reference_provenance(vae, self.held_out)
         save(replace(kept, tensors=tensors, provenance=provenance), self.folder / MODEL_FILE)
 

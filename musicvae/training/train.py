@@ -29,8 +29,10 @@ from musicvae.checkpoints import (
     is_finished,
     load,
     load_tensors,
+    preset_from_header,
+    provenance_from_header,
 )
-from musicvae.config.preset import Preset, load_preset, preset_from_dict
+from musicvae.config.preset import Preset, load_preset
 from musicvae.data import Batch, Shards, WindowDataset, prepare_cached
 from musicvae.data.prepare import ProgressCallback
 from musicvae.data.report import iter_skipped
@@ -105,6 +107,7 @@ class RunSummary:
 class _SavedState:
     """The state file of an interrupted run: its tensors and its header."""
 
+    path: Path
     tensors: dict[str, Tensor]
     header: dict[str, Any]
 
@@ -165,7 +168,7 @@ def train(
     target = Path("checkpoints") / preset.name if folder is None else Path(folder)
     saved = _load_state(target) if resume else None
     if saved is not None:
-        preset = preset_from_dict(saved.header["preset"], str(target))
+        preset = preset_from_header(saved.header, target)
         if precision == "auto":
             precision = saved.header["provenance"].get("precision", precision)
     else:
@@ -220,9 +223,11 @@ def train(
             if stopper.interrupted and not schedule.done and not checkpoints.has_diverged:
                 checkpoints.validate(module)
             if checkpoints.has_diverged:
+                is_kept = bool(checkpoints.rows)
+                kept = "the best model so far is kept there" if is_kept else "no model is kept"
                 raise TrainingError(
-                    f"{target}: the loss became NaN or infinite at step {schedule.step:,}; the "
-                    "best model so far is kept there. Try --set training.learning_rate=0.0005"
+                    f"{target}: the loss or the weights became NaN or infinite at step "
+                    f"{schedule.step:,}; {kept}. Try --set training.learning_rate=0.0005"
                 )
     return TrainingResult(
         folder=target,
@@ -253,7 +258,8 @@ def require_new_run(folder: Path) -> None:
 
 def _load_state(folder: Path) -> _SavedState:
     tensors, header = load_tensors(folder / STATE_FILE)
-    return _SavedState(tensors=tensors, header=header)
+    provenance_from_header(header, folder / STATE_FILE)
+    return _SavedState(path=folder / STATE_FILE, tensors=tensors, header=header)
 
 
 def _begin_schedule(
@@ -273,11 +279,15 @@ def _restore_state(
 ) -> None:
     """Restore weights, optimizer, schedule, beta and running metrics of an interrupted run."""
     header = saved.header
-    module.restore(saved.tensors)
-    module.schedule.resume(header["plan"], minutes=minutes, steps=steps)
-    module.beta_controller.beta = header["control"]["beta"]
-    module.beta_controller.mean_bits = header["control"]["mean_bits"]
-    module.running_metrics = dict(header["latest"])
+    try:
+        module.restore(saved.tensors)
+        module.schedule.resume(header["plan"], minutes=minutes, steps=steps)
+        module.beta_controller.beta = float(header["control"]["beta"])
+        module.beta_controller.mean_bits = float(header["control"]["mean_bits"])
+        module.running_metrics = {name: float(value) for name, value in header["latest"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        reason = f"a damaged state of a run ({str(error).splitlines()[0][:120]})"
+        raise CheckpointError(saved.path, reason, "train again under another --name") from None
 
 
 def _summarize(

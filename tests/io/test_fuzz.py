@@ -1,4 +1,4 @@
-"""Fuzzing: mutated files are read or raise `ReadError`, and the process survives."""
+"""Fuzzing: mutated files are read or refused in one line, and the process survives."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
+from support.trained import tiny_workplace
+
 TESTS = Path(__file__).parents[1]
+FUZZER = TESTS.parent / "benchmarks" / "fuzz.py"
+SONGS, MODELS = (
+    ("midi", "musicxml", "abc", "humdrum"),
+    ("latents", "checkpoint", "direction", "toml"),
+)
 FUZZ = """
 import json, sys
 from collections import Counter
@@ -67,3 +74,25 @@ def test_mutated_collected_files_are_read_or_refused(shared_data: Path) -> None:
     outcomes = run_fuzzer(3, 1000, files)
     assert outcomes["read"] + outcomes["refused"] == 1000
     assert min(outcomes.values()) > 100
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="forks, and measures memory as Linux does")
+@pytest.mark.parametrize(
+    ("kinds", "n"),
+    [
+        pytest.param((*SONGS, *MODELS), 8, id="texts-and-models"),
+        pytest.param(("soundfont", "audio"), 8, id="sounds", marks=pytest.mark.slow),
+    ],
+)
+def test_mutations_of_each_kind_end_in_success_or_one_line(
+    kinds: tuple[str, ...], n: int, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    place = tiny_workplace(tmp_path_factory)
+    command = [sys.executable, str(FUZZER), "--place", str(place), "--n", str(n), "--seed", "5"]
+    command += ["--seconds", "200", "--kinds", *kinds]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=900)
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    assert [row["kind"] for row in rows] == list(kinds)
+    assert all(row.get("refused", 0) + row.get("done", 0) == n for row in rows)
+    assert sum(row.get("refused", 0) for row in rows) > 0

@@ -10,8 +10,10 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -21,6 +23,8 @@ from musicvae.data import Shards, WindowDataset
 from musicvae.data.prepare import prepare
 from musicvae.errors import CheckpointError, DataError, TrainingError
 from musicvae.io import write
+from musicvae.networks.layers import latent_size
+from musicvae.networks.priors.gaussian import LinearGaussianPrior
 from musicvae.training import train
 from musicvae.training.callbacks import TrainingMonitor
 from musicvae.training.sampler import BatchSampler
@@ -227,12 +231,36 @@ def test_divergence_stops_the_run_and_keeps_the_best(folder, preset, tmp_path) -
             for parameter in module.vae.parameters():
                 parameter.data.fill_(float("nan"))
 
-    with pytest.raises(TrainingError, match=r"run: the loss became NaN or infinite .* best model"):
+    with pytest.raises(
+        TrainingError, match=r"run: the loss or the weights became NaN .* best model"
+    ):
         train(folder, preset, tmp_path / "run", steps=40, on_step=poison)
     weights = load(tmp_path / "run" / MODEL_FILE).tensors_under("model")
     assert all(torch.isfinite(tensor).all() for tensor in weights.values())
     state, _ = load_tensors(tmp_path / "run" / STATE_FILE)
     assert all(torch.isfinite(tensor).all() for tensor in state.values())
+
+
+def test_run_that_diverges_at_once_keeps_no_model(folder, preset, tmp_path) -> None:
+    def poison(module) -> None:
+        next(module.vae.parameters()).data[0] = float("inf")
+
+    with pytest.raises(TrainingError, match=r"the weights became NaN or infinite .* no model is"):
+        train(folder, preset, tmp_path / "run", steps=40, on_step=poison)
+    assert not (tmp_path / "run" / MODEL_FILE).exists()
+
+
+def test_diverged_prior_is_replaced_by_a_simpler_one(folder, preset, tmp_path, monkeypatch) -> None:
+    def broken(*args: object, **kwargs: object) -> LinearGaussianPrior:
+        prior = LinearGaussianPrior.standard_normal(latent_size(preset), len(preset.meters) + 1)
+        return replace(prior, step=prior.step * np.float32("nan"))
+
+    monkeypatch.setattr("musicvae.training.callbacks.fit_prior", broken)
+    warnings: list[str] = []
+    train(folder, preset, tmp_path / "run", steps=20, on_warning=warnings.append)
+    assert any(line.startswith("the prior diverged") for line in warnings)
+    checkpoint = load(tmp_path / "run" / MODEL_FILE)
+    assert checkpoint.provenance["finished"] and "prior.step" in checkpoint.tensors
 
 
 KILLED = """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.console import INPUT_PATH
-from musicvae.cli.inputs import load_model
+from musicvae.cli.inputs import load_model, print_unreadable_runs
 from musicvae.cli.options import GenerateOptions, generate_options
 from musicvae.errors import CheckpointError
 
@@ -64,13 +64,14 @@ def _find_model(path: Path, latents: LatentFile, checkpoint: str | None, device:
 
     made_by = f"checkpoint {latents.checkpoint or '?'} ({latents.hash})"
     if checkpoint is None:
+        print_unreadable_runs()
         maker = find_by_hash(latents.checkpoint, latents.hash)
         if maker is None:
             reason = f"made by {made_by}, which was not found"
             raise CheckpointError(path, reason, "give its path with --checkpoint")
-        return load_model(str(maker), device)
+        checkpoint = str(maker)
     model = load_model(checkpoint, device)
     if not model.is_compatible(latents.encoding):
         reason = f"made by {made_by}, which is not compatible with {checkpoint}"
-        raise CheckpointError(path, reason, "decode it without --checkpoint")
+        raise CheckpointError(path, reason, "decode it with its own model, or encode again")
     return model

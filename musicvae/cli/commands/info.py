@@ -13,12 +13,14 @@ from musicvae.checkpoints import (
     find,
     finished_runs,
     preset_from_header,
+    provenance_from_header,
     read_header,
     shipped_checkpoints,
 )
 from musicvae.checkpoints.checkpoint import flatten_figures
 from musicvae.cli import completion
 from musicvae.cli.console import emit, json_option
+from musicvae.cli.inputs import print_unreadable_runs
 from musicvae.cli.terminal import print_table
 from musicvae.config.preset import Preset
 from musicvae.config.training import TrainingConfig
@@ -64,7 +66,7 @@ def command(checkpoint: str | None, as_json: bool) -> None:
     path = find(checkpoint)
     header = read_header(path)
     preset = preset_from_header(header, path)
-    provenance: dict[str, Any] = header.get("provenance", {})
+    provenance = provenance_from_header(header, path)
     parameters = _count_parameters(path)
     n_bytes = path.stat().st_size
     emit(
@@ -88,9 +90,10 @@ def command(checkpoint: str | None, as_json: bool) -> None:
 def _print_all(as_json: bool) -> None:
     """Print all shipped models and all finished runs, the newest run first."""
     rows: list[tuple[str, ...]] = []
+    print_unreadable_runs()
     for path in (*shipped_checkpoints(), *finished_runs()):
         header = read_header(path)
-        preset, provenance = preset_from_header(header, path), header.get("provenance", {})
+        preset, provenance = preset_from_header(header, path), provenance_from_header(header, path)
         held_out = provenance.get("held_out", {})
         origin = "run" if path in finished_runs() else "shipped"
         emit(

@@ -9,7 +9,7 @@ import click
 from musicvae.cli import completion
 from musicvae.cli.console import INPUT_PATH, emit, json_option, progress_bar, stderr_console
 from musicvae.cli.options import read_options
-from musicvae.errors import DataError
+from musicvae.errors import DataError, is_file_name
 from musicvae.io.options import ReadOptions
 
 
@@ -44,7 +44,7 @@ def command(
     from musicvae.training.finetune import sample_songs
     from musicvae.training.personalize import personalize
 
-    if name is not None and (not name or Path(name).name != name):
+    if name is not None and not is_file_name(name):
         raise click.UsageError(f"--name {name!r}: give a name, not a path")
     with progress_bar("reading") as reading:
         prepared = prepare_cached(path, options=options, progress=reading)

@@ -27,7 +27,7 @@ from musicvae.cli.options import ReportFile, read_options, report_option
 from musicvae.cli.terminal import is_terminal
 from musicvae.config.preset import Preset, load_preset, preset_names
 from musicvae.config.training import OBJECTIVES, PRECISIONS
-from musicvae.errors import ConfigError, MusicVAEError, one_line
+from musicvae.errors import ConfigError, MusicVAEError, is_file_name, one_line
 from musicvae.io.options import ReadOptions
 from musicvae.training.distributed import broadcast_choice, rank
 
@@ -147,7 +147,7 @@ def command(
     from musicvae.data import Shards
     from musicvae.data.prepare import prepare_cached
 
-    if name is not None and (name in ("", ".", "..") or Path(name).name != name):
+    if name is not None and not is_file_name(name):
         raise click.UsageError(f"--name {name!r}: give a name, not a path")
     requested = load_preset(preset_name) if preset_name else None
     folder = find_run(name) if resume else None

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.errors import ReadError, os_reason
-from musicvae.io.limits import MAX_RECORDING_S
+from musicvae.io.limits import MAX_RECORDING_S, MAX_RECORDING_SAMPLES, MAX_SAMPLE
 
 if TYPE_CHECKING:
     from soundfile import SoundFile
@@ -37,12 +37,11 @@ def load_mono(content: bytes, rate: int, path: str | Path) -> NDArray[np.float32
         if n_frames > MAX_RECORDING_S * file_rate:
             length = f"{n_frames / file_rate / 60:.0f} minutes of audio"
             raise ReadError(path, length, f"cut it to {MAX_RECORDING_S / 60:.0f} minutes at most")
-        blocks = file.blocks(_BLOCK_FRAMES, dtype="float32", always_2d=True)
-        sound = np.concatenate([np.zeros(0, np.float32), *(_mix_to_mono(b) for b in blocks)])
+        blocks = (_mix_to_mono(block) for block in _read_blocks(file, path, n_channels=1))
+        sound = np.concatenate([np.zeros(0, np.float32), *blocks])
     if len(sound) < _MIN_DURATION_S * file_rate:
         reason = f"{len(sound) / file_rate:.1f} seconds of audio, too short for a tune"
         raise ReadError(path, reason, "record a few bars")
-    _check_finite(sound, path)
     sound = np.asarray(soxr.resample(sound, file_rate, rate), np.float32)
     sound -= sound.mean()
     if np.abs(sound).max(initial=0) < _SILENCE_PEAK:
@@ -51,17 +50,35 @@ def load_mono(content: bytes, rate: int, path: str | Path) -> NDArray[np.float32
 
 
 def load_channels(path: str | Path) -> tuple[NDArray[np.float32], int]:
-    """Read an audio file of any length; return samples `(n, channels)` float32, and their rate.
+    """Read an audio file; return samples `(n, channels)` float32, and their rate.
 
-    Raises `ReadError` for missing and damaged files, and for samples that are NaN or inf.
+    Raises `ReadError` for missing, damaged and too long files, and for samples that are NaN or inf.
     """
     try:
         with Path(path).open("rb") as content, _open_audio(content, path) as file:
-            samples, rate = file.read(dtype="float32", always_2d=True), int(file.samplerate)
+            blocks = list(_read_blocks(file, path, n_channels=file.channels))
+            samples = np.concatenate([np.zeros((0, file.channels), np.float32), *blocks])
+            return samples, int(file.samplerate)
     except OSError as error:
         raise ReadError(path, os_reason(error), "check the path") from None
-    _check_finite(samples, path)
-    return samples, rate
+
+
+def _read_blocks(
+    file: SoundFile, path: str | Path, n_channels: int
+) -> Iterator[NDArray[np.float32]]:
+    """Yield the samples of a file block by block, whatever its header says of their number.
+
+    Raises `ReadError` for more of them, in `n_channels`, than are kept in memory, and for numbers
+    that are no sound.
+    """
+    n_frames, size = 0, max(_BLOCK_FRAMES // file.channels, 1)
+    while len(block := file.read(size, dtype="float32", always_2d=True)):
+        n_frames += len(block)
+        if n_frames * n_channels > MAX_RECORDING_SAMPLES:
+            length = f"more than {n_frames / file.samplerate / 60:.0f} minutes of audio"
+            raise ReadError(path, f"{length} at {file.samplerate} Hz", "cut it into pieces")
+        _check_samples(block, path)
+        yield block
 
 
 @contextmanager
@@ -81,10 +98,14 @@ def _open_audio(content: BinaryIO, path: str | Path) -> Iterator[SoundFile]:
         raise ReadError(path, reason, "export it again as WAV") from None
 
 
-def _check_finite(samples: NDArray[np.float32], path: str | Path) -> None:
-    """Raise `ReadError` for samples that are NaN or inf."""
+def _check_samples(samples: NDArray[np.float32], path: str | Path) -> None:
+    """Raise `ReadError` for samples that are NaN, inf or beyond `MAX_SAMPLE`."""
     if not np.isfinite(samples).all():
         raise ReadError(path, "an audio file with samples that are NaN or inf", "export it again")
+    if np.abs(samples).max(initial=0) > MAX_SAMPLE:
+        raise ReadError(
+            path, f"an audio file with samples beyond {MAX_SAMPLE:g}", "export it again"
+        )
 
 
 def _mix_to_mono(block: NDArray[np.float32]) -> NDArray[np.float32]:

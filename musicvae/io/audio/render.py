@@ -11,7 +11,7 @@ from musicvae.arrays import Floats32
 from musicvae.errors import ConfigError, WriteError
 from musicvae.io import midi
 from musicvae.io.audio.loudness import TARGET_LUFS, limit_peaks, normalize_loudness
-from musicvae.io.audio.synth import SoundFont, Synthesizer, find_synthesizer
+from musicvae.io.audio.synth import MAX_DURATION_S, SoundFont, Synthesizer, find_synthesizer
 from musicvae.io.midi.channels import assign_channels
 from musicvae.io.stems import split_stems, stem_path
 from musicvae.song import Part, Song
@@ -23,7 +23,6 @@ _TAIL_S, _MIN_TAIL_S, _FADE_S = 4.0, 0.5, 0.25
 _SILENCE_RATIO = 10 ** (-72 / 20)  # of the peak; the tail ends below it
 _MIN_PEAK_VELOCITY = 80  # softer songs are raised to it, or quiet notes would be lost
 _CLIPPING_LEVEL = 32766 / 32768
-_MAX_DURATION_S = 3 * 3600
 _BLOCK_FRAMES = 1 << 16  # libsndfile overflows its stack on long Vorbis writes
 
 
@@ -82,9 +81,9 @@ def render_stems(
 
 def _render_unnormalized(song: Song, options: RenderOptions) -> tuple[Floats32, float]:
     """Return samples `(n, 2)` with their tail, and the factor applied to velocities."""
-    if song.duration_s > _MAX_DURATION_S:
+    if song.duration_s > MAX_DURATION_S:
         hours = f"{song.duration_s / 3600:.0f} hours of audio"
-        raise WriteError("audio", hours, f"the limit is {_MAX_DURATION_S // 3600} hours")
+        raise WriteError("audio", hours, f"the limit is {MAX_DURATION_S // 3600} hours")
     font, synthesizer = SoundFont.load(options.soundfont), find_synthesizer(options.synthesizer)
     if not song.n_notes:
         silence = np.zeros((round(song.duration_s * options.rate), 2), np.float32)
@@ -171,7 +170,7 @@ def _synthesize_with_tail(
     mix = np.zeros((0, 2), np.float32)
     for parts in by_port.values():
         group = replace(extended, parts=tuple(parts))
-        samples = synthesizer.play(midi.to_bytes(group), font, rate)
+        samples = synthesizer.play(midi.to_bytes(group), font, rate, extended.duration_s)
         length = max(len(mix), len(samples))
         mix = _fit_length(mix, length) + _fit_length(samples, length)
     return mix

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+import sys
 import tempfile
 import wave
 from abc import ABC, abstractmethod
@@ -24,8 +25,12 @@ import numpy as np
 
 from musicvae.arrays import Floats32
 from musicvae.errors import ConfigError, ReadError, os_reason
+from musicvae.io.audio.synth_process import limit_process, play_apart
 
 SYNTHESIS_RATE_HZ = 48_000
+MAX_DURATION_S = 3 * 3600
+"""Length of what is played at once."""
+MAX_SOUNDFONT_BYTES = 2 << 30
 _TIMEOUT_S = 1800  # of FluidSynth, for one song
 _MAX_VOICES, _RING_S = 1024, 4  # of TinySoundFont: voices, and sound after the last event
 _INSTALL = "install midirenderer or FluidSynth"
@@ -44,6 +49,15 @@ class SoundFont:
         """Read a SoundFont, by default `default_soundfont()`. Raises `ReadError`."""
         file = default_soundfont() if path is None else Path(path)
         try:
+            if file.exists() and not file.is_file():
+                raise ReadError(file, "SoundFont: not a regular file", "name an SF2 file")
+            with file.open("rb") as start:
+                head = start.read(12)
+            if head[:4] != b"RIFF" or head[8:] != b"sfbk":
+                raise ReadError(file, "not a SoundFont", "name an SF2 file")
+            if file.stat().st_size > MAX_SOUNDFONT_BYTES:
+                reason = f"a SoundFont of more than {MAX_SOUNDFONT_BYTES >> 30} GB"
+                raise ReadError(file, reason, "name a smaller SF2 file")
             return SoundFont(file, _read_cached(file, file.stat().st_mtime_ns))
         except OSError as error:
             raise ReadError(file, f"SoundFont: {os_reason(error)}", "name an SF2 file") from None
@@ -69,6 +83,8 @@ class Synthesizer(ABC):
     """Player of MIDI bytes with a SoundFont."""
 
     name: ClassVar[str]
+    runs_in_process: ClassVar[bool] = True
+    """Whether it is a library, and no program of its own."""
     clips: ClassVar[bool] = False
     """Whether samples beyond 1 are cut off, as in a file of 16 bits."""
 
@@ -80,17 +96,36 @@ class Synthesizer(ABC):
     def _play(self, midi: bytes, font: SoundFont) -> Floats32:
         """Return samples `(n, 2)` at `SYNTHESIS_RATE_HZ`. Raises `RuntimeError`."""
 
-    def play(self, midi: bytes, font: SoundFont, rate: int = SYNTHESIS_RATE_HZ) -> Floats32:
+    def play_here(self, midi: bytes, font: SoundFont) -> Floats32:
+        """Return samples `(n, 2)` at `SYNTHESIS_RATE_HZ`, played in this process.
+
+        Raises `RuntimeError`; with a damaged SoundFont a library may do worse.
+        """
+        return self._play(midi, font)
+
+    def play(
+        self,
+        midi: bytes,
+        font: SoundFont,
+        rate: int = SYNTHESIS_RATE_HZ,
+        duration_s: float = MAX_DURATION_S,
+    ) -> Floats32:
         """Play MIDI bytes; return samples `(n, 2)` float32 at `rate` Hz.
 
-        They end with the MIDI or after it, or with its last note. Raises `ReadError` if the
-        SoundFont cannot be used.
+        They end with the MIDI or after it, or with its last note. A SoundFont other than
+        `default_soundfont()` is played in a process of its own, with limits of memory and, by
+        `duration_s` of the MIDI, of time. Raises `ReadError` if the SoundFont cannot be used.
         """
         try:
-            samples = self._play(midi, font)
+            if self.runs_in_process and font.path != default_soundfont():
+                samples = play_apart(self.name, midi, font.path, duration_s, SYNTHESIS_RATE_HZ)
+            else:
+                samples = self.play_here(midi, font)
         except RuntimeError as error:
             reason = f"the synthesizer cannot use it ({error})"
             raise ReadError(font.path, reason, "name an SF2 SoundFont") from None
+        if not np.isfinite(samples).all():
+            raise ReadError(font.path, "its sound is NaN or inf", "name an SF2 SoundFont")
         if rate == SYNTHESIS_RATE_HZ:
             return samples
         import soxr
@@ -121,6 +156,7 @@ class FluidSynthSynthesizer(Synthesizer):
     """
 
     name = "fluidsynth"
+    runs_in_process = False
     clips = True
 
     def unavailable_reason(self) -> str:
@@ -211,6 +247,15 @@ def find_synthesizer(name: str = "auto") -> Synthesizer:
         hint = f"use {installed}" if installed else _INSTALL
         raise ConfigError(f"synthesizer {name}: {reason}; {hint}")
     return SYNTHESIZERS[name]
+
+
+def play_from_arguments() -> None:
+    """Play in this process, as `synth_process.play_apart` asks by the arguments of the command."""
+    name, font, song, out, memory, seconds = sys.argv[2:]
+    limit_process(int(memory), int(seconds))
+    content = Path(font).read_bytes()
+    samples = SYNTHESIZERS[name].play_here(Path(song).read_bytes(), SoundFont(Path(font), content))
+    np.save(out, samples)
 
 
 def _import_failure(package: str) -> str:

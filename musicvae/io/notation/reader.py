@@ -21,7 +21,7 @@ import numpy as np
 from musicvae.arrays import Ints
 from musicvae.errors import ReadError
 from musicvae.io.detect import detect_format
-from musicvae.io.limits import MAX_SCORE_BARS, MAX_SCORE_PARTS
+from musicvae.io.limits import MAX_QUARTERS, MAX_SCORE_BARS, MAX_SCORE_PARTS
 from musicvae.io.notation.dynamics import DynamicsMap
 from musicvae.io.notation.measures import Bar, Measures, build_measures, meter_events
 from musicvae.io.notation.repeats import RepeatError, playback_order
@@ -134,6 +134,8 @@ def to_song(
         raise UnsupportedScoreError(f"{len(score.parts)} parts")
     if not any(any(part.notes) for part in score.parts):
         raise UnsupportedScoreError("no notes")
+    if max(len(part.notes) for part in score.parts) > MAX_SCORE_BARS + 1:
+        raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
     measures = build_measures(score.parts)
     warnings = list(measures.warnings)
     order = list(range(len(measures.bars)))
@@ -142,6 +144,8 @@ def to_song(
     timeline = PlaybackTimeline(measures.bars, order, score.parts)
     if len(timeline.bars) > MAX_SCORE_BARS:
         raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+    if timeline.end > MAX_QUARTERS:
+        raise UnsupportedScoreError(f"longer than {MAX_QUARTERS} quarters")
     dynamics: Sequence[DynamicsMap | None] = [None] * len(score.parts)
     if velocity is None:
         dynamics = _part_dynamics(score.parts)

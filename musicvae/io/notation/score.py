@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
+from musicvae.io.limits import MAX_SCORE_RESOLUTION
+
 MAX_DENOMINATOR, MAX_NUMERATOR = 64, 255  # of a MIDI time signature
 MIN_QPM, MAX_QPM = 10.0, 500.0  # of a tempo mark; others are left out
 
@@ -34,6 +36,12 @@ class ScoreNote(NamedTuple):
     pitch: int
     tie: str = ""
     velocity: int | None = None
+
+
+def check_resolution(time: int | Fraction) -> None:
+    """Raise `UnsupportedScoreError` for a time that no common unit of a score can represent."""
+    if time.denominator > MAX_SCORE_RESOLUTION:
+        raise UnsupportedScoreError("too many different tuplets")
 
 
 @dataclass

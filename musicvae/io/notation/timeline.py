@@ -13,9 +13,15 @@ from fractions import Fraction
 from math import ceil, lcm
 from typing import Any, TypeVar
 
+from musicvae.io.limits import MAX_CHANGES, MAX_NOTES
 from musicvae.io.notation.dynamics import DynamicsMap
 from musicvae.io.notation.measures import MAX_ROUNDING_QUARTERS, Bar, Measures
-from musicvae.io.notation.score import ScorePart, ScorePosition
+from musicvae.io.notation.score import (
+    ScorePart,
+    ScorePosition,
+    UnsupportedScoreError,
+    check_resolution,
+)
 
 T = TypeVar("T")
 
@@ -39,6 +45,7 @@ class PlaybackTimeline:
         self.resolution = _find_resolution(bars, parts)
         self.order = [i for i in order if bars[i].length > 0]
         self.bars: list[Bar] = []
+        self.n_played = 0  # notes, of all parts so far
         self.end = Fraction(0)
         for i in self.order:
             self.bars.append(replace(bars[i], start=self.end))
@@ -58,7 +65,8 @@ class PlaybackTimeline:
     ) -> list[TimelineNote]:
         """Return the notes of a part as played, with ties joined.
 
-        A note's velocity is its own, else that of `dynamics`, else `velocity`.
+        A note's velocity is its own, else that of `dynamics`, else `velocity`. Raises
+        `UnsupportedScoreError` for too many notes.
         """
         notes_by_bar = _notes_by_bar(part, measures, part_index)
         notes: list[TimelineNote] = []
@@ -69,6 +77,9 @@ class PlaybackTimeline:
                 continue
             index = bisect_left(dynamics.positions, (i, Fraction(0))) if dynamics else 0
             bar_start, bar_length = self.to_units(bar.start), self.to_units(bar.length)
+            self.n_played += len(notes_by_bar[i])
+            if self.n_played > MAX_NOTES:
+                raise UnsupportedScoreError(f"more than {MAX_NOTES} notes as played")
             rows = [
                 (self.to_units(note[0]), self.to_units(note[1]), *note) for note in notes_by_bar[i]
             ]
@@ -98,29 +109,42 @@ class PlaybackTimeline:
         return time.numerator * (self.resolution // time.denominator)
 
     def play_marks(self, marks: Sequence[tuple[ScorePosition, T]]) -> list[tuple[Fraction, T]]:
-        """Return marks at the times they are played; the mark in force is repeated after a jump."""
+        """Return marks at the times they are played; the mark in force is repeated after a jump.
+
+        Raises `UnsupportedScoreError` for too many of them.
+        """
         marks = sorted(marks, key=lambda mark: mark[0])
+        measures = [position[0] for position, _ in marks]
         marks_by_bar: dict[int, list[tuple[ScorePosition, T]]] = {}
         for mark in marks:
             marks_by_bar.setdefault(mark[0][0], []).append(mark)
         played: list[tuple[Fraction, T]] = []
         for i, bar, is_jump in zip(self.order, self.bars, self.is_jump, strict=True):
-            if is_jump and (before := [value for position, value in marks if position[0] < i]):
-                played.append((bar.start, before[-1]))
+            if is_jump and (n_before := bisect_left(measures, i)):
+                played.append((bar.start, marks[n_before - 1][1]))
             for position, value in marks_by_bar.get(i, ()):
                 played.append((bar.start + position[1], value))
+            if len(played) > MAX_CHANGES:
+                raise UnsupportedScoreError(f"more than {MAX_CHANGES} changes of tempo or key")
         return played
 
 
 def _find_resolution(bars: Sequence[Bar], parts: Iterable[ScorePart]) -> int:
-    """Return the units per quarter in which all times of a score are whole numbers."""
+    """Return the units per quarter in which all times of a score are whole numbers.
+
+    Raises `UnsupportedScoreError` if these are too many.
+    """
     denominators = {time.denominator for bar in bars for time in (bar.start, bar.length)}
     for part in parts:
         denominators |= {length.denominator for length in part.measure_lengths}
         for notes in part.notes:
             denominators |= {note.onset.denominator for note in notes}
             denominators |= {note.duration.denominator for note in notes}
-    return lcm(*denominators)
+    resolution = 1
+    for denominator in denominators:
+        resolution = lcm(resolution, denominator)
+        check_resolution(Fraction(1, resolution))
+    return resolution
 
 
 def _notes_by_bar(part: ScorePart, measures: Measures, part_index: int) -> list[list[Any]]:

@@ -28,7 +28,7 @@ def load_prior(tensors: Mapping[str, Tensor], device: torch.device | str = "cpu"
         return None
     if "step" in tensors:
         arrays = {name: tensor.float().numpy() for name, tensor in tensors.items()}
-        return LinearGaussianPrior(**arrays)
+        return LinearGaussianPrior(**arrays)  # TypeError for other names
     if "small.shift" in tensors:
         return MidiMePrior.from_tensors(tensors)
     if "begin.weight" in tensors:

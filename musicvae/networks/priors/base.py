@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 
 from musicvae.arrays import Floats32, Ints
+from musicvae.config.preset import Preset
 from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
 
 
@@ -37,6 +38,10 @@ class Prior(Protocol):
             bar_labels: bars with the same label are made alike. `(n, W, N)`
             amount: below 1 samples are variations of `known`, the nearer the smaller.
         """
+        ...
+
+    def fits(self, preset: Preset) -> bool:
+        """Return whether it is one for latents, meters and parts of models of a preset."""
         ...
 
     def tensors(self) -> dict[str, Floats32]:

@@ -21,6 +21,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -30,10 +31,12 @@ from torch.nn import functional as F
 
 from musicvae.arrays import Floats32, Ints
 from musicvae.config.preset import Preset
+from musicvae.config.sections import MAX_SOLVER_STEPS
 from musicvae.networks.devices import autocast, pick_precision
 from musicvae.networks.layers import MASKED_BIAS, Layout, RelativeAttention
 from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
 from musicvae.networks.priors.flow_sampler import SamplingConstraints, integrate, known_share
+from musicvae.networks.weights import build_to_fit
 
 N_START_BARS, PHRASE_BARS = 32, 8  # bars with embeddings of their own; later ones repeat by eights
 N_END_BARS = 16
@@ -169,25 +172,39 @@ class FlowPrior(nn.Module):
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> FlowPrior:
         """Return the flow stored in `tensors`. Raises `RuntimeError` if they do not fit."""
-        try:
-            layers = {name.split(".")[1] for name in tensors if name.startswith("blocks.")}
-            flow = cls(
-                latent=tensors["shift"].shape[1],
-                bars=tensors["shift"].shape[0],
-                meters=tensors["meter.weight"].shape[0],
-                parts=tensors["told.weight"].shape[1] - 1,
-                width=tensors["enter.weight"].shape[0],
-                layers=len(layers),
-                context=(tensors["blocks.0.apart"].shape[1] + 1) // 2,
-                steps=int(tensors["steps"]),
-                partial="hint.weight" in tensors,
-                forms=len(tensors["forms"]) if "forms" in tensors else 0,
-            )
-        except (KeyError, IndexError) as error:
-            raise RuntimeError(f"no {error}") from None
         found = {name: tensor.float() for name, tensor in tensors.items()}
-        flow.load_state_dict({"forms": flow.forms} | found)
+        found = {"forms": torch.zeros(0, MAX_FORM_BARS)} | found
+        try:
+            layers = {name.split(".")[1] for name in found if name.startswith("blocks.")}
+            make = partial(
+                cls,
+                latent=found["shift"].shape[1],
+                bars=found["shift"].shape[0],
+                meters=found["meter.weight"].shape[0],
+                parts=found["told.weight"].shape[1] - 1,
+                width=found["enter.weight"].shape[0],
+                layers=len(layers),
+                context=(found["blocks.0.apart"].shape[1] + 1) // 2,
+                steps=int(found["steps"]),
+                partial="hint.weight" in found,
+                forms=len(found["forms"]),
+            )
+        except (KeyError, IndexError, ValueError) as error:
+            raise RuntimeError(f"no {error}") from None
+        if not 1 <= int(found["steps"]) <= MAX_SOLVER_STEPS:
+            raise RuntimeError("invalid number of solver steps")
+        flow = build_to_fit(make, found)
+        flow.load_state_dict(found)
         return flow.eval()
+
+    def fits(self, preset: Preset) -> bool:
+        """Return whether it is one for latents, meters and parts of models of a preset."""
+        with torch.device("meta"):
+            own = type(self).from_preset(preset)
+        return all(
+            getattr(own, name).weight.shape[axis] == getattr(self, name).weight.shape[axis]
+            for name, axis in (("meter", 0), ("within", 0), ("told", 1), ("enter", 1))
+        )
 
     def tensors(self) -> dict[str, Floats32]:
         """Return the tensors that a checkpoint stores; `from_tensors` is the inverse."""

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicvae.arrays import Bools, Floats, Floats32, Ints
+from musicvae.config.preset import Preset
+from musicvae.networks.layers import latent_size
 from musicvae.networks.priors.conditioning import EncodedPaths, KnownLatents, PathConditioning
 
 FIRST, MIDDLE, LAST = 0, 1, 2
@@ -37,6 +39,22 @@ class LinearGaussianPrior:
     by_key: Floats32
     step: Floats32
     factor: Floats32
+
+    def __post_init__(self) -> None:
+        Z = self.by_key.size
+        shapes = {
+            "by_key": (Z,),
+            "step": (Z, Z),
+            "factor": (3, Z, Z),
+            "mean": (len(self.mean), 3, Z),
+        }
+        for name, shape in shapes.items():
+            if getattr(self, name).shape != shape:
+                raise TypeError(f"{name} of another shape")
+
+    def fits(self, preset: Preset) -> bool:
+        """Return whether it is one for latents and meters of models of a preset."""
+        return (len(self.mean), self.by_key.size) == (len(preset.meters) + 1, latent_size(preset))
 
     @classmethod
     def fit(

@@ -10,12 +10,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from musicvae.arrays import Floats32, Ints
+from musicvae.config.preset import Preset
+from musicvae.networks.layers import latent_size
 from musicvae.networks.priors.conditioning import EncodedPaths, KnownLatents, PathConditioning
 from musicvae.networks.priors.gaussian import (
     LinearGaussianPrior,
@@ -23,6 +26,7 @@ from musicvae.networks.priors.gaussian import (
     second_moment,
     tie_windows,
 )
+from musicvae.networks.weights import build_to_fit
 
 LEARNING_RATE, KL_WEIGHT, BATCH_SIZE = 3e-3, 0.03, 1024
 
@@ -132,6 +136,12 @@ class MidiMePrior(nn.Module):
         fixed = known.fully_known(conditioning)[..., None] & (amount >= 1)
         return np.asarray(np.where(fixed, known.z, z), np.float32)
 
+    def fits(self, preset: Preset) -> bool:
+        """Return whether it is one for latents and meters of models of a preset."""
+        assert self.path_prior is not None
+        is_latent = self.shift.shape[-1] == latent_size(preset)
+        return is_latent and len(self.path_prior.mean) == len(preset.meters) + 1
+
     def tensors(self) -> dict[str, Floats32]:
         """Return the tensors that a checkpoint stores; `from_tensors` is the inverse."""
         assert self.path_prior is not None
@@ -148,9 +158,13 @@ class MidiMePrior(nn.Module):
         )
         try:
             hidden, Z = small["encoder.0.weight"].shape
-            model = cls(Z, small["decoder.0.weight"].shape[1], hidden)
-            model.path_prior = LinearGaussianPrior(**{n: t.numpy() for n, t in path.items()})
-        except (KeyError, TypeError) as error:
+            size = small["decoder.0.weight"].shape[1]
+            path_prior = LinearGaussianPrior(**{n: t.float().numpy() for n, t in path.items()})
+        except (KeyError, IndexError, TypeError, ValueError) as error:
             raise RuntimeError(f"no {error}") from None
+        model = build_to_fit(partial(cls, Z, size, hidden), small)
+        if path_prior.by_key.shape != (size,):
+            raise RuntimeError("its two priors differ in size")
+        model.path_prior = path_prior
         model.load_state_dict({name: tensor.float() for name, tensor in small.items()})
         return model.requires_grad_(False).eval()

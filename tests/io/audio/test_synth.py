@@ -103,6 +103,9 @@ def test_rendered_songs_have_one_loudness(name: str) -> None:
 def test_file_that_is_no_soundfont_is_reported(name: str, tmp_path: Path) -> None:
     path = tmp_path / "bad.sf2"
     path.write_bytes(b"RIFFnonsense")
+    with pytest.raises(ReadError, match=r"bad.sf2: not a SoundFont; name an SF2 file"):
+        SoundFont.load(path)
+    path.write_bytes(b"RIFF\4\0\0\0sfbk")
     with pytest.raises(ReadError, match=r"cannot use it .*; name an SF2 SoundFont"):
         SYNTHESIZERS[name].play(midi.to_bytes(one_note()), SoundFont.load(path))
 

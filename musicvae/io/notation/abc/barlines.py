@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from itertools import accumulate
 
-from musicvae.io.limits import MAX_SCORE_MEASURES
+from musicvae.io.limits import MAX_SCORE_BARS
 from musicvae.io.notation.abc.measures import (
     START_TIE,
     STOP_TIE,
@@ -66,8 +66,8 @@ def _divided_lengths(measures: Sequence[Measure]) -> list[Ticks]:
         nominal = meter_ticks(measure.meter or (0, 1))
         rest = measure.length
         if nominal and 2 * rest >= 3 * nominal and not measure.is_rest:
-            if len(lengths) + rest // nominal > MAX_SCORE_MEASURES:
-                raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} measures")
+            if len(lengths) + rest // nominal > MAX_SCORE_BARS:
+                raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
             while rest > nominal:
                 lengths.append(nominal)
                 rest -= nominal
@@ -99,8 +99,8 @@ def _divide_by_meter(voice: Voice) -> None:
         return
     length = meter_ticks(meter)
     count = int(-(-voice.measures[0].length // length))
-    if count > MAX_SCORE_MEASURES:
-        raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} measures")
+    if count > MAX_SCORE_BARS:
+        raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
     _divide(voice, [length] * count)
 
 

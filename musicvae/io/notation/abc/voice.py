@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from musicvae.io.limits import MAX_SCORE_MEASURES, MAX_SCORE_NOTES
+from musicvae.io.limits import (
+    MAX_SCORE_BARS,
+    MAX_SCORE_MEASURES,
+    MAX_SCORE_NOTE_QUARTERS,
+    MAX_SCORE_NOTES,
+)
 from musicvae.io.notation.abc.fields import SEMITONES, Key, Properties, transpose_fifths
 from musicvae.io.notation.abc.measures import (
     START_TIE,
     STOP_TIE,
+    TICKS_PER_QUARTER,
     TICKS_PER_WHOLE,
     Counts,
     Event,
@@ -21,9 +27,15 @@ from musicvae.io.notation.abc.measures import (
     meter_ticks,
     scale,
 )
-from musicvae.io.notation.score import RepeatSigns, TimeSignature, UnsupportedScoreError
+from musicvae.io.notation.score import (
+    RepeatSigns,
+    TimeSignature,
+    UnsupportedScoreError,
+    check_resolution,
+)
 
 _MAX_NESTED_TUPLETS = 3
+_MAX_EVENT_TICKS = MAX_SCORE_NOTE_QUARTERS * TICKS_PER_QUARTER
 
 
 @dataclass(slots=True)
@@ -198,8 +210,8 @@ class Voice:
 
     def add_whole_rests(self, count: int) -> None:
         """Add rests of whole measures, with the bar lines between them."""
-        if self.counts.measures + count > MAX_SCORE_MEASURES:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} measures")
+        if self.index + count > MAX_SCORE_BARS:
+            raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
         self._begin_event()
         self._is_measure_rested = not self.time
         if self.time:
@@ -287,8 +299,13 @@ class Voice:
         self, duration: Ticks, notes: list[Note], places: list[tuple[int, int, int]]
     ) -> None:
         """Move the cursor to the end of an event."""
+        if duration > _MAX_EVENT_TICKS:
+            raise UnsupportedScoreError(
+                f"a note or rest of over {MAX_SCORE_NOTE_QUARTERS} quarters"
+            )
         self._last = Event(notes, places, self.index, self.time, duration)
         self.time += duration
+        check_resolution(self.time)
 
     def _is_adjacent(self, note: Note, index: int) -> bool:
         """Whether a note of measure `index` ends at the cursor."""
@@ -447,6 +464,8 @@ class Voice:
         self.counts.measures += 1
         if self.counts.measures > MAX_SCORE_MEASURES:
             raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} measures")
+        if self.index > MAX_SCORE_BARS:
+            raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
         signature, self._pending_signature = self._pending_signature, None
         is_metric = signature is not None and signature[0] > 0
         time_signature = signature if is_metric else None

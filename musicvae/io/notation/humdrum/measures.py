@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple, NoReturn
 
 from musicvae.errors import ReadError
-from musicvae.io.limits import MAX_CHANGES, MAX_SCORE_MEASURES, MAX_SCORE_NOTES
+from musicvae.io.limits import MAX_CHANGES, MAX_SCORE_BARS, MAX_SCORE_MEASURES, MAX_SCORE_NOTES
 from musicvae.io.notation.humdrum.barring import split_note
 from musicvae.io.notation.humdrum.spines import Column, KernColumn, Spine
 from musicvae.io.notation.humdrum.tokens import parse_dynamics, parse_event
@@ -211,6 +211,8 @@ class MeasureReader:
 
     def check_measures(self, n_parts: int) -> None:
         """Raise `ReadError` for too many measures."""
+        if self.measure > MAX_SCORE_BARS:
+            self.fail(f"more than {MAX_SCORE_BARS:,} bars")
         if n_parts * (self.measure + 1) > MAX_SCORE_MEASURES:
             self.fail(f"more than {MAX_SCORE_MEASURES:,} measures")
 

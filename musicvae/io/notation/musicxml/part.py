@@ -11,7 +11,7 @@ from fractions import Fraction
 from xml.etree.ElementTree import Element
 
 from musicvae.errors import printable
-from musicvae.io.limits import MAX_SCORE_PARTS
+from musicvae.io.limits import MAX_SCORE_BARS, MAX_SCORE_NOTE_QUARTERS, MAX_SCORE_PARTS
 from musicvae.io.notation.musicxml.attributes import ALL_STAVES, Attributes
 from musicvae.io.notation.musicxml.directions import (
     Direction,
@@ -31,9 +31,13 @@ from musicvae.io.notation.musicxml.omissions import Omissions
 from musicvae.io.notation.musicxml.part_list import Instrument, PartEntry, program_of_sound
 from musicvae.io.notation.musicxml.signs import SignCollector
 from musicvae.io.notation.percussion import DEFAULT_KEY, drum_key_at
-from musicvae.io.notation.score import ScoreNote, ScorePosition, UnsupportedScoreError
+from musicvae.io.notation.score import (
+    ScoreNote,
+    ScorePosition,
+    UnsupportedScoreError,
+    check_resolution,
+)
 
-_MAX_MEASURE_QUARTERS = 1 << 20
 _WHOLE_REST_QUARTERS = 4
 _MAX_TUPLET_NOTES = 1024
 _MAX_OCTAVE, _MAX_ALTER = 20, 24
@@ -84,6 +88,8 @@ class PartReader:
     def read(self, part: Element) -> None:
         """Read all measures. Raises `UnsupportedScoreError` for invalid numbers."""
         for index, measure in enumerate(part.iterfind("measure")):
+            if index > MAX_SCORE_BARS:
+                raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
             self._begin_measure(measure, index)
             for element in measure:
                 tag = element.tag
@@ -112,7 +118,7 @@ class PartReader:
             self._reach[staff] = max(self._reach.get(staff, 0), end)
         if not self._reach:
             self._reach = {"1": 0}
-        limit = _MAX_MEASURE_QUARTERS * self.attributes.divisions
+        limit = MAX_SCORE_NOTE_QUARTERS * self.attributes.divisions
         forward_end = self._forward_reach
         if self.attributes.nominal_quarters is not None:  # beyond it, only notes and rests count
             nominal = simplify(self.attributes.nominal_quarters * self.attributes.divisions)
@@ -164,6 +170,7 @@ class PartReader:
     def read_forward(self, forward: Element) -> None:
         """Move forward; the measure reaches at least so far."""
         self._position += self._movement(forward)
+        check_resolution(self._position)
         self._forward_reach = max(self._forward_reach, self._position)
 
     def _movement(self, element: Element) -> Number:
@@ -180,6 +187,7 @@ class PartReader:
         if self.attributes.divisions != before:
             ratio = Fraction(self.attributes.divisions) / before
             self._position = simplify(self._position * ratio)
+            check_resolution(self._position)
             self._chord_onset = simplify(self._chord_onset * ratio)
             self._forward_reach = simplify(self._forward_reach * ratio)
             for ends in (self._reach, self._full_rests):
@@ -213,7 +221,7 @@ class PartReader:
         position = self._position
         if direction.offset:
             position = max(position + direction.offset, 0)
-            if position > _MAX_MEASURE_QUARTERS * self.attributes.divisions:
+            if position > MAX_SCORE_NOTE_QUARTERS * self.attributes.divisions:
                 position = self._position
         place = self._index, self._to_quarters(position)
         if direction.qpm is not None:
@@ -262,6 +270,8 @@ class PartReader:
             onset = self._chord_onset = self._position
             self._position = onset + duration
         end = onset + duration
+        if type(end) is Fraction:
+            check_resolution(end)
         if "rest" in tags or "cue" in tags:
             self._add_rest(tags, staff, end, is_first=onset == 0)
             return
@@ -348,7 +358,7 @@ class PartReader:
         duration = parse_number(text)
         if duration is None or duration < 0:
             raise self._invalid("duration", text)
-        if duration > _MAX_MEASURE_QUARTERS * self.attributes.divisions:
+        if duration > MAX_SCORE_NOTE_QUARTERS * self.attributes.divisions:
             raise UnsupportedScoreError(f"a note is too long ({self._where()})")
         self._numbers[text] = duration
         return duration
