@@ -7,7 +7,6 @@ Every command parses its options, calls `MusicVAE` or the library, and prints. C
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable
 from importlib import import_module
@@ -22,10 +21,6 @@ from click.shell_completion import CompletionItem
 from musicvae import __version__
 from musicvae.cli.commands import COMMAND_ALIASES, COMMAND_HELP, COMMAND_SECTIONS
 from musicvae.errors import MusicVAEError, one_line, os_reason
-
-# OpenMP threads that spin while waiting slow a busy machine down several times. Must be set before
-# torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def _module_name(command: str) -> str:

@@ -88,8 +88,12 @@ def _resolve_checkpoint(
 
 
 def _announce(path: Path, why: str, more: str = "") -> None:
-    """Print the checkpoint in use on stderr."""
-    stderr_console().print(one_line(f"using {path}" + (f" ({why})" if why else "") + more))
+    """Print the checkpoint in use on stderr, by the name that finds it, else by its path."""
+    from musicvae.checkpoints import public_name
+
+    stderr_console().print(
+        one_line(f"using {public_name(path)}" + (f" ({why})" if why else "") + more)
+    )
 
 
 def naming(path: Path, error: MusicVAEError) -> MusicVAEError:

@@ -9,6 +9,7 @@ from musicvae.config.loading import require
 
 OBJECTIVES = ("ae", "dae", "vae")
 KL_CONTROLS = ("target", "beta", "free_bits")
+LOGGERS = ("auto", "tensorboard", "csv", "wandb", "none")
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
