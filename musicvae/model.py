@@ -27,6 +27,7 @@ from musicvae.tools import (
     groove,
     inpaint,
     interpolate,
+    raw_latents,
     sample,
     steer,
     vary,
@@ -74,7 +75,7 @@ def _warn_renamed(old: str, new: str) -> None:
 METHODS = (
     "encode", "decode", "reconstruct", "sample", "morph", "grid", "interpolate", "vary", "extend",
     "infill", "denoise", "anomalies", "humanize", "drumify", "attributes", "fit_attribute_vector",
-    "steer", "steer_with_report", "embed", "similar", "map",
+    "steer", "steer_with_report", "embed", "decode_latents", "similar", "map",
 )  # fmt: skip
 """Methods of `MusicVAE` that compute with the network."""
 
@@ -115,6 +116,7 @@ class MusicVAE(Codec):
     steer_with_report = steer.steer_with_report
     steer = _accept_old_keywords(asked="changes")(steer.steer)
     embed = embed.embed
+    decode_latents = raw_latents.decode_latents
     similar = explore.similar
     map = explore.map_songs
 
