@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from warnings import warn
 
 if TYPE_CHECKING:
+    from musicvae.config.plugins import register
     from musicvae.config.preset import Preset
     from musicvae.data.dataset import WindowDataset
     from musicvae.downbeats.barlines import estimate_barlines
@@ -45,6 +46,7 @@ __all__ = [
     "estimate_barlines",
     "evaluate",
     "read",
+    "register",
     "train",
     "write",
 ]
@@ -60,6 +62,7 @@ _MODULES = {
     "estimate_barlines": "musicvae.downbeats.barlines",
     "evaluate": "musicvae.evaluation.evaluate",
     "read": "musicvae.io",
+    "register": "musicvae.config.plugins",
     "train": "musicvae.training.train",
     "write": "musicvae.io",
 }

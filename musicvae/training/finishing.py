@@ -18,13 +18,19 @@ from musicvae.latent.surprisal import DEFAULT_CORRUPTION, fit_reference_stats
 from musicvae.networks.priors import prior_tensors
 from musicvae.networks.vae import VAE
 from musicvae.training.distributed import trim_memory
-from musicvae.training.fit_directions import MAX_WINDOWS, direction_tensors, fit_directions
+from musicvae.training.fit_directions import (
+    MAX_STEPS,
+    MAX_WINDOWS,
+    direction_tensors,
+    fit_directions,
+)
 from musicvae.training.fit_prior import INTERIM_WINDOWS, fit_prior
 from musicvae.training.schedule import MAX_PRIOR_SHARE, Schedule
 
-MAX_DIRECTIONS_SHARE = 0.08  # of a budget of minutes
+MAX_DIRECTIONS_SHARE = 0.1  # of a budget of minutes
 N_EXAMPLES = 2.5  # encodings that an example of the directions costs: twice, and its attributes
 MIN_PRIOR_SHARE = 0.5  # of the planned time: the prior gets it even if the run is late
+NETWORK_S = 5e-3  # seconds of a step of the network of directions on an idle machine
 MAX_SLOWDOWN = 10.0  # by other processes, as far as it is planned for
 
 
@@ -55,7 +61,7 @@ class Finishing:
         self.origin, self.after_s = origin, after_s
         training = windows.preset.training
         self.encoding_s = pace_s / (training.batch * training.accumulate)  # of one window
-        self.validation_s = 8 * pace_s
+        self.validation_s = 6 * pace_s
         self._n_threads = torch.get_num_threads() if device == "cpu" else 1
         self._began = time.monotonic(), time.process_time()
 
@@ -70,14 +76,18 @@ class Finishing:
         """Return the expected seconds from the last step to the end of the run."""
         if budget_s is None:
             return 0.0
-        directions_s, _ = self._directions_plan(budget_s)
+        directions_s, _, _ = self._directions_plan(budget_s)
         return self.validation_s + self._prior_s(budget_s) + directions_s + self._after_s()
 
-    def _after_s(self) -> float:
-        """Return the seconds for the caller, longer where other processes compute too."""
+    @property
+    def _slowdown(self) -> float:
+        """How much longer work takes than on an idle machine, since other processes compute too."""
         wall_s, used_s = time.monotonic() - self._began[0], time.process_time() - self._began[1]
-        slowdown = wall_s * self._n_threads / max(used_s, 1e-3)
-        return self.after_s * min(max(slowdown, 1.0), MAX_SLOWDOWN)
+        return min(max(wall_s * self._n_threads / max(used_s, 1e-3), 1.0), MAX_SLOWDOWN)
+
+    def _after_s(self) -> float:
+        """Return the seconds for the caller."""
+        return self.after_s * self._slowdown
 
     def _prior_s(self, budget_s: float) -> float:
         """Return the seconds planned for the prior."""
@@ -89,14 +99,15 @@ class Finishing:
             return min(most_s, 60 * prior.minutes)
         return min(most_s, self.encoding_s * len(self.windows))
 
-    def _directions_plan(self, budget_s: float) -> tuple[float, int]:
-        """Return the seconds planned for directions, and the number of windows they learn from."""
-        n = min(MAX_WINDOWS, len(self.windows))
+    def _directions_plan(self, budget_s: float) -> tuple[float, int, int]:
+        """Return the seconds planned for directions, and how many windows and steps that allows."""
+        n, steps = min(MAX_WINDOWS, len(self.windows)), MAX_STEPS
         if math.isinf(budget_s):
-            return math.inf, n
+            return math.inf, n, steps
+        limit_s, step_s = MAX_DIRECTIONS_SHARE * budget_s / 2, NETWORK_S * self._slowdown
         window_s = N_EXAMPLES * self.encoding_s
-        n = max(64, min(n, int(MAX_DIRECTIONS_SHARE * budget_s / window_s)))
-        return n * window_s, n
+        n, steps = max(64, min(n, int(limit_s / window_s))), min(steps, int(limit_s / step_s))
+        return n * window_s + steps * step_s, n, steps
 
     def finish(self, path: Path, schedule: Schedule) -> None:
         """Complete the model at `path` by a prior of all songs, directions and statistics."""
@@ -106,8 +117,9 @@ class Finishing:
         vae.eval()
         trim_memory()
         budget_s = math.inf if schedule.budget_s is None else schedule.budget_s
-        _, n_windows = self._directions_plan(budget_s)
-        directions = fit_directions(vae, self.windows, steps=schedule.step, limit=n_windows)
+        _, n_windows, steps = self._directions_plan(budget_s)
+        steps = min(steps, schedule.step)
+        directions = fit_directions(vae, self.windows, steps=steps, limit=n_windows)
         statistics = reference_provenance(vae, self.held_out)
         end_s = budget_s + schedule.overrun_s - self._after_s()
         seconds = max(end_s - schedule.elapsed_s, MIN_PRIOR_SHARE * self._prior_s(budget_s))

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from musicvae.arrays import Bools, Ints
+from musicvae.config.plugins import plugin
 from musicvae.data import Batch, WindowDataset
 from musicvae.networks.priors import Prior, load_prior
 from musicvae.networks.priors.conditioning import EncodedPaths, KnownLatents, PathConditioning
@@ -127,6 +128,9 @@ def fit_prior(
         return LinearGaussianPrior.fit(paths, len(preset.meters) + 1)
     if preset.prior.kind == "small":
         return MidiMePrior.fit(paths, len(preset.meters) + 1, seed=preset.training.seed)
+    if not is_flow:
+        fitted: Prior = plugin("prior", preset.prior.kind).fit(paths, preset)
+        return fitted
     device = next(vae.parameters()).device
     base = load_prior(start or {})
     flow, _ = fit_flow(

@@ -30,6 +30,7 @@ from musicvae.checkpoints import (
     load_tensors,
 )
 from musicvae.config.preset import Preset, load_preset, preset_from_dict
+from musicvae.config.training import check_logger
 from musicvae.data import Batch, Shards, WindowDataset, prepare_cached
 from musicvae.data.prepare import ProgressCallback
 from musicvae.data.report import iter_skipped
@@ -178,6 +179,8 @@ def train(
     on_warning = on_warning or (lambda message: None)
     preset = load_preset(preset) if isinstance(preset, str) else preset
     began = time.monotonic() if began is None else began
+    if isinstance(logger, str):
+        check_logger(logger)
     target = Path("checkpoints") / default_run_name(preset.name) if folder is None else Path(folder)
     saved = _load_state(target) if resume else None
     if saved is not None:

@@ -13,8 +13,7 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from musicvae.config.preset import Preset
-from musicvae.config.training import LOGGERS
-from musicvae.errors import ConfigError
+from musicvae.config.training import check_logger
 from musicvae.networks.devices import pick_device
 from musicvae.training.distributed import processes_and_nodes
 
@@ -66,14 +65,6 @@ def make_loggers(logger: str | Logger | Sequence[Logger], folder: Path) -> list[
     if logger == "tensorboard" or (logger == "auto" and find_spec("tensorboard") is not None):
         return [TensorBoardLogger(folder, name="", version="tensorboard")]
     return []
-
-
-def check_logger(name: str) -> None:
-    """Raise `ConfigError` for a logger that is unknown or whose package is not installed."""
-    if name not in LOGGERS:
-        raise ConfigError(f"--logger {name}: not one of {', '.join(LOGGERS)}")
-    if name in ("tensorboard", "wandb") and find_spec(name) is None:
-        raise ConfigError(f"--logger {name}: not installed; pip install {name}")
 
 
 @contextmanager

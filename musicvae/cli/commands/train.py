@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import sys
-import time
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli import completion
+from musicvae.cli import BEGAN, completion
 from musicvae.cli.console import (
     INPUT_PATH,
     FiniteFloat,
@@ -28,7 +27,7 @@ from musicvae.cli.console import (
 from musicvae.cli.options import ReportFile, read_options, report_option
 from musicvae.cli.terminal import is_terminal
 from musicvae.config.preset import Preset, load_preset, preset_names
-from musicvae.config.training import LOGGERS, OBJECTIVES, PRECISIONS
+from musicvae.config.training import LOGGERS, OBJECTIVES, PRECISIONS, check_logger
 from musicvae.errors import ConfigError, MusicVAEError, one_line
 from musicvae.io.options import ReadOptions
 from musicvae.training.distributed import broadcast_choice, rank
@@ -73,8 +72,8 @@ REPORT_S, MAX_REPORT_SHARE = 6.0, 0.1  # time for the report, at most this share
 )
 @click.option(
     "--objective",
-    type=click.Choice(OBJECTIVES),
-    help="Autoencoder, denoising or variational; the preset's by default.",
+    metavar="|".join(OBJECTIVES),
+    help="Autoencoder, denoising or variational, or a plug-in; the preset's by default.",
 )
 @click.option(
     "--from",
@@ -150,7 +149,6 @@ def command(
       musicvae train data/midi/ --name mine --resume
       musicvae train my-songs/ --from melody-2bar
     """
-    began = time.monotonic()
     if rank():  # only the first process of a distributed run prints
         as_json, stderr_console().quiet = False, True
     if minutes is not None and steps is not None:
@@ -167,6 +165,7 @@ def command(
 
     if name is not None and (name in ("", ".", "..") or Path(name).name != name):
         raise click.UsageError(f"--name {name!r}: give a name, not a path")
+    check_logger(logger)
     requested = load_preset(preset_name) if preset_name else None
     folder = find_run(name) if resume else None
     if seed is not None:
@@ -209,7 +208,7 @@ def command(
             compiled=compiled,
             source_name=path.name,
             logger=logger,
-            began=began,
+            began=click.get_current_context().meta.get(BEGAN),
             after_s=_report_s(minutes),
             on_start=display.plan,
             on_step=display.step,
