@@ -5,12 +5,14 @@ Names below are imported on first use, so that `import musicvae` stays light.
 
 from __future__ import annotations
 
+import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
 if TYPE_CHECKING:
+    from musicvae.config.plugins import register
     from musicvae.config.preset import Preset
     from musicvae.data.dataset import WindowDataset
     from musicvae.downbeats.barlines import estimate_barlines
@@ -24,6 +26,14 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
+THREADS_SPIN = "torch" in sys.modules and not {"OMP_WAIT_POLICY", "OMP_NUM_THREADS"} & {*os.environ}
+"""Whether torch was imported first, so that its OpenMP threads spin while they wait.
+
+Spinning threads slow a busy machine down several times. OpenMP reads the policy when torch is
+imported; then all that is left is to compute in one thread, see `networks.devices`.
+"""
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 __all__ = [
     "Bars",
     "MusicVAE",
@@ -36,6 +46,7 @@ __all__ = [
     "estimate_barlines",
     "evaluate",
     "read",
+    "register",
     "train",
     "write",
 ]
@@ -51,6 +62,7 @@ _MODULES = {
     "estimate_barlines": "musicvae.downbeats.barlines",
     "evaluate": "musicvae.evaluation.evaluate",
     "read": "musicvae.io",
+    "register": "musicvae.config.plugins",
     "train": "musicvae.training.train",
     "write": "musicvae.io",
 }

@@ -15,6 +15,7 @@ from warnings import warn
 from musicvae import checkpoints
 from musicvae.downbeats import BarlineEstimate
 from musicvae.latent.codec import Codec
+from musicvae.networks.devices import in_one_thread, one_thread
 from musicvae.song import Song
 from musicvae.tools import (
     anomaly,
@@ -26,6 +27,7 @@ from musicvae.tools import (
     groove,
     inpaint,
     interpolate,
+    raw_latents,
     sample,
     steer,
     vary,
@@ -70,6 +72,15 @@ def _warn_renamed(old: str, new: str) -> None:
     warn(f"{old} is now {new}", DeprecationWarning, stacklevel=3)
 
 
+METHODS = (
+    "encode", "decode", "reconstruct", "sample", "morph", "grid", "interpolate", "vary", "extend",
+    "infill", "denoise", "anomalies", "humanize", "drumify", "attributes", "fit_attribute_vector",
+    "steer", "steer_with_report", "embed", "decode_latents", "similar", "map",
+)  # fmt: skip
+"""Methods of `MusicVAE` that compute with the network."""
+
+
+@in_one_thread(METHODS)
 class MusicVAE(Codec):
     """A trained model. `MusicVAE.load()` returns one; everything else is a method of it.
 
@@ -82,7 +93,8 @@ class MusicVAE(Codec):
 
         Raises `CheckpointError` if there is none, or it cannot be read.
         """
-        return cls(checkpoints.load(checkpoints.find(name)), device)
+        with one_thread():
+            return cls(checkpoints.load(checkpoints.find(name)), device)
 
     def reconstruct(self, song: Song | BarlineEstimate) -> Song:
         """Encode a song and decode its posterior means."""
@@ -104,6 +116,7 @@ class MusicVAE(Codec):
     steer_with_report = steer.steer_with_report
     steer = _accept_old_keywords(asked="changes")(steer.steer)
     embed = embed.embed
+    decode_latents = raw_latents.decode_latents
     similar = explore.similar
     map = explore.map_songs
 

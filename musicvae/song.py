@@ -8,7 +8,7 @@ resolution, and `TempoMap` turns ticks into seconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from warnings import warn
@@ -48,13 +48,13 @@ def construct_unchecked(kind: type[_T], **fields: Any) -> _T:
 
 
 class ArrayEq:
-    """Mixin for dataclasses with array fields: equal if all fields are equal."""
+    """Mixin for dataclasses with array fields: equal if all fields that compare are equal."""
 
     def __eq__(self, other: object) -> bool:
         if type(self) is not type(other):
             return NotImplemented
-        ours, theirs = vars(self), vars(other)
-        return all(np.array_equal(ours[name], theirs[name]) for name in ours)
+        names = [each.name for each in fields(self) if each.compare]  # type: ignore[arg-type]
+        return all(np.array_equal(getattr(self, n), getattr(other, n)) for n in names)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -176,10 +176,10 @@ class Part(ArrayEq):
         if len({len(column) for column in columns}) != 1:
             raise ValueError("onset_ticks, duration_ticks, pitch and velocity differ in length")
         onset, duration, pitch, _ = columns
-        for field, column in zip(
+        for name, column in zip(
             NOTE_COLUMNS, _sort_notes((duration, pitch, onset), columns), strict=True
         ):
-            object.__setattr__(self, field, column)
+            object.__setattr__(self, name, column)
 
     def __len__(self) -> int:
         return len(self.pitch)
@@ -266,6 +266,8 @@ class Song(ArrayEq):
     meter: MeterMap
     key: KeyMap
     end_ticks: int = 0
+    has_notated_bars: bool = field(default=False, compare=False)
+    """Whether the bar lines come from a score or a transcription and need no estimation."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.ticks_per_quarter <= MAX_TICKS_PER_QUARTER:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -65,3 +66,44 @@ def test_all_equals_the_importable_names() -> None:
 def test_deprecated_names_warn(old: str, new: str) -> None:
     with pytest.warns(DeprecationWarning, match=f"{old} is now musicvae.{new}"):
         assert getattr(musicvae, old) is getattr(musicvae, new)
+
+
+@pytest.mark.parametrize(
+    ("first", "given", "policy", "spin"),
+    [
+        ("musicvae", {}, "PASSIVE", False),
+        ("torch", {}, "PASSIVE", True),
+        ("torch", {"OMP_NUM_THREADS": "1"}, "PASSIVE", False),
+        ("musicvae", {"OMP_WAIT_POLICY": "ACTIVE"}, "ACTIVE", False),
+    ],
+)
+def test_threads_wait_without_spinning_whoever_imports(first, given, policy, spin) -> None:
+    environment = {n: v for n, v in os.environ.items() if not n.startswith("OMP_")} | given
+    shown = "os.environ['OMP_WAIT_POLICY'], musicvae.THREADS_SPIN"
+    code = f"import {first}; import os, musicvae; print({shown})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.split() == [policy, str(spin)]
+
+
+def test_methods_compute_in_one_thread_where_threads_spin() -> None:
+    import torch
+
+    from musicvae.model import METHODS, MusicVAE
+    from musicvae.networks.devices import in_one_thread
+
+    assert all(callable(getattr(MusicVAE, name)) for name in METHODS)
+
+    class Model:
+        def encode(self) -> int:
+            return torch.get_num_threads()
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert in_one_thread(["encode"], needed=False)(Model)().encode() == 2
+        assert in_one_thread(["encode"], needed=True)(Model)().encode() == 1
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)

@@ -150,6 +150,21 @@ def checkpoint_name(path: Path) -> str:
     return path.parent.name if path.name == MODEL_FILE else path.stem
 
 
+def public_name(path: Path, folder: str | Path = "checkpoints") -> str:
+    """Return the shortest name by which `find` finds a checkpoint, its path if there is none.
+
+    Of a run that has the name of a shipped model it is the folder of the run, and of that model
+    `pretrained/NAME`, so that each can be told from the other.
+    """
+    name = checkpoint_name(path)
+    run = Path(folder) / name / MODEL_FILE
+    if path in shipped_checkpoints():
+        return f"{SHIPPED_FOLDER}/{name}" if run.is_file() else name
+    if not (run.is_file() and run.samefile(path)):
+        return str(path)
+    return str(run.parent) if is_shipped_name(name) else name
+
+
 def find_run(name: str | None, folder: str | Path = "checkpoints") -> Path:
     """Return the folder of a resumable run: by name, or the newest. Raises `CheckpointError`."""
     if name is not None:
@@ -164,13 +179,36 @@ def find_run(name: str | None, folder: str | Path = "checkpoints") -> Path:
 
 
 def unused_run_name(name: str, *, user_chosen: bool, folder: str | Path = "checkpoints") -> str:
-    """Return `name`, with a number appended if a run has it; a name the user chose is kept."""
+    """Return `name`, with a number appended if a run has it; a name the user chose is kept.
+
+    Raises `CheckpointError` if the user chose the name of a shipped model.
+    """
+    if user_chosen:
+        require_own_name(name)
     if user_chosen or not (Path(folder) / name).exists():
         return name
     number = 2
     while (Path(folder) / f"{name}-{number}").exists():
         number += 1
     return f"{name}-{number}"
+
+
+def default_run_name(preset: str) -> str:
+    """Return the name of a run of a preset, which is never that of a shipped model."""
+    return f"my-{preset}" if is_shipped_name(preset) else preset
+
+
+def is_shipped_name(name: str) -> bool:
+    """Return whether a shipped model has this name, so that a run must not take it."""
+    return name in {path.stem for path in shipped_checkpoints()}
+
+
+def require_own_name(name: str) -> None:
+    """Raise `CheckpointError` for a name by which `find` finds something else than a run."""
+    if name == SHIPPED_FOLDER or is_shipped_name(name):
+        reason = "not free for a run, since it is the name of "
+        reason += "the shipped models" if name == SHIPPED_FOLDER else "a shipped model"
+        raise CheckpointError(name, reason, f"take --name my-{name}")
 
 
 def shipped_folder() -> Path:

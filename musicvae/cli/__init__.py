@@ -7,8 +7,8 @@ Every command parses its options, calls `MusicVAE` or the library, and prints. C
 
 from __future__ import annotations
 
-import os
 import sys
+import time
 from collections.abc import Iterable
 from importlib import import_module
 from io import TextIOWrapper
@@ -23,9 +23,8 @@ from musicvae import __version__
 from musicvae.cli.commands import COMMAND_ALIASES, COMMAND_HELP, COMMAND_SECTIONS
 from musicvae.errors import MusicVAEError, one_line, os_reason
 
-# OpenMP threads that spin while waiting slow a busy machine down several times. Must be set before
-# torch is imported.
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+BEGAN = "musicvae.began"
+"""Key in a context's `meta`: when the command began, by `time.monotonic`, before its imports."""
 
 
 def _module_name(command: str) -> str:
@@ -82,6 +81,7 @@ class _LazyGroup(click.Group):
         return known or super().shell_complete(ctx, incomplete)
 
     def invoke(self, ctx: click.Context) -> object:
+        ctx.meta[BEGAN] = time.monotonic()
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
                 # Characters that the terminal cannot encode must not abort a command.

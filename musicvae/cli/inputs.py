@@ -97,8 +97,12 @@ def print_unreadable_runs() -> None:
 
 
 def _announce(path: Path, why: str, more: str = "") -> None:
-    """Print the checkpoint in use on stderr."""
-    stderr_console().print(one_line(f"using {path}" + (f" ({why})" if why else "") + more))
+    """Print the checkpoint in use on stderr, by the name that finds it, else by its path."""
+    from musicvae.checkpoints import public_name
+
+    stderr_console().print(
+        one_line(f"using {public_name(path)}" + (f" ({why})" if why else "") + more)
+    )
 
 
 def naming(path: Path, error: MusicVAEError) -> MusicVAEError:
@@ -128,9 +132,7 @@ def read_with_barlines(path: Path, options: ReadOptions, *, quiet: bool = False)
     reading = _read_file(path, options)
     if not quiet:
         print_left_out(path, reading.left_out)
-    found = estimate_barlines(
-        reading.song, as_written=options.as_written, has_notated_bars=reading.has_notated_bars
-    )
+    found = estimate_barlines(reading.song, as_written=options.as_written)
     if not options.ungridded and (reason := found.grid_estimate.reject_reason):
         raise ReadError(path, reason, "accept it with --allow-ungridded")
     return found

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from musicvae.config.loading import current_corruption, require
+from musicvae.config.plugins import is_known, known_names
 from musicvae.errors import ConfigError, nearest
 
 CORRUPTIONS = (
@@ -36,11 +37,12 @@ def corruption_kinds(corruption: str) -> tuple[str, ...]:
 def validate_corruption(corruption: str, objective: str) -> None:
     """Raise `ConfigError` unless a preset's corruption exists and fits its objective."""
     if corruption not in ("auto", "none", "mixed"):
-        kinds = corruption_kinds(corruption)
+        kinds, names = corruption_kinds(corruption), ("auto", "none", "mixed", *CORRUPTIONS)
         require(
-            set(kinds) <= set(CORRUPTIONS) and len(set(kinds)) == len(kinds),
+            all(is_known("corruption", kind, CORRUPTIONS) for kind in kinds)
+            and len(set(kinds)) == len(kinds),
             "training.corruption",
-            f"one of auto, none, mixed, {', '.join(CORRUPTIONS)}, or several joined by +",
+            f"{known_names('corruption', names)}; or several joined by +",
         )
     require(
         objective != "dae" or corruption != "none",
@@ -63,7 +65,7 @@ def parse_corruption_shares(text: str) -> dict[str, float]:
     for item in text.split(","):
         name, _, value = item.strip().partition("=")
         kind = current_corruption(name)
-        if kind not in CORRUPTIONS:
+        if not is_known("corruption", kind, CORRUPTIONS):
             known = ", ".join(CORRUPTIONS)
             raise ConfigError(
                 f"unknown corruption {name!r}{nearest(name, CORRUPTIONS)}; there are: {known}"

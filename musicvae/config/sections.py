@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from musicvae.config.loading import require
+from musicvae.config.plugins import require_known
 
 PART_KINDS = ("voice", "chords", "drums")
 LOSSES = ("cross-entropy", "squared")
@@ -88,10 +89,10 @@ class ModelConfig:
     """Size of the features from which the pitch logits of a cell are computed."""
     encoder: str = "linear"
     """`linear`: a linear map of each quarter's roll, then convolutions over quarters; `recurrent`:
-    convolutions within the bar, then `blocks` recurrent layers over quarters."""
+    convolutions within the bar, then `blocks` recurrent layers over quarters; or a plug-in."""
     decoder: str = "cells"
     """`cells`: all cells of a bar in parallel; `list`: autoregressive over notes; `flat`:
-    autoregressive over steps; `roll`: the piano roll in parallel."""
+    autoregressive over steps; `roll`: the piano roll in parallel; or a plug-in."""
     loss: str = "cross-entropy"
     """Reconstruction loss: `cross-entropy`, or `squared`, which needs the `roll` decoder."""
     hidden: int = 192
@@ -111,8 +112,8 @@ class ModelConfig:
     dropout: float = 0.0
 
     def __post_init__(self) -> None:
-        require(self.encoder in ENCODERS, "model.encoder", "one of " + ", ".join(ENCODERS))
-        require(self.decoder in DECODERS, "model.decoder", "one of " + ", ".join(DECODERS))
+        for kind, own in (("encoder", ENCODERS), ("decoder", DECODERS)):
+            require_known(kind, f"model.{kind}", getattr(self, kind), own)
         require(self.loss in LOSSES, "model.loss", "one of " + ", ".join(LOSSES))
         require(
             self.loss != "squared" or self.decoder == "roll",
@@ -152,7 +153,7 @@ class PriorConfig:
     """Steps of the ODE solver from noise to latents."""
 
     def __post_init__(self) -> None:
-        require(self.kind in PRIORS, "prior.kind", "one of " + ", ".join(PRIORS))
+        require_known("prior", "prior.kind", self.kind, PRIORS)
         require(self.minutes > 0, "prior.minutes", "more than 0")
         require(self.learning_rate > 0, "prior.learning_rate", "more than 0")
         for name, most in (

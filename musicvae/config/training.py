@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from importlib.util import find_spec
 
 from musicvae.config.corruption_kinds import corruption_kinds, validate_corruption
 from musicvae.config.loading import require
+from musicvae.config.plugins import plugin, require_known
+from musicvae.errors import ConfigError
 
 OBJECTIVES = ("ae", "dae", "vae")
 KL_CONTROLS = ("target", "beta", "free_bits")
+LOGGERS = ("auto", "tensorboard", "csv", "wandb", "none")
 MAX_BATCH = 65_536
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
@@ -18,7 +22,7 @@ class TrainingConfig:
     """Training options of a preset. Raises `ConfigError` for invalid values."""
 
     objective: str = "vae"
-    """Training objective: autoencoder `ae`, denoising autoencoder `dae`, or `vae`."""
+    """Training objective: autoencoder `ae`, denoising autoencoder `dae`, `vae`, or a plug-in."""
     corruption: str = "auto"
     """Corruption of the encoder's input, see `musicvae.data.corruption`: `none`; one kind; several
     joined by `+`, or `mixed`; or `auto`: `transcription` for `dae`, none otherwise. With several
@@ -70,8 +74,7 @@ class TrainingConfig:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        objectives = ", ".join(OBJECTIVES)
-        require(self.objective in OBJECTIVES, "training.objective", f"one of {objectives}")
+        require_known("objective", "training.objective", self.objective, OBJECTIVES)
         validate_corruption(self.corruption, self.objective)
         for name in ("batch", "accumulate"):
             is_size = 1 <= getattr(self, name) <= MAX_BATCH
@@ -136,4 +139,14 @@ class TrainingConfig:
     @property
     def deterministic(self) -> bool:
         """Whether windows are encoded as points rather than distributions (`ae`, `dae`)."""
-        return self.objective in ("ae", "dae")
+        if self.objective in OBJECTIVES:
+            return self.objective != "vae"
+        return bool(getattr(plugin("objective", self.objective), "deterministic", False))
+
+
+def check_logger(name: str) -> None:
+    """Raise `ConfigError` for a logger that is unknown or whose package is not installed."""
+    if name not in LOGGERS:
+        raise ConfigError(f"--logger {name}: not one of {', '.join(LOGGERS)}")
+    if name in ("tensorboard", "wandb") and find_spec(name) is None:
+        raise ConfigError(f"--logger {name}: not installed; pip install {name}")

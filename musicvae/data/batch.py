@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from musicvae.arrays import Bools, Ints
@@ -171,6 +172,12 @@ class WindowBatcher:
         compact = self._slicer.notes.select(slice(int(first), int(last)))
         notes = Notes(**{name: column.astype(np.int64) for name, column in vars(compact).items()})
         return replace(notes, bar=notes.bar - begin)
+
+    def meter_names(self, input_index: Ints, first_bar: Ints) -> NDArray[np.str_]:
+        """Return the meter of bars `first_bar` of inputs, such as `3/4`. `(B,)`"""
+        at = self.offsets_bars[input_index] + first_bar
+        pairs = zip(self._grid.numerator[at], self._grid.denominator[at], strict=True)
+        return np.array([f"{numerator}/{denominator}" for numerator, denominator in pairs], np.str_)
 
     @property
     def n_notes(self) -> int:

@@ -15,6 +15,7 @@ from functools import cached_property
 import numpy as np
 
 from musicvae.arrays import Bools, Floats, Ints
+from musicvae.config.plugins import plugin
 from musicvae.representation.drums import DRUM_CLASSES
 from musicvae.representation.note_table import (
     BAR,
@@ -74,7 +75,7 @@ def corrupt(
     Args:
         rows: notes `(M, 8)`; not modified.
         grid: the bars they stand in.
-        kind: a key of `KINDS`, or `none`.
+        kind: a key of `KINDS`, a plug-in, or `none`.
         amount: 0 to 1; each kind defines what it is a share of.
         rng: the only source of randomness.
     """
@@ -93,7 +94,8 @@ def apply_corruptions(
     """Return windows with several corruptions, applied in order; `amounts` is `(W, D)`."""
     rows = rows.copy()
     for kind, amount in zip(kinds, amounts.T, strict=True):
-        rows = KINDS[kind](rows, grid, amount, rng)
+        apply = KINDS.get(kind) or plugin("corruption", kind)
+        rows = apply(rows, grid, amount, rng)
     return _resolve_overlaps(rows, grid)
 
 

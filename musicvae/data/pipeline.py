@@ -84,9 +84,7 @@ def process_file(
     merge = None
     if options.merge:
         song, merge = merge_tracks(song)
-    barlines = estimate_barlines(
-        song, as_written=options.as_written, has_notated_bars=result.has_notated_bars
-    )
+    barlines = estimate_barlines(song, as_written=options.as_written)
     bars = Bars.from_song(barlines.song)
     if int(bars.grid.cell_offsets[-1]) >= MAX_CELLS:
         raise ReadError(name, "longer than any piece of music", "leave it out")

@@ -111,18 +111,21 @@ class TimeMap:
 
 
 def estimate_barlines(
-    song: Song, *, as_written: bool = False, has_notated_bars: bool = False
+    song: Song, *, as_written: bool = False, has_notated_bars: bool | None = None
 ) -> BarlineEstimate:
     """Estimate the bar lines of a song. No note moves in seconds.
 
     Args:
         song: as read from a file.
         as_written: keep grid and bar lines of the file.
-        has_notated_bars: the song comes from a score, whose bar lines are correct and on a grid.
+        has_notated_bars: the song comes from a score, whose bar lines are correct and on a grid; by
+            default what `song.has_notated_bars` says.
 
     A performance without a grid gets the best estimate there is; check
     `grid_estimate.is_metrical` before using it.
     """
+    if has_notated_bars is None:
+        has_notated_bars = song.has_notated_bars
     notes = _NoteArrays.from_song(song)
     if not len(notes.onset):
         return _unchanged(song, _NO_GRID)

@@ -73,7 +73,7 @@ def compare(
         train_windows: all windows of the train split, one from every bar.
         seed: of the folds of the classifier.
     """
-    tables: dict[str, NoteTable] = vars(sets)
+    tables = sets.tables
     velocities = bool(sets.samples.rows[:, VELOCITY].any())
     features = {
         name: window_features(table, velocities=velocities) for name, table in tables.items()
@@ -122,8 +122,9 @@ def _auc(
         return float("nan")
     a, b = (np.column_stack([features[each][f] for f in used]) for each in ("test", name))
     songs = sets.test.song
-    # Generated windows belong to the song whose bars they copy; training songs are other songs.
-    other = sets.train.song + songs.max() + 1 if name == "train" else songs
+    # Generated windows belong to the song whose bars they copy; other songs are songs of their own.
+    own = {"train": sets.train, "given": sets.given}.get(name)
+    other = songs if own is None else own.song + songs.max() + 1
     return classifier_two_sample_auc(a, b, songs, other, seed=seed)
 
 

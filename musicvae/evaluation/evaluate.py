@@ -81,6 +81,7 @@ def evaluate(
     limit: int = 1024,
     n: int = 1024,
     draws: int = N_DRAWS,
+    samples: str | Path | Shards | None = None,
     seed: int | None = None,
     options: ReadOptions | None = None,
     on_progress: MessageCallback | None = None,
@@ -95,6 +96,7 @@ def evaluate(
         n: number of windows to sample and of real ones to compare them with; fewer if the split has
             fewer.
         draws: of the importance-weighted bound.
+        samples: songs of another system, judged as the samples of the model are (set `given`).
         seed: of all random draws; random by default.
         options: how files are read.
         on_progress: called with a description of each step.
@@ -107,9 +109,7 @@ def evaluate(
     on_progress = on_progress or (lambda text: None)
     seed = secrets.randbelow(2**31) if seed is None else seed
     preset = model.preset
-    shards = (
-        folder if isinstance(folder, Shards) else Shards(prepare_cached(folder, options=options))
-    )
+    shards, notes = _as_shards(folder, options), list[str]()
     _check_split(shards, split, preset.training.seed)
     windows = WindowDataset(
         shards, preset, split=split, hop_bars=preset.grid.bars, seed=preset.training.seed
@@ -130,12 +130,19 @@ def evaluate(
     likelihood = likelihood_metrics(
         model.vae, windows, index, truth.n_cells, draws=draws, seed=seed
     )
+    given = None
+    if samples is not None:
+        given = WindowDataset(
+            _as_shards(samples, options), preset, split="all", hop_bars=preset.grid.bars
+        )
+        if given.n_passthrough:
+            notes.append(f"{given.n_passthrough:,} notes of {samples} are outside the preset")
     train_windows = WindowDataset(shards, preset, split="train", seed=preset.training.seed)
-    others, comparison, notes = _unseen_windows(windows, train_windows), None, list[str]()
+    others, comparison = _unseen_windows(windows, train_windows), None
     if len(others):
         which = others[np.linspace(0, len(others) - 1, min(n, len(others))).astype(np.int64)]
         on_progress(f"sampling {len(which)} windows and comparing them")
-        sets = WindowSets.build(model, windows, which, train_windows, seed=seed)
+        sets = WindowSets.build(model, windows, which, train_windows, given=given, seed=seed)
         comparison = compare(sets, windows, train_windows, seed=seed)
     else:
         notes.append("samples are not compared with songs: that needs more, different songs")
@@ -153,6 +160,12 @@ def evaluate(
         comparison=comparison,
         notes=tuple(notes),
     )
+
+
+def _as_shards(folder: str | Path | Shards, options: ReadOptions | None) -> Shards:
+    if isinstance(folder, Shards):
+        return folder
+    return Shards(prepare_cached(folder, options=options))
 
 
 def _check_split(shards: Shards, split: str, seed: int) -> None:

@@ -32,6 +32,7 @@ _ROW_LABELS = {
     "random": "random notes",
     "unigram": "unigram bars",
     "shuffled": "shuffled bars",
+    "given": "songs of --samples",
 }
 
 _UNSPLIT_LABELS = {"test": "songs", "train": "other songs"}
@@ -91,7 +92,7 @@ def _comparison(evaluation: Evaluation) -> Iterable[list[Row]]:
     if comparison is None:
         return
     labels = _ROW_LABELS | (_UNSPLIT_LABELS if evaluation.split == "all" else {})
-    sets = ("test", "train", "samples", "random", "unigram", "shuffled")
+    sets = ("test", "train", "samples", "given", "random", "unigram", "shuffled")
     shares = ("empty", "stuck", "copied", "nearest")
     yield [
         (f"{comparison.windows} windows each", "overlap", "shared width", "AUC", *shares),
@@ -104,6 +105,7 @@ def _comparison(evaluation: Evaluation) -> Iterable[list[Row]]:
                 *(_format_number(comparison.oddities[name].get(share)) for share in shares),
             )
             for name in sets
+            if name in comparison.oddities
         ),
         (
             f"samples' overlap as a share of {labels['train']}'",

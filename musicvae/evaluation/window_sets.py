@@ -89,6 +89,13 @@ class WindowSets:
     random: NoteTable
     unigram: NoteTable
     shuffled: NoteTable
+    given: NoteTable | None = None
+    """Windows of songs of another system, judged as samples are."""
+
+    @property
+    def tables(self) -> dict[str, NoteTable]:
+        """The sets that there are, by name."""
+        return {name: table for name, table in vars(self).items() if table is not None}
 
     @classmethod
     def build(
@@ -98,9 +105,14 @@ class WindowSets:
         index: Ints,
         train_windows: WindowDataset,
         *,
+        given: WindowDataset | None = None,
         seed: int = 0,
     ) -> WindowSets:
-        """Return the sets for the held-out windows at `index` `(W,)`."""
+        """Return the sets for the held-out windows at `index` `(W,)`.
+
+        `given` are windows of another system, of which those are taken that match the held-out
+        ones in meter and position.
+        """
         test = note_table(held_out, index)
         train = note_table(
             train_windows, matching_windows(train_windows, held_out, index, seed=seed)
@@ -112,4 +124,7 @@ class WindowSets:
             random=random_notes(test, train, seed=seed),
             unigram=unigram_bars(test, train, seed=seed),
             shuffled=shuffled_bars(test, seed=seed),
+            given=None
+            if given is None
+            else note_table(given, matching_windows(given, held_out, index, seed=seed)),
         )

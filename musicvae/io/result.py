@@ -18,8 +18,6 @@ class ReadResult:
     """Name of the format, for people: `MIDI`, `MusicXML`, `single voice`."""
     warnings: tuple[str, ...] = ()
     """One line for each repair and each omission."""
-    has_notated_bars: bool = False
-    """Whether the bar lines come from a score or a transcription and need no estimation."""
     transcription_note: str = ""
     """One line that sums up a transcription; empty for all other formats."""
     transcription_facts: Mapping[str, Any] = field(default_factory=dict)

@@ -90,8 +90,7 @@ class Codec:
         """Encode every window of a song.
 
         Args:
-            song: a song, or its bar lines as `estimate_barlines` returns them, for instance
-                `estimate_barlines(song, has_notated_bars=True)` for a song from a score.
+            song: a song, or its bar lines as `estimate_barlines` returns them.
             key: semitones to subtract from all melodic pitches; by default those from C to the
                 major scale that contains most of the notes.
 

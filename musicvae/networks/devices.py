@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import TypeVar
+
 import torch
 from torch import nn
 
+from musicvae import THREADS_SPIN
 from musicvae.errors import ConfigError
 from musicvae.networks.layers import ConvBlock
+
+_Class = TypeVar("_Class", bound=type)
 
 
 def is_bf16_fast(device: str) -> bool:
@@ -69,3 +76,33 @@ def compile_blocks(model: nn.Module, device: str) -> str:
         if isinstance(module, ConvBlock):
             module.compile(dynamic=True)
     return ""
+
+
+@contextmanager
+def one_thread(*, needed: bool = THREADS_SPIN) -> Iterator[None]:
+    """Compute in one thread if threads spin while they wait (`needed`).
+
+    A song is decoded in many small products, so one thread is about as fast as several; threads
+    that spin between them are several times slower as soon as other processes compute, too.
+    """
+    before = torch.get_num_threads()
+    if needed:
+        torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        if needed:
+            torch.set_num_threads(before)
+
+
+def in_one_thread(
+    names: Iterable[str], *, needed: bool = THREADS_SPIN
+) -> Callable[[_Class], _Class]:
+    """Return a class decorator by which the methods `names` compute as in `one_thread`."""
+
+    def decorate(cls: _Class) -> _Class:
+        for name in names if needed else ():
+            setattr(cls, name, one_thread(needed=True)(getattr(cls, name)))
+        return cls
+
+    return decorate

@@ -21,7 +21,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from musicvae.config.training import TrainingConfig
+from musicvae.config.plugins import plugin
+from musicvae.config.training import OBJECTIVES, TrainingConfig
 from musicvae.data import Batch
 from musicvae.networks.cell_decoder import NoteNLL
 from musicvae.networks.vae import VAE, Posterior
@@ -62,7 +63,15 @@ def compute_loss_terms(
         batch: the windows to reconstruct.
         noise: standard normal, ignored by a deterministic encoder. `(B, Z)`
         encoder_input: the windows with corrupted notes, if not `batch` itself is encoded.
+
+    An objective that is a plug-in gets the same arguments.
     """
+    objective = vae.preset.training.objective
+    if objective not in OBJECTIVES:
+        found: tuple[LossTerms, Posterior] = plugin("objective", objective)(
+            vae, batch, noise, encoder_input
+        )
+        return found
     posterior = vae.encode(batch if encoder_input is None else encoder_input)
     notes = vae.loss(batch, posterior.sample(noise))
     return LossTerms(notes, posterior.kl().sum(1)), posterior

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from musicvae.arrays import Ints
+from musicvae.config.plugins import plugin
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
 from musicvae.networks.cell_decoder import CellDecoder, NoteNLL
@@ -66,8 +67,11 @@ class VAE(nn.Module):
         super().__init__()
         self.preset = preset
         self.layout = Layout.from_preset(preset)
-        self.encoder = _ENCODERS[preset.model.encoder](preset)
-        self.decoder = _DECODERS[preset.model.decoder](preset)
+        config = preset.model
+        make_encoder = _ENCODERS.get(config.encoder) or plugin("encoder", config.encoder)
+        make_decoder = _DECODERS.get(config.decoder) or plugin("decoder", config.decoder)
+        self.encoder = make_encoder(preset)
+        self.decoder = make_decoder(preset)
 
     @property
     def Z(self) -> int:  # noqa: N802 -- a shape letter

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from musicvae import io
-from musicvae.arrays import Floats, Ints, group_mean
+from musicvae.arrays import Bools, Floats, Ints, group_mean
 from musicvae.attributes import ATTRIBUTES, window_attributes
 from musicvae.data import WindowDataset
 from musicvae.data.batch import WindowBatcher, model_inputs
@@ -21,12 +24,37 @@ from musicvae.latent.song_input import unrepresentable, with_barlines
 from musicvae.networks.vae import to_note_table
 from musicvae.representation.bars import Bars
 from musicvae.song import Song
-from musicvae.storage import is_folder
+from musicvae.storage import is_folder, write_bytes
 
 BATCH_SIZE = 256  # windows
 SongReader = Callable[[Path], Song | BarlineEstimate]
 ProgressCallback = Callable[[int, int], None]
 """Called with the number of windows done, and of all."""
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class WindowPlaces:
+    """Where each of M windows lies in its song. All `(M,)`"""
+
+    first_bar: Ints
+    pass_index: Ints
+    """The pass of the song through the model, each with some of its parts."""
+    key: Ints
+    """Semitones that were subtracted from melodic pitches."""
+    meter: NDArray[np.str_]
+    """Of the first bar, such as `3/4`."""
+
+    def select(self, index: Ints | Bools) -> WindowPlaces:
+        """Return the places of a selection of windows, by index or mask."""
+        return WindowPlaces(**{name: values[index] for name, values in vars(self).items()})
+
+    @staticmethod
+    def concatenate(many: Sequence[WindowPlaces]) -> WindowPlaces:
+        """Return the places of all, one after the other."""
+        names = [field.name for field in fields(WindowPlaces)]
+        return WindowPlaces(
+            **{name: np.concatenate([getattr(each, name) for each in many]) for name in names}
+        )
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -40,6 +68,33 @@ class SongEmbeddings:
     mu: Latents  # (M, Z) mean latents
     song_index: Ints  # (M,) song of each window, ascending
     attributes: Floats  # (M, A) of `ATTRIBUTES`, nan where a window has none
+    places: WindowPlaces | None = None
+    checkpoint: str = ""
+    """Hash of the model."""
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """Return everything as named arrays, without Python objects, as in an `.npz` file.
+
+        `names` `(n,)`; for each window `z` `(M, Z)`, `song_index`, `attributes` `(M, A)` and what
+        `WindowPlaces` holds; `attribute_names` `(A,)` and `checkpoint`.
+        """
+        places = {} if self.places is None else vars(self.places)
+        return {
+            "names": np.array(self.names, np.str_),
+            "z": self.mu,
+            "song_index": self.song_index,
+            **places,
+            "attributes": self.attributes,
+            "attribute_names": np.array(list(ATTRIBUTES), np.str_),
+            "checkpoint": np.array(self.checkpoint, np.str_),
+        }
+
+    def save(self, path: str | Path) -> Path:
+        """Write the arrays of `to_arrays` to an `.npz` file. Raises `WriteError`."""
+        buffer = BytesIO()
+        arrays: dict[str, Any] = self.to_arrays()
+        np.savez_compressed(buffer, **arrays)
+        return write_bytes(path, buffer.getvalue())
 
     def __len__(self) -> int:
         return len(self.names)
@@ -68,6 +123,8 @@ class SongEmbeddings:
             mu=self.mu[selected],
             song_index=new_index[self.song_index[selected]],
             attributes=self.attributes[selected],
+            places=None if self.places is None else self.places.select(selected),
+            checkpoint=self.checkpoint,
         )
 
     @staticmethod
@@ -75,12 +132,15 @@ class SongEmbeddings:
         """Return the songs of all, one after the other."""
         offsets = np.cumsum([0, *(len(each) for each in many)])[:-1]
         index = [each.song_index + offset for each, offset in zip(many, offsets, strict=True)]
+        places = [each.places for each in many if each.places is not None]
         return SongEmbeddings(
             names=tuple(name for each in many for name in each.names),
             folders=tuple(folder for each in many for folder in each.folders),
             mu=np.concatenate([each.mu for each in many]),
             song_index=np.concatenate(index),
             attributes=np.concatenate([each.attributes for each in many]),
+            places=WindowPlaces.concatenate(places) if len(places) == len(many) else None,
+            checkpoint=many[0].checkpoint,
         )
 
 
@@ -122,8 +182,7 @@ def embed(
 
 def read_with_barlines(path: Path) -> BarlineEstimate:
     """Read a song and estimate its bar lines, or keep those of a score."""
-    result = io.read_bytes(io.load(path), path)
-    return estimate_barlines(result.song, has_notated_bars=result.has_notated_bars)
+    return estimate_barlines(io.read(path))
 
 
 def embed_folder(
@@ -147,6 +206,10 @@ def embed_folder(
         mu=mu[order],
         song_index=song_index[order],
         attributes=attributes[order],
+        places=_places(windows.batcher, windows.input_index, windows.first_bar, paths).select(
+            order
+        ),
+        checkpoint=codec.hash,
     )
 
 
@@ -207,6 +270,25 @@ def _embed_one(
         mu=mu,
         song_index=np.zeros(len(mu), np.int64),
         attributes=attributes,
+        places=_places(batcher, source, first, [name] * len(batcher.key)),
+        checkpoint=codec.hash,
+    )
+
+
+def _places(
+    batcher: WindowBatcher, source: Ints, first: Ints, song_of_input: Sequence[str]
+) -> WindowPlaces:
+    """Return the places of windows of inputs `source` at bars `first`, `(M,)` both."""
+    passes: dict[str, int] = {}
+    pass_of_input = []
+    for name in song_of_input:
+        passes[name] = passes.get(name, -1) + 1
+        pass_of_input.append(passes[name])
+    return WindowPlaces(
+        first_bar=first,
+        pass_index=np.array(pass_of_input, np.int64)[source],
+        key=batcher.key[source],
+        meter=batcher.meter_names(source, first),
     )
 
 

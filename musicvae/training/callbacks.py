@@ -7,8 +7,8 @@ import io
 import json
 import math
 import signal
+import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +19,17 @@ from musicvae.checkpoints import (
     STATE_FILE,
     Checkpoint,
     first_not_finite,
-    load,
     save,
     save_tensors,
 )
 from musicvae.config.training import TrainingConfig
 from musicvae.data import WindowDataset
-from musicvae.latent.surprisal import DEFAULT_CORRUPTION, fit_reference_stats
 from musicvae.networks.priors import prior_tensors
-from musicvae.networks.vae import VAE
 from musicvae.storage import write_bytes
 from musicvae.training.distributed import trim_memory
-from musicvae.training.fit_directions import direction_tensors, fit_directions
-from musicvae.training.fit_prior import fit_interim_prior, fit_prior
+from musicvae.training.finishing import Finishing
+from musicvae.training.fit_prior import fit_interim_prior
 from musicvae.training.module import TrainingModule
-from musicvae.training.schedule import Schedule
 from musicvae.training.validation import validate
 
 OnWarning = Callable[[str], None]
@@ -60,10 +56,11 @@ class CheckpointCallback(pl.Callback):
         provenance: dict[str, Any],
         on_warning: OnWarning,
         on_validation: Callable[[dict[str, float]], None],
-        origin: Checkpoint | None = None,
+        finishing: Finishing,
     ) -> None:
         self.folder, self.held_out, self.windows = folder, held_out, windows
-        self.provenance, self.on_validation, self.origin = provenance, on_validation, origin
+        self.provenance, self.on_validation = provenance, on_validation
+        self.finishing = finishing
         self.best_score = -2.0
         self.best_metrics: dict[str, float] = {}
         self.rows: list[dict[str, float]] = []
@@ -86,6 +83,8 @@ class CheckpointCallback(pl.Callback):
         if trainer.world_size > 1:  # a Ctrl-C in one process stops all
             stop = trainer.strategy.reduce_boolean_decision(trainer.should_stop, all=False)
             trainer.should_stop = stop
+        if module.schedule.budget_s is not None:
+            _broadcast_schedule(module)
         if module.schedule.validation_due:
             self.validate(module)
         if module.schedule.done:
@@ -94,6 +93,7 @@ class CheckpointCallback(pl.Callback):
     def validate(self, module: TrainingModule) -> None:
         """Validate, keep the model if it is the best so far, and save the state."""
         schedule, training = module.schedule, module.preset.training
+        began = time.monotonic()
         trim_memory()  # steps and validation need memory at different times
         scores = validate(module.averaged, self.held_out)
         if not math.isfinite(scores["loss"]) or first_not_finite(module.state()) is not None:
@@ -110,8 +110,6 @@ class CheckpointCallback(pl.Callback):
         if module.logger is not None:
             module.logger.log_metrics(row, step=schedule.step)
         self.monitor.check(self.rows, training.effective_kl_target_bits)
-        schedule.record_validation()
-        _broadcast_schedule(module)
         if module.global_rank == 0:
             score = _selection_score(row, training)
             score = score if math.isfinite(score) else -2.0
@@ -119,7 +117,13 @@ class CheckpointCallback(pl.Callback):
                 self.best_score, self.best_metrics = score, row
                 self.save_model(module, scores)
             if schedule.done:
-                self.finish(schedule)
+                self.finishing.finish(self.folder / MODEL_FILE, schedule)
+        self.finishing.validation_s = time.monotonic() - began
+        schedule.record_validation(
+            self.finishing.validation_s, self.finishing.reserve_s(schedule.budget_s)
+        )
+        _broadcast_schedule(module)
+        if module.global_rank == 0:
             self.save_state(module)
         trim_memory()
         self.on_validation(row)
@@ -132,37 +136,10 @@ class CheckpointCallback(pl.Callback):
         """Stop without saving: the best model and the last good state stay."""
         self.has_diverged = trainer.should_stop = True
 
-    def finish(self, schedule: Schedule) -> None:
-        """Complete the best model by a prior of all songs, attribute directions and statistics."""
-        kept = load(self.folder / MODEL_FILE)
-        vae = VAE(kept.preset)
-        vae.load_state_dict(kept.tensors_under("model"))
-        steps = min(kept.preset.prior.steps, schedule.total_steps)
-        seconds = math.inf if schedule.prior_s is None else schedule.prior_s
-        trim_memory()
-        start = self.origin.tensors_under("prior") if self.origin else None
-        prior = fit_prior(vae.eval(), self.windows, steps=steps, seconds=seconds, start=start)
-        tensors = {n: t for n, t in kept.tensors.items() if not n.startswith("prior.")}
-        found = prior_tensors(prior)
-        if first_not_finite(found) is not None:
-            self.on_warning(
-                "the prior diverged; the model keeps a simpler one, fitted in closed form. Try a "
-                "lower --set prior.learning_rate, or prior.kind=gaussian"
-            )
-            found = {n: t for n, t in kept.tensors.items() if n.startswith("prior.")}
-        directions = direction_tensors(
-            fit_directions(vae, self.windows, steps=schedule.total_steps)
-        )
-        if first_not_finite(directions) is not None:
-            self.on_warning("the directions to steer by diverged; the model has none")
-            directions = {}
-        tensors |= found | directions
-        provenance = kept.provenance | {"finished": True} | reference_provenance(vae, self.held_out)
-        save(replace(kept, tensors=tensors, provenance=provenance), self.folder / MODEL_FILE)
-
     def save_model(self, module: TrainingModule, scores: dict[str, float]) -> None:
         """Write the averaged weights, with an interim prior, as the run's model."""
-        prior = fit_interim_prior(module.averaged, self.windows)
+        with self.finishing.timed_encoding():
+            prior = fit_interim_prior(module.averaged, self.windows)
         tensors = {f"model.{n}": t for n, t in module.averaged.state_dict().items()}
         tensors |= prior_tensors(prior)
         provenance = {
@@ -194,13 +171,6 @@ class CheckpointCallback(pl.Callback):
             "rows": self.rows,
         }
         save_tensors(self.folder / STATE_FILE, module.state(), json.loads(json.dumps(header)))
-
-
-def reference_provenance(vae: VAE, windows: WindowDataset) -> dict[str, Any]:
-    """Return the surprisal statistics of held-out songs for a denoising model's provenance."""
-    has_surprisal = {*DEFAULT_CORRUPTION, "part_mask"} <= set(vae.preset.training.condition_kinds)
-    norms = fit_reference_stats(vae, windows) if has_surprisal else None
-    return {} if norms is None else {"norms": norms.to_dict()}
 
 
 class TrainingMonitor:
@@ -273,22 +243,18 @@ class StopOnSigint(pl.Callback):
 
 
 def _selection_score(row: dict[str, float], training: TrainingConfig) -> float:
-    """Return the validation F1, minus 1 while the KL is well above its target.
+    """Return the validation F1 by which the best model is kept, and which is shown for it.
 
     For `dae`: F1 of reconstructions from corrupted input.
     """
-    if training.deterministic:
-        return row["valid_f1_denoised" if training.objective == "dae" else "valid_f1"]
-    has_target = training.kl_control == "target"
-    return row["valid_f1"] - (has_target and row["valid_kl_bits"] > 1.15 * training.kl_target_bits)
+    return row["valid_f1_denoised" if training.objective == "dae" else "valid_f1"]
 
 
 def _broadcast_schedule(module: TrainingModule) -> None:
     """Broadcast the schedule of rank 0: each process would measure another pace."""
     schedule, strategy = module.schedule, module.trainer.strategy
     if module.trainer.world_size > 1:
-        lengths = (schedule.total_steps, schedule.next_validation)
-        schedule.total_steps, schedule.next_validation = strategy.broadcast(lengths)
+        schedule.plan = strategy.broadcast(schedule.plan)
 
 
 def _to_csv(rows: list[dict[str, float]]) -> str:

@@ -93,15 +93,15 @@ def repeat_bars(batch: Batch, rng: np.random.Generator) -> Batch:
 
 
 def fit_directions(
-    vae: VAE, windows: WindowDataset, *, steps: int = MAX_STEPS
+    vae: VAE, windows: WindowDataset, *, steps: int = MAX_STEPS, limit: int = MAX_WINDOWS
 ) -> Directions | None:
     """Fit directions of all attributes that the preset can have and that vary in these windows.
 
     A ridge regression gives the linear part, a small network the rest; it is trained for `steps`,
-    at most `MAX_STEPS`. None if no attribute varies.
+    at most `MAX_STEPS`, on `limit` windows. None if no attribute varies.
     """
     preset = windows.preset
-    mu, sigma, values, n = encode_examples(vae, windows)
+    mu, sigma, values, n = encode_examples(vae, windows, limit=limit)
     missing = missing_attributes(preset)
     names, usable = list(ATTRIBUTES), []
     for nth, name in enumerate(names):

@@ -10,7 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from musicvae.arrays import Bools
+from musicvae.arrays import Bools, Ints
+from musicvae.config.plugins import plugin
 from musicvae.data import Batch, WindowDataset
 from musicvae.networks.priors import Prior, load_prior
 from musicvae.networks.priors.conditioning import EncodedPaths, KnownLatents, PathConditioning
@@ -22,20 +23,23 @@ from musicvae.training.fit_flow import fit_flow
 from musicvae.training.song_forms import song_forms
 
 BATCH_SIZE, CONDITIONING_CHUNK = 64, 4096
+INTERIM_WINDOWS = 2000  # windows of the prior of an unfinished run
+MAX_ENCODING_SHARE = 0.5  # of a time limit, for encoding windows rather than fitting to them
+MIN_WINDOWS = 256
 
 
 @torch.no_grad()
 def encode_paths(
     vae: VAE, windows: WindowDataset, *, limit: int | None = None, with_partial: bool = False
 ) -> EncodedPaths:
-    """Encode songs as paths of posteriors; only the first `limit` windows if given.
+    """Encode songs as paths of posteriors; only `limit` windows if given, of random songs.
 
     `windows` must hop one bar: a song gives as many paths as its windows have bars, each starting
     at another bar. A path ends where a window was skipped, such as one without notes. With
     `with_partial` each window is also encoded without some random bars.
     """
     device, size = next(vae.parameters()).device, windows.preset.grid.bars
-    chosen = np.arange(len(windows))[:limit]
+    chosen = _windows_of_random_songs(windows, limit)
     song, first_bar = windows.input_index[chosen], windows.first_bar[chosen]
     order = np.lexsort((first_bar, first_bar % size, song))
     chosen, song, first_bar = chosen[order], song[order], first_bar[order]
@@ -67,6 +71,15 @@ def encode_paths(
     )
 
 
+def _windows_of_random_songs(windows: WindowDataset, limit: int | None) -> Ints:
+    """Return `limit` windows of random songs, in order, or all; the choice is always the same."""
+    song = np.asarray(windows.input_index)
+    if limit is None or limit >= len(song):
+        return np.arange(len(song))
+    rank = np.random.default_rng(0).permutation(int(song.max()) + 1)[song]
+    return np.sort(np.argsort(rank, kind="stable")[:limit])
+
+
 def sample_known_bars(valid: Bools, rng: np.random.Generator) -> Bools:
     """Draw known bars of windows, `(M, N)`, from the bars within the song, `valid` `(M, N)`.
 
@@ -90,25 +103,34 @@ def fit_prior(
     *,
     steps: int | None = None,
     seconds: float = math.inf,
+    window_s: float = 0.0,
     start: Mapping[str, Tensor] | None = None,
 ) -> Prior | None:
     """Fit the preset's kind of prior to all songs; None if the preset has no prior.
+
+    If encoding them would take more than half of a time limit, to as many as that time allows.
 
     Args:
         vae: the trained model.
         windows: windows of the songs, with a hop of one bar.
         steps: training steps of a flow, by default the preset's.
-        seconds: time limit for a flow.
+        seconds: time limit, for encoding windows and training a flow.
+        window_s: seconds of encoding one window, by which a time limit is planned.
         start: tensors of a prior from which a flow starts, if they are of a flow, too.
     """
     began, preset = time.monotonic(), windows.preset
     if preset.prior.kind == "none":
         return None
-    paths = encode_paths(vae, windows, with_partial=preset.prior.kind == "flow")
+    is_flow = preset.prior.kind == "flow"
+    limit = _window_limit(len(windows), window_s * (1 + is_flow), seconds)
+    paths = encode_paths(vae, windows, limit=limit, with_partial=is_flow)
     if preset.prior.kind == "gaussian":
         return LinearGaussianPrior.fit(paths, len(preset.meters) + 1)
     if preset.prior.kind == "small":
         return MidiMePrior.fit(paths, len(preset.meters) + 1, seed=preset.training.seed)
+    if not is_flow:
+        fitted: Prior = plugin("prior", preset.prior.kind).fit(paths, preset)
+        return fitted
     device = next(vae.parameters()).device
     base = load_prior(start or {})
     flow, _ = fit_flow(
@@ -123,10 +145,17 @@ def fit_prior(
     return flow
 
 
+def _window_limit(n: int, window_s: float, seconds: float) -> int | None:
+    """Return how many of `n` windows to encode within a time limit, None for all."""
+    if n * window_s <= MAX_ENCODING_SHARE * seconds:
+        return None
+    return max(MIN_WINDOWS, int(MAX_ENCODING_SHARE * seconds / window_s))
+
+
 def fit_interim_prior(
-    vae: VAE, windows: WindowDataset, *, limit: int = 2000
+    vae: VAE, windows: WindowDataset, *, limit: int = INTERIM_WINDOWS
 ) -> LinearGaussianPrior | None:
-    """Fit a linear-Gaussian prior to the first `limit` windows, for an unfinished run.
+    """Fit a linear-Gaussian prior to `limit` windows, for an unfinished run.
 
     None if the preset has no prior.
     """

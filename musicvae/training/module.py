@@ -132,7 +132,7 @@ class TrainingModule(pl.LightningModule):
             averaged: list[Tensor] = list(self.averaged.parameters())
             current: list[Tensor] = list(self.vae.parameters())
             torch._foreach_lerp_(averaged, current, 1 - decay)
-        self.schedule.step += 1
+        self.schedule.count_step()
 
     def configure_gradient_clipping(self, *args: Any, **kwargs: Any) -> None:
         """Clip gradients, which Lightning refuses for fused optimizers for the sake of fp16."""

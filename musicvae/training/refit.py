@@ -16,7 +16,7 @@ from musicvae.data import WindowDataset
 from musicvae.errors import ConfigError
 from musicvae.networks.priors import prior_tensors
 from musicvae.networks.vae import VAE
-from musicvae.training.callbacks import reference_provenance
+from musicvae.training.finishing import reference_provenance
 from musicvae.training.fit_directions import direction_tensors, fit_directions
 from musicvae.training.fit_prior import fit_prior
 

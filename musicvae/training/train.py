@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import json
-import logging
+import math
 import time
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import pytorch_lightning as pl
 import torch
-from pytorch_lightning.loggers import TensorBoardLogger
+from pytorch_lightning.loggers import Logger
 from torch import Tensor
 
 from musicvae.checkpoints import (
@@ -24,6 +22,7 @@ from musicvae.checkpoints import (
     STATE_FILE,
     Checkpoint,
     checkpoint_name,
+    default_run_name,
     file_hash,
     find,
     is_finished,
@@ -33,6 +32,7 @@ from musicvae.checkpoints import (
     provenance_from_header,
 )
 from musicvae.config.preset import Preset, load_preset
+from musicvae.config.training import check_logger
 from musicvae.data import Batch, Shards, WindowDataset, prepare_cached
 from musicvae.data.prepare import ProgressCallback
 from musicvae.data.report import iter_skipped
@@ -48,19 +48,16 @@ from musicvae.networks.losses import compute_loss_terms, deterministic_noise
 from musicvae.networks.vae import n_parameters
 from musicvae.storage import ensure_writable_folder, write_bytes
 from musicvae.training.callbacks import CheckpointCallback, StopOnSigint
-from musicvae.training.distributed import (
-    process_group_scope,
-    processes_and_nodes,
-    rank,
-    trim_memory,
-)
+from musicvae.training.distributed import process_group_scope, rank, trim_memory
+from musicvae.training.finishing import Finishing
 from musicvae.training.module import TrainingModule
 from musicvae.training.provenance import provenance
 from musicvae.training.replay import generate_replay
 from musicvae.training.sampler import BatchSampler, WindowDataModule
 from musicvae.training.schedule import Schedule
+from musicvae.training.trainer import make_loggers, make_trainer, silence_lightning
 
-N_TIMED_STEPS = 8
+N_TIMED_STEPS, MAX_TIMING_SHARE = 8, 0.02  # to plan a run; of the minutes, at most this share
 N_REPLAY_WINDOWS = 4096  # windows sampled from the base model of a fine-tuning
 
 
@@ -74,6 +71,11 @@ class TrainingResult:
     total_steps: int
     interrupted: bool
     resumed_at: int
+    minutes: float
+    """Time of the run so far, from the beginning of the call, earlier sessions included."""
+    budget_minutes: float | None
+    """Time that was asked for; None if a number of steps was."""
+    epochs: float
     metrics: dict[str, float]
     """The validation of the kept model; see `validation.validate`."""
 
@@ -95,6 +97,9 @@ class RunSummary:
     device: str
     windows_per_s: float
     total_steps: int
+    """Length of the run; estimated if it is given in minutes."""
+    budget_minutes: float | None
+    """Time for the whole run; None if its number of steps is fixed."""
     epochs: float
     folder: Path
     resumed_at: int
@@ -126,6 +131,10 @@ def train(
     precision: str = "auto",
     compiled: bool = False,
     source_name: str = "",
+    logger: str | Logger | Sequence[Logger] = "auto",
+    callbacks: Sequence[pl.Callback] = (),
+    began: float | None = None,
+    after_s: float = 0.0,
     on_prepare: ProgressCallback | None = None,
     on_start: Callable[[RunSummary], None] | None = None,
     on_step: Callable[[TrainingModule], None] | None = None,
@@ -137,9 +146,10 @@ def train(
     Args:
         source: a folder of music files, or of shards.
         preset: a preset or its name; a resumed run uses its own.
-        folder: output folder, by default `checkpoints/` and the preset's name; it must not hold a
-            run unless `resume`.
-        minutes: length of the run, by default `preset.training.minutes`.
+        folder: output folder, by default under `checkpoints/` by `default_run_name`; it must not
+            hold a run unless `resume`.
+        minutes: length of the run by the clock, from the beginning of this call to its end, by
+            default `preset.training.minutes`.
         steps: number of steps, in place of `minutes`.
         resume: continue the run in `folder`; `minutes` are added to those spent, `steps` are the
             new total.
@@ -152,6 +162,12 @@ def train(
         compiled: compile the blocks of the network by torch.compile; without a C++ compiler the
             run continues uncompiled.
         source_name: name of the data in the checkpoint, by default that of the folder.
+        logger: `auto` (TensorBoard where it is installed), another of `config.training.LOGGERS`,
+            or loggers of Lightning.
+        callbacks: further callbacks of Lightning, which see the `TrainingModule`.
+        began: when the minutes began, by `time.monotonic`; by default now.
+        after_s: seconds of the minutes to leave to the caller, such as for a report, as on an idle
+            machine.
         on_prepare: called with the number of files read and the total.
         on_start: called before the first step.
         on_step: called after every step.
@@ -165,7 +181,10 @@ def train(
         on_start = on_step = on_validation = on_warning = None
     on_warning = on_warning or (lambda message: None)
     preset = load_preset(preset) if isinstance(preset, str) else preset
-    target = Path("checkpoints") / preset.name if folder is None else Path(folder)
+    began = time.monotonic() if began is None else began
+    if isinstance(logger, str):
+        check_logger(logger)
+    target = Path("checkpoints") / default_run_name(preset.name) if folder is None else Path(folder)
     saved = _load_state(target) if resume else None
     if saved is not None:
         preset = preset_from_header(saved.header, target)
@@ -180,18 +199,36 @@ def train(
     held_out = _held_out_windows(shards, preset, on_warning)
 
     pl.seed_everything(preset.training.seed, workers=False, verbose=False)
-    module = TrainingModule(preset, Schedule(total_steps=1))
+    schedule = Schedule(total_steps=1, started=began)
+    module = TrainingModule(preset, schedule)
     base = _load_base(target, weights if saved is None else None)
     if base is not None and saved is None:
         module.load_weights(base)
     replay = None
     if base is not None and preset.training.replay_share:
         replay = generate_replay(base, N_REPLAY_WINDOWS, preset.training.seed)
-    pace_s = _measure_step_s(module, windows, device, precision)
+    budget_s = 60 * (minutes or preset.training.minutes) if steps is None else math.inf
+    pace_s = _measure_step_s(module, windows, device, precision, MAX_TIMING_SHARE * budget_s)
     if saved is None:
-        _begin_schedule(module, pace_s, minutes=minutes, steps=steps)
+        schedule.begin(minutes=preset.training.minutes if minutes is None else minutes, steps=steps)
     else:
         _restore_state(module, saved, minutes=minutes, steps=steps)
+    finishing = Finishing(
+        windows,
+        held_out,
+        pace_s,
+        pick_device(device),
+        on_warning=on_warning,
+        origin=base,
+        after_s=after_s,
+    )
+    schedule.start_steps(pace_s, finishing.validation_s, finishing.reserve_s(schedule.budget_s))
+    if schedule.overrun_s > 1 and schedule.budget_s is not None:
+        on_warning(
+            f"{schedule.elapsed_s / 60:.1f} of {schedule.budget_s / 60:.3g} minutes were over "
+            "before the first step; the run will take about "
+            f"{schedule.overrun_s / 60:.1f} minutes more"
+        )
     summary = _summarize(module, shards, windows, held_out, pace_s, target, device, precision)
     if on_start:
         on_start(summary)
@@ -200,30 +237,32 @@ def train(
     facts |= _base_provenance(weights, saved)
     if saved is not None:
         _warn_if_songs_changed(saved, facts, on_warning)
-    checkpoints = CheckpointCallback(
-        target, held_out, windows, facts, on_warning, on_validation or (lambda row: None), base
+    keeper = CheckpointCallback(
+        target, held_out, windows, facts, on_warning, on_validation or (lambda row: None), finishing
     )
     if saved is not None:
-        checkpoints.restore(saved.header)
+        keeper.restore(saved.header)
     elif not rank():
         write_bytes(target / "preset.json", json.dumps(preset.to_dict(), indent=1).encode())
     if compiled and (trouble := compile_blocks(module.vae, pick_device(device))):
         on_warning(f"torch.compile does not work here ({trouble}); continuing without it")
     stopper = StopOnSigint()
-    schedule = module.schedule
-    schedule.started = time.monotonic()
     if not schedule.done:
-        callbacks: list[pl.Callback] = [checkpoints, stopper]
-        if on_step:
-            callbacks.append(_StepCallback(on_step))
+        all_callbacks = [
+            keeper,
+            stopper,
+            *([_StepCallback(on_step)] if on_step else []),
+            *callbacks,
+        ]
         data = WindowDataModule(windows, start=schedule.step, replay=replay)
         with silence_lightning(), process_group_scope():
-            trainer = _make_trainer(preset, target, callbacks, device, devices, precision)
+            loggers = make_loggers(logger, target)
+            trainer = make_trainer(preset, all_callbacks, loggers, device, devices, precision)
             trainer.fit(module, datamodule=data)
-            if stopper.interrupted and not schedule.done and not checkpoints.has_diverged:
-                checkpoints.validate(module)
-            if checkpoints.has_diverged:
-                is_kept = bool(checkpoints.rows)
+            if stopper.interrupted and not schedule.done and not keeper.has_diverged:
+                keeper.validate(module)
+            if keeper.has_diverged:
+                is_kept = bool(keeper.rows)
                 kept = "the best model so far is kept there" if is_kept else "no model is kept"
                 raise TrainingError(
                     f"{target}: the loss or the weights became NaN or infinite at step "
@@ -236,7 +275,10 @@ def train(
         total_steps=schedule.total_steps,
         interrupted=stopper.interrupted and not schedule.done,
         resumed_at=summary.resumed_at,
-        metrics=checkpoints.best_metrics,
+        minutes=schedule.elapsed_s / 60,
+        budget_minutes=None if schedule.budget_s is None else schedule.budget_s / 60,
+        epochs=_epochs(schedule.step, windows),
+        metrics=keeper.best_metrics,
     )
 
 
@@ -260,18 +302,6 @@ def _load_state(folder: Path) -> _SavedState:
     tensors, header = load_tensors(folder / STATE_FILE)
     provenance_from_header(header, folder / STATE_FILE)
     return _SavedState(path=folder / STATE_FILE, tensors=tensors, header=header)
-
-
-def _begin_schedule(
-    module: TrainingModule, pace_s: float, *, minutes: float | None, steps: int | None
-) -> None:
-    preset = module.preset
-    module.schedule.begin(
-        pace_s,
-        minutes=preset.training.minutes if minutes is None else minutes,
-        steps=steps,
-        prior_minutes=preset.prior.minutes if preset.prior.kind == "flow" else 0.0,
-    )
 
 
 def _restore_state(
@@ -315,13 +345,20 @@ def _summarize(
         device=pick_device(device),
         windows_per_s=min(batch_size, len(windows)) / pace_s,
         total_steps=schedule.total_steps,
-        epochs=schedule.total_steps * batch_size / max(len(windows), 1),
+        budget_minutes=None if schedule.budget_s is None else schedule.budget_s / 60,
+        epochs=_epochs(schedule.total_steps, windows),
         folder=folder,
         resumed_at=schedule.step,
         preset=preset.name,
         seed=preset.training.seed,
         precision=precision,
     )
+
+
+def _epochs(steps: int, windows: WindowDataset) -> float:
+    """Return how often `steps` see all windows."""
+    training = windows.preset.training
+    return steps * training.batch * training.accumulate / max(len(windows), 1)
 
 
 def _base_provenance(weights: str | Path | None, saved: _SavedState | None) -> dict[str, Any]:
@@ -340,42 +377,6 @@ def _warn_if_songs_changed(
     before, now = saved.header["provenance"]["songs"], facts["songs"]
     if before != now:
         on_warning(f"the songs have changed since this run began: {before:,} then, {now:,} now")
-
-
-def _make_trainer(
-    preset: Preset,
-    folder: Path,
-    callbacks: list[pl.Callback],
-    device: str,
-    devices: int,
-    precision: str,
-) -> pl.Trainer:
-    """Return a trainer that leaves data, progress, checkpoints and validation to this package."""
-    per_node, nodes = processes_and_nodes(devices)
-    return pl.Trainer(
-        accelerator=pick_device(device),
-        devices=per_node,
-        num_nodes=nodes,
-        strategy="ddp" if per_node * nodes > 1 else "auto",
-        accumulate_grad_batches=preset.training.accumulate,
-        precision=precision,  # type: ignore[arg-type]
-        max_epochs=1,
-        gradient_clip_val=preset.training.gradient_clip,
-        logger=_tensorboard_logger(folder) or False,
-        callbacks=callbacks,
-        enable_checkpointing=False,
-        enable_progress_bar=False,
-        enable_model_summary=False,
-        use_distributed_sampler=False,
-        num_sanity_val_steps=0,
-    )
-
-
-def _tensorboard_logger(folder: Path) -> TensorBoardLogger | None:
-    """Return a logger to `folder`/tensorboard, None if TensorBoard is not installed."""
-    if find_spec("tensorboard") is None:
-        return None
-    return TensorBoardLogger(folder, name="", version="tensorboard")
 
 
 class _StepCallback(pl.Callback):
@@ -416,9 +417,9 @@ def _held_out_windows(
 
 
 def _measure_step_s(
-    module: TrainingModule, windows: WindowDataset, device: str, precision: str
+    module: TrainingModule, windows: WindowDataset, device: str, precision: str, limit_s: float
 ) -> float:
-    """Measure the seconds of one training step, with a learning rate of zero."""
+    """Measure the seconds of one training step, with a learning rate of zero, for `limit_s`."""
     training = module.preset.training
     torch_device = torch.device(pick_device(device))
     vae = module.vae.to(torch_device)
@@ -435,24 +436,8 @@ def _measure_step_s(
         optimizer.step()
         optimizer.zero_grad()
         seconds.append(time.monotonic() - began)
+        if sum(seconds) > limit_s:
+            break
     del optimizer, loss
     trim_memory()
-    return min(seconds) * training.accumulate
-
-
-@contextmanager
-def silence_lightning() -> Iterator[None]:
-    """Silence Lightning's warnings and log messages."""
-    names = ("pytorch_lightning", "pytorch_lightning.utilities.rank_zero", "lightning_fabric")
-    levels = {name: logging.getLogger(name).level for name in names}
-    for name in names:
-        logging.getLogger(name).setLevel(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", module="pytorch_lightning.*")
-            warnings.filterwarnings("ignore", message=".*pkg_resources.*")
-            warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-            yield
-    finally:
-        for name, level in levels.items():
-            logging.getLogger(name).setLevel(level)
+    return median(seconds) * training.accumulate

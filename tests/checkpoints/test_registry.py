@@ -12,7 +12,17 @@ import torch
 from click.testing import CliRunner, Result
 
 from musicvae import Bars, Song
-from musicvae.checkpoints import Checkpoint, best_shipped, choose, find, save
+from musicvae.checkpoints import (
+    MODEL_FILE,
+    Checkpoint,
+    best_shipped,
+    choose,
+    default_run_name,
+    find,
+    public_name,
+    save,
+    unused_run_name,
+)
 from musicvae.cli import main
 from musicvae.config.preset import Preset, load_preset, preset_from_dict, preset_names
 from musicvae.errors import CheckpointError
@@ -190,6 +200,33 @@ def test_find_by_name(models: Path) -> None:
     )
 
 
+def test_runs_take_no_name_of_a_shipped_model(models: Path) -> None:
+    assert default_run_name("chorale-4bar") == "my-chorale-4bar"
+    assert default_run_name("tiny") == "tiny"
+    for name in ("chorale-4bar", "pretrained"):
+        with pytest.raises(CheckpointError, match=rf"{name}: .*take --name my-{name}"):
+            unused_run_name(name, user_chosen=True)
+    assert unused_run_name("mine", user_chosen=True) == "mine"
+    done = CliRunner().invoke(main, ["train", str(models), "--name", "chorale-4bar"])
+    assert done.exit_code == 1 and "the name of a shipped model" in done.stderr
+
+
+def test_a_run_and_a_shipped_model_of_one_name_are_told_apart(models: Path) -> None:
+    shipped = find("chorale-4bar")
+    assert public_name(shipped) == "chorale-4bar"
+    run = Path("checkpoints") / "chorale-4bar" / MODEL_FILE
+    run.parent.mkdir(parents=True)
+    run.write_bytes(shipped.read_bytes())
+    found = find("chorale-4bar")
+    assert Path(public_name(found)) == Path("checkpoints/chorale-4bar")
+    assert public_name(shipped) == "pretrained/chorale-4bar"
+    for path in (found, shipped):
+        assert find(public_name(path)).samefile(path)
+    elsewhere = models / "other.safetensors"
+    elsewhere.write_bytes(shipped.read_bytes())
+    assert public_name(elsewhere) == str(elsewhere)
+
+
 def test_damaged_run_is_skipped(models: Path) -> None:
     path = save_run("cut", VOICES)
     path.write_bytes(path.read_bytes()[:100])
@@ -241,6 +278,6 @@ def test_reconstruct_chooses_a_model_for_each_song(models: Path) -> None:
 def test_interpolate_chooses_one_model(models: Path) -> None:
     write(SONGS["one voice"][0], "a.mid")
     write(SONGS["four voices"][0], "b.mid")
-    assert "chorale-4bar.safetensors (shipped" in run("interpolate", "a.mid", "b.mid").stderr
+    assert "using chorale-4bar (shipped" in run("interpolate", "a.mid", "b.mid").stderr
     assert "melody-2bar.safetensors (shipped" in run("interpolate", "a.mid", "a.mid").stderr
     assert "chorale-4bar.safetensors (shipped), seed" in run("sample", "--n", "1").stderr

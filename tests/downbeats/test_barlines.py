@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from musicvae.data.inspect import inspect_file
 from musicvae.downbeats import estimate_barlines
 from musicvae.downbeats.decoding import METER_CELLS, METER_CHANGE_COST, DownbeatScores
 from musicvae.downbeats.features import N_FEATURES, NoteFeatures, cell_features
@@ -16,6 +17,8 @@ from musicvae.downbeats.network import METERS, load_weights, predict
 from musicvae.downbeats.quantization import estimate_grid
 from musicvae.downbeats.tempo_drift import phase_coherence, track_drift
 from musicvae.downbeats.time_warp import TimeWarp
+from musicvae.io import read, write
+from musicvae.io.options import ReadOptions
 from musicvae.representation.bars import Bars
 from musicvae.song import Part, Song
 from support.songs import small_chorale
@@ -246,3 +249,24 @@ def test_a_beat_played_early_ends_in_no_empty_bar() -> None:
         assert not found.grid_estimate.warp.is_identity
         assert len(Bars.from_song(found.song)) == 16
         assert found.undo(found.song) == song
+
+
+def test_bars_of_a_score_stay_as_notated_once_it_is_read(tmp_path) -> None:
+    """`inspect` and `estimate_barlines(read(path))` see the same bars."""
+    waltz = "C,2 [EG]2 [EG]2 F,2 [FA]2 [FA]2 G,2 [GB]2 [GB]2 C,2 [EG]2 [EG]2"
+    beats = (4 * f"{waltz} ").split()
+    bars = [" ".join(beats[i : i + 4]) for i in range(0, len(beats), 4)]
+    path = tmp_path / "waltz.abc"
+    path.write_text("X:1\nT:waltz\nM:4/4\nL:1/8\nK:C\n" + " | ".join(bars) + " |]\n")
+    song = read(path)
+    assert song.has_notated_bars and song.without_notes().has_notated_bars
+    notated, info = estimate_barlines(song), inspect_file(path, ReadOptions())
+    assert notated.is_identity
+    assert len(Bars.from_song(notated.song)) == len(info["bars"]) == len(bars)
+    assert [each["meter"] for each in info["meters"]] == ["4/4"]
+    guessed = estimate_barlines(song, has_notated_bars=False)
+    assert len(Bars.from_song(guessed.song)) != len(bars)
+    changed = replace(song, parts=song.parts[:1])
+    assert changed.has_notated_bars and changed == replace(changed, has_notated_bars=False)
+    write(song, tmp_path / "waltz.mid")
+    assert not read(tmp_path / "waltz.mid").has_notated_bars

@@ -202,3 +202,25 @@ def test_messages_name_the_folder_of_the_songs(place: Path, tmp_path: Path) -> N
     assert shards.origin == Path(one) and shards.folder != shards.origin
     with pytest.raises(DataError, match=f"{one}: no song of the all split fits"):
         WindowDataset(shards, "groove-2bar", split="all")
+
+
+def test_songs_of_another_system_are_judged_as_samples_are(place: Path, tmp_path: Path) -> None:
+    corpus_folder(tmp_path / "other", n=8, bars=6)
+    options = ("--n", 16, "--seed", 1)
+    result = run(place, place / "midi", "--samples", tmp_path / "other", *options, "--json")
+    assert result.exit_code == 0, result.output
+    comparison = json.loads(result.stdout)["comparison"]
+    assert set(comparison["overlap"]["given"]) == set(comparison["overlap"]["samples"])
+    for figures in ("auc", "mean_overlap", "oddities"):
+        assert "given" in comparison[figures] and "samples" in comparison[figures]
+    assert comparison["oddities"]["given"]["nearest"] > 0
+    text = run(place, place / "midi", "--samples", tmp_path / "other", *options).stdout
+    assert "songs of --samples" in text
+    alone = run(place, place / "midi", *options, "--json")
+    without = json.loads(alone.stdout)["comparison"]
+    assert "given" not in without["auc"] and without["auc"]["samples"] == pytest.approx(
+        comparison["auc"]["samples"]
+    )
+    (tmp_path / "none").mkdir()
+    empty = run(place, place / "midi", "--samples", tmp_path / "none")
+    assert empty.exit_code == 1 and "none: " in empty.stderr

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 from musicvae import MusicVAE, Song
 from musicvae.attributes import ATTRIBUTES
 from musicvae.config.preset import load_preset
-from musicvae.errors import DataError, WriteError
+from musicvae.errors import ConfigError, DataError, WriteError
 from musicvae.io import read, write
 from musicvae.plots import plot_song_map
 from musicvae.tools.embed import SongEmbeddings, embed_all_phases, embed_folder, embed_song
@@ -176,3 +178,63 @@ def test_plot_of_values_with_nan(tmp_path) -> None:
     )
     with pytest.raises(WriteError, match="unknown picture format"):
         plot_song_map(points, values, tmp_path / "a.txt", title="A", color_name="")
+
+
+def test_latents_of_a_folder_are_arrays_for_numpy_alone(here, model) -> None:
+    (found,) = lines_of(run("encode", "high", "--out", "z.npz", "--checkpoint", "tiny", "--json"))
+    code = (
+        "import sys, numpy; a = numpy.load('z.npz'); a = {n: a[n] for n in a.files}; "
+        "assert 'musicvae' not in sys.modules; "
+        "print(*(f'{n}:{v.shape}' for n, v in a.items()))"
+    )
+    opened = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    arrays = dict(np.load("z.npz"))
+    assert len(opened.stdout.split(":")) == len(arrays) + 1
+    assert found["shapes"] == {name: list(array.shape) for name, array in arrays.items()}
+    assert arrays["checkpoint"] == model.hash
+    for nth, name in enumerate(arrays["names"].tolist()):
+        mine = arrays["song_index"] == nth
+        encoding = model.encode(read(name))
+        mu = encoding.mu[arrays["pass_index"][mine], arrays["first_bar"][mine] // 2]
+        np.testing.assert_allclose(arrays["z"][mine], mu, atol=1e-5)
+        assert set(arrays["key"][mine].tolist()) == {encoding.key}
+        assert set(arrays["meter"][mine].tolist()) == {"4/4"}
+    assert "z.npz: already exists" in run("encode", "high", "--out", "z.npz").stderr
+    assert run("encode", "high", "--out", "high.z").exit_code == 2
+    assert run("encode", "high", "--step", "1").exit_code == 2
+
+
+def test_places_of_windows_follow_selection_and_concatenation(place, model) -> None:
+    found = model.embed([place / "low", chorale_song(bars=6, seed=3)])
+    last = found.select([len(found) - 1])
+    alone = model.embed(chorale_song(bars=6, seed=3))
+    for name, values in vars(last.places).items():
+        assert np.array_equal(values, getattr(alone.places, name))
+    mixed = SongEmbeddings.concatenate([found, random_embeddings([2], Z=found.mu.shape[1])])
+    assert mixed.places is None and "first_bar" not in mixed.to_arrays()
+
+
+def test_raw_latents_are_decoded_like_those_of_a_song(here, model) -> None:
+    song = chorale_song(bars=6, seed=3)
+    encoding = model.encode(song)
+    z = encoding.mu[0]
+    (decoded,) = model.decode_latents(z, key=encoding.key, meter="4/4")
+    again = model.decode(encoding)
+    assert [p.pitch.tolist() for p in decoded.parts] == [p.pitch.tolist() for p in again.parts]
+    assert len(model.decode_latents(np.stack([z, z, z]))) == 3
+    for wrong in (z[:, 1:], z[0], np.full_like(z, np.nan), np.zeros((0, 2, 3)), [["a"]]):
+        with pytest.raises(ConfigError, match="latents"):
+            model.decode_latents(wrong)
+    np.save("points.npy", np.stack([z, z]))
+    done = run("decode", "points.npy", "--checkpoint", "tiny")
+    assert done.exit_code == 0 and {p.name for p in here.glob("points-*.mid")} == {
+        "points-01.mid",
+        "points-02.mid",
+    }
+    assert run("decode", "points.npy").exit_code == 2
+    Path("bad.npy").write_bytes(b"nothing")
+    assert "bad.npy: no array" in run("decode", "bad.npy", "--checkpoint", "tiny").stderr
+    missing = run("decode", "missing.npy", "--checkpoint", "tiny")
+    assert missing.exit_code != 0 and "missing.npy" in missing.stderr

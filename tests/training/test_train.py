@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,7 @@ import torch
 
 from musicvae.checkpoints import MODEL_FILE, STATE_FILE, load, load_tensors
 from musicvae.config.preset import Preset, load_preset
+from musicvae.config.training import TrainingConfig
 from musicvae.data import Shards, WindowDataset
 from musicvae.data.prepare import prepare
 from musicvae.errors import CheckpointError, DataError, TrainingError
@@ -26,7 +28,7 @@ from musicvae.io import write
 from musicvae.networks.layers import latent_size
 from musicvae.networks.priors.gaussian import LinearGaussianPrior
 from musicvae.training import train
-from musicvae.training.callbacks import TrainingMonitor
+from musicvae.training.callbacks import TrainingMonitor, _selection_score
 from musicvae.training.sampler import BatchSampler
 from musicvae.training.schedule import Schedule
 from support.songs import chorale_song, corpus_folder
@@ -74,7 +76,7 @@ def test_curves_go_to_tensorboard_where_it_is_installed(
     if installed:
         pytest.importorskip("tensorboard")
     else:
-        monkeypatch.setattr(sys.modules[train.__module__], "find_spec", lambda name: None)
+        monkeypatch.setattr("musicvae.training.trainer.find_spec", lambda name: None)
     train(folder, preset, tmp_path / "run", steps=1)
     assert bool(list((tmp_path / "run").glob("tensorboard/events.*"))) == installed
     assert (tmp_path / "run" / "metrics.csv").exists()
@@ -156,12 +158,102 @@ def test_empty_folder_error_has_a_hint(tmp_path, preset) -> None:
     assert not (tmp_path / "run").exists()
 
 
-def test_steps_are_estimated_from_minutes_and_pace() -> None:
-    schedule = Schedule(total_steps=10_000, budget_s=60.0, step=100, spent_s=30.0)
-    schedule.record_validation()
-    assert 190 <= schedule.total_steps <= 201  # 100 steps took 30 s: another 30 s are about 100
-    rates = [Schedule(total_steps=100, step=s).learning_rate(1.0, 10) for s in (0, 9, 50, 99, 100)]
-    assert rates[0] < 0.2 and rates[1] > 0.9 and 0.4 < rates[2] < 0.6 and rates[4] == 0.0
+class Clock:
+    """A clock that only moves when it is told to."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 1000.0
+        monkeypatch.setattr("musicvae.training.schedule.time.monotonic", lambda: self.now)
+
+
+def run_by_clock(schedule: Schedule, clock: Clock, step_s: Callable[[int], float]) -> list[float]:
+    """Take steps until the schedule is done, validate when it is due; return learning rates."""
+    rates = []
+    while not schedule.done:
+        rates.append(schedule.learning_rate(1.0, 1))
+        clock.now += step_s(schedule.step)
+        schedule.count_step()
+        if schedule.validation_due:
+            clock.now += 2.0
+            schedule.record_validation(2.0, schedule.reserve_s)
+    return rates
+
+
+@pytest.mark.parametrize(
+    "step_s",
+    [lambda step: 0.1, lambda step: 0.8, lambda step: 0.1 if step < 200 else 1.0],
+    ids=["as measured", "eight times slower", "slower from the middle on"],
+)
+def test_run_of_minutes_ends_by_the_clock(monkeypatch, step_s) -> None:
+    clock = Clock(monkeypatch)
+    schedule = Schedule(total_steps=1, started=clock.now)
+    clock.now += 20.0  # reading
+    schedule.begin(minutes=5, steps=None)
+    schedule.start_steps(0.1, 2.0, 40.0)
+    rates = run_by_clock(schedule, clock, step_s)
+    assert schedule.total_steps == schedule.step
+    assert 258 <= schedule.elapsed_s <= 264  # the reserve is left, and a validation at the end
+    assert rates[0] > 0.99 and rates[-1] < 0.01
+    assert all(after <= before for before, after in pairwise(rates))
+
+
+def test_slow_reading_leaves_steps_their_share_of_the_minutes(monkeypatch) -> None:
+    clock = Clock(monkeypatch)
+    schedule = Schedule(total_steps=1, started=clock.now)
+    clock.now += 500.0
+    schedule.begin(minutes=10, steps=None)
+    schedule.start_steps(0.1, 2.0, 30.0)
+    assert schedule.overrun_s == pytest.approx(500 + 0.4 * 600 + 30 - 600)
+    run_by_clock(schedule, clock, lambda step: 0.1)
+    assert schedule.elapsed_s == pytest.approx(740, abs=4)
+
+
+def test_resumed_minutes_go_on_where_they_were(monkeypatch) -> None:
+    clock = Clock(monkeypatch)
+    schedule = Schedule(total_steps=1, started=clock.now)
+    schedule.begin(minutes=1, steps=None)
+    schedule.start_steps(0.1, 0.5, 10.0)
+    for _ in range(200):
+        clock.now += 0.1
+        schedule.count_step()
+    rate, saved = schedule.learning_rate(1.0, 1), schedule.to_dict()
+    clock.now += 10_000.0
+    resumed = Schedule(total_steps=1, started=clock.now)
+    resumed.resume(saved, minutes=None, steps=None)
+    resumed.start_steps(0.1, 0.5, 10.0)
+    assert resumed.step == 200 and resumed.learning_rate(1.0, 1) == pytest.approx(rate)
+    run_by_clock(resumed, clock, lambda step: 0.1)
+    assert resumed.elapsed_s == pytest.approx(50, abs=3)
+    longer = Schedule(total_steps=1, started=clock.now)
+    longer.resume(resumed.to_dict(), minutes=1, steps=None)
+    assert not longer.done and longer.budget_s == pytest.approx(resumed.elapsed_s + 60)
+
+
+def test_fixed_steps_follow_no_clock(monkeypatch) -> None:
+    clock, rates = Clock(monkeypatch), []
+    for step_s in (0.1, 7.0):
+        schedule = Schedule(total_steps=1, started=clock.now)
+        schedule.begin(minutes=1, steps=100)
+        schedule.start_steps(0.1, 2.0, 30.0)
+        rates.append(run_by_clock(schedule, clock, lambda step, s=step_s: s))
+        assert schedule.step == 100
+    assert rates[0] == rates[1] and len(rates[0]) == 100
+
+
+@pytest.mark.parametrize(("objective", "name"), [("vae", "valid_f1"), ("dae", "valid_f1_denoised")])
+def test_best_model_is_chosen_by_the_f1_that_is_shown(objective, name) -> None:
+    training = TrainingConfig(objective=objective, kl_target_bits=50)
+    row = {"valid_f1": 0.3, "valid_f1_denoised": 0.2, "valid_kl_bits": 400.0}
+    assert _selection_score(row, training) == row[name]
+
+
+def test_result_tells_what_was_done(folder, preset, tmp_path) -> None:
+    result = train(folder, preset, tmp_path / "run", minutes=0.05)
+    assert result.budget_minutes == 0.05 and result.minutes > 0
+    assert result.total_steps == result.steps == load(result.model).provenance["steps"]
+    assert result.epochs > 0
+    by_steps = train(folder, preset, tmp_path / "steps", steps=3)
+    assert by_steps.budget_minutes is None and by_steps.steps == 3
 
 
 def test_batches_depend_on_seed_and_step_alone(folder, preset) -> None:
@@ -255,7 +347,7 @@ def test_diverged_prior_is_replaced_by_a_simpler_one(folder, preset, tmp_path, m
         prior = LinearGaussianPrior.standard_normal(latent_size(preset), len(preset.meters) + 1)
         return replace(prior, step=prior.step * np.float32("nan"))
 
-    monkeypatch.setattr("musicvae.training.callbacks.fit_prior", broken)
+    monkeypatch.setattr("musicvae.training.finishing.fit_prior", broken)
     warnings: list[str] = []
     train(folder, preset, tmp_path / "run", steps=20, on_warning=warnings.append)
     assert any(line.startswith("the prior diverged") for line in warnings)
@@ -297,4 +389,5 @@ def test_killed_at_random_moments_and_resumed(folder, tmp_path) -> None:
 
 def test_remaining_time_follows_the_pace() -> None:
     schedule = Schedule(total_steps=100, step=50, spent_s=10.0, started=time.monotonic())
+    schedule.start_steps(0.2, 1.0, 0.0)
     assert 9 < schedule.remaining_s < 11

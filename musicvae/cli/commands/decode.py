@@ -1,4 +1,4 @@
-"""`musicvae decode`: decode a file of latents to a song."""
+"""`musicvae decode`: decode a file of latents to a song, or raw latents to songs."""
 
 from __future__ import annotations
 
@@ -10,11 +10,14 @@ import click
 from musicvae.cli.console import INPUT_PATH
 from musicvae.cli.inputs import load_model, print_unreadable_runs
 from musicvae.cli.options import GenerateOptions, generate_options
-from musicvae.errors import CheckpointError
+from musicvae.errors import CheckpointError, ReadError, os_reason
 
 if TYPE_CHECKING:
     from musicvae.latent import LatentFile
     from musicvae.model import MusicVAE
+
+
+RAW_SUFFIX = ".npy"
 
 
 @click.command(name="decode")
@@ -28,12 +31,15 @@ if TYPE_CHECKING:
 def command(path: Path, shared: GenerateOptions) -> None:
     """Decode the latents that `musicvae encode` wrote to PATH to a song.
 
-    The model is found by the hash in the file unless --checkpoint is given.
+    The model is found by the hash in the file unless --checkpoint is given. Raw latents, an array
+    `(windows, Z)` or `(songs, windows, Z)` in a .npy file, are decoded by --checkpoint into songs
+    of the model's most frequent meter in C, numbered.
 
     \b
     Examples:
       musicvae decode song.z --out again.mid
       musicvae decode song.z --out again.musicxml
+      musicvae decode points.npy --checkpoint melody-2bar
     """
     from musicvae.io import SCORE_SUFFIXES
     from musicvae.latent import load
@@ -41,6 +47,9 @@ def command(path: Path, shared: GenerateOptions) -> None:
     target = shared.out or Path(path.with_suffix(".mid").name)
     if target.suffix.lower() not in (".mid", *SCORE_SUFFIXES):
         raise click.UsageError(f"--out {target}: give the name of a .mid or .musicxml file")
+    if path.suffix.lower() == RAW_SUFFIX:
+        _decode_raw(path, target, shared)
+        return
     latents = load(path)
     model = _find_model(path, latents, shared.checkpoint, shared.device)
     encoding = latents.encoding
@@ -56,6 +65,25 @@ def command(path: Path, shared: GenerateOptions) -> None:
         checkpoint=str(model.path),
         source=str(path),
     )
+
+
+def _decode_raw(path: Path, target: Path, shared: GenerateOptions) -> None:
+    """Decode an array of latents and write its songs under numbered names."""
+    import numpy as np
+
+    if shared.checkpoint is None:
+        raise click.UsageError(f"{path}: raw latents name no model; give --checkpoint")
+    try:
+        z = np.load(path, allow_pickle=False)
+    except OSError as error:
+        raise ReadError(path, os_reason(error), "check the path") from None
+    except (ValueError, EOFError) as error:
+        raise ReadError(path, f"no array ({error})", "save one with numpy.save") from None
+    model = load_model(shared.checkpoint, shared.device)
+    writer = shared.writer(target.parent)
+    for song in model.decode_latents(z):
+        note = f"musicvae decode {path.name} checkpoint {model.hash}"
+        writer.write_numbered(song, target.stem, note=note, source=str(path))
 
 
 def _find_model(path: Path, latents: LatentFile, checkpoint: str | None, device: str) -> MusicVAE:

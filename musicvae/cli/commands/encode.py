@@ -1,4 +1,4 @@
-"""`musicvae encode`: encode a song to a file of latents."""
+"""`musicvae encode`: encode a song to a file of latents, or a folder to arrays."""
 
 from __future__ import annotations
 
@@ -12,13 +12,16 @@ from musicvae.cli.console import (
     check_overwrite,
     emit,
     print_line,
+    progress_bar,
     stderr_console,
 )
-from musicvae.cli.inputs import read_with_barlines
+from musicvae.cli.inputs import read_with_barlines, sample_songs
 from musicvae.cli.options import ModelOptions, model_options
 from musicvae.errors import one_line
 from musicvae.io.members import song_stem
-from musicvae.storage import fit_stem
+from musicvae.storage import fit_stem, is_folder
+
+ARRAYS_SUFFIX = ".npz"
 
 
 @click.command(name="encode")
@@ -26,7 +29,8 @@ from musicvae.storage import fit_stem
 @click.option(
     "--out",
     type=click.Path(path_type=Path),
-    help="Output file; by default the name of the song with .z in the working folder.",
+    help="Output file; by default the name of the song with .z in the working folder, or of a "
+    "folder with .npz.",
 )
 @click.option(
     "--step",
@@ -47,18 +51,27 @@ def command(
     """Encode the song PATH and write its latents, `mu` and `sigma`, for `musicvae decode`.
 
     Without --step or --bits the latents are exact, and decoding gives the same song as
-    `musicvae reconstruct`.
+    `musicvae reconstruct`. Of a folder, or with --out NAME.npz, the mean latents of all windows
+    are written as named arrays, which numpy opens alone.
 
     \b
     Examples:
       musicvae encode song.mid --out song.z
       musicvae encode song.mid --out small.z --step 1
+      musicvae encode my-songs/ --out latents.npz
     """
     from musicvae.checkpoints import checkpoint_name
     from musicvae.latent import SUFFIX, Quantization, save
 
     if step is not None and bits is not None:
         raise click.UsageError("give --step or --bits, not both")
+    if is_folder(path) or (out and out.suffix.lower() == ARRAYS_SUFFIX):
+        if step is not None or bits is not None:
+            raise click.UsageError(
+                f"--step and --bits are for files of one song, not {out or path}"
+            )
+        _encode_arrays(path, out or Path((path.name or "latents") + ARRAYS_SUFFIX), shared)
+        return
     default = Path(fit_stem(song_stem(path), len(SUFFIX)) + SUFFIX)
     target = check_overwrite(out or default, force=shared.force)
     song = read_with_barlines(path, shared.options)
@@ -93,3 +106,21 @@ def command(
     if share:
         text = f"{path}: {share:.0%} of its notes are outside the model and are kept unchanged"
         stderr_console().print(one_line(text), soft_wrap=True)
+
+
+def _encode_arrays(path: Path, out: Path, shared: ModelOptions) -> None:
+    """Write the mean latents of all windows under `path` as arrays."""
+    if out.suffix.lower() != ARRAYS_SUFFIX:
+        raise click.UsageError(f"--out {out}: give the name of a {ARRAYS_SUFFIX} file for a folder")
+    target = check_overwrite(out, force=shared.force)
+    model = shared.model(songs=sample_songs([path], shared.options))
+    with progress_bar("encoding") as progress:
+        found = model.embed(
+            path, read=lambda file: read_with_barlines(file, shared.options), progress=progress
+        )
+    found.save(target)
+    shape = {name: list(array.shape) for name, array in found.to_arrays().items()}
+    emit(shared.as_json, "arrays", path=target, source=str(path), hash=model.hash, shapes=shape)
+    if not shared.as_json:
+        M, Z = found.mu.shape
+        print_line(f"{target}: {len(found):,} songs, {M:,} windows of {Z} latents")

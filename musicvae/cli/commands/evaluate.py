@@ -52,6 +52,11 @@ N_REPORT_SONGS = 4  # sampled for the report
     help="Maximum number of windows to sample and to compare with real ones.",
 )
 @click.option(
+    "--samples",
+    type=INPUT_PATH,
+    help="Also judge the songs of this folder, such as those of another system, as samples are.",
+)
+@click.option(
     "--plot", type=click.Path(path_type=Path), help="Plot the results to this PNG, SVG or PDF file."
 )
 @theme_options
@@ -63,6 +68,7 @@ def command(
     split: str,
     limit: int,
     n: int,
+    samples: Path | None,
     plot: Path | None,
     theme: Theme,
     report: ReportFile | None,
@@ -77,6 +83,7 @@ def command(
     Examples:
       musicvae evaluate melody-2bar data/folk/
       musicvae evaluate melody-2bar data/folk/ --plot melody-2bar.png --json
+      musicvae evaluate melody-2bar data/folk/ --samples other-system/
     """
     from musicvae.evaluation import evaluate, format_evaluation
 
@@ -89,6 +96,7 @@ def command(
         split=split,
         limit=limit,
         n=n,
+        samples=samples,
         seed=shared.seed,
         options=shared.options,
         on_progress=lambda text: stderr_console().print(one_line(text)),

@@ -39,7 +39,9 @@ from musicvae.errors import ConfigError
     help="Limit of training steps for the prior; by default as in the preset.",
 )
 @click.option(
-    "--kind", type=click.Choice(PRIORS), help="Kind of prior; by default as in the preset."
+    "--kind",
+    metavar="|".join(PRIORS),
+    help="Kind of prior, or a plug-in; by default as in the preset.",
 )
 @click.option(
     "--out", type=click.Path(path_type=Path), help="File to write; by default CHECKPOINT itself."

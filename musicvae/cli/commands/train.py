@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Mapping
 from functools import partial
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli import completion
+from musicvae.cli import BEGAN, completion
 from musicvae.cli.console import (
     INPUT_PATH,
     FiniteFloat,
@@ -26,7 +27,7 @@ from musicvae.cli.console import (
 from musicvae.cli.options import ReportFile, read_options, report_option
 from musicvae.cli.terminal import is_terminal
 from musicvae.config.preset import Preset, load_preset, preset_names
-from musicvae.config.training import OBJECTIVES, PRECISIONS
+from musicvae.config.training import LOGGERS, OBJECTIVES, PRECISIONS, check_logger
 from musicvae.errors import ConfigError, MusicVAEError, is_file_name, one_line
 from musicvae.io.options import ReadOptions
 from musicvae.training.distributed import broadcast_choice, rank
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 REPORT_FILE = "report.html"
 N_REPORT_SONGS = 4
+REPORT_S, MAX_REPORT_SHARE = 6.0, 0.1  # time for the report, at most this share of the minutes
 
 
 @click.command(name="train")
@@ -49,9 +51,15 @@ N_REPORT_SONGS = 4
     help="A shipped preset or a TOML file; by default the one that fits most songs.",
 )
 @click.option(
-    "--name", help="Name of the run, written to checkpoints/NAME/; the preset's name by default."
+    "--name",
+    help="Name of the run, written to checkpoints/NAME/; by default the preset's, or my-PRESET "
+    "where a shipped model has that name.",
 )
-@click.option("--minutes", type=FiniteFloat(min=0, min_open=True), help="Training time in minutes.")
+@click.option(
+    "--minutes",
+    type=FiniteFloat(min=0, min_open=True),
+    help="Time of the whole run in minutes, from reading to the report.",
+)
 @click.option(
     "--steps",
     type=click.IntRange(min=1),
@@ -64,8 +72,8 @@ N_REPORT_SONGS = 4
 )
 @click.option(
     "--objective",
-    type=click.Choice(OBJECTIVES),
-    help="Autoencoder, denoising or variational; the preset's by default.",
+    metavar="|".join(OBJECTIVES),
+    help="Autoencoder, denoising or variational, or a plug-in; the preset's by default.",
 )
 @click.option(
     "--from",
@@ -97,6 +105,13 @@ N_REPORT_SONGS = 4
     show_default=True,
     help="Arithmetic precision; by default bf16 on devices that support it.",
 )
+@click.option(
+    "--logger",
+    type=click.Choice(LOGGERS),
+    default="auto",
+    show_default=True,
+    help="Logger of Lightning for the curves; by default TensorBoard if it is installed.",
+)
 @click.option("--compile", "compiled", is_flag=True, help="Compile the network with torch.compile.")
 @read_options
 @report_option
@@ -115,6 +130,7 @@ def command(
     device: str,
     devices: int,
     precision: str,
+    logger: str,
     compiled: bool,
     options: ReadOptions,
     report: ReportFile | None,
@@ -149,6 +165,7 @@ def command(
 
     if name is not None and not is_file_name(name):
         raise click.UsageError(f"--name {name!r}: give a name, not a path")
+    check_logger(logger)
     requested = load_preset(preset_name) if preset_name else None
     folder = find_run(name) if resume else None
     if seed is not None:
@@ -190,17 +207,16 @@ def command(
             precision=precision,
             compiled=compiled,
             source_name=path.name,
+            logger=logger,
+            began=click.get_current_context().meta.get(BEGAN),
+            after_s=_report_s(minutes),
             on_start=display.plan,
             on_step=display.step,
             on_validation=display.check,
             on_warning=display.print_warning,
         )
     f1 = result.metrics.get("valid_f1", 0.0)
-    state = (
-        f"stopped at step {result.steps:,} of {result.total_steps:,}"
-        if result.interrupted
-        else "done"
-    )
+    state = f"{'stopped' if result.interrupted else 'done'} after {_taken(result)}"
     announced = display.announced
     is_held_out = announced is None or announced.counts["valid"]
     whose = "held-out F1" if is_held_out else "F1 on the training songs"
@@ -221,9 +237,12 @@ def _check_before_reading(
 
     Reading a folder may take an hour.
     """
+    from musicvae.checkpoints import require_own_name
     from musicvae.training.train import require_new_run
 
     if not resume:
+        if name is not None:
+            require_own_name(name)
         require_new_run(Path("checkpoints") / (name or "run"))
     if requested is not None:
         requested.with_settings(settings)
@@ -255,9 +274,10 @@ def _start_from_checkpoint(
 
 def _run_name(name: str | None, preset: str) -> str:
     """Return an unused run name, the same for all processes of a distributed run."""
-    from musicvae.checkpoints import unused_run_name
+    from musicvae.checkpoints import default_run_name, unused_run_name
 
-    return broadcast_choice(lambda: unused_run_name(name or preset, user_chosen=name is not None))
+    wanted = name or default_run_name(preset)
+    return broadcast_choice(lambda: unused_run_name(wanted, user_chosen=name is not None))
 
 
 def _resumed_preset(folder: Path) -> Preset:
@@ -266,6 +286,20 @@ def _resumed_preset(folder: Path) -> Preset:
     from musicvae.config.preset import preset_from_dict
 
     return preset_from_dict(read_header(folder / STATE_FILE)["preset"], str(folder))
+
+
+def _taken(result: TrainingResult) -> str:
+    """Return how long a run was, and with a plan that is not fulfilled, what was planned."""
+    if result.budget_minutes is not None:
+        asked = f"{result.minutes:.1f} of {result.budget_minutes:.3g} minutes"
+        return f"{asked}, {result.steps:,} steps"
+    planned = f" of {result.total_steps:,}" if result.interrupted else ""
+    return f"{result.steps:,}{planned} steps, {result.minutes:.1f} minutes"
+
+
+def _report_s(minutes: float | None) -> float:
+    """Return the seconds of a run's minutes that are left for its report."""
+    return min(REPORT_S, MAX_REPORT_SHARE * 60 * (minutes or math.inf))
 
 
 def _extra_metrics(metrics: Mapping[str, float]) -> str:
@@ -326,11 +360,12 @@ class _TrainingDisplay:
         if plan.passthrough_notes:
             notes = plan.passthrough_notes
             write(f"         skipped: {notes:,} notes that the preset cannot represent")
+        about = "" if plan.budget_minutes is None else f"{plan.budget_minutes:.3g} minutes, about "
         size = f"{plan.parameters / 1e6:.2f} million parameters"
         write(f"model    {plan.preset}: {size}, on {plan.device} in {plan.precision}")
         write(
-            f"pace     {plan.windows_per_s:,.0f} windows per second; {plan.total_steps:,} steps, "
-            f"{plan.epochs:.1f} epochs"
+            f"pace     {plan.windows_per_s:,.0f} windows per second; {about}{plan.total_steps:,} "
+            f"steps, {plan.epochs:.1f} epochs"
         )
         write(f"writes   {plan.folder}/ (seed {plan.seed})")
         if plan.resumed_at:
@@ -349,8 +384,8 @@ class _TrainingDisplay:
         minutes, seconds = divmod(round(plan.remaining_s), 60)
         self.progress.update(
             self.task,
-            completed=plan.step,
-            total=plan.total_steps,
+            completed=plan.progress,
+            total=1.0,
             figures=figures,
             left=f"{minutes}:{seconds:02d} left",
         )
@@ -384,9 +419,9 @@ def write_training_report(
         songs = _sample_songs(result.model)
         arguments = (
             f"Training of {folder.name}",
-            f"{result.steps:,} of {result.total_steps:,} steps, {result.model.name}",
+            f"{_taken(result)}, {result.model.name}",
             _metrics_rows(folder),
-            _run_facts(plan),
+            _run_facts(plan, result),
             songs,
             [f"sample {nth}" for nth in range(1, len(songs) + 1)],
         )
@@ -424,8 +459,8 @@ def _metrics_rows(folder: Path) -> list[dict[str, str]]:
         return []  # stopped before the first validation
 
 
-def _run_facts(plan: RunSummary | None) -> list[tuple[str, str]]:
-    """Return rows of names and values that describe a run."""
+def _run_facts(plan: RunSummary | None, result: TrainingResult) -> list[tuple[str, str]]:
+    """Return rows of names and values that describe a run: what was done, not what was planned."""
     if plan is None:
         return []
     train, held_out = plan.counts["train"], plan.counts.get("valid", {})
@@ -439,8 +474,10 @@ def _run_facts(plan: RunSummary | None) -> list[tuple[str, str]]:
         ("training windows", train["windows"]),
         ("training notes", train["notes"]),
         ("device", f"{plan.device} in {plan.precision}"),
-        ("steps", plan.total_steps),
-        ("epochs", round(plan.epochs, 1)),
+        ("steps", result.steps),
+        ("kept at step", int(result.metrics.get("step", 0))),
+        ("epochs", round(result.epochs, 1)),
+        ("minutes", f"{result.minutes:.1f}"),
         ("seed", str(plan.seed)),
     ]
     return [(name, v if isinstance(v, str) else f"{v:,}") for name, v in rows]

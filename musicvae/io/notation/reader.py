@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from math import gcd, lcm
 from pathlib import Path
@@ -84,7 +84,7 @@ def read_bytes(content: bytes, path: str | Path, options: ReadOptions) -> ReadRe
     if result.is_rounded:
         warnings.append("rhythms too fine for MIDI ticks, rounded to 1/480 of a quarter")
     return ReadResult(
-        song=result.song, kind=score.kind, warnings=tuple(warnings), has_notated_bars=True
+        song=replace(result.song, has_notated_bars=True), kind=score.kind, warnings=tuple(warnings)
     )
 
 

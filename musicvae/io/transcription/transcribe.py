@@ -143,9 +143,8 @@ def _build_result(
         key_map = KeyMap(ticks=np.array([0]), fifths=np.array([fifths]), minor=np.array([minor]))
         song = replace(song, key=key_map)
     return ReadResult(
-        song=song,
+        song=replace(song, has_notated_bars=True),
         kind="tapped rhythm" if notes.is_drum else "single voice",
-        has_notated_bars=True,
         transcription_note=_summarize(notes, bars, duration_s, key),
         transcription_facts={
             "tempo": round(_mean_qpm(bars), 2),

@@ -1,7 +1,7 @@
 """The interface of all priors over paths of latents.
 
-A new prior is a module beside this one, recognized by `load_prior`, fitted by
-`training.fit_prior`, and named in `config.sections`.
+A new prior of this package is a module beside this one, recognized by `load_prior`, fitted by
+`training.fit_prior`, and named in `config.sections`; one of another package is a plug-in.
 """
 
 from __future__ import annotations
