@@ -62,6 +62,9 @@ def _to_dict(file: ProcessedFile) -> dict[str, Any]:
     changes = [i for i in range(len(names)) if not i or names[i] != names[i - 1]]
     tempo = barlines.original.tempo
     at = tempo.seconds(tempo.ticks, barlines.original.ticks_per_quarter)
+    if fit.tracked is not None:  # the tempo that was played
+        tempo = barlines.song.tempo
+        at = barlines.seconds(tempo.ticks)
     return {
         "format": file.read_result.kind,
         "meters": [{"bar": i, "start_s": _round(start[i]), "meter": names[i]} for i in changes],
@@ -87,6 +90,7 @@ def _to_dict(file: ProcessedFile) -> dict[str, Any]:
             "tightness_4": _round(fit.tightness[4]),
             "tightness_12": _round(fit.tightness[12]),
             "drifts": fit.drifts,
+            "tracked": fit.tracked is not None,
         },
         "bar_lines": {
             "source": choice.source,

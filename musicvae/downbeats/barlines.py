@@ -2,7 +2,8 @@
 
 Three steps: find the grid that the onsets lie on (`quantization`), score bar lines by the music
 alone (`features`, `network`, `decoding`), and decide whether to keep the notated bar lines, shift
-them by a constant, or use the estimated ones (`decision`).
+them by a constant, or use the estimated ones (`decision`). Beats of a performance without a grid are
+tracked (`beat_tracking`), if that is asked for.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from musicvae.song import MeterMap, Part, Song
 
 _MAX_NOTE_CELLS = 64.0  # longer notes are clipped
 _TAIL_CELLS = 32  # analyzed after the last onset
+_DOWNBEAT_WEIGHT = 0.1  # of the downbeat scores against the likelihood of tracked beats
 _MAX_CELLS = 60_000  # analyzed of a song, about four hours
 
 
@@ -111,7 +113,11 @@ class TimeMap:
 
 
 def estimate_barlines(
-    song: Song, *, as_written: bool = False, has_notated_bars: bool = False
+    song: Song,
+    *,
+    as_written: bool = False,
+    has_notated_bars: bool = False,
+    ungridded: bool = False,
 ) -> BarlineEstimate:
     """Estimate the bar lines of a song. No note moves in seconds.
 
@@ -119,9 +125,10 @@ def estimate_barlines(
         song: as read from a file.
         as_written: keep grid and bar lines of the file.
         has_notated_bars: the song comes from a score, whose bar lines are correct and on a grid.
+        ungridded: track the beats of a performance without a grid, so that it gets bars.
 
-    A performance without a grid gets the best estimate there is; check
-    `grid_estimate.is_metrical` before using it.
+    Otherwise a performance without a grid gets bar lines that mean nothing; check
+    `grid_estimate.is_metrical` before using them.
     """
     notes = _NoteArrays.from_song(song)
     if not len(notes.onset):
@@ -131,8 +138,22 @@ def estimate_barlines(
     if as_written or has_notated_bars:
         is_metrical = estimate.is_metrical or has_notated_bars
         return _unchanged(song, replace(estimate, warp=_NO_GRID.warp, is_metrical=is_metrical))
-    candidate = Candidate.from_song(song, notes, estimate)
+    if ungridded and not estimate.is_metrical:
+        candidate = _best_tracked(song, notes, estimate)
+    else:
+        candidate = Candidate.from_song(song, notes, estimate)
     return candidate.apply(select_barlines(candidate.evidence, candidate.cleaned_bars))
+
+
+def _best_tracked(song: Song, notes: _NoteArrays, estimate: GridEstimate) -> Candidate:
+    """Return the likeliest grid of a performance, by its rhythm and the downbeat network."""
+    from musicvae.downbeats.performance import track_performance  # needs scipy, which loads slowly
+
+    tpq = song.ticks_per_quarter
+    columns = (notes.onset, notes.duration, notes.pitch, notes.velocity)
+    grids = track_performance(estimate, *columns, tempo=song.tempo, ticks_per_quarter=tpq)
+    candidates = [Candidate.from_song(song, notes, grid) for grid in grids]
+    return max(candidates, key=lambda candidate: candidate.tracked_log_likelihood)
 
 
 def _unchanged(song: Song, estimate: GridEstimate) -> BarlineEstimate:
@@ -165,7 +186,11 @@ class Candidate:
         estimate = estimate or estimate_grid(notes.onset / tpq, tpq, drums_alone=drums_only)
         on_grid = estimate.warp.apply(song)
         if not estimate.warp.is_identity:
-            changes = snap_to_grid(song.meter, estimate, tpq)
+            tracked = estimate.tracked
+            if tracked is None:
+                changes = snap_to_grid(song.meter, estimate, tpq)
+            else:
+                changes = [(tracked.first_cell, tracked.numerator, tracked.denominator)]
             on_grid = replace(on_grid, meter=meter_map_from_changes(changes, tpq))
         grid = grid_from_song(on_grid, CELLS_PER_QUARTER)
         on_cells, n_cells, first_cell = _note_features(notes, estimate, tpq)
@@ -175,7 +200,9 @@ class Candidate:
             scores=scores,
             notated=NotatedBars.from_grid(grid, first_cell),
             implausible=is_implausible(grid),
-            default_signature=len(song.meter.ticks) == 1 and signature == (4, 4),
+            default_signature=len(song.meter.ticks) == 1
+            and signature == (4, 4)
+            and estimate.tracked is None,
             drums_only=drums_only,
             off_grid=not estimate.warp.is_identity,
             n_meter_changes=len(song.meter.ticks) - 1,
@@ -193,6 +220,13 @@ class Candidate:
             evidence=evidence,
             cleaned_meter=without_mid_bar_changes(on_grid.meter, tpq),
         )
+
+    @property
+    def tracked_log_likelihood(self) -> float:
+        """Of the onsets of a tracked performance, with the score of the best bar lines."""
+        tracked = self.grid_estimate.tracked
+        rhythm = 0.0 if tracked is None else tracked.log_likelihood
+        return rhythm + _DOWNBEAT_WEIGHT * self.evidence.best_path.score
 
     @property
     def cleaned_bars(self) -> NotatedBars | None:

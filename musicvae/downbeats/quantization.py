@@ -20,6 +20,24 @@ _MIN_OFFSET_QUARTERS = 1 / 80  # smaller offsets change no cell
 _CELL_QUARTERS = 0.25
 
 
+UNGRIDDED = "a performance without a grid"
+UNGRIDDED_HINT = (
+    "--allow-ungridded (in Python ungridded=True) tracks its beats from the onsets, "
+    "for bars with a tempo map"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedBars:
+    """Bars of a performance as beat tracking found them: one meter from cell `first_cell` on."""
+
+    first_cell: int
+    numerator: int
+    denominator: int
+    log_likelihood: float
+    """Of the onsets."""
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class GridEstimate:
     """The estimated grid; `warp` maps the ticks of the file to it.
@@ -35,15 +53,24 @@ class GridEstimate:
     drifts: bool
     is_metrical: bool
     warp: TimeWarp
+    tracked: TrackedBars | None = None
+    """Bars of a performance whose beats were tracked; the warp goes through its onsets."""
 
     @property
     def reject_reason(self) -> str:
-        """Why the song has no usable bars, empty if there is a grid."""
-        return (
-            ""
-            if self.is_metrical
-            else f"a performance without a grid (tightness {self.best_tightness:.2f})"
-        )
+        """Why the song has no usable bars, and what to do, in one line; empty if there is a grid.
+
+        The same words wherever a performance is declined, so that reports count them together.
+        """
+        return "" if self.is_metrical else f"{UNGRIDDED}; {UNGRIDDED_HINT}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know of the grid, one line each."""
+        if self.tracked is not None:
+            return (f"beats are tracked from the onsets of {UNGRIDDED}",)
+        drifts = ("the tempo drifts away from the one stated in the file",) * self.drifts
+        return (*drifts, *((UNGRIDDED,) * (not self.is_metrical)))
 
 
 def estimate_grid(

@@ -14,7 +14,7 @@ from musicvae.attributes import ATTRIBUTES, window_attributes
 from musicvae.data import WindowDataset
 from musicvae.data.batch import WindowBatcher, model_inputs
 from musicvae.downbeats import BarlineEstimate, estimate_barlines
-from musicvae.errors import DataError
+from musicvae.errors import DataError, ReadError
 from musicvae.latent import Latents
 from musicvae.latent.codec import Codec
 from musicvae.latent.song_input import unrepresentable, with_barlines
@@ -121,9 +121,15 @@ def embed(
 
 
 def read_with_barlines(path: Path) -> BarlineEstimate:
-    """Read a song and estimate its bar lines, or keep those of a score."""
+    """Read a song and estimate its bar lines, or keep those of a score.
+
+    Raises `ReadError` if it cannot be read or is a performance without a grid.
+    """
     result = io.read_bytes(io.load(path), path)
-    return estimate_barlines(result.song, has_notated_bars=result.has_notated_bars)
+    found = estimate_barlines(result.song, has_notated_bars=result.has_notated_bars)
+    if reason := found.grid_estimate.reject_reason:
+        raise ReadError(path, reason)
+    return found
 
 
 def embed_folder(
