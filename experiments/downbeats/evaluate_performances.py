@@ -3,14 +3,16 @@
     python -m experiments.downbeats.evaluate_performances --split valid --songs 10
 
 Needs `mir_eval`. Beats and downbeats: F1 within 70 ms; beats also by continuity, at the metrical
-level of the score (CMLt) and at any (AMLt: half, double, off the beat). Positions: share of notes at
-their position in the bar, and of intervals between successive onsets that last as many quarters as in
-the score, up to a constant factor (2, 1/2, 3/2 or 2/3). Return: largest deviation of a note from
-where it was played once it was quantized to sixteenths (of triplets, to triplets), in milliseconds,
-95% of the notes of a song.
+level of the score (CMLt) and at any (AMLt: half, double, off the beat). Positions: share of notes
+at their position in the bar, as a fraction of it, since 3/8 and 3/4 sound alike. Intervals: share
+of those between successive onsets that last as many quarters as in the score, up to a constant
+factor (2, 1/2, 3/2 or 2/3). Return: how far notes come back from where they were played once they
+were quantized to the grid of the song, in milliseconds, 95% of its notes.
 
-Systems: `file` believes the tempo of the file (what `estimate_barlines` does without the option),
-`librosa` tracks beats in an onset envelope (Ellis 2007), with bars by the downbeat network on them.
+Systems: `file` believes the tempo of the file (what `estimate_barlines` does without the option);
+`librosa` tracks beats in an onset envelope (Ellis 2007), with bars by the downbeat network on them;
+`tracked` is what ships; `rhythm alone` takes meter and bars from the rhythm model without the
+downbeat network, `network bars` from the network without those of the rhythm model.
 """
 
 from __future__ import annotations
@@ -18,7 +20,10 @@ from __future__ import annotations
 import argparse
 import warnings
 from collections import defaultdict
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from itertools import pairwise
+from unittest.mock import patch
 
 import mir_eval
 import numpy as np
@@ -26,9 +31,8 @@ import numpy as np
 from experiments.common import markdown_head, markdown_row
 from experiments.downbeats.performances import CORPORA, Performance, beats_of, perform, scores
 from musicvae.arrays import Floats
-from musicvae.downbeats import BarlineEstimate, estimate_barlines
+from musicvae.downbeats import BarlineEstimate, barlines, estimate_barlines
 from musicvae.downbeats.barlines import Candidate
-from musicvae.downbeats.decision import select_barlines
 from musicvae.downbeats.quantization import TrackedBars
 from musicvae.downbeats.time_warp import TimeWarp
 from musicvae.representation.bars import Bars
@@ -37,6 +41,11 @@ from musicvae.song import Song
 
 MEASURES = ("beats", "CMLt", "AMLt", "downbeats", "positions", "intervals", "return ms")
 _RATE, _HOP = 22050, 256  # of the onset envelope
+ABLATIONS: dict[str, dict[str, float]] = {
+    "tracked": {},
+    "rhythm alone": {"DOWNBEAT_WEIGHT": 0.0, "TRACKED_LOG_ODDS": 1000.0},
+    "network bars": {"TRACKED_LOG_ODDS": 0.0},
+}
 _LEVELS = (1, 2, 1 / 2, 3 / 2, 2 / 3)
 
 
@@ -44,9 +53,12 @@ def track(system: str, song: Song) -> BarlineEstimate:
     """Return the bars that a system finds in a song."""
     if system == "file":
         return estimate_barlines(song)
-    if system == "tracked":
+    if system == "librosa":
+        return _with_beats(song, _librosa_beats(song))
+    with ExitStack() as stack:
+        for name, value in ABLATIONS[system].items():
+            stack.enter_context(patch.object(barlines, name, value))
         return estimate_barlines(song, ungridded=True)
-    return _with_beats(song, _librosa_beats(song))
 
 
 def _librosa_beats(song: Song) -> Floats:
@@ -76,8 +88,9 @@ def _with_beats(song: Song, beats_s: Floats) -> BarlineEstimate:
     grid = estimate_barlines(song).grid_estimate
     bars = TrackedBars(first_cell=0, numerator=4, denominator=4, log_likelihood=0)
     grid = replace(grid, warp=warp, drifts=True, is_metrical=True, tracked=bars)
-    candidate = Candidate.from_song(song, estimate=grid)
-    return candidate.apply(select_barlines(candidate.evidence, candidate.cleaned_bars))
+    with patch.object(barlines, "TRACKED_LOG_ODDS", 0.0):
+        candidate = Candidate.from_song(song, estimate=grid)
+    return candidate.apply(candidate.tracked_choice)
 
 
 def measure(played: Performance, found: BarlineEstimate) -> dict[str, float]:
@@ -103,12 +116,14 @@ def measure(played: Performance, found: BarlineEstimate) -> dict[str, float]:
     place = np.clip(place - 1, 0, None)
     lead = grid.lead_steps / grid.steps_per_quarter
     inside = quarters - grid.start_ticks[place] / grid.ticks_per_quarter + lead[place]
+    full = grid.steps / grid.steps_per_quarter
+    off = np.abs(inside / full[place] - played.position / played.bar_quarters) % 1
     return {
         "beats": beat_f1,
         "CMLt": continuity[1],
         "AMLt": continuity[3],
         "downbeats": downbeat_f1,
-        "positions": float(np.mean(np.abs(inside - played.position) < 0.1)),
+        "positions": float(np.mean(np.minimum(off, 1 - off) * played.bar_quarters < 0.1)),
         "intervals": _interval_share(played, quarters),
         "return ms": 1000 * _return_error(played, found),
     }
@@ -128,8 +143,7 @@ def _interval_share(played: Performance, quarters: Floats) -> float:
     order = np.argsort(played.quarters, kind="stable")
     score, first = np.unique(played.quarters[order], return_index=True)
     edges = np.append(first, len(order))
-    pairs = zip(edges[:-1], edges[1:], strict=True)
-    found = np.array([np.median(quarters[order[a:b]]) for a, b in pairs])
+    found = np.array([np.median(quarters[order[a:b]]) for a, b in pairwise(edges)])
     true, mine = np.diff(score), np.diff(found)
     return max(float(np.mean(np.abs(mine - true * level) < 0.09)) for level in _LEVELS)
 
@@ -166,7 +180,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--split", default="valid", choices=("valid", "test"))
     parser.add_argument("--songs", type=int, default=10, help="of each collection")
-    parser.add_argument("--system", nargs="*", default=["file", "librosa", "tracked"])
+    parser.add_argument("--system", nargs="*", default=["file", "librosa", *ABLATIONS])
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--each", action="store_true", help="print every song")
     args = parser.parse_args()

@@ -1,12 +1,13 @@
 """Count the tables of the rhythm model on simulated performances of training songs.
 
-    python -m experiments.downbeats.fit_rhythm musicvae/downbeats/rhythm_model.safetensors
+python -m experiments.downbeats.fit_rhythm musicvae/downbeats/rhythm_model.safetensors
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +43,7 @@ def labels(played: Performance, clusters: OnsetClusters) -> Iterator[tuple[str, 
     part, tpq = played.song.parts[0], played.song.ticks_per_quarter
     in_file = played.song.tempo.seconds(part.onset_ticks, tpq)
     edges = np.searchsorted(clusters.index, np.arange(len(clusters) + 1))
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges):
         i, j = np.searchsorted(onset, [in_file[a] - 0.002, in_file[b - 1] + 0.002])
         mine = order[i:j]
         if not len(mine):
@@ -133,7 +134,7 @@ def main() -> None:
     """Count and write the tables."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
-    parser.add_argument("--songs", type=int, default=300, help="of each collection")
+    parser.add_argument("--songs", type=int, default=150, help="of each collection")
     args = parser.parse_args()
     songs = (score for corpus in CORPORA for score in scores(corpus, "train", args.songs))
     tables = count(perform(score, seed) for score in songs for seed in range(PERFORMANCES))

@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,7 @@ from musicvae.errors import MusicVAEError
 from musicvae.representation.grid import Grid, grid_from_song
 from musicvae.song import Part, Song
 
-CORPORA = ("polish-piano", "chopin", "mutopia", "lieder", "leadsheets")
+CORPORA = ("polish-piano", "chopin", "mutopia", "lieder")  # lead sheets have one voice
 MAX_BARS = 96  # of a piece that are performed
 MIN_NOTES, MAX_NOTES = 60, 4000
 MIN_VOICES = 1.25  # notes for each onset: no melodies
@@ -164,7 +165,6 @@ def perform(score: Score, seed: int = 0) -> Performance:
     rng = np.random.default_rng(zlib.crc32(f"{score.corpus} {score.work} {seed}".encode()))
     song, tpq = score.song, score.song.ticks_per_quarter
     grid = grid_from_song(song, 24)
-    part = np.repeat(np.arange(len(song.parts)), [len(p) for p in song.parts])
     columns = ("onset_ticks", "duration_ticks", "pitch", "velocity")
     onset, duration, pitch, velocity = (
         np.concatenate([getattr(p, name) for p in song.parts]) for name in columns
@@ -188,30 +188,20 @@ def perform(score: Score, seed: int = 0) -> Performance:
     bar = np.clip(np.searchsorted(grid.start_ticks, onset, side="right") - 1, 0, None)
     lead = grid.lead_steps[bar] * tpq / 24
     position = (onset - grid.start_ticks[bar] + lead) / tpq
-    notes = [part, start, length, pitch, loud]
-    extra = _ornaments(notes, stop - base, melody, rng)
-    keep, notes[2] = extra[0], extra[1]
+    ornaments, length = _ornaments(start, length, pitch, loud, stop - base, melody, rng)
     file_tpq = int(rng.choice([220, 384, 480, 960]))
     qpm = float(rng.choice([60, 100, 120, 120, 120, 120, 140]))
     begin = rng.uniform(0.2, 3.0) - min(float(start.min()), float(base.min()))
     scale = file_tpq * qpm / 60
-    table = [np.concatenate([a, b]) for a, b in zip(notes, extra[2], strict=True)]
-    kept = np.concatenate([keep, np.ones(len(extra[2][0]), bool)])
-    table = [column[kept] for column in table]
-    ticks = np.maximum(np.round((table[1] + begin) * scale), 0).astype(int)
-    lengths = np.maximum(np.round(table[2] * scale), 1).astype(int)
-    parts = tuple(
-        Part(
-            name="Piano",
-            program=0,
-            onset_ticks=ticks[mine],
-            duration_ticks=lengths[mine],
-            pitch=table[3][mine].astype(int),
-            velocity=table[4][mine].astype(int),
-        )
-        for mine in [np.ones(len(ticks), bool)]
+    table = np.concatenate([np.stack([start, length, pitch, loud]), ornaments], axis=1)
+    onset_s, length_s, pitches, velocities = table
+    played_part = Part.empty("Piano").with_notes(
+        np.maximum(np.round((onset_s + begin) * scale), 0).astype(int),
+        np.maximum(np.round(length_s * scale), 1).astype(int),
+        pitches.astype(int),
+        velocities.astype(int),
     )
-    played = Song.new(parts, qpm=qpm, ticks_per_quarter=file_tpq)
+    played = Song.new([played_part], qpm=qpm, ticks_per_quarter=file_tpq)
     beats, beat_bar = beats_of(grid)
     last = (onset.max()) / tpq + 1e-6
     beats = beats[beats / tpq <= last]
@@ -223,11 +213,11 @@ def perform(score: Score, seed: int = 0) -> Performance:
         song=played,
         beats_s=times,
         downbeats_s=times[first_beats],
-        onset_s=(start + begin)[keep],
-        position=position[keep],
-        bar_quarters=((grid.length_ticks[bar] + lead) / tpq)[keep],
-        quarters=(onset / tpq)[keep],
-        is_compound=((grid.denominator >= 8) & (grid.numerator % 3 == 0))[bar][keep],
+        onset_s=(start + begin),
+        position=position,
+        bar_quarters=((grid.length_ticks[bar] + lead) / tpq),
+        quarters=(onset / tpq),
+        is_compound=((grid.denominator >= 8) & (grid.numerator % 3 == 0))[bar],
     )
 
 
@@ -256,7 +246,7 @@ class _Clock:
             lines.append(float(starts[bar]) if bar < len(starts) else float(at[-1]))
         arc = np.zeros(len(at))
         pauses = np.zeros(len(at))
-        for first, last in zip(lines[:-1], lines[1:], strict=True):
+        for first, last in pairwise(lines):
             inside = (at >= first) & (at < last)
             x = (at[inside] - first) / max(last - first, 1e-9)
             peak = rng.uniform(0.35, 0.65)
@@ -300,7 +290,7 @@ def _rolls(chord: Ints, pitch: Ints, rng: np.random.Generator) -> Floats:
     share = rng.choice([0.0, 0.0, 0.03, 0.15])
     order = np.lexsort((pitch, chord))
     edges = np.flatnonzero(np.diff(chord[order], prepend=-1, append=-2))
-    for a, b in zip(edges[:-1], edges[1:], strict=True):
+    for a, b in pairwise(edges):
         if b - a >= 3 and rng.random() < share:
             late[order[a:b]] = np.arange(b - a) * rng.uniform(0.02, 0.05)
             late[order[a:b]] -= late[order[a:b]].mean()
@@ -329,10 +319,18 @@ def _dynamics(
 
 
 def _ornaments(
-    notes: list[np.ndarray], length_s: Floats, melody: np.ndarray, rng: np.random.Generator
-) -> tuple[np.ndarray, Floats, list[np.ndarray]]:
-    """Return the notes that stay, their lengths, and the notes of ornaments."""
-    part, start, length, pitch, loud = notes
+    start: Floats,
+    length: Floats,
+    pitch: Ints,
+    loud: Ints,
+    value_s: Floats,
+    melody: np.ndarray,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, Floats]:
+    """Return added notes (onset, length, pitch, velocity) `(4, n)`, and the lengths of all others.
+
+    Grace notes before some notes of the melody, and trills on long ones.
+    """
     share = rng.choice([0.0, 0.01, 0.02, 0.05])
     added: list[tuple[float, ...]] = []
     length = length.copy()
@@ -340,18 +338,16 @@ def _ornaments(
         if rng.random() >= share:
             continue
         step = int(rng.choice([1, 2]))
-        if length_s[i] > 0.5 and rng.random() < 0.3:
+        if value_s[i] > 0.5 and rng.random() < 0.3:
             pace = rng.uniform(0.06, 0.1)
-            n = int(length_s[i] * 0.9 / pace)
-            for k in range(1, n):
+            for k in range(1, int(value_s[i] * 0.9 / pace)):
                 at = start[i] + k * pace + rng.normal(0, 0.006)
-                added.append((part[i], at, pace, pitch[i] + step * (k % 2), loud[i] - 8))
+                added.append((at, pace, pitch[i] + step * (k % 2), max(loud[i] - 8, 1)))
             length[i] = pace
         else:
             n = int(rng.choice([1, 1, 2, 3]))
             pace = rng.uniform(0.05, 0.09)
             for k in range(n):
                 at = start[i] - (n - k) * pace
-                added.append((part[i], at, pace, pitch[i] + step * (-1) ** k, loud[i] - 8))
-    table = np.array(added).reshape(-1, 5)
-    return np.ones(len(start), bool), length, list(table.T)
+                added.append((at, pace, pitch[i] + step * (-1) ** k, max(loud[i] - 8, 1)))
+    return np.array(added).reshape(-1, 4).T, length

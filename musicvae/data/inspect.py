@@ -10,6 +10,7 @@ from typing import Any
 
 from musicvae.data import sandbox
 from musicvae.data.pipeline import ProcessedFile, process_file
+from musicvae.data.reader import reading_limits
 from musicvae.errors import ReadError
 from musicvae.io import load
 from musicvae.io.options import ReadOptions
@@ -26,7 +27,8 @@ def inspect_files(
     """
     if not workers:
         workers = sandbox.available_cpus() if len(paths) > MAX_SINGLE_PROCESS_FILES else 1
-    answers = sandbox.run(partial(inspect_to_json, options=options), paths, workers=workers)
+    reader, limits = partial(inspect_to_json, options=options), reading_limits(options)
+    answers = sandbox.run(reader, paths, workers=workers, limits=limits)
     for path, answer in zip(paths, answers, strict=True):
         if isinstance(answer, bytes):
             yield path, json.loads(answer)

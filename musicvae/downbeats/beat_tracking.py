@@ -1,10 +1,10 @@
 """Beat tracking of performances without a click: onsets -> their positions in bars.
 
-A metrical hidden Markov model (Raphael, A hybrid graphical model for rhythmic parsing, 2002; Nakamura
-et al., Rhythm transcription of polyphonic piano music, 2017). The state of an onset cluster is its
-position in a bar and the period of a quarter; intervals between positions follow the statistics of
-scores, and the period changes a little from onset to onset. The most likely sequence is found by
-dynamic programming, once for each meter.
+A metrical hidden Markov model (Raphael, A hybrid graphical model for rhythmic parsing, 2002;
+Nakamura et al., Rhythm transcription of polyphonic piano music, 2017). The state of an onset
+cluster is its position in a bar and the period of a quarter; intervals between positions follow the
+statistics of scores, and the period changes a little from onset to onset. The most likely sequence
+is found by dynamic programming, once for each meter.
 
 Each state also keeps the time at which its onset was due: the observed time, drawn towards the
 expected one, so that a single early or late onset moves the next one but little.
@@ -15,8 +15,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
-from musicvae.arrays import Floats, Floats32, Ints
+from musicvae.arrays import Bools, Floats, Floats32, Ints
 from musicvae.downbeats.onset_clusters import OnsetClusters
 from musicvae.downbeats.rhythm_model import STEPS_PER_QUARTER, MeterModel, load_rhythm_model
 
@@ -32,25 +33,34 @@ _PULL = 0.65  # of the observed time, against the expected one
 _MAX_ERROR = 2.0 / np.sqrt(_DEGREES_OF_FREEDOM)  # scales beyond which the expected time is given up
 _SALIENCE_WEIGHT = 0.6
 _BEAM_NATS = 16.0  # periods that are less likely than the best one by more are given up
+TRIAL_CLUSTERS, _KEPT_METERS = 600, 2  # of longer pieces only so many meters are followed
 _LOG_2PI = float(np.log(2 * np.pi))
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BeatTrack:
-    """Positions of onset clusters `(C,)` in a piece, in twelfths of a quarter, from a bar line on.
+    """Positions of onset clusters `(C,)` in a piece, in twelfths of a quarter from a bar line on.
 
-    `due_s` is when they were due; `is_grace` marks those without a position of their own.
+    `is_grace` marks clusters without a position of their own, which have that of the one before.
     """
 
     meter: MeterModel
     position: Ints
-    is_grace: np.ndarray
+    is_grace: Bools
     log_likelihood: float
 
 
 def track_beats(clusters: OnsetClusters) -> list[BeatTrack]:
-    """Return the most likely positions of onset clusters for each meter, the likeliest first."""
-    tracks = [_Decoder(model).decode(clusters) for model in load_rhythm_model()]
+    """Return the most likely positions of onset clusters for each meter, the likeliest first.
+
+    Of a long piece the meters that are unlikely for its beginning are left out.
+    """
+    decoders = [_Decoder(model) for model in load_rhythm_model()]
+    if len(clusters) > TRIAL_CLUSTERS:
+        trials = [decoder.decode(clusters, TRIAL_CLUSTERS).log_likelihood for decoder in decoders]
+        likeliest = np.argsort(trials)[-_KEPT_METERS:]
+        decoders = [decoders[i] for i in likeliest]
+    tracks = [decoder.decode(clusters, len(clusters)) for decoder in decoders]
     return sorted(tracks, key=lambda track: -track.log_likelihood)
 
 
@@ -74,9 +84,9 @@ class _Decoder:
         self.precision = np.where(played, 1 / scale, 0).astype(np.float32)
         self.gain = (gain + model.transition[:, :, None]).astype(np.float32)
 
-    def decode(self, clusters: OnsetClusters) -> BeatTrack:
-        """Return the most likely positions of clusters."""
-        model, n = self.model, len(clusters)
+    def decode(self, clusters: OnsetClusters, n: int) -> BeatTrack:
+        """Return the most likely positions of the first `n` clusters."""
+        model = self.model
         time = (clusters.time_s - clusters.time_s[0]).astype(np.float32)
         emission = _emission(clusters, model, n).astype(np.float32)
         S, P = len(model.positions), self.n_periods
@@ -84,7 +94,7 @@ class _Decoder:
         due = np.zeros((S, P), np.float32)
         changes = np.arange(-_MAX_CHANGE, _MAX_CHANGE + 1)
         back_source, back_change = np.zeros((n, S, P), np.uint8), np.zeros((n, S, P), np.int8)
-        rows, low, high, pad = np.arange(S)[:, None], 0, P, _MAX_CHANGE
+        rows, low, high = np.arange(S)[:, None], 0, P
         for c in range(1, n):
             best = score[:, low:high].max(0)
             alive = np.flatnonzero(best > best.max() - _BEAM_NATS)
@@ -117,9 +127,7 @@ class _Decoder:
             back_change[c, :, band] = change[source, columns]
         return self._trace(score, back_source, back_change)
 
-    def _change_period(
-        self, score: Floats32, band: slice, changes: Ints
-    ) -> tuple[Floats32, Ints]:
+    def _change_period(self, score: Floats32, band: slice, changes: Ints) -> tuple[Floats32, Ints]:
         """Return the best score of each state before a change to each period of a band."""
         pad, (S, P) = _MAX_CHANGE, score.shape
         wide = np.full((S, P + 2 * pad), -np.inf, np.float32)
@@ -131,7 +139,9 @@ class _Decoder:
         best = options.argmax(0)
         return np.take_along_axis(options, best[None], 0)[0], changes[best]
 
-    def _trace(self, score: Floats32, back_source: np.ndarray, back_change: np.ndarray) -> BeatTrack:
+    def _trace(
+        self, score: Floats32, back_source: NDArray[np.uint8], back_change: NDArray[np.int8]
+    ) -> BeatTrack:
         """Return the path that ends in the best state."""
         model, n = self.model, len(back_source)
         state, period = (int(i) for i in np.unravel_index(int(score.argmax()), score.shape))

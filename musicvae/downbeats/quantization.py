@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musicvae.arrays import Floats
+from musicvae.arrays import Floats, Ints
 from musicvae.downbeats.tempo_drift import BINARY, TERNARY, TempoDrift, phase_coherence, track_drift
 from musicvae.downbeats.time_warp import TimeWarp
 
@@ -36,6 +36,16 @@ class TrackedBars:
     denominator: int
     log_likelihood: float
     """Of the onsets."""
+
+    @property
+    def meter_change(self) -> tuple[int, int, int]:
+        """Cell, numerator and denominator, as in `meter_map`."""
+        return self.first_cell, self.numerator, self.denominator
+
+    def bar_lines(self, n_cells: int, first_cell: int) -> Ints:
+        """Return the bar lines among `n_cells` cells from `first_cell` on, from 0. `(K,)`"""
+        length = round(4 * self.numerator / self.denominator / _CELL_QUARTERS)
+        return np.arange((self.first_cell - first_cell) % length, n_cells, length)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

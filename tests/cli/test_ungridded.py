@@ -81,7 +81,12 @@ def test_tools_decline_in_the_same_words(free: Song) -> None:
 
 
 def test_commands_read_it_where_allowed(free: Song) -> None:
-    assert run("convert", "folder/free.mid", "--format", "mid", "--allow-ungridded", "--out", "a").exit_code == 0
+    assert (
+        run(
+            "convert", "folder/free.mid", "--format", "mid", "--allow-ungridded", "--out", "a"
+        ).exit_code
+        == 0
+    )
     written = read("a/free.mid")
     here, there = (
         np.sort(song.tempo.seconds(song.parts[0].onset_ticks, song.ticks_per_quarter))

@@ -33,7 +33,9 @@ def played_freely(
     rng = np.random.default_rng(seed)
     tpq = song.ticks_per_quarter
     at = np.arange(0, song.end_ticks / tpq + 4, 0.25)
-    sway = sum(np.sin(2 * np.pi * (at / period + rng.random())) for period in (6.0, 12.0, 24.0, 31.0))
+    sway = sum(
+        np.sin(2 * np.pi * (at / period + rng.random())) for period in (6.0, 12.0, 24.0, 31.0)
+    )
     pace = period_s * np.exp(rubato * np.asarray(sway) / np.sqrt(2))
     time = 0.7 + np.concatenate([[0.0], np.cumsum(pace[:-1] * 0.25)])
     parts = []
