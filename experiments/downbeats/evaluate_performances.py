@@ -31,8 +31,10 @@ import numpy as np
 from experiments.common import markdown_head, markdown_row
 from experiments.downbeats.performances import CORPORA, Performance, beats_of, perform, scores
 from musicvae.arrays import Floats
-from musicvae.downbeats import BarlineEstimate, barlines, estimate_barlines
+from musicvae.downbeats import BarlineEstimate, barlines, estimate_barlines, performance
 from musicvae.downbeats.barlines import Candidate
+from musicvae.downbeats.beat_tracking import BeatTrack, track_beats
+from musicvae.downbeats.onset_clusters import OnsetClusters
 from musicvae.downbeats.quantization import TrackedBars
 from musicvae.downbeats.time_warp import TimeWarp
 from musicvae.representation.bars import Bars
@@ -56,9 +58,22 @@ def track(system: str, song: Song) -> BarlineEstimate:
     if system == "librosa":
         return _with_beats(song, _librosa_beats(song))
     with ExitStack() as stack:
+        stack.enter_context(patch.object(performance, "track_beats", _tracks_once))
         for name, value in ABLATIONS[system].items():
             stack.enter_context(patch.object(barlines, name, value))
         return estimate_barlines(song, ungridded=True)
+
+
+_LAST_TRACKS: dict[bytes, list[BeatTrack]] = {}
+
+
+def _tracks_once(clusters: OnsetClusters) -> list[BeatTrack]:
+    """Track the beats of a song once for all ablations."""
+    key = clusters.time_s.tobytes()
+    if key not in _LAST_TRACKS:
+        _LAST_TRACKS.clear()
+        _LAST_TRACKS[key] = track_beats(clusters)
+    return _LAST_TRACKS[key]
 
 
 def _librosa_beats(song: Song) -> Floats:
@@ -192,7 +207,8 @@ def main() -> None:
                 values = measure(played, track(system, played.song))
                 results.append(Result(system, corpus, score.work, values))
                 if args.each:
-                    print(system, corpus, score.work, {k: round(v, 3) for k, v in values.items()})
+                    rounded = {name: round(float(value), 3) for name, value in values.items()}
+                    print(system, corpus, score.work, rounded, flush=True)
     print_table(results)
 
 

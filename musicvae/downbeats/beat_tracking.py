@@ -24,14 +24,14 @@ from musicvae.downbeats.rhythm_model import STEPS_PER_QUARTER, MeterModel, load_
 MIN_PERIOD_S, MAX_PERIOD_S = 0.2, 2.4  # of a quarter
 _PERIOD_STEP = 0.06  # log ratio of neighboring periods
 _MAX_CHANGE = 2  # steps of the period between two onsets
-_CHANGE_COST = 1.3  # nats, by the square of steps
-_ONSET_STD_S = 0.025
+_CHANGE_COST = 2.0  # nats, by the square of steps
+_ONSET_STD_S = 0.03
 _INTERVAL_STD = 0.06  # share of an interval
 _DEGREES_OF_FREEDOM = 3.0  # of the Student t distribution of errors, for pauses
 _GRACE_MEAN_S = 0.07  # interval after a grace note
 _PULL = 0.65  # of the observed time, against the expected one
 _MAX_ERROR = 2.0 / np.sqrt(_DEGREES_OF_FREEDOM)  # scales beyond which the expected time is given up
-_SALIENCE_WEIGHT = 0.6
+_SALIENCE_WEIGHT = 0.5
 _BEAM_NATS = 16.0  # periods that are less likely than the best one by more are given up
 TRIAL_CLUSTERS, _KEPT_METERS = 600, 2  # of longer pieces only so many meters are followed
 _LOG_2PI = float(np.log(2 * np.pi))
