@@ -92,11 +92,11 @@ def build_meter_model(
     source = np.zeros((len(at), K), np.int64)
     interval, score = np.zeros_like(source), np.full((len(at), K), -np.inf)
     for state in range(len(at)):
-        froms, steps_before = np.nonzero(target == state)
-        value = transition[froms, steps_before]
+        sources, steps_before = np.nonzero(target == state)
+        value = transition[sources, steps_before]
         order = np.argsort(-value, kind="stable")[:K]
         n = len(order)
-        source[state, :n], interval[state, :n] = froms[order], steps_before[order]
+        source[state, :n], interval[state, :n] = sources[order], steps_before[order]
         score[state, :n] = value[order]
     return MeterModel(
         name=name,
