@@ -21,6 +21,7 @@ from musicvae.downbeats.time_warp import TimeWarp
 from musicvae.song import TempoMap
 
 _LEAD_CLUSTERS = 8  # over which the tempo of the silence before the music is taken
+_MAX_QUARTER_S = 4.0  # longer ones are rests
 _STEPS_PER_CELL = STEPS_PER_QUARTER // CELLS_PER_QUARTER
 
 
@@ -60,7 +61,8 @@ def _tracked_grid(
     estimate: GridEstimate, track: BeatTrack, clusters: OnsetClusters, file_ticks: Floats, tpq: int
 ) -> GridEstimate:
     own = ~track.is_grace
-    steps, ticks = track.position[own], np.round(file_ticks[own])
+    steps = _with_long_rests(track.position[own], clusters.time_s[own], track.meter.bar_steps)
+    ticks = np.round(file_ticks[own])
     lead = _lead_steps(steps, ticks, tpq)
     song_ticks = np.round((steps - steps[0] + lead) * (tpq / STEPS_PER_QUARTER))
     if lead and ticks[0] > 0:
@@ -89,6 +91,20 @@ def _tracked_grid(
             log_likelihood=track.log_likelihood,
         ),
     )
+
+
+def _with_long_rests(steps: Ints, time_s: Floats, bar_steps: int) -> Ints:
+    """Return positions with whole bars of rest where the music stops for long.
+
+    Otherwise a quarter would last longer than a MIDI file can say.
+    """
+    if len(steps) < 2:
+        return steps
+    span, period = np.diff(steps), np.diff(time_s) / np.diff(steps)  # in seconds a step
+    usual = float(np.median(period))
+    bars = np.diff(time_s) / usual / bar_steps
+    rests = np.where(period * STEPS_PER_QUARTER > _MAX_QUARTER_S, bars - span / bar_steps, 0.0)
+    return steps + np.append(0, np.cumsum(np.maximum(rests, 0).astype(np.int64))) * bar_steps
 
 
 def _lead_steps(steps: Ints, ticks: Floats, tpq: int) -> int:

@@ -22,8 +22,8 @@ _CELL_QUARTERS = 0.25
 
 UNGRIDDED = "a performance without a grid"
 UNGRIDDED_HINT = (
-    "--allow-ungridded (in Python ungridded=True) tracks its beats from the onsets, "
-    "for bars with a tempo map"
+    "--allow-ungridded (in Python estimate_barlines(song, ungridded=True)) tracks its beats from "
+    "the onsets, for bars with a tempo map"
 )
 
 

@@ -87,6 +87,16 @@ def test_tempo_of_the_file_does_not_matter(free: Song) -> None:
     assert abs(bars[0] - bars[1]) <= 1
 
 
+def test_a_long_pause_is_bars_of_rest(free: Song) -> None:
+    part = free.parts[0]
+    later = part.onset_ticks + np.where(np.arange(len(part)) > len(part) // 2, 90 * 960, 0)
+    song = Song.new([part.with_notes(later, part.duration_ticks, part.pitch, part.velocity)])
+    found = estimate_barlines(song, ungridded=True)
+    assert found.undo(found.song) == song
+    assert found.song.tempo.us_per_quarter.max() < 8_000_000  # a MIDI file can say twice as much
+    assert len(Bars.from_song(found.song)) > 24 + 15
+
+
 def test_same_result_every_time(free: Song) -> None:
     a, b = (estimate_barlines(free, ungridded=True) for _ in range(2))
     assert a.song == b.song
