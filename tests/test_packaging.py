@@ -31,6 +31,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path) -> None:
         "musicvae/pretrained/README.md",
         "musicvae/downbeats/bar_finder.safetensors",
         "musicvae/downbeats/bar_finder.md",
+        "musicvae/downbeats/rhythm_model.safetensors",
+        "musicvae/downbeats/rhythm_model.md",
         "musicvae/data/corpora/__init__.py",
         "musicvae/data/corpora/folk-split.csv",
     ):

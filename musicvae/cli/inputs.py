@@ -132,9 +132,11 @@ def read_with_barlines(path: Path, options: ReadOptions, *, quiet: bool = False)
     reading = _read_file(path, options)
     if not quiet:
         print_left_out(path, reading.left_out)
-    found = estimate_barlines(reading.song, as_written=options.as_written)
+    found = estimate_barlines(
+        reading.song, as_written=options.as_written, ungridded=options.ungridded
+    )
     if not options.ungridded and (reason := found.grid_estimate.reject_reason):
-        raise ReadError(path, reason, "accept it with --allow-ungridded")
+        raise ReadError(path, reason)
     return found
 
 

@@ -107,7 +107,8 @@ _READ_FLAGS = {
         "--allow-ungridded",
         "ungridded",
         is_flag=True,
-        help="Accept performances that follow no metrical grid.",
+        help="Accept performances that follow no metrical grid: beats are tracked from the onsets, "
+        "for bars with a tempo map.",
     ),
     "as_written": click.option(
         "--as-written", is_flag=True, help="Trust the bar lines that the file states."

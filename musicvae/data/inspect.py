@@ -10,6 +10,7 @@ from typing import Any
 
 from musicvae.data import sandbox
 from musicvae.data.pipeline import ProcessedFile, process_file
+from musicvae.data.reader import reading_limits
 from musicvae.errors import ReadError
 from musicvae.io import load
 from musicvae.io.options import ReadOptions
@@ -26,7 +27,8 @@ def inspect_files(
     """
     if not workers:
         workers = sandbox.available_cpus() if len(paths) > MAX_SINGLE_PROCESS_FILES else 1
-    answers = sandbox.run(partial(inspect_to_json, options=options), paths, workers=workers)
+    reader, limits = partial(inspect_to_json, options=options), reading_limits(options)
+    answers = sandbox.run(reader, paths, workers=workers, limits=limits)
     for path, answer in zip(paths, answers, strict=True):
         if isinstance(answer, bytes):
             yield path, json.loads(answer)
@@ -62,6 +64,9 @@ def _to_dict(file: ProcessedFile) -> dict[str, Any]:
     changes = [i for i in range(len(names)) if not i or names[i] != names[i - 1]]
     tempo = barlines.original.tempo
     at = tempo.seconds(tempo.ticks, barlines.original.ticks_per_quarter)
+    if fit.tracked is not None:  # the tempo that was played
+        tempo = barlines.song.tempo
+        at = barlines.seconds(tempo.ticks)
     return {
         "format": file.read_result.kind,
         "meters": [{"bar": i, "start_s": _round(start[i]), "meter": names[i]} for i in changes],
@@ -87,6 +92,7 @@ def _to_dict(file: ProcessedFile) -> dict[str, Any]:
             "tightness_4": _round(fit.tightness[4]),
             "tightness_12": _round(fit.tightness[12]),
             "drifts": fit.drifts,
+            "tracked": fit.tracked is not None,
         },
         "bar_lines": {
             "source": choice.source,

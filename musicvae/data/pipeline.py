@@ -45,14 +45,10 @@ class ProcessedFile:
         lines = list(self.read_result.warnings)
         if self.merge is not None:
             lines += self.merge.descriptions
-        choice, grid = self.barlines.choice, self.barlines.grid_estimate
+        choice = self.barlines.choice
         if choice.source != "stated":
             lines.append(f"bar lines are {choice.source}: {choice.reason}")
-        if grid.drifts:
-            lines.append("the tempo drifts away from the one stated in the file")
-        if grid.reject_reason:
-            lines.append(grid.reject_reason)
-        return tuple(lines)
+        return (*lines, *self.barlines.grid_estimate.warnings)
 
     def facts(self) -> dict[str, Any]:
         """Return what shards and reports keep of all this, as plain JSON."""
@@ -84,7 +80,7 @@ def process_file(
     merge = None
     if options.merge:
         song, merge = merge_tracks(song)
-    barlines = estimate_barlines(song, as_written=options.as_written)
+    barlines = estimate_barlines(song, as_written=options.as_written, ungridded=options.ungridded)
     bars = Bars.from_song(barlines.song)
     if int(bars.grid.cell_offsets[-1]) >= MAX_CELLS:
         raise ReadError(name, "longer than any piece of music", "leave it out")

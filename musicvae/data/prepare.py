@@ -28,7 +28,14 @@ from musicvae.data.discover import (
     scan_folder,
 )
 from musicvae.data.duplicates import DuplicateFinder
-from musicvae.data.reader import Names, Reader, crashed_row, pack_answer, unpack_answer
+from musicvae.data.reader import (
+    Names,
+    Reader,
+    crashed_row,
+    pack_answer,
+    reading_limits,
+    unpack_answer,
+)
 from musicvae.data.report import PrepareReport, write_report
 from musicvae.data.sandbox import Failure, Limits, available_cpus, run
 from musicvae.data.schema import FORMAT_VERSION, Row, batch_to_rows
@@ -89,7 +96,8 @@ class ReaderPool:
     def __init__(
         self, options: ReadOptions, limits: Limits | None = None, **reader_options: Any
     ) -> None:
-        self.options, self.limits, self.reader_options = options, limits or Limits(), reader_options
+        self.options, self.reader_options = options, reader_options
+        self.limits = limits or reading_limits(options)
         self.settings = {
             "format": FORMAT_VERSION,
             "reader": READER_VERSION,

@@ -16,6 +16,7 @@ from typing import Any
 
 from musicvae.data.counts import Counts
 from musicvae.data.reuse import previous_rows
+from musicvae.data.sandbox import Limits
 from musicvae.data.sandbox_worker import heartbeat
 from musicvae.data.schema import (
     DIGEST_BYTES,
@@ -32,8 +33,15 @@ from musicvae.io import load
 from musicvae.io.members import song_members
 from musicvae.io.options import ReadOptions
 
+UNGRIDDED_SECONDS = 120.0  # for a file, where beats are tracked: a recital takes half a minute
+
 ReadSong = Callable[[bytes, str, ReadOptions], StoredSong]
 Names = tuple[str, ...]
+
+
+def reading_limits(options: ReadOptions) -> Limits:
+    """Return the limits of reading one file."""
+    return Limits(seconds=UNGRIDDED_SECONDS) if options.ungridded else Limits()
 
 
 @dataclass(frozen=True, kw_only=True)

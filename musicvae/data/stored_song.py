@@ -14,7 +14,7 @@ from musicvae.errors import ReadError
 from musicvae.io.options import ReadOptions
 from musicvae.representation.bars import Bars
 
-READER_VERSION = 6
+READER_VERSION = 7
 """Increase whenever the same bytes and options give a different row (notes, facts or reasons); rows
 of another version are read again."""
 
@@ -44,7 +44,7 @@ def read_stored_song(content: bytes, name: str, options: ReadOptions) -> StoredS
 
     file = process_file(content, name, options)
     if not options.ungridded and (reason := file.barlines.grid_estimate.reject_reason):
-        raise ReadError(name, reason, "keep it with --allow-ungridded")
+        raise ReadError(name, reason)
     return StoredSong(
         path=name, bars=file.bars, fingerprint=fingerprint(file.bars), facts=file.facts()
     )

@@ -2,7 +2,8 @@
 
 Three steps: find the grid that the onsets lie on (`quantization`), score bar lines by the music
 alone (`features`, `network`, `decoding`), and decide whether to keep the notated bar lines, shift
-them by a constant, or use the estimated ones (`decision`).
+them by a constant, or use the estimated ones (`decision`). Beats of a performance without a grid
+are tracked (`performance`), if that is asked for.
 """
 
 from __future__ import annotations
@@ -38,6 +39,9 @@ from musicvae.song import MeterMap, Part, Song
 
 _MAX_NOTE_CELLS = 64.0  # longer notes are clipped
 _TAIL_CELLS = 32  # analyzed after the last onset
+DOWNBEAT_WEIGHT = 0.3  # of the downbeat scores against the likelihood of tracked beats
+TRACKED_LOG_ODDS = 4.0  # added to those of bar lines that beat tracking found
+_TRACKED_BIAS, _TRACKED_SLOPE = -5.0, 0.82  # log-odds of correct bars, by the score of a bar
 _MAX_CELLS = 60_000  # analyzed of a song, about four hours
 
 
@@ -111,7 +115,11 @@ class TimeMap:
 
 
 def estimate_barlines(
-    song: Song, *, as_written: bool = False, has_notated_bars: bool | None = None
+    song: Song,
+    *,
+    as_written: bool = False,
+    has_notated_bars: bool | None = None,
+    ungridded: bool = False,
 ) -> BarlineEstimate:
     """Estimate the bar lines of a song. No note moves in seconds.
 
@@ -120,9 +128,10 @@ def estimate_barlines(
         as_written: keep grid and bar lines of the file.
         has_notated_bars: the song comes from a score, whose bar lines are correct and on a grid; by
             default what `song.has_notated_bars` says.
+        ungridded: track the beats of a performance without a grid, so that it gets bars.
 
-    A performance without a grid gets the best estimate there is; check
-    `grid_estimate.is_metrical` before using it.
+    Otherwise a performance without a grid gets bar lines that mean nothing; check
+    `grid_estimate.is_metrical` before using them.
     """
     if has_notated_bars is None:
         has_notated_bars = song.has_notated_bars
@@ -134,8 +143,22 @@ def estimate_barlines(
     if as_written or has_notated_bars:
         is_metrical = estimate.is_metrical or has_notated_bars
         return _unchanged(song, replace(estimate, warp=_NO_GRID.warp, is_metrical=is_metrical))
+    if ungridded and not estimate.is_metrical:
+        candidate = _best_tracked(song, notes, estimate)
+        return candidate.apply(candidate.tracked_choice)
     candidate = Candidate.from_song(song, notes, estimate)
     return candidate.apply(select_barlines(candidate.evidence, candidate.cleaned_bars))
+
+
+def _best_tracked(song: Song, notes: _NoteArrays, estimate: GridEstimate) -> Candidate:
+    """Return the likeliest grid of a performance, by its rhythm and the downbeat network."""
+    from musicvae.downbeats.performance import track_performance  # needs scipy, which loads slowly
+
+    tpq = song.ticks_per_quarter
+    columns = (notes.onset, notes.duration, notes.pitch, notes.velocity)
+    grids = track_performance(estimate, *columns, tempo=song.tempo, ticks_per_quarter=tpq)
+    candidates = [Candidate.from_song(song, notes, grid) for grid in grids]
+    return max(candidates, key=lambda candidate: candidate.tracked_score)
 
 
 def _unchanged(song: Song, estimate: GridEstimate) -> BarlineEstimate:
@@ -169,10 +192,15 @@ class Candidate:
         on_grid = estimate.warp.apply(song)
         if not estimate.warp.is_identity:
             changes = snap_to_grid(song.meter, estimate, tpq)
+            if estimate.tracked is not None:
+                changes = [estimate.tracked.meter_change]
             on_grid = replace(on_grid, meter=meter_map_from_changes(changes, tpq))
         grid = grid_from_song(on_grid, CELLS_PER_QUARTER)
         on_cells, n_cells, first_cell = _note_features(notes, estimate, tpq)
-        scores = DownbeatScores(*predict(cell_features(on_cells, n_cells), load_weights()))
+        log_odds, meters = predict(cell_features(on_cells, n_cells), load_weights())
+        if estimate.tracked is not None:
+            log_odds[estimate.tracked.bar_lines(n_cells, first_cell)] += TRACKED_LOG_ODDS
+        scores = DownbeatScores(log_odds, meters)
         signature = (grid.numerator[0], grid.denominator[0])
         evidence = Evidence(
             scores=scores,
@@ -195,6 +223,25 @@ class Candidate:
             first_cell=first_cell,
             evidence=evidence,
             cleaned_meter=without_mid_bar_changes(on_grid.meter, tpq),
+        )
+
+    @property
+    def tracked_score(self) -> float:
+        """Score of a tracked performance: of its rhythm, and of its best bar lines."""
+        tracked = self.grid_estimate.tracked
+        rhythm = 0.0 if tracked is None else tracked.log_likelihood
+        return rhythm + DOWNBEAT_WEIGHT * self.evidence.best_path.score
+
+    @property
+    def tracked_choice(self) -> BarlineChoice:
+        """The best bar lines of a tracked performance, whose file knows none."""
+        path = self.evidence.best_path
+        log_odds = _TRACKED_BIAS + _TRACKED_SLOPE * path.score / len(path.lines)
+        return BarlineChoice(
+            source="inferred",
+            confidence=float(1 / (1 + np.exp(-log_odds))),
+            reason="the beats of a performance are tracked",
+            path=path,
         )
 
     @property
@@ -259,7 +306,11 @@ def _note_features(
     scale = CELLS_PER_QUARTER / tpq
     cell = np.floor(estimate.warp.forward(notes.onset) * scale + 0.5).astype(np.int64)
     cell = np.maximum(cell, 0)
-    length = np.minimum(notes.duration * scale, _MAX_NOTE_CELLS)
+    length = notes.duration * scale
+    if estimate.tracked is not None:  # a quarter of the file is not about one of the song
+        ends = estimate.warp.forward(notes.onset + notes.duration)
+        length = (ends - estimate.warp.forward(notes.onset)) * scale
+    length = np.minimum(length, _MAX_NOTE_CELLS)
     # A long silence before the first note carries no information: begin about a bar before it.
     first = max(int(cell[0]) - 16, 0) if cell[0] > _MAX_NOTE_CELLS else 0
     stop = int(cell[-1]) + 1 + int(min(max(length[cell == cell[-1]].max(), 1), _TAIL_CELLS))

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from musicvae.arrays import Floats
+from musicvae.arrays import Floats, Ints
 from musicvae.downbeats.tempo_drift import BINARY, TERNARY, TempoDrift, phase_coherence, track_drift
 from musicvae.downbeats.time_warp import TimeWarp
 
@@ -18,6 +18,34 @@ _MIN_ONSETS, _MIN_QUARTERS = 32, 16  # shorter songs are taken to be on the grid
 _MAX_DRIFT_QUARTERS = 10_000  # in longer songs no drift is searched
 _MIN_OFFSET_QUARTERS = 1 / 80  # smaller offsets change no cell
 _CELL_QUARTERS = 0.25
+
+
+UNGRIDDED = "a performance without a grid"
+UNGRIDDED_HINT = (
+    "--allow-ungridded (in Python estimate_barlines(song, ungridded=True)) tracks its beats from "
+    "the onsets, for bars with a tempo map"
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackedBars:
+    """Bars of a performance as beat tracking found them: one meter from cell `first_cell` on."""
+
+    first_cell: int
+    numerator: int
+    denominator: int
+    log_likelihood: float
+    """Of the onsets."""
+
+    @property
+    def meter_change(self) -> tuple[int, int, int]:
+        """Cell, numerator and denominator, as in `meter_map`."""
+        return self.first_cell, self.numerator, self.denominator
+
+    def bar_lines(self, n_cells: int, first_cell: int) -> Ints:
+        """Return the bar lines among `n_cells` cells from `first_cell` on, from 0. `(K,)`"""
+        length = round(4 * self.numerator / self.denominator / _CELL_QUARTERS)
+        return np.arange((self.first_cell - first_cell) % length, n_cells, length)
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -35,15 +63,24 @@ class GridEstimate:
     drifts: bool
     is_metrical: bool
     warp: TimeWarp
+    tracked: TrackedBars | None = None
+    """Bars of a performance whose beats were tracked; the warp goes through its onsets."""
 
     @property
     def reject_reason(self) -> str:
-        """Why the song has no usable bars, empty if there is a grid."""
-        return (
-            ""
-            if self.is_metrical
-            else f"a performance without a grid (tightness {self.best_tightness:.2f})"
-        )
+        """Why the song has no usable bars, and what to do, in one line; empty if there is a grid.
+
+        The same words wherever a performance is declined, so that reports count them together.
+        """
+        return "" if self.is_metrical else f"{UNGRIDDED}; {UNGRIDDED_HINT}"
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What a user should know of the grid, one line each."""
+        if self.tracked is not None:
+            return (f"beats are tracked from the onsets of {UNGRIDDED}",)
+        drifts = ("the tempo drifts away from the one stated in the file",) * self.drifts
+        return (*drifts, *((UNGRIDDED,) * (not self.is_metrical)))
 
 
 def estimate_grid(

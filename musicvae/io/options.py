@@ -16,6 +16,7 @@ class ReadOptions:
     merge: bool = True
     """Merge the tracks of one instrument into one part: a piano's hands, a kit's drums."""
     ungridded: bool = False
-    """Accept a performance without a metrical grid (else it is declined with a reason)."""
+    """Accept a performance without a metrical grid, whose beats are then tracked from the onsets
+    (else it is declined with a reason)."""
     as_written: bool = False
     """Keep the notated grid and bar lines (else they are checked against the notes)."""

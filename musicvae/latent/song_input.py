@@ -24,8 +24,16 @@ MAX_RELATED_BARS = 4_096
 
 
 def with_barlines(song: Song | BarlineEstimate) -> BarlineEstimate:
-    """Return the bar lines of a song, estimated unless they are given."""
-    return song if isinstance(song, BarlineEstimate) else estimate_barlines(song)
+    """Return the bar lines of a song, estimated unless they are given.
+
+    Raises `DataError` for a performance without a grid, unless its bar lines are given.
+    """
+    if isinstance(song, BarlineEstimate):
+        return song
+    found = estimate_barlines(song)
+    if reason := found.grid_estimate.reject_reason:
+        raise DataError(reason)
+    return found
 
 
 def check_bars(n_bars: int) -> None:

@@ -17,7 +17,7 @@ from musicvae.attributes import ATTRIBUTES, window_attributes
 from musicvae.data import WindowDataset
 from musicvae.data.batch import WindowBatcher, model_inputs
 from musicvae.downbeats import BarlineEstimate, estimate_barlines
-from musicvae.errors import DataError
+from musicvae.errors import DataError, ReadError
 from musicvae.latent import Latents
 from musicvae.latent.codec import Codec
 from musicvae.latent.song_input import unrepresentable, with_barlines
@@ -181,8 +181,14 @@ def embed(
 
 
 def read_with_barlines(path: Path) -> BarlineEstimate:
-    """Read a song and estimate its bar lines, or keep those of a score."""
-    return estimate_barlines(io.read(path))
+    """Read a song and estimate its bar lines, or keep those of a score.
+
+    Raises `ReadError` if it cannot be read or is a performance without a grid.
+    """
+    found = estimate_barlines(io.read(path))
+    if reason := found.grid_estimate.reject_reason:
+        raise ReadError(path, reason)
+    return found
 
 
 def embed_folder(

@@ -112,9 +112,11 @@ def _summary_lines(path: Path, info: dict[str, Any], *, single: bool) -> list[st
         f"{bar_lines['reason']}",
         f"  grid of {grid['steps_per_quarter']} steps per quarter, tightness "
         f"{grid['tightness_4']:.2f} at 4 and {grid['tightness_12']:.2f} at 12, "
-        f"{grid['offset_s']:+.3f} s late" + (", drifting" if grid["drifts"] else ""),
+        f"{grid['offset_s']:+.3f} s late"
+        + (", tracked" if grid["tracked"] else ", drifting" if grid["drifts"] else ""),
         "  tempo "
         + ", ".join(f"{t['qpm']:g}" for t in info["tempos"][:6])
+        + (", ..." if len(info["tempos"]) > 6 else "")
         + " quarters per minute",
     ]
 
