@@ -105,7 +105,9 @@ def main() -> None:
     with ProcessPoolExecutor() as pool:
         results = list(pool.map(outcome, jobs, chunksize=4))
     score = np.array([r[0] for r in results])
-    print(f"{len(score)} songs: F1 {score.mean():.3f}, {np.mean(score >= FOUND_F1):.0%} at {FOUND_F1}")
+    print(
+        f"{len(score)} songs: F1 {score.mean():.3f}, {np.mean(score >= FOUND_F1):.0%} at {FOUND_F1}"
+    )
     print("below:", Counter(r[1] for r in results if r[0] < FOUND_F1).most_common())
     print("source:", Counter(r[2] for r in results).most_common())
 

@@ -8,6 +8,7 @@ are drawn from `STYLES` or at random for training, and from `HELD_OUT` for evalu
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -21,7 +22,7 @@ PROGRESSIONS = (  # roots above the tonic; a lower-case chord is minor
     "I V vi IV", "vi IV I V", "I vi IV V", "IV V iii vi", "I iii IV V", "vi V IV V", "ii V I vi",
     "I IV vi V", "IV I V vi", "I I IV V",
 )  # fmt: skip
-DEGREES = {"I": (0, "M"), "ii": (2, "m"), "iii": (4, "m"), "IV": (5, "M"), "V": (7, "M"), "vi": (9, "m")}  # fmt: skip
+DEGREES = {"I": 0, "ii": 2, "iii": 4, "IV": 5, "V": 7, "vi": 9}
 MAJOR = np.array([0, 2, 4, 5, 7, 9, 11])
 
 # Left and right hand, a character for each sixteenth of a bar. Left: root, fifth, octave, tenth
@@ -138,9 +139,10 @@ def made_sheet(rng: np.random.Generator) -> LeadSheet:
             sections[name] = (str(rng.choice(PROGRESSIONS)).split(), _motif(full, rng))
         progression, motif = sections[name]
         for i in range(round(8 / per_chord)):
-            root, kind = DEGREES[progression[i % 4]]
-            tones = (0, 4, 7) if kind == "M" else (0, 3, 7)
-            chords.append(((n_bars + i * per_chord) * full, (root + tonic) % 12, tones))
+            name_of_chord = progression[i % 4]
+            tones = (0, 4, 7) if name_of_chord.isupper() else (0, 3, 7)
+            root = (DEGREES[name_of_chord] + tonic) % 12
+            chords.append(((n_bars + i * per_chord) * full, root, tones))
         for pair in range(4):
             turn = int(rng.integers(-1, 2))
             melody += [
@@ -234,9 +236,7 @@ def _syncopated(sheet: LeadSheet, rng: np.random.Generator) -> list[tuple[float,
     return moved
 
 
-def _styles(
-    cells: int, kind: str, rng: np.random.Generator, *, held_out: bool
-) -> list[Style]:
+def _styles(cells: int, kind: str, rng: np.random.Generator, *, held_out: bool) -> list[Style]:
     table = (HELD_OUT if held_out else STYLES).get((cells, kind))
     chosen = []
     for _ in range(3):
@@ -315,7 +315,7 @@ def _bridge(
         ]
     onsets = np.array([a for a, _, _ in sheet.chords])
     rows: list[Row] = []
-    for (a, n, _), (after, _, _) in zip(melody[:-1], melody[1:], strict=True):
+    for (a, n, _), (after, _, _) in pairwise(melody):
         begin = np.ceil((a + min(n, 2)) * 2) / 2
         for at in np.arange(begin, after - 0.4, 0.5):
             if rng.random() < 0.6:
