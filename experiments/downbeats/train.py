@@ -1,9 +1,12 @@
 """Train the downbeat network of `musicvae/downbeats/network.py`.
 
-    python -m experiments.downbeats.train musicvae/downbeats/bar_finder.safetensors --steps 8000
+    python -m experiments.downbeats.train base.safetensors --steps 8000 --without pop
+    python -m experiments.downbeats.train bar_finder.safetensors --start base.safetensors \
+        --steps 1500 --rate 0.0015 --copies 1
 
-Trains on the train split of songs with known bars (`known_bars`), augmented as in `examples`, and
-prints the validation loss of each corpus. Needs the data folder (lieder, bands, drums).
+Trains on the train split of songs with known bars (`known_bars`) and on pop arrangements
+(`pop_songs`), augmented as in `examples`, and prints the validation loss of each corpus. Needs the
+data folder (lieder, bands, drums, lead sheets).
 """
 
 from __future__ import annotations
@@ -17,16 +20,27 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.numpy import load_file
 from torch import nn
 from torch.nn import functional as F
 
 from experiments.downbeats.examples import UNKNOWN, Example, Take, drum_takes, make_example
 from experiments.downbeats.known_bars import CORPORA, Known, known
+from experiments.downbeats.lead_sheets import lead_sheets
+from experiments.downbeats.pop_songs import arrange, made_sheet
 from musicvae.downbeats.features import N_FEATURES
 from musicvae.downbeats.network import CELLS_PER_EIGHTH, CONTEXTS, DILATIONS, METERS
 from musicvae.storage import write_bytes
 
-WEIGHT = {"chorales": 0.12, "folk": 0.40, "lieder": 0.34, "freedoom": 0.06, "groove": 0.08}
+WEIGHT = {
+    "chorales": 0.12,
+    "folk": 0.40,
+    "lieder": 0.34,
+    "freedoom": 0.06,
+    "groove": 0.08,
+    "pop": 0.54,
+}
+POP_COPIES, MADE_SONGS = 4, 600  # arrangements of each lead sheet; songs without one
 GROUPS = (slice(4, 5), slice(5, 8), slice(8, 13), slice(13, 14), slice(14, 17), slice(18, 21))
 
 
@@ -61,16 +75,31 @@ class Net(nn.Module):
         meters = out[..., CELLS_PER_EIGHTH:].repeat_interleave(CELLS_PER_EIGHTH, 1)
         return torch.cat([lines, meters], 2)
 
+    def _layers(self) -> dict[str, nn.Linear]:
+        named = {"in": self.inside, "middle": self.middle, "out": self.out}
+        return named | {f"context.{i}": layer for i, layer in enumerate(self.contexts)}
+
     def arrays(self) -> dict[str, np.ndarray]:
         """Return the weights as `network.predict` expects them."""
-        named = {"in": self.inside, "middle": self.middle, "out": self.out}
-        named |= {f"context.{i}": layer for i, layer in enumerate(self.contexts)}
+        named = self._layers()
         found = {f"{k}.w": layer.weight.T for k, layer in named.items()}
         found |= {f"{k}.b": layer.bias for k, layer in named.items()}
         for i, conv in enumerate(self.convs):
             found[f"conv.{i}.w"] = conv.weight.permute(2, 1, 0).flatten(0, 1)
             found[f"conv.{i}.b"] = conv.bias
         return {k: v.detach().contiguous().numpy().astype(np.float16) for k, v in found.items()}
+
+    @torch.no_grad()
+    def load_arrays(self, found: dict[str, np.ndarray]) -> None:
+        """Set the weights to those of `arrays`."""
+        w = {k: torch.from_numpy(v.astype(np.float32)) for k, v in found.items()}
+        for name, layer in self._layers().items():
+            layer.weight.copy_(w[f"{name}.w"].T)
+            layer.bias.copy_(w[f"{name}.b"])
+        for i, conv in enumerate(self.convs):
+            width = len(conv.bias)
+            conv.weight.copy_(w[f"conv.{i}.w"].view(3, width, width).permute(2, 1, 0))
+            conv.bias.copy_(w[f"conv.{i}.b"])
 
 
 def batches(
@@ -139,11 +168,22 @@ def build_example(job: tuple[Known, dict[str, list[Take]], int | None]) -> Examp
     return make_example(one, takes, None if seed is None else np.random.default_rng(seed))
 
 
+def pop_jobs(takes: dict[str, list[Take]]) -> list[tuple[Known, dict[str, list[Take]], int | None]]:
+    """Return pop arrangements for `build_example`, three in four to be augmented."""
+    rng = np.random.default_rng(7)
+    sheets = [sheet for sheet in lead_sheets() if sheet.split == "train"] * POP_COPIES
+    sheets += [made_sheet(rng) for _ in range(MADE_SONGS)]
+    songs = [arrange(sheet, rng, held_out=False) for sheet in sheets]
+    return [(one, takes, i if rng.random() < 0.75 else None) for i, one in enumerate(songs)]
+
+
 def main() -> None:
     """Build examples, train, save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
+    parser.add_argument("--start", type=Path, help="weights to continue from")
     parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
     parser.add_argument("--copies", type=int, default=7, help="augmented copies of each song")
     parser.add_argument("--width", type=int, default=48)
     parser.add_argument("--without", nargs="*", default=[], help="corpora to leave out")
@@ -155,15 +195,19 @@ def main() -> None:
     jobs += [
         (one, takes, n * len(train) + i) for n in range(args.copies) for i, one in enumerate(train)
     ]
+    if "pop" not in args.without:
+        jobs += pop_jobs(takes)
     with ProcessPoolExecutor() as pool:
         examples = list(pool.map(build_example, jobs, chunksize=64))
     held_out = [make_example(one, {}, None) for one in songs if one.split == "valid"]
     torch.manual_seed(0)
     rng, net = np.random.default_rng(0), Net(args.width)
+    if args.start:
+        net.load_arrays(load_file(args.start))
     average = copy.deepcopy(net).eval()  # of weights during training, which is saved
-    optimizer = torch.optim.AdamW(net.parameters(), lr=3e-3, weight_decay=1e-2)
+    optimizer = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, 3e-3, total_steps=args.steps, pct_start=0.05
+        optimizer, args.rate, total_steps=args.steps, pct_start=0.05
     )
     for step, batch in zip(range(1, args.steps + 1), batches(examples, rng), strict=False):
         for group in GROUPS:  # dropout of groups of features
