@@ -44,6 +44,7 @@ from musicvae.errors import (
 from musicvae.networks.devices import autocast, compile_blocks, pick_device, pick_precision
 from musicvae.networks.losses import compute_loss_terms, deterministic_noise
 from musicvae.networks.vae import n_parameters
+from musicvae.processes import end_with_launcher
 from musicvae.storage import ensure_writable_folder, write_bytes
 from musicvae.training.callbacks import CheckpointCallback, StopOnSigint
 from musicvae.training.distributed import (
@@ -159,6 +160,7 @@ def train(
     be overwritten, `WriteError` if `folder` cannot be written, `TrainingError` if it diverges.
     """
     if rank():  # only rank 0 of a distributed run reports
+        end_with_launcher()
         on_start = on_step = on_validation = on_warning = None
     on_warning = on_warning or (lambda message: None)
     preset = load_preset(preset) if isinstance(preset, str) else preset

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
@@ -38,6 +36,7 @@ from musicvae.cli.writer import (
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
+from musicvae.processes import MAX_WORKERS, worker_pool
 from musicvae.storage import ensure_writable_folder, fit_stem
 
 if TYPE_CHECKING:
@@ -212,11 +211,10 @@ def _job_map(workers: int) -> Iterator[Any]:
     if workers == 1:
         yield lambda jobs: map(_render_job, jobs)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        try:
+    try:
+        with worker_pool(workers) as pool:
             yield lambda jobs: pool.map(_render_job, jobs)
-        except BrokenProcessPool:
-            raise WriteError(
-                "render", "a process died, perhaps out of memory", "try --workers 1"
-            ) from None
+    except BrokenProcessPool:
+        raise WriteError(
+            "render", "a process died, perhaps out of memory", "try --workers 1"
+        ) from None

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from musicvae import storage
@@ -26,6 +24,7 @@ from musicvae.data.discover import SPLIT_FILE
 from musicvae.data.split import read_split_table, write_split_table
 from musicvae.errors import ConfigError, WriteError, nearest
 from musicvae.io import midi
+from musicvae.processes import worker_pool
 from musicvae.song import Song
 
 __all__ = [
@@ -211,13 +210,10 @@ def _parse_all(name: str, limit: int | None, workers: int | None) -> Iterator[Pi
     results: list[Piece | Skipped] = []
     if n_workers > 1:
         try:
-            with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
-                try:
-                    for result in pool.map(parse_piece, sources, chunksize=_CHUNK_SIZE):
-                        results.append(result)
-                        yield result
-                finally:  # the caller may stop early
-                    pool.shutdown(wait=False, cancel_futures=True)
+            with worker_pool(n_workers) as pool:
+                for result in pool.map(parse_piece, sources, chunksize=_CHUNK_SIZE):
+                    results.append(result)
+                    yield result
         except BrokenProcessPool:
             pass  # no worker could start (unguarded script, little memory): parse here
     for source in sources[len(results) :]:

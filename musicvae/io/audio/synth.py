@@ -24,6 +24,7 @@ import numpy as np
 
 from musicvae.arrays import Floats32
 from musicvae.errors import ConfigError, ReadError, os_reason
+from musicvae.processes import run_program
 
 SYNTHESIS_RATE_HZ = 48_000
 _TIMEOUT_S = 1800  # of FluidSynth, for one song
@@ -135,7 +136,7 @@ class FluidSynthSynthesizer(Synthesizer):
             options += ["-T", "wav", "-F", str(out)]
             command = ["fluidsynth", *options, str(font.path), str(song)]
             try:
-                done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
+                done = run_program(command, _TIMEOUT_S)
             except (OSError, subprocess.TimeoutExpired) as error:
                 reason = f"FluidSynth did not play ({error})"
                 raise ReadError(font.path, reason, "use another synthesizer") from None
