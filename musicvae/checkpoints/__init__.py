@@ -24,13 +24,14 @@ from musicvae.checkpoints.registry import (
     best_shipped,
     checkpoint_name,
     choose,
+    claim_run_name,
     find,
     find_by_hash,
     find_run,
     finished_runs,
     is_finished,
+    locked_checkpoint,
     shipped_checkpoints,
-    unused_run_name,
 )
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "best_shipped",
     "checkpoint_name",
     "choose",
+    "claim_run_name",
     "file_hash",
     "find",
     "find_by_hash",
@@ -51,10 +53,10 @@ __all__ = [
     "is_finished",
     "load",
     "load_tensors",
+    "locked_checkpoint",
     "preset_from_header",
     "read_header",
     "save",
     "save_tensors",
     "shipped_checkpoints",
-    "unused_run_name",
 ]

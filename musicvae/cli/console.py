@@ -17,8 +17,14 @@ import click
 
 from musicvae.cli import completion
 from musicvae.cli.terminal import is_terminal
-from musicvae.errors import WriteError, one_line, printable
-from musicvae.storage import ensure_writable_file, fit_stem, is_folder, next_free_number
+from musicvae.errors import ExistsError, WriteError, one_line, printable
+from musicvae.storage import (
+    ensure_writable_file,
+    exclusive_writes,
+    fit_stem,
+    is_folder,
+    next_free_number,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -191,6 +197,23 @@ def print_error(error: Exception) -> None:
     _print(f"musicvae: {error}", err=True)
 
 
+def write_free(
+    folder: Path, stem: str, suffix: str, write: Callable[[Path], object], *, force: bool = False
+) -> Path:
+    """Write `folder/stem.suffix`, numbered if that exists and `force` is not set.
+
+    `write` gets the path, another one if a file has taken its name since. Returns the path.
+    """
+    while True:
+        path = free_path(folder, stem, suffix, force=force)
+        try:
+            with exclusive_writes(not force):
+                write(path)
+        except ExistsError:
+            continue
+        return path
+
+
 def free_path(folder: Path, stem: str, suffix: str, *, force: bool = False) -> Path:
     """Return `folder/stem.suffix`, numbered if that exists and `force` is not set."""
     stem = fit_stem(stem)
@@ -219,7 +242,7 @@ def check_overwrite(path: Path, *, force: bool, source: Path | None = None) -> P
         hint = "choose another name with --out, or another --format"
         raise WriteError(path, "is the input itself", hint)
     if path.exists() and not force:
-        raise WriteError(path, "already exists", "overwrite it with --force")
+        raise ExistsError(path, "already exists", "overwrite it with --force")
     return path
 
 

@@ -29,6 +29,7 @@ from musicvae.cli.writer import AUDIO_FORMATS, AudioOutput, SongWriter, announce
 from musicvae.errors import MusicVAEError
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
+from musicvae.storage import exclusive_writes
 
 if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
@@ -362,6 +363,7 @@ class ReportFile:
     path: Path
     soundfont: Path | None = None
     as_json: bool = False
+    force: bool = False
 
     def write(self, build: PageBuilder) -> None:
         """Build the page, with a progress bar while its songs are rendered; write and print it."""
@@ -372,7 +374,8 @@ class ReportFile:
         announce_synthesizer(sound)
         with progress_bar("rendering the report") as advance:
             page = build(AudioEmbedding(sound=sound), advance)
-        page.save(self.path)
+        with exclusive_writes(not self.force):
+            page.save(self.path)
         emit(self.as_json, "report", path=self.path, songs=page.n_songs)
         if not self.as_json:
             print_line(str(self.path))
@@ -391,7 +394,7 @@ def _build_report_file(
     from musicvae.report.page import check_path
 
     path = check_option_path(check_path(report), "--report", force=force)
-    return ReportFile(path=path, soundfont=soundfont, as_json=as_json)
+    return ReportFile(path=path, soundfont=soundfont, as_json=as_json, force=bool(force))
 
 
 report_option = option_group(

@@ -7,7 +7,7 @@ import logging
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,6 +29,8 @@ from musicvae.checkpoints import (
     is_finished,
     load,
     load_tensors,
+    locked_checkpoint,
+    read_header,
 )
 from musicvae.config.preset import Preset, load_preset, preset_from_dict
 from musicvae.data import Batch, Shards, WindowDataset, prepare_cached
@@ -157,7 +159,8 @@ def train(
         on_warning: called with warnings, one sentence each.
 
     Raises `DataError` without usable songs, `CheckpointError` if a run cannot be resumed or would
-    be overwritten, `WriteError` if `folder` cannot be written, `TrainingError` if it diverges.
+    be overwritten, `WriteError` if `folder` cannot be written or another process trains there,
+    `TrainingError` if it diverges.
     """
     if rank():  # only rank 0 of a distributed run reports
         end_with_launcher()
@@ -165,76 +168,81 @@ def train(
     on_warning = on_warning or (lambda message: None)
     preset = load_preset(preset) if isinstance(preset, str) else preset
     target = Path("checkpoints") / preset.name if folder is None else Path(folder)
-    saved = _load_state(target) if resume else None
-    if saved is not None:
-        preset = preset_from_dict(saved.header["preset"], str(target))
-        if precision == "auto":
-            precision = saved.header["provenance"].get("precision", precision)
+    if resume:
+        read_header(target / STATE_FILE)  # raises before a folder is read
     else:
         require_new_run(target)
-    precision = pick_precision(precision, device)
     shards = Shards(prepare_cached(source, progress=on_prepare))
     ensure_writable_folder(target)
-    windows = WindowDataset(shards, preset, split="train", seed=preset.training.seed)
-    held_out = _held_out_windows(shards, preset, on_warning)
+    with nullcontext() if rank() else locked_checkpoint(target / MODEL_FILE):
+        saved = _load_state(target) if resume else None
+        if saved is not None:
+            preset = preset_from_dict(saved.header["preset"], str(target))
+            if precision == "auto":
+                precision = saved.header["provenance"].get("precision", precision)
+        elif not rank():
+            require_new_run(target)
+        precision = pick_precision(precision, device)
+        windows = WindowDataset(shards, preset, split="train", seed=preset.training.seed)
+        held_out = _held_out_windows(shards, preset, on_warning)
 
-    pl.seed_everything(preset.training.seed, workers=False, verbose=False)
-    module = TrainingModule(preset, Schedule(total_steps=1))
-    base = _load_base(target, weights if saved is None else None)
-    if base is not None and saved is None:
-        module.load_weights(base)
-    replay = None
-    if base is not None and preset.training.replay_share:
-        replay = generate_replay(base, N_REPLAY_WINDOWS, preset.training.seed)
-    pace_s = _measure_step_s(module, windows, device, precision)
-    if saved is None:
-        _begin_schedule(module, pace_s, minutes=minutes, steps=steps)
-    else:
-        _restore_state(module, saved, minutes=minutes, steps=steps)
-    summary = _summarize(module, shards, windows, held_out, pace_s, target, device, precision)
-    if on_start:
-        on_start(summary)
+        pl.seed_everything(preset.training.seed, workers=False, verbose=False)
+        module = TrainingModule(preset, Schedule(total_steps=1))
+        base = _load_base(target, weights if saved is None else None)
+        if base is not None and saved is None:
+            module.load_weights(base)
+        replay = None
+        if base is not None and preset.training.replay_share:
+            replay = generate_replay(base, N_REPLAY_WINDOWS, preset.training.seed)
+        pace_s = _measure_step_s(module, windows, device, precision)
+        if saved is None:
+            _begin_schedule(module, pace_s, minutes=minutes, steps=steps)
+        else:
+            _restore_state(module, saved, minutes=minutes, steps=steps)
+        summary = _summarize(module, shards, windows, held_out, pace_s, target, device, precision)
+        if on_start:
+            on_start(summary)
 
-    facts = provenance(windows, source_name or Path(source).name, precision)
-    facts |= _base_provenance(weights, saved)
-    if saved is not None:
-        _warn_if_songs_changed(saved, facts, on_warning)
-    checkpoints = CheckpointCallback(
-        target, held_out, windows, facts, on_warning, on_validation or (lambda row: None), base
-    )
-    if saved is not None:
-        checkpoints.restore(saved.header)
-    elif not rank():
-        write_bytes(target / "preset.json", json.dumps(preset.to_dict(), indent=1).encode())
-    if compiled and (trouble := compile_blocks(module.vae, pick_device(device))):
-        on_warning(f"torch.compile does not work here ({trouble}); continuing without it")
-    stopper = StopOnSigint()
-    schedule = module.schedule
-    schedule.started = time.monotonic()
-    if not schedule.done:
-        callbacks: list[pl.Callback] = [checkpoints, stopper]
-        if on_step:
-            callbacks.append(_StepCallback(on_step))
-        data = WindowDataModule(windows, start=schedule.step, replay=replay)
-        with silence_lightning(), process_group_scope():
-            trainer = _make_trainer(preset, target, callbacks, device, devices, precision)
-            trainer.fit(module, datamodule=data)
-            if stopper.interrupted and not schedule.done and not checkpoints.has_diverged:
-                checkpoints.validate(module)
-            if checkpoints.has_diverged:
-                raise TrainingError(
-                    f"{target}: the loss became NaN or infinite at step {schedule.step:,}; the "
-                    "best model so far is kept there. Try --set training.learning_rate=0.0005"
-                )
-    return TrainingResult(
-        folder=target,
-        model=target / MODEL_FILE,
-        steps=schedule.step,
-        total_steps=schedule.total_steps,
-        interrupted=stopper.interrupted and not schedule.done,
-        resumed_at=summary.resumed_at,
-        metrics=checkpoints.best_metrics,
-    )
+        facts = provenance(windows, source_name or Path(source).name, precision)
+        facts |= _base_provenance(weights, saved)
+        if saved is not None:
+            _warn_if_songs_changed(saved, facts, on_warning)
+        checkpoints = CheckpointCallback(
+            target, held_out, windows, facts, on_warning, on_validation or (lambda row: None), base
+        )
+        if saved is not None:
+            checkpoints.restore(saved.header)
+        elif not rank():
+            write_bytes(target / "preset.json", json.dumps(preset.to_dict(), indent=1).encode())
+        if compiled and (trouble := compile_blocks(module.vae, pick_device(device))):
+            on_warning(f"torch.compile does not work here ({trouble}); continuing without it")
+        stopper = StopOnSigint()
+        schedule = module.schedule
+        schedule.started = time.monotonic()
+        if not schedule.done:
+            callbacks: list[pl.Callback] = [checkpoints, stopper]
+            if on_step:
+                callbacks.append(_StepCallback(on_step))
+            data = WindowDataModule(windows, start=schedule.step, replay=replay)
+            with silence_lightning(), process_group_scope():
+                trainer = _make_trainer(preset, target, callbacks, device, devices, precision)
+                trainer.fit(module, datamodule=data)
+                if stopper.interrupted and not schedule.done and not checkpoints.has_diverged:
+                    checkpoints.validate(module)
+                if checkpoints.has_diverged:
+                    raise TrainingError(
+                        f"{target}: the loss became NaN or infinite at step {schedule.step:,}; the "
+                        "best model so far is kept there. Try --set training.learning_rate=0.0005"
+                    )
+        return TrainingResult(
+            folder=target,
+            model=target / MODEL_FILE,
+            steps=schedule.step,
+            total_steps=schedule.total_steps,
+            interrupted=stopper.interrupted and not schedule.done,
+            resumed_at=summary.resumed_at,
+            metrics=checkpoints.best_metrics,
+        )
 
 
 def require_new_run(folder: Path) -> None:

@@ -15,6 +15,7 @@ from musicvae.config.corruption_kinds import parse_corruption_shares
 from musicvae.errors import one_line
 from musicvae.io.members import song_stem
 from musicvae.representation.key import pitch_name
+from musicvae.storage import exclusive_writes
 
 if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
@@ -84,7 +85,8 @@ def command(
             from musicvae.plots import plot_note_edits
 
             picture = sibling_path(written, PLOT_SUFFIX)
-            plot_note_edits(result.original, result.song, picture, written.stem, theme=theme)
+            with exclusive_writes(not force):
+                plot_note_edits(result.original, result.song, picture, written.stem, theme=theme)
         if not shared.as_json:
             for line in change_lines(result.changes):
                 print_line(line)

@@ -14,7 +14,7 @@ from musicvae.cli.inputs import sample_songs
 from musicvae.cli.options import ModelOptions, model_options
 from musicvae.errors import ConfigError, DataError, ReadError, os_reason
 from musicvae.io.options import ReadOptions
-from musicvae.storage import is_folder
+from musicvae.storage import exclusive_writes, is_folder
 
 if TYPE_CHECKING:
     from musicvae.tools.embed import SongEmbeddings
@@ -83,7 +83,8 @@ def command(
         songs, song_labels = select_labeled(songs, labels_of_songs, labels or Path())
         values = labels_to_numbers(song_labels)
     direction = fit_from_embeddings(model, songs, values, name=out.stem)
-    direction.save(out)
+    with exclusive_writes(not shared.force):
+        direction.save(out)
     held_out = (
         None
         if math.isnan(direction.held_out_correlation)

@@ -18,7 +18,7 @@ from musicvae.cli.inputs import read_with_barlines
 from musicvae.cli.options import ModelOptions, model_options
 from musicvae.errors import one_line
 from musicvae.io.members import song_stem
-from musicvae.storage import fit_stem
+from musicvae.storage import exclusive_writes, fit_stem
 
 
 @click.command(name="encode")
@@ -66,7 +66,8 @@ def command(
     encoding = model.encode(song)
     quantization = None if step is None and bits is None else Quantization(step=step, bits=bits)
     name = checkpoint_name(model.path) if model.path else ""
-    sizes = save(encoding, target, checkpoint=name, quantization=quantization)
+    with exclusive_writes(not shared.force):
+        sizes = save(encoding, target, checkpoint=name, quantization=quantization)
     N = max(len(encoding.bars), 1)
     share = encoding.n_passthrough / max(song.song.n_notes, 1)
     emit(

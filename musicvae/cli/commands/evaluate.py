@@ -20,6 +20,7 @@ from musicvae.cli.options import (
     theme_options,
 )
 from musicvae.errors import DataError, one_line
+from musicvae.storage import exclusive_writes
 
 if TYPE_CHECKING:
     from musicvae.plots import Theme
@@ -104,7 +105,9 @@ def command(
         from musicvae.plots import plot_evaluation
 
         title = f"{result.preset} on {path.name or path}, {result.split} songs"
-        plot_evaluation(result.to_dict(), result.comparison.distributions, plot, title, theme=theme)
+        distributions = result.comparison.distributions
+        with exclusive_writes(not shared.force):
+            plot_evaluation(result.to_dict(), distributions, plot, title, theme=theme)
         print_plot_path(plot, as_json=shared.as_json)
     if report:
         from musicvae.report import evaluation_page

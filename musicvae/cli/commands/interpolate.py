@@ -20,6 +20,7 @@ from musicvae.cli.options import (
     theme_options,
 )
 from musicvae.cli.writer import SongWriter
+from musicvae.storage import exclusive_writes
 
 if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
@@ -140,7 +141,8 @@ def command(
             writer.write_numbered(song, "step", note=note)
         result = InterpolationResult(outputs, _position_labels(len(outputs)))
     if plot is not None:
-        result.plot(plot, title, facts, theme)
+        with exclusive_writes():
+            result.plot(plot, title, facts, theme)
         print_plot_path(plot, as_json=shared.as_json)
     if report:
         report.write(lambda *how: result.page(title, facts, *how))
@@ -235,10 +237,11 @@ def _write_grid(
     note: str,
 ) -> list[Song]:
     """Write and return the songs of a grid, in files numbered by grid, row and column from 1."""
-    stem, outputs = writer.next_free_stem("grid"), []
     a, b, c, d = songs
-    for row, line in enumerate(model.grid(a, b, c, d, steps, how=how), start=1):
-        for column, song in enumerate(line, start=1):
-            writer.write_named(song, f"{stem}-row-{row}-column-{column}", force=False, note=note)
-            outputs.append(song)
-    return outputs
+    cells = {
+        f"-row-{row}-column-{column}": song
+        for row, line in enumerate(model.grid(a, b, c, d, steps, how=how), start=1)
+        for column, song in enumerate(line, start=1)
+    }
+    writer.write_group(cells, "grid", note=note)
+    return list(cells.values())

@@ -38,7 +38,7 @@ def command(
       musicvae personalise my-songs/
       musicvae personalise my-songs/ --from melody-2bar --name mine
     """
-    from musicvae.checkpoints import best_shipped, checkpoint_name, find, unused_run_name
+    from musicvae.checkpoints import best_shipped, checkpoint_name, claim_run_name, find
     from musicvae.data import Shards
     from musicvae.data.prepare import prepare_cached
     from musicvae.training.finetune import sample_songs
@@ -53,7 +53,7 @@ def command(
         raise DataError(
             f"{path}: no shipped model fits these songs; choose one with --from, or train one"
         )
-    run = unused_run_name(name or f"my-{checkpoint_name(model)}", user_chosen=name is not None)
+    run = claim_run_name(name or f"my-{checkpoint_name(model)}", user_chosen=name is not None)
     checkpoint = personalize(prepared, model, Path("checkpoints") / run, source_name=path.name)
     stderr_console().print(
         f"sample songs like these from {checkpoint_name(model)}: musicvae sample --checkpoint {run}"

@@ -88,7 +88,8 @@ def command(
     def change(config: PriorConfig) -> PriorConfig:
         return replace(config, **changes)
 
-    result = refit(path, folder, parts, change_prior=change, out=out)
+    replace_out = out is None or force
+    result = refit(path, folder, parts, change_prior=change, out=out, overwrite=replace_out)
     emit(as_json, "refit", path=result.path, parts=list(result.parts))
     if not as_json:
         print_line(f"{result.path}: fitted {', '.join(result.parts)}")

@@ -36,8 +36,8 @@ from musicvae.cli.writer import (
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
-from musicvae.processes import MAX_WORKERS, worker_pool
-from musicvae.storage import ensure_writable_folder, fit_stem
+from musicvae.processes import worker_pool
+from musicvae.storage import ensure_writable_folder, exclusive_writes, fit_stem
 
 if TYPE_CHECKING:
     from musicvae.io.audio.render import RenderOptions
@@ -194,12 +194,13 @@ def _render_job(job: Job) -> Outcome:
     try:
         reading = io.read_bytes(io.load(path), path, options)
         song = reading.song
-        if stems:
-            for name in split_stems(song):
-                check_overwrite(stem_path(target, name), force=force)
-            write_stems(song, target, sound)
-        else:
-            write_audio(song, target, sound)
+        with exclusive_writes(not force):
+            if stems:
+                for name in split_stems(song):
+                    check_overwrite(stem_path(target, name), force=force)
+                write_stems(song, target, sound)
+            else:
+                write_audio(song, target, sound)
         return target, song.duration_s, reading.left_out, None
     except MusicVAEError as error:
         return target, 0.0, (), error

@@ -18,6 +18,7 @@ from musicvae.cli.options import (
     theme_options,
 )
 from musicvae.io.members import song_stem
+from musicvae.storage import exclusive_writes
 
 if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
@@ -125,7 +126,8 @@ def command(
         shared.for_each_song(paths, process)
     finally:
         if plot is not None and shifts:
-            _plot_shifts(shifts, targets, plot, theme)
+            with exclusive_writes():
+                _plot_shifts(shifts, targets, plot, theme)
             print_plot_path(plot, as_json=shared.as_json)
 
 

@@ -255,9 +255,9 @@ def _start_from_checkpoint(
 
 def _run_name(name: str | None, preset: str) -> str:
     """Return an unused run name, the same for all processes of a distributed run."""
-    from musicvae.checkpoints import unused_run_name
+    from musicvae.checkpoints import claim_run_name
 
-    return broadcast_choice(lambda: unused_run_name(name or preset, user_chosen=name is not None))
+    return broadcast_choice(lambda: claim_run_name(name or preset, user_chosen=name is not None))
 
 
 def _resumed_preset(folder: Path) -> Preset:

@@ -22,7 +22,7 @@ from musicvae.data.corpora.parse import Piece, Skipped, parse_piece
 from musicvae.data.corpora.sources import CORPORA, Corpus, find_sources
 from musicvae.data.discover import SPLIT_FILE
 from musicvae.data.split import read_split_table, write_split_table
-from musicvae.errors import ConfigError, WriteError, nearest
+from musicvae.errors import ConfigError, ExistsError, WriteError, nearest
 from musicvae.io import midi
 from musicvae.processes import worker_pool
 from musicvae.song import Song
@@ -162,7 +162,8 @@ def _write_splits(target: Path, corpus: Corpus, files: Sequence[str]) -> None:
     if held_out:
         path = target / SPLIT_FILE
         splits = {file: held_out.get(file, "train") for file in files}
-        write_split_table(path, read_split_table(path) | splits)
+        with storage.locked(storage.hidden_lock_file(path), None):
+            write_split_table(path, read_split_table(path) | splits)
 
 
 def _write_piece(path: Path, piece: Piece, force: bool) -> str:
@@ -178,7 +179,11 @@ def _write_piece(path: Path, piece: Piece, force: bool) -> str:
             return "kept"
     if is_same:
         return "unchanged"
-    storage.write_bytes(path, piece.midi)
+    try:
+        with storage.exclusive_writes(not force):
+            storage.write_bytes(path, piece.midi)
+    except ExistsError:  # written by another process in the meantime
+        return _write_piece(path, piece, force)
     return "written"
 
 
