@@ -31,8 +31,6 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
 SCHEMA = 1
-INPUT_PATH = click.Path(path_type=Path, readable=False)
-"""A path to read; unreadable files are reported by the reader like any other file error."""
 Advance = Callable[[int, int], None]
 
 
@@ -47,7 +45,42 @@ class FiniteFloat(click.FloatRange):
         return number
 
 
-class OutputPath(click.Path):
+class AnyPath(click.Path):
+    """A path that is not empty; whether it can be read or written is checked where it is used."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, readable=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; fail with a usage error."""
+        if not os.fspath(value):
+            self.fail("an empty path; give a file or a folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Text(click.types.StringParamType):
+    """Text that is not empty."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text; fail with a usage error."""
+        text = super().convert(value, param, ctx)
+        if not text.strip():
+            self.fail("is empty; give a value or leave the option out.", param, ctx)
+        return text
+
+
+class RunName(Text):
+    """Name of a run: a folder under `checkpoints/`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name; fail with a usage error."""
+        name = super().convert(value, param, ctx)
+        if name in (".", "..") or Path(name).name != name or one_line(name) != name:
+            self.fail(f"{name!r}: give a name, not a path.", param, ctx)
+        return name
+
+
+class OutputPath(AnyPath):
     """An output path: a file with one of the given suffixes, or a folder.
 
     A path with another suffix is taken for a mistake, such as `song.pdf`, unless it is an existing
@@ -55,7 +88,7 @@ class OutputPath(click.Path):
     """
 
     def __init__(self, *suffixes: str) -> None:
-        super().__init__(path_type=Path)
+        super().__init__()
         self.suffixes = suffixes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -74,12 +107,15 @@ class OutputPath(click.Path):
         return path
 
 
+ANY_PATH, TEXT = AnyPath(), Text()
+
+
 def _random_seed(ctx: click.Context, param: click.Parameter, value: int | None) -> int:
     """Return the given seed or a random one."""
     return secrets.randbelow(2**31) if value is None else value
 
 
-songs_argument = click.argument("paths", nargs=-1, required=True, type=INPUT_PATH)
+songs_argument = click.argument("paths", nargs=-1, required=True, type=ANY_PATH)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print results as JSON Lines.")
 force_option = click.option("--force", is_flag=True, help="Overwrite existing files.")
 seed_option = click.option(
@@ -97,6 +133,7 @@ device_option = click.option(
 )
 checkpoint_option = click.option(
     "--checkpoint",
+    type=TEXT,
     metavar="NAME|PATH",
     shell_complete=completion.complete_checkpoint,
     help="A run under checkpoints/, a shipped model or a file. By default the newest run; given "

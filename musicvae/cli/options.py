@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from musicvae.cli.console import (
-    INPUT_PATH,
+    ANY_PATH,
     FiniteFloat,
     check_option_path,
     checkpoint_option,
@@ -26,6 +26,7 @@ from musicvae.cli.console import (
 )
 from musicvae.cli.inputs import ModelPicker, find_song_files, load_model, naming, read_with_barlines
 from musicvae.cli.writer import AUDIO_FORMATS, AudioOutput, SongWriter, announce_synthesizer
+from musicvae.config.size_limits import MAX_SONGS
 from musicvae.errors import MusicVAEError
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
@@ -51,7 +52,7 @@ temperature_option = click.option(
 )
 variants_option = click.option(
     "--n",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_SONGS),
     default=1,
     show_default=True,
     help="Number of results per song.",
@@ -258,7 +259,7 @@ def generate_options(
     """
     default: dict[str, Any] = {"default": Path(out), "show_default": True} if out else {}
     options: dict[str, Decorator] = {
-        "out": click.option("--out", type=click.Path(path_type=Path), help=help, **default),
+        "out": click.option("--out", type=ANY_PATH, help=help, **default),
         "audio": audio_options,
         "score": _score_option,
         "stems": _stems_option,
@@ -302,7 +303,7 @@ audio_options = option_group(
             "--audio-format", type=click.Choice(AUDIO_FORMATS), help="Render to this format."
         ),
         "soundfont": click.option(
-            "--soundfont", type=INPUT_PATH, help="SoundFont (SF2) to render with."
+            "--soundfont", type=ANY_PATH, help="SoundFont (SF2) to render with."
         ),
     },
     _build_audio_output,
@@ -402,7 +403,7 @@ report_option = option_group(
     {
         "report": click.option(
             "--report",
-            type=click.Path(path_type=Path),
+            type=ANY_PATH,
             metavar="PATH.html",
             help="Also write a self-contained HTML page in which the songs can be played.",
         )

@@ -15,6 +15,7 @@ from typing import Any
 
 from musicvae.config.loading import apply_setting, build_dataclass, require, upgrade_preset
 from musicvae.config.sections import GridConfig, ModelConfig, PartConfig, PriorConfig
+from musicvae.config.size_limits import MAX_METERS, MAX_PARTS
 from musicvae.config.training import TrainingConfig
 from musicvae.errors import ConfigError, nearest, os_reason
 
@@ -37,6 +38,8 @@ class Preset:
 
     def __post_init__(self) -> None:
         require(len(self.parts) > 0, "parts", "at least one [[parts]]")
+        require(len(self.parts) <= MAX_PARTS, "parts", f"at most {MAX_PARTS} [[parts]]")
+        require(len(self.meters) <= MAX_METERS, "meters", f"at most {MAX_METERS}")
         names = [part.name for part in self.parts]
         require(len(set(names)) == len(names), "parts.name", "different for each part")
         require(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from musicvae.config.loading import require
+from musicvae.config.loading import require, require_sizes
+from musicvae.config.size_limits import MAX_BAR_STEPS, MAX_MODEL_SIZES, MAX_PRIOR_SIZES
 
 PART_KINDS = ("voice", "chords", "drums")
 LOSSES = ("cross-entropy", "squared")
@@ -32,7 +33,11 @@ class GridConfig:
             "a divisor of 24",
         )
         require(1 <= self.bars <= 16, "grid.bars", "1 to 16")
-        require(self.max_steps >= self.steps_per_quarter, "grid.max_steps", "at least a quarter")
+        require(
+            self.steps_per_quarter <= self.max_steps <= MAX_BAR_STEPS,
+            "grid.max_steps",
+            f"at least a quarter and at most {MAX_BAR_STEPS}",
+        )
         require(
             self.max_steps % self.steps_per_quarter == 0,
             "grid.max_steps",
@@ -119,8 +124,7 @@ class ModelConfig:
         )
         require(self.slices in SLICES, "model.slices", "one of " + ", ".join(SLICES))
         require(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
-        for name in ("latent", "width", "blocks", "rank", "hidden"):
-            require(getattr(self, name) >= 1, f"model.{name}", "at least 1")
+        require_sizes(self, "model", MAX_MODEL_SIZES)
         require(self.kernel % 2 == 1, "model.kernel", "odd")
 
 
@@ -147,6 +151,5 @@ class PriorConfig:
         require(self.kind in PRIORS, "prior.kind", "one of " + ", ".join(PRIORS))
         require(self.minutes > 0, "prior.minutes", "more than 0")
         require(self.learning_rate > 0, "prior.learning_rate", "more than 0")
-        for name in ("steps", "batch", "layers", "solver_steps"):
-            require(getattr(self, name) >= 1, f"prior.{name}", "at least 1")
+        require_sizes(self, "prior", MAX_PRIOR_SIZES)
         require(self.width >= 32 and self.width % 32 == 0, "prior.width", "a multiple of 32")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from musicvae.config.corruption_kinds import corruption_kinds, validate_corruption
-from musicvae.config.loading import require
+from musicvae.config.loading import require, require_sizes
+from musicvae.config.size_limits import MAX_BATCH
 
 OBJECTIVES = ("ae", "dae", "vae")
 KL_CONTROLS = ("target", "beta", "free_bits")
@@ -72,8 +73,7 @@ class TrainingConfig:
         objectives = ", ".join(OBJECTIVES)
         require(self.objective in OBJECTIVES, "training.objective", f"one of {objectives}")
         validate_corruption(self.corruption, self.objective)
-        for name in ("batch", "accumulate"):
-            require(getattr(self, name) >= 1, f"training.{name}", "at least 1")
+        require_sizes(self, "training", {"batch": MAX_BATCH, "accumulate": MAX_BATCH})
         for name in ("minutes", "learning_rate", "kl_target_bits", "beta", "attribute_weight"):
             require(getattr(self, name) > 0, f"training.{name}", "more than 0")
         controls = ", ".join(KL_CONTROLS)

@@ -74,11 +74,14 @@ class CellDecoder(DecoderTrunk):
             active = torch.tensor([config.velocity, config.microtiming]).float()
             self.register_buffer("active_features", active, persistent=False)
         self.is_voice: Tensor
-        is_voice = torch.tensor([part.kind == "voice" for part in preset.parts])
+        voices = [part.kind == "voice" for part in preset.parts]
+        is_voice = torch.tensor(voices)
         self.register_buffer("is_voice", is_voice, persistent=False)
         with torch.no_grad():
-            self.pitch_bias[~is_voice] = INITIAL_CHORD_LOGIT
-        self.all_voices = bool(is_voice.all())
+            for part, is_voice_part in enumerate(voices):
+                if not is_voice_part:
+                    self.pitch_bias[part] = INITIAL_CHORD_LOGIT
+        self.all_voices = all(voices)
 
     def cell_features(
         self, x: Tensor, batch: Batch, packing: QuarterPacking

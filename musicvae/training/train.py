@@ -45,6 +45,7 @@ from musicvae.errors import (
 )
 from musicvae.networks.devices import autocast, compile_blocks, pick_device, pick_precision
 from musicvae.networks.losses import compute_loss_terms, deterministic_noise
+from musicvae.networks.memory import require_memory
 from musicvae.networks.vae import n_parameters
 from musicvae.processes import end_with_launcher
 from musicvae.storage import ensure_writable_folder, write_bytes
@@ -186,6 +187,7 @@ def train(
         windows = WindowDataset(shards, preset, split="train", seed=preset.training.seed)
         held_out = _held_out_windows(shards, preset, on_warning)
 
+        require_memory(preset)
         pl.seed_everything(preset.training.seed, workers=False, verbose=False)
         module = TrainingModule(preset, Schedule(total_steps=1))
         base = _load_base(target, weights if saved is None else None)

@@ -10,6 +10,7 @@ import click
 import numpy as np
 
 from musicvae.cli.console import (
+    ANY_PATH,
     emit,
     print_error,
     print_line,
@@ -56,7 +57,7 @@ REQUIRED_CORRUPTIONS = (
 @click.option(
     "--plot",
     "plot_folder",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     help="Folder for a plot of each song's scores over time.",
 )
 @theme_options

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import FiniteFloat, print_line, songs_argument, stderr_console
+from musicvae.cli.console import TEXT, FiniteFloat, print_line, songs_argument, stderr_console
 from musicvae.cli.options import GenerateOptions, generate_options, theme_options
 from musicvae.cli.terminal import format_columns
 from musicvae.cli.writer import sibling_path
@@ -37,6 +37,7 @@ REQUIRED_CORRUPTIONS = ("pitch_substitution", "deletion", "insertion", "onset_ji
 )
 @click.option(
     "--expect",
+    type=TEXT,
     metavar="KIND=SHARE,...",
     help="Expected errors, such as onset_jitter=0.2,deletion=0.1; by default estimated.",
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from musicvae.cli.console import (
-    INPUT_PATH,
+    ANY_PATH,
     FiniteFloat,
     check_overwrite,
     emit,
@@ -22,10 +22,10 @@ from musicvae.storage import exclusive_writes, fit_stem
 
 
 @click.command(name="encode")
-@click.argument("path", type=INPUT_PATH)
+@click.argument("path", type=ANY_PATH)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     help="Output file; by default the name of the song with .z in the working folder.",
 )
 @click.option(

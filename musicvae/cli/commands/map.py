@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.commands.steer import ATTRIBUTE_HELP
-from musicvae.cli.console import emit, print_line, progress_bar, songs_argument, write_free
+from musicvae.cli.console import (
+    ANY_PATH,
+    emit,
+    print_line,
+    progress_bar,
+    songs_argument,
+    write_free,
+)
 from musicvae.cli.inputs import read_with_barlines, sample_songs
 from musicvae.cli.options import ModelOptions, check_plot_path, model_options, theme_options
 from musicvae.storage import exclusive_writes, is_folder
@@ -33,7 +40,7 @@ MAX_LABELS = 24  # names of single songs in the plot
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     help="Output file: .png, .svg or .pdf; map.png by default.",
 )
 @click.option("--title", help="Title of the plot.")

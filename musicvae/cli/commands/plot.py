@@ -23,6 +23,7 @@ from musicvae.cli.console import (
 )
 from musicvae.cli.inputs import find_song_files, read_with_barlines
 from musicvae.cli.options import theme_options
+from musicvae.config.size_limits import MAX_BARS
 from musicvae.errors import MusicVAEError, ReadError, os_reason
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
@@ -62,7 +63,9 @@ METRICS_FILE = "metrics.csv"
     help="Format of the files in an output folder.",
 )
 @click.option(
-    "--bars", type=click.IntRange(1), help="Bars per row; 8 by default, more in long songs."
+    "--bars",
+    type=click.IntRange(1, MAX_BARS),
+    help="Bars per row; 8 by default, more in long songs.",
 )
 @click.option("--title", help="Title; the file name by default.")
 @theme_options

@@ -10,7 +10,8 @@ import click
 
 from musicvae.cli import completion
 from musicvae.cli.console import (
-    INPUT_PATH,
+    ANY_PATH,
+    TEXT,
     FiniteFloat,
     check_option_path,
     emit,
@@ -19,12 +20,15 @@ from musicvae.cli.console import (
     print_line,
 )
 from musicvae.config.sections import PRIORS, PriorConfig
+from musicvae.config.size_limits import MAX_STEPS
 from musicvae.errors import ConfigError
 
 
 @click.command(name="refit")
-@click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=completion.complete_checkpoint)
-@click.argument("folder", type=INPUT_PATH)
+@click.argument(
+    "checkpoint", type=TEXT, metavar="CHECKPOINT", shell_complete=completion.complete_checkpoint
+)
+@click.argument("folder", type=ANY_PATH)
 @click.option("--prior", is_flag=True, help="Fit the prior, from which songs are sampled.")
 @click.option("--directions", is_flag=True, help="Fit the attribute directions for `steer`.")
 @click.option("--norms", is_flag=True, help="Fit the reference statistics for `anomalies`.")
@@ -35,15 +39,13 @@ from musicvae.errors import ConfigError
 )
 @click.option(
     "--steps",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_STEPS),
     help="Limit of training steps for the prior; by default as in the preset.",
 )
 @click.option(
     "--kind", type=click.Choice(PRIORS), help="Kind of prior; by default as in the preset."
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="File to write; by default CHECKPOINT itself."
-)
+@click.option("--out", type=ANY_PATH, help="File to write; by default CHECKPOINT itself.")
 @force_option
 @json_option
 def command(

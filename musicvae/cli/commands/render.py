@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from musicvae.cli.console import (
-    INPUT_PATH,
+    ANY_PATH,
     FiniteFloat,
     OutputPath,
     check_overwrite,
@@ -36,7 +36,7 @@ from musicvae.cli.writer import (
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
-from musicvae.processes import worker_pool
+from musicvae.processes import MAX_WORKERS, worker_pool
 from musicvae.storage import ensure_writable_folder, exclusive_writes, fit_stem
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--soundfont",
-    type=INPUT_PATH,
+    type=ANY_PATH,
     help="SoundFont (SF2); by default the General MIDI one of the package.",
 )
 @click.option(
@@ -85,7 +85,9 @@ if TYPE_CHECKING:
     help="Sampling rate in Hz.",
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Number of processes; one per core by default."
+    "--workers",
+    type=click.IntRange(1, MAX_WORKERS),
+    help="Number of processes; one per core by default.",
 )
 @click.option(
     "--stems",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from musicvae.cli.console import FiniteFloat, print_line, songs_argument
+from musicvae.cli.console import ANY_PATH, FiniteFloat, print_line, songs_argument
 from musicvae.cli.options import (
     GenerateOptions,
     check_plot_path,
@@ -63,7 +63,7 @@ def attribute_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     help="Plot the changes of all attributes of all songs to this PNG, SVG or PDF file.",
 )
 @theme_options

@@ -12,8 +12,10 @@ import click
 
 from musicvae.cli import completion
 from musicvae.cli.console import (
-    INPUT_PATH,
+    ANY_PATH,
+    TEXT,
     FiniteFloat,
+    RunName,
     device_option,
     emit,
     json_option,
@@ -26,6 +28,7 @@ from musicvae.cli.console import (
 from musicvae.cli.options import ReportFile, read_options, report_option
 from musicvae.cli.terminal import is_terminal
 from musicvae.config.preset import Preset, load_preset, preset_names
+from musicvae.config.size_limits import MAX_STEPS
 from musicvae.config.training import OBJECTIVES, PRECISIONS
 from musicvae.errors import ConfigError, MusicVAEError, one_line
 from musicvae.io.options import ReadOptions
@@ -41,20 +44,23 @@ N_REPORT_SONGS = 4
 
 
 @click.command(name="train")
-@click.argument("path", type=INPUT_PATH)
+@click.argument("path", type=ANY_PATH)
 @click.option(
     "--preset",
     "preset_name",
+    type=TEXT,
     shell_complete=completion.complete_preset,
     help="A shipped preset or a TOML file; by default the one that fits most songs.",
 )
 @click.option(
-    "--name", help="Name of the run, written to checkpoints/NAME/; the preset's name by default."
+    "--name",
+    type=RunName(),
+    help="Name of the run, written to checkpoints/NAME/; the preset's name by default.",
 )
 @click.option("--minutes", type=FiniteFloat(min=0, min_open=True), help="Training time in minutes.")
 @click.option(
     "--steps",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_STEPS),
     help="Number of training steps, independent of the machine's speed.",
 )
 @click.option(
@@ -70,12 +76,18 @@ N_REPORT_SONGS = 4
 @click.option(
     "--from",
     "origin",
+    type=TEXT,
     metavar="CHECKPOINT|scratch",
     shell_complete=completion.complete_origin,
     help="Fine-tune a trained model, with its preset; or `scratch` for random weights.",
 )
 @click.option(
-    "--set", "settings", multiple=True, metavar="A.B=C", help="Override a value of the preset."
+    "--set",
+    "settings",
+    type=TEXT,
+    multiple=True,
+    metavar="A.B=C",
+    help="Override a value of the preset.",
 )
 @click.option(
     "--seed",
@@ -147,8 +159,6 @@ def command(
     from musicvae.data import Shards
     from musicvae.data.prepare import prepare_cached
 
-    if name is not None and (name in ("", ".", "..") or Path(name).name != name):
-        raise click.UsageError(f"--name {name!r}: give a name, not a path")
     requested = load_preset(preset_name) if preset_name else None
     folder = find_run(name) if resume else None
     if seed is not None:

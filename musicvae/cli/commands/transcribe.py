@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli.console import (
-    INPUT_PATH,
+    ANY_PATH,
+    TEXT,
     FiniteFloat,
     OutputPath,
     check_overwrite,
@@ -34,7 +35,7 @@ MIDI_SUFFIXES = (".mid", ".midi")
 
 
 @click.command(name="transcribe")
-@click.argument("paths", nargs=-1, required=True, type=INPUT_PATH)
+@click.argument("paths", nargs=-1, required=True, type=ANY_PATH)
 @click.option(
     "--out",
     type=OutputPath(*MIDI_SUFFIXES),
@@ -48,6 +49,7 @@ MIDI_SUFFIXES = (".mid", ".midi")
 @click.option("--meter", type=click.Choice(METERS), help="Meter; estimated by default.")
 @click.option(
     "--key",
+    type=TEXT,
     default="none",
     show_default=True,
     metavar="none|auto|KEY",
