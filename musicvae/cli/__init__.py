@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from keyword import iskeyword
@@ -31,6 +32,24 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 def _module_name(command: str) -> str:
     """Return the module of a command; a Python keyword gets an underscore."""
     return command + "_" * iskeyword(command)
+
+
+def _open_closed_streams() -> None:
+    """Connect standard streams that the caller closed (`>&-`) with nothing.
+
+    Otherwise a file that is opened later would get the number of the stream, and its output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - stays open
+
+
+def _discard_stdout() -> None:
+    """Send what is left to print nowhere, so that nothing is reported when Python exits."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 class _HelpFormatter(click.HelpFormatter):
@@ -81,6 +100,10 @@ class _LazyGroup(click.Group):
         ]
         return known or super().shell_complete(ctx, incomplete)
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        _open_closed_streams()
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> object:
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, TextIOWrapper):
@@ -91,8 +114,8 @@ class _LazyGroup(click.Group):
         except MusicVAEError as error:
             click.echo(f"musicvae: {error}", err=True)
             sys.exit(1)
-        except BrokenPipeError:
-            sys.stderr.close()
+        except BrokenPipeError:  # such as `| head -1`
+            _discard_stdout()
             sys.exit(1)
         except OSError as error:  # such as a full disk behind stdout
             where = error.filename if isinstance(error.filename, str) else "output"

@@ -10,6 +10,7 @@ from musicvae.cli.console import ANY_PATH, emit, progress_bar
 from musicvae.cli.inputs import read_with_barlines
 from musicvae.cli.options import ModelOptions, model_options
 from musicvae.cli.terminal import print_table
+from musicvae.config.size_limits import MAX_SONGS
 from musicvae.errors import one_line, printable
 
 
@@ -18,7 +19,7 @@ from musicvae.errors import one_line, printable
 @click.argument("folders", nargs=-1, required=True, type=ANY_PATH, metavar="FOLDER...")
 @click.option(
     "--n",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_SONGS),
     default=10,
     show_default=True,
     help="Number of songs to list.",
