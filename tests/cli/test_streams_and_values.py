@@ -44,10 +44,11 @@ def test_no_path_or_name_may_be_empty() -> None:
 
 
 def test_numbers_of_things_have_an_end() -> None:
+    names = ("n", "bars", "workers", "steps", "limit")
     for command, parameter in parameters():
-        if parameter.name in ("n", "bars", "workers", "steps", "limit"):
-            if isinstance(parameter.type, click.IntRange) and command != "corpus":
-                assert parameter.type.max is not None, (command, parameter.name)
+        kind = parameter.type
+        if isinstance(kind, click.IntRange) and parameter.name in names and command != "corpus":
+            assert kind.max is not None, (command, parameter.name)
 
 
 @pytest.mark.parametrize(
