@@ -77,6 +77,10 @@ class WriteError(FileError):
     """Result that cannot be written to the requested path."""
 
 
+class ExistsError(WriteError):
+    """Result whose file exists already, perhaps since a moment ago, and is not replaced."""
+
+
 class CheckpointError(FileError):
     """Checkpoint that is missing, damaged, or of another format version."""
 

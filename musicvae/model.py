@@ -32,6 +32,7 @@ from musicvae.tools import (
     steer,
     vary,
 )
+from musicvae.tools.sample import sample_stream
 
 _P = ParamSpec("_P")
 _R = TypeVar("_R")
@@ -101,6 +102,7 @@ class MusicVAE(Codec):
         return self.decode(self.encode(song))
 
     sample = _accept_old_keywords(settle="refine_steps")(sample.sample)
+    sample_stream = sample_stream
     morph = interpolate.morph
     grid = interpolate.grid
     interpolate = interpolate.interpolate  # below the others: the name of their module

@@ -1,28 +1,47 @@
-"""Atomic file writes, checks that a path is writable, and the cache folder.
+"""Atomic and exclusive file writes, locks, checks that a path is writable, and the cache folder.
 
 Files are written beside their target and renamed, so that a crash leaves the old file intact.
 """
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 from pathlib import Path
 
-from musicvae.errors import WriteError, os_reason
+from musicvae.errors import ExistsError, WriteError, os_reason
 
 MAX_NAME_BYTES = 255
 """Longest file name, in bytes, that the usual file systems allow."""
+LOCK_FILE = ".lock"
+"""Lock of a folder into which one process writes at a time."""
+_keeps_files: ContextVar[bool] = ContextVar("keeps_files", default=False)
+
+
+@contextmanager
+def exclusive_writes(enabled: bool = True) -> Iterator[None]:
+    """While the block runs, `atomic_path` replaces no file and raises `ExistsError` instead.
+
+    The file system decides, so of two processes that write the same path one gets the error.
+    """
+    token = _keeps_files.set(enabled)
+    try:
+        yield
+    finally:
+        _keeps_files.reset(token)
 
 
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside `path` that replaces it when the block succeeds.
 
-    Missing parent folders are created. Raises `WriteError` if the path cannot be written.
+    Missing parent folders are created. Raises `WriteError` if the path cannot be written,
+    `ExistsError` if it exists and `exclusive_writes` holds.
     """
     target = Path(path)
     try:
@@ -36,7 +55,12 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     temporary = Path(name)
     try:
         yield temporary
-        rename_into_place(temporary, target)
+        if _keeps_files.get():
+            link_into_place(temporary, target)
+        else:
+            rename_into_place(temporary, target)
+    except FileExistsError:
+        raise ExistsError(target, "already exists", "overwrite it with --force") from None
     except OSError as error:
         raise WriteError(target, os_reason(error), "choose another place") from None
     finally:
@@ -58,10 +82,59 @@ def fit_stem(stem: str, reserve: int = 16) -> str:
 
 def rename_into_place(temporary: Path, target: Path) -> None:
     """Rename a temporary file, readable by its owner alone, to `target` with default rights."""
+    _set_default_rights(temporary)
+    temporary.replace(target)
+
+
+def link_into_place(temporary: Path, target: Path) -> None:
+    """Give a temporary file the name `target` with default rights if nothing has that name.
+
+    Raises `FileExistsError` otherwise.
+    """
+    _set_default_rights(temporary)
+    try:
+        os.link(temporary, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links, such as FAT
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL))
+        temporary.replace(target)
+
+
+def _set_default_rights(temporary: Path) -> None:
     umask = os.umask(0)
     os.umask(umask)
     temporary.chmod(0o666 & ~umask)
-    temporary.replace(target)
+
+
+@contextmanager
+def locked(lock_file: str | Path, refusal: WriteError | None) -> Iterator[None]:
+    """Hold the lock of a file while the block runs; another process gets `refusal` meanwhile.
+
+    With None it waits instead. The system releases the lock however this process ends. Raises
+    `WriteError` if the file cannot be created.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(lock_file)
+    try:
+        lock.acquire(timeout=-1 if refusal is None else 0)
+    except Timeout:
+        assert refusal is not None
+        raise refusal from None
+    except OSError as error:
+        raise WriteError(lock_file, os_reason(error), "choose another place") from None
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def hidden_lock_file(path: str | Path) -> Path:
+    """Return the lock file of a path that must have no file beside it, in the temporary folder."""
+    user = os.getuid() if hasattr(os, "getuid") else ""
+    name = hashlib.blake2b(os.fsencode(os.path.realpath(path)), digest_size=8).hexdigest()
+    return Path(tempfile.gettempdir(), f"musicvae-{user}-{name}.lock")
 
 
 def write_bytes(path: str | Path, content: bytes) -> Path:

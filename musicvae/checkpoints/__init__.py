@@ -26,6 +26,7 @@ from musicvae.checkpoints.registry import (
     best_shipped,
     checkpoint_name,
     choose,
+    claim_run_name,
     default_run_name,
     find,
     find_by_hash,
@@ -33,11 +34,11 @@ from musicvae.checkpoints.registry import (
     finished_runs,
     is_finished,
     is_shipped_name,
+    locked_checkpoint,
     public_name,
     require_own_name,
     shipped_checkpoints,
     unreadable_runs,
-    unused_run_name,
 )
 
 __all__ = [
@@ -50,6 +51,7 @@ __all__ = [
     "best_shipped",
     "checkpoint_name",
     "choose",
+    "claim_run_name",
     "default_run_name",
     "file_hash",
     "find",
@@ -61,6 +63,7 @@ __all__ = [
     "is_shipped_name",
     "load",
     "load_tensors",
+    "locked_checkpoint",
     "preset_from_header",
     "provenance_from_header",
     "public_name",
@@ -70,5 +73,4 @@ __all__ = [
     "save_tensors",
     "shipped_checkpoints",
     "unreadable_runs",
-    "unused_run_name",
 ]

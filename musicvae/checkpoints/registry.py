@@ -6,7 +6,8 @@ newest. Only headers are read.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -20,9 +21,10 @@ from musicvae.checkpoints.checkpoint import (
     provenance_from_header,
     read_header,
 )
-from musicvae.errors import CheckpointError, is_file_name, nearest
+from musicvae.errors import CheckpointError, WriteError, is_file_name, nearest, os_reason
 from musicvae.representation.bars import Bars
 from musicvae.representation.preset_fit import PresetFit, mean_fit, pick_best
+from musicvae.storage import LOCK_FILE, hidden_lock_file, locked
 
 DEFAULT_MODEL = "chorale-4bar"
 """The shipped model that is used when there are no songs to fit."""
@@ -178,19 +180,39 @@ def find_run(name: str | None, folder: str | Path = "checkpoints") -> Path:
     return runs[0].parent
 
 
-def unused_run_name(name: str, *, user_chosen: bool, folder: str | Path = "checkpoints") -> str:
-    """Return `name`, with a number appended if a run has it; a name the user chose is kept.
+def claim_run_name(name: str, *, user_chosen: bool, folder: str | Path = "checkpoints") -> str:
+    """Return `name`, with a number appended if it is taken; a name the user chose is kept.
 
-    Raises `CheckpointError` if the user chose the name of a shipped model.
+    The folder of a name that the user did not choose is created, so that no other process gets it.
+    Raises `WriteError`, and `CheckpointError` if the user chose the name of a shipped model.
     """
     if user_chosen:
         require_own_name(name)
-    if user_chosen or not (Path(folder) / name).exists():
         return name
-    number = 2
-    while (Path(folder) / f"{name}-{number}").exists():
-        number += 1
-    return f"{name}-{number}"
+    candidate, number = name, 2
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        while True:
+            with suppress(FileExistsError):
+                (Path(folder) / candidate).mkdir()
+                return candidate
+            candidate, number = f"{name}-{number}", number + 1
+    except OSError as error:
+        hint = "choose another working folder"
+        raise WriteError(Path(folder) / candidate, os_reason(error), hint) from None
+
+
+@contextmanager
+def locked_checkpoint(path: str | Path) -> Iterator[None]:
+    """Let one process at a time write a checkpoint; the folder of a run is locked as a whole.
+
+    Raises `WriteError` if another process does.
+    """
+    file = Path(path)
+    lock_file = file.parent / LOCK_FILE if file.name == MODEL_FILE else hidden_lock_file(file)
+    hint = "wait for it, or choose another name"
+    with locked(lock_file, WriteError(path, "another process is writing it", hint)):
+        yield
 
 
 def default_run_name(preset: str) -> str:

@@ -7,9 +7,11 @@ Every command parses its options, calls `MusicVAE` or the library, and prints. C
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Iterable
+from contextlib import suppress
 from importlib import import_module
 from io import TextIOWrapper
 from keyword import iskeyword
@@ -30,6 +32,24 @@ BEGAN = "musicvae.began"
 def _module_name(command: str) -> str:
     """Return the module of a command; a Python keyword gets an underscore."""
     return command + "_" * iskeyword(command)
+
+
+def _open_closed_streams() -> None:
+    """Connect standard streams that the caller closed (`>&-`) with nothing.
+
+    Otherwise a file that is opened later would get the number of the stream, and its output.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode))  # noqa: PTH123, SIM115 - stays open
+
+
+def _discard_stdout() -> None:
+    """Send what is left to print nowhere, so that nothing is reported when Python exits."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)
 
 
 class _HelpFormatter(click.HelpFormatter):
@@ -80,6 +100,10 @@ class _LazyGroup(click.Group):
         ]
         return known or super().shell_complete(ctx, incomplete)
 
+    def main(self, *args: Any, **kwargs: Any) -> Any:
+        _open_closed_streams()
+        return super().main(*args, **kwargs)
+
     def invoke(self, ctx: click.Context) -> object:
         ctx.meta[BEGAN] = time.monotonic()
         for stream in (sys.stdout, sys.stderr):
@@ -91,8 +115,8 @@ class _LazyGroup(click.Group):
         except MusicVAEError as error:
             click.echo(f"musicvae: {error}", err=True)
             sys.exit(1)
-        except BrokenPipeError:
-            sys.stderr.close()
+        except BrokenPipeError:  # such as `| head -1`
+            _discard_stdout()
             sys.exit(1)
         except OSError as error:  # such as a full disk behind stdout
             where = error.filename if isinstance(error.filename, str) else "output"

@@ -17,16 +17,20 @@ import click
 
 from musicvae.cli import completion
 from musicvae.cli.terminal import is_terminal
-from musicvae.errors import WriteError, one_line, printable
-from musicvae.storage import ensure_writable_file, fit_stem, is_folder, next_free_number
+from musicvae.errors import ExistsError, WriteError, one_line, printable
+from musicvae.storage import (
+    ensure_writable_file,
+    exclusive_writes,
+    fit_stem,
+    is_folder,
+    next_free_number,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress
 
 SCHEMA = 1
-INPUT_PATH = click.Path(path_type=Path, readable=False)
-"""A path to read; unreadable files are reported by the reader like any other file error."""
 Advance = Callable[[int, int], None]
 
 
@@ -41,7 +45,42 @@ class FiniteFloat(click.FloatRange):
         return number
 
 
-class OutputPath(click.Path):
+class AnyPath(click.Path):
+    """A path that is not empty; whether it can be read or written is checked where it is used."""
+
+    def __init__(self) -> None:
+        super().__init__(path_type=Path, readable=False)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path; fail with a usage error."""
+        if not os.fspath(value):
+            self.fail("an empty path; give a file or a folder.", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+class Text(click.types.StringParamType):
+    """Text that is not empty."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the text; fail with a usage error."""
+        text = super().convert(value, param, ctx)
+        if not text.strip():
+            self.fail("is empty; give a value or leave the option out.", param, ctx)
+        return text
+
+
+class RunName(Text):
+    """Name of a run: a folder under `checkpoints/`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the name; fail with a usage error."""
+        name = super().convert(value, param, ctx)
+        if name in (".", "..") or Path(name).name != name or one_line(name) != name:
+            self.fail(f"{name!r}: give a name, not a path.", param, ctx)
+        return name
+
+
+class OutputPath(AnyPath):
     """An output path: a file with one of the given suffixes, or a folder.
 
     A path with another suffix is taken for a mistake, such as `song.pdf`, unless it is an existing
@@ -49,7 +88,7 @@ class OutputPath(click.Path):
     """
 
     def __init__(self, *suffixes: str) -> None:
-        super().__init__(path_type=Path)
+        super().__init__()
         self.suffixes = suffixes
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -68,12 +107,15 @@ class OutputPath(click.Path):
         return path
 
 
+ANY_PATH, TEXT = AnyPath(), Text()
+
+
 def _random_seed(ctx: click.Context, param: click.Parameter, value: int | None) -> int:
     """Return the given seed or a random one."""
     return secrets.randbelow(2**31) if value is None else value
 
 
-songs_argument = click.argument("paths", nargs=-1, required=True, type=INPUT_PATH)
+songs_argument = click.argument("paths", nargs=-1, required=True, type=ANY_PATH)
 json_option = click.option("--json", "as_json", is_flag=True, help="Print results as JSON Lines.")
 force_option = click.option("--force", is_flag=True, help="Overwrite existing files.")
 seed_option = click.option(
@@ -91,6 +133,7 @@ device_option = click.option(
 )
 checkpoint_option = click.option(
     "--checkpoint",
+    type=TEXT,
     metavar="NAME|PATH",
     shell_complete=completion.complete_checkpoint,
     help="A run under checkpoints/, a shipped model or a file. By default the newest run; given "
@@ -191,6 +234,23 @@ def print_error(error: Exception) -> None:
     _print(f"musicvae: {error}", err=True)
 
 
+def write_free(
+    folder: Path, stem: str, suffix: str, write: Callable[[Path], object], *, force: bool = False
+) -> Path:
+    """Write `folder/stem.suffix`, numbered if that exists and `force` is not set.
+
+    `write` gets the path, another one if a file has taken its name since. Returns the path.
+    """
+    while True:
+        path = free_path(folder, stem, suffix, force=force)
+        try:
+            with exclusive_writes(not force):
+                write(path)
+        except ExistsError:
+            continue
+        return path
+
+
 def free_path(folder: Path, stem: str, suffix: str, *, force: bool = False) -> Path:
     """Return `folder/stem.suffix`, numbered if that exists and `force` is not set."""
     stem = fit_stem(stem)
@@ -219,7 +279,7 @@ def check_overwrite(path: Path, *, force: bool, source: Path | None = None) -> P
         hint = "choose another name with --out, or another --format"
         raise WriteError(path, "is the input itself", hint)
     if path.exists() and not force:
-        raise WriteError(path, "already exists", "overwrite it with --force")
+        raise ExistsError(path, "already exists", "overwrite it with --force")
     return path
 
 

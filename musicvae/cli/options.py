@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from musicvae.cli.console import (
-    INPUT_PATH,
+    ANY_PATH,
     FiniteFloat,
     check_option_path,
     checkpoint_option,
@@ -26,9 +26,11 @@ from musicvae.cli.console import (
 )
 from musicvae.cli.inputs import ModelPicker, find_song_files, load_model, naming, read_with_barlines
 from musicvae.cli.writer import AUDIO_FORMATS, AudioOutput, SongWriter, announce_synthesizer
+from musicvae.config.size_limits import MAX_SONGS
 from musicvae.errors import MusicVAEError
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
+from musicvae.storage import exclusive_writes
 
 if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
@@ -50,7 +52,7 @@ temperature_option = click.option(
 )
 variants_option = click.option(
     "--n",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_SONGS),
     default=1,
     show_default=True,
     help="Number of results per song.",
@@ -258,7 +260,7 @@ def generate_options(
     """
     default: dict[str, Any] = {"default": Path(out), "show_default": True} if out else {}
     options: dict[str, Decorator] = {
-        "out": click.option("--out", type=click.Path(path_type=Path), help=help, **default),
+        "out": click.option("--out", type=ANY_PATH, help=help, **default),
         "audio": audio_options,
         "score": _score_option,
         "stems": _stems_option,
@@ -302,7 +304,7 @@ audio_options = option_group(
             "--audio-format", type=click.Choice(AUDIO_FORMATS), help="Render to this format."
         ),
         "soundfont": click.option(
-            "--soundfont", type=INPUT_PATH, help="SoundFont (SF2) to render with."
+            "--soundfont", type=ANY_PATH, help="SoundFont (SF2) to render with."
         ),
     },
     _build_audio_output,
@@ -363,6 +365,7 @@ class ReportFile:
     path: Path
     soundfont: Path | None = None
     as_json: bool = False
+    force: bool = False
 
     def write(self, build: PageBuilder) -> None:
         """Build the page, with a progress bar while its songs are rendered; write and print it."""
@@ -373,7 +376,8 @@ class ReportFile:
         announce_synthesizer(sound)
         with progress_bar("rendering the report") as advance:
             page = build(AudioEmbedding(sound=sound), advance)
-        page.save(self.path)
+        with exclusive_writes(not self.force):
+            page.save(self.path)
         emit(self.as_json, "report", path=self.path, songs=page.n_songs)
         if not self.as_json:
             print_line(str(self.path))
@@ -392,7 +396,7 @@ def _build_report_file(
     from musicvae.report.page import check_path
 
     path = check_option_path(check_path(report), "--report", force=force)
-    return ReportFile(path=path, soundfont=soundfont, as_json=as_json)
+    return ReportFile(path=path, soundfont=soundfont, as_json=as_json, force=bool(force))
 
 
 report_option = option_group(
@@ -400,7 +404,7 @@ report_option = option_group(
     {
         "report": click.option(
             "--report",
-            type=click.Path(path_type=Path),
+            type=ANY_PATH,
             metavar="PATH.html",
             help="Also write a self-contained HTML page in which the songs can be played.",
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +17,14 @@ from musicvae.cli.console import (
     print_once,
     stderr_console,
 )
-from musicvae.errors import one_line
+from musicvae.errors import ExistsError, one_line
 from musicvae.io.stems import split_stems, stem_path
-from musicvae.storage import ensure_writable_folder, fit_stem, next_free_number
+from musicvae.storage import (
+    ensure_writable_folder,
+    exclusive_writes,
+    fit_stem,
+    next_free_number,
+)
 
 if TYPE_CHECKING:
     from musicvae.io.audio.render import RenderOptions
@@ -100,17 +106,35 @@ class SongWriter:
         """Write a song as `stem-NN.mid` with the next free number and return the path."""
         stem = self._fit_stem(stem, len("-0000.mid"))
         number = self._next_numbers.get(stem) or next_free_number(self.folder, stem, ".mid")
-        while any(
-            path.exists()
-            for path in self._output_paths(song, self.folder / f"{stem}-{number:02d}.mid")
-        ):
+        while True:
+            path = self.folder / f"{stem}-{number:02d}.mid"
             number += 1
-        self._next_numbers[stem] = number + 1
-        path = self.folder / f"{stem}-{number:02d}.mid"
-        self._write(song, path, note, figures)
-        return path
+            if any(each.exists() for each in self._output_paths(song, path)):
+                continue
+            with exclusive_writes():
+                try:
+                    n_notes = write_song(song, path, note)
+                except ExistsError:  # another process has written it in the meantime
+                    continue
+                self._write_companions(song, path, note, n_notes, figures)
+            self._next_numbers[stem] = number
+            return path
 
-    def next_free_stem(self, stem: str) -> str:
+    def write_group(self, songs: Mapping[str, Song], stem: str, note: str) -> None:
+        """Write songs that share a number as `stem-NN` and the ending of each."""
+        group, is_claimed = self._next_free_stem(stem), False
+        for ending, song in songs.items():
+            while True:
+                try:
+                    self.write_named(song, f"{group}{ending}", force=False, note=note)
+                    break
+                except ExistsError:  # another process has taken the number in the meantime
+                    if is_claimed:
+                        raise
+                    group = self._next_free_stem(stem)
+            is_claimed = True
+
+    def _next_free_stem(self, stem: str) -> str:
         """Return `stem-NN` with the number after the highest one in use."""
         found = (
             re.match(re.escape(stem) + "-([0-9]+)", path.name) for path in self.folder.iterdir()
@@ -141,7 +165,8 @@ class SongWriter:
         if plot:
             figures["plot"] = str(pictures[0])
         self._written.add(path)
-        self._write(song, path, note, figures)
+        with exclusive_writes(not force):
+            self._write_companions(song, path, note, write_song(song, path, note), figures)
         return path
 
     def _fit_stem(self, stem: str, ending: int) -> str:
@@ -161,8 +186,10 @@ class SongWriter:
             found += [*stems, *(p.with_suffix(self.audio.suffix) for p in stems if self.audio)]
         return found
 
-    def _write(self, song: Song, path: Path, note: str, figures: dict[str, Any]) -> None:
-        n_notes = write_song(song, path, note)
+    def _write_companions(
+        self, song: Song, path: Path, note: str, n_notes: int, figures: dict[str, Any]
+    ) -> None:
+        """Write what goes with a song of which `n_notes` were written, and print its line."""
         fields: dict[str, Any] = {
             "notes": n_notes,
             **({"left_out": song.n_notes - n_notes} if path.suffix.lower() != ".mid" else {}),

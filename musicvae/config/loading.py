@@ -151,6 +151,12 @@ def _join(path: str, key: str) -> str:
     return f"{path}.{key}" if path else key
 
 
+def require_sizes(section: Any, prefix: str, limits: Mapping[str, int]) -> None:
+    """Raise `ConfigError` unless the fields named in `limits` are at least 1 and at most these."""
+    for name, limit in limits.items():
+        require(1 <= getattr(section, name) <= limit, f"{prefix}.{name}", f"1 to {limit:,}")
+
+
 def require(condition: bool, name: str, wanted: str) -> None:
     """Raise `ConfigError` that `name` must be `wanted` unless the condition holds."""
     if not condition:

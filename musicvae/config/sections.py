@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from musicvae.config.loading import require
+from musicvae.config.loading import require, require_sizes
 from musicvae.config.plugins import require_known
+from musicvae.config.size_limits import MAX_BAR_QUARTERS, MAX_MODEL_SIZES, MAX_PRIOR_SIZES
 
 PART_KINDS = ("voice", "chords", "drums")
 LOSSES = ("cross-entropy", "squared")
@@ -13,9 +14,6 @@ SLICES = ("bar", "quarter", "window")
 ENCODERS = ("linear", "recurrent")
 DECODERS = ("cells", "list", "flat", "roll")
 PRIORS = ("flow", "gaussian", "small", "none")
-MAX_BAR_QUARTERS = 64  # of the longest bar that fits
-MAX_PRIOR_STEPS, MAX_PRIOR_BATCH, MAX_SOLVER_STEPS = 10_000_000, 65_536, 1_000
-MAX_PRIOR_LAYERS, MAX_PRIOR_WIDTH = 64, 4_096
 KEY_MARGIN = 6  # semitones by which key normalization may transpose a note
 
 
@@ -128,8 +126,7 @@ class ModelConfig:
         )
         require(self.slices in SLICES, "model.slices", "one of " + ", ".join(SLICES))
         require(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
-        for name in ("latent", "width", "blocks", "rank", "hidden"):
-            require(getattr(self, name) >= 1, f"model.{name}", "at least 1")
+        require_sizes(self, "model", MAX_MODEL_SIZES)
         require(self.kernel % 2 == 1, "model.kernel", "odd")
 
 
@@ -156,13 +153,5 @@ class PriorConfig:
         require_known("prior", "prior.kind", self.kind, PRIORS)
         require(self.minutes > 0, "prior.minutes", "more than 0")
         require(self.learning_rate > 0, "prior.learning_rate", "more than 0")
-        for name, most in (
-            ("steps", MAX_PRIOR_STEPS),
-            ("batch", MAX_PRIOR_BATCH),
-            ("layers", MAX_PRIOR_LAYERS),
-            ("solver_steps", MAX_SOLVER_STEPS),
-        ):
-            is_size = 1 <= getattr(self, name) <= most
-            require(is_size, f"prior.{name}", f"1 to {most:,}")
-        is_width = 32 <= self.width <= MAX_PRIOR_WIDTH and self.width % 32 == 0
-        require(is_width, "prior.width", f"a multiple of 32, at most {MAX_PRIOR_WIDTH:,}")
+        require_sizes(self, "prior", MAX_PRIOR_SIZES)
+        require(self.width >= 32 and self.width % 32 == 0, "prior.width", "a multiple of 32")

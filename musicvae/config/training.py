@@ -6,14 +6,14 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from musicvae.config.corruption_kinds import corruption_kinds, validate_corruption
-from musicvae.config.loading import require
+from musicvae.config.loading import require, require_sizes
 from musicvae.config.plugins import plugin, require_known
+from musicvae.config.size_limits import MAX_BATCH
 from musicvae.errors import ConfigError
 
 OBJECTIVES = ("ae", "dae", "vae")
 KL_CONTROLS = ("target", "beta", "free_bits")
 LOGGERS = ("auto", "tensorboard", "csv", "wandb", "none")
-MAX_BATCH = 65_536
 PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 
@@ -76,9 +76,7 @@ class TrainingConfig:
     def __post_init__(self) -> None:
         require_known("objective", "training.objective", self.objective, OBJECTIVES)
         validate_corruption(self.corruption, self.objective)
-        for name in ("batch", "accumulate"):
-            is_size = 1 <= getattr(self, name) <= MAX_BATCH
-            require(is_size, f"training.{name}", f"1 to {MAX_BATCH:,}")
+        require_sizes(self, "training", {"batch": MAX_BATCH, "accumulate": MAX_BATCH})
         require(self.warmup_steps >= 0, "training.warmup_steps", "0 or more")
         for name in ("weight_decay", "gradient_clip"):
             require(getattr(self, name) >= 0, f"training.{name}", "0 or more")

@@ -70,7 +70,8 @@ class Counts:
         facts = json.loads(row["facts"])
         self.parts.update(part["role"] for part in facts.get("parts", ()))
         self.bars_by_reason.update(facts.get("bars", {}))
-        self.warnings.update({message_template(warning) for warning in facts.get("warnings", ())})
+        kinds = dict.fromkeys(map(message_template, facts.get("warnings", ())))  # in their order
+        self.warnings.update(list(kinds))
 
     def add(self, other: Counts) -> None:
         """Add the sums over other files, which come after these."""

@@ -84,24 +84,42 @@ def _is_split_file(name: str) -> bool:
 
 def _walk_files(root: str | Path, without: Path | None) -> Iterator[str]:
     """Yield the path from `root` of every regular file, tables of splits included."""
-    left_out = None if without is None else os.path.realpath(without)
-    return _walk(os.fspath(root), "", left_out)
-
-
-def _walk(root: str, inside: str, left_out: str | None) -> Iterator[str]:
-    try:
-        with os.scandir(f"{root}/{inside}") as entries:
-            # With its slash a folder sorts where the paths of its files do.
-            names = sorted(_sort_name(entry) for entry in entries)
-    except OSError:  # an unreadable folder stands for everything in it
-        yield inside.removesuffix("/")
-        return
-    for name in filter(None, names):
-        path = inside + name
+    base, left_out = os.fspath(root), None if without is None else _identity(os.fspath(without))
+    pending = [iter(["/"])]  # names left in each folder on the way; folders may be very deep
+    folders = [""]
+    while pending:
+        name = next(pending[-1], None)
+        if name is None:
+            pending.pop()
+            folders.pop()
+            continue
+        path = folders[-1] + name.removeprefix("/")
         if not name.endswith("/"):
             yield path
-        elif left_out is None or os.path.realpath(f"{root}/{path}") != left_out:
-            yield from _walk(root, path, left_out)
+        elif left_out is None or _identity(f"{base}/{path}") != left_out:
+            try:
+                pending.append(iter(_sorted_names(f"{base}/{path}")))
+                folders.append(path)
+            except OSError:  # an unreadable folder stands for everything in it
+                yield path.removesuffix("/")
+
+
+def _identity(path: str) -> tuple[int, int] | None:
+    """Return device and number of a folder, None if it is not there."""
+    try:
+        stat = os.stat(path)  # noqa: PTH116 - paths are text here
+    except OSError:
+        return None
+    return stat.st_dev, stat.st_ino
+
+
+def _sorted_names(folder: str) -> list[str]:
+    """Return the names in a folder; with its slash a folder sorts where the paths of its files do.
+
+    Raises `OSError`.
+    """
+    with os.scandir(folder) as entries:
+        return sorted(filter(None, map(_sort_name, entries)))
 
 
 def _sort_name(entry: os.DirEntry[str]) -> str:

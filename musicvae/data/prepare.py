@@ -17,8 +17,6 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from musicvae.data.counts import Counts
 from musicvae.data.discover import (
     SPLIT_FILE,
@@ -50,7 +48,13 @@ from musicvae.data.split import merge_split_tables, write_split_table
 from musicvae.data.stored_song import READER_VERSION
 from musicvae.errors import DataError, WriteError, os_reason
 from musicvae.io.options import ReadOptions
-from musicvae.storage import cache_folder, ensure_writable_folder, write_bytes
+from musicvae.storage import (
+    LOCK_FILE,
+    cache_folder,
+    ensure_writable_folder,
+    locked,
+    write_bytes,
+)
 
 ProgressCallback = Callable[[int, int], None]
 FILES_PER_SHARD = 256
@@ -259,17 +263,11 @@ def _is_current(target: Path, state: str) -> bool:
 
 @contextmanager
 def _exclusive_lock(target: Path, *, wait: bool = False) -> Iterator[None]:
-    """Lock a folder against other runs; the system releases the lock however this one ends."""
-    lock = FileLock(target / ".lock", timeout=-1 if wait else 0)
-    try:
-        lock.acquire()
-    except Timeout:
-        hint = "wait for it, or choose another folder with --out"
-        raise WriteError(target, "another run is writing to it", hint) from None
-    try:
+    """Lock a folder against other runs."""
+    hint = "wait for it, or choose another folder with --out"
+    refusal = None if wait else WriteError(target, "another run is writing to it", hint)
+    with locked(target / LOCK_FILE, refusal):
         yield
-    finally:
-        lock.release()
 
 
 @contextmanager

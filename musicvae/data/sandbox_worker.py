@@ -2,7 +2,8 @@
 
 It is started by `sandbox.run` and exchanges messages with it over standard input and output: the
 kind (one byte), the length and the content. Jobs arrive as pickles from our own process; answers
-are never unpickled, since a hostile file may have taken over this process.
+are never unpickled, since a hostile file may have taken over this process. A thread reads the jobs,
+so the end of the pipe ends this process also while it runs one.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ import struct
 import sys
 import time
 from pathlib import Path
+from queue import SimpleQueue
 from typing import IO, Any
+
+from musicvae.processes import end_with_parent
 
 _HEAD = struct.Struct("<cQ")
 _ALLOWANCE = struct.Struct("<d")
@@ -78,13 +82,20 @@ def main() -> None:
     """Run jobs until the parent process closes the pipe."""
     _ignore_interrupts()
     source, out = _open_channel()
+    messages: SimpleQueue[bytes] = SimpleQueue()
+
+    def read_messages() -> None:
+        while True:
+            messages.put(receive(source)[1])
+
+    end_with_parent(read_messages)
     try:
-        function, memory_bytes, _Channel.timeout_s = pickle.loads(receive(source)[1])
+        function, memory_bytes, _Channel.timeout_s = pickle.loads(messages.get())
         _limit_memory(memory_bytes)
         send(out, b"r")
         _Channel.out = out
         while True:
-            job = pickle.loads(receive(source)[1])
+            job = pickle.loads(messages.get())
             _reset_alarm(time.monotonic())
             try:
                 answer = function(job)
@@ -95,7 +106,7 @@ def main() -> None:
                 send(out, b"e", f"{type(error).__name__}: {error}".encode("utf-8", "replace"))
             else:
                 send(out, b"a", answer)
-    except (EOFError, BrokenPipeError):
+    except BrokenPipeError:
         return  # the parent process is gone
 
 

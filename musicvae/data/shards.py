@@ -27,6 +27,8 @@ from musicvae.errors import DataError
 from musicvae.storage import atomic_path, rename_into_place, write_bytes
 
 PARTIAL_SUFFIX = ".shard.part"
+_FILES = ("index.json", "report.json", "clusters.arrow", "split.csv", ".source", ".origin")
+"""Files of a prepared folder other than shards."""
 ORIGIN_FILE = ".origin"
 """In the cache, the folder as the user gave it, which messages name."""
 
@@ -216,7 +218,9 @@ def write_index(folder: Path, index: dict[str, Any]) -> None:
     content = json.dumps({"format": FORMAT_VERSION, **index}, indent=1, sort_keys=True)
     write_bytes(folder / "index.json", (content + "\n").encode())
     listed = set(index["shards"])
-    for path in (*shard_paths(folder), *folder.glob(".*.part")):
+    # Of temporary files only its own: another command may be writing into the folder.
+    own = [f".*{PARTIAL_SUFFIX}", *(f".{name}.*.part" for name in _FILES)]
+    for path in (*shard_paths(folder), *(file for each in own for file in folder.glob(each))):
         if path.name not in listed:
             with suppress(OSError):  # Windows keeps files that another process has mapped
                 path.unlink()

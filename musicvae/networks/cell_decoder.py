@@ -78,7 +78,9 @@ class CellDecoder(DecoderTrunk):
         is_voice = torch.tensor(voices)
         self.register_buffer("is_voice", is_voice, persistent=False)
         with torch.no_grad():
-            self.pitch_bias[~is_voice] = INITIAL_CHORD_LOGIT
+            for part, is_voice_part in enumerate(voices):
+                if not is_voice_part:
+                    self.pitch_bias[part] = INITIAL_CHORD_LOGIT
         self.all_voices = all(voices)
 
     def cell_features(

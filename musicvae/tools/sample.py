@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
 from musicvae.arrays import Ints
 from musicvae.attributes.form import labels_by_window, section_labels
+from musicvae.config.size_limits import MAX_BARS, MAX_SONGS
 from musicvae.data.batch import ModelInput, WindowBatcher
 from musicvae.errors import ConfigError
 from musicvae.latent.codec import Codec
@@ -28,6 +31,7 @@ from musicvae.song import Song
 MEAN_VELOCITY = 74.0  # of sampled songs, unless the model has velocity
 DEFAULT_BARS = 16
 SECTION_BARS = 8
+BARS_PER_CHUNK = 4096  # bars that are sampled at once
 
 
 def sample(
@@ -64,17 +68,65 @@ def sample(
             the reconstruction F1 is below .5, since such a model always approaches the same song.
         seed: the same seed gives the same songs.
 
-    Raises `ConfigError` for invalid arguments.
+    Songs are sampled some hundred at a time, so memory grows by the songs alone; `sample_stream`
+    does not hold these either. Raises `ConfigError` for invalid arguments.
+    """
+    arguments: dict[str, Any] = {"temperature": temperature, "qpm": qpm, "key": key, "meter": meter}
+    arguments |= {"pickup": pickup, "refine_steps": refine_steps, "seed": seed}
+    return list(sample_stream(codec, n, bars=bars, form=form, **arguments))
+
+
+def sample_stream(
+    codec: Codec,
+    n: int,
+    *,
+    bars: int | None = None,
+    form: str | None = None,
+    seed: int = 0,
+    **arguments: Any,
+) -> Iterator[Song]:
+    """Return an iterator over the songs of `sample`, of which it holds few at a time.
+
+    Arguments as for `sample`, and checked at once. Raises `ConfigError`.
     """
     n_bars = bars
-    if n_bars is None:
-        n_bars = DEFAULT_BARS if form is None else SECTION_BARS * len(form)
     if form is not None and not re.fullmatch("[A-Za-z]+", form):
         raise ConfigError(f"form {form!r}: give letters, one for each section, such as AABA")
+    if n_bars is None:
+        n_bars = DEFAULT_BARS if form is None else SECTION_BARS * len(form)
     if form is not None and n_bars < len(form):
         raise ConfigError(f"form {form}: {n_bars} bars are too few for {len(form)} sections")
     if n < 1 or n_bars < 1:
         raise ConfigError("sample needs at least one song of at least one bar")
+    if n > MAX_SONGS or n_bars > MAX_BARS:
+        raise ConfigError(f"sample makes at most {MAX_SONGS:,} songs of at most {MAX_BARS:,} bars")
+    size = max(1, BARS_PER_CHUNK // n_bars)
+    first = _sample_chunk(codec, min(n, size), n_bars, form, seed=seed, **arguments)
+
+    def songs() -> Iterator[Song]:
+        yield from first
+        for begin in range(size, n, size):
+            chunk_seed = [seed, begin // size]
+            count = min(size, n - begin)
+            yield from _sample_chunk(codec, count, n_bars, form, seed=chunk_seed, **arguments)
+
+    return songs()
+
+
+def _sample_chunk(
+    codec: Codec,
+    n: int,
+    n_bars: int,
+    form: str | None,
+    *,
+    seed: int | list[int],
+    temperature: float = 1.0,
+    qpm: float | None = None,
+    key: int | None = None,
+    meter: str | None = None,
+    pickup: str | None = None,
+    refine_steps: int | None = None,
+) -> list[Song]:
     rng, preset = np.random.default_rng(seed), codec.preset
     chosen_meter = choose_meter(preset, codec.provenance, meter)
     keys = choose_keys(codec.provenance, key, n, rng)

@@ -13,6 +13,7 @@ from musicvae.checkpoints import (
     find,
     is_finished,
     load,
+    locked_checkpoint,
     save,
 )
 from musicvae.data import Shards, WindowDataset, prepare_cached
@@ -33,12 +34,17 @@ def personalize(
     over the latents of these songs, as in MidiMe (Dinculescu et al. 2019). The checkpoint is
     `folder/model.safetensors`.
 
-    Raises `DataError` without usable songs, `CheckpointError` if `folder` holds a run.
+    Raises `DataError` without usable songs, `CheckpointError` if `folder` holds a run, `WriteError`
+    if it cannot be written or another process writes to it.
     """
-    target = Path(folder)
-    if (target / STATE_FILE).exists() or is_finished(target / MODEL_FILE):
-        raise CheckpointError(target, "holds a run already", "choose another --name")
-    path = find(weights)
+    target = ensure_writable_folder(folder, "--name")
+    with locked_checkpoint(target / MODEL_FILE):
+        if (target / STATE_FILE).exists() or is_finished(target / MODEL_FILE):
+            raise CheckpointError(target, "holds a run already", "choose another --name")
+        return _personalize(source, find(weights), target, source_name)
+
+
+def _personalize(source: str | Path, path: Path, target: Path, source_name: str) -> Path:
     base = load(path)
     preset = replace(base.preset, prior=replace(base.preset.prior, kind="small"))
     windows = WindowDataset(Shards(prepare_cached(source)), preset, split="all")
@@ -49,7 +55,6 @@ def personalize(
     precision = str(base.provenance.get("precision", "32-true"))
     facts = provenance(windows, source_name or Path(source).name, precision)
     origin = {"from": {"name": checkpoint_name(path), "hash": file_hash(path)}}
-    ensure_writable_folder(target)
     personal = replace(
         base,
         preset=preset,

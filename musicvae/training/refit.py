@@ -8,14 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
-from musicvae.checkpoints import Checkpoint, load, load_tensors, save_tensors
+from torch import Tensor
+
+from musicvae.checkpoints import (
+    Checkpoint,
+    load,
+    load_tensors,
+    locked_checkpoint,
+    save_tensors,
+)
 from musicvae.checkpoints.compression import to_half
 from musicvae.config.sections import PriorConfig
 from musicvae.data import WindowDataset
 from musicvae.errors import ConfigError
 from musicvae.networks.priors import prior_tensors
 from musicvae.networks.vae import VAE
+from musicvae.storage import exclusive_writes
 from musicvae.training.finishing import reference_provenance
 from musicvae.training.fit_directions import direction_tensors, fit_directions
 from musicvae.training.fit_prior import fit_prior
@@ -48,6 +58,7 @@ def refit(
     *,
     change_prior: Callable[[PriorConfig], PriorConfig] = lambda config: config,
     out: str | Path | None = None,
+    overwrite: bool = True,
 ) -> RefitResult:
     """Fit parts of a checkpoint again on the songs that it was trained on.
 
@@ -58,9 +69,26 @@ def refit(
         parts: which of `PARTS` to fit; by default all that the checkpoint has.
         change_prior: returns the `[prior]` section to use instead of the preset's.
         out: file to write; by default the checkpoint itself.
+        overwrite: replace the file if it exists; otherwise raise `ExistsError`.
 
-    Raises `ConfigError` if there is nothing to fit or the model cannot have a part.
+    Raises `ConfigError` if there is nothing to fit or the model cannot have a part, `WriteError` if
+    another process writes the file.
     """
+    with locked_checkpoint(out or checkpoint):
+        result, tensors, header = _refit(checkpoint, folder, parts, change_prior, out)
+        with exclusive_writes(not overwrite):
+            save_tensors(result.path, tensors, header)
+    return result
+
+
+def _refit(
+    checkpoint: str | Path,
+    folder: str | Path,
+    parts: Collection[str],
+    change_prior: Callable[[PriorConfig], PriorConfig],
+    out: str | Path | None,
+) -> tuple[RefitResult, dict[str, Tensor], dict[str, Any]]:
+    """Return the result with the tensors and the header to write."""
     tensors, header = load_tensors(checkpoint)  # in the precision in which they are stored
     trained = load(checkpoint)
     chosen = tuple(part for part in PARTS if part in parts) or existing_parts(trained)
@@ -93,4 +121,4 @@ def refit(
             raise ConfigError(f"{checkpoint}: {reason}; leave out --norms")
         provenance |= norms
     header |= {"preset": preset.to_dict(), "provenance": provenance}
-    return RefitResult(path=save_tensors(out or checkpoint, tensors, header), parts=chosen)
+    return RefitResult(path=Path(out or checkpoint), parts=chosen), tensors, header

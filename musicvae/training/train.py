@@ -6,6 +6,7 @@ import json
 import math
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -28,8 +29,10 @@ from musicvae.checkpoints import (
     is_finished,
     load,
     load_tensors,
+    locked_checkpoint,
     preset_from_header,
     provenance_from_header,
+    read_header,
 )
 from musicvae.config.preset import Preset, load_preset
 from musicvae.config.training import check_logger
@@ -45,7 +48,9 @@ from musicvae.errors import (
 )
 from musicvae.networks.devices import autocast, compile_blocks, pick_device, pick_precision
 from musicvae.networks.losses import compute_loss_terms, deterministic_noise
+from musicvae.networks.memory import require_memory
 from musicvae.networks.vae import n_parameters
+from musicvae.processes import end_with_launcher
 from musicvae.storage import ensure_writable_folder, write_bytes
 from musicvae.training.callbacks import CheckpointCallback, StopOnSigint
 from musicvae.training.distributed import process_group_scope, rank, trim_memory
@@ -175,9 +180,11 @@ def train(
         on_warning: called with warnings, one sentence each.
 
     Raises `DataError` without usable songs, `CheckpointError` if a run cannot be resumed or would
-    be overwritten, `WriteError` if `folder` cannot be written, `TrainingError` if it diverges.
+    be overwritten, `WriteError` if `folder` cannot be written or another process trains there,
+    `TrainingError` if it diverges.
     """
     if rank():  # only rank 0 of a distributed run reports
+        end_with_launcher()
         on_start = on_step = on_validation = on_warning = None
     on_warning = on_warning or (lambda message: None)
     preset = load_preset(preset) if isinstance(preset, str) else preset
@@ -185,101 +192,115 @@ def train(
     if isinstance(logger, str):
         check_logger(logger)
     target = Path("checkpoints") / default_run_name(preset.name) if folder is None else Path(folder)
-    saved = _load_state(target) if resume else None
-    if saved is not None:
-        preset = preset_from_header(saved.header, target)
-        if precision == "auto":
-            precision = saved.header["provenance"].get("precision", precision)
+    if resume:
+        read_header(target / STATE_FILE)  # raises before a folder is read
     else:
         require_new_run(target)
-    precision = pick_precision(precision, device)
     shards = Shards(prepare_cached(source, progress=on_prepare))
     ensure_writable_folder(target)
-    windows = WindowDataset(shards, preset, split="train", seed=preset.training.seed)
-    held_out = _held_out_windows(shards, preset, on_warning)
+    with nullcontext() if rank() else locked_checkpoint(target / MODEL_FILE):
+        saved = _load_state(target) if resume else None
+        if saved is not None:
+            preset = preset_from_header(saved.header, target)
+            if precision == "auto":
+                precision = saved.header["provenance"].get("precision", precision)
+        elif not rank():
+            require_new_run(target)
+        precision = pick_precision(precision, device)
+        windows = WindowDataset(shards, preset, split="train", seed=preset.training.seed)
+        held_out = _held_out_windows(shards, preset, on_warning)
 
-    pl.seed_everything(preset.training.seed, workers=False, verbose=False)
-    schedule = Schedule(total_steps=1, started=began)
-    module = TrainingModule(preset, schedule)
-    base = _load_base(target, weights if saved is None else None)
-    if base is not None and saved is None:
-        module.load_weights(base)
-    replay = None
-    if base is not None and preset.training.replay_share:
-        replay = generate_replay(base, N_REPLAY_WINDOWS, preset.training.seed)
-    budget_s = 60 * (minutes or preset.training.minutes) if steps is None else math.inf
-    pace_s = _measure_step_s(module, windows, device, precision, MAX_TIMING_SHARE * budget_s)
-    if saved is None:
-        schedule.begin(minutes=preset.training.minutes if minutes is None else minutes, steps=steps)
-    else:
-        _restore_state(module, saved, minutes=minutes, steps=steps)
-    finishing = Finishing(
-        windows,
-        held_out,
-        pace_s,
-        pick_device(device),
-        on_warning=on_warning,
-        origin=base,
-        after_s=after_s,
-    )
-    schedule.start_steps(pace_s, finishing.validation_s, finishing.reserve_s(schedule.budget_s))
-    if schedule.overrun_s > 1 and schedule.budget_s is not None:
-        on_warning(
-            f"{schedule.elapsed_s / 60:.1f} of {schedule.budget_s / 60:.3g} minutes were over "
-            "before the first step; the run will take about "
-            f"{schedule.overrun_s / 60:.1f} minutes more"
+        require_memory(preset)
+        pl.seed_everything(preset.training.seed, workers=False, verbose=False)
+        schedule = Schedule(total_steps=1, started=began)
+        module = TrainingModule(preset, schedule)
+        base = _load_base(target, weights if saved is None else None)
+        if base is not None and saved is None:
+            module.load_weights(base)
+        replay = None
+        if base is not None and preset.training.replay_share:
+            replay = generate_replay(base, N_REPLAY_WINDOWS, preset.training.seed)
+        budget_s = 60 * (minutes or preset.training.minutes) if steps is None else math.inf
+        pace_s = _measure_step_s(module, windows, device, precision, MAX_TIMING_SHARE * budget_s)
+        if saved is None:
+            schedule.begin(
+                minutes=preset.training.minutes if minutes is None else minutes, steps=steps
+            )
+        else:
+            _restore_state(module, saved, minutes=minutes, steps=steps)
+        finishing = Finishing(
+            windows,
+            held_out,
+            pace_s,
+            pick_device(device),
+            on_warning=on_warning,
+            origin=base,
+            after_s=after_s,
         )
-    summary = _summarize(module, shards, windows, held_out, pace_s, target, device, precision)
-    if on_start:
-        on_start(summary)
+        schedule.start_steps(pace_s, finishing.validation_s, finishing.reserve_s(schedule.budget_s))
+        if schedule.overrun_s > 1 and schedule.budget_s is not None:
+            on_warning(
+                f"{schedule.elapsed_s / 60:.1f} of {schedule.budget_s / 60:.3g} minutes were over "
+                "before the first step; the run will take about "
+                f"{schedule.overrun_s / 60:.1f} minutes more"
+            )
+        summary = _summarize(module, shards, windows, held_out, pace_s, target, device, precision)
+        if on_start:
+            on_start(summary)
 
-    facts = provenance(windows, source_name or Path(source).name, precision)
-    facts |= _base_provenance(weights, saved)
-    if saved is not None:
-        _warn_if_songs_changed(saved, facts, on_warning)
-    keeper = CheckpointCallback(
-        target, held_out, windows, facts, on_warning, on_validation or (lambda row: None), finishing
-    )
-    if saved is not None:
-        keeper.restore(saved.header)
-    elif not rank():
-        write_bytes(target / "preset.json", json.dumps(preset.to_dict(), indent=1).encode())
-    if compiled and (trouble := compile_blocks(module.vae, pick_device(device))):
-        on_warning(f"torch.compile does not work here ({trouble}); continuing without it")
-    stopper = StopOnSigint()
-    if not schedule.done:
-        all_callbacks = [
-            keeper,
-            stopper,
-            *([_StepCallback(on_step)] if on_step else []),
-            *callbacks,
-        ]
-        data = WindowDataModule(windows, start=schedule.step, replay=replay)
-        with silence_lightning(), process_group_scope():
-            loggers = make_loggers(logger, target)
-            trainer = make_trainer(preset, all_callbacks, loggers, device, devices, precision)
-            trainer.fit(module, datamodule=data)
-            if stopper.interrupted and not schedule.done and not keeper.has_diverged:
-                keeper.validate(module)
-            if keeper.has_diverged:
-                is_kept = bool(keeper.rows)
-                kept = "the best model so far is kept there" if is_kept else "no model is kept"
-                raise TrainingError(
-                    f"{target}: the loss or the weights became NaN or infinite at step "
-                    f"{schedule.step:,}; {kept}. Try --set training.learning_rate=0.0005"
-                )
-    return TrainingResult(
-        folder=target,
-        model=target / MODEL_FILE,
-        steps=schedule.step,
-        total_steps=schedule.total_steps,
-        interrupted=stopper.interrupted and not schedule.done,
-        resumed_at=summary.resumed_at,
-        minutes=schedule.elapsed_s / 60,
-        budget_minutes=None if schedule.budget_s is None else schedule.budget_s / 60,
-        epochs=_epochs(schedule.step, windows),
-        metrics=keeper.best_metrics,
-    )
+        facts = provenance(windows, source_name or Path(source).name, precision)
+        facts |= _base_provenance(weights, saved)
+        if saved is not None:
+            _warn_if_songs_changed(saved, facts, on_warning)
+        keeper = CheckpointCallback(
+            target,
+            held_out,
+            windows,
+            facts,
+            on_warning,
+            on_validation or (lambda row: None),
+            finishing,
+        )
+        if saved is not None:
+            keeper.restore(saved.header)
+        elif not rank():
+            write_bytes(target / "preset.json", json.dumps(preset.to_dict(), indent=1).encode())
+        if compiled and (trouble := compile_blocks(module.vae, pick_device(device))):
+            on_warning(f"torch.compile does not work here ({trouble}); continuing without it")
+        stopper = StopOnSigint()
+        if not schedule.done:
+            all_callbacks = [
+                keeper,
+                stopper,
+                *([_StepCallback(on_step)] if on_step else []),
+                *callbacks,
+            ]
+            data = WindowDataModule(windows, start=schedule.step, replay=replay)
+            with silence_lightning(), process_group_scope():
+                loggers = make_loggers(logger, target)
+                trainer = make_trainer(preset, all_callbacks, loggers, device, devices, precision)
+                trainer.fit(module, datamodule=data)
+                if stopper.interrupted and not schedule.done and not keeper.has_diverged:
+                    keeper.validate(module)
+                if keeper.has_diverged:
+                    is_kept = bool(keeper.rows)
+                    kept = "the best model so far is kept there" if is_kept else "no model is kept"
+                    raise TrainingError(
+                        f"{target}: the loss or the weights became NaN or infinite at step "
+                        f"{schedule.step:,}; {kept}. Try --set training.learning_rate=0.0005"
+                    )
+        return TrainingResult(
+            folder=target,
+            model=target / MODEL_FILE,
+            steps=schedule.step,
+            total_steps=schedule.total_steps,
+            interrupted=stopper.interrupted and not schedule.done,
+            resumed_at=summary.resumed_at,
+            minutes=schedule.elapsed_s / 60,
+            budget_minutes=None if schedule.budget_s is None else schedule.budget_s / 60,
+            epochs=_epochs(schedule.step, windows),
+            metrics=keeper.best_metrics,
+        )
 
 
 def require_new_run(folder: Path) -> None:

@@ -27,7 +27,7 @@ from musicvae.data.fingerprints import fingerprint
 from musicvae.data.prepare import ReaderPool, prepare, prepare_cached, prepare_with
 from musicvae.data.sandbox import Limits
 from musicvae.data.schema import batch_to_rows, row_to_song, rows_to_batch, skipped_row, song_to_row
-from musicvae.data.stored_song import StoredSong
+from musicvae.data.stored_song import StoredSong, read_stored_song
 from musicvae.errors import DataError, ReadError, WriteError
 from musicvae.io import expand, read, write
 from musicvae.io.options import ReadOptions
@@ -197,6 +197,51 @@ def test_files_are_sorted_by_path(tmp_path: Path) -> None:
         write(small_chorale(bars=1), tmp_path / "midi" / name)
     prepare(tmp_path / "midi", tmp_path / "out")
     assert [song.path for song in Shards(tmp_path / "out")] == sorted(names)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="paths are shorter on other systems")
+def test_folders_may_be_very_deep(tmp_path: Path) -> None:
+    depth, place = 1500, os.fspath(tmp_path)
+    for _ in range(depth):
+        place += "/d"
+        os.mkdir(place)  # noqa: PTH102 - fast on long paths
+    try:
+        write(small_chorale(bars=2), Path(place, "song.mid"))
+        expected = "d/" * depth + "song.mid"
+        assert list(files_under(tmp_path)) == [expected]
+        assert list(files_under(tmp_path, without=tmp_path / "d")) == []
+        assert scan_folder(tmp_path).n_files == 1
+    finally:  # as shutil.rmtree may not go so deep
+        Path(place, "song.mid").unlink(missing_ok=True)
+        for _ in range(depth):
+            os.rmdir(place)  # noqa: PTH106
+            place = place[:-2]
+
+
+def test_order_of_warnings_is_that_of_the_song(tmp_path: Path) -> None:
+    content = write(small_chorale(), tmp_path / "a.mid").read_bytes()
+    row = song_to_row(read_stored_song(content, "a.mid", ReadOptions()), bytes(16))
+    kinds = [f"warning {letter}" for letter in "qwertyuiopasdfgh"]
+    row["facts"] = json.dumps({"warnings": kinds})
+    counts = Counts()
+    counts.count(row)
+    assert list(counts.warnings) == kinds
+
+
+def test_same_bytes_under_every_hash_seed(tmp_path: Path) -> None:
+    chorales(tmp_path / "midi", 3)
+    (tmp_path / "midi" / "tune.abc").write_text("X:1\nT:a\nM:4/4\nL:1/4\nK:C\nCDEF|GABc|]\n")
+    code = (
+        "import sys; from musicvae.data.prepare import prepare; prepare(*sys.argv[1:], workers=1)"
+    )
+    root = str(Path(__file__).parents[2])
+    for seed in ("1", "2"):
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "midi"), str(tmp_path / seed)],
+            env=os.environ | {"PYTHONHASHSEED": seed, "PYTHONPATH": root},
+            check=True,
+        )
+    assert files_in(tmp_path / "1") == files_in(tmp_path / "2")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="file names are text on this system")

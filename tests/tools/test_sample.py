@@ -8,6 +8,7 @@ import pytest
 from experiments.distances import note_distance, onset_cells
 from musicvae.errors import ConfigError
 from musicvae.representation.bars import Bars
+from musicvae.tools import sample as module
 
 
 def test_sections_of_one_letter_are_alike(model) -> None:
@@ -44,3 +45,23 @@ def test_last_bar_is_shorter_by_the_pickup(model) -> None:
     assert len(Bars.from_song(model.sample(1, bars=9, meter="4/4", pickup="0")[0])) == 9
     with pytest.raises(ConfigError, match="not shorter than a bar"):
         model.sample(1, meter="3/4", pickup="3/4")
+
+
+def test_songs_are_sampled_as_they_are_asked_for(model, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "BARS_PER_CHUNK", 8)  # two songs of four bars
+    sizes, real = [], module._sample_chunk
+
+    def sample_chunk(codec, n, *args, **kwargs):
+        sizes.append(n)
+        return real(codec, n, *args, **kwargs)
+
+    monkeypatch.setattr(module, "_sample_chunk", sample_chunk)
+    stream = model.sample_stream(1_000_000, bars=4, seed=3)
+    first = [next(stream) for _ in range(5)]
+    assert sizes == [2, 2, 2]
+    assert first == model.sample(5, bars=4, seed=3)[:4] + first[4:]
+    assert first[0] != first[2]
+    assert model.sample(2, bars=4, seed=3) == first[:2]
+    for arguments in ({"n": 10**9}, {"n": 1, "bars": 10**9}):
+        with pytest.raises(ConfigError, match="at most 1,000,000 songs of at most 4,096 bars"):
+            model.sample_stream(**arguments)

@@ -10,13 +10,14 @@ import click
 import numpy as np
 
 from musicvae.cli.console import (
+    ANY_PATH,
     emit,
-    free_path,
     print_error,
     print_line,
     progress_bar,
     songs_argument,
     stderr_console,
+    write_free,
 )
 from musicvae.cli.inputs import ModelPicker, find_song_files, read_with_barlines
 from musicvae.cli.options import ModelOptions, model_options, theme_options
@@ -56,7 +57,7 @@ REQUIRED_CORRUPTIONS = (
 @click.option(
     "--plot",
     "plot_folder",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     help="Folder for a plot of each song's scores over time.",
 )
 @theme_options
@@ -148,11 +149,16 @@ def _score_song(
         from musicvae.plots import plot_anomalies
 
         stem = song_stem(path)
-        plot_path = free_path(folder, f"{fit_stem(stem)}-score", ".png", force=shared.force)
         names = [part.name or f"part {n}" for n, part in enumerate(aligned.song.parts, start=1)]
         line = f"anomaly score {scores.anomaly_score:+.1f}, relative to the {scores.reference}"
         fields = (scores.bar_numbers, scores.bar_scores, scores.part_scores, names)
-        plot_anomalies(*fields, plot_path, stem, line, theme=theme)
+        plot_path = write_free(
+            folder,
+            f"{fit_stem(stem)}-score",
+            ".png",
+            lambda to: plot_anomalies(*fields, to, stem, line, theme=theme),
+            force=shared.force,
+        )
     features = song_features(Bars.from_song(aligned.song))
     return _ScoredSong(path, scores, features, str(model.path), round(share, 4), plot_path)
 

@@ -13,13 +13,14 @@ from musicvae.cli.options import (
     temperature_option,
     variants_option,
 )
+from musicvae.config.size_limits import MAX_BARS
 
 
 @click.command(name="continue")
 @songs_argument
 @click.option(
     "--bars",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_BARS),
     default=8,
     show_default=True,
     help="Number of bars to add.",

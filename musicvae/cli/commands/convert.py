@@ -27,7 +27,7 @@ from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
 from musicvae.io.stems import split_stems, stem_path
-from musicvae.storage import ensure_writable_folder, fit_stem
+from musicvae.storage import ensure_writable_folder, exclusive_writes, fit_stem
 
 _SUFFIXES = (".mid", ".musicxml", ".mxl", ".xml")
 
@@ -100,10 +100,11 @@ def command(
                 for each in files:
                     check_overwrite(each, force=force)
                 taken.update(os.path.realpath(each) for each in files)
-                n_notes, *_ = [
-                    write_song(written, each, f"musicvae convert {path.name}")
-                    for each, written in files.items()
-                ]
+                with exclusive_writes(not force):
+                    n_notes, *_ = [
+                        write_song(written, each, f"musicvae convert {path.name}")
+                        for each, written in files.items()
+                    ]
             except MusicVAEError as error:
                 failed = True
                 print_error(error)

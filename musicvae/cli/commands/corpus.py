@@ -10,10 +10,11 @@ from typing import Any
 import click
 
 from musicvae.cli import completion
-from musicvae.cli.console import SCHEMA, progress_bar
+from musicvae.cli.console import ANY_PATH, SCHEMA, progress_bar
 from musicvae.cli.terminal import print_table
 from musicvae.data import corpora
 from musicvae.errors import ConfigError, WriteError
+from musicvae.processes import MAX_WORKERS
 
 
 @click.group(name="corpus")
@@ -42,10 +43,12 @@ def list_(as_json: bool) -> None:
 
 @command.command(name="export")
 @click.argument("name", shell_complete=completion.complete_corpus)
-@click.argument("folder", metavar="DIR", type=click.Path(path_type=Path))
+@click.argument("folder", metavar="DIR", type=ANY_PATH)
 @click.option("--limit", type=click.IntRange(min=1), help="Maximum number of songs.")
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Number of processes; one per core by default."
+    "--workers",
+    type=click.IntRange(1, MAX_WORKERS),
+    help="Number of processes; one per core by default.",
 )
 @click.option("--force", is_flag=True, help="Overwrite files that differ from the corpus.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object per song.")

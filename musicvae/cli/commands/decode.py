@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import INPUT_PATH
+from musicvae.cli.console import ANY_PATH
 from musicvae.cli.inputs import load_model, print_unreadable_runs
 from musicvae.cli.options import GenerateOptions, generate_options
 from musicvae.errors import CheckpointError, ReadError, os_reason
@@ -21,7 +21,7 @@ RAW_SUFFIX = ".npy"
 
 
 @click.command(name="decode")
-@click.argument("path", type=INPUT_PATH)
+@click.argument("path", type=ANY_PATH)
 @generate_options(
     None,
     help="Output file, .mid or .musicxml; the name of PATH with .mid by default.",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import FiniteFloat, print_line, songs_argument, stderr_console
+from musicvae.cli.console import TEXT, FiniteFloat, print_line, songs_argument, stderr_console
 from musicvae.cli.options import GenerateOptions, generate_options, theme_options
 from musicvae.cli.terminal import format_columns
 from musicvae.cli.writer import sibling_path
@@ -15,6 +15,7 @@ from musicvae.config.corruption_kinds import parse_corruption_shares
 from musicvae.errors import one_line
 from musicvae.io.members import song_stem
 from musicvae.representation.key import pitch_name
+from musicvae.storage import exclusive_writes
 
 if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
@@ -36,6 +37,7 @@ REQUIRED_CORRUPTIONS = ("pitch_substitution", "deletion", "insertion", "onset_ji
 )
 @click.option(
     "--expect",
+    type=TEXT,
     metavar="KIND=SHARE,...",
     help="Expected errors, such as onset_jitter=0.2,deletion=0.1; by default estimated.",
 )
@@ -84,7 +86,8 @@ def command(
             from musicvae.plots import plot_note_edits
 
             picture = sibling_path(written, PLOT_SUFFIX)
-            plot_note_edits(result.original, result.song, picture, written.stem, theme=theme)
+            with exclusive_writes(not force):
+                plot_note_edits(result.original, result.song, picture, written.stem, theme=theme)
         if not shared.as_json:
             for line in change_lines(result.changes):
                 print_line(line)

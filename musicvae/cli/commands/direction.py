@@ -9,36 +9,36 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import INPUT_PATH, check_overwrite, emit, print_line
+from musicvae.cli.console import ANY_PATH, check_overwrite, emit, print_line
 from musicvae.cli.inputs import sample_songs
 from musicvae.cli.options import ModelOptions, model_options
 from musicvae.errors import ConfigError, DataError, ReadError, os_reason
 from musicvae.io.options import ReadOptions
-from musicvae.storage import is_folder
+from musicvae.storage import exclusive_writes, is_folder
 
 if TYPE_CHECKING:
     from musicvae.tools.embed import SongEmbeddings
 
 
 @click.command(name="direction")
-@click.argument("folder", required=False, type=INPUT_PATH)
+@click.argument("folder", required=False, type=ANY_PATH)
 @click.option(
     "--from-folders",
     "pair",
     nargs=2,
-    type=INPUT_PATH,
+    type=ANY_PATH,
     metavar="A B",
     help="Learn the direction from the songs of folder B to those of folder A.",
 )
 @click.option(
     "--labels",
-    type=INPUT_PATH,
+    type=ANY_PATH,
     metavar="CSV",
     help="CSV file with a line per song of FOLDER: file name, and a number or one of two words.",
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     default=Path("direction.safetensors"),
     show_default=True,
     help="Output file.",
@@ -83,7 +83,8 @@ def command(
         songs, song_labels = select_labeled(songs, labels_of_songs, labels or Path())
         values = labels_to_numbers(song_labels)
     direction = fit_from_embeddings(model, songs, values, name=out.stem)
-    direction.save(out)
+    with exclusive_writes(not shared.force):
+        direction.save(out)
     held_out = (
         None
         if math.isnan(direction.held_out_correlation)

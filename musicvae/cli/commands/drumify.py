@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import FiniteFloat, songs_argument
+from musicvae.cli.console import TEXT, FiniteFloat, songs_argument
 from musicvae.cli.options import GenerateOptions, generate_options
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 @songs_argument
 @click.option(
     "--part",
+    type=TEXT,
     help="Part whose rhythm the drums follow; by default the highest one, or the drums if there is "
     "no other.",
 )

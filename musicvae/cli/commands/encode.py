@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from musicvae.cli.console import (
-    INPUT_PATH,
+    ANY_PATH,
     FiniteFloat,
     check_overwrite,
     emit,
@@ -19,16 +19,16 @@ from musicvae.cli.inputs import read_with_barlines, sample_songs
 from musicvae.cli.options import ModelOptions, model_options
 from musicvae.errors import one_line
 from musicvae.io.members import song_stem
-from musicvae.storage import fit_stem, is_folder
+from musicvae.storage import exclusive_writes, fit_stem, is_folder
 
 ARRAYS_SUFFIX = ".npz"
 
 
 @click.command(name="encode")
-@click.argument("path", type=INPUT_PATH)
+@click.argument("path", type=ANY_PATH)
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     help="Output file; by default the name of the song with .z in the working folder, or of a "
     "folder with .npz.",
 )
@@ -79,7 +79,8 @@ def command(
     encoding = model.encode(song)
     quantization = None if step is None and bits is None else Quantization(step=step, bits=bits)
     name = checkpoint_name(model.path) if model.path else ""
-    sizes = save(encoding, target, checkpoint=name, quantization=quantization)
+    with exclusive_writes(not shared.force):
+        sizes = save(encoding, target, checkpoint=name, quantization=quantization)
     N = max(len(encoding.bars), 1)
     share = encoding.n_passthrough / max(song.song.n_notes, 1)
     emit(

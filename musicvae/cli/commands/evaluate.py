@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from musicvae.cli import completion
-from musicvae.cli.console import INPUT_PATH, emit, stderr_console
+from musicvae.cli.console import ANY_PATH, TEXT, emit, stderr_console
 from musicvae.cli.inputs import load_model
 from musicvae.cli.options import (
     ModelOptions,
@@ -19,7 +19,9 @@ from musicvae.cli.options import (
     report_option,
     theme_options,
 )
+from musicvae.config.size_limits import MAX_WINDOWS
 from musicvae.errors import DataError, one_line
+from musicvae.storage import exclusive_writes
 
 if TYPE_CHECKING:
     from musicvae.plots import Theme
@@ -28,8 +30,10 @@ N_REPORT_SONGS = 4  # sampled for the report
 
 
 @click.command(name="evaluate")
-@click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=completion.complete_checkpoint)
-@click.argument("path", type=INPUT_PATH)
+@click.argument(
+    "checkpoint", type=TEXT, metavar="CHECKPOINT", shell_complete=completion.complete_checkpoint
+)
+@click.argument("path", type=ANY_PATH)
 @click.option(
     "--split",
     type=click.Choice(["test", "valid", "all"]),
@@ -39,26 +43,24 @@ N_REPORT_SONGS = 4  # sampled for the report
 )
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_WINDOWS),
     default=1024,
     show_default=True,
     help="Maximum number of windows to reconstruct.",
 )
 @click.option(
     "--n",
-    type=click.IntRange(min=2),
+    type=click.IntRange(2, MAX_WINDOWS),
     default=1024,
     show_default=True,
     help="Maximum number of windows to sample and to compare with real ones.",
 )
 @click.option(
     "--samples",
-    type=INPUT_PATH,
+    type=ANY_PATH,
     help="Also judge the songs of this folder, such as those of another system, as samples are.",
 )
-@click.option(
-    "--plot", type=click.Path(path_type=Path), help="Plot the results to this PNG, SVG or PDF file."
-)
+@click.option("--plot", type=ANY_PATH, help="Plot the results to this PNG, SVG or PDF file.")
 @theme_options
 @report_option
 @model_options(force=True, checkpoint=False, seed=True)
@@ -112,7 +114,9 @@ def command(
         from musicvae.plots import plot_evaluation
 
         title = f"{result.preset} on {path.name or path}, {result.split} songs"
-        plot_evaluation(result.to_dict(), result.comparison.distributions, plot, title, theme=theme)
+        distributions = result.comparison.distributions
+        with exclusive_writes(not shared.force):
+            plot_evaluation(result.to_dict(), distributions, plot, title, theme=theme)
         print_plot_path(plot, as_json=shared.as_json)
     if report:
         from musicvae.report import evaluation_page

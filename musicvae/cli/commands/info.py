@@ -19,7 +19,7 @@ from musicvae.checkpoints import (
 )
 from musicvae.checkpoints.checkpoint import flatten_figures
 from musicvae.cli import completion
-from musicvae.cli.console import emit, json_option
+from musicvae.cli.console import TEXT, emit, json_option
 from musicvae.cli.inputs import print_unreadable_runs
 from musicvae.cli.terminal import print_table
 from musicvae.config.preset import Preset
@@ -44,6 +44,7 @@ HIDDEN_FIELDS = ("beta", "finished")
 @click.command(name="info")
 @click.argument(
     "checkpoint",
+    type=TEXT,
     metavar="CHECKPOINT",
     required=False,
     shell_complete=completion.complete_checkpoint,

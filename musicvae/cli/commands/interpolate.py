@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
-from musicvae.cli.console import INPUT_PATH
+from musicvae.cli.console import ANY_PATH
 from musicvae.cli.inputs import read_with_barlines
 from musicvae.cli.options import (
     GenerateOptions,
@@ -20,6 +20,8 @@ from musicvae.cli.options import (
     theme_options,
 )
 from musicvae.cli.writer import SongWriter
+from musicvae.config.size_limits import MAX_BARS, MAX_GRID_STEPS, MAX_INTERPOLATION_STEPS
+from musicvae.storage import exclusive_writes
 
 if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
@@ -31,10 +33,10 @@ if TYPE_CHECKING:
 
 
 @click.command(name="interpolate")
-@click.argument("paths", nargs=-1, required=True, type=INPUT_PATH, metavar="A B [C ...]")
+@click.argument("paths", nargs=-1, required=True, type=ANY_PATH, metavar="A B [C ...]")
 @click.option(
     "--steps",
-    type=click.IntRange(min=2),
+    type=click.IntRange(2, MAX_INTERPOLATION_STEPS),
     help="Number of songs including both ends, 7 by default; with --grid, of rows and columns, 5.",
 )
 @click.option(
@@ -47,7 +49,7 @@ if TYPE_CHECKING:
 @click.option("--morph", is_flag=True, help="Write one song that turns from A into B.")
 @click.option(
     "--bars",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_BARS),
     help="Length of a morph in bars; the mean of both songs by default.",
 )
 @click.option("--grid", is_flag=True, help="Write a grid of songs between four corners.")
@@ -68,7 +70,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     help="Plot all songs to this PNG, SVG or PDF file.",
 )
 @theme_options
@@ -140,7 +142,8 @@ def command(
             writer.write_numbered(song, "step", note=note)
         result = InterpolationResult(outputs, _position_labels(len(outputs)))
     if plot is not None:
-        result.plot(plot, title, facts, theme)
+        with exclusive_writes():
+            result.plot(plot, title, facts, theme)
         print_plot_path(plot, as_json=shared.as_json)
     if report:
         report.write(lambda *how: result.page(title, facts, *how))
@@ -200,6 +203,8 @@ def _check_options(
         problem = "--grid combines only with --steps and --how"
     elif grid and n != 4:
         problem = f"--grid needs four songs, not {n}: A and B on top, C and D at the bottom"
+    elif grid and steps is not None and steps > MAX_GRID_STEPS:
+        problem = f"--steps {steps} is more than the {MAX_GRID_STEPS} rows that a grid may have"
     elif morph and (n != 2 or steps):
         problem = "--morph takes two songs and no --steps"
     elif bars and not morph:
@@ -235,10 +240,11 @@ def _write_grid(
     note: str,
 ) -> list[Song]:
     """Write and return the songs of a grid, in files numbered by grid, row and column from 1."""
-    stem, outputs = writer.next_free_stem("grid"), []
     a, b, c, d = songs
-    for row, line in enumerate(model.grid(a, b, c, d, steps, how=how), start=1):
-        for column, song in enumerate(line, start=1):
-            writer.write_named(song, f"{stem}-row-{row}-column-{column}", force=False, note=note)
-            outputs.append(song)
-    return outputs
+    cells = {
+        f"-row-{row}-column-{column}": song
+        for row, line in enumerate(model.grid(a, b, c, d, steps, how=how), start=1)
+        for column, song in enumerate(line, start=1)
+    }
+    writer.write_group(cells, "grid", note=note)
+    return list(cells.values())

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from musicvae.cli.commands.steer import ATTRIBUTE_HELP
-from musicvae.cli.console import emit, free_path, print_line, progress_bar, songs_argument
+from musicvae.cli.console import (
+    ANY_PATH,
+    emit,
+    print_line,
+    progress_bar,
+    songs_argument,
+    write_free,
+)
 from musicvae.cli.inputs import read_with_barlines, sample_songs
 from musicvae.cli.options import ModelOptions, check_plot_path, model_options, theme_options
-from musicvae.storage import is_folder
+from musicvae.storage import exclusive_writes, is_folder
 
 if TYPE_CHECKING:
     from musicvae.plots import Theme
@@ -32,7 +40,7 @@ MAX_LABELS = 24  # names of single songs in the plot
 )
 @click.option(
     "--out",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     help="Output file: .png, .svg or .pdf; map.png by default.",
 )
 @click.option("--title", help="Title of the plot.")
@@ -61,7 +69,6 @@ def command(
 
     if out is not None:
         check_plot_path(out, "--out", force=shared.force)
-    target = out or free_path(Path(), "map", ".png")
     examples = [] if shared.checkpoint else sample_songs(paths, shared.options)
     model = shared.model(songs=examples)
     with progress_bar("encoding") as advance:
@@ -78,16 +85,22 @@ def command(
         for name, folder in zip(songs.names, songs.folders, strict=True)
     ]
     marked = [(i, Path(n).stem) for i, n in enumerate(songs.names) if n in single][:MAX_LABELS]
-    plot_song_map(
+    draw = partial(
+        plot_song_map,
         song_map.points,
         groups if color == "folder" else values[color],
-        target,
         title=title or f"{len(songs)} songs in the latent space of {model.preset.name}",
         color_name="" if color == "folder" else f"{color} ({ATTRIBUTES[color].unit})",
         axis_names=(_axis_label(song_map, 0), _axis_label(song_map, 1)),
         marked=marked,
         theme=theme,
     )
+    if out is None:
+        target = write_free(Path(), "map", ".png", draw)
+    else:
+        target = out
+        with exclusive_writes(not shared.force):
+            draw(out)
     for nth, name in enumerate(songs.names):
         x, y = song_map.points[nth].tolist()
         values_of_song = {n: float(v[nth]) for n, v in values.items() if v[nth] == v[nth]}

@@ -7,22 +7,33 @@ from pathlib import Path
 import click
 
 from musicvae.cli import completion
-from musicvae.cli.console import INPUT_PATH, emit, json_option, progress_bar, stderr_console
+from musicvae.cli.console import (
+    ANY_PATH,
+    TEXT,
+    RunName,
+    emit,
+    json_option,
+    progress_bar,
+    stderr_console,
+)
 from musicvae.cli.options import read_options
-from musicvae.errors import DataError, is_file_name
+from musicvae.errors import DataError
 from musicvae.io.options import ReadOptions
 
 
 @click.command(name="personalise")
-@click.argument("path", type=INPUT_PATH)
+@click.argument("path", type=ANY_PATH)
 @click.option(
     "--from",
     "origin",
+    type=TEXT,
     metavar="CHECKPOINT",
     shell_complete=completion.complete_checkpoint,
     help="Model to adapt; by default the shipped model that fits the songs best.",
 )
-@click.option("--name", help="Write checkpoints/NAME/; by default `my-` and the model's name.")
+@click.option(
+    "--name", type=RunName(), help="Write checkpoints/NAME/; by default `my-` and the model's name."
+)
 @read_options
 @json_option
 def command(
@@ -38,14 +49,12 @@ def command(
       musicvae personalise my-songs/
       musicvae personalise my-songs/ --from melody-2bar --name mine
     """
-    from musicvae.checkpoints import best_shipped, checkpoint_name, find, unused_run_name
+    from musicvae.checkpoints import best_shipped, checkpoint_name, claim_run_name, find
     from musicvae.data import Shards
     from musicvae.data.prepare import prepare_cached
     from musicvae.training.finetune import sample_songs
     from musicvae.training.personalize import personalize
 
-    if name is not None and not is_file_name(name):
-        raise click.UsageError(f"--name {name!r}: give a name, not a path")
     with progress_bar("reading") as reading:
         prepared = prepare_cached(path, options=options, progress=reading)
     model = find(origin) if origin else best_shipped(None, sample_songs(Shards(prepared)))
@@ -53,7 +62,7 @@ def command(
         raise DataError(
             f"{path}: no shipped model fits these songs; choose one with --from, or train one"
         )
-    run = unused_run_name(name or f"my-{checkpoint_name(model)}", user_chosen=name is not None)
+    run = claim_run_name(name or f"my-{checkpoint_name(model)}", user_chosen=name is not None)
     checkpoint = personalize(prepared, model, Path("checkpoints") / run, source_name=path.name)
     stderr_console().print(
         f"sample songs like these from {checkpoint_name(model)}: musicvae sample --checkpoint {run}"

@@ -14,19 +14,20 @@ from musicvae.cli.console import (
     check_overwrite,
     emit,
     force_option,
-    free_path,
     json_option,
     print_error,
     print_line,
     progress_bar,
     songs_argument,
+    write_free,
 )
 from musicvae.cli.inputs import find_song_files, read_with_barlines
 from musicvae.cli.options import theme_options
+from musicvae.config.size_limits import MAX_BARS
 from musicvae.errors import MusicVAEError, ReadError, os_reason
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
-from musicvae.storage import is_folder
+from musicvae.storage import exclusive_writes, is_folder
 
 if TYPE_CHECKING:
     from musicvae.plots import Theme
@@ -62,7 +63,9 @@ METRICS_FILE = "metrics.csv"
     help="Format of the files in an output folder.",
 )
 @click.option(
-    "--bars", type=click.IntRange(1), help="Bars per row; 8 by default, more in long songs."
+    "--bars",
+    type=click.IntRange(1, MAX_BARS),
+    help="Bars per row; 8 by default, more in long songs.",
 )
 @click.option("--title", help="Title; the file name by default.")
 @theme_options
@@ -107,11 +110,20 @@ def command(
                 plotted = kind if kind != "auto" else _plot_kind(path)
                 draw = _PLOTS[plotted](path, bars)
                 stem = path.parent.name if path.name == METRICS_FILE else song_stem(path)
+                name = stem if title is None else title
                 if to_file:
                     target = check_overwrite(out, force=force)
+                    with exclusive_writes(not force):
+                        figures = draw(target, name, theme)
                 else:
-                    target = free_path(out, stem, f".{suffix}", force=force)
-                figures = draw(target, stem if title is None else title, theme)
+                    figures = {}
+                    target = write_free(
+                        out,
+                        stem,
+                        f".{suffix}",
+                        lambda to: figures.update(draw(to, name, theme)),  # noqa: B023 - now
+                        force=force,
+                    )
             except MusicVAEError as error:
                 print_error(error)
                 failed = True

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import INPUT_PATH, emit, json_option, print_line, progress_bar
+from musicvae.cli.console import ANY_PATH, emit, json_option, print_line, progress_bar
 from musicvae.cli.options import ReportFile, read_options, report_option
 from musicvae.errors import one_line
 from musicvae.io.options import ReadOptions
+from musicvae.processes import MAX_WORKERS
 
 if TYPE_CHECKING:
     from musicvae.data import PrepareReport
@@ -23,13 +24,11 @@ N_REPORT_SONGS, MAX_CANDIDATES = 6, 300  # songs in a report, and the number the
 
 
 @click.command(name="prepare")
-@click.argument("path", type=INPUT_PATH)
-@click.option(
-    "--out", required=True, type=click.Path(path_type=Path), help="Output folder for the shards."
-)
+@click.argument("path", type=ANY_PATH)
+@click.option("--out", required=True, type=ANY_PATH, help="Output folder for the shards.")
 @click.option(
     "--workers",
-    type=click.IntRange(1),
+    type=click.IntRange(1, MAX_WORKERS),
     help="Number of reading processes; one per core by default.",
 )
 @read_options

@@ -10,7 +10,8 @@ import click
 
 from musicvae.cli import completion
 from musicvae.cli.console import (
-    INPUT_PATH,
+    ANY_PATH,
+    TEXT,
     FiniteFloat,
     check_option_path,
     emit,
@@ -19,12 +20,15 @@ from musicvae.cli.console import (
     print_line,
 )
 from musicvae.config.sections import PRIORS, PriorConfig
+from musicvae.config.size_limits import MAX_STEPS
 from musicvae.errors import ConfigError
 
 
 @click.command(name="refit")
-@click.argument("checkpoint", metavar="CHECKPOINT", shell_complete=completion.complete_checkpoint)
-@click.argument("folder", type=INPUT_PATH)
+@click.argument(
+    "checkpoint", type=TEXT, metavar="CHECKPOINT", shell_complete=completion.complete_checkpoint
+)
+@click.argument("folder", type=ANY_PATH)
 @click.option("--prior", is_flag=True, help="Fit the prior, from which songs are sampled.")
 @click.option("--directions", is_flag=True, help="Fit the attribute directions for `steer`.")
 @click.option("--norms", is_flag=True, help="Fit the reference statistics for `anomalies`.")
@@ -35,7 +39,7 @@ from musicvae.errors import ConfigError
 )
 @click.option(
     "--steps",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_STEPS),
     help="Limit of training steps for the prior; by default as in the preset.",
 )
 @click.option(
@@ -43,9 +47,7 @@ from musicvae.errors import ConfigError
     metavar="|".join(PRIORS),
     help="Kind of prior, or a plug-in; by default as in the preset.",
 )
-@click.option(
-    "--out", type=click.Path(path_type=Path), help="File to write; by default CHECKPOINT itself."
-)
+@click.option("--out", type=ANY_PATH, help="File to write; by default CHECKPOINT itself.")
 @force_option
 @json_option
 def command(
@@ -90,7 +92,8 @@ def command(
     def change(config: PriorConfig) -> PriorConfig:
         return replace(config, **changes)
 
-    result = refit(path, folder, parts, change_prior=change, out=out)
+    replace_out = out is None or force
+    result = refit(path, folder, parts, change_prior=change, out=out, overwrite=replace_out)
     emit(as_json, "refit", path=result.path, parts=list(result.parts))
     if not as_json:
         print_line(f"{result.path}: fitted {', '.join(result.parts)}")

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
@@ -15,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from musicvae.cli.console import (
-    INPUT_PATH,
+    ANY_PATH,
     FiniteFloat,
     OutputPath,
     check_overwrite,
@@ -38,7 +36,8 @@ from musicvae.cli.writer import (
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
-from musicvae.storage import ensure_writable_folder, fit_stem
+from musicvae.processes import MAX_WORKERS, worker_pool
+from musicvae.storage import ensure_writable_folder, exclusive_writes, fit_stem
 
 if TYPE_CHECKING:
     from musicvae.io.audio.render import RenderOptions
@@ -60,7 +59,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--soundfont",
-    type=INPUT_PATH,
+    type=ANY_PATH,
     help="SoundFont (SF2); by default the General MIDI one of the package.",
 )
 @click.option(
@@ -86,7 +85,9 @@ if TYPE_CHECKING:
     help="Sampling rate in Hz.",
 )
 @click.option(
-    "--workers", type=click.IntRange(min=1), help="Number of processes; one per core by default."
+    "--workers",
+    type=click.IntRange(1, MAX_WORKERS),
+    help="Number of processes; one per core by default.",
 )
 @click.option(
     "--stems",
@@ -195,12 +196,13 @@ def _render_job(job: Job) -> Outcome:
     try:
         reading = io.read_bytes(io.load(path), path, options)
         song = reading.song
-        if stems:
-            for name in split_stems(song):
-                check_overwrite(stem_path(target, name), force=force)
-            write_stems(song, target, sound)
-        else:
-            write_audio(song, target, sound)
+        with exclusive_writes(not force):
+            if stems:
+                for name in split_stems(song):
+                    check_overwrite(stem_path(target, name), force=force)
+                write_stems(song, target, sound)
+            else:
+                write_audio(song, target, sound)
         return target, song.duration_s, reading.left_out, None
     except MusicVAEError as error:
         return target, 0.0, (), error
@@ -212,11 +214,10 @@ def _job_map(workers: int) -> Iterator[Any]:
     if workers == 1:
         yield lambda jobs: map(_render_job, jobs)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        try:
+    try:
+        with worker_pool(workers) as pool:
             yield lambda jobs: pool.map(_render_job, jobs)
-        except BrokenProcessPool:
-            raise WriteError(
-                "render", "a process died, perhaps out of memory", "try --workers 1"
-            ) from None
+    except BrokenProcessPool:
+        raise WriteError(
+            "render", "a process died, perhaps out of memory", "try --workers 1"
+        ) from None

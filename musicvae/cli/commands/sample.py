@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
-from musicvae.cli.console import FiniteFloat, progress_bar
+from musicvae.cli.console import TEXT, FiniteFloat, progress_bar
 from musicvae.cli.options import (
     GenerateOptions,
     ReportFile,
@@ -13,19 +15,28 @@ from musicvae.cli.options import (
     temperature_option,
 )
 from musicvae.cli.pianoroll import check_roll, print_roll, roll_option
+from musicvae.config.size_limits import MAX_BARS, MAX_SONGS
+
+if TYPE_CHECKING:
+    from musicvae.song import Song
+
+N_REPORT_SONGS = 100  # at most, in a report
 
 
 @click.command(name="sample")
 @click.option(
-    "--n", type=click.IntRange(min=1), default=8, show_default=True, help="Number of songs."
+    "--n", type=click.IntRange(1, MAX_SONGS), default=8, show_default=True, help="Number of songs."
 )
 @click.option(
     "--bars",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_BARS),
     help="Bars per song; by default 16, or 8 for each letter of --form.",
 )
 @click.option(
-    "--form", metavar="LETTERS", help="Sections of equal length, equal letters being similar: AABA."
+    "--form",
+    type=TEXT,
+    metavar="LETTERS",
+    help="Sections of equal length, equal letters being similar: AABA.",
 )
 @temperature_option
 @click.option(
@@ -40,10 +51,13 @@ from musicvae.cli.pianoroll import check_roll, print_roll, roll_option
     help="Tonic of the major scale in semitones above C; random by default.",
 )
 @click.option(
-    "--meter", help="Meter, such as 3/4; by default the most common one of the training songs."
+    "--meter",
+    type=TEXT,
+    help="Meter, such as 3/4; by default the most common one of the training songs.",
 )
 @click.option(
     "--pickup",
+    type=TEXT,
     metavar="1/8",
     help="Length of the pickup, 0 for none; by default none below 8 bars, else the most common one "
     "of the meter.",
@@ -66,6 +80,8 @@ def command(
 ) -> None:
     """Sample new songs and write them to --out as MIDI.
 
+    Each song is written as soon as it is sampled; Ctrl-C keeps those that are written.
+
     \b
     Examples:
       musicvae sample --n 8 --out songs/
@@ -75,7 +91,7 @@ def command(
     check_roll(roll, as_json=shared.as_json)
     writer, seed = shared.writer(), shared.seed
     model = shared.model(seed=seed)
-    songs = model.sample(
+    songs = model.sample_stream(
         n,
         bars=bars,
         form=form,
@@ -87,13 +103,15 @@ def command(
         seed=seed,
     )
     note = f"musicvae sample --seed {seed} checkpoint {model.hash}"
-    paths = []
-    with progress_bar("writing") as advance:
+    shown: dict[str, Song] = {}
+    with progress_bar("sampling") as advance:
         for done, song in enumerate(songs, start=1):
-            paths.append(writer.write_numbered(song, "song", note=note))
+            path = writer.write_numbered(song, "song", note=note)
+            if len(shown) < (N_REPORT_SONGS if report else 1):
+                shown[path.stem] = song
             advance(done, n)
     if not shared.as_json:
-        print_roll(songs[0], roll)
+        print_roll(next(iter(shown.values())), roll)
     if report:
         from musicvae.report import songs_page
 
@@ -101,9 +119,10 @@ def command(
             f"Songs sampled from {model.preset.name}",
             f"seed {seed}, checkpoint {model.hash}",
         )
-        names = [path.stem for path in paths]
+        if n > N_REPORT_SONGS:
+            facts += f", the first {N_REPORT_SONGS} of {n:,} songs"
         report.write(
             lambda how, advance: songs_page(
-                title, facts, songs, names, embedding=how, progress=advance
+                title, facts, list(shown.values()), list(shown), embedding=how, progress=advance
             )
         )

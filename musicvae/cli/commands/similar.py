@@ -6,19 +6,20 @@ from pathlib import Path
 
 import click
 
-from musicvae.cli.console import INPUT_PATH, emit, progress_bar
+from musicvae.cli.console import ANY_PATH, emit, progress_bar
 from musicvae.cli.inputs import read_with_barlines
 from musicvae.cli.options import ModelOptions, model_options
 from musicvae.cli.terminal import print_table
+from musicvae.config.size_limits import MAX_SONGS
 from musicvae.errors import one_line, printable
 
 
 @click.command(name="similar")
-@click.argument("path", type=INPUT_PATH)
-@click.argument("folders", nargs=-1, required=True, type=INPUT_PATH, metavar="FOLDER...")
+@click.argument("path", type=ANY_PATH)
+@click.argument("folders", nargs=-1, required=True, type=ANY_PATH, metavar="FOLDER...")
 @click.option(
     "--n",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_SONGS),
     default=10,
     show_default=True,
     help="Number of songs to list.",

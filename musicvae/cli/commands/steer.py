@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from musicvae.cli.console import FiniteFloat, print_line, songs_argument
+from musicvae.cli.console import ANY_PATH, FiniteFloat, print_line, songs_argument
 from musicvae.cli.options import (
     GenerateOptions,
     check_plot_path,
@@ -18,6 +18,7 @@ from musicvae.cli.options import (
     theme_options,
 )
 from musicvae.io.members import song_stem
+from musicvae.storage import exclusive_writes
 
 if TYPE_CHECKING:
     from musicvae.downbeats import BarlineEstimate
@@ -62,7 +63,7 @@ def attribute_options(command: Callable[..., Any]) -> Callable[..., Any]:
 )
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path),
+    type=ANY_PATH,
     help="Plot the changes of all attributes of all songs to this PNG, SVG or PDF file.",
 )
 @theme_options
@@ -125,7 +126,8 @@ def command(
         shared.for_each_song(paths, process)
     finally:
         if plot is not None and shifts:
-            _plot_shifts(shifts, targets, plot, theme)
+            with exclusive_writes():
+                _plot_shifts(shifts, targets, plot, theme)
             print_plot_path(plot, as_json=shared.as_json)
 
 

@@ -13,8 +13,10 @@ import click
 
 from musicvae.cli import BEGAN, completion
 from musicvae.cli.console import (
-    INPUT_PATH,
+    ANY_PATH,
+    TEXT,
     FiniteFloat,
+    RunName,
     device_option,
     emit,
     json_option,
@@ -27,8 +29,9 @@ from musicvae.cli.console import (
 from musicvae.cli.options import ReportFile, read_options, report_option
 from musicvae.cli.terminal import is_terminal
 from musicvae.config.preset import Preset, load_preset, preset_names
+from musicvae.config.size_limits import MAX_STEPS
 from musicvae.config.training import LOGGERS, OBJECTIVES, PRECISIONS, check_logger
-from musicvae.errors import ConfigError, MusicVAEError, is_file_name, one_line
+from musicvae.errors import ConfigError, MusicVAEError, one_line
 from musicvae.io.options import ReadOptions
 from musicvae.training.distributed import broadcast_choice, rank
 
@@ -43,15 +46,17 @@ REPORT_S, MAX_REPORT_SHARE = 6.0, 0.1  # time for the report, at most this share
 
 
 @click.command(name="train")
-@click.argument("path", type=INPUT_PATH)
+@click.argument("path", type=ANY_PATH)
 @click.option(
     "--preset",
     "preset_name",
+    type=TEXT,
     shell_complete=completion.complete_preset,
     help="A shipped preset or a TOML file; by default the one that fits most songs.",
 )
 @click.option(
     "--name",
+    type=RunName(),
     help="Name of the run, written to checkpoints/NAME/; by default the preset's, or my-PRESET "
     "where a shipped model has that name.",
 )
@@ -62,7 +67,7 @@ REPORT_S, MAX_REPORT_SHARE = 6.0, 0.1  # time for the report, at most this share
 )
 @click.option(
     "--steps",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, MAX_STEPS),
     help="Number of training steps, independent of the machine's speed.",
 )
 @click.option(
@@ -78,12 +83,18 @@ REPORT_S, MAX_REPORT_SHARE = 6.0, 0.1  # time for the report, at most this share
 @click.option(
     "--from",
     "origin",
+    type=TEXT,
     metavar="CHECKPOINT|scratch",
     shell_complete=completion.complete_origin,
     help="Fine-tune a trained model, with its preset; or `scratch` for random weights.",
 )
 @click.option(
-    "--set", "settings", multiple=True, metavar="A.B=C", help="Override a value of the preset."
+    "--set",
+    "settings",
+    type=TEXT,
+    multiple=True,
+    metavar="A.B=C",
+    help="Override a value of the preset.",
 )
 @click.option(
     "--seed",
@@ -163,8 +174,6 @@ def command(
     from musicvae.data import Shards
     from musicvae.data.prepare import prepare_cached
 
-    if name is not None and not is_file_name(name):
-        raise click.UsageError(f"--name {name!r}: give a name, not a path")
     check_logger(logger)
     requested = load_preset(preset_name) if preset_name else None
     folder = find_run(name) if resume else None
@@ -274,10 +283,10 @@ def _start_from_checkpoint(
 
 def _run_name(name: str | None, preset: str) -> str:
     """Return an unused run name, the same for all processes of a distributed run."""
-    from musicvae.checkpoints import default_run_name, unused_run_name
+    from musicvae.checkpoints import claim_run_name, default_run_name
 
     wanted = name or default_run_name(preset)
-    return broadcast_choice(lambda: unused_run_name(wanted, user_chosen=name is not None))
+    return broadcast_choice(lambda: claim_run_name(wanted, user_chosen=name is not None))
 
 
 def _resumed_preset(folder: Path) -> Preset:

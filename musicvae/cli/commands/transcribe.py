@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from musicvae.cli.console import (
-    INPUT_PATH,
+    ANY_PATH,
+    TEXT,
     FiniteFloat,
     OutputPath,
     check_overwrite,
     emit,
     force_option,
-    free_path,
     json_option,
     print_error,
     print_line,
     progress_bar,
     stderr_console,
+    write_free,
 )
 from musicvae.errors import ConfigError, DataError, MusicVAEError, one_line
-from musicvae.storage import ensure_writable_folder, is_folder
+from musicvae.storage import ensure_writable_folder, exclusive_writes, is_folder
 
 if TYPE_CHECKING:
     from musicvae.io.result import ReadResult
@@ -33,7 +35,7 @@ MIDI_SUFFIXES = (".mid", ".midi")
 
 
 @click.command(name="transcribe")
-@click.argument("paths", nargs=-1, required=True, type=INPUT_PATH)
+@click.argument("paths", nargs=-1, required=True, type=ANY_PATH)
 @click.option(
     "--out",
     type=OutputPath(*MIDI_SUFFIXES),
@@ -47,6 +49,7 @@ MIDI_SUFFIXES = (".mid", ".midi")
 @click.option("--meter", type=click.Choice(METERS), help="Meter; estimated by default.")
 @click.option(
     "--key",
+    type=TEXT,
     default="none",
     show_default=True,
     metavar="none|auto|KEY",
@@ -102,16 +105,21 @@ def command(
         for done, path in enumerate(files, start=1):
             try:
                 reading = _transcribe_file(path, options)
+                save = partial(
+                    write, reading.song, note=one_line(f"musicvae transcribe {path.name}")
+                )
                 if single and out is not None:
                     target = check_overwrite(out, force=force)
+                    with exclusive_writes(not force):
+                        save(target)
                 else:
-                    target = free_path(folder or path.parent, path.stem, ".mid", force=force)
-                write(reading.song, target, note=one_line(f"musicvae transcribe {path.name}"))
+                    folder_here = folder or path.parent
+                    target = write_free(folder_here, path.stem, ".mid", save, force=force)
                 if plot:
                     from musicvae.plots import plot_song
 
-                    plot_path = free_path(target.parent, target.stem, ".png", force=force)
-                    plot_song(reading.song, plot_path, path.stem)
+                    draw = partial(plot_song, reading.song, title=path.stem)
+                    write_free(target.parent, target.stem, ".png", draw, force=force)
             except MusicVAEError as error:
                 failed = True
                 print_error(error)

@@ -12,10 +12,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
-from multiprocessing import get_context
 from pathlib import Path
 
 from musicvae import storage
@@ -24,8 +22,9 @@ from musicvae.data.corpora.parse import Piece, Skipped, parse_piece
 from musicvae.data.corpora.sources import CORPORA, Corpus, find_sources
 from musicvae.data.discover import SPLIT_FILE
 from musicvae.data.split import read_split_table, write_split_table
-from musicvae.errors import ConfigError, WriteError, nearest
+from musicvae.errors import ConfigError, ExistsError, WriteError, nearest
 from musicvae.io import midi
+from musicvae.processes import worker_pool
 from musicvae.song import Song
 
 __all__ = [
@@ -163,7 +162,8 @@ def _write_splits(target: Path, corpus: Corpus, files: Sequence[str]) -> None:
     if held_out:
         path = target / SPLIT_FILE
         splits = {file: held_out.get(file, "train") for file in files}
-        write_split_table(path, read_split_table(path) | splits)
+        with storage.locked(storage.hidden_lock_file(path), None):
+            write_split_table(path, read_split_table(path) | splits)
 
 
 def _write_piece(path: Path, piece: Piece, force: bool) -> str:
@@ -179,7 +179,11 @@ def _write_piece(path: Path, piece: Piece, force: bool) -> str:
             return "kept"
     if is_same:
         return "unchanged"
-    storage.write_bytes(path, piece.midi)
+    try:
+        with storage.exclusive_writes(not force):
+            storage.write_bytes(path, piece.midi)
+    except ExistsError:  # written by another process in the meantime
+        return _write_piece(path, piece, force)
     return "written"
 
 
@@ -211,13 +215,10 @@ def _parse_all(name: str, limit: int | None, workers: int | None) -> Iterator[Pi
     results: list[Piece | Skipped] = []
     if n_workers > 1:
         try:
-            with ProcessPoolExecutor(n_workers, mp_context=get_context("spawn")) as pool:
-                try:
-                    for result in pool.map(parse_piece, sources, chunksize=_CHUNK_SIZE):
-                        results.append(result)
-                        yield result
-                finally:  # the caller may stop early
-                    pool.shutdown(wait=False, cancel_futures=True)
+            with worker_pool(n_workers) as pool:
+                for result in pool.map(parse_piece, sources, chunksize=_CHUNK_SIZE):
+                    results.append(result)
+                    yield result
         except BrokenProcessPool:
             pass  # no worker could start (unguarded script, little memory): parse here
     for source in sources[len(results) :]:

@@ -26,6 +26,7 @@ import numpy as np
 from musicvae.arrays import Floats32
 from musicvae.errors import ConfigError, ReadError, os_reason
 from musicvae.io.audio.synth_process import limit_process, play_apart
+from musicvae.processes import run_program
 
 SYNTHESIS_RATE_HZ = 48_000
 MAX_DURATION_S = 3 * 3600
@@ -171,7 +172,7 @@ class FluidSynthSynthesizer(Synthesizer):
             options += ["-T", "wav", "-F", str(out)]
             command = ["fluidsynth", *options, str(font.path), str(song)]
             try:
-                done = subprocess.run(command, capture_output=True, timeout=_TIMEOUT_S, check=False)
+                done = run_program(command, _TIMEOUT_S)
             except (OSError, subprocess.TimeoutExpired) as error:
                 reason = f"FluidSynth did not play ({error})"
                 raise ReadError(font.path, reason, "use another synthesizer") from None

@@ -31,7 +31,7 @@ from torch.nn import functional as F
 
 from musicvae.arrays import Floats32, Ints
 from musicvae.config.preset import Preset
-from musicvae.config.sections import MAX_SOLVER_STEPS
+from musicvae.config.size_limits import MAX_PRIOR_SIZES
 from musicvae.networks.devices import autocast, pick_precision
 from musicvae.networks.layers import MASKED_BIAS, Layout, RelativeAttention
 from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
@@ -191,7 +191,7 @@ class FlowPrior(nn.Module):
             )
         except (KeyError, IndexError, ValueError) as error:
             raise RuntimeError(f"no {error}") from None
-        if not 1 <= int(found["steps"]) <= MAX_SOLVER_STEPS:
+        if not 1 <= int(found["steps"]) <= MAX_PRIOR_SIZES["solver_steps"]:
             raise RuntimeError("invalid number of solver steps")
         flow = build_to_fit(make, found)
         flow.load_state_dict(found)

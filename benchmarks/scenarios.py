@@ -1,0 +1,187 @@
+"""Commands that write, as `kill.py` and `pairs.py` run them, and checks of written files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+import zipfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+import numpy as np
+from prepare_memory import write_songs
+
+import musicvae
+from musicvae import latent
+from musicvae.checkpoints import load_tensors
+from musicvae.data import Shards
+from musicvae.io.audio.load import load_channels
+
+MARK = "MUSICVAE_BENCHMARK_RUN"
+"""Environment variable by which the processes of a run are found again."""
+LEFTOVER_TIMEOUT_S = 20.0
+RATE_HZ = 22_050
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A command that writes into its working folder, and how it is run again after a kill."""
+
+    words: str
+    again: str = ""
+    """Words of the second run, by default those of the first with --force."""
+    writes_runs: bool = False
+
+
+SCENARIOS = {
+    "convert": Scenario(words="convert in --out out"),
+    "render": Scenario(words="render in --out out --workers 2"),
+    "stems": Scenario(words="render in --out out --workers 1 --stems"),
+    "prepare": Scenario(words="prepare in --out out --workers 2", again="same"),
+    "corpus": Scenario(words="corpus export chorales out --limit 60 --workers 2"),
+    "plot": Scenario(words="plot in --out out"),
+    "transcribe": Scenario(words="transcribe hum.wav --out out"),
+    "sample": Scenario(words="sample --n 40 --seed 1 --out out", again="same"),
+    "vary": Scenario(words="vary in/0.mid --n 3 --seed 1 --out out", again="same"),
+    "continue": Scenario(words="continue in/0.mid --seed 1 --out out", again="same"),
+    "infill": Scenario(words="infill in/0.mid --bars 2-3 --seed 1 --out out", again="same"),
+    "steer": Scenario(words="steer in/0.mid --density +1 --out out", again="same"),
+    "interpolate": Scenario(
+        words="interpolate in/0.mid in/1.mid --steps 3 --out out", again="same"
+    ),
+    "grid": Scenario(
+        words="interpolate in/0.mid in/1.mid in/2.mid in/3.mid --grid "
+        "--steps 2 --out out",
+        again="same",
+    ),
+    "reconstruct": Scenario(words="reconstruct in/0.mid --out out"),
+    "drumify": Scenario(words="drumify in/0.mid --seed 1 --out out"),
+    "humanise": Scenario(words="humanise in/0.mid --seed 1 --out out"),
+    "denoise": Scenario(words="denoise in/0.mid --out out"),
+    "encode": Scenario(words="encode in/0.mid --out out/song.z"),
+    "decode": Scenario(words="decode song.z --out out/song.mid"),
+    "map": Scenario(words="map in --out out/map.png"),
+    "direction": Scenario(
+        words="direction --from-folders in other --checkpoint melody-2bar "
+        "--out out/way.safetensors"
+    ),
+    "train": Scenario(
+        words="train in --preset tiny --steps 60 --name run",
+        again="train in --name run --resume",
+        writes_runs=True,
+    ),
+    "personalise": Scenario(
+        words="personalise in --from melody-2bar --name run", again="same", writes_runs=True
+    ),
+    "refit": Scenario(
+        words="refit melody-2bar in --prior --steps 30 --out out/refit.safetensors"
+    ),
+}  # fmt: skip
+
+
+def prepare_inputs(folder: Path, songs: int = 12) -> None:
+    """Write songs, a recording and a file of latents for all scenarios."""
+    write_songs(folder / "numbered", songs)
+    (folder / "in").mkdir()
+    for nth, path in enumerate(sorted((folder / "numbered").rglob("*.mid"))):
+        path.rename(folder / "in" / f"{nth}.mid")
+    shutil.rmtree(folder / "numbered")
+    shutil.copytree(folder / "in", folder / "other")
+    t = np.arange(4 * RATE_HZ) / RATE_HZ
+    pitch = 220 * 2 ** (np.floor(2 * t) / 6)
+    tone = np.sin(2 * np.pi * np.cumsum(pitch) / RATE_HZ) * (np.modf(2 * t)[0] < 0.8)
+    import soundfile
+
+    soundfile.write(folder / "hum.wav", 0.5 * tone, RATE_HZ)
+    run_to_end(folder, "encode in/0.mid --out song.z")
+
+
+def start(folder: Path, words: str, mark: str = "") -> subprocess.Popen[str]:
+    """Start `musicvae` with these words in a folder."""
+    pipe = subprocess.PIPE
+    return subprocess.Popen(
+        [sys.executable, "-m", "musicvae", *words.split()],
+        cwd=folder,
+        env=os.environ
+        | {
+            MARK: mark or uuid4().hex,
+            "MUSICVAE_CACHE": str(folder / ".cache"),
+            "PYTHONPATH": str(Path(musicvae.__file__).parents[1]),
+        },
+        stdout=pipe,
+        stderr=pipe,
+        text=True,
+    )
+
+
+def run_to_end(folder: Path, words: str) -> float:
+    """Run `musicvae` with these words in a folder; returns the seconds. Raises if it fails."""
+    began = time.monotonic()
+    process = start(folder, words)
+    _, errors = process.communicate()
+    if process.returncode:
+        raise RuntimeError(f"musicvae {words}: {errors}")
+    return time.monotonic() - began
+
+
+def leftover_processes(mark: str) -> list[int]:
+    """Return the processes that carry a mark, after waiting some time for them to end (Linux)."""
+    deadline = time.monotonic() + LEFTOVER_TIMEOUT_S
+    while found := [pid for pid in _processes() if _has_mark(pid, mark)]:
+        if time.monotonic() > deadline:
+            break
+        time.sleep(0.1)
+    return found
+
+
+def _processes() -> list[int]:
+    return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _has_mark(pid: int, mark: str) -> bool:
+    try:
+        return f"{MARK}={mark}".encode() in Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:
+        return False
+
+
+def written_files(folder: Path) -> list[Path]:
+    """Return the files under final names in what a scenario writes."""
+    roots = [folder / "out", folder / "checkpoints"]
+    files = [path for root in roots for path in root.rglob("*") if path.is_file()]
+    return sorted(path for path in files if not path.name.startswith("."))
+
+
+def broken_files(folder: Path) -> list[str]:
+    """Return the written files that are not whole."""
+    broken = []
+    for path in written_files(folder):
+        try:
+            _CHECKS.get(path.suffix, lambda file: None)(path)
+        except Exception as error:  # whatever it is, the file is not whole
+            broken.append(f"{path.relative_to(folder)}: {error}")
+    if (folder / "out" / "index.json").exists():
+        list(Shards(folder / "out"))
+    return broken
+
+
+def _check_end(path: Path, end: bytes) -> None:
+    if not path.read_bytes().rstrip().endswith(end):
+        raise ValueError("cut off")
+
+
+_CHECKS: dict[str, Callable[[Path], object]] = {
+    ".mid": musicvae.read,
+    ".musicxml": musicvae.read,
+    ".mxl": lambda path: zipfile.ZipFile(path).testzip(),
+    ".wav": load_channels,
+    ".png": lambda path: _check_end(path, b"IEND\xae\x42\x60\x82"),
+    ".html": lambda path: _check_end(path, b"</html>"),
+    ".z": latent.load,
+    ".safetensors": load_tensors,
+}
