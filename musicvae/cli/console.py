@@ -7,6 +7,7 @@ import math
 import os
 import secrets
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 Advance = Callable[[int, int], None]
+PROGRESS_INTERVAL_S = 20.0  # between lines where there is no terminal
 
 
 class FiniteFloat(click.FloatRange):
@@ -157,12 +159,12 @@ def print_once(text: str) -> None:
 
 @contextmanager
 def progress_bar(description: str) -> Iterator[Advance]:
-    """Show a progress bar on stderr while the block runs, if stderr is a terminal.
+    """Show a progress bar on stderr while the block runs; without a terminal now and then a line.
 
     Yields a function `(done, total)` that moves the bar.
     """
     if not is_terminal(sys.stderr):
-        yield lambda done, total: None
+        yield _line_writer(description)
         return
     from rich.progress import (
         BarColumn,
@@ -177,6 +179,19 @@ def progress_bar(description: str) -> Iterator[Advance]:
     with live_progress(bar):
         task = bar.add_task(description, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def _line_writer(description: str) -> Advance:
+    """Return a function `(done, total)` that prints a line every `PROGRESS_INTERVAL_S` seconds."""
+    latest_s = time.monotonic()
+
+    def advance(done: int, total: int) -> None:
+        nonlocal latest_s
+        if time.monotonic() - latest_s >= PROGRESS_INTERVAL_S and done < total:
+            latest_s = time.monotonic()
+            stderr_console().print(f"{description}: {done:,} of {total:,}")
+
+    return advance
 
 
 def progress_kwargs(**overrides: Any) -> dict[str, Any]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _MAX_BARS, _MAX_GRID_BARS = 16, 4
 # Inches.
-_TOP, _BOTTOM, _GAP = 0.85, 0.15, 0.14
+_TOP, _LEGEND_TOP, _BOTTOM, _GAP = 0.85, 0.76, 0.15, 0.14
 _SEMITONE, _LANE, _MAX_PITCHED_HEIGHT, _MIN_PITCHED_HEIGHT = 0.026, 0.09, 1.1, 0.42
 _DRUM_GAP = 0.04  # between pitches and drums
 
@@ -34,17 +34,19 @@ def comparison_figure(
     max_bars: int = _MAX_BARS,
     theme: Theme = LIGHT,
 ) -> Figure:
-    """Draw songs one below the other, with the same time and pitch scale.
+    """Draw songs one below the other, with the same time and pitch scale, and the names of parts.
 
     Only the first `max_bars` bars are drawn; the subtitle says so. `names` are the labels on the
     left, numbers by default.
     """
     cells = _RollCells(songs, max_bars, WIDTH - LEFT - RIGHT, theme)
     names = list(names) or [str(n) for n in range(1, len(songs) + 1)]
-    figure = style.new_figure(theme, _TOP + len(songs) * (cells.height + _GAP) + _BOTTOM)
+    head = _TOP + style.legend_height(cells.legend)
+    figure = style.new_figure(theme, head + len(songs) * (cells.height + _GAP) + _BOTTOM)
     style.add_heading(figure, theme, title, _full_subtitle(subtitle, songs, max_bars))
+    style.add_legend(figure, theme, cells.legend, _LEGEND_TOP)
     for index, name in enumerate(names):
-        top = _TOP + index * (cells.height + _GAP)
+        top = head + index * (cells.height + _GAP)
         cells.draw(figure, index, LEFT, top)
         figure.text(
             0.5 * LEFT / WIDTH,
@@ -81,13 +83,15 @@ def grid_figure(
     columns = max(map(len, rows))
     width = (WIDTH - 2 * margin - (columns - 1) * gap) / columns
     cells = _RollCells(songs, max_bars, width, theme, same_time_scale=False)
-    figure = style.new_figure(theme, _TOP + len(rows) * (cells.height + gap) + _BOTTOM)
+    head = _TOP + style.legend_height(cells.legend)
+    figure = style.new_figure(theme, head + len(rows) * (cells.height + gap) + _BOTTOM)
+    style.add_legend(figure, theme, cells.legend, _LEGEND_TOP, left=margin)
     style.add_heading(figure, theme, title, _full_subtitle(subtitle, songs, max_bars), left=margin)
     for index in range(len(songs)):
         row, column = divmod(index, columns)
         left = margin + column * (width + gap)
-        cells.draw(figure, index, left, _TOP + row * (cells.height + gap))
-    tops = (_TOP, _TOP + (len(rows) - 1) * (cells.height + gap))
+        cells.draw(figure, index, left, head + row * (cells.height + gap))
+    tops = (head, head + (len(rows) - 1) * (cells.height + gap))
     corners = [(x, y) for y in tops for x in (0.5 * margin, WIDTH - 0.5 * margin)]
     for name, (x, y) in zip("ABCD", corners, strict=True):
         figure.text(
@@ -122,6 +126,9 @@ class _RollCells:
         self.layouts = [
             _first_bars(layout_song(song, None, None, theme, width), max_bars) for song in songs
         ]
+        named = [pair for layout in self.layouts for pair in layout.legend]
+        # Parts of one name may have other colors in songs with other parts; the first is shown.
+        self.legend = list({name: (name, color) for name, color in reversed(named)}.values())[::-1]
         drawn = [layout.pitched.between(*_row_ticks(layout)).row for layout in self.layouts]
         pitches = np.concatenate([np.zeros(0, np.int64), *drawn])
         self.low = int(pitches.min()) - 1 if len(pitches) else 0

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 # All lengths are in inches.
-_TOP, _LEGEND_ROW, _ROW_GAP, _BOTTOM = 0.66, 0.22, 0.4, 0.16
+_TOP, _ROW_GAP, _BOTTOM = 0.66, 0.4, 0.16
 _SEMITONE, _MAX_PITCHED_HEIGHT, _LANE, _LANE_GAP = 0.06, 3.0, 0.135, 0.05
-_MAX_LEGEND_COLUMNS = 5
 _ROLL_WIDTH = WIDTH - LEFT - RIGHT
 
 
@@ -48,7 +47,7 @@ def song_figure(
     pitched = _pitched_height(layout)
     lane = len(layout.lanes) * _LANE
     row = pitched + lane + (_LANE_GAP if pitched and lane else 0) + _ROW_GAP
-    head = _TOP + _LEGEND_ROW * -(-len(layout.legend) // _MAX_LEGEND_COLUMNS)
+    head = _TOP + style.legend_height(layout.legend)
     height = head + max(len(layout.rows), 1) * row + _BOTTOM
     figure = style.new_figure(theme, height)
     _draw_head(figure, song, layout, title, height)
@@ -91,30 +90,11 @@ def _add_roll_axes(figure: Figure, layout: RollLayout, top: float, height: float
 
 def _draw_head(figure: Figure, song: Song, layout: RollLayout, title: str, height: float) -> None:
     """Draw heading, legend and velocity scale."""
-    from matplotlib.patches import Patch, Rectangle
+    from matplotlib.patches import Rectangle
 
     theme = layout.theme
     style.add_heading(figure, theme, title, song_summary(song))
-    if layout.legend:
-        handles = [Patch(facecolor=color, label=name) for name, color in layout.legend]
-        legend = figure.legend(
-            handles=handles,
-            loc="upper left",
-            bbox_to_anchor=(LEFT / WIDTH, (height - 0.72) / height),
-            ncols=min(_MAX_LEGEND_COLUMNS, len(handles)),
-            frameon=False,
-            borderpad=0,
-            borderaxespad=0,
-            handlelength=0.9,
-            handleheight=0.9,
-            handletextpad=0.45,
-            columnspacing=1.6,
-            labelspacing=0.35,
-            fontsize=9.5,
-            labelcolor=theme.foreground,
-        )
-        for text in legend.get_texts():
-            text.set_parse_math(False)
+    style.add_legend(figure, theme, layout.legend, 0.72)
     # Velocity scale.
     box, right = 0.16, WIDTH - RIGHT
     for x, word in ((right, "loud"), (right - 0.36 - 5 * box, "soft")):
@@ -170,25 +150,33 @@ def _draw_marks(
     meters = [f"{n}/{d}" for n, d in zip(grid.numerator, grid.denominator, strict=True)]
     for bar in range(first, stop):
         start, end = int(grid.start_ticks[bar]), int(grid.start_ticks[bar] + grid.length_ticks[bar])
-        texts: list[tuple[str, float, dict[str, Any]]] = []
+        numbers, changes = list[_Text](), list[_Text]()
         number = bar + (not layout.has_pickup)
         if number and (bar - first) % every == 0:
-            texts.append((str(number), 5.6, {"size": 8.5, "color": theme.gray}))
+            numbers.append((str(number), 5.6, {"size": 8.5, "color": theme.gray}))
         if bar == 0 or meters[bar] != meters[bar - 1]:
             font = {"size": 9, "weight": "bold", "color": theme.foreground}
-            texts.append((meters[bar], 6.2, font))
+            changes.append((meters[bar], 6.2, font))
         if new := [qpm for tick, qpm in marks if start <= tick < end]:
-            texts.append((f"♩ = {new[0]}", 5.5, {"size": 9, "color": theme.foreground}))
-        # Changes are shown even in narrow bars, on the upper line; bare numbers are not.
-        line = 1 if start < free_at[0] or (bar == 0 and layout.has_pickup) else 0
-        if (
-            not texts
-            or start < free_at[line]
-            or (line and len(texts) == 1 and texts[0][0] == str(number))
-        ):
-            continue
-        shift = 0.0
-        for text, per_letter, font in texts:
-            annotate(start, shift, 4 + 12 * line, text, **font)
-            shift += per_letter * len(text) + 4.5
-        free_at[line] = start + shift * per_point
+            changes.append((f"♩ = {new[0]}", 5.5, {"size": 9, "color": theme.foreground}))
+        # Changes that would hide the next bar number, or have no room, are on the upper line.
+        next_numbered = min(bar + every - (bar - first) % every, stop)
+        room = np.inf if next_numbered == stop else float(grid.start_ticks[next_numbered]) - start
+        is_wide = _text_width(numbers + changes) * per_point > room
+        is_raised = is_wide or start < free_at[0] or (bar == 0 and layout.has_pickup)
+        for line, texts in enumerate([numbers, changes] if is_raised else [numbers + changes]):
+            if not texts or start < free_at[line]:
+                continue
+            shift = 0.0
+            for text, per_letter, font in texts:
+                annotate(start, shift, 4 + 12 * line, text, **font)
+                shift += _text_width([(text, per_letter, font)])
+            free_at[line] = start + shift * per_point
+
+
+_Text = tuple[str, float, dict[str, Any]]  # the width of a letter in points, and the font
+
+
+def _text_width(texts: list[_Text]) -> float:
+    """Return the width of texts one after the other, in points."""
+    return sum(per_letter * len(text) + 4.5 for text, per_letter, _ in texts)

@@ -7,7 +7,7 @@ import io
 import logging
 import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial, wraps
 from pathlib import Path
@@ -36,6 +36,7 @@ PICTURE_SUFFIXES = (".png", ".svg", ".pdf")
 DPI = 150
 WIDTH = 9.2  # inches; legible in a README, where pictures are shrunk to 800 points
 LEFT, RIGHT = 0.62, 0.2  # margins in inches
+LEGEND_ROW, MAX_LEGEND_COLUMNS = 0.22, 5  # height of a row of a legend in inches
 
 FONTS = (
     "DejaVu Sans",  # comes with matplotlib: pictures theme the same on every system
@@ -137,6 +138,46 @@ def add_heading(
             position = (left / width, 1 - next(baselines) / height)
             figure.text(*position, text, va="baseline", parse_math=False, **font)
     return sum(map(bool, lines))
+
+
+def add_legend(
+    figure: Figure,
+    theme: Theme,
+    legend: Sequence[tuple[str, str]],
+    top: float,
+    *,
+    left: float = LEFT,
+) -> None:
+    """Write names with their colors in rows of `MAX_LEGEND_COLUMNS`; lengths are in inches."""
+    from matplotlib.patches import Patch
+
+    if not legend:
+        return
+    width, height = figure.get_size_inches()
+    handles = [Patch(facecolor=color, label=name) for name, color in legend]
+    drawn = figure.legend(
+        handles=handles,
+        loc="upper left",
+        bbox_to_anchor=(left / width, (height - top) / height),
+        ncols=min(MAX_LEGEND_COLUMNS, len(handles)),
+        frameon=False,
+        borderpad=0,
+        borderaxespad=0,
+        handlelength=0.9,
+        handleheight=0.9,
+        handletextpad=0.45,
+        columnspacing=1.6,
+        labelspacing=0.35,
+        fontsize=9.5,
+        labelcolor=theme.foreground,
+    )
+    for text in drawn.get_texts():
+        text.set_parse_math(False)
+
+
+def legend_height(legend: Sequence[tuple[str, str]]) -> float:
+    """Return the height of a legend in inches, 0 for none."""
+    return LEGEND_ROW * -(-len(legend) // MAX_LEGEND_COLUMNS)
 
 
 def display_text(text: str) -> str:

@@ -102,7 +102,7 @@ def training_page(
         last = rows[-1]
         page.heading("Metrics")
         page.table(
-            [(label, float(last[name])) for name, label in _METRICS if _is_number(last.get(name))]
+            [(label, _figure(last[name])) for name, label in _METRICS if _is_number(last.get(name))]
         )
     if settings:
         page.heading("Settings")
@@ -215,3 +215,9 @@ def _most_common(counter: Counter[str]) -> list[tuple[str, int]]:
     ranked = [(name, n) for name, n in counter.most_common() if n]
     rest = sum(n for _, n in ranked[_MAX_REASONS:])
     return ranked[:_MAX_REASONS] + ([("others", rest)] if rest else [])
+
+
+def _figure(value: Any) -> int | float:
+    """Return a number of a row of `metrics.csv`, a count as a whole number."""
+    number = float(value)
+    return int(number) if number.is_integer() and abs(number) > 1 else number

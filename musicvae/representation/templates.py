@@ -28,13 +28,21 @@ MIN_PICKUP_BARS = 8  # shorter samples are excerpts, without a pickup unless ask
 
 
 def empty_bars(
-    preset: Preset, n_bars: int, meter: tuple[int, int], *, pickup: Fraction = NO_PICKUP
+    preset: Preset,
+    n_bars: int,
+    meter: tuple[int, int],
+    *,
+    pickup: Fraction = NO_PICKUP,
+    provenance: Mapping[str, Any] | None = None,
 ) -> Bars:
     """Return `n_bars` bars without notes for the preset's parts, at its default tempo.
 
     With a `pickup`, in whole notes, one more bar comes first and the last one is shortened by as
-    much, as notation does to leave room for the pickup of a repeat.
+    much, as notation does to leave room for the pickup of a repeat. The parts have the programs of
+    the training songs that `provenance` tells of, else those of the preset.
     """
+    own = [part.program for part in preset.parts]
+    programs = (provenance or {}).get("programs", own)
     numerator, denominator = meter
     full, pickup_ticks = (
         int(4 * TICKS_PER_QUARTER * length) for length in (Fraction(*meter), pickup)
@@ -43,7 +51,10 @@ def empty_bars(
     if pickup_ticks:
         length_ticks[0], length_ticks[-1] = pickup_ticks, full - pickup_ticks
     return Bars.empty(
-        tuple(Part.empty(p.name, p.program, p.kind == "drums") for p in preset.parts),
+        tuple(
+            Part.empty(part.name, program, part.kind == "drums")
+            for part, program in zip(preset.parts, programs, strict=True)
+        ),
         numerator=np.full(len(length_ticks), numerator),
         denominator=np.full(len(length_ticks), denominator),
         length_ticks=length_ticks,

@@ -53,7 +53,8 @@ def decode_latents(
     if not np.isfinite(path).all():
         raise ConfigError("latents contain NaN or inf")
     preset, R = codec.preset, len(codec.preset.parts)
-    bars = empty_bars(preset, W * preset.grid.bars, choose_meter(preset, codec.provenance, meter))
+    chosen_meter = choose_meter(preset, codec.provenance, meter)
+    bars = empty_bars(preset, W * preset.grid.bars, chosen_meter, provenance=codec.provenance)
     one = ModelInput(
         bars=bars,
         model_pass=ModelPass(notes=Notes.concatenate([]), source_part=np.arange(R)),

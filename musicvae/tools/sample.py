@@ -132,7 +132,8 @@ def _sample_chunk(
     keys = choose_keys(codec.provenance, key, n, rng)
     tempos = choose_tempos(preset, codec.provenance, qpm, n, rng)
     length = choose_pickup(codec.provenance, pickup, chosen_meter, n_bars)
-    empty, R = empty_bars(preset, n_bars, chosen_meter, pickup=length), len(preset.parts)
+    R = len(preset.parts)
+    empty = empty_bars(preset, n_bars, chosen_meter, pickup=length, provenance=codec.provenance)
     group = ModelPass(notes=Notes.concatenate([]), source_part=np.arange(R))
     active = np.ones((len(empty), R), bool)
     inputs = [ModelInput(bars=empty, model_pass=group, key=k, active=active) for k in keys.tolist()]

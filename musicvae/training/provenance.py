@@ -16,7 +16,8 @@ def provenance(windows: WindowDataset, source: str, precision: str) -> dict[str,
     """Return facts about the training songs for a checkpoint's header.
 
     Sampled songs draw their key (`keys`, counts by semitone), tempo (`qpm`, quartiles), meter
-    (`meters`, counts of bars) and pickup (`pickups`) from them.
+    (`meters`, counts of bars), pickup (`pickups`) and General MIDI programs (`programs`, the most
+    frequent of each slot) from them.
     """
     qpm = sorted(float(each.bars.header.tempo.qpm[0]) for each in windows.inputs)
     quartiles = [round(qpm[round(q * (len(qpm) - 1))], 1) for q in (0.25, 0.5, 0.75)]
@@ -32,6 +33,7 @@ def provenance(windows: WindowDataset, source: str, precision: str) -> dict[str,
         "qpm": quartiles,
         "meters": {meter: count for meter, count in meters if count},
         "pickups": pickups(windows),
+        "programs": programs(windows),
         "precision": precision,
     }
 
@@ -46,3 +48,18 @@ def pickups(windows: WindowDataset) -> dict[str, dict[str, int]]:
         fraction = Fraction(steps, 4 * grid.steps_per_quarter)
         found.setdefault(meter, Counter())[str(fraction)] += 1
     return {meter: dict(count.most_common()) for meter, count in sorted(found.items())}
+
+
+def programs(windows: WindowDataset) -> list[int]:
+    """Return for each slot the program that most bars of its parts have, the preset's without."""
+    slots = windows.preset.parts
+    counts = [Counter[int]() for _ in slots]
+    for each in windows.inputs:
+        parts, active = each.bars.header.parts, each.active.sum(0).tolist()
+        for slot, part in enumerate(each.model_pass.source_part.tolist()):
+            if part >= 0:
+                counts[slot][parts[part].program] += active[slot]
+    return [
+        count.most_common(1)[0][0] if count and slot.kind != "drums" else slot.program
+        for count, slot in zip(counts, slots, strict=True)
+    ]

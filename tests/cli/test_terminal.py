@@ -20,6 +20,7 @@ from click.testing import CliRunner
 import musicvae
 from musicvae.checkpoints import registry
 from musicvae.cli import main
+from musicvae.cli.console import progress_bar
 from musicvae.cli.pianoroll import roll_lines
 from musicvae.io import write
 from musicvae.representation.bars import Bars
@@ -267,3 +268,14 @@ def test_completion_does_not_import_torch() -> None:
     assert all(f"plain,{path.stem}" in done.stdout for path in SHIPPED.glob("*.safetensors"))
     loaded = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     assert not loaded & {"torch", "music21", "pretty_midi", "matplotlib", "pyarrow", "librosa"}
+
+
+def test_progress_is_told_in_lines_where_there_is_no_terminal(monkeypatch, capsys) -> None:
+    now = 100.0
+    monkeypatch.setattr("musicvae.cli.console.time.monotonic", lambda: now)
+    with progress_bar("reading folk") as advance:
+        for done in range(1, 101):
+            now += 1.0
+            advance(done, 100)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"reading folk: {done} of 100" for done in (20, 40, 60, 80)]

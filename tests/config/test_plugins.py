@@ -94,7 +94,7 @@ def test_encoder_of_another_package_is_trained_saved_and_loaded(
     for line in (
         ("train", "midi", *words, "--name", "mine"),
         ("info", "mine"),
-        ("reconstruct", "midi/song0.mid", "--checkpoint", "mine", "--out", "out"),
+        ("reconstruct", "midi/song-00.mid", "--checkpoint", "mine", "--out", "out"),
         ("sample", "--n", "1", "--bars", "2", "--checkpoint", "mine", "--out", "out"),
     ):
         done = command(installed, *line)

@@ -151,6 +151,25 @@ def test_meter_changes_are_shown_in_narrow_bars() -> None:
     assert {"4/4", "1/32", "3/4", "7/8"} <= set(found)
 
 
+@pytest.mark.parametrize("n_bars", [8, 24])
+def test_tempo_hides_no_bar_number(n_bars: int) -> None:
+    song = small_chorale(bars=n_bars)
+    figure = song_figure(song, bars_per_row=n_bars)
+    texts = [text.get_text() for axes in figure.axes for text in axes.texts]
+    numbers = [int(text) for text in texts if text.isdigit()]
+    step = numbers[1] - numbers[0]
+    assert numbers == list(range(1, n_bars + 1, step))
+    assert any(text.startswith("♩") for text in texts) and "4/4" in texts
+
+
+def test_parts_are_named_in_pictures_of_several_songs() -> None:
+    song = small_band()
+    names = {name for name, _ in layout_song(song).legend}
+    for figure in (comparison_figure([song, song]), grid_figure([[song, song], [song, song]])):
+        (legend,) = figure.legends
+        assert {text.get_text() for text in legend.get_texts()} == names
+
+
 def test_part_colors_differ_and_louder_is_darker() -> None:
     many = [LIGHT.part_color(i) for i in range(12)]
     assert len(set(many)) == 12

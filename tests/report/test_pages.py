@@ -253,3 +253,10 @@ def test_interpolation_in_a_browser_has_slider_and_oscillators(tab, tmp_path: Pa
     assert tab.evaluate(pressed) == "false,false,true"
     assert len(tab.requests) == 1
     assert tab.errors == []
+
+
+def test_counts_are_whole_numbers_in_the_table_of_metrics() -> None:
+    row = {"step": "10", "minutes": "1", "valid_f1": "0.5", "valid_loss": "3.25"}
+    page = training_page("run", "", [row | {"valid_active_units": "384"}], [])
+    html = "".join(page.body)
+    assert ">384<" in html and "384.000" not in html and ">0.500<" in html

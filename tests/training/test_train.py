@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 import torch
 
+from musicvae import MusicVAE
 from musicvae.checkpoints import MODEL_FILE, STATE_FILE, load, load_tensors
 from musicvae.config.preset import Preset, load_preset
 from musicvae.config.training import TrainingConfig
@@ -391,3 +392,16 @@ def test_remaining_time_follows_the_pace() -> None:
     schedule = Schedule(total_steps=100, step=50, spent_s=10.0, started=time.monotonic())
     schedule.start_steps(0.2, 1.0, 0.0)
     assert 9 < schedule.remaining_s < 11
+
+
+def test_samples_sound_with_the_programs_of_the_training_songs(tmp_path, preset) -> None:
+    for i in range(8):
+        song = chorale_song(bars=4, seed=i)
+        parts = [replace(part, program=40 + nth if i else 7) for nth, part in enumerate(song.parts)]
+        write(replace(song, parts=tuple(parts)), tmp_path / "songs" / f"{i}.mid")
+    result = train(tmp_path / "songs", preset, tmp_path / "run", steps=1)
+    programs = load(result.model).provenance["programs"]
+    assert len(programs) == len(preset.parts) and set(programs) <= set(range(40, 44))
+    model = MusicVAE.load(result.model)
+    for song in (*model.sample(1, bars=2), *model.decode_latents(np.zeros((1, model.vae.Z)))):
+        assert [part.program for part in song.parts] == programs
