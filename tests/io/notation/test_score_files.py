@@ -322,3 +322,47 @@ def test_lieder_match_their_xml(shared_data: Path):
             onset, end = ([Fraction(t, tpq) for t in c.tolist()] for c in columns)
             read_notes = sorted(zip(onset, end, found.pitch.tolist(), strict=True))
             assert read_notes == expected, (file, found.name)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ("X:1\nL:1/4\nK:C\n" + "C1000|" * 101 + "|\n", "longer than 100000 quarters"),
+        ("X:1\nK:C\n" + "C|" * 20_002, "more than 20000 bars"),
+        (
+            "X:1\nL:1/8\nK:C\n" + "".join(f"({p}:2:1C" for p in range(3, 100)) + "|\n",
+            "too many different tuplets",
+        ),
+        ("**kern\n*M1/4\n" + "=\n4c\n" * 20_002 + "*-\n", "more than 20,000 bars"),
+        (
+            document(part(note("C4", 8))).replace(b"</part>", b"<measure/>" * 20_001 + b"</part>"),
+            "more than 20000 bars",
+        ),
+        (
+            document(
+                part(
+                    "".join(
+                        "<note><pitch><step>C</step><octave>4</octave></pitch><type>eighth</type>"
+                        f"<time-modification><actual-notes>{n}</actual-notes>"
+                        "<normal-notes>1</normal-notes></time-modification></note>"
+                        for n in range(3, 200)
+                    )
+                )
+            ),
+            "too many different tuplets",
+        ),
+    ],
+    ids=["long", "abc-bars", "abc-tuplets", "kern-bars", "xml-bars", "xml-tuplets"],
+)
+def test_sizes_are_bounded_by_every_reader(content: str | bytes, reason: str) -> None:
+    with pytest.raises(ReadError, match=reason):
+        read(content)
+
+
+def test_notes_and_marks_as_played_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    tune = "X:1\nL:1/4\nK:C\n|::" + "C" * 8 + "::|\n"
+    assert read(tune, repeats=True).song.n_notes > 8
+    monkeypatch.setattr("musicvae.io.notation.timeline.MAX_NOTES", 8)
+    assert read(tune).song.n_notes == 8
+    with pytest.raises(ReadError, match="more than 8 notes as played"):
+        read(tune, repeats=True)
