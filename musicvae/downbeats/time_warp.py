@@ -34,6 +34,10 @@ class TimeWarp:
         """Whether the warp changes nothing."""
         return bool(np.array_equal(self.file_ticks, self.song_ticks))
 
+    def delayed(self, ticks: int) -> TimeWarp:
+        """Return the warp with everything later in the song by `ticks`."""
+        return replace(self, song_ticks=self.song_ticks + ticks)
+
     def forward(self, file_ticks: ArrayLike) -> Floats:
         """Map ticks of the file to ticks of the song, unrounded."""
         return _interpolate(np.asarray(file_ticks, np.float64), self.file_ticks, self.song_ticks)
