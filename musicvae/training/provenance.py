@@ -37,12 +37,17 @@ def provenance(windows: WindowDataset, source: str, precision: str) -> dict[str,
 
 
 def pickups(windows: WindowDataset) -> dict[str, dict[str, int]]:
-    """Count the pickups of songs by meter, as fractions of a whole note; `0` is no pickup."""
+    """Count the pickups of songs by meter, as fractions of a whole note; `0` is no pickup.
+
+    A first bar in which no part of the song has a note is no pickup.
+    """
     found: dict[str, Counter[str]] = {}
     songs = {each.path: each.bars.grid for each in windows.inputs}  # one grid for all its passes
-    for grid in songs.values():
+    sounding = {each.path for each in windows.inputs if (each.model_pass.notes.bar == 0).any()}
+    for path, grid in songs.items():
         meter = f"{grid.numerator[0]}/{grid.denominator[0]}"
-        steps = int(grid.unmasked_steps[0]) if grid.lead_steps[0] else 0
+        is_pickup = bool(grid.lead_steps[0]) and path in sounding
+        steps = int(grid.unmasked_steps[0]) if is_pickup else 0
         fraction = Fraction(steps, 4 * grid.steps_per_quarter)
         found.setdefault(meter, Counter())[str(fraction)] += 1
     return {meter: dict(count.most_common()) for meter, count in sorted(found.items())}

@@ -45,8 +45,8 @@ from musicvae.cli.pianoroll import check_roll, print_roll, roll_option
 @click.option(
     "--pickup",
     metavar="1/8",
-    help="Length of the pickup, 0 for none; by default none below 8 bars, else the most common one "
-    "of the meter.",
+    help="Length of the pickup, 0 for none; by default none below 8 bars, else drawn from "
+    "those of the training songs in the meter.",
 )
 @roll_option
 @report_option
