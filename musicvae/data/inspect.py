@@ -13,6 +13,7 @@ from musicvae.data.pipeline import ProcessedFile, process_file
 from musicvae.errors import ReadError
 from musicvae.io import load
 from musicvae.io.options import ReadOptions
+from musicvae.swing import UNITS
 
 MAX_SINGLE_PROCESS_FILES = 16  # for more files, one process per core pays off
 
@@ -60,7 +61,7 @@ def _to_dict(file: ProcessedFile) -> dict[str, Any]:
     end = barlines.seconds(grid.start_ticks + grid.length_ticks)
     names = [f"{n}/{d}" for n, d in zip(grid.numerator, grid.denominator, strict=True)]
     changes = [i for i in range(len(names)) if not i or names[i] != names[i - 1]]
-    tempo = barlines.original.tempo
+    tempo, swing = barlines.original.tempo, barlines.song.swing
     at = tempo.seconds(tempo.ticks, barlines.original.ticks_per_quarter)
     return {
         "format": file.read_result.kind,
@@ -88,6 +89,7 @@ def _to_dict(file: ProcessedFile) -> dict[str, Any]:
             "tightness_12": _round(fit.tightness[12]),
             "drifts": fit.drifts,
         },
+        "swing": swing and {"ratio": _round(swing.ratio), "unit": UNITS[swing.unit]},
         "bar_lines": {
             "source": choice.source,
             "confidence": _round(choice.confidence),

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from musicvae.downbeats import BarlineEstimate, estimate_barlines
+from musicvae.downbeats.tempo_drift import TERNARY
 from musicvae.errors import ReadError
 from musicvae.io import read_bytes
 from musicvae.io.options import ReadOptions
@@ -52,6 +53,10 @@ class ProcessedFile:
             lines.append("the tempo drifts away from the one stated in the file")
         if grid.reject_reason:
             lines.append(grid.reject_reason)
+        elif swing := self.barlines.song.swing:
+            lines.append(f"swing {swing}: straight in the model, swung again in what is written")
+        elif grid.steps_per_quarter == TERNARY:
+            lines.append("triplets: most models have sixteenths only, and move them to these")
         return tuple(lines)
 
     def facts(self) -> dict[str, Any]:

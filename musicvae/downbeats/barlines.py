@@ -177,7 +177,7 @@ class Candidate:
             implausible=is_implausible(grid),
             default_signature=len(song.meter.ticks) == 1 and signature == (4, 4),
             drums_only=drums_only,
-            off_grid=not estimate.warp.is_identity,
+            off_grid=estimate.warp.moves_grid,
             n_meter_changes=len(song.meter.ticks) - 1,
             n_onsets=int(np.count_nonzero(np.diff(notes.onset))) + 1,
             repetition=Repetition(notes=on_cells),

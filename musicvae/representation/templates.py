@@ -21,6 +21,7 @@ from musicvae.representation.bars import Bars
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER
 from musicvae.representation.key import transpose_fifths
 from musicvae.song import KeyMap, Part, Song, TempoMap, construct_unchecked
+from musicvae.swing import STRAIGHT, Swing
 
 TICKS_PER_QUARTER = 480
 NO_PICKUP = Fraction(0)
@@ -144,6 +145,27 @@ def _draw_pickups(
         return [NO_PICKUP] * n
     weight[1:] *= with_pickup / max(weight[1:].sum(), 1)
     options = [NO_PICKUP, *usual]
+    return [options[i] for i in rng.choice(len(options), n, p=weight / weight.sum())]
+
+
+def choose_swings(
+    provenance: Mapping[str, Any], swing: str | None, n: int, rng: np.random.Generator
+) -> list[Swing | None]:
+    """Return `n` swings: the requested one, such as `2:1`, else drawn from the training songs.
+
+    `1:1` is straight, None. Raises `ConfigError`.
+    """
+    try:
+        if swing is not None:
+            asked = Swing.parse(swing)
+            return [asked if asked.ratio > 1 else None] * n
+        counts: dict[str, int] = provenance.get("swing", {})
+        if not set(counts) - {STRAIGHT}:
+            return [None] * n
+        options = [None if name == STRAIGHT else Swing.parse(name) for name in counts]
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    weight = np.array(list(counts.values()), float)
     return [options[i] for i in rng.choice(len(options), n, p=weight / weight.sum())]
 
 

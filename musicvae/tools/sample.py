@@ -20,6 +20,7 @@ from musicvae.representation.templates import (
     choose_keys,
     choose_meter,
     choose_pickups,
+    choose_swings,
     choose_tempos,
     empty_bars,
     songs_from_bars,
@@ -43,6 +44,7 @@ def sample(
     key: int | None = None,
     meter: str | None = None,
     pickup: str | None = None,
+    swing: str | None = None,
     refine_steps: int | None = None,
     seed: int = 0,
 ) -> list[Song]:
@@ -60,6 +62,9 @@ def sample(
         meter: such as `3/4`; by default the most frequent one of the training songs.
         pickup: length of the pickup, such as `1/8`, by which the last bar is shorter; `0` for none.
             By default, from 8 bars on, drawn from those of the training songs.
+        swing: ratio of swung eighths such as `2:1`, or `3:2 in sixteenths`; `1:1` for none. By
+            default drawn from those of the training songs. Notes of the songs are straight and
+            swung when written.
         refine_steps: how many times sampled latents are decoded and encoded again, a few steps of
             the walk back of Bengio et al. (2013) from the prior to the data. By default two with a
             linear prior; with a flow none for short windows of a single part, else one; none where
@@ -90,7 +95,8 @@ def sample(
         draw = _Draw(codec=codec, empty=empty, form=form, temperature=temperature, steps=steps)
         found = draw.songs([tempos[i] for i in index], keys[index], rng)
         songs |= dict(zip(index.tolist(), found, strict=True))
-    return [songs[i] for i in range(n)]
+    swings = choose_swings(codec.provenance, swing, n, rng)
+    return [replace(songs[i], swing=each) if each else songs[i] for i, each in enumerate(swings)]
 
 
 @dataclass(frozen=True, kw_only=True)

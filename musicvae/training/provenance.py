@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 from importlib.metadata import version
 from typing import Any
@@ -10,13 +11,14 @@ from typing import Any
 import numpy as np
 
 from musicvae.data import WindowDataset
+from musicvae.swing import STRAIGHT
 
 
 def provenance(windows: WindowDataset, source: str, precision: str) -> dict[str, Any]:
     """Return facts about the training songs for a checkpoint's header.
 
     Sampled songs draw their key (`keys`, counts by semitone), tempo (`qpm`, quartiles), meter
-    (`meters`, counts of bars) and pickup (`pickups`) from them.
+    (`meters`, counts of bars), pickup (`pickups`) and swing (`swing`) from them.
     """
     qpm = sorted(float(each.bars.header.tempo.qpm[0]) for each in windows.inputs)
     quartiles = [round(qpm[round(q * (len(qpm) - 1))], 1) for q in (0.25, 0.5, 0.75)]
@@ -32,6 +34,7 @@ def provenance(windows: WindowDataset, source: str, precision: str) -> dict[str,
         "qpm": quartiles,
         "meters": {meter: count for meter, count in meters if count},
         "pickups": pickups(windows),
+        "swing": swings(windows),
         "precision": precision,
     }
 
@@ -43,7 +46,8 @@ def pickups(windows: WindowDataset) -> dict[str, dict[str, int]]:
     """
     found: dict[str, Counter[str]] = {}
     songs = {each.path: each.bars.grid for each in windows.inputs}  # one grid for all its passes
-    sounding = {each.path for each in windows.inputs if (each.model_pass.notes.bar == 0).any()}
+    begins = np.isin(windows.batcher.offsets_bars[:-1], windows.batcher.concatenated[1].bar)
+    sounding = {each.path for each, has in zip(windows.inputs, begins, strict=True) if has}
     for path, grid in songs.items():
         meter = f"{grid.numerator[0]}/{grid.denominator[0]}"
         is_pickup = bool(grid.lead_steps[0]) and path in sounding
@@ -51,3 +55,13 @@ def pickups(windows: WindowDataset) -> dict[str, dict[str, int]]:
         fraction = Fraction(steps, 4 * grid.steps_per_quarter)
         found.setdefault(meter, Counter())[str(fraction)] += 1
     return {meter: dict(count.most_common()) for meter, count in sorted(found.items())}
+
+
+def swings(windows: WindowDataset) -> dict[str, int]:
+    """Count the swings of songs, such as `2:1 in eighths` to a tenth; `straight` is none."""
+    songs = {each.path: each.bars.header.swing for each in windows.inputs}
+    found = Counter(
+        STRAIGHT if swing is None else str(replace(swing, ratio=round(swing.ratio, 1)))
+        for swing in songs.values()
+    )
+    return dict(found.most_common())

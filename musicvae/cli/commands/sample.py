@@ -48,6 +48,12 @@ from musicvae.cli.pianoroll import check_roll, print_roll, roll_option
     help="Length of the pickup, 0 for none; by default none below 8 bars, else drawn from "
     "those of the training songs in the meter.",
 )
+@click.option(
+    "--swing",
+    metavar="2:1",
+    help="Ratio of swung eighths, or 3:2 in sixteenths; 1:1 for none. By default drawn from those of "
+    "the training songs.",
+)
 @roll_option
 @report_option
 @generate_options("songs", seed=True, reads=False)
@@ -60,6 +66,7 @@ def command(
     key: int | None,
     meter: str | None,
     pickup: str | None,
+    swing: str | None,
     roll: bool | None,
     report: ReportFile | None,
     shared: GenerateOptions,
@@ -84,6 +91,7 @@ def command(
         key=key,
         meter=meter,
         pickup=pickup,
+        swing=swing,
         seed=seed,
     )
     note = f"musicvae sample --seed {seed} checkpoint {model.hash}"
