@@ -20,12 +20,15 @@ import numpy as np
 
 from experiments.common import split_bars
 from musicvae import MusicVAE, Song, io
+from musicvae.arrays import Floats
 from musicvae.errors import MusicVAEError
 from musicvae.representation.bars import Bars
 from musicvae.representation.grid import grid_from_song
 from musicvae.song import MeterMap, Part, TempoMap
 
-TRIADS = [((r, (r + third) % 12, (r + 7) % 12)) for r in range(12) for third in (4, 3)]
+TRIADS = [(r, (r + third) % 12, (r + 7) % 12) for r in range(12) for third in (4, 3)]
+LATE_QUARTERS = (-0.12, 0.3)  # of the grid, constant in a song
+JITTER_QUARTERS = 0.012  # standard deviation
 SILENT_LEADS = (0.0, 0.0, 0.0, 1.0, 2.0, 4.0)  # quarters before the music, one is drawn
 
 
@@ -42,8 +45,11 @@ def make(folder: Path, songs: Path, limit: int, seed: int) -> None:
         if len(melody) < 32 or written == limit:
             continue
         tpq = song.ticks_per_quarter
-        pieces = (melody, accompaniment(song, melody))
-        parts = [played_late(part, tpq, rng_of) for part, rng_of in zip(pieces, late(tpq, rng))]
+        lead = float(rng.choice(SILENT_LEADS)) + float(rng.uniform(*LATE_QUARTERS))
+        parts = [
+            played_late(part, tpq, lead + rng.normal(0, JITTER_QUARTERS, len(part)))
+            for part in (melody, accompaniment(song, melody))
+        ]
         end = max(part.end_ticks for part in parts)
         meter = MeterMap.constant(*((1, 4) if rng.random() < 0.5 else (4, 4)))
         tempo = TempoMap.constant(float(rng.uniform(70, 140)))
@@ -54,16 +60,9 @@ def make(folder: Path, songs: Path, limit: int, seed: int) -> None:
         written += 1
 
 
-def late(tpq: int, rng: np.random.Generator):
-    """Yield for each part what its ticks are moved by: a constant of the song, and jitter."""
-    lead = float(rng.choice(SILENT_LEADS)) + float(rng.uniform(-0.12, 0.3))
-    for _ in range(2):
-        yield lambda n: (lead + rng.normal(0, 0.012, n)) * tpq
-
-
-def played_late(part: Part, tpq: int, delay) -> Part:
-    """Return a part with every onset delayed, not before the file begins."""
-    onset = np.maximum(np.round(part.onset_ticks + delay(len(part))), 0).astype(np.int64)
+def played_late(part: Part, tpq: int, delay_quarters: Floats) -> Part:
+    """Return a part with its onsets delayed, none before the file begins."""
+    onset = np.maximum(np.round(part.onset_ticks + delay_quarters * tpq), 0).astype(np.int64)
     return part.with_notes(onset, part.duration_ticks, part.pitch, part.velocity)
 
 
@@ -82,8 +81,8 @@ def accompaniment(song: Song, melody: Part) -> Part:
                 notes.append((at, min(2 * tpq, stop - at), 36 + triad[0]))
             if nth:
                 notes += [(at, length, 60 + pitch) for pitch in triad]
-    columns = np.array(notes, np.int64).reshape(-1, 3).T
-    return Part.empty("piano").with_notes(*columns, np.full(len(notes), 70))
+    onset, duration, pitch = np.array(notes, np.int64).reshape(-1, 3).T
+    return Part.empty("piano").with_notes(onset, duration, pitch, np.full(len(notes), 70))
 
 
 def show_songs(songs: list[Bars]) -> float:

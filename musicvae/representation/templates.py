@@ -136,7 +136,7 @@ def choose_pickups(
 def _draw_pickups(
     counts: dict[Fraction, int], full: Fraction, n: int, rng: np.random.Generator
 ) -> list[Fraction]:
-    """Draw lengths below `full` by their counts, as many pickups as there are with the rare ones."""
+    """Draw lengths below `full` by their counts; usual ones stand in for rare ones."""
     some = {length: m for length, m in counts.items() if 0 < length < full}
     with_pickup = sum(some.values())
     usual = [length for length, m in some.items() if m >= MIN_PICKUP_SHARE * with_pickup]

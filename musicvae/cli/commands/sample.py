@@ -51,8 +51,8 @@ from musicvae.cli.pianoroll import check_roll, print_roll, roll_option
 @click.option(
     "--swing",
     metavar="2:1",
-    help="Ratio of swung eighths, or 3:2 in sixteenths; 1:1 for none. By default drawn from those of "
-    "the training songs.",
+    help="Ratio of swung eighths, or '3:2 in sixteenths'; 1:1 for none. By default drawn from "
+    "those of the training songs.",
 )
 @roll_option
 @report_option

@@ -64,7 +64,8 @@ def write(song: Song, path: str | Path, *, note: str = "") -> Path:
 def to_bytes(song: Song, *, note: str = "") -> bytes:
     """Return the bytes of a format 1 MIDI file: a conductor track, then a track for each part.
 
-    A song with swing is written as it is played. Parts beyond fifteen, and further drum kits, are on further ports (`channels.assign_channels`).
+    A song with swing is written as it is played. Parts beyond fifteen, and further drum kits, are
+    on further ports (`channels.assign_channels`).
     """
     import mido
 

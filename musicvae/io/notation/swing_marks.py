@@ -23,11 +23,11 @@ def swing_from_words(text: str) -> Swing | None:
     return Swing(USUAL_RATIO, SIXTEENTHS if _SIXTEENTHS.search(plain) else EIGHTHS)
 
 
-def swing_from_ratio(first: float | None, second: float | None, note_type: str) -> Swing:
+def swing_from_ratio(first: float, second: float, note_type: str) -> Swing:
     """Return the swing of a mark that gives the lengths of both notes; 2:1 if they are invalid."""
     unit = SIXTEENTHS if note_type == "16th" else EIGHTHS
     try:
-        return Swing((first or 0) / (second or 1), unit)
+        return Swing(first / second, unit)
     except ValueError:
         return Swing(USUAL_RATIO, unit)
 

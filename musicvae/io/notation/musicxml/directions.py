@@ -157,8 +157,9 @@ def read_sound(sound: Element, direction: Direction) -> None:
         direction.swing, direction.is_straight = None, True
         return
     first, second = (parse_number(swing.findtext(name)) for name in ("first", "second"))
-    lengths = (None if each is None else float(each) for each in (first, second))
-    direction.swing = swing_from_ratio(*lengths, (swing.findtext("swing-type") or "").strip())
+    direction.swing = swing_from_ratio(
+        float(first or 0), float(second or 1), (swing.findtext("swing-type") or "").strip()
+    )
 
 
 def read_words(text: str, direction: Direction) -> None:
