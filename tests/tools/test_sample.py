@@ -8,6 +8,7 @@ import pytest
 from experiments.distances import note_distance, onset_cells
 from musicvae.errors import ConfigError
 from musicvae.representation.bars import Bars
+from musicvae.swing import Swing
 
 
 def test_sections_of_one_letter_are_alike(model) -> None:
@@ -44,3 +45,27 @@ def test_last_bar_is_shorter_by_the_pickup(model) -> None:
     assert len(Bars.from_song(model.sample(1, bars=9, meter="4/4", pickup="0")[0])) == 9
     with pytest.raises(ConfigError, match="not shorter than a bar"):
         model.sample(1, meter="3/4", pickup="3/4")
+
+
+def test_share_of_pickups_is_that_of_the_training_songs(model, monkeypatch) -> None:
+    counts = {"4/4": {"0": 30, "1/4": 50, "1/8": 20}}
+    monkeypatch.setitem(model.provenance, "pickups", counts)
+    grids = [Bars.from_song(song).grid for song in model.sample(100, bars=8, meter="4/4", seed=3)]
+    lengths = [int(grid.length_ticks[0]) if grid.lead_steps[0] else 0 for grid in grids]
+    assert set(lengths) == {0, 480, 240}
+    assert np.mean(np.array(lengths) > 0) == pytest.approx(0.7, abs=0.1)
+    assert all(grid.length_ticks.sum() == 8 * 1920 for grid in grids)
+
+
+def test_samples_swing_as_the_training_songs_do(model, monkeypatch) -> None:
+    straight = model.sample(3, bars=4, seed=5)
+    assert all(song.swing is None for song in straight)
+    monkeypatch.setitem(model.provenance, "swing", {"2:1 in eighths": 9, "straight": 1})
+    swung = model.sample(3, bars=4, seed=5)
+    assert any(song.swing == Swing(2.0) for song in swung)
+    assert [song.parts for song in swung] == [song.parts for song in straight]
+    assert all(song.swing is None for song in model.sample(3, bars=4, seed=5, swing="1:1"))
+    asked = model.sample(2, bars=4, seed=5, swing="3:2 in sixteenths")
+    assert all(song.swing == Swing(1.5, 4) for song in asked)
+    with pytest.raises(ConfigError, match="swing"):
+        model.sample(1, swing="fast")
