@@ -61,6 +61,22 @@ class Swing:
         """Share of a pair that its first note takes, .5 if straight."""
         return self.ratio / (1 + self.ratio)
 
+    @classmethod
+    def between(cls, a: Swing | None, b: Swing | None, t: float) -> Swing | None:
+        """Return the swing at `t` between two, None being straight.
+
+        Shares are interpolated; the unit is that of the nearer swing, to which one in another unit
+        is straight.
+        """
+        near = b if a is None or (b is not None and t >= 0.5) else a
+        if near is None:
+            return None
+        first, second = (
+            0.5 if each is None or each.unit != near.unit else each.share for each in (a, b)
+        )
+        share = (1 - t) * first + t * second
+        return cls(share / (1 - share), near.unit) if share > 0.5 else None
+
     def perform(self, straight: ArrayLike) -> Floats:
         """Return when notated times are played; quarters from the beginning of any pair."""
         return _move_middle(straight, self.pair_quarters, 0.5, self.share)

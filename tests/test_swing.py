@@ -31,3 +31,16 @@ def test_text_is_parsed_again() -> None:
     for wrong in ("", "2", "2:", "1:2", "10:1", "2:1 in halves", "nan:1"):
         with pytest.raises(ValueError, match="swing"):
             Swing.parse(wrong)
+
+
+def test_swing_between_two() -> None:
+    between = Swing.between
+    assert between(None, None, 0.3) is None
+    same = between(Swing(2.0), Swing(2.0), 0.3)
+    assert same is not None and same.ratio == pytest.approx(2.0)
+    half = between(Swing(2.0), None, 0.5)
+    assert half is not None and half.share == pytest.approx((2 / 3 + 1 / 2) / 2)
+    assert between(None, Swing(2.0), 0.0) is None
+    other = between(Swing(2.0), Swing(3.0, SIXTEENTHS), 0.75)
+    assert other is not None and other.unit == SIXTEENTHS
+    assert other.share == pytest.approx(0.25 * 0.5 + 0.75 * 0.75)

@@ -15,10 +15,22 @@ from musicvae.swing import STRAIGHT
 
 
 def provenance(windows: WindowDataset, source: str, precision: str) -> dict[str, Any]:
-    """Return facts about the training songs for a checkpoint's header.
+    """Return facts about the training songs for a checkpoint's header."""
+    return {
+        "musicvae": version("musicvae"),
+        "source": source,
+        "songs": len(windows.songs),
+        "windows": len(windows),
+        **statistics(windows),
+        "precision": precision,
+    }
 
-    Sampled songs draw their key (`keys`, counts by semitone), tempo (`qpm`, quartiles), meter
-    (`meters`, counts of bars), pickup (`pickups`) and swing (`swing`) from them.
+
+def statistics(windows: WindowDataset) -> dict[str, Any]:
+    """Return what sampled songs draw from the training songs.
+
+    Their key (`keys`, counts by semitone), tempo (`qpm`, quartiles), meter (`meters`, counts of
+    bars), pickup (`pickups`) and swing (`swing`).
     """
     qpm = sorted(float(each.bars.header.tempo.qpm[0]) for each in windows.inputs)
     quartiles = [round(qpm[round(q * (len(qpm) - 1))], 1) for q in (0.25, 0.5, 0.75)]
@@ -26,16 +38,11 @@ def provenance(windows: WindowDataset, source: str, precision: str) -> dict[str,
     bars = np.bincount(windows.batcher.meter, minlength=len(windows.preset.meters) + 1)[1:]
     meters = zip(windows.preset.meters, bars.tolist(), strict=True)
     return {
-        "musicvae": version("musicvae"),
-        "source": source,
-        "songs": len(windows.songs),
-        "windows": len(windows),
         "keys": dict(zip(map(str, keys.tolist()), n_keys.tolist(), strict=True)),
         "qpm": quartiles,
         "meters": {meter: count for meter, count in meters if count},
         "pickups": pickups(windows),
         "swing": swings(windows),
-        "precision": precision,
     }
 
 
