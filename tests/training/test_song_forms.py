@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,8 @@ from musicvae.data import WindowDataset
 from musicvae.io import write
 from musicvae.networks.priors.flow import FlowPrior
 from musicvae.song import Song
-from musicvae.training.provenance import pickups
+from musicvae.swing import Swing
+from musicvae.training.provenance import pickups, provenance, swings
 from musicvae.training.song_forms import song_forms
 from support.songs import part_on_grid
 from support.trained import tiny_workplace
@@ -57,3 +59,18 @@ def test_pickups_of_training_songs_are_stored_in_provenance(place, model) -> Non
     known = model.provenance["pickups"]
     assert sum(sum(count.values()) for count in known.values()) == model.provenance["songs"]
     assert {share for count in known.values() for share in count} <= {"0", "1/4", "1/8"}
+    assert any(share != "0" for count in known.values() for share in count)
+
+
+def test_swing_of_training_songs_is_counted(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    for name, swing in (("straight", None), ("swung", Swing(2.0))):
+        eighths = np.flatnonzero(rng.random(256) < np.tile([0.95, 0.6], 128)).tolist()
+        line = [
+            (24 * at, 24, int(pitch), 80) for at in eighths for pitch in rng.integers(60, 80, 1)
+        ]
+        song = Song.new([part_on_grid(line, 10, name="Fiddle")])
+        write(replace(song, swing=swing), tmp_path / "midi" / f"{name}.mid")
+    windows = WindowDataset(tmp_path / "midi", "melody-2bar", split="all")
+    assert swings(windows) == {"straight": 1, "2:1 in eighths": 1}
+    assert provenance(windows, "here", "float32")["swing"] == swings(windows)
