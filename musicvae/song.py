@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from musicvae.arrays import Bools, Floats, Ints, frozen_ints
+from musicvae.swing import Swing
 
 __all__ = [
     "NOTE_COLUMNS",
@@ -257,7 +258,8 @@ class Song(ArrayEq):
     """A piece of music: parts, tempo, meter and key maps, and its length, all in ticks.
 
     `end_ticks` is raised to the end of the last note, and tempo and meter maps start at tick 0
-    (by default 120 quarters per minute, 4/4). Raises `ValueError` for an invalid resolution.
+    (by default 120 quarters per minute, 4/4). Notes of a song with `swing` are notated straight;
+    MIDI files and audio get them as they are played. Raises `ValueError` for an invalid resolution.
     """
 
     ticks_per_quarter: int = 480
@@ -266,6 +268,7 @@ class Song(ArrayEq):
     meter: MeterMap
     key: KeyMap
     end_ticks: int = 0
+    swing: Swing | None = None
     has_notated_bars: bool = field(default=False, compare=False)
     """Whether the bar lines come from a score or a transcription and need no estimation."""
 

@@ -14,6 +14,7 @@ from musicvae.data.reader import reading_limits
 from musicvae.errors import ReadError
 from musicvae.io import load
 from musicvae.io.options import ReadOptions
+from musicvae.swing import UNITS
 
 MAX_SINGLE_PROCESS_FILES = 16  # for more files, one process per core pays off
 
@@ -62,7 +63,7 @@ def _to_dict(file: ProcessedFile) -> dict[str, Any]:
     end = barlines.seconds(grid.start_ticks + grid.length_ticks)
     names = [f"{n}/{d}" for n, d in zip(grid.numerator, grid.denominator, strict=True)]
     changes = [i for i in range(len(names)) if not i or names[i] != names[i - 1]]
-    tempo = barlines.original.tempo
+    tempo, swing = barlines.original.tempo, barlines.song.swing
     at = tempo.seconds(tempo.ticks, barlines.original.ticks_per_quarter)
     if fit.tracked is not None:  # the tempo that was played
         tempo = barlines.song.tempo
@@ -94,6 +95,7 @@ def _to_dict(file: ProcessedFile) -> dict[str, Any]:
             "drifts": fit.drifts,
             "tracked": fit.tracked is not None,
         },
+        "swing": swing and {"ratio": _round(swing.ratio), "unit": UNITS[swing.unit]},
         "bar_lines": {
             "source": choice.source,
             "confidence": _round(choice.confidence),

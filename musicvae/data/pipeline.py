@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from musicvae.downbeats import BarlineEstimate, estimate_barlines
+from musicvae.downbeats.tempo_drift import TERNARY
 from musicvae.errors import ReadError
 from musicvae.io import read_bytes
 from musicvae.io.options import ReadOptions
@@ -48,7 +49,15 @@ class ProcessedFile:
         choice = self.barlines.choice
         if choice.source != "stated":
             lines.append(f"bar lines are {choice.source}: {choice.reason}")
-        return (*lines, *self.barlines.grid_estimate.warnings)
+        grid = self.barlines.grid_estimate
+        lines += grid.warnings
+        if not grid.is_metrical:
+            return tuple(lines)
+        if swing := self.barlines.song.swing:
+            lines.append(f"swing {swing}: straight in the model, swung again in what is written")
+        elif grid.steps_per_quarter == TERNARY:
+            lines.append("triplets: most models have sixteenths only, and move them to these")
+        return tuple(lines)
 
     def facts(self) -> dict[str, Any]:
         """Return what shards and reports keep of all this, as plain JSON."""

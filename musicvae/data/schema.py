@@ -19,6 +19,7 @@ from musicvae.data.stored_song import StoredSong
 from musicvae.representation.bars import Bars, Notes
 from musicvae.representation.grid import Grid
 from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
+from musicvae.swing import Swing
 
 FORMAT_VERSION = 4
 DIGEST_BYTES = 16
@@ -126,6 +127,7 @@ def row_to_song(row: Row) -> StoredSong:
         meter=MeterMap(**_by_name(("ticks", "numerator", "denominator"), header["meter"])),
         key=KeyMap(**_by_name(("ticks", "fifths", "minor"), header["key"])),
         end_ticks=header["end_ticks"],
+        swing=Swing(*header["swing"]) if "swing" in header else None,
     )
     grid = Grid(
         steps_per_quarter=header["steps_per_quarter"],
@@ -144,7 +146,8 @@ def row_to_song(row: Row) -> StoredSong:
 
 def _header(bars: Bars) -> dict[str, Any]:
     song = bars.header
-    return {
+    swing = {} if song.swing is None else {"swing": [song.swing.ratio, song.swing.unit]}
+    return swing | {
         "parts": [[part.name, part.program, part.is_drum] for part in song.parts],
         "tempo": [song.tempo.ticks.tolist(), song.tempo.us_per_quarter.tolist()],
         "meter": [getattr(song.meter, n).tolist() for n in ("ticks", "numerator", "denominator")],

@@ -34,7 +34,7 @@ from musicvae.downbeats.network import load_weights, predict
 from musicvae.downbeats.quantization import GridEstimate, estimate_grid
 from musicvae.downbeats.repetition import Repetition
 from musicvae.downbeats.time_warp import TimeWarp
-from musicvae.representation.grid import Grid, grid_from_song
+from musicvae.representation.grid import Grid, cells_to_ticks, grid_from_song, ticks_to_cells
 from musicvae.song import MeterMap, Part, Song
 
 _MAX_NOTE_CELLS = 64.0  # longer notes are clipped
@@ -208,7 +208,7 @@ class Candidate:
             implausible=is_implausible(grid),
             default_signature=len(song.meter.ticks) == 1 and signature == (4, 4),
             drums_only=drums_only,
-            off_grid=not estimate.warp.is_identity,
+            off_grid=estimate.warp.moves_grid,
             n_meter_changes=len(song.meter.ticks) - 1,
             n_onsets=int(np.count_nonzero(np.diff(notes.onset))) + 1,
             repetition=Repetition(notes=on_cells),
@@ -262,9 +262,29 @@ class Candidate:
         elif choice.shift:
             meter = meter_map_from_changes(shift_barlines(self.bar_grid, choice.shift), tpq)
         song = self.song_on_grid if meter is None else replace(self.song_on_grid, meter=meter)
-        return BarlineEstimate(
-            song=song, original=self.song, grid_estimate=self.grid_estimate, choice=choice
-        )
+        estimate = self.grid_estimate
+        as_stated = choice.source in ("stated", "tidied")
+        if lead := _silent_lead_ticks(song, as_stated=as_stated):
+            estimate = replace(estimate, warp=estimate.warp.delayed(-lead))
+            meter = replace(song.meter, ticks=np.maximum(song.meter.ticks - lead, 0))
+            song = replace(estimate.warp.apply(self.song), meter=meter)
+        return BarlineEstimate(song=song, original=self.song, grid_estimate=estimate, choice=choice)
+
+
+def _silent_lead_ticks(song: Song, *, as_stated: bool) -> int:
+    """Return how much of a pickup is silence that lies before the music in the file.
+
+    A pickup without an onset is silent as a whole; any other one begins with its first note, unless
+    its bar lines are `as_stated` by the file.
+    """
+    grid = grid_from_song(song, CELLS_PER_QUARTER)
+    if not len(grid) or not grid.lead_steps[0]:
+        return 0
+    first = min(int(part.onset_ticks[0]) for part in song.parts if len(part))
+    cell = int(ticks_to_cells(grid, np.array([first]))[0])
+    if cell >= grid.cell_offsets[1]:
+        return int(grid.length_ticks[0])
+    return 0 if as_stated else int(cells_to_ticks(grid, np.array([cell]))[0])
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

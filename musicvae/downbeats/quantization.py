@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicvae.arrays import Floats, Ints
+from musicvae.downbeats.swing_ratio import SwingEstimate, estimate_swing, straightened
 from musicvae.downbeats.tempo_drift import BINARY, TERNARY, TempoDrift, phase_coherence, track_drift
 from musicvae.downbeats.time_warp import TimeWarp
 
@@ -65,6 +66,8 @@ class GridEstimate:
     warp: TimeWarp
     tracked: TrackedBars | None = None
     """Bars of a performance whose beats were tracked; the warp goes through its onsets."""
+    swing: SwingEstimate | None = None
+    """Swing of the onsets, which `warp` straightens."""
 
     @property
     def reject_reason(self) -> str:
@@ -101,11 +104,16 @@ def estimate_grid(
     few = 1 + np.count_nonzero(np.diff(np.round(onset_quarters * 16))) < _MIN_ONSETS
     short = few or onset_quarters[-1] - onset_quarters[0] < _MIN_QUARTERS
     limit = MIN_TIGHTNESS_DRUMS if drums_alone else MIN_TIGHTNESS_DRIFT if drift else MIN_TIGHTNESS
-    if drift is None:
+    warp, tpq = TimeWarp.shift(0), ticks_per_quarter
+    if drift is not None:
+        warp = _drifting_warp(drift, onset_quarters, tpq, ternary)
+    swing = estimate_swing(warp.forward(onset_quarters * tpq) / tpq)
+    if swing is not None:
+        fit, ternary = max(fit, swing.tightness), False
+        warp = straightened(warp, swing, onset_quarters[0] * tpq, tpq)
+    elif drift is None:
         offset = _constant_offset(onset_quarters, R, ternary)
-        warp = _constant_warp(offset, onset_quarters, ticks_per_quarter)
-    else:
-        warp = _drifting_warp(drift, onset_quarters, ticks_per_quarter, ternary)
+        warp = _constant_warp(offset, onset_quarters, tpq)
     return GridEstimate(
         steps_per_quarter=12 if ternary else 4,
         tightness={4: at4, 12: at12},
@@ -113,6 +121,7 @@ def estimate_grid(
         drifts=drift is not None,
         is_metrical=bool(short or fit >= limit),
         warp=warp,
+        swing=swing,
     )
 
 

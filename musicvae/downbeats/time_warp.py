@@ -2,7 +2,7 @@
 
 A warp is an increasing piecewise linear function through points (tick in the file, tick in the
 song), with slope 1 before the first and after the last. Times in seconds do not change: the tempo
-map compensates for the warp.
+map compensates for the warp. Only swing does move notes: those of a song are straight.
 """
 
 from __future__ import annotations
@@ -15,14 +15,38 @@ from numpy.typing import ArrayLike
 
 from musicvae.arrays import Floats, Ints
 from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
+from musicvae.swing import Swing
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class SwungBeats:
+    """The swing of a file: where its pairs begin in the song, and ticks a quarter of both."""
+
+    swing: Swing
+    origin_ticks: float
+    ticks_per_quarter: int
+
+    def straighten(self, ticks: Floats) -> Floats:
+        """Map swung ticks to straight ones."""
+        quarters = (ticks - self.origin_ticks) / self.ticks_per_quarter
+        return self.swing.straighten(quarters) * self.ticks_per_quarter + self.origin_ticks
+
+    def perform(self, ticks: Floats) -> Floats:
+        """Map straight ticks to swung ones, the inverse of `straighten`."""
+        quarters = (ticks - self.origin_ticks) / self.ticks_per_quarter
+        return self.swing.perform(quarters) * self.ticks_per_quarter + self.origin_ticks
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TimeWarp:
-    """Points `(K,)` of the warp, K >= 1, in ticks, both increasing."""
+    """Points `(K,)` of the warp, K >= 1, in ticks, both increasing.
+
+    With `swung`, what the points map to is swung, and straightened after that.
+    """
 
     file_ticks: Floats
     song_ticks: Floats
+    swung: SwungBeats | None = None
 
     @classmethod
     def shift(cls, ticks: int) -> TimeWarp:
@@ -32,15 +56,30 @@ class TimeWarp:
     @property
     def is_identity(self) -> bool:
         """Whether the warp changes nothing."""
-        return bool(np.array_equal(self.file_ticks, self.song_ticks))
+        return not self.moves_grid and self.swung is None
+
+    @property
+    def moves_grid(self) -> bool:
+        """Whether the grid of the song lies elsewhere than that of the file."""
+        return not np.array_equal(self.file_ticks, self.song_ticks)
+
+    def delayed(self, ticks: int) -> TimeWarp:
+        """Return the warp with everything later in the song by `ticks`."""
+        swung = self.swung
+        if swung is not None:
+            swung = replace(swung, origin_ticks=swung.origin_ticks + ticks)
+        return replace(self, song_ticks=self.song_ticks + ticks, swung=swung)
 
     def forward(self, file_ticks: ArrayLike) -> Floats:
         """Map ticks of the file to ticks of the song, unrounded."""
-        return _interpolate(np.asarray(file_ticks, np.float64), self.file_ticks, self.song_ticks)
+        at = _interpolate(np.asarray(file_ticks, np.float64), self.file_ticks, self.song_ticks)
+        return at if self.swung is None else self.swung.straighten(at)
 
     def backward(self, song_ticks: ArrayLike) -> Floats:
         """Map ticks of the song to ticks of the file, unrounded; the inverse of `forward`."""
-        return _interpolate(np.asarray(song_ticks, np.float64), self.song_ticks, self.file_ticks)
+        at = np.asarray(song_ticks, np.float64)
+        at = at if self.swung is None else self.swung.perform(at)
+        return _interpolate(at, self.song_ticks, self.file_ticks)
 
     def apply(self, song: Song) -> Song:
         """Return the song in song time. Its meter map is warped but not snapped to the grid."""
@@ -61,6 +100,7 @@ class TimeWarp:
                 minor=song.key.minor,
             ),
             end_ticks=self._warp_end(song),
+            swing=song.swing if self.swung is None else self.swung.swing,
         )
 
     def undo(self, song: Song, original: Song) -> Song:

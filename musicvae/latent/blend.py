@@ -13,6 +13,7 @@ from musicvae.latent.encoding import Encoding
 from musicvae.latent.interpolation import INTERPOLATORS, Latents
 from musicvae.latent.matching import WindowPairs, match_by_dtw, match_by_position
 from musicvae.representation.bars import Bars
+from musicvae.swing import Swing
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,8 +49,9 @@ def blend(
     """Return the encoding at `t` between `a` and `b`; at 0 and 1 these themselves.
 
     Latents are interpolated window by window. The number of windows and the key are interpolated
-    linearly, tempo geometrically; the last window has as many bars as that of the nearer song.
-    Meter, parts and passed-through notes are those of the nearer song, or of `options.like`.
+    linearly, swing by shares of pairs, tempo geometrically; the last window has as many bars as
+    that of the nearer song. Meter, parts and passed-through notes are those of the nearer song, or
+    of `options.like`.
 
     Args:
         a: the encoding at 0.
@@ -83,6 +85,7 @@ def blend(
     else:
         key = ends[near].key if options.like else round((1 - t) * a.key + t * b.key)
         bars = reorder_bars(ends[near].bars, index[near], qpm, key - ends[near].key)
+        bars = with_swing_between(bars, a, b, t)
     bars = replace_parts(bars, own)
     return replace(
         own,
@@ -98,6 +101,12 @@ def blend(
         bar_velocities=own.bar_velocities[index[whose]],
         time_map=_time_map(ends[near], bars) if t in (0, 1) else None,
     )
+
+
+def with_swing_between(bars: Bars, a: Encoding, b: Encoding, t: float) -> Bars:
+    """Return bars with the swing at `t` between those of two encodings."""
+    swing = Swing.between(a.bars.header.swing, b.bars.header.swing, t)
+    return replace(bars, header=replace(bars.header, swing=swing))
 
 
 def replace_parts(bars: Bars, encoding: Encoding) -> Bars:

@@ -9,7 +9,14 @@ import numpy as np
 
 from musicvae.arrays import Bools, Floats, Ints
 from musicvae.latent.bar_edits import bar_qpm, copy_notes, initial_key, transpose_part
-from musicvae.latent.blend import DEFAULTS, BlendOptions, bar_indices, mix_latents, replace_parts
+from musicvae.latent.blend import (
+    DEFAULTS,
+    BlendOptions,
+    bar_indices,
+    mix_latents,
+    replace_parts,
+    with_swing_between,
+)
 from musicvae.latent.encoding import Encoding
 from musicvae.latent.matching import last_windows, match_by_dtw
 from musicvae.representation.bars import Bars
@@ -30,7 +37,7 @@ def crossfade(
     Both halves have all bars. In the first one the parts of `a` play until the middle, in the key
     and meter of `a`; in the second one those of `b` from there on. With `options.like` one half
     has everything. Latents and tempo move evenly from the first window, that of `a`, to the last
-    one, that of `b`.
+    one, that of `b`. It swings throughout as halfway between them.
 
     `latent_t`: a constant position of the latents, for parts that do not move; parts are then those
     of the nearer song in both halves.
@@ -49,6 +56,7 @@ def crossfade(
     turn = {None: int(np.searchsorted(t, 0.5)), "A": n_windows, "B": 0}[options.like]
     from_b = np.arange(n_bars) >= turn * window_bars
     bars = _crossfade_bars(a, b, index, from_b, np.repeat(t, window_bars)[:n_bars])
+    bars = with_swing_between(bars, a, b, 0.5)
     share = t if latent_t is None else np.full(n_windows, latent_t)
     halves = []
     for half, here in enumerate((~from_b, from_b)):

@@ -9,12 +9,13 @@ import numpy as np
 
 from musicvae.arrays import Bools, Ints
 from musicvae.downbeats import TimeMap
-from musicvae.downbeats.time_warp import TimeWarp
+from musicvae.downbeats.time_warp import SwungBeats, TimeWarp
 from musicvae.io.limits import MAX_QUARTERS
 from musicvae.latent.encoding import Encoding
 from musicvae.representation.bars import Bars, Notes
 from musicvae.representation.grid import Grid, make_grid
 from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
+from musicvae.swing import Swing
 
 MAX_STEPS_PER_QUARTER = 960
 MAX_SLOT_BARS = 1 << 26
@@ -52,6 +53,8 @@ def to_dict(encoding: Encoding) -> dict[str, Any]:
         if not time_map.warp.is_identity:
             points = (time_map.warp.file_ticks.tolist(), time_map.warp.song_ticks.tolist())
             data["warp"] = points
+            if (swung := time_map.warp.swung) is not None:
+                data["swung"] = [swung.swing.ratio, swung.swing.unit, swung.origin_ticks]
         elif data["file"] == _song_to_dict(bars.header):
             data["file"] = None  # the same as the song
     return data
@@ -87,7 +90,20 @@ def from_dict(data: dict[str, Any]) -> dict[str, Any]:
         original = song.without_notes() if file is None else _song_from_dict(file)
         if len(original.parts) != n_parts:
             raise ValueError("the parts of song and file differ")
-        time_map = TimeMap(warp=_warp_from_points(data.get("warp")), original=original)
+        warp = _warp_from_points(data.get("warp"))
+        if "swung" in data:
+            ratio, unit, origin = data["swung"]
+            if not np.isfinite(origin):
+                raise ValueError("invalid swing")
+            warp = replace(
+                warp,
+                swung=SwungBeats(
+                    swing=Swing(ratio, unit),
+                    origin_ticks=float(origin),
+                    ticks_per_quarter=song.ticks_per_quarter,
+                ),
+            )
+        time_map = TimeMap(warp=warp, original=original)
     return {
         "bars": replace(bars, notes=Notes.concatenate([])),
         "source_parts": source_parts,
@@ -113,7 +129,8 @@ def _song_to_dict(song: Song) -> dict[str, Any]:
         columns = [getattr(part, name) for name in _NOTE_FIELDS]
         notes = [_deltas(columns[0]), *(column.tolist() for column in columns[1:])]
         parts.append([part.name, int(part.program), bool(part.is_drum), *(notes * bool(len(part)))])
-    return data | {"quarter": song.ticks_per_quarter, "end": song.end_ticks, "parts": parts}
+    data |= {"quarter": song.ticks_per_quarter, "end": song.end_ticks, "parts": parts}
+    return data if song.swing is None else data | {"swing": [song.swing.ratio, song.swing.unit]}
 
 
 def _song_from_dict(data: dict[str, Any]) -> Song:
@@ -133,6 +150,7 @@ def _song_from_dict(data: dict[str, Any]) -> Song:
         ticks_per_quarter=int(data["quarter"]),
         parts=tuple(parts),
         end_ticks=int(data["end"]),
+        swing=Swing(*data["swing"]) if "swing" in data else None,
         **maps,
     )
     _validate_song(song)

@@ -8,6 +8,7 @@ import numpy as np
 
 from musicvae.plots.layout import drum_lanes, label_parts
 from musicvae.representation.bars import Bars
+from musicvae.representation.performance import performed
 from musicvae.song import Song
 
 NOISE_CUTOFF_HZ = {
@@ -34,6 +35,7 @@ def song_json(song: Song, title: str) -> dict[str, Any]:
     def seconds(ticks: Any) -> Any:
         return np.asarray(song.tempo.seconds(ticks, song.ticks_per_quarter), np.float64)
 
+    song = performed(song)
     labeled = [entry for entry in label_parts(song) if len(entry[0])]
     drums = {int(p) for part, _ in labeled if part.is_drum for p in np.unique(part.pitch)}
     lanes, lane_by_pitch = drum_lanes(drums)

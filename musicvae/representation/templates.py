@@ -21,9 +21,11 @@ from musicvae.representation.bars import Bars
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER
 from musicvae.representation.key import transpose_fifths
 from musicvae.song import KeyMap, Part, Song, TempoMap, construct_unchecked
+from musicvae.swing import STRAIGHT, Swing
 
 TICKS_PER_QUARTER = 480
 NO_PICKUP = Fraction(0)
+MIN_PICKUP_SHARE = 0.05  # of the songs with a pickup; rarer lengths are not drawn
 MIN_PICKUP_BARS = 8  # shorter samples are excerpts, without a pickup unless asked for
 
 
@@ -113,27 +115,69 @@ def choose_meter(
     return numerator, denominator
 
 
-def choose_pickup(
-    provenance: Mapping[str, Any], pickup: str | None, meter: tuple[int, int], n_bars: int
-) -> Fraction:
-    """Return the length of the pickup in whole notes: the requested one, such as `1/8`, or `0`.
+def choose_pickups(
+    provenance: Mapping[str, Any],
+    pickup: str | None,
+    meter: tuple[int, int],
+    n_bars: int,
+    n: int,
+    rng: np.random.Generator,
+) -> list[Fraction]:
+    """Return `n` lengths of pickups in whole notes: the requested one, such as `1/8`, or `0`.
 
-    By default it is the most frequent one of the training songs in this meter if there are at
-    least 8 bars, else none. Raises `ConfigError`.
+    By default they are drawn from those of the training songs in this meter if there are at least
+    8 bars, else 0. Lengths that few of these songs with a pickup have are not drawn. Raises
+    `ConfigError`.
     """
     (numerator, denominator), full = meter, Fraction(*meter)
     if pickup is None:
         counts = provenance.get("pickups", {}).get(f"{numerator}/{denominator}", {})
-        frequent = max(counts, key=lambda p: counts[p], default="0")
-        length = Fraction(frequent) if n_bars >= MIN_PICKUP_BARS else NO_PICKUP
-        return length if length < full else NO_PICKUP
+        if n_bars < MIN_PICKUP_BARS or not counts:
+            return [NO_PICKUP] * n
+        return _draw_pickups({Fraction(p): m for p, m in counts.items()}, full, n, rng)
     found = re.fullmatch(r"0|([1-9][0-9]?)/(1|2|4|8|16)", pickup.strip())
     if not found:
         raise ConfigError(f"pickup {pickup!r}: write it as 1/8, 1/4, ..., or 0 for none")
     length = Fraction(pickup.strip())
     if length >= full:
         raise ConfigError(f"pickup {pickup}: not shorter than a bar of {numerator}/{denominator}")
-    return length
+    return [length] * n
+
+
+def _draw_pickups(
+    counts: dict[Fraction, int], full: Fraction, n: int, rng: np.random.Generator
+) -> list[Fraction]:
+    """Draw lengths below `full` by their counts; usual ones stand in for rare ones."""
+    some = {length: m for length, m in counts.items() if 0 < length < full}
+    with_pickup = sum(some.values())
+    usual = [length for length, m in some.items() if m >= MIN_PICKUP_SHARE * with_pickup]
+    weight = np.array([counts.get(NO_PICKUP, 0), *(some[length] for length in usual)], float)
+    if not weight.sum():
+        return [NO_PICKUP] * n
+    weight[1:] *= with_pickup / max(weight[1:].sum(), 1)
+    options = [NO_PICKUP, *usual]
+    return [options[i] for i in rng.choice(len(options), n, p=weight / weight.sum())]
+
+
+def choose_swings(
+    provenance: Mapping[str, Any], swing: str | None, n: int, rng: np.random.Generator
+) -> list[Swing | None]:
+    """Return `n` swings: the requested one, such as `2:1`, else drawn from the training songs.
+
+    `1:1` is straight, None. Raises `ConfigError`.
+    """
+    try:
+        if swing is not None:
+            asked = Swing.parse(swing)
+            return [asked if asked.ratio > 1 else None] * n
+        counts: dict[str, int] = provenance.get("swing", {})
+        if not set(counts) - {STRAIGHT}:
+            return [None] * n
+        options = [None if name == STRAIGHT else Swing.parse(name) for name in counts]
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    weight = np.array(list(counts.values()), float)
+    return [options[i] for i in rng.choice(len(options), n, p=weight / weight.sum())]
 
 
 def choose_keys(

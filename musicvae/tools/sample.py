@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,12 +16,13 @@ from musicvae.data.batch import ModelInput, WindowBatcher
 from musicvae.errors import ConfigError
 from musicvae.latent.codec import Codec
 from musicvae.networks.priors.flow import FlowPrior
-from musicvae.representation.bars import Notes
+from musicvae.representation.bars import Bars, Notes
 from musicvae.representation.slots import ModelPass
 from musicvae.representation.templates import (
     choose_keys,
     choose_meter,
-    choose_pickup,
+    choose_pickups,
+    choose_swings,
     choose_tempos,
     empty_bars,
     songs_from_bars,
@@ -32,6 +33,7 @@ MEAN_VELOCITY = 74.0  # of sampled songs, unless the model has velocity
 DEFAULT_BARS = 16
 SECTION_BARS = 8
 BARS_PER_CHUNK = 4096  # bars that are sampled at once
+MAX_REDRAWS = 6  # of songs whose first bar is silent
 
 
 def sample(
@@ -45,6 +47,7 @@ def sample(
     key: int | None = None,
     meter: str | None = None,
     pickup: str | None = None,
+    swing: str | None = None,
     refine_steps: int | None = None,
     seed: int = 0,
 ) -> list[Song]:
@@ -61,7 +64,10 @@ def sample(
         key: semitones above C of the major scale, -6..5; by default drawn from the training songs.
         meter: such as `3/4`; by default the most frequent one of the training songs.
         pickup: length of the pickup, such as `1/8`, by which the last bar is shorter; `0` for none.
-            By default, from 8 bars on, the one of most training songs.
+            By default, from 8 bars on, drawn from those of the training songs.
+        swing: ratio of swung eighths such as `2:1`, or `3:2 in sixteenths`; `1:1` for none. By
+            default drawn from those of the training songs. Notes of the songs are straight and
+            swung when written.
         refine_steps: how many times sampled latents are decoded and encoded again, a few steps of
             the walk back of Bengio et al. (2013) from the prior to the data. By default two with a
             linear prior; with a flow none for short windows of a single part, else one; none where
@@ -72,7 +78,7 @@ def sample(
     does not hold these either. Raises `ConfigError` for invalid arguments.
     """
     arguments: dict[str, Any] = {"temperature": temperature, "qpm": qpm, "key": key, "meter": meter}
-    arguments |= {"pickup": pickup, "refine_steps": refine_steps, "seed": seed}
+    arguments |= {"pickup": pickup, "swing": swing, "refine_steps": refine_steps, "seed": seed}
     return list(sample_stream(codec, n, bars=bars, form=form, **arguments))
 
 
@@ -125,26 +131,69 @@ def _sample_chunk(
     key: int | None = None,
     meter: str | None = None,
     pickup: str | None = None,
+    swing: str | None = None,
     refine_steps: int | None = None,
 ) -> list[Song]:
     rng, preset = np.random.default_rng(seed), codec.preset
     chosen_meter = choose_meter(preset, codec.provenance, meter)
     keys = choose_keys(codec.provenance, key, n, rng)
     tempos = choose_tempos(preset, codec.provenance, qpm, n, rng)
-    length = choose_pickup(codec.provenance, pickup, chosen_meter, n_bars)
-    R = len(preset.parts)
-    empty = empty_bars(preset, n_bars, chosen_meter, pickup=length, provenance=codec.provenance)
-    group = ModelPass(notes=Notes.concatenate([]), source_part=np.arange(R))
-    active = np.ones((len(empty), R), bool)
-    inputs = [ModelInput(bars=empty, model_pass=group, key=k, active=active) for k in keys.tolist()]
-    batcher = WindowBatcher(inputs, preset)
-    labels = _bar_labels(codec, n, n_bars, form, bool(length), rng)
-    z = codec.sample_latents(batcher, np.arange(n), temperature, rng, bar_labels=labels)
+    lengths = choose_pickups(codec.provenance, pickup, chosen_meter, n_bars, n, rng)
     steps = codec.refine_steps if refine_steps is None else refine_steps
-    notes = codec.decode_notes(batcher, empty, z, refine_steps=steps)
-    mean_velocity = np.full((len(empty), n * R), MEAN_VELOCITY)
-    notes = codec.add_velocities(empty, notes, mean_velocity, notes.part // R)
-    return songs_from_bars(replace(empty, notes=notes), tempos, keys)
+    songs: dict[int, Song] = {}
+    for length in sorted(set(lengths)):
+        index = np.flatnonzero([each == length for each in lengths])
+        empty = empty_bars(preset, n_bars, chosen_meter, pickup=length, provenance=codec.provenance)
+        draw = _Draw(codec=codec, empty=empty, form=form, temperature=temperature, steps=steps)
+        found = draw.songs([tempos[i] for i in index], keys[index], rng)
+        songs |= dict(zip(index.tolist(), found, strict=True))
+    swings = choose_swings(codec.provenance, swing, n, rng)
+    return [replace(songs[i], swing=each) if each else songs[i] for i, each in enumerate(swings)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Draw:
+    """Samples over the same empty bars."""
+
+    codec: Codec
+    empty: Bars
+    form: str | None
+    temperature: float
+    steps: int
+    """How many times latents are decoded and encoded again."""
+
+    def songs(self, tempos: Sequence[float], keys: Ints, rng: np.random.Generator) -> list[Song]:
+        """Return a song for each tempo and key; those with a silent first bar are drawn again."""
+        notes = self.notes(keys, rng)
+        R = len(self.codec.preset.parts)
+        for _ in range(MAX_REDRAWS):
+            begun = np.zeros(len(keys), bool)
+            begun[notes.part[notes.bar == 0] // R] = True
+            silent = np.flatnonzero(~begun)
+            if not len(silent):
+                break
+            again = self.notes(keys[silent], rng)
+            again = replace(again, part=silent[again.part // R] * R + again.part % R)
+            kept = notes.select(begun[notes.part // R])
+            notes = Notes.sorted(**vars(Notes.concatenate([kept, again])))
+        mean_velocity = np.full((len(self.empty), len(keys) * R), MEAN_VELOCITY)
+        notes = self.codec.add_velocities(self.empty, notes, mean_velocity, notes.part // R)
+        return songs_from_bars(replace(self.empty, notes=notes), tempos, keys)
+
+    def notes(self, keys: Ints, rng: np.random.Generator) -> Notes:
+        """Sample notes of songs in these keys; `part` counts the slots of all songs."""
+        codec, empty, n = self.codec, self.empty, len(keys)
+        R = len(codec.preset.parts)
+        group = ModelPass(notes=Notes.concatenate([]), source_part=np.arange(R))
+        active = np.ones((len(empty), R), bool)
+        inputs = [
+            ModelInput(bars=empty, model_pass=group, key=k, active=active) for k in keys.tolist()
+        ]
+        batcher = WindowBatcher(inputs, codec.preset)
+        pickup = bool(empty.grid.lead_steps[0])
+        labels = _bar_labels(codec, n, len(empty) - pickup, self.form, pickup, rng)
+        z = codec.sample_latents(batcher, np.arange(n), self.temperature, rng, bar_labels=labels)
+        return codec.decode_notes(batcher, empty, z, refine_steps=self.steps)
 
 
 def _bar_labels(

@@ -1,4 +1,4 @@
-"""Fit the prior, the attribute directions or the reference statistics of a trained model again.
+"""Fit the prior, the attribute directions or the statistics of a trained model again.
 
 The weights and the metrics of the model stay as they are.
 """
@@ -29,8 +29,9 @@ from musicvae.storage import exclusive_writes
 from musicvae.training.finishing import reference_provenance
 from musicvae.training.fit_directions import direction_tensors, fit_directions
 from musicvae.training.fit_prior import fit_prior
+from musicvae.training.provenance import statistics
 
-PARTS = ("prior", "directions", "norms")
+PARTS = ("prior", "directions", "norms", "statistics")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ def existing_parts(checkpoint: Checkpoint) -> tuple[str, ...]:
         "prior": bool(checkpoint.tensors_under("prior")),
         "directions": bool(checkpoint.tensors_under("directions")),
         "norms": "norms" in checkpoint.provenance,
+        "statistics": False,  # only if asked for
     }
     return tuple(part for part in PARTS if present[part])
 
@@ -64,8 +66,9 @@ def refit(
 
     Args:
         checkpoint: file of the model.
-        folder: its songs; prior and directions learn from those of the training split, the
-            reference statistics from those of the validation split.
+        folder: its songs; prior, directions and the statistics that samples follow (keys, tempos,
+            meters, pickups, swing) learn from those of the training split, the reference statistics
+            of `norms` from those of the validation split.
         parts: which of `PARTS` to fit; by default all that the checkpoint has.
         change_prior: returns the `[prior]` section to use instead of the preset's.
         out: file to write; by default the checkpoint itself.
@@ -101,7 +104,7 @@ def _refit(
     vae.load_state_dict(trained.tensors_under("model"))
     vae.eval()
     provenance, seed = dict(trained.provenance), preset.training.seed
-    if "prior" in chosen or "directions" in chosen:
+    if {"prior", "directions", "statistics"} & set(chosen):
         windows = WindowDataset(folder, preset, split="train", seed=seed)
     if "prior" in chosen:
         prior = fit_prior(vae, windows, seconds=60 * preset.prior.minutes)
@@ -112,6 +115,8 @@ def _refit(
         tensors = {n: t for n, t in tensors.items() if not n.startswith("directions.")}
         tensors |= {name: to_half(tensor) for name, tensor in found.items()}
         provenance.pop("effects", None)  # measured with the directions before
+    if "statistics" in chosen:
+        provenance |= statistics(windows)
     if "norms" in chosen:
         bars = preset.grid.bars
         held_out = WindowDataset(folder, preset, split="valid", hop_bars=bars, seed=seed)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 
 from musicvae.data import Shards, WindowDataset, prepare_cached
 from musicvae.data.fingerprints import fingerprint
+from musicvae.data.schema import batch_to_rows, row_to_song, rows_to_batch, song_to_row
+from musicvae.data.stored_song import StoredSong
 from musicvae.io import midi
 from musicvae.representation.bars import Bars
 from musicvae.song import Song
+from musicvae.swing import Swing
 from support.songs import small_band, small_chorale
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "15d93ec" / "shards"
@@ -57,3 +61,11 @@ def test_windows_of_old_shards(split: str) -> None:
     batch = windows.batch(range(len(windows)))
     assert len(windows) > 0 and int(batch.n_notes.min()) > 0
     assert windows.n_passthrough == (48 if split == "all" or "band.mid" in windows.songs else 0)
+
+
+@pytest.mark.parametrize("swing", [None, Swing(1.62)])
+def test_swing_is_stored(swing: Swing | None) -> None:
+    bars = Bars.from_song(replace(small_band(), swing=swing))
+    stored = StoredSong(path="a.mid", bars=bars, fingerprint=fingerprint(bars))
+    (row,) = batch_to_rows(rows_to_batch([song_to_row(stored, bytes(16))]))
+    assert row_to_song(row).bars.header == bars.header

@@ -119,8 +119,7 @@ def test_triplets_need_twelve_steps() -> None:
     rng = np.random.default_rng(2)
     quarter = np.repeat(np.arange(64), 3)
     triplets = quarter + np.tile([0, 1 / 3, 2 / 3], 64)
-    swing = np.repeat(np.arange(64), 2) + np.tile([0, 2 / 3], 64)
-    for onsets in (triplets, swing, swing + 0.05, np.sort(triplets + rng.normal(0, 0.01, 192))):
+    for onsets in (triplets, triplets + 0.05, np.sort(triplets + rng.normal(0, 0.01, 192))):
         estimate = estimate_grid(onsets, 480, drums_alone=False)
         assert estimate.steps_per_quarter == 12
         assert estimate.tightness[12] > estimate.tightness[4] + 0.05

@@ -31,7 +31,8 @@ from musicvae.io.musicxml_writer.note_values import (
 )
 from musicvae.io.musicxml_writer.staves import choose_clef, spell_pitch
 from musicvae.representation.bars import Bars
-from musicvae.song import KeyMap, MeterMap, Song, TempoMap
+from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
+from musicvae.swing import SIXTEENTHS, Swing
 from support.songs import part_from_notes, small_band, small_chorale
 
 
@@ -429,3 +430,14 @@ def test_a_folder_may_have_a_dot(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         done = CliRunner().invoke(main, ["convert", "a.mid", "--out", folder])
         assert done.exit_code == 0, done.output
         assert (Path(folder) / "a.musicxml").is_file()
+
+
+def test_swing_is_written_as_a_mark() -> None:
+    part = Part.empty("Sax").with_notes([0, 240, 480], [240] * 3, [60, 62, 64], [80] * 3)
+    song = Song.new([part])
+    for swing in (Swing(2.0), Swing(1.62), Swing(3.0, SIXTEENTHS)):
+        again = round_trip(replace(song, swing=swing))
+        assert again.swing is not None and again.swing.unit == swing.unit
+        assert again.swing.ratio == pytest.approx(swing.ratio, abs=0.005)
+        assert again.parts[0].onset_ticks.tolist() == [0, 240, 480]
+    assert round_trip(song).swing is None

@@ -19,11 +19,14 @@ from safetensors.numpy import load_file, save_file
 from musicvae import MusicVAE
 from musicvae.checkpoints.registry import shipped_folder
 from musicvae.downbeats import estimate_barlines
+from musicvae.downbeats.swing_ratio import estimate_swing
 from musicvae.errors import ConfigError, ReadError
 from musicvae.io import read, write
 from musicvae.latent import Encoding, Quantization, blend, load, save
 from musicvae.latent.quantization import dequantize, quantize
-from musicvae.song import Song
+from musicvae.latent.serialization import from_dict, to_dict
+from musicvae.song import Part, Song
+from musicvae.swing import SIXTEENTHS, Swing
 from support.cli import run
 from support.songs import band_song, chorale_song, wandering_song
 from support.strategies import songs
@@ -377,3 +380,33 @@ def test_interpolate_numbers_morphs_and_grids(here: Path) -> None:
     fails(
         run("interpolate", "hymn.mid", "b.mid", "--part", "x=B", *common), "no part is called 'x'"
     )
+
+
+@pytest.mark.parametrize("swing", [Swing(2.0), Swing(1.5), Swing(3.0, SIXTEENTHS)])
+def test_swing_is_kept(tmp_path: Path, swing: Swing) -> None:
+    """A swung file comes back swung, by way of its latents."""
+    rng = np.random.default_rng(3)
+    cells = np.flatnonzero(rng.random(512) < np.tile([0.9, 0.3, 0.8, 0.3], 128))
+    quarters = cells[cells % (4 // swing.unit) == 0] / 4
+    onset = np.round(swing.perform(quarters) * 480).astype(int)
+    pitch = 60 + rng.integers(0, 12, len(onset))
+    swung = Song.new([Part.empty("a").with_notes(onset, onset * 0 + 60, pitch, onset * 0 + 80)])
+    encoding = model().encode(swung)
+    assert encoding.bars.header.swing is not None
+    save(encoding, tmp_path / "swung.z")
+    again = load(tmp_path / "swung.z").encoding
+    assert same(again, encoding)
+    found = estimate_swing(model().decode(again).parts[0].onset_ticks / 480)
+    assert found is not None and found.swing.unit == swing.unit
+    assert found.swing.ratio == pytest.approx(swing.ratio, abs=0.02)
+    mixed = blend(encoding, encoding, 0.5, 2).bars.header.swing
+    assert mixed is not None and mixed.ratio == pytest.approx(swing.ratio, abs=0.02)
+
+
+def test_invalid_swing_is_refused(tmp_path: Path) -> None:
+    encoding = model().encode(chorale_song())
+    for swing in ([0.5, 2], [2.0, 3], ["x", 2], [float("nan"), 2]):
+        data = to_dict(encoding)
+        data["song"]["swing"] = swing
+        with pytest.raises((ValueError, TypeError)):
+            from_dict(data)

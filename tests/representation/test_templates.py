@@ -15,13 +15,15 @@ from musicvae.errors import ConfigError
 from musicvae.representation.bars import Notes
 from musicvae.representation.templates import (
     choose_keys,
-    choose_pickup,
+    choose_pickups,
+    choose_swings,
     choose_tempos,
     empty_bars,
     songs_from_bars,
 )
 from musicvae.representation.velocity import metrical_velocities
 from musicvae.song import Part, parts_from_table
+from musicvae.swing import SIXTEENTHS, Swing
 
 PRESET = load_preset("tiny")
 R = len(PRESET.parts)
@@ -100,13 +102,36 @@ def test_pickup_shortens_the_last_bar() -> None:
     assert replace(bars, notes=bars.notes).from_song(song).grid.lead_steps[0] == 5 * 24 // 2
 
 
-def test_pickup_defaults_to_the_most_frequent_one() -> None:
-    provenance = {"pickups": {"6/8": {"1/8": 30, "0": 20}, "4/4": {"0": 9, "1/4": 3}}}
-    assert choose_pickup(provenance, None, (6, 8), 8) == Fraction(1, 8)
-    assert choose_pickup(provenance, None, (6, 8), 7) == 0  # an excerpt
-    assert choose_pickup(provenance, None, (4, 4), 16) == choose_pickup({}, None, (3, 4), 16) == 0
-    assert choose_pickup(provenance, "0", (6, 8), 16) == 0
-    assert choose_pickup(provenance, "1/4", (4, 4), 2) == Fraction(1, 4)
+def test_pickups_are_drawn_from_training_songs() -> None:
+    counts = {"1/8": 590, "0": 300, "1/4": 100, "1/16": 10}
+    provenance = {"pickups": {"6/8": counts, "4/4": {"0": 9}}}
+
+    def choose(pickup: str | None, meter: tuple[int, int], n_bars: int) -> list[Fraction]:
+        rng = np.random.default_rng(0)
+        return choose_pickups(provenance, pickup, meter, n_bars, 400, rng)
+
+    found = choose(None, (6, 8), 8)
+    assert set(found) == {0, Fraction(1, 8), Fraction(1, 4)}  # a sixteenth is rare
+    assert np.mean([length > 0 for length in found]) == pytest.approx(0.7, abs=0.1)
+    assert set(choose(None, (6, 8), 7)) == {0}  # an excerpt
+    assert set(choose(None, (4, 4), 16)) == set(choose(None, (3, 4), 16)) == {0}
+    assert set(choose("0", (6, 8), 16)) == {0}
+    assert set(choose("1/4", (4, 4), 2)) == {Fraction(1, 4)}
     for wrong in ("1/3", "-1/8", "a", "3/4"):
         with pytest.raises(ConfigError, match="pickup"):
-            choose_pickup(provenance, wrong, (3, 4), 16)
+            choose(wrong, (3, 4), 16)
+
+
+def test_swings_are_drawn_from_training_songs() -> None:
+    provenance = {"swing": {"2:1 in eighths": 30, "straight": 10}}
+    rng = np.random.default_rng(0)
+    found = choose_swings(provenance, None, 400, rng)
+    assert set(found) == {None, Swing(2.0)}
+    assert np.mean([swing is not None for swing in found]) == pytest.approx(0.75, abs=0.1)
+    assert choose_swings({}, None, 2, rng) == [None, None]
+    assert choose_swings({"swing": {"straight": 3}}, None, 2, rng) == [None, None]
+    assert choose_swings(provenance, "1:1", 2, rng) == [None, None]
+    assert choose_swings(provenance, "3:2 in sixteenths", 1, rng) == [Swing(1.5, SIXTEENTHS)]
+    for wrong in ("2", "x", "1:2", "20:1", "2:1 in quarters"):
+        with pytest.raises(ConfigError, match="swing"):
+            choose_swings(provenance, wrong, 1, rng)

@@ -8,6 +8,7 @@ import pytest
 from experiments.distances import note_distance, onset_cells
 from musicvae.errors import ConfigError
 from musicvae.representation.bars import Bars
+from musicvae.swing import Swing
 from musicvae.tools import sample as module
 
 
@@ -65,3 +66,27 @@ def test_songs_are_sampled_as_they_are_asked_for(model, monkeypatch: pytest.Monk
     for arguments in ({"n": 10**9}, {"n": 1, "bars": 10**9}):
         with pytest.raises(ConfigError, match="at most 1,000,000 songs of at most 4,096 bars"):
             model.sample_stream(**arguments)
+
+
+def test_share_of_pickups_is_that_of_the_training_songs(model, monkeypatch) -> None:
+    counts = {"4/4": {"0": 30, "1/4": 50, "1/8": 20}}
+    monkeypatch.setitem(model.provenance, "pickups", counts)
+    grids = [Bars.from_song(song).grid for song in model.sample(100, bars=8, meter="4/4", seed=3)]
+    lengths = [int(grid.length_ticks[0]) if grid.lead_steps[0] else 0 for grid in grids]
+    assert set(lengths) == {0, 480, 240}
+    assert np.mean(np.array(lengths) > 0) == pytest.approx(0.7, abs=0.1)
+    assert all(grid.length_ticks.sum() == 8 * 1920 for grid in grids)
+
+
+def test_samples_swing_as_the_training_songs_do(model, monkeypatch) -> None:
+    straight = model.sample(3, bars=4, seed=5)
+    assert all(song.swing is None for song in straight)
+    monkeypatch.setitem(model.provenance, "swing", {"2:1 in eighths": 9, "straight": 1})
+    swung = model.sample(3, bars=4, seed=5)
+    assert any(song.swing == Swing(2.0) for song in swung)
+    assert [song.parts for song in swung] == [song.parts for song in straight]
+    assert all(song.swing is None for song in model.sample(3, bars=4, seed=5, swing="1:1"))
+    asked = model.sample(2, bars=4, seed=5, swing="3:2 in sixteenths")
+    assert all(song.swing == Swing(1.5, 4) for song in asked)
+    with pytest.raises(ConfigError, match="swing"):
+        model.sample(1, swing="fast")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,10 @@ from musicvae.data import WindowDataset
 from musicvae.io import write
 from musicvae.networks.priors.flow import FlowPrior
 from musicvae.song import Song
-from musicvae.training.provenance import pickups
+from musicvae.swing import Swing
+from musicvae.training.provenance import pickups, provenance, swings
 from musicvae.training.song_forms import song_forms
-from support.songs import part_on_grid
+from support.songs import part_on_grid, small_chorale
 from support.trained import tiny_workplace
 
 
@@ -53,7 +55,31 @@ def test_sparse_second_voice_has_no_form(tmp_path) -> None:
 
 
 def test_pickups_of_training_songs_are_stored_in_provenance(place, model) -> None:
-    """Songs of three meters in three keys, every third with a pickup of a quarter."""
     known = model.provenance["pickups"]
     assert sum(sum(count.values()) for count in known.values()) == model.provenance["songs"]
-    assert {share for count in known.values() for share in count} <= {"0", "1/4", "1/8"}
+    assert known == {"4/4": {"0": model.provenance["songs"]}}
+
+
+def test_swing_of_training_songs_is_counted(tmp_path) -> None:
+    rng = np.random.default_rng(0)
+    for name, swing in (("straight", None), ("swung", Swing(2.0))):
+        eighths = np.flatnonzero(rng.random(256) < np.tile([0.95, 0.6], 128)).tolist()
+        line = [
+            (24 * at, 24, int(pitch), 80) for at in eighths for pitch in rng.integers(60, 80, 1)
+        ]
+        song = Song.new([part_on_grid(line, 10, name="Fiddle")])
+        write(replace(song, swing=swing), tmp_path / "midi" / f"{name}.mid")
+    windows = WindowDataset(tmp_path / "midi", "melody-2bar", split="all")
+    assert swings(windows) == {"straight": 1, "2:1 in eighths": 1}
+    assert provenance(windows, "here", "float32")["swing"] == swings(windows)
+
+
+def test_pickups_with_notes_are_counted(tmp_path) -> None:
+    for seed in range(3):
+        song = small_chorale(seed=seed, bars=8)  # after a pickup of a quarter
+        write(song, tmp_path / "midi" / f"{seed}.mid")
+    late = replace(song, parts=tuple(p.select(p.onset_ticks >= 480) for p in song.parts))
+    write(late, tmp_path / "midi" / "late.musicxml")
+    windows = WindowDataset(tmp_path / "midi", "tiny", split="all")
+    counts = pickups(windows)["4/4"]
+    assert counts["1/4"] == 3 and set(counts) <= {"1/4", "0"}

@@ -118,6 +118,7 @@ def _summary_lines(path: Path, info: dict[str, Any], *, single: bool) -> list[st
         + ", ".join(f"{t['qpm']:g}" for t in info["tempos"][:6])
         + (", ..." if len(info["tempos"]) > 6 else "")
         + " quarters per minute",
+        *(f"  swing {s['ratio']:.3g}:1 in {s['unit']}" for s in [info["swing"]] if s),
     ]
 
 

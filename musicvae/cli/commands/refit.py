@@ -33,6 +33,11 @@ from musicvae.errors import ConfigError
 @click.option("--directions", is_flag=True, help="Fit the attribute directions for `steer`.")
 @click.option("--norms", is_flag=True, help="Fit the reference statistics for `anomalies`.")
 @click.option(
+    "--statistics",
+    is_flag=True,
+    help="Count keys, tempos, meters, pickups and swing of the songs, which samples follow.",
+)
+@click.option(
     "--minutes",
     type=FiniteFloat(min=0, min_open=True),
     help="Time limit for the prior; by default as in the preset.",
@@ -56,6 +61,7 @@ def command(
     prior: bool,
     directions: bool,
     norms: bool,
+    statistics: bool,
     minutes: float | None,
     steps: int | None,
     kind: str | None,
@@ -65,8 +71,8 @@ def command(
 ) -> None:
     """Fit parts of the trained model CHECKPOINT again; its weights stay as they are.
 
-    FOLDER must hold the songs that the model was trained on. Without --prior, --directions or
-    --norms, all of these that the checkpoint has are fitted.
+    FOLDER must hold the songs that the model was trained on. Without --prior, --directions,
+    --norms or --statistics, the first three of these that the checkpoint has are fitted.
 
     \b
     Examples:
@@ -74,7 +80,12 @@ def command(
       musicvae refit mine songs/ --prior --minutes 5
       musicvae refit melody-2bar songs/ --directions --out steerable.safetensors
     """
-    flags = {"prior": prior, "directions": directions, "norms": norms}
+    flags = {
+        "prior": prior,
+        "directions": directions,
+        "norms": norms,
+        "statistics": statistics,
+    }
     parts = [part for part, chosen in flags.items() if chosen]
     given: dict[str, Any] = {"minutes": minutes, "steps": steps, "kind": kind}
     changes = {name: value for name, value in given.items() if value is not None}

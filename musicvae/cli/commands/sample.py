@@ -59,8 +59,14 @@ N_REPORT_SONGS = 100  # at most, in a report
     "--pickup",
     type=TEXT,
     metavar="1/8",
-    help="Length of the pickup, 0 for none; by default none below 8 bars, else the most common one "
-    "of the meter.",
+    help="Length of the pickup, 0 for none; by default none below 8 bars, else drawn from "
+    "those of the training songs in the meter.",
+)
+@click.option(
+    "--swing",
+    metavar="2:1",
+    help="Ratio of swung eighths, or '3:2 in sixteenths'; 1:1 for none. By default drawn from "
+    "those of the training songs.",
 )
 @roll_option
 @report_option
@@ -74,6 +80,7 @@ def command(
     key: int | None,
     meter: str | None,
     pickup: str | None,
+    swing: str | None,
     roll: bool | None,
     report: ReportFile | None,
     shared: GenerateOptions,
@@ -100,6 +107,7 @@ def command(
         key=key,
         meter=meter,
         pickup=pickup,
+        swing=swing,
         seed=seed,
     )
     note = f"musicvae sample --seed {seed} checkpoint {model.hash}"

@@ -25,6 +25,7 @@ from musicvae.io.midi.symusic_reader import read_with_symusic
 from musicvae.io.options import ReadOptions
 from musicvae.io.result import ReadResult
 from musicvae.representation.key import tonic_name
+from musicvae.representation.performance import performed
 from musicvae.song import Part, Song, resolve_overlaps
 from musicvae.storage import write_bytes
 
@@ -63,11 +64,12 @@ def write(song: Song, path: str | Path, *, note: str = "") -> Path:
 def to_bytes(song: Song, *, note: str = "") -> bytes:
     """Return the bytes of a format 1 MIDI file: a conductor track, then a track for each part.
 
-    Parts beyond fifteen, and further drum kits, are on further ports (`channels.assign_channels`).
+    A song with swing is written as it is played. Parts beyond fifteen, and further drum kits, are
+    on further ports (`channels.assign_channels`).
     """
     import mido
 
-    song = remove_overlaps(song)
+    song = remove_overlaps(performed(song))
     midi = mido.MidiFile(type=1, ticks_per_beat=song.ticks_per_quarter, charset="utf-8")
     midi.tracks.append(_conductor_track(song, note))
     for part, (port, channel) in zip(song.parts, assign_channels(song.parts), strict=True):

@@ -83,6 +83,7 @@ def assemble(contents: MidiContents, warnings: list[str], path: str | Path) -> S
         meter=_build_map(MeterMap, ("ticks", "numerator", "denominator"), meter),
         key=_build_map(KeyMap, ("ticks", "fifths", "minor"), key),
         end_ticks=end,
+        swing=None,
     )
 
 

@@ -22,6 +22,7 @@ class ScoreLayout:
 
     def __init__(self, bars: Bars) -> None:
         self.bars, grid, song = bars, bars.grid, bars.header
+        self.swing = song.swing
         self.meters: list[tuple[int, int] | None] = []
         self.is_implicit: list[bool] = []
         self._find_meter_changes()

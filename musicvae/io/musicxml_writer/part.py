@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 from xml.etree.ElementTree import Element, SubElement
 
 import numpy as np
@@ -27,7 +28,9 @@ from musicvae.io.musicxml_writer.staves import (
     spell_pitch,
 )
 from musicvae.song import Part
+from musicvae.swing import EIGHTHS, SIXTEENTHS, Swing
 
+_SWING_TYPES = {EIGHTHS: "eighth", SIXTEENTHS: "16th"}
 _ACCIDENTALS = {-2: "flat-flat", -1: "flat", 0: "natural", 1: "sharp", 2: "double-sharp"}
 
 
@@ -78,6 +81,8 @@ class PartWriter:
             self._write_attributes(measure, bar)
             if self.name == "P1":
                 self._write_tempos(measure, bar)
+                if bar == 0 and self.layout.swing is not None:
+                    self._write_swing(measure, self.layout.swing)
             self._write_measure(measure, bar)
         if not len(layout.bars):
             SubElement(part, "measure", number="1")
@@ -108,6 +113,15 @@ class PartWriter:
                 staff.add_transposition_to(attributes, number if len(self.staves) > 1 else None)
         if len(attributes):
             measure.append(attributes)
+
+    def _write_swing(self, measure: Element, swing: Swing) -> None:
+        """Write a swing in words, and as a sound."""
+        direction = SubElement(measure, "direction", placement="above")
+        SubElement(SubElement(direction, "direction-type"), "words").text = "Swing"
+        mark = SubElement(SubElement(direction, "sound"), "swing")
+        first, second = Fraction(swing.ratio).limit_denominator(100).as_integer_ratio()
+        SubElement(mark, "first").text, SubElement(mark, "second").text = str(first), str(second)
+        SubElement(mark, "swing-type").text = _SWING_TYPES[swing.unit]
 
     def _write_tempos(self, measure: Element, bar: int) -> None:
         """Write tempo marks, or sounds alone if there are too many marks."""

@@ -170,6 +170,7 @@ def to_song(
         meter=_meter_map(timeline.bars, tpq),
         key=_key_map(timeline, score.parts, tpq),
         end_ticks=_to_ticks(timeline.end, tpq),
+        swing=score.swing,
     )
     bars = timeline.bars
     return SongFromScore(

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from musicvae.io.limits import MAX_SCORE_RESOLUTION
+from musicvae.swing import Swing
 
 MAX_DENOMINATOR, MAX_NUMERATOR = 64, 255  # of a MIDI time signature
 MIN_QPM, MAX_QPM = 10.0, 500.0  # of a tempo mark; others are left out
@@ -120,7 +121,7 @@ class Score:
 
     `kind` names the format. `signs` are those of all parts together. `section_order` are the labels
     of sections in the order in which they are played, empty if the score gives none.
-    `n_grace_notes` counts notes dropped as grace notes.
+    `n_grace_notes` counts notes dropped as grace notes. `swing` is that of the whole score.
     """
 
     kind: str
@@ -128,4 +129,5 @@ class Score:
     signs: list[RepeatSigns] = field(default_factory=list)
     section_order: tuple[str, ...] = ()
     n_grace_notes: int = 0
+    swing: Swing | None = None
     warnings: list[str] = field(default_factory=list)

@@ -763,3 +763,10 @@ def test_default_tempo_by_meter():
     assert (
         round(reader.to_song(score, default_qpm={"": 120.0, "6/8": 180.0}).song.tempo.qpm[0]) == 180
     )
+
+
+def test_swing_in_the_tempo_is_played() -> None:
+    head = HEAD.replace("K:", 'Q:"Swing" 1/4=120\nK:') if "K:" in HEAD else HEAD
+    swung, straight = (read(tune("C2D2E2F2|", h)).song for h in (head, HEAD))
+    assert straight.swing is None and str(swung.swing) == "2:1 in eighths"
+    assert swung.parts == straight.parts

@@ -522,7 +522,8 @@ def test_layout_texts():
     text = kern("!LO:TX:a:t=[quarter] = 80", "1d", "!LO:TX:t=Swing", "!LO:TX:t=D.C. al Fine", "1e")
     score = read_humdrum(text)
     assert score.parts[0].tempo_marks == [((0, 0), True, 80)]
-    assert score.warnings == ["swing marks, played straight: 1", "jumps in words, not played: 1"]
+    assert score.swing is not None and str(score.swing) == "2:1 in eighths"
+    assert score.warnings == ["jumps in words, not played: 1"]
 
 
 def test_a_change_of_instrument_is_told():

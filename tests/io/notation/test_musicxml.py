@@ -13,6 +13,7 @@ from musicvae.io.notation.instruments import program_of_name
 from musicvae.io.notation.musicxml import read_musicxml
 from musicvae.io.notation.percussion import drum_key_of_name
 from musicvae.io.notation.score import RepeatSigns, Score, UnsupportedScoreError
+from musicvae.swing import SIXTEENTHS, Swing
 from support.scores import (
     back,
     bars,
@@ -359,8 +360,19 @@ def test_an_offset_may_leave_the_sound_where_it_is():
 
 
 @pytest.mark.parametrize("text", ["Swing", "Shuffle", "Triplet feel", "Swung eighths"])
-def test_swing_in_words_is_told(text: str):
-    assert score(words(text) + note("C4", 8)).warnings == ["swing marks, played straight: 1"]
+def test_swing_in_words_is_played(text: str):
+    found = score(words(text) + note("C4", 8))
+    assert found.swing == Swing(2.0) and not found.warnings
+
+
+def test_swing_of_sounds_has_ratio_and_unit():
+    mark = "<swing><first>3</first><second>2</second><swing-type>16th</swing-type></swing>"
+    found = score(words("Swing", "", f"<sound>{mark}</sound>") + note("C4", 8))
+    assert found.swing == Swing(1.5, SIXTEENTHS) and not found.warnings
+    late = score(note("C4", 8), note("C4", 8), words("Swing") + note("C4", 8))
+    assert late.swing is None and late.warnings == ["swing marks, played straight: 1"]
+    invalid = score(sound("", "<swing><first>0</first><second>5</second></swing>") + note("C4", 8))
+    assert invalid.swing == Swing(2.0)
 
 
 # -- dynamics -------------------------------------------------------------------------------------

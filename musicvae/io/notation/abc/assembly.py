@@ -24,6 +24,7 @@ from musicvae.io.notation.score import (
     ScorePart,
     ScorePosition,
 )
+from musicvae.io.notation.swing_marks import swing_from_words
 
 _TIES = {0: "", START_TIE: "start", STOP_TIE: "stop", START_TIE | STOP_TIE: "continue"}
 
@@ -40,6 +41,7 @@ def build_score(tune: TuneReader) -> Score:
         score.parts.append(_build_part(voice, program, is_single=len(voices) == 1))
     for voice, part in zip(voices, score.parts, strict=True):
         part.group = _brace_group(tune, voice, voices, score.parts)
+    score.swing = swing_from_words(tune.tempo_text)
     if tune.tempo and score.parts:
         qpm, from_words = tune.tempo
         # Last, for a tempo at the start of the body precedes that of the header.

@@ -41,7 +41,7 @@ class TuneReader:
         self.directives = Directives(self.counts.dropped)
         self.part_order: tuple[str, ...] = ()
         self.tempo: tuple[float, bool] | None = None
-        self._tempo_text = ""
+        self.tempo_text = ""
         self._current = ""
         self._in_body = self._is_voice_chosen = False
         self._unit_is_given = False
@@ -131,7 +131,7 @@ class TuneReader:
             if unit := self._parse_unit(text):
                 self._unit_is_given, self.settings.unit = True, unit
         else:
-            self._tempo_text = text
+            self.tempo_text = text
 
     def _read_voice_setting(self, name: str, text: str, voices: list[Voice]) -> None:
         """Read a field or directive of the body for some voices."""
@@ -213,13 +213,13 @@ class TuneReader:
         self._in_body = True
         if not self._unit_is_given:
             self.settings.unit = fields.default_unit(self.settings.meter)
-        if self._tempo_text:
-            self.tempo = fields.parse_tempo(self._tempo_text, self.settings.unit)
-            is_words = re.fullmatch(r'(?:"[^"]*"\s*)*', self._tempo_text)
+        if self.tempo_text:
+            self.tempo = fields.parse_tempo(self.tempo_text, self.settings.unit)
+            is_words = re.fullmatch(r'(?:"[^"]*"\s*)*', self.tempo_text)
             if self.tempo and not MIN_QPM <= self.tempo[0] <= MAX_QPM:
                 self.tempo, is_words = None, None
             if not self.tempo and not is_words:
-                self._count_unsure("Q", self._tempo_text, is_sure=False)
+                self._count_unsure("Q", self.tempo_text, is_sure=False)
         for name, settings in self.declared.items():
             self._add_voice(name, self._complete(settings))
         self._current = next(iter(self.declared), "1")

@@ -39,6 +39,7 @@ from musicvae.io.notation.score import (
     ScorePosition,
     UnsupportedScoreError,
 )
+from musicvae.io.notation.swing_marks import SwingMark, swing_from_words, whole_swing
 from musicvae.io.notation.text import check_length
 
 _PIECE = re.compile(r"^!!!!SEGMENT\b.*$", re.MULTILINE)
@@ -47,7 +48,6 @@ _EXPANSION_LIST = re.compile(r"\*> ?\[([^\[\]]*)\]")
 _NAME = re.compile(r"""\*(I"|I'|mI"|IC)(.{1,200})""")
 _LAYOUT_TEXT = re.compile(r"!LO:TX[^\t]{0,80}?:t=([^\t:]{1,80})")
 _MAX_LAYOUT = 4000
-_SWING = re.compile(r"\b(swing|swung|shuffle)\b", re.IGNORECASE)
 _JUMP = re.compile(r"\b(D\. ?[CS]\.|Da Capo|Dal Segno)", re.IGNORECASE)
 _KERN = re.compile(r"kern|b?ekern(_[\d.]+)?")
 _EXTENDED = str.maketrans("", "", "@\u00b7")
@@ -82,7 +82,8 @@ class _Reader(MeasureReader):
         self.section_order: tuple[str, ...] = ()
         self.tempo_marks: list[tuple[ScorePosition, TempoMark]] = []
         self.is_extended = False  # with signs between the parts of a token (`**ekern`)
-        self.n_uneven_lines = self.n_swing_marks = self.n_jumps = self.n_instrument_changes = 0
+        self.swing_marks: list[SwingMark] = []
+        self.n_uneven_lines = self.n_jumps = self.n_instrument_changes = 0
 
     # -- lines ------------------------------------------------------------------------------------
 
@@ -125,8 +126,8 @@ class _Reader(MeasureReader):
     def _read_texts(self, line: str) -> None:
         """Read layout texts over the staff: tempo, swing and jumps."""
         for text in dict.fromkeys(_LAYOUT_TEXT.findall(line[:_MAX_LAYOUT])):
-            if _SWING.search(text):
-                self.n_swing_marks += 1
+            if swing := swing_from_words(text):
+                self.swing_marks.append((self.next_position()[0], swing))
             elif _JUMP.search(text):
                 self.n_jumps += 1
             elif mark := parse_movement(text):
@@ -290,6 +291,7 @@ class _Reader(MeasureReader):
             self.signs = [RepeatSigns() for _ in parts[0].notes] if parts else []
         elif parts:
             move_bar_lines(parts, self.signs)
+        swing, n_swing_marks = whole_swing(self.swing_marks)
         warnings = [
             f"{text}: {count}"
             for text, count in (
@@ -300,7 +302,7 @@ class _Reader(MeasureReader):
                 ("notes of an ossia, not played", self.n_ossia),
                 ("drum notes without a known MIDI key, read as snare", self.n_unmapped_drums),
                 ("changes of instrument, not played", self.n_instrument_changes),
-                ("swing marks, played straight", self.n_swing_marks),
+                ("swing marks, played straight", n_swing_marks),
                 ("jumps in words, not played", 0 if self.section_order else self.n_jumps),
             )
             if count
@@ -311,6 +313,7 @@ class _Reader(MeasureReader):
             signs=self.signs,
             section_order=self._check_sections(warnings),
             n_grace_notes=self.n_grace_notes,
+            swing=swing,
             warnings=warnings,
         )
 

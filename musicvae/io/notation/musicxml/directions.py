@@ -11,6 +11,8 @@ from xml.etree.ElementTree import Element
 from musicvae.io.notation.dynamics import parse_tempo_text
 from musicvae.io.notation.musicxml.numbers import Number, note_type_quarters, parse_number
 from musicvae.io.notation.score import MAX_QPM, MIN_QPM
+from musicvae.io.notation.swing_marks import USUAL_RATIO, swing_from_ratio, swing_from_words
+from musicvae.swing import Swing
 
 _MAX_WORDS_CHARACTERS = 60
 _FORTE_VELOCITY = 90  # of which MusicXML gives dynamics in percent
@@ -39,7 +41,6 @@ _UNTIL_CODA = re.compile(
 )
 _TO_CODA = re.compile(r"(to|al|alla|zur|a la|do|till|vers la|da)( the)? (coda|kody|cody)\b.*")
 _FINE = re.compile(r"(il |la )?(fine|fin|ende|koniec|finis)( \w+){0,2}")
-_SWING = re.compile(r"\b(swing|swung|shuffle|triplet feel)\b")
 _TEMPO_PRIMO = re.compile(
     r"\b(tempo (primo|prima|i|1|1mo|imo|io)|(premier|1er) (tempo|mouvement)|erstes tempo)\b"
 )
@@ -84,7 +85,8 @@ class Direction:
     is_first_tempo: bool = False
     dynamics: list[str] = field(default_factory=list)
     jumps: Jumps = field(default_factory=Jumps)
-    is_swing: bool = False
+    swing: Swing | None = None
+    is_straight: bool = False
     sounds: list[Element] = field(default_factory=list)
 
 
@@ -149,8 +151,15 @@ def read_sound(sound: Element, direction: Direction) -> None:
         jumps.fine |= attributes.get("fine", "no") != "no"
         jumps.starts_repeat |= attributes.get("forward-repeat") == "yes"
     swing = sound.find("swing")
-    if swing is not None and swing.find("straight") is None:
-        direction.is_swing = True
+    if swing is None:
+        return
+    if swing.find("straight") is not None:
+        direction.swing, direction.is_straight = None, True
+        return
+    first, second = (parse_number(swing.findtext(name)) for name in ("first", "second"))
+    direction.swing = swing_from_ratio(
+        float(first or 0), float(second or 1), (swing.findtext("swing-type") or "").strip()
+    )
 
 
 def read_words(text: str, direction: Direction) -> None:
@@ -161,8 +170,7 @@ def read_words(text: str, direction: Direction) -> None:
         quarters = _NOTE_SYMBOLS[match[1]] * (Fraction(3, 2) if match[2] else 1)
         direction.qpm = _valid_qpm(Fraction(match[3].replace(",", ".")) * quarters)
     plain = _plain(text)
-    if _SWING.search(plain) and "straight" not in plain:
-        direction.is_swing = True
+    direction.swing = direction.swing or swing_from_words(plain)
     jumps = direction.jumps
     if _DA_CAPO.search(plain):
         jumps.jump = "da capo"
@@ -303,7 +311,7 @@ def _read_metronome_notes(mark: Element, direction: Direction) -> None:
     if lengths == [1, 1]:
         direction.tempo_ratio = sides[1][0] / sides[0][0]
     elif len(lengths) == 2 and min(lengths) >= 1:
-        direction.is_swing = True
+        direction.swing = direction.swing or Swing(USUAL_RATIO)
 
 
 _MARK_READERS = {

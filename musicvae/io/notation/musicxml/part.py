@@ -232,7 +232,8 @@ class PartReader:
         self.dynamics += [(staff, place, name) for name in direction.dynamics]
         if direction.jumps:
             self.signs.add_jumps(self._index, direction.jumps)
-        self.omissions.n_swing_marks += direction.is_swing
+        if direction.swing is not None or direction.is_straight:
+            self.omissions.swing_marks.append((self._index, direction.swing))
 
     def _change_instrument(self, sound: Element) -> None:
         """Change the instrument that plays notes from here on, as a sound says."""

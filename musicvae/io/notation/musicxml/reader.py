@@ -25,6 +25,7 @@ from musicvae.io.notation.score import (
     ScorePosition,
     UnsupportedScoreError,
 )
+from musicvae.io.notation.swing_marks import whole_swing
 
 _DEFAULT_QPM = 120.0
 
@@ -61,6 +62,7 @@ def _read_tree(content: bytes, path: str | Path) -> Score:
         parts=parts,
         signs=signs.resolve(parts),
         n_grace_notes=omissions.n_grace_notes,
+        swing=whole_swing(omissions.swing_marks)[0],
         warnings=omissions.warnings(),
     )
 
