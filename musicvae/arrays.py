@@ -24,6 +24,32 @@ def frozen_ints(values: ArrayLike) -> Ints:
     return array
 
 
+class ArrayEq:
+    """Mixin for dataclasses with array fields: equal if all fields are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        ours, theirs = vars(self), vars(other)
+        return all(np.array_equal(ours[name], theirs[name]) for name in ours)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def freeze_map(owner: Any, *names: str) -> None:
+    """Sort a map by tick, and make its int64 columns read-only.
+
+    `names` are those of the columns, ticks first; of several entries at one tick the last applies.
+    """
+    columns = [np.asarray(getattr(owner, name), dtype=np.int64).reshape(-1) for name in names]
+    order = np.argsort(columns[0], kind="stable")
+    ticks = columns[0][order]
+    last = np.append(np.diff(ticks) != 0, True)[: len(ticks)]
+    columns = [column[order][last] for column in columns]
+    for name, column in zip(names, columns, strict=True):
+        object.__setattr__(owner, name, frozen_ints(column))
+
+
 def ragged_range(counts: NDArray[Any], starts: NDArray[Any] | int = 0) -> Ints:
     """Return the ranges `starts[i] .. starts[i] + counts[i]` one after the other.
 

@@ -8,7 +8,7 @@ resolution, and `TempoMap` turns ticks into seconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from warnings import warn
@@ -16,10 +16,12 @@ from warnings import warn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from musicvae.arrays import Bools, Floats, Ints, frozen_ints
+from musicvae.arrays import ArrayEq, Bools, Floats, Ints, freeze_map, frozen_ints
+from musicvae.chords import ChordMap
 
 __all__ = [
     "NOTE_COLUMNS",
+    "ChordMap",
     "KeyMap",
     "MeterMap",
     "Part",
@@ -47,18 +49,6 @@ def construct_unchecked(kind: type[_T], **fields: Any) -> _T:
     return instance
 
 
-class ArrayEq:
-    """Mixin for dataclasses with array fields: equal if all fields are equal."""
-
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        ours, theirs = vars(self), vars(other)
-        return all(np.array_equal(ours[name], theirs[name]) for name in ours)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TempoMap(ArrayEq):
     """Tempo map: from `ticks[i]` on a quarter lasts `us_per_quarter[i]` microseconds. `(M,)`"""
@@ -67,7 +57,7 @@ class TempoMap(ArrayEq):
     us_per_quarter: Ints
 
     def __post_init__(self) -> None:
-        _freeze_map(self, "ticks", "us_per_quarter")
+        freeze_map(self, "ticks", "us_per_quarter")
 
     @classmethod
     def constant(cls, qpm: float = 120.0) -> TempoMap:
@@ -97,7 +87,7 @@ class MeterMap(ArrayEq):
     denominator: Ints
 
     def __post_init__(self) -> None:
-        _freeze_map(self, "ticks", "numerator", "denominator")
+        freeze_map(self, "ticks", "numerator", "denominator")
 
     @classmethod
     def constant(cls, numerator: int = 4, denominator: int = 4) -> MeterMap:
@@ -121,23 +111,12 @@ class KeyMap(ArrayEq):
     minor: Ints
 
     def __post_init__(self) -> None:
-        _freeze_map(self, "ticks", "fifths", "minor")
+        freeze_map(self, "ticks", "fifths", "minor")
 
     @classmethod
     def none(cls) -> KeyMap:
         """Return a map without key signatures."""
         return cls(ticks=frozen_ints([]), fifths=frozen_ints([]), minor=frozen_ints([]))
-
-
-def _freeze_map(owner: Any, *names: str) -> None:
-    """Sort a map by tick; of several entries at one tick the last one applies."""
-    columns = [np.asarray(getattr(owner, name), dtype=np.int64).reshape(-1) for name in names]
-    order = np.argsort(columns[0], kind="stable")
-    ticks = columns[0][order]
-    last = np.append(np.diff(ticks) != 0, True)[: len(ticks)]
-    columns = [column[order][last] for column in columns]
-    for name, column in zip(names, columns, strict=True):
-        object.__setattr__(owner, name, frozen_ints(column))
 
 
 def starting_at_zero(entries: Any, default: Any) -> Any:
@@ -176,10 +155,10 @@ class Part(ArrayEq):
         if len({len(column) for column in columns}) != 1:
             raise ValueError("onset_ticks, duration_ticks, pitch and velocity differ in length")
         onset, duration, pitch, _ = columns
-        for field, column in zip(
+        for name, column in zip(
             NOTE_COLUMNS, _sort_notes((duration, pitch, onset), columns), strict=True
         ):
-            object.__setattr__(self, field, column)
+            object.__setattr__(self, name, column)
 
     def __len__(self) -> int:
         return len(self.pitch)
@@ -254,7 +233,7 @@ class Part(ArrayEq):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Song(ArrayEq):
-    """A piece of music: parts, tempo, meter and key maps, and its length, all in ticks.
+    """A piece of music: parts, tempo, meter, key and chord maps, and its length, all in ticks.
 
     `end_ticks` is raised to the end of the last note, and tempo and meter maps start at tick 0
     (by default 120 quarters per minute, 4/4). Raises `ValueError` for an invalid resolution.
@@ -265,6 +244,7 @@ class Song(ArrayEq):
     tempo: TempoMap
     meter: MeterMap
     key: KeyMap
+    chords: ChordMap = field(default_factory=ChordMap.none)
     end_ticks: int = 0
 
     def __post_init__(self) -> None:

@@ -14,10 +14,10 @@ from musicvae.io.limits import MAX_QUARTERS
 from musicvae.latent.encoding import Encoding
 from musicvae.representation.bars import Bars, Notes
 from musicvae.representation.grid import Grid, make_grid
-from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
+from musicvae.song import ChordMap, KeyMap, MeterMap, Part, Song, TempoMap
 
 MAX_STEPS_PER_QUARTER = 960
-_MAPS: dict[str, Any] = {"tempo": TempoMap, "meter": MeterMap, "key": KeyMap}
+_MAPS: dict[str, Any] = {"tempo": TempoMap, "meter": MeterMap, "key": KeyMap, "chords": ChordMap}
 _NOTE_FIELDS = ("onset_ticks", "duration_ticks", "pitch", "velocity")
 _BAR_FIELDS = ("numerator", "denominator", "length_ticks")
 _COMPARED_FIELDS = (
@@ -102,6 +102,7 @@ def _song_to_dict(song: Song) -> dict[str, Any]:
             for field, column in vars(getattr(song, name)).items()
         ]
         for name in _MAPS
+        if name != "chords" or len(song.chords)
     }
     parts = []
     for part in song.parts:
@@ -112,8 +113,11 @@ def _song_to_dict(song: Song) -> dict[str, Any]:
 
 
 def _song_from_dict(data: dict[str, Any]) -> Song:
-    maps = {}
+    maps: dict[str, Any] = {}
     for name, kind in _MAPS.items():
+        if name == "chords" and name not in data:
+            maps[name] = ChordMap.none()
+            continue
         columns = [_int_array(column) for column in data[name]]
         names = [field.name for field in fields(kind)]
         maps[name] = kind(**dict(zip(names, [np.cumsum(columns[0]), *columns[1:]], strict=True)))

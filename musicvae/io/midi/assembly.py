@@ -17,6 +17,7 @@ from musicvae.io.limits import MAX_QUARTERS, MAX_SILENCE_QUARTERS, check_counts,
 from musicvae.io.midi.text import clean_text
 from musicvae.io.result import plural
 from musicvae.song import (
+    ChordMap,
     KeyMap,
     MeterMap,
     Part,
@@ -82,6 +83,7 @@ def assemble(contents: MidiContents, warnings: list[str], path: str | Path) -> S
         tempo=_build_map(TempoMap, ("ticks", "us_per_quarter"), tempo),
         meter=_build_map(MeterMap, ("ticks", "numerator", "denominator"), meter),
         key=_build_map(KeyMap, ("ticks", "fifths", "minor"), key),
+        chords=ChordMap.none(),
         end_ticks=end,
     )
 
