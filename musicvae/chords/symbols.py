@@ -86,6 +86,15 @@ def parse_symbol(text: str) -> tuple[Chord, bool] | None:
     return Chord(root, quality, bass), is_exact
 
 
+def parse_symbol_degrees(text: str) -> set[str] | None:
+    """Return the degrees of what follows the root of a symbol (`m7b5`), or None if it is no such.
+
+    Nothing follows in a major triad.
+    """
+    text = text.strip()
+    return _parse_quality(text.translate(_PLAIN)) if len(text) <= _MAX_LENGTH else None
+
+
 def format_symbol(chord: Chord) -> str:
     """Return the symbol of a chord, the inverse of `parse_symbol`: `Am7`, `Bb/D`, `N.C.`."""
     symbol = QUALITIES[chord.quality].symbol
