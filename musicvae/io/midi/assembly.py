@@ -41,7 +41,8 @@ class MidiContents:
     of all parts follow one another in four arrays `(M,)` int64, in any order inside a part.
     `tempo` is (tick, microseconds a quarter), `meter` (tick, numerator, denominator), `key`
     (tick, fifths, minor), `chords` (tick, chord), each in order of time;
-    `end_ticks` is the tick of the last event. `left_out` has a warning for each kind of event that a song does not hold.
+    `end_ticks` is the tick of the last event. `left_out` has a warning for each kind of event that
+    a song does not hold.
     """
 
     ticks_per_quarter: int

@@ -366,6 +366,8 @@ def _chord_marks(
     for part, starts in zip(parts, measures.starts, strict=True):
         own: dict[ScorePosition, StatedChord] = {}
         for (index, position), chord in part.chords:
+            if index >= len(starts):
+                continue
             bar = index
             if measures.has_independent_barlines or position >= measures.bars[index].length:
                 time = starts[index] + position

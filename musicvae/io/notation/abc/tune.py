@@ -428,7 +428,9 @@ class TuneReader:
             self._add_sign(text)
         elif tokens.begins_like_jump(text):
             self.counts.dropped["jumps in words that are not understood, not played"] += 1
-        elif not tokens.ANNOTATION.match(match[0], 1) and (symbol := tokens.chord_symbol(text)):
+        elif not tokens.ANNOTATION.match(match[0], 1) and (
+            symbol := tokens.chord_symbol(match[0][1:-1])
+        ):
             if len(self.voice.chords) >= MAX_CHANGES:
                 raise UnsupportedScoreError(f"more than {MAX_CHANGES:,} chords")
             if chord := parse_stated(symbol):
