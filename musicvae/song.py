@@ -118,6 +118,11 @@ class KeyMap(ArrayEq):
         """Return a map without key signatures."""
         return cls(ticks=frozen_ints([]), fifths=frozen_ints([]), minor=frozen_ints([]))
 
+    @classmethod
+    def constant(cls, fifths: int, minor: bool = False) -> KeyMap:
+        """Return a map with a single key signature."""
+        return cls(ticks=frozen_ints([0]), fifths=frozen_ints([fifths]), minor=frozen_ints([minor]))
+
 
 def starting_at_zero(entries: Any, default: Any) -> Any:
     """Return the map with `default` prepended, which holds until the first entry."""

@@ -14,6 +14,7 @@ from musicvae.errors import ConfigError
 from musicvae.latent.codec import Codec
 from musicvae.networks.priors.flow import FlowPrior
 from musicvae.representation.bars import Notes
+from musicvae.representation.key import parse_key
 from musicvae.representation.slots import ModelPass
 from musicvae.representation.templates import (
     choose_keys,
@@ -38,7 +39,7 @@ def sample(
     form: str | None = None,
     temperature: float = 1.0,
     qpm: float | None = None,
-    key: int | None = None,
+    key: int | str | None = None,
     meter: str | None = None,
     pickup: str | None = None,
     refine_steps: int | None = None,
@@ -54,7 +55,8 @@ def sample(
             songs, if the prior stores these.
         temperature: scale of the sampled noise; below 1 nearer to the typical, above 1 bolder.
         qpm: tempo in quarters per minute; by default one frequent in the training songs.
-        key: semitones above C of the major scale, -6..5; by default drawn from the training songs.
+        key: `D minor`, `Eb`, `G dorian` and the like, or semitones above C of the major scale,
+            -6..5; by default drawn from the training songs.
         meter: such as `3/4`; by default the most frequent one of the training songs.
         pickup: length of the pickup, such as `1/8`, by which the last bar is shorter; `0` for none.
             By default, from 8 bars on, the one of most training songs.
@@ -77,7 +79,8 @@ def sample(
         raise ConfigError("sample needs at least one song of at least one bar")
     rng, preset = np.random.default_rng(seed), codec.preset
     chosen_meter = choose_meter(preset, codec.provenance, meter)
-    keys = choose_keys(codec.provenance, key, n, rng)
+    named = parse_key(key) if isinstance(key, str) else None
+    keys = choose_keys(codec.provenance, named.major_tonic if named else key, n, rng)
     tempos = choose_tempos(preset, codec.provenance, qpm, n, rng)
     length = choose_pickup(codec.provenance, pickup, chosen_meter, n_bars)
     empty, R = empty_bars(preset, n_bars, chosen_meter, pickup=length), len(preset.parts)
@@ -91,7 +94,7 @@ def sample(
     notes = codec.decode_notes(batcher, empty, z, refine_steps=steps)
     mean_velocity = np.full((len(empty), n * R), MEAN_VELOCITY)
     notes = codec.add_velocities(empty, notes, mean_velocity, notes.part // R)
-    return songs_from_bars(replace(empty, notes=notes), tempos, keys)
+    return songs_from_bars(replace(empty, notes=notes), tempos, keys, named)
 
 
 def _bar_labels(

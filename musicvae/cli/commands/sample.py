@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from musicvae.cli.console import FiniteFloat, progress_bar
+from musicvae.cli.console import FiniteFloat, KeyName, progress_bar
 from musicvae.cli.options import (
     GenerateOptions,
     ReportFile,
@@ -36,8 +36,10 @@ from musicvae.cli.pianoroll import check_roll, print_roll, roll_option
 )
 @click.option(
     "--key",
-    type=click.IntRange(-6, 5),
-    help="Tonic of the major scale in semitones above C; random by default.",
+    type=KeyName(),
+    metavar="KEY",
+    help="Key, such as 'D minor', Eb, F#m or 'G dorian', or the tonic of its major scale in "
+    "semitones above C (-6 to 5); random by default.",
 )
 @click.option(
     "--meter", help="Meter, such as 3/4; by default the most common one of the training songs."
@@ -57,7 +59,7 @@ def command(
     form: str | None,
     temperature: float,
     qpm: float | None,
-    key: int | None,
+    key: int | str | None,
     meter: str | None,
     pickup: str | None,
     roll: bool | None,
