@@ -136,27 +136,31 @@ def kind_of_quality(quality: int) -> tuple[str, list[Degree]]:
     wanted = set(QUALITIES[quality].degrees)
     if not wanted:
         return "none", []
-    best = min(_WRITTEN_KINDS, key=lambda name: _distance(wanted, set(_KINDS[name].split())))
-    have, changes = set(_KINDS[best].split()), list[Degree]()
-    numbers = {_number(degree): degree for degree in have}
+    found = [(name, _changes_between(set(_KINDS[name].split()), wanted)) for name in _WRITTEN_KINDS]
+    return min(found, key=lambda pair: (_cost(pair[1]), -len(_KINDS[pair[0]])))
+
+
+def _changes_between(have: set[str], wanted: set[str]) -> list[Degree]:
+    """Return the changes that make degrees of others."""
+    numbers = {_number(degree): degree for degree in have - wanted}
+    changes = []
     for degree in sorted(wanted - have, key=_number):
         number = _number(degree)
-        if number in numbers and numbers[number] not in wanted:
-            alter = _alteration(degree) - _alteration(numbers[number])
+        if before := numbers.pop(number, ""):
+            alter = _alteration(degree) - _alteration(before)
             changes.append(Degree(number, alter, "alter"))
         else:
             alter = _alteration(degree) - _added_alteration(number)
             changes.append(Degree(number, alter, "add"))
-    altered = {change.number for change in changes if change.change == "alter"}
-    for degree in sorted(have - wanted, key=_number):
-        if _number(degree) not in altered:
-            changes.append(Degree(_number(degree), 0, "subtract"))
-    return best, changes
+    return changes + [Degree(number, 0, "subtract") for number in sorted(numbers)]
 
 
-def _distance(wanted: set[str], have: set[str]) -> int:
-    """Return how far degrees are from those wanted; to leave one out counts twice."""
-    return len(wanted - have) + 2 * len(have - wanted)
+def _cost(changes: list[Degree]) -> int:
+    """Return how unusual changes are: usual are degrees that are added, and an altered fifth."""
+    costs = {"add": 1, "subtract": 2, "alter": 2}
+    return sum(
+        abs(c.alter) if (c.change, c.number) == ("alter", 5) else costs[c.change] for c in changes
+    )
 
 
 def _change(degrees: set[str], change: Degree) -> None:
