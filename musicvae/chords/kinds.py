@@ -112,7 +112,7 @@ def chord_of_kind(
         return NO_CHORD, True
     if name in _DEGREES and name != "other":
         found = set(_DEGREES[name].split())
-    elif (in_text := parse_symbol_degrees(text or (kind if name != "other" else ""))) is not None:
+    elif (in_text := _degrees_of_text(name, kind, text)) is not None:
         found, degrees = in_text, []  # the text has them
     elif name == "other" and degrees:
         found = {"1"}
@@ -129,6 +129,15 @@ def chord_of_kind(
         return None
     quality, is_exact = nearest_quality(semitones(found))
     return Chord(root, quality, bass), is_exact and name not in _ROOTS
+
+
+def _degrees_of_text(name: str, kind: str, text: str) -> set[str] | None:
+    """Return the degrees that a text tells, or the name of an unknown kind; a major triad of none.
+
+    Without a text, `other` tells nothing.
+    """
+    symbol = text.strip() or ("" if name == "other" else kind)
+    return parse_symbol_degrees(symbol) if symbol or not name else None
 
 
 def kind_of_quality(quality: int) -> tuple[str, list[Degree]]:

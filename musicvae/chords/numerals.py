@@ -28,7 +28,7 @@ _AUGMENTED_SIXTHS = {
     "Gn": ("b6", "1 3 5 b7"),
     "N": ("b2", "1 3 5"),
 }
-_SIXTH = re.compile(r"(It|Lt|Fr|Ger|Gn|N)\+?(?:6|65|43)?(?P<letter>[a-d]?)")
+_SIXTH = re.compile(r"(It|Lt|Fr|Ger|Gn|N)\+?(?P<figures>65|64|6|43)?(?P<letter>[a-d]?)")
 _MAX_LENGTH = 24
 _INVERSIONS = {"6": 1, "63": 1, "65": 1, "64": 2, "43": 2, "42": 3, "2": 3, "b": 1, "c": 2, "d": 3}
 _SEVENTH_FIGURES = ("65", "43", "42", "2")
@@ -67,7 +67,9 @@ def parse_roman(text: str, fifths: int, minor: bool) -> tuple[Chord, bool] | Non
     if match := _SIXTH.fullmatch(numeral):
         degree, degrees = _AUGMENTED_SIXTHS[match[1]]
         root = scale_degree(1, fifths, minor) + (parse_degree(degree) or 0)
-        return _chord(root, set(degrees.split()), _INVERSIONS.get(match["letter"], 0))
+        # Figures of an augmented sixth count from its lowest note, which is the root here.
+        figures = (match["figures"] or "") if match[1] == "N" else ""
+        return _chord(root, set(degrees.split()), _INVERSIONS.get(match["letter"] or figures, 0))
     match = _NUMERAL.fullmatch(numeral)
     if not match:
         return None
