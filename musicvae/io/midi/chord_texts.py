@@ -78,10 +78,10 @@ def _are_chords(kind: int, group: list[TextEvent]) -> bool:
     """Return whether the texts of a track and kind are chords together."""
     counts = Counter(event.data for event in group)
     n_chords = sum(n for data, n in counts.items() if _parse(kind, data))
-    if n_chords < _MIN_SHARE * len(group):
-        return False
     if kind == SEQUENCER_SPECIFIC:
         return n_chords > 0
+    if n_chords < _MIN_SHARE * len(group):
+        return False
     texts = [_decode(data) for data in counts]
     if any(_HARTE.fullmatch(text) and parse_harte(text) for text in texts):
         return True
