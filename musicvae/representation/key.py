@@ -24,11 +24,6 @@ MAJOR_SCALE_MASK = np.isin(np.arange(12), MAJOR_SCALE)
 """Whether each pitch class belongs to the C major scale. `(12,)`"""
 
 _PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-# By fifths from -7; the tonic of a minor key is three fifths further.
-_TONICS = (
-    *("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G"),
-    *("D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"),
-)
 _IntOrArray = TypeVar("_IntOrArray", int, Ints)
 
 
@@ -58,7 +53,7 @@ def transpose_fifths(fifths: _IntOrArray, semitones: int) -> _IntOrArray:
 
 def tonic_name(fifths: int, minor: bool) -> str:
     """Return the tonic of a key signature of -7..7 fifths: `tonic_name(-3, True)` is `C`."""
-    return _TONICS[fifths + 7 + 3 * minor]
+    return key_of_signature(fifths, minor).tonic_name
 
 
 # -- keys as people write them --------------------------------------------------------------------
@@ -110,9 +105,14 @@ class Key:
         """Tonic of the major scale with the same notes, -6..5 in semitones above C."""
         return (7 * self.fifths + 6) % 12 - 6
 
+    @property
+    def tonic_name(self) -> str:
+        """Name of the tonic: `F#`."""
+        return format_name(self.tonic)
+
     def __str__(self) -> str:
         """Return the name, which `parse_key` reads: ``"F# minor"``."""
-        return f"{format_name(self.tonic)} {self.mode}"
+        return f"{self.tonic_name} {self.mode}"
 
 
 def parse_key(name: str) -> Key:
