@@ -65,11 +65,13 @@ def parse_roman(text: str, fifths: int, minor: bool) -> tuple[Chord, bool] | Non
         is_minor = target.lstrip("#b-")[:1].islower()
         return parse_roman(numeral, root - 3 * is_minor, is_minor)
     if match := _SIXTH.fullmatch(numeral):
-        degree, degrees = _AUGMENTED_SIXTHS[match[1]]
+        degree, chord_degrees = _AUGMENTED_SIXTHS[match[1]]
         root = scale_degree(1, fifths, minor) + (parse_degree(degree) or 0)
         # Figures of an augmented sixth count from its lowest note, which is the root here.
         figures = (match["figures"] or "") if match[1] == "N" else ""
-        return _chord(root, set(degrees.split()), _INVERSIONS.get(match["letter"] or figures, 0))
+        return _chord(
+            root, set(chord_degrees.split()), _INVERSIONS.get(match["letter"] or figures, 0)
+        )
     match = _NUMERAL.fullmatch(numeral)
     if not match:
         return None

@@ -14,6 +14,9 @@ _NAME = re.compile(r"([A-G])([#♯]*|[b♭]*|x|𝄪|𝄫)")
 _DEGREE = re.compile(r"([#♯]*|[b♭]*)(\d\d?)")
 _SHARP, _FLAT = 7, -7
 MAX_DEGREE = 13
+_MAX_ACCIDENTALS = (
+    5  # of a degree: between the names furthest apart, F double flat and B double sharp
+)
 MIN_FIFTHS, MAX_FIFTHS = -15, 19
 """From F double flat to B double sharp."""
 
@@ -47,7 +50,7 @@ def format_name(fifths: int) -> str:
 def parse_degree(degree: str) -> int | None:
     """Return the fifths of a degree from 1 to 13 above its root, or None: `b7` is -2."""
     match = _DEGREE.fullmatch(degree)
-    if not match or not 1 <= int(match[2]) <= MAX_DEGREE or len(match[1]) > 2:
+    if not match or not 1 <= int(match[2]) <= MAX_DEGREE or len(match[1]) > _MAX_ACCIDENTALS:
         return None
     return _DEGREES.index((int(match[2]) - 1) % 7 + 1) - 1 + accidental_fifths(match[1])
 

@@ -43,7 +43,7 @@ class FiniteFloat(click.FloatRange):
         return number
 
 
-class KeyName(click.ParamType):
+class KeyName(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
     """A key as people write it, or the tonic of its major scale in semitones above C, -6..5."""
 
     name = "key"

@@ -79,8 +79,11 @@ def sample(
         raise ConfigError("sample needs at least one song of at least one bar")
     rng, preset = np.random.default_rng(seed), codec.preset
     chosen_meter = choose_meter(preset, codec.provenance, meter)
-    named = parse_key(key) if isinstance(key, str) else None
-    keys = choose_keys(codec.provenance, named.major_tonic if named else key, n, rng)
+    signature = None
+    if isinstance(key, str):
+        signature = parse_key(key)
+        key = signature.major_tonic
+    keys = choose_keys(codec.provenance, key, n, rng)
     tempos = choose_tempos(preset, codec.provenance, qpm, n, rng)
     length = choose_pickup(codec.provenance, pickup, chosen_meter, n_bars)
     empty, R = empty_bars(preset, n_bars, chosen_meter, pickup=length), len(preset.parts)
@@ -94,7 +97,7 @@ def sample(
     notes = codec.decode_notes(batcher, empty, z, refine_steps=steps)
     mean_velocity = np.full((len(empty), n * R), MEAN_VELOCITY)
     notes = codec.add_velocities(empty, notes, mean_velocity, notes.part // R)
-    return songs_from_bars(replace(empty, notes=notes), tempos, keys, named)
+    return songs_from_bars(replace(empty, notes=notes), tempos, keys, signature)
 
 
 def _bar_labels(

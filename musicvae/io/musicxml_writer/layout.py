@@ -42,8 +42,8 @@ class ScoreLayout:
         self.keys.setdefault(0, estimate_fifths(bars))
         self.tempos: dict[int, list[tuple[int, float]]] = {}
         for i, bar, ticks in self._places(song.tempo.ticks):
-            cell = ticks * CELLS_PER_QUARTER // song.ticks_per_quarter
-            self.tempos.setdefault(bar, []).append((cell, float(song.tempo.qpm[i])))
+            whole_cell = ticks * CELLS_PER_QUARTER // song.ticks_per_quarter
+            self.tempos.setdefault(bar, []).append((whole_cell, float(song.tempo.qpm[i])))
         self.chords: dict[int, list[tuple[Fraction, Chord]]] = {}
         chords = song.chords.chords
         for i, bar, ticks in self._places(song.chords.ticks):

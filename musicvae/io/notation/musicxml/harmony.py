@@ -19,6 +19,7 @@ _CHORD_TAGS = frozenset(("root", "numeral", "function"))  # each begins a chord 
 _CHANGES = ("add", "alter", "subtract")
 _MAX_DEGREES = 16
 _MAX_TEXT = 40
+_MAX_ALTERATION = 2
 
 
 @dataclass(frozen=True)
@@ -95,11 +96,11 @@ def _chord(group: list[Element], root: int | None) -> StatedChord | None:
 def _degree(element: Element) -> Degree | None:
     """Return an added, altered or subtracted degree, None if it is invalid."""
     number = parse_int(element.findtext("degree-value"))
-    alter = parse_number(element.findtext("degree-alter")) or 0
+    alter = _alteration(element.findtext("degree-alter"))
     change = (element.findtext("degree-type") or "add").strip()
     if number is None or not 1 <= number <= 13 or change not in _CHANGES:
         return None
-    return Degree(number, int(max(-2, min(2, alter))), change)
+    return Degree(number, alter, change)
 
 
 def _root(element: Element, key: Key | None) -> int | None:
@@ -113,14 +114,16 @@ def _root(element: Element, key: Key | None) -> int | None:
     number = parse_int(element.findtext("numeral-root"))
     if number is None or not 1 <= number <= 7:
         return None
-    alter = parse_number(element.findtext("numeral-alter")) or 0
-    return scale_degree(number, *key) + 7 * int(max(-2, min(2, alter)))
+    return scale_degree(number, *key) + 7 * _alteration(element.findtext("numeral-alter"))
 
 
 def _pitch(element: Element, name: str) -> int | None:
     """Return the fifths of a `root` or `bass` element, None if there is no such pitch."""
-    alter = parse_number(element.findtext(f"{name}-alter")) or 0
     step = parse_name((element.findtext(f"{name}-step") or "").strip())
-    if step is None or abs(alter) > 2:
-        return None
-    return step + 7 * int(alter)
+    return None if step is None else step + 7 * _alteration(element.findtext(f"{name}-alter"))
+
+
+def _alteration(text: str | None) -> int:
+    """Return whole semitones up or down, at most two; 0 if there are none."""
+    number = parse_number(text) or 0
+    return max(-_MAX_ALTERATION, min(_MAX_ALTERATION, int(number)))
