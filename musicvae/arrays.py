@@ -6,6 +6,7 @@ The aliases name a dtype; shapes are given where a field or an argument is docum
 from __future__ import annotations
 
 import math
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,32 @@ def frozen_ints(values: ArrayLike) -> Ints:
     array = np.array(values, dtype=np.int64).reshape(-1)
     array.setflags(write=False)
     return array
+
+
+class ArrayEq:
+    """Mixin for dataclasses with array fields: equal if all fields that compare are equal."""
+
+    def __eq__(self, other: object) -> bool:
+        if type(self) is not type(other):
+            return NotImplemented
+        names = [each.name for each in fields(self) if each.compare]  # type: ignore[arg-type]
+        return all(np.array_equal(getattr(self, n), getattr(other, n)) for n in names)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def freeze_map(owner: Any, *names: str) -> None:
+    """Sort a map by tick, and make its int64 columns read-only.
+
+    `names` are those of the columns, ticks first; of several entries at one tick the last applies.
+    """
+    columns = [np.asarray(getattr(owner, name), dtype=np.int64).reshape(-1) for name in names]
+    order = np.argsort(columns[0], kind="stable")
+    ticks = columns[0][order]
+    last = np.append(np.diff(ticks) != 0, True)[: len(ticks)]
+    columns = [column[order][last] for column in columns]
+    for name, column in zip(names, columns, strict=True):
+        object.__setattr__(owner, name, frozen_ints(column))
 
 
 def ragged_range(counts: NDArray[Any], starts: NDArray[Any] | int = 0) -> Ints:

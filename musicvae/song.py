@@ -8,7 +8,7 @@ resolution, and `TempoMap` turns ticks into seconds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 from warnings import warn
@@ -16,11 +16,13 @@ from warnings import warn
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from musicvae.arrays import Bools, Floats, Ints, frozen_ints
+from musicvae.arrays import ArrayEq, Bools, Floats, Ints, freeze_map, frozen_ints
+from musicvae.chords import ChordMap
 from musicvae.swing import Swing
 
 __all__ = [
     "NOTE_COLUMNS",
+    "ChordMap",
     "KeyMap",
     "MeterMap",
     "Part",
@@ -48,18 +50,6 @@ def construct_unchecked(kind: type[_T], **fields: Any) -> _T:
     return instance
 
 
-class ArrayEq:
-    """Mixin for dataclasses with array fields: equal if all fields that compare are equal."""
-
-    def __eq__(self, other: object) -> bool:
-        if type(self) is not type(other):
-            return NotImplemented
-        names = [each.name for each in fields(self) if each.compare]  # type: ignore[arg-type]
-        return all(np.array_equal(getattr(self, n), getattr(other, n)) for n in names)
-
-    __hash__ = None  # type: ignore[assignment]
-
-
 @dataclass(frozen=True, kw_only=True, eq=False)
 class TempoMap(ArrayEq):
     """Tempo map: from `ticks[i]` on a quarter lasts `us_per_quarter[i]` microseconds. `(M,)`"""
@@ -68,7 +58,7 @@ class TempoMap(ArrayEq):
     us_per_quarter: Ints
 
     def __post_init__(self) -> None:
-        _freeze_map(self, "ticks", "us_per_quarter")
+        freeze_map(self, "ticks", "us_per_quarter")
 
     @classmethod
     def constant(cls, qpm: float = 120.0) -> TempoMap:
@@ -98,7 +88,7 @@ class MeterMap(ArrayEq):
     denominator: Ints
 
     def __post_init__(self) -> None:
-        _freeze_map(self, "ticks", "numerator", "denominator")
+        freeze_map(self, "ticks", "numerator", "denominator")
 
     @classmethod
     def constant(cls, numerator: int = 4, denominator: int = 4) -> MeterMap:
@@ -122,23 +112,17 @@ class KeyMap(ArrayEq):
     minor: Ints
 
     def __post_init__(self) -> None:
-        _freeze_map(self, "ticks", "fifths", "minor")
+        freeze_map(self, "ticks", "fifths", "minor")
 
     @classmethod
     def none(cls) -> KeyMap:
         """Return a map without key signatures."""
         return cls(ticks=frozen_ints([]), fifths=frozen_ints([]), minor=frozen_ints([]))
 
-
-def _freeze_map(owner: Any, *names: str) -> None:
-    """Sort a map by tick; of several entries at one tick the last one applies."""
-    columns = [np.asarray(getattr(owner, name), dtype=np.int64).reshape(-1) for name in names]
-    order = np.argsort(columns[0], kind="stable")
-    ticks = columns[0][order]
-    last = np.append(np.diff(ticks) != 0, True)[: len(ticks)]
-    columns = [column[order][last] for column in columns]
-    for name, column in zip(names, columns, strict=True):
-        object.__setattr__(owner, name, frozen_ints(column))
+    @classmethod
+    def constant(cls, fifths: int, minor: bool = False) -> KeyMap:
+        """Return a map with a single key signature."""
+        return cls(ticks=frozen_ints([0]), fifths=frozen_ints([fifths]), minor=frozen_ints([minor]))
 
 
 def starting_at_zero(entries: Any, default: Any) -> Any:
@@ -255,7 +239,7 @@ class Part(ArrayEq):
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Song(ArrayEq):
-    """A piece of music: parts, tempo, meter and key maps, and its length, all in ticks.
+    """A piece of music: parts, tempo, meter, key and chord maps, and its length, all in ticks.
 
     `end_ticks` is raised to the end of the last note, and tempo and meter maps start at tick 0
     (by default 120 quarters per minute, 4/4). Notes of a song with `swing` are notated straight;
@@ -267,6 +251,7 @@ class Song(ArrayEq):
     tempo: TempoMap
     meter: MeterMap
     key: KeyMap
+    chords: ChordMap = field(default_factory=ChordMap.none)
     end_ticks: int = 0
     swing: Swing | None = None
     has_notated_bars: bool = field(default=False, compare=False)

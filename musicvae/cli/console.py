@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import secrets
 import sys
 import time
@@ -18,7 +19,8 @@ import click
 
 from musicvae.cli import completion
 from musicvae.cli.terminal import is_terminal
-from musicvae.errors import ExistsError, WriteError, one_line, printable
+from musicvae.errors import ConfigError, ExistsError, WriteError, one_line, printable
+from musicvae.representation.key import KEY_EXAMPLES, parse_key
 from musicvae.storage import (
     ensure_writable_file,
     exclusive_writes,
@@ -45,6 +47,27 @@ class FiniteFloat(click.FloatRange):
         if not math.isfinite(number):
             self.fail(f"{value!r} is not a finite number.", param, ctx)
         return number
+
+
+class KeyName(click.ParamType):  # type: ignore[type-arg]  # generic in newer versions only
+    """A key as people write it, or the tonic of its major scale in semitones above C, -6..5."""
+
+    name = "key"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> int | str:
+        """Return the semitones, or the name of the key; fail with a usage error."""
+        text = str(value).strip()
+        if re.fullmatch(r"[+-]?\d+", text):
+            if -6 <= int(text) <= 5:
+                return int(text)
+            self.fail(f"{text} semitones are out of range: use -6 to 5, or {KEY_EXAMPLES}")
+        try:
+            parse_key(text)
+        except ConfigError as error:
+            self.fail(str(error), param, ctx)
+        return text
 
 
 class AnyPath(click.Path):

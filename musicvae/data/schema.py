@@ -18,7 +18,7 @@ from musicvae.data.fingerprints import Fingerprint
 from musicvae.data.stored_song import StoredSong
 from musicvae.representation.bars import Bars, Notes
 from musicvae.representation.grid import Grid
-from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
+from musicvae.song import ChordMap, KeyMap, MeterMap, Part, Song, TempoMap
 from musicvae.swing import Swing
 
 FORMAT_VERSION = 4
@@ -45,6 +45,7 @@ LIST_COLUMNS = {
 }
 BAR_FIELDS = {name: "lead_steps" if name == "lead" else name for name in BAR_COLUMNS}
 """The field of `Grid` that each column of bars holds."""
+_CHORD_COLUMNS = ("ticks", "root", "quality", "bass")
 SCALAR_COLUMNS = {
     "path": "string", "content": "digest", "reason": "string", "died": "bool", "frame": "string",
     "facts": "string", "music": "uint64", "lowest": "uint8",
@@ -126,6 +127,7 @@ def row_to_song(row: Row) -> StoredSong:
         tempo=TempoMap(**_by_name(("ticks", "us_per_quarter"), header["tempo"])),
         meter=MeterMap(**_by_name(("ticks", "numerator", "denominator"), header["meter"])),
         key=KeyMap(**_by_name(("ticks", "fifths", "minor"), header["key"])),
+        chords=ChordMap(**_by_name(_CHORD_COLUMNS, header.get("chords", [[]] * 4))),
         end_ticks=header["end_ticks"],
         swing=Swing(*header["swing"]) if "swing" in header else None,
     )
@@ -152,6 +154,7 @@ def _header(bars: Bars) -> dict[str, Any]:
         "tempo": [song.tempo.ticks.tolist(), song.tempo.us_per_quarter.tolist()],
         "meter": [getattr(song.meter, n).tolist() for n in ("ticks", "numerator", "denominator")],
         "key": [getattr(song.key, n).tolist() for n in ("ticks", "fifths", "minor")],
+        "chords": [getattr(song.chords, name).tolist() for name in _CHORD_COLUMNS],
         "ticks_per_quarter": song.ticks_per_quarter,
         "end_ticks": song.end_ticks,
         "steps_per_quarter": bars.grid.steps_per_quarter,

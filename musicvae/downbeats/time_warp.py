@@ -99,6 +99,7 @@ class TimeWarp:
                 fifths=song.key.fifths,
                 minor=song.key.minor,
             ),
+            chords=replace(song.chords, ticks=_map_ticks(song.chords.ticks, self.forward)),
             end_ticks=self._warp_end(song),
             swing=song.swing if self.swung is None else self.swung.swing,
         )

@@ -21,7 +21,7 @@ MAX_NOTES = 1_000_000
 MAX_PARTS = 1_000
 """Tracks with notes, counted once per program. A full orchestra needs about forty."""
 MAX_CHANGES = 100_000
-"""Tempo, meter and key changes, names, lyrics and markers. A hand-drawn tempo map has some
+"""Tempo, meter and key changes, names, texts, lyrics and markers. A hand-drawn tempo map has some
 thousand."""
 MAX_QUARTERS = 100_000
 """Length of a piece: fourteen hours at 120 quarters a minute."""

@@ -14,13 +14,13 @@ from musicvae.io.limits import MAX_QUARTERS
 from musicvae.latent.encoding import Encoding
 from musicvae.representation.bars import Bars, Notes
 from musicvae.representation.grid import Grid, make_grid
-from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
+from musicvae.song import ChordMap, KeyMap, MeterMap, Part, Song, TempoMap
 from musicvae.swing import Swing
 
 MAX_STEPS_PER_QUARTER = 960
 MAX_SLOT_BARS = 1 << 26
 """Slots of all passes, times bars."""
-_MAPS: dict[str, Any] = {"tempo": TempoMap, "meter": MeterMap, "key": KeyMap}
+_MAPS: dict[str, Any] = {"tempo": TempoMap, "meter": MeterMap, "key": KeyMap, "chords": ChordMap}
 _NOTE_FIELDS = ("onset_ticks", "duration_ticks", "pitch", "velocity")
 _BAR_FIELDS = ("numerator", "denominator", "length_ticks")
 _COMPARED_FIELDS = (
@@ -123,6 +123,7 @@ def _song_to_dict(song: Song) -> dict[str, Any]:
             for field, column in vars(getattr(song, name)).items()
         ]
         for name in _MAPS
+        if name != "chords" or len(song.chords)
     }
     parts = []
     for part in song.parts:
@@ -134,8 +135,11 @@ def _song_to_dict(song: Song) -> dict[str, Any]:
 
 
 def _song_from_dict(data: dict[str, Any]) -> Song:
-    maps = {}
+    maps: dict[str, Any] = {}
     for name, kind in _MAPS.items():
+        if name == "chords" and name not in data:
+            maps[name] = ChordMap.none()
+            continue
         columns = [_int_array(column) for column in data[name]]
         names = [field.name for field in fields(kind)]
         maps[name] = kind(**dict(zip(names, [np.cumsum(columns[0]), *columns[1:]], strict=True)))

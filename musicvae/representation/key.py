@@ -7,12 +7,16 @@ Relative major and minor share their seven pitch classes, so the two need not be
 
 from __future__ import annotations
 
+import re
+from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.arrays import Ints
+from musicvae.chords.spelling import format_name, parse_name
+from musicvae.errors import ConfigError
 
 MAJOR_SCALE = (0, 2, 4, 5, 7, 9, 11)
 """Pitch classes of the C major scale."""
@@ -20,11 +24,6 @@ MAJOR_SCALE_MASK = np.isin(np.arange(12), MAJOR_SCALE)
 """Whether each pitch class belongs to the C major scale. `(12,)`"""
 
 _PITCH_CLASSES = ("C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B")
-# By fifths from -7; the tonic of a minor key is three fifths further.
-_TONICS = (
-    *("Cb", "Gb", "Db", "Ab", "Eb", "Bb", "F", "C", "G"),
-    *("D", "A", "E", "B", "F#", "C#", "G#", "D#", "A#"),
-)
 _IntOrArray = TypeVar("_IntOrArray", int, Ints)
 
 
@@ -54,4 +53,87 @@ def transpose_fifths(fifths: _IntOrArray, semitones: int) -> _IntOrArray:
 
 def tonic_name(fifths: int, minor: bool) -> str:
     """Return the tonic of a key signature of -7..7 fifths: `tonic_name(-3, True)` is `C`."""
-    return _TONICS[fifths + 7 + 3 * minor]
+    return key_of_signature(fifths, minor).tonic_name
+
+
+# -- keys as people write them --------------------------------------------------------------------
+
+KEY_EXAMPLES = "'D minor', Eb, F#m or 'G dorian'"
+"""How to write a key, for help and errors."""
+_SIGNS = {"#": "#", "\u266f": "#", "sharp": "#", "b": "b", "\u266d": "b", "flat": "b"}
+_MODE_FIFTHS = {
+    "major": 0,
+    "minor": -3,
+    "ionian": 0,
+    "dorian": -2,
+    "phrygian": -4,
+    "lydian": 1,
+    "mixolydian": -1,
+    "aeolian": -3,
+    "locrian": -5,
+}
+"""Sharps of a mode's signature more than of the major key of its tonic."""
+_SHORT_MODES = {"": "major", "maj": "major", "m": "minor", "min": "minor"}
+_MODE_NAMES = "|".join(sorted({*_MODE_FIFTHS, "maj", "min"}, key=len, reverse=True))
+_TONIC = r"(?P<{0}>[A-Ga-g])[ -]?(?P<{0}_sign>#|b|\u266f|\u266d|sharp|flat)?"
+_KEY = re.compile(
+    rf"{_TONIC.format('tonic')}(?:[ -]*(?P<mode>m|(?i:{_MODE_NAMES})))?"
+    rf"|(?P<mode_first>(?i:{_MODE_NAMES}))(?: +(?:on|in))? +{_TONIC.format('after')}"
+)
+_MAX_FIFTHS = 7
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key: its tonic in fifths above C (D is 2, E flat -3), and its mode (`minor`, `dorian`)."""
+
+    tonic: int
+    mode: str = "major"
+
+    @property
+    def fifths(self) -> int:
+        """Sharps of the signature, flats if negative: -1 for G dorian."""
+        return self.tonic + _MODE_FIFTHS[self.mode]
+
+    @property
+    def is_minor(self) -> bool:
+        """Whether a key signature of MIDI, which has major and minor, is minor."""
+        return self.mode in ("minor", "aeolian")
+
+    @property
+    def major_tonic(self) -> int:
+        """Tonic of the major scale with the same notes, -6..5 in semitones above C."""
+        return (7 * self.fifths + 6) % 12 - 6
+
+    @property
+    def tonic_name(self) -> str:
+        """Name of the tonic: `F#`."""
+        return format_name(self.tonic)
+
+    def __str__(self) -> str:
+        """Return the name, which `parse_key` reads: ``"F# minor"``."""
+        return f"{self.tonic_name} {self.mode}"
+
+
+def parse_key(name: str) -> Key:
+    """Return the key of a name such as `D minor`, `Eb`, `F#m`, `G dorian` or `dorian on G`.
+
+    A tonic alone is a major key. Raises `ConfigError` for any other text, and for more than seven
+    accidentals.
+    """
+    match = _KEY.fullmatch(" ".join(name.split()))
+    if not match:
+        raise ConfigError(f"no key {name!r}: write it as {KEY_EXAMPLES}")
+    letter, sign = match["tonic"] or match["after"], match["tonic_sign"] or match["after_sign"]
+    mode = (match["mode"] or match["mode_first"] or "").lower()
+    tonic = parse_name(letter.upper() + _SIGNS.get(sign, ""))
+    assert tonic is not None  # the expression has no other names
+    key = Key(tonic, _SHORT_MODES.get(mode, mode))
+    if abs(key.fifths) > _MAX_FIFTHS:
+        raise ConfigError(f"{name!r} has {abs(key.fifths)} accidentals: use its enharmonic key")
+    return key
+
+
+def key_of_signature(fifths: int, minor: bool) -> Key:
+    """Return the major or minor key of a signature of -7..7 fifths."""
+    return Key(fifths + 3 * minor, "minor" if minor else "major")

@@ -19,7 +19,7 @@ from musicvae.config.preset import Preset
 from musicvae.errors import ConfigError
 from musicvae.representation.bars import Bars
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER
-from musicvae.representation.key import transpose_fifths
+from musicvae.representation.key import Key, transpose_fifths
 from musicvae.song import KeyMap, Part, Song, TempoMap, construct_unchecked
 from musicvae.swing import STRAIGHT, Swing
 
@@ -66,17 +66,20 @@ def empty_bars(
     )
 
 
-def songs_from_bars(bars: Bars, qpm: Sequence[float], keys: Ints) -> list[Song]:
+def songs_from_bars(
+    bars: Bars, qpm: Sequence[float], keys: Ints, signature: Key | None = None
+) -> list[Song]:
     """Return songs over the same bars, each with its own tempo and key, all made at once.
 
     `bars.notes` numbers the parts of all songs, those of `bars.header` once for each of `qpm`
-    (quarters per minute) and `keys` (semitones above C).
+    (quarters per minute) and `keys` (semitones above C). The key signature is that of `signature`,
+    by default of the major scale on each of `keys`.
     """
     header, R = bars.header, len(bars.header.parts)
     all_parts = construct_unchecked(Song, **{**vars(header), "parts": header.parts * len(keys)})
     all_songs = replace(bars, header=all_parts).at(STORED_STEPS_PER_QUARTER).to_song()
     tempos = {tempo: TempoMap.constant(tempo) for tempo in set(qpm)}
-    signatures = {tonic: _key_signature(tonic) for tonic in set(keys.tolist())}
+    signatures = {tonic: _key_signature(tonic, signature) for tonic in set(keys.tolist())}
     return [
         construct_unchecked(
             Song,
@@ -91,9 +94,10 @@ def songs_from_bars(bars: Bars, qpm: Sequence[float], keys: Ints) -> list[Song]:
     ]
 
 
-def _key_signature(tonic: int) -> KeyMap:
-    fifths = transpose_fifths(0, tonic)
-    return KeyMap(ticks=np.array([0]), fifths=np.array([fifths]), minor=np.array([0]))
+def _key_signature(tonic: int, key: Key | None) -> KeyMap:
+    if key is not None:
+        return KeyMap.constant(key.fifths, key.is_minor)
+    return KeyMap.constant(transpose_fifths(0, tonic))
 
 
 def choose_meter(

@@ -13,10 +13,10 @@ from musicvae.latent.codec import Codec
 from musicvae.latent.song_input import with_barlines
 from musicvae.representation.bars import Bars
 from musicvae.representation.grid import Grid, header_of, meter_of_length
-from musicvae.song import KeyMap, MeterMap, Song, TempoMap
+from musicvae.song import ChordMap, KeyMap, MeterMap, Song, TempoMap
 from musicvae.tools.inpaint import inpaint, occupied_bars
 
-_Map = TypeVar("_Map", TempoMap, MeterMap, KeyMap)
+_Map = TypeVar("_Map", TempoMap, MeterMap, KeyMap, ChordMap)
 
 
 def extend(
@@ -112,6 +112,7 @@ def _truncate_maps(song: Song, begin: int, end: int) -> Song:
         tempo=_entries_before(song.tempo, begin),
         meter=_entries_before(song.meter, begin),
         key=_entries_before(song.key, begin),
+        chords=_entries_before(song.chords, begin),
         end_ticks=end,
     )
 

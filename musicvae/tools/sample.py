@@ -17,6 +17,7 @@ from musicvae.errors import ConfigError
 from musicvae.latent.codec import Codec
 from musicvae.networks.priors.flow import FlowPrior
 from musicvae.representation.bars import Bars, Notes
+from musicvae.representation.key import Key, parse_key
 from musicvae.representation.slots import ModelPass
 from musicvae.representation.templates import (
     choose_keys,
@@ -44,7 +45,7 @@ def sample(
     form: str | None = None,
     temperature: float = 1.0,
     qpm: float | None = None,
-    key: int | None = None,
+    key: int | str | None = None,
     meter: str | None = None,
     pickup: str | None = None,
     swing: str | None = None,
@@ -61,7 +62,8 @@ def sample(
             songs, if the prior stores these.
         temperature: scale of the sampled noise; below 1 nearer to the typical, above 1 bolder.
         qpm: tempo in quarters per minute; by default one frequent in the training songs.
-        key: semitones above C of the major scale, -6..5; by default drawn from the training songs.
+        key: `D minor`, `Eb`, `G dorian` and the like, or semitones above C of the major scale,
+            -6..5; by default drawn from the training songs.
         meter: such as `3/4`; by default the most frequent one of the training songs.
         pickup: length of the pickup, such as `1/8`, by which the last bar is shorter; `0` for none.
             By default, from 8 bars on, drawn from those of the training songs.
@@ -128,7 +130,7 @@ def _sample_chunk(
     seed: int | list[int],
     temperature: float = 1.0,
     qpm: float | None = None,
-    key: int | None = None,
+    key: int | str | None = None,
     meter: str | None = None,
     pickup: str | None = None,
     swing: str | None = None,
@@ -136,6 +138,10 @@ def _sample_chunk(
 ) -> list[Song]:
     rng, preset = np.random.default_rng(seed), codec.preset
     chosen_meter = choose_meter(preset, codec.provenance, meter)
+    signature = None
+    if isinstance(key, str):
+        signature = parse_key(key)
+        key = signature.major_tonic
     keys = choose_keys(codec.provenance, key, n, rng)
     tempos = choose_tempos(preset, codec.provenance, qpm, n, rng)
     lengths = choose_pickups(codec.provenance, pickup, chosen_meter, n_bars, n, rng)
@@ -144,7 +150,14 @@ def _sample_chunk(
     for length in sorted(set(lengths)):
         index = np.flatnonzero([each == length for each in lengths])
         empty = empty_bars(preset, n_bars, chosen_meter, pickup=length, provenance=codec.provenance)
-        draw = _Draw(codec=codec, empty=empty, form=form, temperature=temperature, steps=steps)
+        draw = _Draw(
+            codec=codec,
+            empty=empty,
+            form=form,
+            temperature=temperature,
+            steps=steps,
+            signature=signature,
+        )
         found = draw.songs([tempos[i] for i in index], keys[index], rng)
         songs |= dict(zip(index.tolist(), found, strict=True))
     swings = choose_swings(codec.provenance, swing, n, rng)
@@ -161,6 +174,8 @@ class _Draw:
     temperature: float
     steps: int
     """How many times latents are decoded and encoded again."""
+    signature: Key | None
+    """Key signature of the songs, if one was named."""
 
     def songs(self, tempos: Sequence[float], keys: Ints, rng: np.random.Generator) -> list[Song]:
         """Return a song for each tempo and key; those with a silent first bar are drawn again."""
@@ -178,7 +193,7 @@ class _Draw:
             notes = Notes.sorted(**vars(Notes.concatenate([kept, again])))
         mean_velocity = np.full((len(self.empty), len(keys) * R), MEAN_VELOCITY)
         notes = self.codec.add_velocities(self.empty, notes, mean_velocity, notes.part // R)
-        return songs_from_bars(replace(self.empty, notes=notes), tempos, keys)
+        return songs_from_bars(replace(self.empty, notes=notes), tempos, keys, self.signature)
 
     def notes(self, keys: Ints, rng: np.random.Generator) -> Notes:
         """Sample notes of songs in these keys; `part` counts the slots of all songs."""

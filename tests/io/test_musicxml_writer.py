@@ -17,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from musicvae import io
+from musicvae.chords import Chord, ChordMap
 from musicvae.cli import main
 from musicvae.cli.writer import SongWriter
 from musicvae.data import corpora
@@ -441,3 +442,25 @@ def test_swing_is_written_as_a_mark() -> None:
         assert again.swing.ratio == pytest.approx(swing.ratio, abs=0.005)
         assert again.parts[0].onset_ticks.tolist() == [0, 240, 480]
     assert round_trip(song).swing is None
+
+
+# -- chords from the command line -----------------------------------------------------------------
+
+
+def test_convert_writes_chords_leaves_them_out_or_plays_them(tmp_path: Path) -> None:
+    song = replace(small_chorale(), chords=ChordMap.from_chords([(0, Chord(0, 1, 0))]))
+    write_song(song, tmp_path / "a.mid")
+
+    def convert(*options: str) -> Song:
+        out = tmp_path / f"{len(list(tmp_path.iterdir()))}.musicxml"
+        words = ["convert", str(tmp_path / "a.mid"), "--out", str(out), *options]
+        assert CliRunner().invoke(main, words).exit_code == 0
+        return read(out)
+
+    assert convert().chords.labels() == ["C:maj"]
+    left_out = convert("--no-chords")
+    assert not len(left_out.chords) and len(left_out.parts) == len(song.parts)
+    played = convert("--chord-track")
+    assert played.chords.labels() == ["C:maj"]
+    assert played.parts[-1].name == "Chords"
+    assert sorted(set(played.parts[-1].pitch.tolist())) == [36, 48, 52, 55]

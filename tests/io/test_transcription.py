@@ -18,10 +18,10 @@ from experiments.transcription.singing import Performance, add_noise, synthesize
 from musicvae import Song
 from musicvae.cli import main
 from musicvae.downbeats.network import METERS
-from musicvae.errors import ConfigError, ReadError
+from musicvae.errors import ReadError
 from musicvae.io import read, read_bytes, transcription, write
 from musicvae.io.audio.render import render
-from musicvae.io.transcription import TranscribeOptions, format_key, parse_key, snap_to_key
+from musicvae.io.transcription import TranscribeOptions, snap_to_key
 from musicvae.io.transcription.bars import NoteSequence, estimate_bars
 from musicvae.io.transcription.beats import follow_pulse, track_pulses
 from musicvae.io.transcription.notes import segment_notes
@@ -329,14 +329,7 @@ def test_compound_meter_needs_compound_subdivisions() -> None:
     assert fast["fast"] > 0.7 and fast["dotted_values"] > 0.7
 
 
-def test_key_names_round_trip() -> None:
-    for fifths in range(-7, 8):
-        for minor in (False, True):
-            assert parse_key(format_key(fifths, minor)) == (fifths, minor)
-    assert parse_key("f# m") == (3, True)
-    for words in ("H major", "", "D# major", "C dorian"):
-        with pytest.raises(ConfigError):
-            parse_key(words)
+def test_notes_snap_to_a_key() -> None:
     sung = np.array([60.4, 61.4, 62.6])
     assert snap_to_key(np.array([60, 61, 63]), sung, 0).tolist() == [60, 62, 62]
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from musicvae.errors import ConfigError
 from musicvae.representation.key import (
     MAJOR_SCALE,
     estimate_diatonic_key,
+    key_of_signature,
+    parse_key,
     pitch_name,
     tonic_name,
     transpose_fifths,
@@ -40,3 +43,43 @@ def test_tonic_name(fifths: int, minor: bool, name: str) -> None:
 
 def test_pitch_name() -> None:
     assert [pitch_name(pitch) for pitch in (21, 60, 61, 70)] == ["A0", "C4", "C#4", "Bb4"]
+
+
+@pytest.mark.parametrize(
+    ("names", "fifths", "minor", "major_tonic"),
+    [
+        ("D minor; Dm; d minor; D min; D-minor; d m; minor on D", -1, True, 5),
+        ("Eb; Eb major; E\u266d; E flat major; Ebmaj; E-flat Major", -3, False, 3),
+        ("F#m; F# minor; f# m; F sharp minor; F#min; F\u266f aeolian", 3, True, -3),
+        ("G dorian; dorian on G; Dorian in g; G Dorian", -1, False, 5),
+        ("C; c; C major; C ionian; Major on C", 0, False, 0),
+        ("E phrygian; F lydian; G mixolydian; B locrian", 0, False, 0),
+        ("Bb minor", -5, True, 1),
+        ("Gb major", -6, False, -6),
+    ],
+)
+def test_keys_as_people_write_them(names: str, fifths: int, minor: bool, major_tonic: int) -> None:
+    for name in names.split(";"):
+        key = parse_key(name)
+        assert (key.fifths, key.is_minor, key.major_tonic) == (fifths, minor, major_tonic), name
+        assert parse_key(str(key)) == key
+
+
+def test_names_of_keys_round_trip() -> None:
+    for fifths in range(-7, 8):
+        for minor in (False, True):
+            key = key_of_signature(fifths, minor)
+            assert (key.fifths, key.is_minor) == (fifths, minor)
+            assert parse_key(str(key)) == key
+            assert str(key).startswith(tonic_name(fifths, minor))
+
+
+@pytest.mark.parametrize("name", ["H major", "", "dorian", "C blue", "5", "C# D", "minor"])
+def test_other_texts_are_no_keys(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"no key '.*': write it as 'D minor', Eb, F#m or"):
+        parse_key(name)
+
+
+def test_keys_of_more_than_seven_accidentals_are_refused() -> None:
+    with pytest.raises(ConfigError, match="'D# major' has 9 accidentals"):
+        parse_key("D# major")

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from hypothesis import strategies as st
 
+from musicvae.chords import NO_CHORD, QUALITIES, Chord, ChordMap
+from musicvae.chords.spelling import pitch_class
 from musicvae.song import KeyMap, MeterMap, Part, Song, TempoMap
 from support.songs import part_on_grid
 
@@ -13,6 +17,26 @@ METERS = (
 )  # fmt: skip
 STEPS_PER_QUARTER = 24
 TICKS_PER_QUARTER = (24, 96, 480)
+
+
+def chords() -> st.SearchStrategy[Chord]:
+    """Return a strategy for chords of the vocabulary, with usual names, or no chord."""
+    names = st.integers(-8, 10)
+    stated = st.builds(Chord, names, st.integers(1, len(QUALITIES) - 1), names)
+    return st.just(NO_CHORD) | stated.map(_with_plain_bass)
+
+
+def _with_plain_bass(chord: Chord) -> Chord:
+    """Return a chord without a second name of its root as its bass."""
+    is_root = pitch_class(chord.bass) == pitch_class(chord.root)
+    return replace(chord, bass=chord.root) if is_root else chord
+
+
+def chord_maps(end: int, step: int) -> st.SearchStrategy[ChordMap]:
+    """Return a strategy for chord maps with entries before `end`, at multiples of `step`."""
+    ticks = st.integers(0, max(end - 1, 0) // step).map(lambda n: n * step)
+    entries = st.lists(st.tuples(ticks, chords()), max_size=6 if end > 0 else 0)
+    return entries.map(ChordMap.from_chords)
 
 
 @st.composite
@@ -73,6 +97,7 @@ def songs(draw: st.DrawFn, *, empty_parts: bool = True, max_parts: int = 4) -> S
             fifths=np.array([f for _, f, _ in keys], np.int64),
             minor=np.array([m for _, _, m in keys], np.int64),
         ),
+        chords=draw(chord_maps(last_change, tpq // STEPS_PER_QUARTER)),
         end_ticks=max(
             last_change, draw(st.integers(0, now + 4 * tpq))
         ),  # trailing silence, or none

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import click
 
+from musicvae.chords import ChordMap
 from musicvae.cli.console import (
     OutputPath,
     check_overwrite,
@@ -27,6 +29,8 @@ from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
 from musicvae.io.stems import split_stems, stem_path
+from musicvae.representation.chord_track import chord_track as build_chord_track
+from musicvae.song import Song
 from musicvae.storage import ensure_writable_folder, exclusive_writes, fit_stem
 
 _SUFFIXES = (".mid", ".musicxml", ".mxl", ".xml")
@@ -47,6 +51,15 @@ _SUFFIXES = (".mid", ".musicxml", ".mxl", ".xml")
     help="File format; by default that of --out, else musicxml.",
 )
 @click.option("--stems", is_flag=True, help="Also write each part to its own file: song.bass.mid.")
+@click.option(
+    "--chords/--no-chords",
+    default=True,
+    show_default=True,
+    help="Write the chords of songs: symbols in scores, markers in MIDI.",
+)
+@click.option(
+    "--chord-track", is_flag=True, help="Also write the chords as a part of block chords."
+)
 @song_read_options
 @force_option
 @json_option
@@ -55,6 +68,8 @@ def command(
     out: Path | None,
     kind: str | None,
     stems: bool,
+    chords: bool,
+    chord_track: bool,
     options: ReadOptions,
     force: bool,
     as_json: bool,
@@ -62,13 +77,14 @@ def command(
     """Convert songs (files or folders) to MusicXML scores or to MIDI.
 
     Bar lines are estimated from the music as in all commands. Scores have voices, staves, ties,
-    triplets and drums, and open in notation programs.
+    triplets, drums and chord symbols, and open in notation programs.
 
     \b
     Examples:
       musicvae convert song.mid
       musicvae convert songs/ --out scores/ --format mxl
       musicvae convert song.mid --format mid --stems --out stems/
+      musicvae convert leadsheet.mxl --format mid --chord-track
     """
     songs = find_song_files(paths)
     single = out is not None and out.suffix.lower() in _SUFFIXES
@@ -88,7 +104,7 @@ def command(
             if single and out is not None:
                 preferred = out
             try:
-                song = read_with_barlines(path, options).song
+                song = _with_chords(read_with_barlines(path, options).song, chords, chord_track)
                 parts = split_stems(song) if stems else {}
                 check_overwrite(preferred, force=True, source=path)
                 target = _free_target(preferred, parts, sources | taken)
@@ -125,6 +141,13 @@ def command(
                 print_line(f"{target}: {n_notes} notes{more}")
     if failed:
         raise SystemExit(1)
+
+
+def _with_chords(song: Song, keep: bool, as_part: bool) -> Song:
+    """Return a song with its chords as a part if `as_part`, and as symbols only if `keep`."""
+    if as_part and len(song.chords):
+        song = replace(song, parts=(*song.parts, build_chord_track(song)))
+    return song if keep else replace(song, chords=ChordMap.none())
 
 
 def _kinds(path: Path) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from musicvae.cli.console import TEXT, FiniteFloat, progress_bar
+from musicvae.cli.console import TEXT, FiniteFloat, KeyName, progress_bar
 from musicvae.cli.options import (
     GenerateOptions,
     ReportFile,
@@ -47,8 +47,10 @@ N_REPORT_SONGS = 100  # at most, in a report
 )
 @click.option(
     "--key",
-    type=click.IntRange(-6, 5),
-    help="Tonic of the major scale in semitones above C; random by default.",
+    type=KeyName(),
+    metavar="KEY",
+    help="Key, such as 'D minor', Eb, F#m or 'G dorian', or the tonic of its major scale in "
+    "semitones above C (-6 to 5); random by default.",
 )
 @click.option(
     "--meter",
@@ -77,7 +79,7 @@ def command(
     form: str | None,
     temperature: float,
     qpm: float | None,
-    key: int | None,
+    key: int | str | None,
     meter: str | None,
     pickup: str | None,
     swing: str | None,

@@ -53,7 +53,8 @@ MIDI_SUFFIXES = (".mid", ".midi")
     default="none",
     show_default=True,
     metavar="none|auto|KEY",
-    help="Move notes into the estimated key, or into a given one such as 'D major'.",
+    help="Move notes into the estimated key, or into a given one such as 'D minor', Eb or "
+    "'G dorian'.",
 )
 @click.option("--quantise", is_flag=True, help="Quantize notes to sixteenths.")
 @click.option(

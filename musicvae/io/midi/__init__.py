@@ -1,7 +1,8 @@
 """Standard MIDI files <-> Song.
 
-Part names, programs, drums, notes, tempo map, meter map, key signatures, and the length of the
-piece (stored as a marker, which survives every reader, besides the end-of-track events).
+Part names, programs, drums, notes, tempo map, meter map, key signatures, chords (as markers in
+Harte syntax, `A:min7`), and the length of the piece (stored as a marker, which survives every
+reader, besides the end-of-track events).
 Overlapping notes follow `song.resolve_overlaps`.
 
 Two readers give the same song: symusic, which is fast, for files that it is certain to read
@@ -117,7 +118,7 @@ def _build_track(events: list[tuple[int, int, Any]], end_ticks: int) -> Any:
 
 
 def _conductor_track(song: Song, note: str) -> Any:
-    """Build the track of meter, tempo and key events."""
+    """Build the track of meter, tempo and key events and of chords."""
     from mido import MetaMessage
 
     events: list[tuple[int, int, Any]] = [(song.end_ticks, 9, MetaMessage("marker", text="end"))]
@@ -132,6 +133,8 @@ def _conductor_track(song: Song, note: str) -> Any:
     for tick, us in zip(tempo.ticks, tempo.us_per_quarter, strict=True):
         us_per_quarter = int(np.clip(us, 1, 0xFFFFFF))
         events.append((int(tick), 2, MetaMessage("set_tempo", tempo=us_per_quarter)))
+    for tick, label in zip(song.chords.ticks, song.chords.labels(), strict=True):
+        events.append((int(tick), 4, MetaMessage("marker", text=label)))
     for tick, fifths, minor in zip(key.ticks, key.fifths, key.minor, strict=True):
         name = key_name(int(fifths), bool(minor))
         events.append((int(tick), 3, MetaMessage("key_signature", key=name)))

@@ -16,7 +16,9 @@ from musicvae.arrays import Ints
 from musicvae.io.limits import MAX_QUARTERS, MAX_SILENCE_QUARTERS, check_counts, check_length
 from musicvae.io.midi.text import clean_text
 from musicvae.io.result import plural
+from musicvae.io.stated_chords import StatedChord, outside_warnings
 from musicvae.song import (
+    ChordMap,
     KeyMap,
     MeterMap,
     Part,
@@ -38,8 +40,9 @@ class MidiContents:
     `parts` has name, program and whether it is drums, `n_notes` the notes of each part. The notes
     of all parts follow one another in four arrays `(M,)` int64, in any order inside a part.
     `tempo` is (tick, microseconds a quarter), `meter` (tick, numerator, denominator), `key`
-    (tick, fifths, minor), each in order of time; `end_ticks` is the tick of the last event.
-    `left_out` has a warning for each kind of event that a song does not hold.
+    (tick, fifths, minor), `chords` (tick, chord), each in order of time;
+    `end_ticks` is the tick of the last event. `left_out` has a warning for each kind of event that
+    a song does not hold.
     """
 
     ticks_per_quarter: int
@@ -53,6 +56,7 @@ class MidiContents:
     meter: Sequence[tuple[int, ...]]
     key: Sequence[tuple[int, ...]]
     end_ticks: int
+    chords: Sequence[tuple[int, StatedChord]] = ()
     left_out: Sequence[str] = ()
 
 
@@ -74,6 +78,9 @@ def assemble(contents: MidiContents, warnings: list[str], path: str | Path) -> S
         contents.meter, end, DEFAULT_METER, _is_valid_meter, "time signature", warnings
     )
     key = _valid_entries(contents.key, end, None, _is_valid_key, "key signature", warnings)
+    stated = [(tick, chord) for tick, chord in contents.chords if tick < end]
+    chords = ChordMap.from_chords((tick, chord.chord) for tick, chord in stated)
+    warnings.extend(outside_warnings(chord for _, chord in stated))
     warnings.extend(contents.left_out)
     return construct_unchecked(
         Song,
@@ -82,6 +89,7 @@ def assemble(contents: MidiContents, warnings: list[str], path: str | Path) -> S
         tempo=_build_map(TempoMap, ("ticks", "us_per_quarter"), tempo),
         meter=_build_map(MeterMap, ("ticks", "numerator", "denominator"), meter),
         key=_build_map(KeyMap, ("ticks", "fifths", "minor"), key),
+        chords=chords,
         end_ticks=end,
         swing=None,
     )

@@ -11,6 +11,7 @@ import numpy as np
 from musicvae.io.limits import check_counts
 from musicvae.io.midi.assembly import DEFAULT_METER, DEFAULT_TEMPO, MidiContents
 from musicvae.io.midi.channels import find_instruments
+from musicvae.io.midi.chord_texts import TextEvent, find_chords, may_be_chord
 from musicvae.io.midi.events import (
     KEY,
     LYRIC,
@@ -72,6 +73,13 @@ def read_events(chunks: MidiChunks, path: str | Path, *, pedal: bool = False) ->
     meta_ticks = [
         m.tick for m in events.meta if m.type in maps or (m.type in (LYRIC, MARKER) and m.data)
     ]
+    texts = [
+        TextEvent(m.track, max(m.tick, 0), m.type, m.data)
+        for m in events.meta
+        if may_be_chord(m.type, m.data)
+    ]
+    kind, chords = find_chords(texts)
+    events.left_out.keep_texts(kind, len(chords))
     return MidiContents(
         ticks_per_quarter=tpq,
         parts=[
@@ -91,6 +99,7 @@ def read_events(chunks: MidiChunks, path: str | Path, *, pedal: bool = False) ->
         tempo=[(0, chunks.us_per_quarter)] if chunks.us_per_quarter else maps[TEMPO],
         meter=maps[METER],
         key=maps[KEY],
+        chords=chords,
         end_ticks=max(0, int(last_move), *meta_ticks),
         left_out=events.left_out.warnings(pedal=pedal),
     )

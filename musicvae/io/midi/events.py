@@ -18,6 +18,7 @@ import numpy as np
 from musicvae.arrays import Ints
 from musicvae.errors import ReadError
 from musicvae.io.limits import MAX_INVALID_DATA, check_changes
+from musicvae.io.midi.chord_texts import may_be_chord
 from musicvae.io.midi.header import MidiChunks
 from musicvae.io.midi.left_out import TEXT_TYPES, LeftOut
 from musicvae.io.result import plural
@@ -197,7 +198,11 @@ class _TrackParser:
         data = self.content[at : at + size]
         if kind in TEXT_TYPES:
             self.left_out.add_text(kind, data)
-        if kind in _STORED_TYPES or (kind == SYSEX and data[:1] and data[0] in _STORED_SYSEX):
+        if (
+            kind in _STORED_TYPES
+            or (kind == SYSEX and data[:1] and data[0] in _STORED_SYSEX)
+            or may_be_chord(kind, data)
+        ):
             check_changes(len(self.meta), self.path)
             last = len(self.starts) - 1
             self.meta.append((len(self.n_events), last, self.pending_ticks, kind, data))

@@ -37,6 +37,11 @@ TEXT_TYPES = frozenset(_TEXTS)
 _MAX_SHOWN = 5
 
 
+def is_own_text(meta_type: int, data: bytes) -> bool:
+    """Return whether a text is one that `to_bytes` writes anyway."""
+    return (meta_type == MARKER and data == END_MARKER) or data.startswith(OWN_NOTE)
+
+
 class LeftOut:
     """Counts of events that are left out, by what they are."""
 
@@ -49,9 +54,13 @@ class LeftOut:
 
     def add_text(self, meta_type: int, data: bytes) -> None:
         """Count a text of a meta event of `TEXT_TYPES`, unless `to_bytes` writes it anyway."""
-        own = (meta_type == MARKER and data == END_MARKER) or data.startswith(OWN_NOTE)
-        if data.strip(b"\0 ") and not own:
+        if data.strip(b"\0 ") and not is_own_text(meta_type, data):
             self.texts[_TEXTS[meta_type]] += 1
+
+    def keep_texts(self, meta_type: int, count: int) -> None:
+        """Take back `count` texts of a type that are read after all."""
+        if meta_type in _TEXTS:
+            self.texts[_TEXTS[meta_type]] -= count
 
     def warnings(self, *, pedal: bool) -> list[str]:
         """Return a line for each kind; `pedal` tells that the sustain pedal was applied."""
@@ -69,5 +78,5 @@ class LeftOut:
             lines.append(f"{plural(total, 'controller')} left out ({shown}{more})")
         if self.aftertouch:
             lines.append(f"{plural(self.aftertouch, 'aftertouch message')} left out")
-        lines += [f"{plural(n, kind)} left out" for kind, n in sorted(self.texts.items())]
+        lines += [f"{plural(n, kind)} left out" for kind, n in sorted(self.texts.items()) if n]
         return lines

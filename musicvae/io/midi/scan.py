@@ -1,7 +1,8 @@
 """A quick look through the tracks of a regular MIDI file, without its notes.
 
 It counts what is left out, and tells whether each track can be read on its own: whether no channel
-has its program, bank or rest of its state from another track, or is set to drums or may be of MPE.
+has its program, bank or rest of its state from another track, or is set to drums or may be of MPE,
+and no text is a chord.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
 
+from musicvae.io.midi.chord_texts import TextEvent, find_chords, may_be_chord
 from musicvae.io.midi.left_out import BANK_SELECT, RPN_LOW, TEXT_TYPES, LeftOut
 
 DRUM_BANKS = {120, 126, 127}  # GM2, XG effects, XG drums
@@ -41,7 +43,8 @@ _AT_ONCE = re.compile(rb"(?:\0[\xb0-\xbf][\0-\x7f]{2}(?:\0[\0-\x7f]{2})*+)++")
 # In what a track of notes and maps alone does not have.
 _TEMPO = re.compile(rb"\xff\x51\x03.{3}", re.DOTALL)
 _LOUD = re.compile(
-    rb"[\xa0-\xbf\xd0-\xf7]|\xff(?:[\x01\x02\x04-\x07](?!\x03end|[\0-\x7f]musicvae )|\x21)",
+    rb"[\xa0-\xbf\xd0-\xf7]|\xff(?:[\x01\x02\x04-\x07](?!\x03end|[\0-\x7f]musicvae )|\x21"
+    rb"|\x7f[\x05-\x7f]\x43\x7b\x01)",
     re.DOTALL,
 )
 _STATUSES = bytes(range(0x80, 0x100))
@@ -56,6 +59,7 @@ class Scan:
 
     left_out: LeftOut = field(default_factory=LeftOut)
     is_plain: bool = True
+    texts: list[TextEvent] = field(default_factory=list)  # that may be chords, without their ticks
     note_runs: list[list[bytes]] = field(default_factory=list)  # by track
     # For each port and channel, by track: whether its one program is set before the first note.
     programs: dict[tuple[int, int], dict[int, bool]] = field(
@@ -84,6 +88,8 @@ def scan_tracks(tracks: list[bytes]) -> Scan | None:
         # Several tracks that each begin with a program of their own keep it.
         if len(together) > 1 and not all(by_track.get(i, False) for i in together):
             scan.is_plain = False
+    if scan.texts and find_chords(scan.texts)[1]:
+        scan.is_plain = False
     return scan
 
 
@@ -165,8 +171,11 @@ def _scan_track(events: bytes, number: int, port: int, scan: Scan) -> bool:
             if token[10] is None:
                 if ROLAND_RHYTHM_PART.match(data) or YAMAHA_PART_MODE.match(data):
                     scan.is_plain = False
-            elif token[10][0] in TEXT_TYPES:
-                left_out.add_text(token[10][0], data)
+            else:
+                if token[10][0] in TEXT_TYPES:
+                    left_out.add_text(token[10][0], data)
+                if may_be_chord(token[10][0], data):
+                    scan.texts.append(TextEvent(number, 0, token[10][0], data))
             if _RUNNING_EVENT.match(events, at):
                 return False
         if kind in (_BENDS, _POLY_PRESSURE, _PRESSURE):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
 
 import numpy as np
 
+from musicvae.arrays import Ints
+from musicvae.chords import Chord
 from musicvae.io.musicxml_writer.note_values import CELLS_PER_QUARTER, TimeSignature
 from musicvae.io.musicxml_writer.staves import estimate_fifths
 from musicvae.representation.bars import Bars
@@ -17,7 +20,7 @@ class ScoreLayout:
     """Bars with their time signatures, keys and tempos.
 
     `meters` has the meter of each bar where it is written, else None. `keys` maps bars to fifths,
-    `tempos` to (cell in the bar, QPM).
+    `tempos` to (cell in the bar, QPM), `chords` to (cell in the bar, chord).
     """
 
     def __init__(self, bars: Bars) -> None:
@@ -39,17 +42,22 @@ class ScoreLayout:
         self.keys = dict(zip(key_bars.tolist(), song.key.fifths.tolist(), strict=True))
         self.keys.setdefault(0, estimate_fifths(bars))
         self.tempos: dict[int, list[tuple[int, float]]] = {}
-        tempo_bars = np.searchsorted(grid.start_ticks, song.tempo.ticks, side="right") - 1
-        for bar, tick, us in zip(
-            tempo_bars.tolist(),
-            song.tempo.ticks.tolist(),
-            song.tempo.us_per_quarter.tolist(),
-            strict=True,
-        ):
-            if 0 <= bar < len(grid) and tick < song.end_ticks + 1:
-                ticks = tick - int(grid.start_ticks[bar])
-                cell = ticks * CELLS_PER_QUARTER // song.ticks_per_quarter
-                self.tempos.setdefault(bar, []).append((cell, 6e7 / us))
+        for i, bar, ticks in self._places(song.tempo.ticks):
+            whole_cell = ticks * CELLS_PER_QUARTER // song.ticks_per_quarter
+            self.tempos.setdefault(bar, []).append((whole_cell, float(song.tempo.qpm[i])))
+        self.chords: dict[int, list[tuple[Fraction, Chord]]] = {}
+        chords = song.chords.chords
+        for i, bar, ticks in self._places(song.chords.ticks):
+            cell = Fraction(ticks * CELLS_PER_QUARTER, song.ticks_per_quarter)
+            self.chords.setdefault(bar, []).append((cell, chords[i]))
+
+    def _places(self, ticks: Ints) -> Iterator[tuple[int, int, int]]:
+        """Yield index, bar and ticks in the bar of the entries of a map."""
+        starts = self.bars.grid.start_ticks
+        bars = np.searchsorted(starts, ticks, side="right") - 1
+        for i, (bar, tick) in enumerate(zip(bars.tolist(), ticks.tolist(), strict=True)):
+            if 0 <= bar < len(self.bars.grid) and tick <= self.bars.header.end_ticks:
+                yield i, bar, tick - int(starts[bar])
 
     def _find_meter_changes(self) -> None:
         """Find where meters are written: at changes, except where bars share one of the meter."""

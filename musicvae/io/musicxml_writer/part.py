@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.arrays import Ints
+from musicvae.chords import Chord
+from musicvae.io.musicxml_writer.harmony import harmony_element
 from musicvae.io.musicxml_writer.layout import ScoreLayout
 from musicvae.io.musicxml_writer.note_values import (
     CELLS_PER_QUARTER,
@@ -154,6 +156,7 @@ class PartWriter:
         in_bar = (self.onset_cells < stop) & (self.end_cells > start)
         n_voices = 0
         is_first = True
+        harmonies = list(self.layout.chords.get(bar, ())) if self.name == "P1" else []
         for staff_number, staff in enumerate(self.staves, start=1):
             indices = np.flatnonzero(in_bar & self._is_on_staff(staff))
             chords = self._chord_spans(indices, start, stop, lead)
@@ -171,6 +174,7 @@ class PartWriter:
                     staff.octave_change,
                 )
                 if not spans:
+                    _write_harmonies(measure, harmonies, 0, stop - start)
                     rest = SubElement(measure, "note")
                     SubElement(rest, "rest", measure="yes")
                     SubElement(rest, "duration").text = length
@@ -179,6 +183,9 @@ class PartWriter:
                     continue
                 complete = with_rests(spans, lead, lead + stop - start)
                 for value in to_note_values(complete, time_signature):
+                    _write_harmonies(
+                        measure, harmonies, value.span.begin - lead, value.span.end - lead
+                    )
                     self._write_value(measure, value, voice, accidentals)
 
     def _chord_spans(self, indices: Ints, start: int, stop: int, lead: int) -> list[ChordSpan]:
@@ -289,6 +296,15 @@ def _tie_types(span: ChordSpan) -> list[str]:
     """Return the tie types of a chord, stop before start."""
     types = (("stop", span.tie_stop), ("start", span.tie_start))
     return [tie_type for tie_type, is_tied in types if is_tied]
+
+
+def _write_harmonies(
+    measure: Element, harmonies: list[tuple[Fraction, Chord]], begin: int, end: int
+) -> None:
+    """Write the next chord symbols before a note from cell `begin` to `end`, and take them out."""
+    while harmonies and harmonies[0][0] < end:
+        cell, chord = harmonies.pop(0)
+        measure.append(harmony_element(chord, cell - begin))
 
 
 def _write_appearance(note: Element, value: NoteValue, accidental: str, notehead: str) -> None:

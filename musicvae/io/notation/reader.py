@@ -2,9 +2,9 @@
 
 Every measure becomes a bar. A meter event is written wherever the length of a bar differs from the
 running meter, and again after it: a 3-beat bar before a repeat and the 1-beat pickup after it
-become 3/4, 1/4, and back to 4/4. Tied notes are joined, grace notes are dropped and counted, chord
-symbols are ignored, and the voices of a part are merged. Times are exact fractions of a quarter
-until the end.
+become 3/4, 1/4, and back to 4/4. Tied notes are joined, grace notes are dropped and counted,
+and the voices of a part are merged. Chord symbols of all parts make the chord map. Times are exact
+fractions of a quarter until the end.
 """
 
 from __future__ import annotations
@@ -36,9 +36,11 @@ from musicvae.io.notation.text import decode_text
 from musicvae.io.notation.timeline import PlaybackTimeline, TimelineNote
 from musicvae.io.options import ReadOptions
 from musicvae.io.result import ReadResult
+from musicvae.io.stated_chords import StatedChord, outside_warnings
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER
 from musicvae.song import (
     MAX_TICKS_PER_QUARTER,
+    ChordMap,
     KeyMap,
     MeterMap,
     Part,
@@ -161,6 +163,8 @@ def to_song(
         n_overlapping += n_changed
     if empty := [part.name or "unnamed" for part in parts if not len(part)]:
         warnings.append(f"parts without notes, dropped: {', '.join(empty)[:80]}")
+    chords = _chord_marks(score.parts, measures)
+    warnings += outside_warnings(chord for _, chord in chords)
     meter = timeline.bars[0].time_signature
     qpm = default_qpm.get(f"{meter[0]}/{meter[1]}" if meter else "", default_qpm[""])
     song = Song(
@@ -169,6 +173,7 @@ def to_song(
         tempo=_tempo_map(timeline, score.parts, tpq, qpm),
         meter=_meter_map(timeline.bars, tpq),
         key=_key_map(timeline, score.parts, tpq),
+        chords=_chord_map(timeline, chords, tpq),
         end_ticks=_to_ticks(timeline.end, tpq),
         swing=score.swing,
     )
@@ -353,3 +358,36 @@ def _key_map(timeline: PlaybackTimeline, parts: Sequence[ScorePart], tpq: int) -
         fifths=np.array([fifths for _, (fifths, _) in keys], dtype=np.int64),
         minor=np.array([minor for _, (_, minor) in keys], dtype=np.int64),
     )
+
+
+def _chord_marks(
+    parts: Sequence[ScorePart], measures: Measures
+) -> list[tuple[ScorePosition, StatedChord]]:
+    """Return the chords of all parts; at one place, those of upper parts precede lower ones.
+
+    What is written after the end of a bar counts for the next one.
+    """
+    marks: dict[ScorePosition, StatedChord] = {}
+    for part, starts in zip(parts, measures.starts, strict=True):
+        own: dict[ScorePosition, StatedChord] = {}
+        for (index, position), chord in part.chords:
+            if index >= len(starts):
+                continue
+            bar = index
+            if measures.has_independent_barlines or position >= measures.bars[index].length:
+                time = starts[index] + position
+                bar = max(measures.bar_at(time), 0 if measures.has_independent_barlines else index)
+                position = time - measures.bars[bar].start
+            own[bar, position] = chord
+        marks = own | marks
+    return sorted(marks.items(), key=lambda mark: mark[0])
+
+
+def _chord_map(
+    timeline: PlaybackTimeline, marks: Sequence[tuple[ScorePosition, StatedChord]], tpq: int
+) -> ChordMap:
+    """Return the chords as played, without those that begin where the song ends."""
+    played = timeline.play_marks(marks)
+    end = timeline.end
+    entries = ((_to_ticks(time, tpq), stated.chord) for time, stated in played if time < end)
+    return ChordMap.from_chords(entries)

@@ -11,6 +11,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from musicvae.io.limits import MAX_SCORE_RESOLUTION
+from musicvae.io.stated_chords import StatedChord
 from musicvae.swing import Swing
 
 MAX_DENOMINATOR, MAX_NUMERATOR = 64, 255  # of a MIDI time signature
@@ -53,7 +54,8 @@ class ScorePart:
     instrument (a piano's), empty for a single staff. `measure_lengths` are in quarters, those of
     notes and rests, 0 for an empty measure. `time_signatures` are those written at the beginning of
     a measure. Marks begin with their position: `tempo_marks` are (position, whether from words,
-    QPM), `keys` (position, (fifths, minor)) at sounding pitch, `dynamics` (position, name).
+    QPM), `keys` (position, (fifths, minor)) at sounding pitch, `dynamics` (position, name),
+    `chords` (position, chord) at sounding pitch.
     """
 
     name: str = ""
@@ -67,6 +69,7 @@ class ScorePart:
     tempo_marks: list[tuple[ScorePosition, bool, float]] = field(default_factory=list)
     keys: list[tuple[ScorePosition, tuple[int, bool]]] = field(default_factory=list)
     dynamics: list[tuple[ScorePosition, str]] = field(default_factory=list)
+    chords: list[tuple[ScorePosition, StatedChord]] = field(default_factory=list)
 
     def add_measure(self, number: str = "", time_signature: TimeSignature | None = None) -> int:
         """Append an empty measure and return its index."""

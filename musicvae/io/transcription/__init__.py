@@ -7,8 +7,6 @@ the song. The inverse is `musicvae.io.audio.render`.
 
 from musicvae.io.transcription.transcribe import (
     TranscribeOptions,
-    format_key,
-    parse_key,
     read_bytes,
     snap_to_key,
     transcribe,
@@ -16,8 +14,6 @@ from musicvae.io.transcription.transcribe import (
 
 __all__ = [
     "TranscribeOptions",
-    "format_key",
-    "parse_key",
     "read_bytes",
     "snap_to_key",
     "transcribe",

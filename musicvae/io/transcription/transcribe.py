@@ -7,7 +7,6 @@ bar, and notes keep their times. Recordings of anything else are rejected with a
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -28,8 +27,10 @@ from musicvae.io.transcription.pitch import SAMPLE_RATE_HZ, track_pitch
 from musicvae.io.transcription.voice_check import is_tapped_rhythm, measure_audio, reject_reason
 from musicvae.representation.key import (
     MAJOR_SCALE,
+    Key,
     estimate_diatonic_key,
-    tonic_name,
+    key_of_signature,
+    parse_key,
     transpose_fifths,
 )
 from musicvae.song import KeyMap, Part, Song, TempoMap
@@ -41,7 +42,6 @@ _VOICE_PROGRAM = 52  # General MIDI "Choir Aahs", counted from 0
 _TAP_DURATION_S = 0.1
 _MIN_NOTES = 4
 _MEDIAN_VELOCITY, _MIN_VELOCITY, _MAX_VELOCITY = 80, 30, 120
-_LETTER_FIFTHS = {"C": 0, "D": 2, "E": 4, "F": -1, "G": 1, "A": 3, "B": 5}
 _HINT = "record a few bars"
 
 
@@ -54,7 +54,7 @@ class TranscribeOptions:
     meter: tuple[int, int] | None = None
     """The meter throughout."""
     key: str | None = None
-    """`auto` or a key such as `D major`: notes outside the key move to its nearest note."""
+    """`auto`, or a key such as `D minor` or `G dorian`: notes outside move to its nearest note."""
     quantize: bool = False
     """Put notes on the grid of sixteenths (else they keep their times)."""
 
@@ -104,7 +104,7 @@ def transcribe(samples: Floats32, path: str | Path, options: TranscribeOptions) 
             velocity=_velocities(onsets.level_db),
             is_drum=True,
         )
-        return _build_result(taps, duration_s, path, options, "")
+        return _build_result(taps, duration_s, path, options, None)
     if reason := reject_reason(features):
         raise ReadError(path, reason, "give one voice alone, or a tapped rhythm")
     sung = segment_notes(track)
@@ -117,14 +117,18 @@ def transcribe(samples: Floats32, path: str | Path, options: TranscribeOptions) 
         velocity=_velocities(sung.level_db),
     )
     key_name = None if options.key == "auto" else options.key
-    fifths, minor = parse_key(key_name) if key_name else _estimate_key(notes)
+    key = parse_key(key_name) if key_name else _estimate_key(notes)
     if options.key is not None:
-        notes = replace(notes, pitch=snap_to_key(sung.pitch, sung.sung_pitch, fifths))
-    return _build_result(notes, duration_s, path, options, format_key(fifths, minor))
+        notes = replace(notes, pitch=snap_to_key(sung.pitch, sung.sung_pitch, key.fifths))
+    return _build_result(notes, duration_s, path, options, key)
 
 
 def _build_result(
-    notes: NoteSequence, duration_s: float, path: str | Path, options: TranscribeOptions, key: str
+    notes: NoteSequence,
+    duration_s: float,
+    path: str | Path,
+    options: TranscribeOptions,
+    key: Key | None,
 ) -> ReadResult:
     """Estimate bars, and return the song with a summary of the transcription."""
     cells_per_pulse = None
@@ -139,9 +143,7 @@ def _build_result(
         raise ReadError(path, "too short to find bars", _HINT) from None
     song = _build_song(notes, bars, options)
     if key and options.key is not None:
-        fifths, minor = parse_key(key)
-        key_map = KeyMap(ticks=np.array([0]), fifths=np.array([fifths]), minor=np.array([minor]))
-        song = replace(song, key=key_map)
+        song = replace(song, key=KeyMap.constant(key.fifths, key.is_minor))
     return ReadResult(
         song=replace(song, has_notated_bars=True),
         kind="tapped rhythm" if notes.is_drum else "single voice",
@@ -150,7 +152,7 @@ def _build_result(
             "tempo": round(_mean_qpm(bars), 2),
             "meters": list(dict.fromkeys(METERS[int(m)] for m in bars.path.meters)),
             "bars": len(bars.path.lines),
-            "key": key or None,
+            "key": str(key) if key else None,
         },
     )
 
@@ -231,7 +233,7 @@ def _mean_qpm(bars: BarHypothesis) -> float:
     return float(60 * quarters / max(last - first, 1e-3))
 
 
-def _summarize(notes: NoteSequence, bars: BarHypothesis, duration_s: float, key: str) -> str:
+def _summarize(notes: NoteSequence, bars: BarHypothesis, duration_s: float, key: Key | None) -> str:
     """Return one line on a transcription."""
     meters = ", ".join(list(dict.fromkeys(METERS[int(m)] for m in bars.path.meters))[:3])
     source = "a tapped rhythm" if notes.is_drum else "one voice"
@@ -245,27 +247,6 @@ def _summarize(notes: NoteSequence, bars: BarHypothesis, duration_s: float, key:
 # -- keys -----------------------------------------------------------------------------------------
 
 
-def parse_key(name: str) -> tuple[int, bool]:
-    """Return sharps (flats below 0) and whether it is minor: ``parse_key("E minor") == (1, True)``.
-
-    Raises `ConfigError` for an unknown key.
-    """
-    match = re.fullmatch(r"([A-Ga-g])([#b]?)\s*(major|minor|maj|min|m)?", name.strip())
-    if not match:
-        raise ConfigError(f"no key {name!r}: use auto, none, or a key such as D major or F# minor")
-    letter, accidental, mode = match[1].upper(), match[2], match[3] or "major"
-    minor = mode in ("minor", "min", "m")
-    fifths = _LETTER_FIFTHS[letter] + {"": 0, "#": 7, "b": -7}[accidental] - 3 * minor
-    if not -7 <= fifths <= 7:
-        raise ConfigError(f"{name!r} has {abs(fifths)} accidentals: use its enharmonic key")
-    return fifths, minor
-
-
-def format_key(fifths: int, minor: bool) -> str:
-    """Return the name of a key, the inverse of `parse_key`."""
-    return f"{tonic_name(fifths, minor)} {'minor' if minor else 'major'}"
-
-
 def snap_to_key(pitch: Ints, sung_pitch: Floats, fifths: int) -> Ints:
     """Return pitches `(M,)` with those outside a key moved to its note nearest to what was sung."""
     scale = [(7 * fifths + step) % 12 for step in MAJOR_SCALE]
@@ -276,9 +257,9 @@ def snap_to_key(pitch: Ints, sung_pitch: Floats, fifths: int) -> Ints:
     return candidates[np.arange(len(pitch)), distance.argmin(1)]
 
 
-def _estimate_key(notes: NoteSequence) -> tuple[int, bool]:
+def _estimate_key(notes: NoteSequence) -> Key:
     """Return the scale that holds most of the sound, minor if the last note is its sixth degree."""
     tonic = estimate_diatonic_key(notes.pitch, notes.end_s - notes.onset_s)
     fifths = transpose_fifths(0, tonic)
     fifths = fifths + 12 if fifths < -6 else fifths
-    return fifths, int(notes.pitch[-1] - tonic) % 12 == 9
+    return key_of_signature(fifths, int(notes.pitch[-1] - tonic) % 12 == 9)

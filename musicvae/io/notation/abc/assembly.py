@@ -50,6 +50,7 @@ def build_score(tune: TuneReader) -> Score:
     for voice in silent:
         marks = [(_position(mark[0]), *mark[1:]) for mark in voice.tempo_marks]
         score.parts[0].tempo_marks += marks
+        score.parts[0].chords += [(_position(at), chord) for at, chord in voice.chords]
     score.signs = _build_signs([*voices, *silent])
     score.section_order = tune.part_order
     if n_aligned:
@@ -154,6 +155,7 @@ def _build_part(voice: Voice, channel_program: int | None, *, is_single: bool) -
         ]
     part.tempo_marks = [(_position(mark[0]), *mark[1:]) for mark in voice.tempo_marks]
     part.dynamics = [(_position(position), name) for position, name in voice.dynamics]
+    part.chords = [(_position(position), chord) for position, chord in voice.chords]
     if not voice.is_drum:
         part.keys = [(_position(position), key) for position, key in voice.keys]
     return part

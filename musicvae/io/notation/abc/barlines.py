@@ -140,6 +140,7 @@ def _divide(voice: Voice, lengths: Sequence[Ticks]) -> None:
     ]
     voice.keys = [(moved(position), key) for position, key in voice.keys]
     voice.dynamics = [(moved(position), name) for position, name in voice.dynamics]
+    voice.chords = [(moved(position), chord) for position, chord in voice.chords]
     voice.tempo_marks = [(moved(mark[0]), *mark[1:]) for mark in voice.tempo_marks]
     voice.coda_marks = [moved(position) for position in voice.coda_marks]
     voice.signs, voice.measures = signs, measures

@@ -54,6 +54,7 @@ MUSIC = re.compile(
 ANNOTATION = re.compile(r"[\^_<>@]")
 """The start of an annotation; other quoted texts are chord symbols."""
 
+_ALTERNATIVE = re.compile(r"(?<=.)\s*\((?=[A-G])[^()]*\)$")
 _DYNAMIC = re.compile(r"p{1,4}|f{1,4}|m[pf]|s?ff?z|sff?|sfpp?|fp|rfz?")
 _JUMP = re.compile(rf"(?i:{_JUMP_WORDS})")
 _JUMP_BEGINNING = re.compile(r"(?i:d\. ?[cs]\.|da ?capo\b|dal ?segno\b)")
@@ -98,6 +99,12 @@ def begins_like_jump(text: str) -> bool:
 def is_notes(text: str) -> bool:
     """Whether a text is notes and nothing else, and no dynamic: ``GABc``."""
     return _NOTES.fullmatch(text) is not None
+
+
+def chord_symbol(text: str) -> str:
+    """Return the first of alternative chord symbols: `G` of ``"G;Em"`` and ``"G(Em)"``."""
+    first = re.split(r";|\n|\\n", text.strip())[0].strip()
+    return _ALTERNATIVE.sub("", first) or first
 
 
 def parse_length(numerator: str, slashes: str, denominator: str) -> tuple[int, int]:

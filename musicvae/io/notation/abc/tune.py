@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from fractions import Fraction
 
-from musicvae.io.limits import MAX_SCORE_PARTS
+from musicvae.io.limits import MAX_CHANGES, MAX_SCORE_PARTS
 from musicvae.io.notation.abc import fields, tokens
 from musicvae.io.notation.abc.directives import Directives
 from musicvae.io.notation.abc.measures import Counts, VoiceSettings, WrittenNote
@@ -18,6 +18,7 @@ from musicvae.io.notation.score import (
     TimeSignature,
     UnsupportedScoreError,
 )
+from musicvae.io.stated_chords import parse_stated
 
 _FIELD = re.compile(r"([A-Zmrswd+]):(?![|:])\s*(.*)", re.DOTALL)
 _SKIPPED_FIELDS = frozenset("ABCDFGHNORSTWXZrsw+")
@@ -418,7 +419,7 @@ class TuneReader:
             self.counts.grace_notes += 1
 
     def _read_quoted(self, match: re.Match[str]) -> None:
-        """Read an annotation or a chord symbol: chord symbols are not played."""
+        """Read an annotation or a chord symbol; of alternatives, the first."""
         if len(match[0]) == 1 or match[0][-1] != '"':
             self.counts.dropped["texts without an end, left out"] += 1
             return
@@ -427,6 +428,15 @@ class TuneReader:
             self._add_sign(text)
         elif tokens.begins_like_jump(text):
             self.counts.dropped["jumps in words that are not understood, not played"] += 1
+        elif not tokens.ANNOTATION.match(match[0], 1) and (
+            symbol := tokens.chord_symbol(match[0][1:-1])
+        ):
+            if len(self.voice.chords) >= MAX_CHANGES:
+                raise UnsupportedScoreError(f"more than {MAX_CHANGES:,} chords")
+            if chord := parse_stated(symbol):
+                self.voice.add_chord(chord)
+            else:
+                self.counts.dropped["texts that are no chord symbols, left out"] += 1
 
     def _read_decoration(self, match: re.Match[str]) -> None:
         name = match[0][1:-1]

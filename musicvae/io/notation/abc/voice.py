@@ -33,6 +33,7 @@ from musicvae.io.notation.score import (
     UnsupportedScoreError,
     check_resolution,
 )
+from musicvae.io.stated_chords import StatedChord
 
 _MAX_NESTED_TUPLETS = 3
 _MAX_EVENT_TICKS = MAX_SCORE_NOTE_QUARTERS * TICKS_PER_QUARTER
@@ -66,6 +67,7 @@ class Voice:
         self.keys: list[tuple[Position, tuple[int, bool]]] = []
         self.tempo_marks: list[tuple[Position, bool, float]] = []
         self.dynamics: list[tuple[Position, str]] = []
+        self.chords: list[tuple[Position, StatedChord]] = []
         self.coda_marks: list[Position] = []
         self.jump_marks: list[tuple[int, str]] = []
         self.program_of_notes: int | None = None
@@ -85,6 +87,7 @@ class Voice:
         self._overlay_start: Position | None = None
         self._sections: list[str] = []
         self._marks: list[str] = []
+        self._chord: StatedChord | None = None  # over the next note or rest
         self._ending: frozenset[int] = frozenset()
         self._ending_start = self._first_ending_length = 0
         self._repeat_times = 2
@@ -126,6 +129,10 @@ class Voice:
         if marks and marks[-1][0] == position and (marks[-1][1] or not from_words):
             marks.pop()
         marks.append((position, from_words, qpm))
+
+    def add_chord(self, chord: StatedChord) -> None:
+        """State a chord over the next note or rest."""
+        self._chord = chord.transpose(self.transposition)
 
     @property
     def transposition(self) -> int:
@@ -331,6 +338,9 @@ class Voice:
             self._sections = []
         if self._marks:
             self._resolve_marks(self.index, self.index)
+        if self._chord:
+            self.chords.append(((self.index, self.time), self._chord))
+            self._chord = None
 
     # -- overlays ---------------------------------------------------------------------------------
 

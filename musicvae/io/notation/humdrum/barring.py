@@ -87,6 +87,7 @@ def _divide(part: ScorePart, length: Fraction, end: Fraction) -> None:
     part.tempo_marks = [(move(at), from_words, qpm) for at, from_words, qpm in part.tempo_marks]
     part.keys = [(move(at), key) for at, key in part.keys]
     part.dynamics = [(move(at), name) for at, name in part.dynamics]
+    part.chords = [(move(at), chord) for at, chord in part.chords]
 
 
 # -- bar lines after a note -----------------------------------------------------------------------
@@ -169,3 +170,4 @@ def _move_excess(part: ScorePart, index: int, nominal: Fraction, excess: Fractio
     part.tempo_marks = [(move(at), from_words, qpm) for at, from_words, qpm in part.tempo_marks]
     part.keys = [(move(at), key) for at, key in part.keys]
     part.dynamics = [(move(at), name) for at, name in part.dynamics]
+    part.chords = [(move(at), chord) for at, chord in part.chords]

@@ -12,6 +12,7 @@ from typing import NamedTuple, NoReturn
 from musicvae.errors import ReadError
 from musicvae.io.limits import MAX_CHANGES, MAX_SCORE_BARS, MAX_SCORE_MEASURES, MAX_SCORE_NOTES
 from musicvae.io.notation.humdrum.barring import split_note
+from musicvae.io.notation.humdrum.chords import ChordReader
 from musicvae.io.notation.humdrum.spines import Column, KernColumn, Spine
 from musicvae.io.notation.humdrum.tokens import parse_dynamics, parse_event
 from musicvae.io.notation.percussion import DEFAULT_KEY, drum_key_at, drum_key_of_name
@@ -54,6 +55,7 @@ class MeasureReader:
         self.columns: list[Column] = []
         self.kern: list[KernColumn] = []
         self.dynamics: list[tuple[int, list[Spine]]] = []
+        self.chords = ChordReader()
         self.spines: list[Spine] = []
         self.signs = [RepeatSigns()]
         self.pending_label = ""  # of the section that begins with the next measure
@@ -112,6 +114,7 @@ class MeasureReader:
                 column.last_notes = first, len(spine.part.notes[-1])
             if self.n_notes > MAX_SCORE_NOTES:
                 self.fail(f"more than {MAX_SCORE_NOTES:,} notes")
+        self.chords.read_line(tokens, (self.measure, onset) if read else None)
         for index, spines in self.dynamics:
             if tokens[index] == ".":
                 continue
@@ -205,6 +208,8 @@ class MeasureReader:
 
     def close_measure(self) -> None:
         """Set the length of the measure in each part."""
+        end = max((spine.end for spine in self.spines), default=0)
+        self.chords.end_measure(self.measure, self._to_quarters(end))
         for spine in self.spines:
             spine.part.measure_lengths[-1] = self._to_quarters(spine.end)
             spine.end = 0

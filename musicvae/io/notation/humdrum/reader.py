@@ -15,6 +15,7 @@ from pathlib import Path
 from musicvae.io.limits import MAX_SCORE_PARTS
 from musicvae.io.notation.humdrum.assembly import finish_part, share_instruments
 from musicvae.io.notation.humdrum.barring import add_bar_lines, move_bar_lines
+from musicvae.io.notation.humdrum.chords import CHORD_KINDS
 from musicvae.io.notation.humdrum.interpretations import (
     INSTRUMENTS,
     TempoMark,
@@ -159,6 +160,8 @@ class _Reader(MeasureReader):
                 column.is_ossia = token == "*ossia"
             if column.spine is not None:
                 self._read_interpretation(column.spine, token, position)
+            if key := parse_key(token):
+                self.chords.key = key
         if has_staves:
             self._update_layout()
         if any(token.startswith("*>") for token in tokens):
@@ -189,6 +192,9 @@ class _Reader(MeasureReader):
             for i, column in enumerate(self.columns)
             if column.spine is not None
         ]
+        kinds = [column.kind for column in self.columns]
+        stated = next((kind for kind in CHORD_KINDS if kind in kinds), "")
+        self.chords.columns = [(i, kind) for i, kind in enumerate(kinds) if kind == stated and kind]
         self.dynamics = []
         spine_of_staff = {
             staff: kern.spine for kern in reversed(self.kern) for staff in kern.column.staves
@@ -285,6 +291,7 @@ class _Reader(MeasureReader):
         parts = [finish_part(spine) for spine in reversed(self.spines)]
         share_instruments(parts)
         if parts:
+            parts[0].chords = self.chords.marks
             parts[0].tempo_marks += [(position, *mark) for position, mark in self.tempo_marks]
         if not self.has_bar_lines and self.measure == 0:
             add_bar_lines(parts)
@@ -303,6 +310,8 @@ class _Reader(MeasureReader):
                 ("drum notes without a known MIDI key, read as snare", self.n_unmapped_drums),
                 ("changes of instrument, not played", self.n_instrument_changes),
                 ("swing marks, played straight", n_swing_marks),
+                ("chords that cannot be read, left out", self.chords.n_unreadable),
+                ("chords on lines without notes, spread evenly", self.chords.n_spread),
                 ("jumps in words, not played", 0 if self.section_order else self.n_jumps),
             )
             if count

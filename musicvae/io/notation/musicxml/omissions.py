@@ -24,6 +24,7 @@ class Omissions:
     n_slash_measures: int = 0
     n_beat_repeats: int = 0
     n_unfilled_repeats: int = 0
+    n_unreadable_chords: int = 0
 
     def warnings(self) -> list[str]:
         """Return one line for each kind, without grace notes."""
@@ -40,5 +41,6 @@ class Omissions:
             (self.n_slash_measures, "slash notation, played as its notes are written"),
             (self.n_beat_repeats, "beat repeat signs, not played"),
             (self.n_unfilled_repeats, "measure repeat signs without measures before, not played"),
+            (self.n_unreadable_chords, "chord symbols without a known root or kind, left out"),
         )
         return [f"{text}: {count}" for count, text in counts if count]

@@ -20,6 +20,7 @@ from musicvae.io.notation.musicxml.directions import (
     read_direction,
     read_sound,
 )
+from musicvae.io.notation.musicxml.harmony import read_harmony
 from musicvae.io.notation.musicxml.numbers import (
     Number,
     note_type_quarters,
@@ -37,6 +38,7 @@ from musicvae.io.notation.score import (
     UnsupportedScoreError,
     check_resolution,
 )
+from musicvae.io.stated_chords import StatedChord
 
 _WHOLE_REST_QUARTERS = 4
 _MAX_TUPLET_NOTES = 1024
@@ -66,6 +68,7 @@ class PartReader:
         self.tempo_marks: list[tuple[ScorePosition, bool, float]] = []
         self.tempo_ratios: list[tuple[ScorePosition, Fraction | None]] = []  # None: the first
         self.dynamics: list[tuple[int, ScorePosition, str]] = []  # with their staff
+        self.chords: list[tuple[ScorePosition, StatedChord]] = []
         # What texts of the file mean.
         self._numbers: dict[str, Number] = {}
         self._quarters: dict[Number, Fraction] = {}
@@ -218,12 +221,7 @@ class PartReader:
 
     def _apply(self, direction: Direction) -> None:
         """Add the marks of a direction."""
-        position = self._position
-        if direction.offset:
-            position = max(position + direction.offset, 0)
-            if position > MAX_SCORE_NOTE_QUARTERS * self.attributes.divisions:
-                position = self._position
-        place = self._index, self._to_quarters(position)
+        place = self._place(direction.offset)
         if direction.qpm is not None:
             self.tempo_marks.append((place, direction.tempo_from_words, direction.qpm))
         if direction.tempo_ratio is not None or direction.is_first_tempo:
@@ -234,6 +232,30 @@ class PartReader:
             self.signs.add_jumps(self._index, direction.jumps)
         if direction.swing is not None or direction.is_straight:
             self.omissions.swing_marks.append((self._index, direction.swing))
+
+    def read_harmony(self, element: Element) -> None:
+        """Read a chord symbol."""
+        harmony = read_harmony(element, self._key_in_force)
+        if harmony is None:
+            return
+        if harmony.chord is None:
+            self.omissions.n_unreadable_chords += 1
+            return
+        semitones = self.attributes.transposition(1) if harmony.is_written else 0
+        self.chords.append((self._place(harmony.offset), harmony.chord.transpose(semitones)))
+
+    def _key_in_force(self) -> tuple[int, bool]:
+        """Return the fifths of the key signature here, and whether it is minor; by default C."""
+        return self.attributes.keys[-1][2] if self.attributes.keys else (0, False)
+
+    def _place(self, offset: Number) -> ScorePosition:
+        """Return the position at an offset in divisions from here."""
+        position = self._position
+        if offset:
+            position = max(position + offset, 0)
+            if position > MAX_SCORE_NOTE_QUARTERS * self.attributes.divisions:
+                position = self._position
+        return self._index, self._to_quarters(position)
 
     def _change_instrument(self, sound: Element) -> None:
         """Change the instrument that plays notes from here on, as a sound says."""
@@ -503,6 +525,7 @@ _READERS: dict[str, Callable[[PartReader, Element], None]] = {
     "forward": PartReader.read_forward,
     "attributes": PartReader.read_attributes,
     "direction": PartReader.read_direction,
+    "harmony": PartReader.read_harmony,
     "sound": PartReader.read_sound,
     "barline": PartReader.read_barline,
 }

@@ -240,6 +240,7 @@ def _split_part(part: ScorePart, index: int, position: Fraction) -> None:
     ]
     part.keys = _shift_marks(part.keys, index, position)
     part.dynamics = _shift_marks(part.dynamics, index, position)
+    part.chords = _shift_marks(part.chords, index, position)
 
 
 def _shift_marks(

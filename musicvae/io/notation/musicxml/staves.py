@@ -45,6 +45,7 @@ def build_parts(reader: PartReader, part_id: str) -> list[ScorePart]:
     parts[0].tempo_marks = [
         (place, *value) for place, value in move_into_measures(tempo_marks, parts[0])
     ]
+    parts[0].chords = move_into_measures(reader.chords, parts[0])
     return parts
 
 
