@@ -6,7 +6,8 @@ is found under a Markov model (`decoding.py`). Drums are not heard.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 
@@ -40,13 +41,35 @@ _LEADING_FIFTHS = 4  # diminished chords are leading chords, spelled with sharps
 class ChordEstimate:
     """Chords of a song, with a confidence for each `(M,)` and the reasons in words.
 
-    `is_weak` if there is but a melody, to which many chords would fit.
+    `source` says whether the song states them, which has confidence 1 and no reasons, or they were
+    found. `is_weak` if they were found from a melody alone, to which many chords would fit.
     """
 
     chords: ChordMap
+    source: Literal["stated", "found"]
     confidence: Floats
     reasons: tuple[str, ...]
     is_weak: bool
+
+
+def stated_or_found_chords(song: Song) -> ChordEstimate:
+    """Return the chords that a song states, else those that `estimate_chords` finds."""
+    if not len(song.chords):
+        return estimate_chords(song)
+    chords = song.chords.simplified()
+    return ChordEstimate(
+        chords=chords,
+        source="stated",
+        confidence=np.ones(len(chords)),
+        reasons=("",) * len(chords),
+        is_weak=False,
+    )
+
+
+def with_chords(song: Song) -> Song:
+    """Return a song with the chords that it states or, unless they are weak, those found."""
+    estimate = stated_or_found_chords(song)
+    return song if estimate.is_weak else replace(song, chords=estimate.chords)
 
 
 def estimate_chords(song: Song, weights: Weights | None = None) -> ChordEstimate:
@@ -58,7 +81,11 @@ def estimate_chords(song: Song, weights: Weights | None = None) -> ChordEstimate
     grid = grid_from_song(song, STORED_STEPS_PER_QUARTER)
     if not len(grid) or not any(len(part) and not part.is_drum for part in song.parts):
         return ChordEstimate(
-            chords=ChordMap.none(), confidence=np.zeros(0), reasons=(), is_weak=True
+            chords=ChordMap.none(),
+            source="found",
+            confidence=np.zeros(0),
+            reasons=(),
+            is_weak=True,
         )
     weights = load_weights() if weights is None else weights
     beats = find_beats(grid)
@@ -93,6 +120,7 @@ def _estimate_from_states(
     ]
     return ChordEstimate(
         chords=chords,
+        source="found",
         confidence=np.add.reduceat(posterior, first) / length,
         reasons=tuple(reasons),
         is_weak=is_weak,

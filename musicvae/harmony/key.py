@@ -14,6 +14,7 @@ from musicvae.song import Song
 
 _MAX_LOSS = 0.05  # of the notes that a stated scale may hold less than the best one
 # Pitch classes above a tonic that make it one: its triad, and in minor the leading note.
+_OUTER = 0.1  # what the lowest note at the start, and that at the end, say for it
 _MAJOR_TRIAD, _MINOR_TRIAD = (0, 4, 7), (0, 3, 7)
 
 
@@ -22,7 +23,7 @@ def song_key(song: Song) -> tuple[int, bool]:
 
     The first key that the song states, unless another scale holds clearly more of its notes: many
     files state C major whatever they are in. Major or minor is then what the triads of both tonics
-    say, and the lowest note at the end.
+    say, and the lowest notes at the start and the end.
     """
     weight = _pitch_class_weights(song)
     tonic = estimate_diatonic_key(np.arange(12), weight)
@@ -34,8 +35,11 @@ def song_key(song: Song) -> tuple[int, bool]:
             return stated, bool(song.key.minor[0])
     major = sum(weight[(tonic + i) % 12] for i in _MAJOR_TRIAD)
     minor = sum(weight[(tonic + 9 + i) % 12] for i in _MINOR_TRIAD) + weight[(tonic + 8) % 12]
-    last = _last_bass(song)
-    major, minor = major + 0.1 * (last == tonic % 12), minor + 0.1 * (last == (tonic + 9) % 12)
+    for bass in _outer_basses(song):
+        major, minor = (
+            major + _OUTER * (bass == tonic % 12),
+            minor + _OUTER * (bass == (tonic + 9) % 12),
+        )
     return fifths, bool(minor > major)
 
 
@@ -53,16 +57,17 @@ def _scale_share(weight: Floats, tonic: int) -> float:
     return float(weight[np.roll(MAJOR_SCALE_MASK, tonic % 12)].sum())
 
 
-def _last_bass(song: Song) -> int:
-    """Return the pitch class of the lowest note of those that end last, -1 without notes."""
-    ends = [
-        (int(end), -int(pitch))
-        for part in song.parts
-        if not part.is_drum and len(part)
-        for end, pitch in zip(
-            (part.onset_ticks + part.duration_ticks)[-8:].tolist(),
-            part.pitch[-8:].tolist(),
+def _outer_basses(song: Song) -> list[int]:
+    """Return the pitch classes of the lowest notes at the start and at the end of a song."""
+    parts = [part for part in song.parts if not part.is_drum and len(part)]
+    if not parts:
+        return []
+    onset, end, pitch = (
+        np.concatenate(columns)
+        for columns in zip(
+            *((p.onset_ticks, p.onset_ticks + p.duration_ticks, p.pitch) for p in parts),
             strict=True,
         )
-    ]
-    return -max(ends)[1] % 12 if ends else -1
+    )
+    first, last = pitch[onset == onset.min()].min(), pitch[end == end.max()].min()
+    return [int(first) % 12, int(last) % 12]

@@ -10,13 +10,13 @@ import numpy as np
 
 from musicvae.chords import Chord
 from musicvae.downbeats import BarlineEstimate
-from musicvae.harmony import estimate_chords
+from musicvae.harmony import estimate_chords, stated_or_found_chords
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, grid_from_song
 from musicvae.representation.roles import classify_roles
 from musicvae.song import Song
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class TimedChord:
     """A chord from `start_s` to `end_s` in its file, with bars counted from 1.
 
@@ -58,36 +58,28 @@ class SongChords:
 def find_chords(barlines: BarlineEstimate, *, ignore_stated: bool = False) -> SongChords:
     """Return the chords of a song on its bar lines: stated, else found (`estimate_chords`)."""
     song = barlines.song
-    is_stated = len(song.chords) > 0 and not ignore_stated
-    if is_stated:
-        chords = song.chords.simplified()
-        confidence, reasons = np.ones(len(chords)), ("",) * len(chords)
-        is_weak = False
-    else:
-        estimate = estimate_chords(song)
-        chords, confidence, reasons = estimate.chords, estimate.confidence, estimate.reasons
-        is_weak = estimate.is_weak
+    estimate = estimate_chords(song) if ignore_stated else stated_or_found_chords(song)
+    chords = estimate.chords
     grid = grid_from_song(song, STORED_STEPS_PER_QUARTER)
     bar = np.clip(np.searchsorted(grid.start_ticks, chords.ticks, side="right") - 1, 0, None)
     bar = bar if len(grid) else np.zeros(len(chords), np.int64)
     start_ticks = grid.start_ticks[bar] if len(grid) else np.zeros(len(chords), np.int64)
     beat = (chords.ticks - start_ticks) / song.ticks_per_quarter
     ends = np.append(chords.ticks[1:], max(song.end_ticks, *chords.ticks[-1:].tolist(), 0))
-    timed = tuple(
-        TimedChord(
-            chord=chord, start_s=start, end_s=end, start_bar=number, beat=within,
-            confidence=sure, reason=reason,
-        )
-        for chord, start, end, number, within, sure, reason in zip(
-            chords.chords, barlines.seconds(chords.ticks).tolist(), barlines.seconds(ends).tolist(),
-            (bar + 1).tolist(), beat.tolist(), confidence.tolist(), reasons, strict=True,
-        )
-    )  # fmt: skip
+    columns = (
+        barlines.seconds(chords.ticks).tolist(),
+        barlines.seconds(ends).tolist(),
+        (bar + 1).tolist(),
+        beat.tolist(),
+        estimate.confidence.tolist(),
+        estimate.reasons,
+    )
+    timed = tuple(map(TimedChord, chords.chords, *columns))
     return SongChords(
         song=replace(song, chords=chords),
         chords=timed,
-        source="stated" if is_stated else "found",
-        is_weak=is_weak,
+        source=estimate.source,
+        is_weak=estimate.is_weak,
         n_bars=len(grid),
     )
 
