@@ -15,7 +15,14 @@ from musicvae.arrays import Floats, Ints
 from musicvae.chords import NO_CHORD, QUALITIES, Chord, ChordMap
 from musicvae.chords.spelling import MAX_FIFTHS, MIN_FIFTHS, format_name, spell
 from musicvae.harmony.decoding import decode
-from musicvae.harmony.features import BeatNotes, Beats, beat_features, find_beats, measure_notes
+from musicvae.harmony.features import (
+    BASS_SEMITONES,
+    BeatNotes,
+    Beats,
+    beat_features,
+    find_beats,
+    measure_notes,
+)
 from musicvae.harmony.network import (
     ESTIMATED,
     N_STATES,
@@ -28,8 +35,9 @@ from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, grid_from_son
 from musicvae.representation.key import estimate_diatonic_key, transpose_fifths
 from musicvae.song import Song
 
-MIN_VOICES = 1.3
-"""Notes that sound at a time on average, below which chords are guessed from a melody alone."""
+# A song with fewer notes at a time is a melody, or chords broken in one low voice, which are sure.
+_MIN_VOICES = 1.3
+_MAX_BROKEN_PITCH, _MIN_BROKEN_CONFIDENCE = 55, 0.7
 _MIN_BASS_SHARE = 0.45  # of what is low in a chord, for a chord tone to be its bass
 _MIN_FOREIGN_BASS_SHARE = 0.75  # the same for other notes
 # Fifths of the intervals above a root, by semitones.
@@ -101,15 +109,15 @@ def _estimate_from_states(
     """Return the chords of runs of equal states, with their basses."""
     first = np.flatnonzero(np.append(True, state[1:] != state[:-1]))
     length = np.diff(np.append(first, len(state)))
-    bass = np.add.reduceat(notes.bass, first)
+    lowest = np.repeat(np.minimum.reduceat(notes.lowest, first), length)
+    is_near = np.exp(-(notes.lowest - lowest) / BASS_SEMITONES)
+    bass = np.add.reduceat(notes.bass * is_near[:, None], first)
     weight = np.add.reduceat(notes.weight, first)
-    is_sounding = notes.voices > 0
-    voices = float(notes.weight.sum() / max(np.count_nonzero(is_sounding), 1))
-    is_weak = voices < MIN_VOICES
+    is_weak = _is_melody_alone(notes, posterior)
     key = _key_fifths(song, beats.start_ticks[first], weight.sum(0))
     chords = ChordMap.from_chords(
-        (int(tick), _spelled(value, lowest, int(fifths), with_bass=not is_weak))
-        for tick, value, lowest, fifths in zip(
+        (int(tick), _spelled(value, low, int(fifths), with_bass=not is_weak))
+        for tick, value, low, fifths in zip(
             beats.start_ticks[first], state[first].tolist(), bass, key, strict=True
         )
     )
@@ -125,6 +133,15 @@ def _estimate_from_states(
         reasons=tuple(reasons),
         is_weak=is_weak,
     )
+
+
+def _is_melody_alone(notes: BeatNotes, posterior: Floats) -> bool:
+    """Return whether there is one voice, and it does not break chords."""
+    is_sounding = notes.voices > 0
+    if not is_sounding.any() or notes.voices[is_sounding].mean() >= _MIN_VOICES:
+        return False
+    is_low = np.median(notes.lowest[is_sounding]) < _MAX_BROKEN_PITCH
+    return not (is_low and posterior[is_sounding].mean() >= _MIN_BROKEN_CONFIDENCE)
 
 
 def _key_fifths(song: Song, ticks: Ints, weight: Floats) -> Ints:

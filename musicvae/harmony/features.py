@@ -19,7 +19,8 @@ MAX_SIMPLE_BEAT = 1.0
 """Longest beat of a simple meter, in quarters: chords may change at each quarter of 2/2."""
 _NEIGHBORS = (-2, -1, 1, 2)
 _LOCAL_BEATS = 16  # to both sides
-_BASS_SEMITONES = 4.0  # a note as much above the lowest one of its beat has 1/e of its weight
+BASS_SEMITONES = 4.0
+"""A note as much above the lowest one of its beat has 1/e of its weight as a bass."""
 N_SHARED = 8
 """Features that do not depend on the root."""
 N_ROTATED = 12 * (3 + 2 * len(_NEIGHBORS) + 4)
@@ -114,7 +115,7 @@ def measure_notes(song: Song, beats: Beats) -> BeatNotes:
     return BeatNotes(
         coverage=np.minimum(weight, 1),
         weight=weight,
-        bass=by_class(share * np.exp(-height / _BASS_SEMITONES)),
+        bass=by_class(share * np.exp(-height / BASS_SEMITONES)),
         onset=by_class(share * is_begun),
         lowest=lowest,
         voices=weight.sum(1),
