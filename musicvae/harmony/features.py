@@ -21,6 +21,10 @@ _NEIGHBORS = (-2, -1, 1, 2)
 _LOCAL_BEATS = 16  # to both sides
 BASS_SEMITONES = 4.0
 """A note as much above the lowest one of its beat has 1/e of its weight as a bass."""
+COVERAGE, BASS = 0, 3
+"""Rows of the features by pitch class: what sounds in the beat, and what is low."""
+NEARBY = (5, 6, 12)
+"""Rows of what sounds in the beats before and after, and in the bar."""
 N_SHARED = 8
 """Features that do not depend on the root."""
 N_ROTATED = 12 * (3 + 2 * len(_NEIGHBORS) + 4)

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from musicvae.arrays import Floats, Floats32, Ints
 from musicvae.chords.vocabulary import QUALITIES, QUALITY_INDEX
+from musicvae.harmony.features import BASS, COVERAGE, NEARBY
 
 ESTIMATED = (
     *("maj", "min", "7", "maj7", "min7", "maj6", "min6", "dim", "dim7", "hdim7", "aug"),
@@ -26,6 +27,9 @@ N_STATES = 12 * len(ESTIMATED) + 1
 """States: root times `ESTIMATED` plus quality; the last one is no chord."""
 STATE_QUALITY = np.array([QUALITY_INDEX[name] for name in ESTIMATED])
 """Index in the vocabulary of each quality of `ESTIMATED`."""
+N_ROOTS = 6
+"""Roots that are heard at each beat, of twelve."""
+_UNLIKELY = -30.0
 _FILE = "chord_estimator.safetensors"
 _ROTATION = (np.arange(12)[:, None] + np.arange(12)) % 12
 
@@ -46,15 +50,30 @@ def predict(rotated: Floats32, shared: Floats32, weights: Weights) -> Floats:
 
     `rotated` is `(T, C, 12)` by pitch class, `shared` `(T, F)`; see `features.beat_features`.
     """
-    T = len(rotated)
-    inputs = rotated[:, :, _ROTATION].transpose(0, 2, 1, 3).reshape(T, 12, -1)
-    hidden = inputs @ weights["in.w"] + (shared @ weights["shared.w"] + weights["in.b"])[:, None]
+    T, C, _ = rotated.shape
+    roots = _likely_roots(rotated)
+    rows = np.arange(T)[:, None, None]
+    turned = rotated.transpose(0, 2, 1)[rows, _ROTATION[roots]]  # (T, roots, 12, C)
+    inputs = turned.reshape(T, N_ROOTS, 12 * C)
+    first = weights["in.w"].reshape(C, 12, -1).transpose(1, 0, 2).reshape(12 * C, -1)
+    hidden = inputs @ first + (shared @ weights["shared.w"] + weights["in.b"])[:, None]
     hidden = np.maximum(hidden, 0) @ weights["middle.w"] + weights["middle.b"]
     scores = np.maximum(hidden, 0) @ weights["out.w"] + weights["out.b"]
+    logits = np.full((T, 12, len(ESTIMATED)), _UNLIKELY)
+    logits[rows[..., 0], roots] = scores
     none = shared @ weights["none.w"] + weights["none.b"]
-    logits = np.concatenate([scores.reshape(T, -1), none], axis=1).astype(np.float64)
-    logits -= logits.max(1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    found = np.concatenate([logits.reshape(T, -1), none], axis=1)
+    found -= found.max(1, keepdims=True)
+    return found - np.log(np.exp(found).sum(1, keepdims=True))
+
+
+def _likely_roots(rotated: Floats32) -> Ints:
+    """Return the roots `(T, N_ROOTS)` on which some chord may be: their own tones sound nearby."""
+    sounds = rotated[:, COVERAGE] + 0.5 * rotated[:, list(NEARBY)].sum(1)
+    third = np.maximum(np.roll(sounds, -3, 1), np.roll(sounds, -4, 1))
+    fifth = np.roll(sounds, -7, 1)
+    salience = sounds + 0.8 * third + 0.8 * fifth + 0.5 * rotated[:, BASS]
+    return np.argpartition(salience, -N_ROOTS, axis=1)[:, -N_ROOTS:]
 
 
 @cache
