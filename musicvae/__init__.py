@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from musicvae.downbeats.barlines import estimate_barlines
     from musicvae.errors import MusicVAEError
     from musicvae.evaluation.evaluate import evaluate
+    from musicvae.harmony.chord_estimation import estimate_chords
     from musicvae.io import read, write
     from musicvae.model import MusicVAE
     from musicvae.representation.bars import Bars
@@ -37,6 +38,7 @@ __all__ = [
     "WindowDataset",
     "__version__",
     "estimate_barlines",
+    "estimate_chords",
     "evaluate",
     "read",
     "register",
@@ -53,6 +55,7 @@ _MODULES = {
     "Song": "musicvae.song",
     "WindowDataset": "musicvae.data.dataset",
     "estimate_barlines": "musicvae.downbeats.barlines",
+    "estimate_chords": "musicvae.harmony.chord_estimation",
     "evaluate": "musicvae.evaluation.evaluate",
     "read": "musicvae.io",
     "register": "musicvae.config.plugins",

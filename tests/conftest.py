@@ -28,7 +28,16 @@ settings.register_profile(
 settings.load_profile("musicvae")
 
 
-NUMERICAL = {"checkpoints", "downbeats", "evaluation", "latent", "networks", "tools", "training"}
+NUMERICAL = {
+    "checkpoints",
+    "downbeats",
+    "evaluation",
+    "harmony",
+    "latent",
+    "networks",
+    "tools",
+    "training",
+}
 """Folders of tests in which networks compute; `scripts/test --machines` runs these."""
 
 

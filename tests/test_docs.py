@@ -33,8 +33,8 @@ SITE = (ROOT / "mkdocs.yml").read_text("utf-8")
 FROM_THE_ROOT = {"changelog.md", "contributing.md"}
 """Pages that the site makes of files in the root of the repository."""
 PUBLIC_PACKAGES = (
-    *("attributes", "checkpoints", "data", "downbeats", "evaluation", "io", "latent", "networks"),
-    *("plots", "report", "training"),
+    *("attributes", "checkpoints", "chords", "data", "downbeats", "evaluation", "harmony", "io"),
+    *("latent", "networks", "plots", "report", "training"),
 )
 
 

@@ -13,6 +13,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from musicvae.chords import format_symbol
 from musicvae.cli.terminal import is_terminal
 from musicvae.errors import one_line
 from musicvae.representation.bars import Bars
@@ -86,6 +87,8 @@ def roll_lines(song: Song, width: int, *, colors: bool, unicode: bool = True) ->
     inside = notes.bar < n_shown
     is_drum = is_drum_part[notes.part]
     bar_lines = set(bar_columns[:n_shown].tolist())
+    if len(song.chords):
+        lines.append(" " * LABEL_WIDTH + _chord_row(song, bars, per_column, bar_columns, n_columns))
     if (inside & ~is_drum).any():
         selected = inside & ~is_drum
         cells, top, step = _pitched_cells(
@@ -125,6 +128,23 @@ def _bar_count_text(n: int, n_shown: int, *, pickup: bool) -> str:
     else:
         text = f"{n} bar" + "s" * (n != 1)
     return f"a pickup and {text}" if pickup and n else "a pickup" if pickup else text
+
+
+def _chord_row(
+    song: Song, bars: Bars, per_column: int, bar_columns: NDArray[np.int64], n_columns: int
+) -> str:
+    """Return chord symbols at the columns where they begin; without room, they are left out."""
+    grid = bars.grid
+    bar = np.searchsorted(grid.start_ticks, song.chords.ticks, side="right") - 1
+    bar = np.clip(bar, 0, len(grid) - 1)
+    ticks_per_step = grid.ticks_per_quarter / grid.steps_per_quarter
+    step = (song.chords.ticks - grid.start_ticks[bar]) / ticks_per_step
+    columns = bar_columns[bar] + 1 + (step // per_column).astype(np.int64)
+    row = ""
+    for column, label in zip(columns.tolist(), song.chords.labels(format_symbol), strict=True):
+        if column + len(label) <= n_columns and (not row or column > len(row)):
+            row = row.ljust(column) + label
+    return row
 
 
 def _pitched_parts(song: Song) -> list[int]:

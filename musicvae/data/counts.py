@@ -43,6 +43,10 @@ class Counts:
     parts: Counter[str] = field(default_factory=Counter)
     """Parts by role."""
     bars_by_reason: Counter[str] = field(default_factory=Counter)
+    chords: Counter[str] = field(default_factory=Counter)
+    """Songs by where their chords are from: `stated`, `found`, `weak` (of a melody), `none`."""
+    qualities: Counter[str] = field(default_factory=Counter)
+    """Chords by quality, in Harte syntax."""
     warnings: Counter[str] = field(default_factory=Counter)
     """Kept files by message template of each warning."""
     examples: dict[str, list[str]] = field(default_factory=dict)
@@ -70,6 +74,9 @@ class Counts:
         facts = json.loads(row["facts"])
         self.parts.update(part["role"] for part in facts.get("parts", ()))
         self.bars_by_reason.update(facts.get("bars", {}))
+        if chords := facts.get("chords"):
+            self.chords["weak" if chords["weak"] and chords["n"] else chords["source"]] += 1
+            self.qualities.update(chords["qualities"])
         kinds = dict.fromkeys(map(message_template, facts.get("warnings", ())))  # in their order
         self.warnings.update(list(kinds))
 
@@ -94,5 +101,5 @@ class Counts:
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> Counts:
         """Build counters from the JSON that `to_json` returned."""
-        counters = ("reasons", "parts", "bars_by_reason", "warnings")
-        return cls(**plain | {name: Counter(plain[name]) for name in counters})
+        counters = [each.name for each in fields(cls) if each.type == "Counter[str]"]
+        return cls(**plain | {name: Counter(plain.get(name, {})) for name in counters})

@@ -111,10 +111,28 @@ def _to_dict(file: ProcessedFile) -> dict[str, Any]:
             }
             for i in range(len(names))
         ],
+        "chords": _chords_to_list(file),
         "moved": bars.n_moved,
         "merged": bars.n_merged,
         "warnings": list(file.warnings),
     }
+
+
+def _chords_to_list(file: ProcessedFile) -> list[dict[str, Any]]:
+    """Return the chords with their start in the file, label, source and confidence."""
+    found = file.chords
+    start = file.barlines.seconds(found.chords.ticks)
+    return [
+        {
+            "start_s": _round(s),
+            "label": label,
+            "source": found.source,
+            "confidence": round(confidence, 3),
+        }
+        for s, label, confidence in zip(
+            start, found.chords.labels(), found.confidence.tolist(), strict=True
+        )
+    ]
 
 
 def _round(value: float) -> float:

@@ -1,20 +1,24 @@
-"""The pipeline from the bytes of a file to bars: read, merge tracks, estimate bar lines, quantize.
+"""The pipeline from the bytes of a file to bars: read, merge tracks, estimate bar lines, quantize,
+find chords.
 
 `musicvae prepare` stores its result and `musicvae inspect` prints it.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from musicvae.chords import QUALITIES
 from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.downbeats.tempo_drift import TERNARY
 from musicvae.errors import ReadError
+from musicvae.harmony import ChordEstimate, stated_or_found_chords
 from musicvae.io import read_bytes
 from musicvae.io.options import ReadOptions
 from musicvae.io.result import ReadResult
@@ -34,6 +38,7 @@ class ProcessedFile:
     merge: TrackMerge | None
     barlines: BarlineEstimate
     bars: Bars
+    chords: ChordEstimate
 
     @cached_property
     def roles(self) -> tuple[Role, ...]:
@@ -59,6 +64,21 @@ class ProcessedFile:
             lines.append("triplets: most models have sixteenths only, and move them to these")
         return tuple(lines)
 
+    def chord_facts(self) -> dict[str, Any]:
+        """Return whether chords are stated or found, how surely, and which, as plain JSON."""
+        chords = self.chords
+        lasts = np.diff(np.append(chords.chords.ticks, self.bars.header.end_ticks))
+        sure = (
+            float(np.average(chords.confidence, weights=np.maximum(lasts, 1))) if len(lasts) else 0
+        )
+        return {
+            "source": chords.source if len(lasts) else "none",
+            "weak": chords.is_weak,
+            "confidence": round(sure, 3),
+            "n": len(lasts),
+            "qualities": dict(Counter(QUALITIES[q].harte for q in chords.chords.quality.tolist())),
+        }
+
     def facts(self) -> dict[str, Any]:
         """Return what shards and reports keep of all this, as plain JSON."""
         silent = len(self.bars) - len(np.unique(self.bars.notes.bar))
@@ -71,6 +91,7 @@ class ProcessedFile:
             "confidence": round(choice.confidence, 3),
             "steps_per_quarter": grid.steps_per_quarter,
             "tightness": round(grid.best_tightness, 3),
+            "chords": self.chord_facts(),
             "warnings": list(self.warnings),
         }
 
@@ -93,4 +114,8 @@ def process_file(
     bars = Bars.from_song(barlines.song)
     if int(bars.grid.cell_offsets[-1]) >= MAX_CELLS:
         raise ReadError(name, "longer than any piece of music", "leave it out")
-    return ProcessedFile(read_result=result, merge=merge, barlines=barlines, bars=bars)
+    chords = stated_or_found_chords(barlines.song)
+    bars = replace(bars, header=replace(bars.header, chords=chords.chords))
+    return ProcessedFile(
+        read_result=result, merge=merge, barlines=barlines, bars=bars, chords=chords
+    )

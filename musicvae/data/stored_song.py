@@ -14,7 +14,7 @@ from musicvae.errors import ReadError
 from musicvae.io.options import ReadOptions
 from musicvae.representation.bars import Bars
 
-READER_VERSION = 7
+READER_VERSION = 8
 """Increase whenever the same bytes and options give a different row (notes, facts or reasons); rows
 of another version are read again."""
 

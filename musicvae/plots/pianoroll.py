@@ -1,7 +1,8 @@
 """Piano-roll figure of a song.
 
 Rows of eight bars. Notes have the color of their part, stronger when louder, with a dark edge at
-each onset so that repeated notes differ from long ones. Drums have lanes below the pitches.
+each onset so that repeated notes differ from long ones. Drums have lanes below the pitches, and
+the chords of the song stand above them.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from musicvae.chords import ChordMap, format_symbol
 from musicvae.io.midi import key_name
 from musicvae.plots import style
 from musicvae.plots.layout import RollLayout, layout_song, tempo_marks
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
 # All lengths are in inches.
 _TOP, _ROW_GAP, _BOTTOM = 0.66, 0.4, 0.16
+_CHORD_ROW = 0.17
 _SEMITONE, _MAX_PITCHED_HEIGHT, _LANE, _LANE_GAP = 0.06, 3.0, 0.135, 0.05
 _ROLL_WIDTH = WIDTH - LEFT - RIGHT
 
@@ -46,24 +49,29 @@ def song_figure(
     layout = layout_song(song, bars_per_row, colors, theme, _ROLL_WIDTH)
     pitched = _pitched_height(layout)
     lane = len(layout.lanes) * _LANE
-    row = pitched + lane + (_LANE_GAP if pitched and lane else 0) + _ROW_GAP
+    gap = _ROW_GAP + (_CHORD_ROW if len(song.chords) else 0)
+    row = pitched + lane + (_LANE_GAP if pitched and lane else 0) + gap
     head = _TOP + style.legend_height(layout.legend)
     height = head + max(len(layout.rows), 1) * row + _BOTTOM
     figure = style.new_figure(theme, height)
     _draw_head(figure, song, layout, title, height)
     marks = tempo_marks(song)
     for nth, (first, stop) in enumerate(layout.rows):
-        top = height - head - nth * row - _ROW_GAP
+        top = height - head - nth * row - gap
         upper = lower = None
         if pitched:
             upper = _add_roll_axes(figure, layout, height - top, pitched)
             draw_pitches(upper, layout, first, stop)
         if lane:
-            lower = _add_roll_axes(figure, layout, height - top + row - _ROW_GAP - lane, lane)
+            lower = _add_roll_axes(figure, layout, height - top + row - gap - lane, lane)
             draw_drums(lower, layout, first, stop)
         above = upper or lower
         if above is not None:
-            _draw_marks(above, layout, first, stop, marks)
+            up = 0.0
+            if len(song.chords):
+                _draw_chords(above, layout, first, stop, song.chords)
+                up = 72 * _CHORD_ROW
+            _draw_marks(above, layout, first, stop, marks, up)
     return figure
 
 
@@ -126,24 +134,43 @@ def song_summary(song: Song) -> str:
     return "  ·  ".join(facts)
 
 
+def _annotate(axes: Axes, tick: float, right: float, up: float, text: str, **font: Any) -> None:
+    """Write a text above a row, `right` and `up` points from a tick at its top."""
+    axes.annotate(
+        text,
+        (tick, 1),
+        xycoords=("data", "axes fraction"),
+        xytext=(right, up),
+        textcoords="offset points",
+        parse_math=False,
+        annotation_clip=False,
+        **font,
+    )
+
+
+def _draw_chords(axes: Axes, layout: RollLayout, first: int, stop: int, chords: ChordMap) -> None:
+    """Write the chord symbols of a row above it, and again the one that lasts into it.
+
+    A symbol for which there is no room is left out.
+    """
+    free_at = -np.inf
+    begin, end = layout.tick_range(first, stop)
+    labels = chords.labels(format_symbol)
+    for i, tick in enumerate(chords.ticks.tolist()):
+        lasts_until = chords.ticks[i + 1] if i + 1 < len(labels) else end
+        at = max(tick, begin)
+        if tick >= end or lasts_until <= begin or at < free_at:
+            continue
+        text = labels[i].replace("b", "♭").replace("#", "♯")
+        _annotate(axes, at, 0, 3.5, text, size=9.5, color=layout.theme.foreground)
+        free_at = at + (5.6 * len(text) + 3) * layout.ticks_per_point
+
+
 def _draw_marks(
-    axes: Axes, layout: RollLayout, first: int, stop: int, marks: list[tuple[int, int]]
+    axes: Axes, layout: RollLayout, first: int, stop: int, marks: list[tuple[int, int]], up: float
 ) -> None:
-    """Write bar numbers, and meter and tempo where they change, above a row."""
+    """Write bar numbers, and meter and tempo where they change, `up` points above a row."""
     grid, theme, per_point = layout.grid, layout.theme, layout.ticks_per_point
-
-    def annotate(tick: float, right: float, up: float, text: str, **font: Any) -> None:
-        axes.annotate(
-            text,
-            (tick, 1),
-            xycoords=("data", "axes fraction"),
-            xytext=(right, up),
-            textcoords="offset points",
-            parse_math=False,
-            annotation_clip=False,
-            **font,
-        )
-
     free_at = [-np.inf, -np.inf]  # tick where the lower and the upper line of text are free again
     per_bar = float(np.median(grid.length_ticks[first:stop]))
     every = next((n for n in (1, 2, 4, 8, 16, 32) if n * per_bar > 26 * per_point), 64)
@@ -169,7 +196,7 @@ def _draw_marks(
                 continue
             shift = 0.0
             for text, per_letter, font in texts:
-                annotate(start, shift, 4 + 12 * line, text, **font)
+                _annotate(axes, start, shift, up + 4 + 12 * line, text, **font)
                 shift += _text_width([(text, per_letter, font)])
             free_at[line] = start + shift * per_point
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from musicvae.errors import WriteError
+from musicvae.harmony import with_chords
 from musicvae.io import midi
 from musicvae.plots import style
 from musicvae.plots.pianoroll import song_summary
@@ -183,7 +184,7 @@ class Page:
     def _song_html(self, song: Song, name: str, facts: str, sound: str) -> str:
         """Return the player of a song, and count it."""
         self.n_songs += 1
-        content = song_json(song, style.display_text(name))
+        content = song_json(with_chords(song), style.display_text(name))
         legend = "".join(
             f'<li class="{"drums" if part["drum"] else "c" + str(part["color"] % 6)}">'
             f"{_escape(part['name'])}</li>"

@@ -2,6 +2,7 @@
 "use strict";
 (() => {
   const MARGIN = 16; // above a roll, for bar numbers
+  const CHORD_ROW = 14;
   const players = [];
   let current = null;
 
@@ -111,7 +112,8 @@
     canvas.style.height = `${height}px`;
     const pen = canvas.getContext("2d");
     pen.scale(ratio, ratio);
-    const top = small ? 0 : MARGIN;
+    const chords = small ? [] : song.chords;
+    const top = small ? 0 : MARGIN + (chords.length ? CHORD_ROW : 0);
     const lane = song.lanes.length ? (small ? 3 : 11) : 0;
     const pitched = height - top - lane * song.lanes.length;
     const step = pitched / Math.max(song.high - song.low + 1, 1);
@@ -138,6 +140,14 @@
         pen.fillText(number, x(at) + 2, 11);
         free = x(at) + 28;
       }
+    }
+    pen.font = "12px system-ui, sans-serif";
+    free = -1;
+    for (const [at, symbol] of chords) {
+      if (x(at) < free) continue;
+      pen.fillStyle = color("--foreground");
+      pen.fillText(symbol, x(at) + 2, MARGIN + CHORD_ROW - 4);
+      free = x(at) + pen.measureText(symbol).width + 6;
     }
     for (const part of song.parts) {
       const fill = color(part.drum ? "--foreground" : `--p${part.color % 6}`);
@@ -173,7 +183,7 @@
       if (!this.roll.clientWidth) return;
       const minWidth = Math.min(Math.max(song.bars.length, 1) * 26, 15000);
       const span = song.high - song.low + 1;
-      const height = MARGIN + (span > 0 ? Math.min(Math.max(span * 5, 70), 240) : 0);
+      const height = MARGIN + (song.chords.length ? CHORD_ROW : 0) + (span > 0 ? Math.min(Math.max(span * 5, 70), 240) : 0);
       draw(this.canvas, song, Math.max(this.roll.clientWidth, minWidth), height + 11 * song.lanes.length);
       this.show();
     }

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from musicvae.chords import format_symbol
 from musicvae.plots.layout import drum_lanes, label_parts
 from musicvae.representation.bars import Bars
 from musicvae.representation.performance import performed
@@ -27,9 +28,10 @@ def song_json(song: Song, title: str) -> dict[str, Any]:
     """Return the data that `player.js` reads.
 
     `seconds`: duration. `bars`: (start in seconds, number, 0 for a pickup). `low`, `high`: pitch
-    range, `low` above `high` if there are only drums. `lanes`: names of the drum lanes.
-    `noise_cutoff_hz`: one value of `NOISE_CUTOFF_HZ` for each lane. `parts`: `name`, `color` (index
-    in the palette), `drum` and `notes` as (onset ms, duration ms, pitch, velocity, lane).
+    range, `low` above `high` if there are only drums. `chords`: (start in seconds, symbol).
+    `lanes`: names of the drum lanes. `noise_cutoff_hz`: one value of `NOISE_CUTOFF_HZ` for each
+    lane. `parts`: `name`, `color` (index in the palette), `drum` and `notes` as (onset ms,
+    duration ms, pitch, velocity, lane).
     """
 
     def seconds(ticks: Any) -> Any:
@@ -60,6 +62,14 @@ def song_json(song: Song, title: str) -> dict[str, Any]:
         "title": title,
         "seconds": max(round(song.duration_s, 3), 0.001),
         "bars": [[at, nth] for nth, at in enumerate(starts, start=first)],
+        "chords": [
+            [at, symbol]
+            for at, symbol in zip(
+                np.round(seconds(song.chords.ticks), 3).tolist(),
+                song.chords.labels(format_symbol),
+                strict=True,
+            )
+        ],
         **_pitch_range(pitches),
         "lanes": lanes,
         "noise_cutoff_hz": [NOISE_CUTOFF_HZ[name] for name in lanes],

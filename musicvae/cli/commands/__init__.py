@@ -31,6 +31,7 @@ COMMAND_SECTIONS = {
     },
     "Inspect and evaluate": {
         "inspect": "show what is read from files and what is kept",
+        "chords": "show the chords of songs, stated or found",
         "anomalies": "find unusual bars and songs",
         "similar": "find the most similar songs of a folder",
         "map": "plot songs as points in the plane",

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from musicvae.chords import format_symbol, parse_harte
 from musicvae.cli.console import (
     emit,
     json_option,
@@ -23,6 +24,8 @@ from musicvae.cli.terminal import print_table, print_wrapped
 from musicvae.errors import DataError, ReadError, one_line
 from musicvae.io.options import ReadOptions
 from musicvae.storage import is_folder
+
+_MAX_CHORDS_SHOWN = 12
 
 
 @click.command(name="inspect")
@@ -46,6 +49,7 @@ def command(
       musicvae inspect downloads/ --json
     """
     from musicvae.data.inspect import inspect_file, inspect_files
+    from musicvae.harmony import with_chords
 
     files = _input_files(paths)
     check_roll(roll, as_json=as_json, songs=len(files))
@@ -66,7 +70,7 @@ def command(
         ctx.exit(1)
     if single and not as_json:
         options = replace(options, ungridded=True)
-        print_roll(read_with_barlines(files[0], options, quiet=True).song, roll)
+        print_roll(with_chords(read_with_barlines(files[0], options, quiet=True).song), roll)
 
 
 def _is_recording(path: Path) -> bool:
@@ -139,5 +143,16 @@ def _print_details(path: Path, info: dict[str, Any]) -> None:
         for part in info["parts"]
     ]
     print_table(("part", "program", "notes", "role", "why"), rows, numeric=(2,), indent=2)
+    if info["chords"]:
+        print_wrapped(f"  {_chord_summary(info['chords'])}")
     for warning in info["warnings"]:
         print_wrapped(f"  warning: {warning}")
+
+
+def _chord_summary(chords: list[dict[str, Any]]) -> str:
+    """Return a line with the first chords and how many there are."""
+    shown = [
+        parsed[0] for each in chords[:_MAX_CHORDS_SHOWN] if (parsed := parse_harte(each["label"]))
+    ]
+    more = f", ... ({len(chords)} in all)" if len(chords) > _MAX_CHORDS_SHOWN else ""
+    return f"chords {chords[0]['source']}: {' '.join(map(format_symbol, shown))}{more}"

@@ -86,7 +86,8 @@ def command(
     as paths, and a run's folder or its metrics.csv as training curves.
 
     In piano rolls, parts differ in color, louder notes are stronger, and drums have lanes of their
-    own. Spectrograms have pitches as rows; songs are rendered for them, and bar lines are drawn.
+    own. Chords stand above, stated or found. Spectrograms have pitches as rows; songs are rendered
+    for them, and bar lines are drawn.
 
     \b
     Examples:
@@ -179,9 +180,10 @@ def _plot_kind(path: Path) -> str:
 
 def _roll_plot(path: Path, bars: int | None) -> DrawFunction:
     """Return a function that plots the piano roll of a song."""
+    from musicvae.harmony import with_chords
     from musicvae.plots import plot_song
 
-    song = read_with_barlines(path, ReadOptions(ungridded=True)).song
+    song = with_chords(read_with_barlines(path, ReadOptions(ungridded=True)).song)
 
     def draw(target: Path, title: str, theme: Theme) -> dict[str, int | float]:
         plot_song(song, target, title, bars_per_row=bars, theme=theme)

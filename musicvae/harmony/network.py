@@ -1,0 +1,95 @@
+"""Chord network: a small perceptron that hears each beat from each of the twelve roots.
+
+Features by pitch class are rotated to a root, so that what is learned of one root holds for all.
+The output are scores of the qualities on that root, and one of no chord. Inference in numpy; the
+weights are shipped beside this module, `chord_estimator.md` is their model card.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import resources
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from musicvae.arrays import Floats, Floats32, Ints
+from musicvae.chords.vocabulary import QUALITIES, QUALITY_INDEX
+from musicvae.harmony.features import BASS, COVERAGE, NEARBY
+
+ESTIMATED = (
+    *("maj", "min", "7", "maj7", "min7", "maj6", "min6", "dim", "dim7", "hdim7", "aug"),
+    *("sus4", "sus2", "sus4(b7)", "minmaj7", "aug(b7)", "maj(9)", "min(9)", "9", "maj9", "min9"),
+)
+"""Harte labels of the qualities that are found."""
+N_STATES = 12 * len(ESTIMATED) + 1
+"""States: root times `ESTIMATED` plus quality; the last one is no chord."""
+STATE_QUALITY = np.array([QUALITY_INDEX[name] for name in ESTIMATED])
+"""Index in the vocabulary of each quality of `ESTIMATED`."""
+N_ROOTS = 6
+"""Roots that are heard at each beat, of twelve."""
+_UNLIKELY = -30.0
+_FILE = "chord_estimator.safetensors"
+_ROTATION = (np.arange(12)[:, None] + np.arange(12)) % 12
+
+Weights = dict[str, NDArray[Any]]
+
+
+@cache
+def load_weights() -> Weights:
+    """Return the shipped weights by name, float32."""
+    from safetensors.numpy import load
+
+    content = (resources.files("musicvae.harmony") / _FILE).read_bytes()
+    return {name: array.astype(np.float32) for name, array in load(content).items()}
+
+
+def predict(rotated: Floats32, shared: Floats32, weights: Weights) -> Floats:
+    """Return the log-probability of each state at each beat, `(T, N_STATES)`.
+
+    `rotated` is `(T, C, 12)` by pitch class, `shared` `(T, F)`; see `features.beat_features`.
+    """
+    T, C, _ = rotated.shape
+    roots = _likely_roots(rotated)
+    rows = np.arange(T)[:, None, None]
+    turned = rotated.transpose(0, 2, 1)[rows, _ROTATION[roots]]  # (T, roots, 12, C)
+    inputs = turned.reshape(T, N_ROOTS, 12 * C)
+    first = weights["in.w"].reshape(C, 12, -1).transpose(1, 0, 2).reshape(12 * C, -1)
+    hidden = inputs @ first + (shared @ weights["shared.w"] + weights["in.b"])[:, None]
+    hidden = np.maximum(hidden, 0) @ weights["middle.w"] + weights["middle.b"]
+    scores = np.maximum(hidden, 0) @ weights["out.w"] + weights["out.b"]
+    logits = np.full((T, 12, len(ESTIMATED)), _UNLIKELY)
+    logits[rows[..., 0], roots] = scores
+    none = shared @ weights["none.w"] + weights["none.b"]
+    found = np.concatenate([logits.reshape(T, -1), none], axis=1)
+    found -= found.max(1, keepdims=True)
+    return found - np.log(np.exp(found).sum(1, keepdims=True))
+
+
+def _likely_roots(rotated: Floats32) -> Ints:
+    """Return the roots `(T, N_ROOTS)` on which some chord may be: their own tones sound nearby."""
+    sounds = rotated[:, COVERAGE] + 0.5 * rotated[:, list(NEARBY)].sum(1)
+    third = np.maximum(np.roll(sounds, -3, 1), np.roll(sounds, -4, 1))
+    fifth = np.roll(sounds, -7, 1)
+    salience = sounds + 0.8 * third + 0.8 * fifth + 0.5 * rotated[:, BASS]
+    return np.argpartition(salience, -N_ROOTS, axis=1)[:, -N_ROOTS:]
+
+
+@cache
+def _state_of_quality() -> Ints:
+    """Return the index in `ESTIMATED` nearest to each quality of the vocabulary, -1 for none."""
+    found = np.full(len(QUALITIES), -1, np.int64)
+    for index, quality in enumerate(QUALITIES[1:], 1):
+        distance = [len(quality.intervals ^ QUALITIES[q].intervals) for q in STATE_QUALITY]
+        shared = [len(quality.intervals & QUALITIES[q].intervals) for q in STATE_QUALITY]
+        found[index] = min(range(len(ESTIMATED)), key=lambda i: (distance[i], -shared[i], i))
+    found[QUALITY_INDEX["5"]] = -1
+    return found
+
+
+def chord_states(root: Ints, quality: Ints) -> Ints:
+    """Return the state of chords, -1 for those without one; roots are fifths above C."""
+    kind = _state_of_quality()[quality]
+    state = 7 * root % 12 * len(ESTIMATED) + kind
+    return np.where(quality == 0, N_STATES - 1, np.where(kind < 0, -1, state))
