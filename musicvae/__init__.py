@@ -5,11 +5,12 @@ Names below are imported on first use, so that `import musicvae` stays light.
 
 from __future__ import annotations
 
-import os
 import sys
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from warnings import warn
+
+from musicvae import threads as threads  # sets how threads wait, before torch is imported
 
 if TYPE_CHECKING:
     from musicvae.config.plugins import register
@@ -26,13 +27,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-THREADS_SPIN = "torch" in sys.modules and not {"OMP_WAIT_POLICY", "OMP_NUM_THREADS"} & {*os.environ}
-"""Whether torch was imported first, so that its OpenMP threads spin while they wait.
-
-Spinning threads slow a busy machine down several times. OpenMP reads the policy when torch is
-imported; then all that is left is to compute in one thread, see `networks.devices`.
-"""
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 __all__ = [
     "Bars",

@@ -79,7 +79,7 @@ def test_deprecated_names_warn(old: str, new: str) -> None:
 )
 def test_threads_wait_without_spinning_whoever_imports(first, given, policy, spin) -> None:
     environment = {n: v for n, v in os.environ.items() if not n.startswith("OMP_")} | given
-    shown = "os.environ['OMP_WAIT_POLICY'], musicvae.THREADS_SPIN"
+    shown = "os.environ['OMP_WAIT_POLICY'], musicvae.threads.THREADS_SPIN"
     code = f"import {first}; import os, musicvae; print({shown})"
     done = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment

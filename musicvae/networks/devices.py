@@ -9,9 +9,9 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from musicvae import THREADS_SPIN
 from musicvae.errors import ConfigError
 from musicvae.networks.layers import ConvBlock
+from musicvae.threads import THREADS_SPIN
 
 _Class = TypeVar("_Class", bound=type)
 
