@@ -190,7 +190,10 @@ def _draw_marks(
         next_numbered = min(bar + every - (bar - first) % every, stop)
         room = np.inf if next_numbered == stop else float(grid.start_ticks[next_numbered]) - start
         is_wide = _text_width(numbers + changes) * per_point > room
-        is_raised = is_wide or start < free_at[0] or (bar == 0 and layout.has_pickup)
+        is_followed = bar + 1 < stop and meters[bar + 1] != meters[bar]  # which needs that line
+        is_raised = (
+            (is_wide and not is_followed) or start < free_at[0] or (bar == 0 and layout.has_pickup)
+        )
         for line, texts in enumerate([numbers, changes] if is_raised else [numbers + changes]):
             if not texts or start < free_at[line]:
                 continue
