@@ -71,7 +71,9 @@ def returned(model: MusicVAE, songs: list[Song], seed: int) -> None:
                 swung = jittered(swung, jitter, rng)
                 before = estimate_barlines(swung).song.swing
                 after = estimate_swing(onset_quarters(model.reconstruct(swung)))
-                if before is not None and after is not None and before.unit == swing.unit:
+                if before is None or after is None:
+                    continue
+                if before.unit == after.swing.unit == swing.unit:
                     differences.append(abs(after.swing.ratio - before.ratio))
             found = np.array(differences or [np.nan])
             cells = [swing, f"{jitter:g}", n, len(differences)]
