@@ -10,11 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 from warnings import warn
 
-<<<<<<< HEAD
-import musicvae.threads  # noqa: F401 - before torch
-=======
 from musicvae import threads as threads  # sets how threads wait, before torch is imported
->>>>>>> 18a
 
 if TYPE_CHECKING:
     from musicvae.config.plugins import register
@@ -32,10 +28,6 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-<<<<<<< HEAD
-=======
-
->>>>>>> 18a
 __all__ = [
     "Bars",
     "MusicVAE",
