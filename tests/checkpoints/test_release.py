@@ -160,7 +160,9 @@ def test_shipped_header_contains_no_paths(tmp_path: Path) -> None:
         "finished": True, "source": "midi", "list": ["/home/a/b.mid"], "songs": 3,
         "from": {"name": "~/models/folk", "hash": "00"}, "other": "C:\\music\\x.mid",
     }  # fmt: skip
-    made = Checkpoint(preset=load_preset("tiny"), tensors={}, provenance=known)
+    preset = load_preset("tiny")
+    tensors = {f"model.{name}": tensor for name, tensor in VAE(preset).state_dict().items()}
+    made = Checkpoint(preset=preset, tensors=tensors, provenance=known)
     ship(save(made, tmp_path / "a.safetensors"), tmp_path / "b.safetensors", ORIGIN)
     found = read_header(tmp_path / "b.safetensors")["provenance"]
     assert found == {
