@@ -6,6 +6,7 @@ Reading takes any kind with any degrees; `kind_of_quality` is the inverse for th
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple
 
 from musicvae.chords.chord import NO_CHORD, Chord
@@ -107,13 +108,21 @@ def chord_of_kind(
     `bass`. A kind that is not known, or `other`, is read from its `text`, as a symbol has it. None
     if nothing tells the kind, or a name is out of range.
     """
-    name, degrees = kind.lower(), list(degrees)
+    return _find_chord(root, kind, tuple(degrees), bass, inversion, text)
+
+
+@lru_cache(maxsize=4096)
+def _find_chord(
+    root: int, kind: str, degrees: tuple[Degree, ...], bass: int | None, inversion: int, text: str
+) -> tuple[Chord, bool] | None:
+    """Return what `chord_of_kind` does; scores repeat few chords."""
+    name = kind.lower()
     if name == "none":
         return NO_CHORD, True
     if name in _DEGREES and name != "other":
         found = set(_DEGREES[name].split())
     elif (in_text := _degrees_of_text(name, kind, text)) is not None:
-        found, degrees = in_text, []  # the text has them
+        found, degrees = in_text, ()  # the text has them
     elif name == "other" and degrees:
         found = {"1"}
     else:

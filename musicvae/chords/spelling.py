@@ -14,9 +14,7 @@ _NAME = re.compile(r"([A-G])([#♯]*|[b♭]*|x|𝄪|𝄫)")
 _DEGREE = re.compile(r"([#♯]*|[b♭]*)(\d\d?)")
 _SHARP, _FLAT = 7, -7
 MAX_DEGREE = 13
-_MAX_ACCIDENTALS = (
-    5  # of a degree: between the names furthest apart, F double flat and B double sharp
-)
+_MAX_ACCIDENTALS = 5  # of a degree between the names that are furthest apart
 MIN_FIFTHS, MAX_FIFTHS = -15, 19
 """From F double flat to B double sharp."""
 

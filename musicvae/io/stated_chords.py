@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 from musicvae.chords import Chord, format_symbol, parse_harte, parse_symbol
 from musicvae.io.result import plural
 
 _MAX_SHOWN = 5
+_MAX_LENGTH = 40  # characters of a label
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,12 @@ class StatedChord:
 def parse_stated(text: str) -> StatedChord | None:
     """Return the chord that a label in either syntax states, None for any other text."""
     text = text.strip()
+    return _parse(text) if len(text) <= _MAX_LENGTH else None
+
+
+@lru_cache(maxsize=4096)
+def _parse(text: str) -> StatedChord | None:
+    """Return the chord of a label; files repeat few of them."""
     parsed = parse_harte(text) or parse_symbol(text)
     return StatedChord.of(parsed, text) if parsed else None
 

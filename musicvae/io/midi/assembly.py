@@ -30,6 +30,7 @@ from musicvae.song import (
 
 DEFAULT_TEMPO, DEFAULT_METER = (500_000,), (4, 4)  # before the first event of the file
 _MAX_DENOMINATOR = 64
+_NO_CHORDS = ChordMap.none()
 _T = TypeVar("_T")
 
 
@@ -78,9 +79,10 @@ def assemble(contents: MidiContents, warnings: list[str], path: str | Path) -> S
         contents.meter, end, DEFAULT_METER, _is_valid_meter, "time signature", warnings
     )
     key = _valid_entries(contents.key, end, None, _is_valid_key, "key signature", warnings)
-    stated = [(tick, chord) for tick, chord in contents.chords if tick < end]
-    chords = ChordMap.from_chords((tick, chord.chord) for tick, chord in stated)
-    warnings.extend(outside_warnings(chord for _, chord in stated))
+    chords = _NO_CHORDS
+    if stated := [(tick, chord) for tick, chord in contents.chords if tick < end]:
+        chords = ChordMap.from_chords((tick, chord.chord) for tick, chord in stated)
+        warnings.extend(outside_warnings(chord for _, chord in stated))
     warnings.extend(contents.left_out)
     return construct_unchecked(
         Song,

@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from functools import lru_cache
 from typing import NamedTuple
 
 from musicvae.chords import NO_CHORD, Chord, parse_harte, parse_symbol
@@ -89,7 +88,6 @@ def _are_chords(kind: int, group: list[TextEvent]) -> bool:
     return is_certain and n_chords >= _MIN_COUNT
 
 
-@lru_cache(maxsize=4096)
 def _parse(kind: int, data: bytes) -> StatedChord | None:
     """Return the chord of an event, or None."""
     return _parse_xf(data) if kind == SEQUENCER_SPECIFIC else parse_stated(_decode(data))

@@ -71,7 +71,7 @@ def _chord(group: list[Element], root: int | None) -> StatedChord | None:
     """Return the chord of a root (or degree) and what follows it."""
     tags = {child.tag: child for child in reversed(group)}
     kind_element = tags.get("kind")
-    kind = ((kind_element.text if kind_element is not None else "") or "").strip()
+    kind = ((kind_element.text if kind_element is not None else "") or "").strip()[:_MAX_TEXT]
     text = (kind_element.get("text", "") if kind_element is not None else "")[:_MAX_TEXT]
     if root is None and kind != "none":
         return None
