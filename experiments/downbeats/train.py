@@ -75,7 +75,7 @@ class Net(nn.Module):
         meters = out[..., CELLS_PER_EIGHTH:].repeat_interleave(CELLS_PER_EIGHTH, 1)
         return torch.cat([lines, meters], 2)
 
-    def _layers(self) -> dict[str, nn.Linear]:
+    def _layers(self) -> dict[str, nn.Module]:
         named = {"in": self.inside, "middle": self.middle, "out": self.out}
         return named | {f"context.{i}": layer for i, layer in enumerate(self.contexts)}
 
