@@ -2,7 +2,7 @@
 
     python -m experiments.downbeats.train base.safetensors --steps 8000 --without pop
     python -m experiments.downbeats.train bar_finder.safetensors --start base.safetensors \
-        --steps 1500 --rate 0.0015 --copies 1
+        --steps 800 --size 16 --rate 0.0015
 
 Trains on the train split of songs with known bars (`known_bars`) and on pop arrangements
 (`pop_songs`), augmented as in `examples`, and prints the validation loss of each corpus. Needs the
@@ -75,7 +75,7 @@ class Net(nn.Module):
         meters = out[..., CELLS_PER_EIGHTH:].repeat_interleave(CELLS_PER_EIGHTH, 1)
         return torch.cat([lines, meters], 2)
 
-    def _layers(self) -> dict[str, nn.Linear]:
+    def _layers(self) -> dict[str, nn.Module]:
         named = {"in": self.inside, "middle": self.middle, "out": self.out}
         return named | {f"context.{i}": layer for i, layer in enumerate(self.contexts)}
 
@@ -183,6 +183,7 @@ def main() -> None:
     parser.add_argument("out", type=Path)
     parser.add_argument("--start", type=Path, help="weights to continue from")
     parser.add_argument("--steps", type=int, default=8000)
+    parser.add_argument("--size", type=int, default=32, help="excerpts a step")
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
     parser.add_argument("--copies", type=int, default=7, help="augmented copies of each song")
     parser.add_argument("--width", type=int, default=48)
@@ -209,7 +210,9 @@ def main() -> None:
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, args.rate, total_steps=args.steps, pct_start=0.05
     )
-    for step, batch in zip(range(1, args.steps + 1), batches(examples, rng), strict=False):
+    for step, batch in zip(
+        range(1, args.steps + 1), batches(examples, rng, size=args.size), strict=False
+    ):
         for group in GROUPS:  # dropout of groups of features
             if rng.random() < 0.1:
                 batch[0][rng.integers(len(batch[0])) :, :, group] = 0

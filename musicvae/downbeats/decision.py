@@ -252,8 +252,8 @@ def _prefer_loop(
 ) -> BarlineChoice:
     """Return the notated bars if the music loops at them, else the bars of an exact loop.
 
-    The downbeat network, which learned from scores, says little about loops. The default 4/4 is
-    overruled by a loop in five or seven even where the network does not object.
+    The downbeat network says little about loops. The default 4/4 is overruled by a loop in five or
+    seven even where the network does not object.
     """
     believed = choice.source in ("stated", "tidied")
     if believed and not evidence.default_signature:

@@ -22,7 +22,7 @@ from musicvae.downbeats.network import CELLS_PER_EIGHTH, METERS
 METER_CELLS = np.array(
     [4 * CELLS_PER_QUARTER * int(m.split("/")[0]) // int(m.split("/")[1]) for m in METERS]
 )
-METER_CHANGE_COST = 5.0  # nats
+METER_CHANGE_COST = 10.0  # nats
 METER_WEIGHT = 0.04  # of a cell's meter log-probability relative to a bar line's log-odds
 _BLOCK_CELLS = int(METER_CELLS.min())  # cells that do not depend on each other
 
