@@ -17,11 +17,11 @@ from musicvae.checkpoints import (
     Checkpoint,
     best_shipped,
     choose,
+    claim_run_name,
     default_run_name,
     find,
     public_name,
     save,
-    unused_run_name,
 )
 from musicvae.cli import main
 from musicvae.config.preset import Preset, load_preset, preset_from_dict, preset_names
@@ -205,8 +205,8 @@ def test_runs_take_no_name_of_a_shipped_model(models: Path) -> None:
     assert default_run_name("tiny") == "tiny"
     for name in ("chorale-4bar", "pretrained"):
         with pytest.raises(CheckpointError, match=rf"{name}: .*take --name my-{name}"):
-            unused_run_name(name, user_chosen=True)
-    assert unused_run_name("mine", user_chosen=True) == "mine"
+            claim_run_name(name, user_chosen=True)
+    assert claim_run_name("mine", user_chosen=True) == "mine"
     done = CliRunner().invoke(main, ["train", str(models), "--name", "chorale-4bar"])
     assert done.exit_code == 1 and "the name of a shipped model" in done.stderr
 

@@ -35,6 +35,7 @@ def recording(samples: np.ndarray, rate: int = 16_000) -> bytes:
         (recording(np.zeros(20_000), rate=10_000_000), "channels at 10000000 Hz"),
         (recording(np.zeros((9_000, 100))), "100 channels"),
     ],
+    ids=["loud", "loud stereo", "nan", "inf", "silent", "short", "slow", "fast", "channels"],
 )
 def test_recordings_are_refused(content: bytes, reason: str, tmp_path: Path) -> None:
     with pytest.raises(ReadError, match=reason):
