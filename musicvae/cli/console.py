@@ -19,7 +19,14 @@ import click
 
 from musicvae.cli import completion
 from musicvae.cli.terminal import is_terminal
-from musicvae.errors import ConfigError, ExistsError, WriteError, one_line, printable
+from musicvae.errors import (
+    ConfigError,
+    ExistsError,
+    WriteError,
+    is_file_name,
+    one_line,
+    printable,
+)
 from musicvae.representation.key import KEY_EXAMPLES, parse_key
 from musicvae.storage import (
     ensure_writable_file,
@@ -100,7 +107,7 @@ class RunName(Text):
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the name; fail with a usage error."""
         name = super().convert(value, param, ctx)
-        if name in (".", "..") or Path(name).name != name or one_line(name) != name:
+        if not is_file_name(name):
             self.fail(f"{name!r}: give a name, not a path.", param, ctx)
         return name
 

@@ -96,7 +96,7 @@ def _walk_files(root: str | Path, without: Path | None) -> Iterator[str]:
         path = folders[-1] + name.removeprefix("/")
         if not name.endswith("/"):
             yield path
-        elif left_out is None or _identity(f"{base}/{path}") != left_out:
+        elif not path or left_out is None or _identity(f"{base}/{path}") != left_out:
             try:
                 pending.append(iter(_sorted_names(f"{base}/{path}")))
                 folders.append(path)

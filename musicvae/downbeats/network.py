@@ -24,17 +24,20 @@ METERS = (
 CELLS_PER_EIGHTH = 2  # one frame of the network
 DILATIONS = (1, 2, 4, 8, 16, 32, 2, 4)  # eighths
 CONTEXTS = (len(DILATIONS) // 2 - 1, len(DILATIONS) - 2)  # layers after which context is added
-_FILE = "bar_finder.safetensors"
+FILE = "bar_finder.safetensors"
+"""Weights for files of any origin."""
+SCORES_FILE = "bar_finder_scores.safetensors"
+"""Earlier weights, trained without pop: those that melodies are transcribed with."""
 
 Weights = dict[str, NDArray[Any]]
 
 
 @cache
-def load_weights() -> Weights:
-    """Return the shipped weights by name, float32."""
+def load_weights(file: str = FILE) -> Weights:
+    """Return shipped weights by name, float32."""
     from safetensors.numpy import load
 
-    content = (resources.files("musicvae.downbeats") / _FILE).read_bytes()
+    content = (resources.files("musicvae.downbeats") / file).read_bytes()
     return {name: array.astype(np.float32) for name, array in load(content).items()}
 
 

@@ -31,7 +31,7 @@ class RecurrentEncoder(SliceEncoder):
         self.active_features: Tensor
         active = torch.tensor([config.velocity, config.microtiming])
         self.register_buffer("active_features", active, persistent=False)
-        self.models_expression = bool(active.any())
+        self.models_expression = config.velocity or config.microtiming
         if self.models_expression:
             self.touch = nn.Embedding(layout.n_parts * layout.n_pitches, 2 * width)
             nn.init.normal_(self.touch.weight, std=0.1)

@@ -140,7 +140,10 @@ ONE = "model.decoder.onset.weight"
         ),
         (
             lambda t: t.update(
-                {f"{ONE}.bytes": torch.ones(2, 3).char(), f"{ONE}.scale": torch.full((2, 1), 3e38)}
+                {
+                    f"{ONE}.bytes": torch.full(t[ONE].shape, 100).char(),
+                    f"{ONE}.scale": torch.full((len(t[ONE]), 1), 3e38),
+                }
             ),
             "NaN or inf in",
         ),

@@ -405,7 +405,7 @@ def test_f1_on_one_song_is_not_called_held_out(tmp_path, monkeypatch) -> None:
     words = ("--steps", 2, "--preset", "tiny", "--from", "scratch", "--name", "one")
     result = run("train", "midi", *words)
     assert result.exit_code == 0, result.output
-    assert "done: F1 on the training songs" in result.stderr and "held-out" not in result.stderr
+    assert "F1 on the training songs" in result.stderr and "held-out" not in result.stderr
     info = run("info", "one")
     assert "validation: f1" in info.stdout and "held out: f1" not in info.stdout
     page = (tmp_path / "checkpoints" / "one" / "report.html").read_text("utf-8")

@@ -15,6 +15,7 @@ import soundfile
 from click.testing import CliRunner, Result
 
 from musicvae.checkpoints import registry
+from musicvae.chords import Chord, ChordMap
 from musicvae.cli import main
 from musicvae.io import write
 from support.songs import chorale_song, small_band, small_chorale
@@ -89,9 +90,21 @@ def example_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(both, folder / f"{name}.mid")
     write(small_band(), folder / "beat.mid")
     write(small_band(), folder / "tune.mid")
-    for place in ("songs", "downloads", "data/midi", "data/folk", "my-songs", "jigs", "reels"):
+    for place in (
+        "songs",
+        "downloads",
+        "data/midi",
+        "data/folk",
+        "my-songs",
+        "jigs",
+        "reels",
+        "other-system",
+    ):
         for nth in range(4):
             write(chorale_song(bars=8, seed=nth + len(place)), folder / place / f"song{nth}.mid")
+    stated = ChordMap.from_chords([(0, Chord(0, 1, 0))])
+    write(replace(small_chorale(), chords=stated), folder / "leadsheet.mxl")
+    np.save(folder / "points.npy", np.zeros((1, 2, 128), np.float32))  # two windows of melody-2bar
     moods = "".join(f"song{nth}.mid,{('sad', 'glad')[nth % 2]}\n" for nth in range(4))
     (folder / "mood.csv").write_text(moods, "utf-8")
     for place in ("hum.wav", "ideas/hum.wav"):

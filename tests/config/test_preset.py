@@ -48,7 +48,7 @@ def test_defaults_then_file_then_settings(tmp_path: Path) -> None:
         ({"name": "x", "parts": [{"name": "A"}], "model": {"latnet": 3}}, "mean 'latent'"),
         ({"name": "x", "parts": [{"name": "A"}], "model": {"latent": "3"}}, "must be int"),
         ({"name": "x", "parts": [{"name": "A"}], "model": {"latent": True}}, "must be int"),
-        ({"name": "x", "parts": [{"name": "A"}], "model": {"latent": 0}}, "at least 1"),
+        ({"name": "x", "parts": [{"name": "A"}], "model": {"latent": 0}}, "1 to 4,096"),
         ({"name": "x", "parts": [{"name": "A"}], "model": 3}, "must be a table"),
         ({"name": "x", "parts": [{"name": "A", "kind": "flute"}]}, "one of voice"),
         ({"name": "x", "parts": [{"name": "A", "low": 90, "high": 80}]}, "low/high"),

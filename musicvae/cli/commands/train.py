@@ -77,6 +77,7 @@ REPORT_S, MAX_REPORT_SHARE = 6.0, 0.1  # time for the report, at most this share
 )
 @click.option(
     "--objective",
+    type=TEXT,
     metavar="|".join(OBJECTIVES),
     help="Autoencoder, denoising or variational, or a plug-in; the preset's by default.",
 )
