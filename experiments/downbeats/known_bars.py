@@ -38,7 +38,10 @@ class Known:
 
 
 def known(corpus: str) -> Iterator[Known]:
-    """Yield the songs of a corpus; of `groove` only the public takes, without fills."""
+    """Yield the songs of a corpus as MIDI files have them: no bars are known to be notated.
+
+    Of `groove` only the public takes, without fills.
+    """
     if corpus in corpora.names():
         yield from (Known(corpus, stem, song) for stem, song in corpora.songs(corpus))
         return
@@ -48,7 +51,7 @@ def known(corpus: str) -> Iterator[Known]:
         except MusicVAEError:
             continue
         if song.n_notes:
-            yield Known(corpus, name, song)
+            yield Known(corpus, name, replace(song, has_notated_bars=False))
 
 
 def _files(corpus: str) -> Iterator[tuple[str, Path]]:
