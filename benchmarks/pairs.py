@@ -10,6 +10,7 @@ refused in one line and the other's files are there. Prints a row per command.
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -38,11 +39,10 @@ def run_pair(name: str, inputs: Path, folder: Path) -> tuple[int, list[str]]:
     problems, files = broken_files(folder), []
     for process, (out, errors) in zip(processes, outputs, strict=True):
         files += reported(out)
-        last = (errors.strip().splitlines() or [""])[-1]
         if "Traceback" in errors or process.returncode not in (0, 1):
             problems.append(f"not one line: {errors}")
-        elif process.returncode and not last.startswith("musicvae: "):
-            problems.append(f"refused without a reason: {last}")
+        elif process.returncode and not re.search("^musicvae: ", errors, re.MULTILINE):
+            problems.append(f"refused without a reason: {errors}")
     refusals = sum(process.returncode != 0 for process in processes)
     if refusals == len(processes):
         # Each may have won some of several files; together they must have written all.

@@ -38,7 +38,8 @@ MAX_SCORE_MEASURES = 200_000
 MAX_SCORE_BARS = 20_000
 """Bars of a score as played, repeats included."""
 MAX_SCORE_NOTE_QUARTERS = 1024
-"""Length of a note, a rest or a measure of a score: 256 bars of 4/4."""
+"""Length of a note, a rest or a measure of a score, of a bar of its meters and of the unit of its
+notes: 256 bars of 4/4."""
 MAX_SCORE_RESOLUTION = 10**30
 """Units of a quarter in which all times of a score are whole numbers. Tuplets of every number up to
 31 within each other's bars need 10^12."""

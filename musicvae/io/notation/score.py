@@ -10,11 +10,12 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
 
-from musicvae.io.limits import MAX_SCORE_RESOLUTION
+from musicvae.io.limits import MAX_SCORE_NOTE_QUARTERS, MAX_SCORE_RESOLUTION
 from musicvae.io.stated_chords import StatedChord
 from musicvae.swing import Swing
 
 MAX_DENOMINATOR, MAX_NUMERATOR = 64, 255  # of a MIDI time signature
+_MAX_DIGITS = 9
 MIN_QPM, MAX_QPM = 10.0, 500.0  # of a tempo mark; others are left out
 
 ScorePosition = tuple[int, Fraction]
@@ -44,6 +45,18 @@ def check_resolution(time: int | Fraction) -> None:
     """Raise `UnsupportedScoreError` for a time that no common unit of a score can represent."""
     if time.denominator > MAX_SCORE_RESOLUTION:
         raise UnsupportedScoreError("too many different tuplets")
+
+
+def check_meter(quarters: Fraction) -> None:
+    """Raise `UnsupportedScoreError` for a meter with bars longer than any measure may be."""
+    if quarters > MAX_SCORE_NOTE_QUARTERS:
+        raise UnsupportedScoreError(f"a meter of over {MAX_SCORE_NOTE_QUARTERS} quarters")
+
+
+def parse_digits(digits: str) -> int:
+    """Return the number that digits represent, at most 10^9: `int` takes long for many digits."""
+    digits = digits.lstrip("0")
+    return int(digits or 0) if len(digits) <= _MAX_DIGITS else 10**_MAX_DIGITS
 
 
 @dataclass

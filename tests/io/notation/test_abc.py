@@ -710,6 +710,33 @@ def test_hostile_tunes_are_read_or_refused(body: str, reason: str):
         assert not reason
 
 
+@pytest.mark.parametrize("body", ["{}\nC4|", "C4|\n{}\nC4|", "C4|[{}]C4|"])
+@pytest.mark.parametrize(
+    ("field", "reason"),
+    [
+        ("M:99999999/1", "a meter of over 1024 quarters"),
+        ("M:257/1", "a meter of over 1024 quarters"),
+        ("M:4/4+1000+9999/4", "a meter of over 1024 quarters"),
+        ("M:" + "9" * 5000 + "/3", "a meter of over 1024 quarters"),
+        ("L:99999999/1", "a unit note length of over 1024 quarters"),
+        ("L:257", "a unit note length of over 1024 quarters"),
+        ("L:" + "9" * 5000 + "/4", "a unit note length of over 1024 quarters"),
+    ],
+)
+def test_meters_and_units_beyond_any_bar_are_refused(field: str, reason: str, body: str):
+    with pytest.raises(ReadError, match=rf": {reason}; \w"):
+        read(tune(body.format(field)))
+    head = HEAD + field + "\n"
+    with pytest.raises(ReadError, match=rf": {reason}; \w"):
+        read(tune("C4|", head))
+
+
+@pytest.mark.parametrize("field", ["M:256/1", "M:0/9999999999", "M:1/99999999", "L:1/99999999"])
+def test_other_invalid_meters_and_units_are_left_out(field: str):
+    result = read(tune(f"{field}\nC4|"))
+    assert result.warnings == (f"field not understood ({field}): 1",)
+
+
 def test_damaged_tunes_are_songs_or_one_line():
     rng = random.Random(3)
     body = 'V:1\n|: C>D {e}(3EFG !p![ce]-|1 [c2e2] "Am"z2 :|2 c4 & E4 |]\nV:2\n[M:3/4]Z2|C/D//E|'

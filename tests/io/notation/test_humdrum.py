@@ -364,13 +364,23 @@ def test_music_without_bar_lines_is_divided_by_its_meter():
         ("4/3", None),
         ("0/4", None),
         ("4/128", None),
-        ("999/1", None),
+        ("256/1", None),
+        ("1/99999999999", None),
         ("2\\4", None),
         ("", None),
     ],
 )
 def test_meters(text, meter):
     assert parse_meter(text) == meter
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["999999999/4", "257/1", "4+9999/4", "9/" + "0" * 5000, "1/2%9999", "9" * 5000 + "/3"],
+)
+def test_meters_beyond_any_bar_are_refused(text):
+    with pytest.raises(ReadError, match=r": a meter of over 1024 quarters; \w"):
+        song(f"**kern\n*M{text}\n4c\n*-\n")
 
 
 @pytest.mark.parametrize(

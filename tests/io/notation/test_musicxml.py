@@ -836,7 +836,7 @@ def test_huge_numbers_that_are_not_needed_are_ignored():
         + style(f'<measure-repeat type="start">{huge}</measure-repeat>')
         + note("C4", 8, staff=int("9" * 50))
         + f"<attributes><transpose><chromatic>{huge}</chromatic></transpose>"
-        + f"<key><fifths>{huge}</fifths></key>{time(huge, 4)}</attributes>"
+        + f"<key><fifths>{huge}</fifths></key>{time(4, 10**50)}</attributes>"
     )
     assert score(content).parts[0].notes[0][0].pitch == 60
 

@@ -33,6 +33,7 @@ from support.scores import (
     notes,
     part,
     read,
+    time,
 )
 
 # -- containers -----------------------------------------------------------------------------------
@@ -158,6 +159,18 @@ OUTSIDE = '<!DOCTYPE score-partwise [<!ENTITY x SYSTEM "file:///etc/passwd">]>'
         (b"PK\x03\x04" + b"\x00" * 60, "damaged archive"),
         (archive({"a.txt": b"x"}), "without a score"),
         (archive({"a.xml": GOOD})[:-30], "damaged archive"),
+        (
+            document(part(note("C4", 8), attributes=time("99999999", 4))),
+            "a meter of over 1024 quarters",
+        ),
+        (
+            document(part(note("C4", 8), attributes=time("3+1024", 4))),
+            "a meter of over 1024 quarters",
+        ),
+        (
+            document(part(note("C4", 8), attributes=time("9" * 5000, 3))),
+            "a meter of over 1024 quarters",
+        ),
         (b"X:1\nK:C\n", "no notes|without measures"),
         (b"**kern\n*-\n", "no notes"),
     ],

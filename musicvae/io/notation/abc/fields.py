@@ -8,8 +8,16 @@ from dataclasses import dataclass
 from fractions import Fraction
 from html import unescape
 
+from musicvae.io.limits import MAX_SCORE_NOTE_QUARTERS
 from musicvae.io.notation.dynamics import parse_tempo_text
-from musicvae.io.notation.score import MAX_DENOMINATOR, MAX_NUMERATOR, TimeSignature
+from musicvae.io.notation.score import (
+    MAX_DENOMINATOR,
+    MAX_NUMERATOR,
+    TimeSignature,
+    UnsupportedScoreError,
+    check_meter,
+    parse_digits,
+)
 
 STEPS = {name: i for i, name in enumerate("CDEFGAB")}
 SEMITONES = (0, 2, 4, 5, 7, 9, 11)  # of the steps above C
@@ -23,9 +31,9 @@ _TONIC = re.compile(r"([A-G])([#b]?)|([a-g])([#b]?)(?=(?:m|min|maj|mix|dor|phr|l
 _MODE = re.compile(r"\s*([A-Za-z]+)(?!\w*=)")
 _KEY_ACCIDENTAL = re.compile(r"(\^\^?|__?|=)\s*([A-Ga-g])")
 _NAMED_PROPERTY = re.compile(r'(?<![\^_=\w])(?:[A-Za-z][\w-]+|[mt])=(?:"[^"]*"|\S*)\s*')
-_METER_TERM = re.compile(r"\(?\s*(\d{1,4}(?:\s*\+\s*\d{1,4})*)\s*\)?\s*/\s*(\d{1,4})(?!\d)")
+_METER_TERM = re.compile(r"\(?\s*(\d++(?:\s*\+\s*\d++)*)\s*\)?\s*/\s*(\d++)")
 _PLUS = re.compile(r"\s*\+\s*")
-_LENGTH = re.compile(r"(\d{1,4})(?:\s*/\s*(\d{1,4}))?(?![\d/])")
+_LENGTH = re.compile(r"(\d++)(?:\s*/\s*(\d++))?(?!/)")
 _FRACTION = re.compile(r"(\d{1,4})\s*/\s*(\d{1,4})")
 _UNITS = re.compile(r"[A-Ga-g]\s*(\d{1,3})?\s*(?:/\s*(\d{1,3}))?\s*$")
 _NUMBER = re.compile(r"\d{1,6}(?:\.\d{1,6})?")
@@ -139,7 +147,10 @@ def transpose_fifths(fifths: int, semitones: int) -> int:
 
 
 def parse_meter(text: str) -> TimeSignature | None:
-    """Return the time signature of an M: field, (0, 1) if it is free, None if it is not valid."""
+    """Return the time signature of an M: field, (0, 1) if it is free, None if it is not valid.
+
+    Raises `UnsupportedScoreError` for a meter that no bar can have.
+    """
     text = text.strip()
     if text[:1] == "C":
         return (2, 2) if text[1:2] == "|" else (4, 4)
@@ -147,9 +158,12 @@ def parse_meter(text: str) -> TimeSignature | None:
         return (0, 1)
     terms, end = [], 0
     while match := _METER_TERM.match(text, end):
-        numerator = sum(int(number) for number in match[1].split("+"))
-        denominator = int(match[2])
-        if not numerator or not denominator or denominator & (denominator - 1):
+        numerator = sum(parse_digits(number.strip()) for number in match[1].split("+"))
+        denominator = parse_digits(match[2])
+        if not numerator or not denominator:
+            return None
+        check_meter(Fraction(4 * numerator, denominator))
+        if denominator & (denominator - 1):
             return None
         terms.append((numerator, denominator))
         end = match.end()
@@ -176,11 +190,21 @@ def default_unit(meter: TimeSignature | None) -> Fraction:
 
 
 def parse_unit(text: str) -> Fraction | None:
-    """Return the unit note length of an L: field in whole notes, None if it is not valid."""
+    """Return the unit note length of an L: field in whole notes, None if it is not valid.
+
+    Raises `UnsupportedScoreError` for a unit that is longer than any note may be.
+    """
     match = _LENGTH.match(text.strip())
-    if not match or not int(match[1]) or match[2] == "0":
+    if not match:
         return None
-    unit = Fraction(int(match[1]), int(match[2] or 1))
+    numerator, denominator = parse_digits(match[1]), parse_digits(match[2] or "1")
+    if not numerator or not denominator:
+        return None
+    unit = Fraction(numerator, denominator)
+    if 4 * unit > MAX_SCORE_NOTE_QUARTERS:
+        raise UnsupportedScoreError(
+            f"a unit note length of over {MAX_SCORE_NOTE_QUARTERS} quarters"
+        )
     return unit if Fraction(1, 1024) <= unit <= 4 else None
 
 

@@ -13,9 +13,12 @@ from musicvae.io.notation.score import (
     MAX_QPM,
     MIN_QPM,
     TimeSignature,
+    check_meter,
+    parse_digits,
 )
 
-_METER = re.compile(r"(\d{1,3}(?:\+\d{1,3}){0,8})/(\d{1,3})(?:%(\d{1,3}))?")
+_METER = re.compile(r"(\d++(?:\+\d++){0,8})/(\d++)(?:%(\d++))?")
+_MAX_ZEROS = 32  # of a duration: "0" is a breve, "00" twice as long
 _METRONOME = re.compile(r"(\d{1,4}(?:\.\d{1,4})?)(?:-(\d{1,4}(?:\.\d{1,4})?))?")
 _TEMPO_WORDS = re.compile(r"\[([^\[\]]{1,80})\]")
 _BEAT = re.compile(r"\[(\w{1,12})(-dot|\.)?\] ?= ?(?:c(?:a|irca)?\. ?)?(\d{1,4}(?:\.\d{1,4})?)")
@@ -51,17 +54,19 @@ class TempoMark(NamedTuple):
 def parse_meter(text: str) -> TimeSignature | None:
     """Return the time signature of a text such as ``3/4``, ``2+3/8``, ``2/0`` or ``3/3%2``.
 
-    None if MIDI cannot represent it. Denominators are durations: ``0`` is a breve.
+    None if MIDI cannot represent it. Denominators are durations: ``0`` is a breve. Raises
+    `UnsupportedScoreError` for a meter that no bar can have.
     """
     found = _METER.fullmatch(text)
     if not found:
         return None
-    numerator = sum(map(int, found[1].split("+")))
-    denominator, factor = found[2], int(found[3] or 1)
+    numerator = sum(map(parse_digits, found[1].split("+")))
+    denominator, factor = found[2], parse_digits(found[3] or "1")
     if denominator.strip("0"):
-        unit = Fraction(factor, int(denominator))
+        unit = Fraction(factor, parse_digits(denominator))
     else:
-        unit = Fraction(factor << len(denominator))
+        unit = Fraction(factor << min(len(denominator), _MAX_ZEROS))
+    check_meter(4 * numerator * unit)
     n, d = numerator * unit.numerator, unit.denominator
     if d & (d - 1):
         n, d = (numerator * unit).as_integer_ratio()

@@ -15,12 +15,14 @@ from musicvae.io.notation.score import (
     ScorePosition,
     TimeSignature,
     UnsupportedScoreError,
+    check_meter,
+    parse_digits,
 )
 from musicvae.representation.key import transpose_fifths
 
 ALL_STAVES = 0
 _MINOR_MODES = ("minor", "aeolian")
-_BEATS = re.compile(r"\s*\d{1,4}(\s*\+\s*\d{1,4}){0,15}\s*")
+_BEATS = re.compile(r"\s*\d++(\s*\+\s*\d++){0,15}\s*")
 _STEPS_BY_FIFTHS = "FCGDAEB"
 _MAX_FIFTHS = 7
 _MAX_TRANSPOSITION = 127
@@ -154,11 +156,12 @@ class Attributes:
         units = [parse_int(child.text) or 0 for child in time if child.tag == "beat-type"]
         is_valid = len(beats) == len(units) > 0 and len(beats) < 16
         for text, unit in zip(beats, units, strict=False):
-            is_power = 0 < unit <= 2 * MAX_DENOMINATOR and unit & (unit - 1) == 0
-            if not (is_valid and is_power and _BEATS.fullmatch(text)):
+            if unit <= 0 or not _BEATS.fullmatch(text):
                 is_valid = False
                 break
-            total += Fraction(sum(map(int, text.split("+"))), unit)
+            total += Fraction(sum(parse_digits(beat.strip()) for beat in text.split("+")), unit)
+            check_meter(4 * total)
+            is_valid &= unit <= 2 * MAX_DENOMINATOR and unit & (unit - 1) == 0
             denominator = max(denominator, unit)
         if not is_valid or total <= 0:
             self.omissions.n_invalid_meters += 1
