@@ -48,6 +48,7 @@ from musicvae.data.schema import song_to_row
 from musicvae.data.stored_song import StoredSong, read_stored_song
 from musicvae.downbeats import barlines, estimate_barlines
 from musicvae.errors import MusicVAEError
+from musicvae.harmony import stated_or_found_chords
 from musicvae.io import midi
 from musicvae.io.options import ReadOptions
 from musicvae.representation.bars import Bars
@@ -92,7 +93,10 @@ class Stages:
         roles = self._time("roles", lambda: classify_roles(barline_estimate.song))
         bars = self._time("bars", lambda: Bars.from_song(barline_estimate.song))
         hashes = self._time("fingerprint", lambda: fingerprint(bars))
-        file = ProcessedFile(read_result=result, merge=merge, barlines=barline_estimate, bars=bars)
+        chords = self._time("chords", lambda: stated_or_found_chords(barline_estimate.song))
+        file = ProcessedFile(
+            read_result=result, merge=merge, barlines=barline_estimate, bars=bars, chords=chords
+        )
         vars(file)["roles"] = roles  # the cached property
 
         def row() -> None:
