@@ -67,7 +67,8 @@ class Codec:
             self.prior = load_prior(checkpoint.tensors_under("prior"), self.device)
         except (TypeError, RuntimeError):
             raise self._damaged(checkpoint, "its prior is of another kind") from None
-        if self.prior is not None and not self.prior.fits(self.preset):
+        fits = getattr(self.prior, "fits", None)  # priors of plug-ins need not have it
+        if fits is not None and not fits(self.preset):
             raise self._damaged(checkpoint, "its prior is of another model")
         try:
             tensors = checkpoint.tensors_under("directions")

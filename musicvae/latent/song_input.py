@@ -24,16 +24,10 @@ MAX_RELATED_BARS = 4_096
 
 
 def with_barlines(song: Song | BarlineEstimate) -> BarlineEstimate:
-    """Return the bar lines of a song, estimated unless they are given.
-
-    Raises `DataError` for a performance without a grid, unless its bar lines are given.
-    """
+    """Return the bar lines of a song, estimated unless they are given."""
     if isinstance(song, BarlineEstimate):
         return song
-    found = estimate_barlines(song)
-    if reason := found.grid_estimate.reject_reason:
-        raise DataError(reason)
-    return found
+    return estimate_barlines(song)
 
 
 def check_bars(n_bars: int) -> None:

@@ -386,7 +386,6 @@ def test_bar_lines_of_scores_and_as_written(working_folder, tmp_path) -> None:
         (("--set", "model.width=wide", "--preset", "tiny"), "model.width must be int"),
         (("--preset", "tinny"), "did you mean 'tiny'"),
         (("--name", "tiny"), "holds a run already"),
-        (("--name", "n" * 300), "choose another --name"),
     ],
 )
 def test_wrong_options_of_train_are_told_before_reading(

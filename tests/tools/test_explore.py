@@ -200,7 +200,9 @@ def test_latents_of_a_folder_are_arrays_for_numpy_alone(here, model) -> None:
         mu = encoding.mu[arrays["pass_index"][mine], arrays["first_bar"][mine] // 2]
         np.testing.assert_allclose(arrays["z"][mine], mu, atol=1e-5)
         assert set(arrays["key"][mine].tolist()) == {encoding.key}
-        assert set(arrays["meter"][mine].tolist()) == {"4/4"}
+        grid = encoding.bars.grid
+        meters = {f"{n}/{d}" for n, d in zip(grid.numerator, grid.denominator, strict=True)}
+        assert set(arrays["meter"][mine].tolist()) <= meters
     assert "z.npz: already exists" in run("encode", "high", "--out", "z.npz").stderr
     assert run("encode", "high", "--out", "high.z").exit_code == 2
     assert run("encode", "high", "--step", "1").exit_code == 2

@@ -49,6 +49,7 @@ from musicvae.errors import ConfigError
 )
 @click.option(
     "--kind",
+    type=TEXT,
     metavar="|".join(PRIORS),
     help="Kind of prior, or a plug-in; by default as in the preset.",
 )
