@@ -66,6 +66,7 @@ N_REPORT_SONGS = 100  # at most, in a report
 )
 @click.option(
     "--swing",
+    type=TEXT,
     metavar="2:1",
     help="Ratio of swung eighths, or '3:2 in sixteenths'; 1:1 for none. By default drawn from "
     "those of the training songs.",
