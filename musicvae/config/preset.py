@@ -14,7 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from musicvae.config.loading import apply_setting, build_dataclass, require, upgrade_preset
-from musicvae.config.sections import GridConfig, ModelConfig, PartConfig, PriorConfig
+from musicvae.config.sections import (
+    ConditionsConfig,
+    GridConfig,
+    ModelConfig,
+    PartConfig,
+    PriorConfig,
+)
 from musicvae.config.size_limits import MAX_METERS, MAX_PARTS
 from musicvae.config.training import TrainingConfig
 from musicvae.errors import ConfigError, is_file_name, nearest, os_reason
@@ -33,6 +39,7 @@ class Preset:
     default_qpm: float = 100.0
     """Tempo of sampled songs in quarters per minute."""
     model: ModelConfig = field(default_factory=ModelConfig)
+    conditions: ConditionsConfig = field(default_factory=ConditionsConfig)
     training: TrainingConfig = field(default_factory=TrainingConfig)
     prior: PriorConfig = field(default_factory=PriorConfig)
 

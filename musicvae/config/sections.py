@@ -27,6 +27,11 @@ class GridConfig:
     max_steps: int = 24
     """Steps of the longest bar that fits: 24 is 3/2 or 12/8 at four steps per quarter."""
 
+    @property
+    def quarters(self) -> int:
+        """Number of quarters of the longest bar."""
+        return self.max_steps // self.steps_per_quarter
+
     def __post_init__(self) -> None:
         require(
             self.steps_per_quarter in (1, 2, 3, 4, 6, 8, 12, 24),
@@ -128,6 +133,14 @@ class ModelConfig:
         require(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
         require_sizes(self, "model", MAX_MODEL_SIZES)
         require(self.kernel % 2 == 1, "model.kernel", "odd")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConditionsConfig:
+    """What encoder, decoder and prior are told beside meter, key and active parts."""
+
+    chords: bool = False
+    """Whether they are conditioned on the chord of each quarter, where it is known."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -61,6 +61,9 @@ class TrainingConfig:
     """Share of training windows transposed by a fifth or a step."""
     part_dropout: float = 0.15
     """Share of training windows in which some parts are left out."""
+    chord_dropout: float = 0.2
+    """Share of training windows whose chords are hidden, for models conditioned on chords, so that
+    they do without, too."""
     drum_mix_share: float = 0.0
     """Share of training windows in which some drums come from another window; only for presets
     with drums alone."""
@@ -107,6 +110,7 @@ class TrainingConfig:
             "scheduled_sampling",
             "key_jitter",
             "part_dropout",
+            "chord_dropout",
             "drum_mix_share",
         ):
             require(0 <= getattr(self, name) <= 1, f"training.{name}", "0 to 1")

@@ -15,8 +15,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from musicvae.arrays import Bools, Ints
+from musicvae.chords import ChordMap
 from musicvae.config.preset import Preset
 from musicvae.representation.bars import Bars, Notes, cell_index
+from musicvae.representation.chord_grid import UNKNOWN, quarter_chords, transpose_quarters
 from musicvae.representation.grid import Grid
 from musicvae.representation.key import estimate_diatonic_key
 from musicvae.representation.slots import ModelPass, assign_slots
@@ -33,7 +35,8 @@ class Batch(NamedTuple):
     K is the largest number of notes of a window in the batch, rounded up to `PAD_MULTIPLE`. A note
     is `(bar, position, part, pitch, duration, velocity, timing)`: position 0 is a carry-in,
     `1 + step` an onset; pitch is relative to `key`; duration is in cells; timing is in 960ths of a
-    quarter.
+    quarter. A chord is `(root, quality, bass)` as in `representation.chord_grid`, with root and
+    bass relative to `key`; Q are the quarters of the longest bar.
     """
 
     notes: Tensor  # (B, K, 7), rows past n_notes are 0
@@ -44,6 +47,7 @@ class Batch(NamedTuple):
     present: Tensor  # (B, N, R) bool: slots that sound in each bar
     key: Tensor  # (B,) semitones subtracted from the pitches of melodic slots
     corruption: Tensor  # (B, D) float32 amount of each of `training.condition_kinds`
+    chords: Tensor  # (B, N, Q, 3) int8: the chord of each quarter, -1 where it is not known
 
     @property
     def n_bars(self) -> Tensor:
@@ -57,19 +61,24 @@ class ModelInput:
 
     `bars` has no notes; they are in `model_pass`. `active` `(N, R)` marks the bars in which each
     slot sounds. It is side information, one bit per part and bar: a silent part stays silent.
+    `chords` `(N, Q, 3)` is the chord of each quarter (`quarter_chords`), None where none is known.
     """
 
     bars: Bars
     model_pass: ModelPass
     key: int
     active: Bools
+    chords: Ints | None = None
     path: str = ""
 
 
-def model_inputs(bars: Bars, preset: Preset, path: str = "") -> tuple[list[ModelInput], Notes]:
+def model_inputs(
+    bars: Bars, preset: Preset, path: str = "", chords: ChordMap | None = None
+) -> tuple[list[ModelInput], Notes]:
     """Split a song into the passes through a preset's model, and the notes that pass through.
 
-    `bars` may be on any grid; the result is on the preset's.
+    `bars` may be on any grid; the result is on the preset's. `chords` are by default those that the
+    song states.
     """
     bars = bars.at(preset.grid.steps_per_quarter)
     assignment = assign_slots(bars, preset.parts)
@@ -78,12 +87,15 @@ def model_inputs(bars: Bars, preset: Preset, path: str = "") -> tuple[list[Model
     notes = Notes.concatenate(melodic)
     key = estimate_diatonic_key(notes.pitch, notes.duration)
     empty = replace(bars, notes=Notes.concatenate([]))
+    chords = bars.header.chords if chords is None else chords
+    by_quarter = quarter_chords(chords, bars.grid, preset.grid.quarters) if len(chords) else None
     inputs = [
         ModelInput(
             bars=empty,
             model_pass=model_pass,
             key=key,
             active=_active_parts(bars.grid, model_pass),
+            chords=by_quarter,
             path=path,
         )
         for model_pass in assignment.passes
@@ -130,7 +142,9 @@ class WindowBatcher:
             torch.zeros(len(preset.training.condition_kinds)) if corruption is None else corruption
         )
         none = np.zeros((0, len(preset.parts)), bool)
+        no_chords = np.full((0, preset.grid.quarters, 3), UNKNOWN, np.int8)
         grids, active, keys, chunks, notes = list[Grid](), [none], list[int](), list[Notes](), []
+        chords = [no_chords]
         offset = 0
         for each in inputs:
             its_notes = each.model_pass.notes
@@ -141,6 +155,7 @@ class WindowBatcher:
             grids.append(each.bars.grid)
             active.append(each.active)
             keys.append(each.key)
+            chords.append(_compact_chords(each, no_chords))
             offset += len(each.bars)
         self.lengths_bars = np.array([len(grid) for grid in grids], np.int64)
         self.offsets_bars = np.concatenate([[0], np.cumsum(self.lengths_bars)])
@@ -152,6 +167,7 @@ class WindowBatcher:
         )
         self._slicer = WindowSlicer(self._grid, _concatenate_compact([*chunks, *notes]))
         self._active = np.concatenate(active)
+        self._chords = np.concatenate(chords)
         self.key = np.array(keys, np.int64)
         self._drums = np.array([part.kind == "drums" for part in preset.parts])
         pairs, index = np.unique(
@@ -239,6 +255,7 @@ class WindowBatcher:
         present = self._active[bar] & is_real[..., None]
         if dropped is not None:
             present &= ~dropped[:, None]
+        chords = transpose_quarters(self._chords[bar], -key[:, None, None])
         return Batch(
             notes=torch.from_numpy(notes),
             n_notes=torch.from_numpy(count),
@@ -248,7 +265,17 @@ class WindowBatcher:
             present=torch.from_numpy(present),
             key=torch.from_numpy(key),
             corruption=self.corruption.expand(B, -1),
+            chords=torch.from_numpy(
+                np.where(is_real[..., None, None], chords, UNKNOWN).astype(np.int8)
+            ),
         )
+
+
+def _compact_chords(source: ModelInput, no_chords: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return the chords of an input as int8 `(N, Q, 3)`, -1 where there are none."""
+    if source.chords is None:
+        return np.broadcast_to(np.int8(UNKNOWN), (len(source.bars), *no_chords.shape[1:]))
+    return source.chords.astype(np.int8)
 
 
 def _concatenate_compact(many: list[Notes]) -> Notes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import secrets
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from musicvae.arrays import Ints
 from musicvae.data import Shards, WindowDataset, prepare_cached
 from musicvae.data.split import split_shards
 from musicvae.errors import DataError
+from musicvae.evaluation.chords import ChordScores, evaluate_chords
 from musicvae.evaluation.comparison import Comparison, compare
 from musicvae.evaluation.likelihood import decode_teacher_forced, likelihood_metrics
 from musicvae.evaluation.window_sets import WindowSets
@@ -52,6 +53,8 @@ class Evaluation:
     likelihood: dict[str, Any]
     comparison: Comparison | None
     """None if there are too few songs; `notes` say so."""
+    chords: ChordScores | None = None
+    """How well samples keep chords; None for a model that is not conditioned on them."""
     notes: tuple[str, ...] = ()
     """What could not be evaluated, and why, one sentence each."""
 
@@ -63,7 +66,9 @@ class Evaluation:
         """Return plain data for JSON, with None for undefined values."""
         plain = {field.name: getattr(self, field.name) for field in fields(self)}
         comparison = None if self.comparison is None else self.comparison.to_dict()
-        return _without_nan(plain | {"comparison": comparison, "notes": list(self.notes)})
+        chords = None if self.chords is None else asdict(self.chords)
+        plain |= {"comparison": comparison, "chords": chords, "notes": list(self.notes)}
+        return _without_nan(plain)
 
 
 def _without_nan(value: Any) -> Any:
@@ -146,6 +151,12 @@ def evaluate(
         comparison = compare(sets, windows, train_windows, seed=seed)
     else:
         notes.append("samples are not compared with songs: that needs more, different songs")
+    chords = None
+    if preset.conditions.chords:
+        on_progress("sampling songs over the chords of others")
+        chords = evaluate_chords(model, windows, seed=seed)
+        if chords is None:
+            notes.append("no song states chords, or has any that could be found")
     return Evaluation(
         checkpoint=str(model.path),
         hash=model.hash,
@@ -158,6 +169,7 @@ def evaluate(
         reconstruction=scores,
         likelihood=likelihood,
         comparison=comparison,
+        chords=chords,
         notes=tuple(notes),
     )
 

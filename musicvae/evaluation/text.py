@@ -42,6 +42,7 @@ _UNSPLIT_LABELS = {"test": "songs", "train": "other songs"}
 def format_evaluation(evaluation: Evaluation) -> str:
     """Return the main figures as tables separated by blank lines."""
     tables = [_reconstruction(evaluation), _likelihood(evaluation), *_comparison(evaluation)]
+    tables += _chords(evaluation)
     return "\n\n".join([*(_align_columns(table) for table in tables), *evaluation.notes])
 
 
@@ -85,6 +86,21 @@ def _likelihood(evaluation: Evaluation) -> list[Row]:
         rows.append(("  KL", _format_number(likelihood["kl_bits"] * math.log(2)), bits))
     rows.append(("active units", str(likelihood["active_units"]), ""))
     return rows
+
+
+def _chords(evaluation: Evaluation) -> Iterable[list[Row]]:
+    chords = evaluation.chords
+    if chords is None:
+        return
+    labels = {"songs": "as they are", "samples": "samples over their chords"}
+    labels["untold"] = "samples, chords not told"
+    yield [
+        (f"chords of {chords.songs} songs", "chord tones", "majmin agreement"),
+        *(
+            (labels[name], _format_number(share), _format_number(chords.majmin[name]))
+            for name, share in chords.tones.items()
+        ),
+    ]
 
 
 def _comparison(evaluation: Evaluation) -> Iterable[list[Row]]:

@@ -13,6 +13,7 @@ from musicvae.latent.encoding import Encoding
 from musicvae.latent.interpolation import INTERPOLATORS, Latents
 from musicvae.latent.matching import WindowPairs, match_by_dtw, match_by_position
 from musicvae.representation.bars import Bars
+from musicvae.representation.chord_grid import transpose_quarters
 from musicvae.swing import Swing
 
 
@@ -91,6 +92,7 @@ def blend(
         own,
         bars=bars,
         active=tuple(each[index[whose]] for each in own.active),
+        chords=chords_in_key(own, index[whose], key),
         key=key,
         mu=mu,
         sigma=sigma,
@@ -101,6 +103,13 @@ def blend(
         bar_velocities=own.bar_velocities[index[whose]],
         time_map=_time_map(ends[near], bars) if t in (0, 1) else None,
     )
+
+
+def chords_in_key(encoding: Encoding, bars: Ints, key: int) -> Ints | None:
+    """Return the chords of `bars` `(N,)` of an encoding, transposed to `key`. `(N, Q, 3)`"""
+    if encoding.chords is None:
+        return None
+    return transpose_quarters(encoding.chords[bars], key - encoding.key)
 
 
 def with_swing_between(bars: Bars, a: Encoding, b: Encoding, t: float) -> Bars:

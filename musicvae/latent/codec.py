@@ -112,6 +112,7 @@ class Codec:
             bars=replace(bars, notes=Notes.concatenate([])),
             source_parts=tuple(each.model_pass.source_part for each in inputs),
             active=tuple(each.active for each in inputs),
+            chords=inputs[0].chords if inputs and self.preset.conditions.chords else None,
             key=inputs[0].key if inputs else 0,
             mu=mu,
             sigma=sigma,
@@ -185,6 +186,7 @@ class Codec:
             and -(-len(encoding.bars) // preset.grid.bars) == W
             and encoding.bars.grid.steps_per_quarter == preset.grid.steps_per_quarter
             and all(len(owner) == len(preset.parts) for owner in encoding.source_parts)
+            and (encoding.chords is None or encoding.chords.shape[1] == preset.grid.quarters)
         )
 
     def to_song(self, encoding: Encoding, notes: Notes) -> Song:
@@ -390,6 +392,7 @@ def empty_inputs(encoding: Encoding) -> list[ModelInput]:
             model_pass=ModelPass(notes=none, source_part=owner),
             key=encoding.key,
             active=active,
+            chords=encoding.chords,
         )
         for owner, active in zip(encoding.source_parts, encoding.active, strict=True)
     ]

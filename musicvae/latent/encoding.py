@@ -27,6 +27,9 @@ class Encoding:
     """For each pass the part in each slot, -1 where a slot is empty. `(R,)` each"""
     active: tuple[Bools, ...]
     """For each pass the bars in which each slot sounds. `(N, R)` each"""
+    chords: Ints | None = None
+    """Chord of each quarter of each bar, on which the model is conditioned: `(N, Q, 3)` as in
+    `ModelInput`; None where none is known."""
     key: int
     """Semitones subtracted from every melodic pitch before encoding."""
     mu: Latents

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 
 from musicvae.arrays import Bools, Ints
+from musicvae.chords import QUALITIES
 from musicvae.downbeats import TimeMap
 from musicvae.downbeats.time_warp import SwungBeats, TimeWarp
 from musicvae.io.limits import MAX_QUARTERS
 from musicvae.latent.encoding import Encoding
 from musicvae.representation.bars import Bars, Notes
+from musicvae.representation.chord_grid import UNKNOWN
 from musicvae.representation.grid import Grid, make_grid
 from musicvae.song import ChordMap, KeyMap, MeterMap, Part, Song, TempoMap
 from musicvae.swing import Swing
@@ -20,6 +22,8 @@ from musicvae.swing import Swing
 MAX_STEPS_PER_QUARTER = 960
 MAX_SLOT_BARS = 1 << 26
 """Slots of all passes, times bars."""
+MAX_CHORD_QUARTERS = 1 << 26
+"""Quarters of the longest bar, times bars."""
 _MAPS: dict[str, Any] = {"tempo": TempoMap, "meter": MeterMap, "key": KeyMap, "chords": ChordMap}
 _NOTE_FIELDS = ("onset_ticks", "duration_ticks", "pitch", "velocity")
 _BAR_FIELDS = ("numerator", "denominator", "length_ticks")
@@ -45,6 +49,8 @@ def to_dict(encoding: Encoding) -> dict[str, Any]:
         "key": int(encoding.key),
         "levels": [_deltas(part) for part in levels],
     }
+    if encoding.chords is not None:
+        data["quarter_chords"] = _chord_runs(encoding.chords.reshape(-1, 3))
     if not _same_bars(bars.grid, Bars.from_song(bars.header, bars.grid.steps_per_quarter).grid):
         data["bars"] = {name: getattr(bars.grid, name).tolist() for name in _BAR_FIELDS}
         data["bars"]["pickup"] = bool((bars.grid.lead_steps > 0).any())
@@ -108,6 +114,7 @@ def from_dict(data: dict[str, Any]) -> dict[str, Any]:
         "bars": replace(bars, notes=Notes.concatenate([])),
         "source_parts": source_parts,
         "active": tuple(active),
+        "chords": _from_chord_runs(data["quarter_chords"], N) if "quarter_chords" in data else None,
         "key": int(data["key"]),
         "passthrough": song.parts,
         "bar_velocities": np.array(levels, np.float64).reshape(n_parts, N).T,
@@ -230,3 +237,23 @@ def _from_runs(runs: Any, n: int) -> Bools:
     if (lengths < 0).any() or int(lengths.sum()) != n:
         raise ValueError("wrong number of bars")
     return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+
+
+def _chord_runs(chords: Ints) -> list[list[int]]:
+    """Return runs of equal rows of `(M, 3)` as rows of length, root, quality and bass."""
+    first = np.flatnonzero(np.append(True, (np.diff(chords, axis=0) != 0).any(1)))
+    length = np.diff(np.append(first, len(chords)))
+    return np.column_stack([length, chords[first]]).tolist() if len(chords) else []
+
+
+def _from_chord_runs(runs: Any, n_bars: int) -> Ints:
+    """Return the chords of the quarters of `n_bars` bars `(N, Q, 3)`; inverts `_chord_runs`."""
+    columns = _int_array([number for run in runs for number in run]).reshape(-1, 4)
+    length = columns[:, 0]
+    total = int(length.sum())
+    if (length < 1).any() or total > MAX_CHORD_QUARTERS or total % max(n_bars, 1):
+        raise ValueError("wrong number of chords")
+    highest = np.array([11, len(QUALITIES) - 1, 11])
+    if (columns[:, 1:] < UNKNOWN).any() or (columns[:, 1:] > highest).any():
+        raise ValueError("invalid chord")
+    return np.repeat(columns[:, 1:], length, axis=0).reshape(n_bars, -1, 3)

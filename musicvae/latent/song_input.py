@@ -8,10 +8,12 @@ from functools import cached_property
 import numpy as np
 
 from musicvae.arrays import Bools, Ints
+from musicvae.chords import ChordMap
 from musicvae.config.preset import Preset
 from musicvae.data.batch import ModelInput, fits_preset, model_inputs
 from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import DataError
+from musicvae.harmony import with_chords
 from musicvae.representation.bars import Bars
 from musicvae.representation.drums import canonical_pitch
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid, header_of
@@ -36,6 +38,14 @@ def check_bars(n_bars: int) -> None:
         raise DataError(
             f"{n_bars:,} bars, over the limit of {MAX_RELATED_BARS:,} here; cut it into pieces"
         )
+
+
+def conditioning_chords(preset: Preset, song: Song) -> ChordMap:
+    """Return the chords on which a model is conditioned: stated, else found unless they are weak.
+
+    None are found for a preset that is not conditioned on chords.
+    """
+    return with_chords(song).chords if preset.conditions.chords else song.chords
 
 
 def unrepresentable(preset: Preset, song: Song, name: str = "") -> DataError:
@@ -113,7 +123,8 @@ class SongInput:
     @cached_property
     def inputs(self) -> list[ModelInput]:
         """The passes of the song through the model."""
-        return model_inputs(self.bars, self.preset)[0]
+        chords = conditioning_chords(self.preset, self.barlines.song)
+        return model_inputs(self.bars, self.preset, chords=chords)[0]
 
     @property
     def n_passthrough(self) -> int:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from musicvae.chords import QUALITIES
 from musicvae.config.preset import Preset
 from musicvae.config.sections import ModelConfig
 from musicvae.data import Batch
@@ -21,6 +22,7 @@ from musicvae.data import Batch
 VELOCITY_MEAN, VELOCITY_SCALE = 72.0, 16.0  # MIDI velocity
 TIMING_SCALE = 36.0  # 960ths of a quarter
 PAD_MULTIPLE = 64
+N_CHORD_FEATURES = 3 * 12 + 2
 HEAD_WIDTH = 32  # channels of an attention head
 MASKED_BIAS = -1e4  # added to attention logits of masked keys
 
@@ -40,8 +42,7 @@ class Layout:
     def from_preset(cls, preset: Preset) -> Layout:
         """Return the layout of a preset."""
         grid = preset.grid
-        quarters = grid.max_steps // grid.steps_per_quarter
-        return cls(grid.bars, quarters, grid.steps_per_quarter, len(preset.parts))
+        return cls(grid.bars, grid.quarters, grid.steps_per_quarter, len(preset.parts))
 
     @property
     def Q(self) -> int:  # noqa: N802 -- a shape letter
@@ -326,11 +327,45 @@ class AttentionBlock(RelativeAttention):
         return out
 
 
+class ChordEmbedding(nn.Module):
+    """Linear embedding of the chords of one or several quarters; zero where they are unknown.
+
+    A chord is described by its pitch classes, its root and its bass, and by whether it is known and
+    whether there is one at all.
+    """
+
+    def __init__(self, width: int, n_quarters: int = 1) -> None:
+        super().__init__()
+        self.n_quarters = n_quarters
+        self.tones: Tensor
+        intervals = [[i in quality.intervals for i in range(12)] for quality in QUALITIES]
+        self.register_buffer("tones", torch.tensor(intervals).float(), persistent=False)
+        self.embed = nn.Linear(n_quarters * N_CHORD_FEATURES, width, bias=False)
+
+    def forward(self, chords: Tensor) -> Tensor:
+        """Return the embedding of chords `(..., Q, 3)`, `n_quarters` at a time.
+
+        `(..., Q / n_quarters, width)`.
+        """
+        root, quality, bass = chords.long().unbind(-1)
+        is_known, has_root = quality >= 0, quality > 0
+        semitone = torch.arange(12, device=chords.device)
+        above_root = (semitone - root[..., None]).remainder(12)
+        tones = self.tones[quality.clamp(min=0)].gather(-1, above_root)
+        one_hot = [(each[..., None] == semitone) & has_root[..., None] for each in (root, bass)]
+        flags = torch.stack([is_known, has_root], -1)
+        features = torch.cat([tones * has_root[..., None], *one_hot, flags], -1)
+        shape = (*features.shape[:-2], -1, self.n_quarters * N_CHORD_FEATURES)
+        rows = features.reshape(shape)
+        out: Tensor = self.embed(rows.to(self.embed.weight.dtype))
+        return out
+
+
 class ConditionEmbedding(nn.Module):
     """Embedding of what encoder and decoder are conditioned on.
 
     Meter and position of each bar, which parts sound in it and, for a model trained on several
-    corruptions, which of them the notes have and how much.
+    corruptions, which of them the notes have and how much; by choice the chord of each quarter.
     """
 
     def __init__(self, preset: Preset, width: int) -> None:
@@ -343,6 +378,7 @@ class ConditionEmbedding(nn.Module):
         self.n_corruptions = len(preset.training.condition_kinds)
         if self.n_corruptions:
             self.damage = nn.Linear(2 * self.n_corruptions, width, bias=False)
+        self.chords = ChordEmbedding(width) if preset.conditions.chords else None
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the embedding of each quarter. `(B, Q, width)`"""
@@ -351,5 +387,7 @@ class ConditionEmbedding(nn.Module):
             amount = batch.corruption
             corruption = torch.cat([(amount > 0).float(), amount], -1)
             bars = bars + self.damage(corruption)[:, None]
-        out: Tensor = (bars[:, :, None] + self.place).flatten(1, 2)
-        return out
+        quarters = bars[:, :, None] + self.place
+        if self.chords is not None:
+            quarters = quarters + self.chords(batch.chords)
+        return quarters.flatten(1, 2)

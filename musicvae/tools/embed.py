@@ -20,7 +20,7 @@ from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import DataError, ReadError
 from musicvae.latent import Latents
 from musicvae.latent.codec import Codec
-from musicvae.latent.song_input import unrepresentable, with_barlines
+from musicvae.latent.song_input import conditioning_chords, unrepresentable, with_barlines
 from musicvae.networks.vae import to_note_table
 from musicvae.representation.bars import Bars
 from musicvae.song import Song
@@ -252,7 +252,8 @@ def _windows_of_song(
 ) -> tuple[WindowBatcher, Ints, Ints]:
     """Return a batcher, and input and first bar of each window of a song. `(W,)`"""
     barlines = with_barlines(song)
-    inputs, _ = model_inputs(Bars.from_song(barlines.song), codec.preset)
+    chords = conditioning_chords(codec.preset, barlines.song)
+    inputs, _ = model_inputs(Bars.from_song(barlines.song), codec.preset, chords=chords)
     batcher = WindowBatcher(inputs, codec.preset)
     none = np.zeros(0, np.int64)
     source, first = batcher.window_starts(hop_bars)[:2] if inputs else (none, none)

@@ -16,9 +16,15 @@ from musicvae.data.batch import ModelInput, WindowBatcher, fits_preset, model_in
 from musicvae.downbeats import BarlineEstimate
 from musicvae.errors import ConfigError, DataError
 from musicvae.latent.codec import Codec
-from musicvae.latent.song_input import SongInput, check_bars, with_barlines
+from musicvae.latent.song_input import (
+    SongInput,
+    check_bars,
+    conditioning_chords,
+    with_barlines,
+)
 from musicvae.networks.priors.conditioning import KnownLatents
 from musicvae.representation.bars import Bars, Notes, cell_index, resolve_note_overlaps
+from musicvae.representation.chord_grid import UNKNOWN
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid, header_of
 from musicvae.representation.slots import ModelPass, make_monophonic, restore_parts
 from musicvae.representation.velocity import bar_velocities
@@ -89,7 +95,11 @@ def inpaint(
     check_bars(len(mask))
     preset, size = codec.preset, codec.preset.grid.bars
     kept, bars, passthrough = _split_input(codec, barlines, mask)
-    inputs, _ = model_inputs(bars, preset)
+    stated, kept_song = barlines.song.chords, replace(barlines.song, parts=kept)
+    chords = stated if len(stated) else conditioning_chords(preset, kept_song)
+    inputs, _ = model_inputs(bars, preset, chords=chords)
+    if not len(stated):  # what was found in silence says nothing about the bars to come
+        inputs = [_without_chords(each, mask) for each in inputs]
     if not inputs:
         raise DataError(
             f"no notes that preset {preset.name} can represent surround these bars; make new "
@@ -114,6 +124,13 @@ def inpaint(
         for part, one, other in zip(new_song.parts, kept, passthrough, strict=True)
     ]
     return replace(barlines.song, parts=tuple(parts))
+
+
+def _without_chords(source: ModelInput, mask: Bools) -> ModelInput:
+    """Return an input with unknown chords in the bars of `mask` `(N,)`."""
+    if source.chords is None:
+        return source
+    return replace(source, chords=np.where(mask[:, None, None], UNKNOWN, source.chords))
 
 
 def _split_input(

@@ -11,12 +11,19 @@ import numpy as np
 
 from musicvae.arrays import Ints
 from musicvae.attributes.form import labels_by_window, section_labels
+from musicvae.chords import Progression, parse_progression
+from musicvae.config.preset import Preset
 from musicvae.config.size_limits import MAX_BARS, MAX_SONGS
 from musicvae.data.batch import ModelInput, WindowBatcher
 from musicvae.errors import ConfigError
 from musicvae.latent.codec import Codec
 from musicvae.networks.priors.flow import FlowPrior
 from musicvae.representation.bars import Bars, Notes
+from musicvae.representation.chord_grid import (
+    progression_key,
+    quarter_chords,
+    repeat_progression,
+)
 from musicvae.representation.key import Key, parse_key
 from musicvae.representation.slots import ModelPass
 from musicvae.representation.templates import (
@@ -49,6 +56,7 @@ def sample(
     meter: str | None = None,
     pickup: str | None = None,
     swing: str | None = None,
+    chords: str | None = None,
     refine_steps: int | None = None,
     seed: int = 0,
 ) -> list[Song]:
@@ -63,13 +71,16 @@ def sample(
         temperature: scale of the sampled noise; below 1 nearer to the typical, above 1 bolder.
         qpm: tempo in quarters per minute; by default one frequent in the training songs.
         key: `D minor`, `Eb`, `G dorian` and the like, or semitones above C of the major scale,
-            -6..5; by default drawn from the training songs.
+            -6..5; by default that of `chords`, else drawn from the training songs.
         meter: such as `3/4`; by default the most frequent one of the training songs.
         pickup: length of the pickup, such as `1/8`, by which the last bar is shorter; `0` for none.
             By default, from 8 bars on, drawn from those of the training songs.
         swing: ratio of swung eighths such as `2:1`, or `3:2 in sixteenths`; `1:1` for none. By
             default drawn from those of the training songs. Notes of the songs are straight and
             swung when written.
+        chords: a progression such as `C | G/B | Am F | %`, repeated to the end of the songs, which
+            then state it; see `musicvae.chords.parse_progression`. For models conditioned on
+            chords, which by default choose their own.
         refine_steps: how many times sampled latents are decoded and encoded again, a few steps of
             the walk back of Bengio et al. (2013) from the prior to the data. By default two with a
             linear prior; with a flow none for short windows of a single part, else one; none where
@@ -80,7 +91,8 @@ def sample(
     does not hold these either. Raises `ConfigError` for invalid arguments.
     """
     arguments: dict[str, Any] = {"temperature": temperature, "qpm": qpm, "key": key, "meter": meter}
-    arguments |= {"pickup": pickup, "swing": swing, "refine_steps": refine_steps, "seed": seed}
+    arguments |= {"pickup": pickup, "swing": swing, "chords": chords}
+    arguments |= {"refine_steps": refine_steps, "seed": seed}
     return list(sample_stream(codec, n, bars=bars, form=form, **arguments))
 
 
@@ -134,6 +146,7 @@ def _sample_chunk(
     meter: str | None = None,
     pickup: str | None = None,
     swing: str | None = None,
+    chords: str | None = None,
     refine_steps: int | None = None,
 ) -> list[Song]:
     rng, preset = np.random.default_rng(seed), codec.preset
@@ -142,6 +155,9 @@ def _sample_chunk(
     if isinstance(key, str):
         signature = parse_key(key)
         key = signature.major_tonic
+    progression = None if chords is None else _parse_chords(preset, chords)
+    if progression is not None and key is None:
+        key = progression_key(progression)
     keys = choose_keys(codec.provenance, key, n, rng)
     tempos = choose_tempos(preset, codec.provenance, qpm, n, rng)
     lengths = choose_pickups(codec.provenance, pickup, chosen_meter, n_bars, n, rng)
@@ -150,6 +166,9 @@ def _sample_chunk(
     for length in sorted(set(lengths)):
         index = np.flatnonzero([each == length for each in lengths])
         empty = empty_bars(preset, n_bars, chosen_meter, pickup=length, provenance=codec.provenance)
+        if progression is not None:
+            stated = repeat_progression(progression, empty.grid)
+            empty = replace(empty, header=replace(empty.header, chords=stated))
         draw = _Draw(
             codec=codec,
             empty=empty,
@@ -162,6 +181,19 @@ def _sample_chunk(
         songs |= dict(zip(index.tolist(), found, strict=True))
     swings = choose_swings(codec.provenance, swing, n, rng)
     return [replace(songs[i], swing=each) if each else songs[i] for i, each in enumerate(swings)]
+
+
+def _parse_chords(preset: Preset, chords: str) -> Progression:
+    """Return a progression for a preset; raise `ConfigError` for one not conditioned on chords."""
+    if not preset.conditions.chords:
+        raise ConfigError(
+            f"preset {preset.name} is not conditioned on chords; choose a --checkpoint that is, or "
+            "train one with --set conditions.chords=true"
+        )
+    try:
+        return parse_progression(chords)
+    except ValueError as error:
+        raise ConfigError(f"chords {chords[:80]!r}: {error}") from None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -201,8 +233,11 @@ class _Draw:
         R = len(codec.preset.parts)
         group = ModelPass(notes=Notes.concatenate([]), source_part=np.arange(R))
         active = np.ones((len(empty), R), bool)
+        stated = empty.header.chords
+        chords = quarter_chords(stated, empty.grid, codec.preset.grid.quarters)
         inputs = [
-            ModelInput(bars=empty, model_pass=group, key=k, active=active) for k in keys.tolist()
+            ModelInput(bars=empty, model_pass=group, key=k, active=active, chords=chords)
+            for k in keys.tolist()
         ]
         batcher = WindowBatcher(inputs, codec.preset)
         pickup = bool(empty.grid.lead_steps[0])

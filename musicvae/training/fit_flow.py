@@ -27,10 +27,13 @@ PARTIAL_SHARES = 0.15, 0.4  # windows known in part, in unconditional and in oth
 
 
 class FlowBatches:
-    """Random training examples of `W` consecutive windows from paths of posteriors."""
+    """Random training examples of `W` consecutive windows from paths of posteriors.
 
-    def __init__(self, paths: EncodedPaths, W: int) -> None:
-        self.paths, self.W = paths, W
+    The chords of a share of them, `chord_dropout`, are hidden.
+    """
+
+    def __init__(self, paths: EncodedPaths, W: int, chord_dropout: float = 0.0) -> None:
+        self.paths, self.W, self.chord_dropout = paths, W, chord_dropout
         starts, length = paths.path_starts, np.diff(paths.path_starts)
         self.start, self.stop = (np.repeat(bound, length) for bound in (starts[:-1], starts[1:]))
 
@@ -45,6 +48,9 @@ class FlowBatches:
         at = np.minimum(at, len(paths) - 1)
         conditioning = paths.conditioning[torch.from_numpy(at)]
         conditioning.valid.logical_and_(torch.from_numpy(inside)[..., None])
+        if self.chord_dropout:
+            hidden = torch.from_numpy(rng.random(B) < self.chord_dropout)
+            conditioning = conditioning.without_chords(hidden[:, None].expand(at.shape))
         shape = (*at.shape, paths.mu.shape[1])
         # Half of the times are uniform, half logit-normal (Esser et al. 2024).
         middle = 1 / (1 + np.exp(-rng.standard_normal(B)))
@@ -114,7 +120,8 @@ def fit_flow(
     else:
         flow.load_state_dict(start.state_dict() | {"forms": flow.forms})
         rate, steps = rate * FINE_TUNING_RATE, min(steps, MAX_FINE_TUNING_STEPS)
-    batches = FlowBatches(paths, flow.context // len(flow.shift))
+    dropout = preset.training.chord_dropout if flow.chords is not None else 0.0
+    batches = FlowBatches(paths, flow.context // len(flow.shift), dropout)
     learner = copy.deepcopy(flow).requires_grad_(True)
     optimizer = torch.optim.AdamW(
         learner.parameters(), lr=rate, betas=(0.9, 0.98), weight_decay=0.01

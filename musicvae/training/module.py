@@ -161,11 +161,19 @@ class TrainingModule(pl.LightningModule):
     def load_weights(self, checkpoint: Checkpoint) -> None:
         """Start from the weights of a trained model, and from its beta.
 
+        If that is not conditioned on chords and this one is, their embedding starts at zero.
         Raises `CheckpointError` if they are those of another network.
         """
         try:
+            tensors = checkpoint.tensors_under("model")
+            if self.preset.conditions.chords and not checkpoint.preset.conditions.chords:
+                tensors |= {
+                    name: torch.zeros_like(weight)
+                    for name, weight in self.vae.state_dict().items()
+                    if name.endswith("conditions.chords.embed.weight")
+                }
             for part in (self.vae, self.averaged):
-                part.load_state_dict(checkpoint.tensors_under("model"))
+                part.load_state_dict(tensors)
         except RuntimeError:
             raise CheckpointError(
                 checkpoint.path or "checkpoint",

@@ -19,6 +19,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from musicvae.arrays import Bools, Ints
 from musicvae.data import Batch, WindowDataset
 from musicvae.errors import DataError
+from musicvae.representation.chord_grid import UNKNOWN
 from musicvae.training.attribute_regularization import batch_attributes
 from musicvae.training.augmentation import corrupt_batch, mix_drum_kits
 from musicvae.training.replay import replace_windows
@@ -126,6 +127,12 @@ class BatchSampler(IterableDataset[TrainingExample]):
             batch = Batch(*(column[rows] for column in whole))
         else:
             batch = self.windows.batch(index[rows], shift[rows], dropped[rows])
+        if self.windows.preset.conditions.chords:
+            dropout = self.windows.preset.training.chord_dropout
+            chord_rng = np.random.default_rng((self.seed, step, 4))
+            is_hidden = torch.from_numpy(chord_rng.random(self.size) < dropout)[rows]
+            chords = batch.chords.masked_fill(is_hidden[:, None, None, None], UNKNOWN)
+            batch = batch._replace(chords=chords)
         if self.replay is None:
             return batch
         is_replayed = (rng.random(self.size) < self.windows.preset.training.replay_share)[rows]

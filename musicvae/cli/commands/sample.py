@@ -71,6 +71,13 @@ N_REPORT_SONGS = 100  # at most, in a report
     help="Ratio of swung eighths, or '3:2 in sixteenths'; 1:1 for none. By default drawn from "
     "those of the training songs.",
 )
+@click.option(
+    "--chords",
+    type=TEXT,
+    metavar="'C | G | Am F'",
+    help="Progression, repeated to the end: bars separated by |, % for the bar before. Needs a "
+    "model conditioned on chords.",
+)
 @roll_option
 @report_option
 @generate_options("songs", seed=True, reads=False)
@@ -84,6 +91,7 @@ def command(
     meter: str | None,
     pickup: str | None,
     swing: str | None,
+    chords: str | None,
     roll: bool | None,
     report: ReportFile | None,
     shared: GenerateOptions,
@@ -97,6 +105,7 @@ def command(
       musicvae sample --n 8 --out songs/
       musicvae sample --bars 32 --meter 3/4 --temperature 0.8 --audio
       musicvae sample --form AABA
+      musicvae sample --checkpoint mine --chords "C | G | Am | F"
     """
     check_roll(roll, as_json=shared.as_json)
     writer, seed = shared.writer(), shared.seed
@@ -111,6 +120,7 @@ def command(
         meter=meter,
         pickup=pickup,
         swing=swing,
+        chords=chords,
         seed=seed,
     )
     note = f"musicvae sample --seed {seed} checkpoint {model.hash}"

@@ -6,7 +6,7 @@ for n songs, or `(M,)` for windows of many songs in a row.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 import numpy as np
@@ -16,11 +16,12 @@ from torch import Tensor
 
 from musicvae.arrays import Bools, Ints
 from musicvae.data import Batch
+from musicvae.representation.chord_grid import UNKNOWN
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PathConditioning:
-    """Meter, key, active parts and position in the song of windows."""
+    """Meter, key, active parts, chords and position in the song of windows."""
 
     meter: Tensor  # (..., N) index in the preset's vocabulary
     valid: Tensor  # (..., N) bool: bars that lie within the song
@@ -29,6 +30,7 @@ class PathConditioning:
     first_bar: Tensor  # (...) index in its song of a window's first bar
     song_bars: Tensor  # (...) number of bars of its song
     key: Tensor  # (...) semitones by which its pitches were transposed down
+    chords: Tensor  # (..., N, Q, 3) int8 chord of each quarter as in `Batch`
 
     @classmethod
     def from_batch(cls, batch: Batch, first_bar: Ints, song_bars: Ints) -> PathConditioning:
@@ -41,7 +43,13 @@ class PathConditioning:
             first_bar=torch.from_numpy(first_bar),
             song_bars=torch.from_numpy(song_bars),
             key=batch.key.cpu(),
+            chords=batch.chords.cpu(),
         )
+
+    def without_chords(self, hidden: Tensor) -> PathConditioning:
+        """Return the windows with unknown chords where `hidden` (...) bool."""
+        chords = self.chords.masked_fill(hidden[..., None, None, None], UNKNOWN)
+        return replace(self, chords=chords)
 
     def __getitem__(self, index: Any) -> PathConditioning:
         """Return the windows at an index over the leading shape."""
@@ -68,6 +76,7 @@ class PathConditioning:
         columns |= {name: columns[name][..., :1] for name in ("meter", "pickup_share")}
         columns["valid"] = self.valid.any(-1, keepdim=True)
         columns["part_active"] = self.part_active.any(-2, keepdim=True)
+        columns["chords"] = self.chords.flatten(-3, -2).unsqueeze(-3)
         return PathConditioning(**columns)
 
     @property

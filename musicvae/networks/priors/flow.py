@@ -4,7 +4,8 @@ The latent of a window is cut into one token a bar (it is one token if it has a 
 its bars), and a small transformer over the bars of several windows learns the velocity that carries
 normal noise to latents of real songs in a straight line:
 `x(t) = (1 - t) noise + t z`, `v(x, t) = E[z - noise | x(t)]` (Lipman et al. 2023; Liu et al. 2023).
-It is conditioned on meter, position and key of every bar and on the parts that sound there. Windows
+It is conditioned on meter, position and key of every bar, on the parts that sound there and, by
+choice, on its chords. Windows
 may be known already, wherever they stand: a long path is sampled in chunks, each given the one
 before, and a gap is filled given both of its sides. Of a window that is known in part, the encoding
 without its other bars is a further condition, and all of it is sampled.
@@ -33,7 +34,13 @@ from musicvae.arrays import Floats32, Ints
 from musicvae.config.preset import Preset
 from musicvae.config.size_limits import MAX_PRIOR_SIZES
 from musicvae.networks.devices import autocast, pick_precision
-from musicvae.networks.layers import MASKED_BIAS, Layout, RelativeAttention
+from musicvae.networks.layers import (
+    MASKED_BIAS,
+    N_CHORD_FEATURES,
+    ChordEmbedding,
+    Layout,
+    RelativeAttention,
+)
 from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
 from musicvae.networks.priors.flow_sampler import SamplingConstraints, integrate, known_share
 from musicvae.networks.weights import build_to_fit
@@ -103,6 +110,7 @@ class FlowPrior(nn.Module):
             checkpoints condition only on what stands before, and later windows that are known are
             imposed by adding noise to them.
         forms: number of song forms it stores.
+        chord_quarters: quarters of a token whose chords it is conditioned on; 0 for none.
     """
 
     def __init__(
@@ -118,6 +126,7 @@ class FlowPrior(nn.Module):
         steps: int,
         partial: bool = True,
         forms: int = 0,
+        chord_quarters: int = 0,
     ) -> None:
         super().__init__()
         self.context = context
@@ -133,6 +142,7 @@ class FlowPrior(nn.Module):
         self.told = nn.Linear(1 + parts, width, bias=False)  # pickup share and active parts
         for table in (self.meter, self.within, self.begin, self.end, self.key, self.told):
             nn.init.normal_(table.weight, std=0.1)
+        self.chords = ChordEmbedding(width, chord_quarters) if chord_quarters else None
         self.known = nn.Parameter(torch.zeros(width))
         self.time = nn.Sequential(nn.Linear(N_TIME_FEATURES, width), nn.SiLU())
         self.modulate = nn.Linear(width, 6 * width)
@@ -167,6 +177,7 @@ class FlowPrior(nn.Module):
             layers=config.layers,
             context=max(CONTEXT_BARS // preset.grid.bars, 2) * bars,
             steps=config.solver_steps,
+            chord_quarters=preset.conditions.chords * quarters * preset.grid.bars // bars,
         )
 
     @classmethod
@@ -175,6 +186,8 @@ class FlowPrior(nn.Module):
         found = {name: tensor.float() for name, tensor in tensors.items()}
         found = {"forms": torch.zeros(0, MAX_FORM_BARS)} | found
         try:
+            chords = found.get("chords.embed.weight")
+            chord_features = 0 if chords is None else chords.shape[1]
             layers = {name.split(".")[1] for name in found if name.startswith("blocks.")}
             make = partial(
                 cls,
@@ -188,6 +201,7 @@ class FlowPrior(nn.Module):
                 steps=int(found["steps"]),
                 partial="hint.weight" in found,
                 forms=len(found["forms"]),
+                chord_quarters=chord_features // N_CHORD_FEATURES,
             )
         except (KeyError, IndexError, ValueError) as error:
             raise RuntimeError(f"no {error}") from None
@@ -201,7 +215,7 @@ class FlowPrior(nn.Module):
         """Return whether it is one for latents, meters and parts of models of a preset."""
         with torch.device("meta"):
             own = type(self).from_preset(preset)
-        return all(
+        return (own.chords is None) == (self.chords is None) and all(
             getattr(own, name).weight.shape[axis] == getattr(self, name).weight.shape[axis]
             for name, axis in (("meter", 0), ("within", 0), ("told", 1), ("enter", 1))
         )
@@ -232,6 +246,8 @@ class FlowPrior(nn.Module):
             + self.key(key.to(device))
             + self.told(parts.flatten(1, 2).to(device))
         )
+        if self.chords is not None:
+            embedding = embedding + self.chords(windows.chords.flatten(1, 3).to(device))
         valid = windows.valid.flatten(1).to(device)
         return embedding, torch.zeros(valid.shape, device=device).masked_fill(~valid, MASKED_BIAS)
 
