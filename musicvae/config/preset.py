@@ -49,6 +49,11 @@ class Preset:
         require(1 <= self.default_qpm <= 1000, "default_qpm", "1 to 1000")
         require(len(self.parts) <= MAX_PARTS, "parts", f"at most {MAX_PARTS} [[parts]]")
         require(len(self.meters) <= MAX_METERS, "meters", f"at most {MAX_METERS}")
+        require(
+            len(self.parts) == 1 or all(part.kind != "any" for part in self.parts),
+            "parts.kind",
+            "any only for the single part of a preset",
+        )
         names = [part.name for part in self.parts]
         require(len(set(names)) == len(names), "parts.name", "different for each part")
         require(

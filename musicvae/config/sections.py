@@ -8,7 +8,7 @@ from musicvae.config.loading import require, require_sizes
 from musicvae.config.plugins import require_known
 from musicvae.config.size_limits import MAX_BAR_QUARTERS, MAX_MODEL_SIZES, MAX_PRIOR_SIZES
 
-PART_KINDS = ("voice", "chords", "drums")
+PART_KINDS = ("voice", "chords", "drums", "any")
 LOSSES = ("cross-entropy", "squared")
 SLICES = ("bar", "quarter", "window")
 ENCODERS = ("linear", "recurrent")
@@ -58,7 +58,8 @@ class PartConfig:
 
     name: str
     kind: str = "voice"
-    """`voice`: monophonic; `chords`: polyphonic; `drums`: a drum kit."""
+    """`voice`: monophonic; `chords`: polyphonic; `drums`: a drum kit; `any`: one part of any kind,
+    in the only slot of a preset."""
     program: int = 0
     """General MIDI program of sampled songs."""
     center: float = 60.0
@@ -107,6 +108,8 @@ class ModelConfig:
     encode_offsets: bool = False
     """Whether the encoder sees where notes end, to within a step; a gap in a line then shows that
     a note is missing."""
+    note_durations: bool = False
+    """Whether notes that begin together have durations of their own; otherwise a chord has one."""
     attention: bool = False
     """Whether quarters attend to all others of the window before the last block."""
     context_free_weight: float = 0.5
@@ -129,6 +132,11 @@ class ModelConfig:
             "model.velocity and model.microtiming",
             "false with model.decoder=roll, which decodes onsets and durations only",
         )
+        require(
+            self.decoder == "cells" or not self.note_durations,
+            "model.note_durations",
+            "false unless model.decoder=cells",
+        )
         require(self.slices in SLICES, "model.slices", "one of " + ", ".join(SLICES))
         require(0.0 <= self.dropout < 1.0, "model.dropout", "0 to below 1")
         require_sizes(self, "model", MAX_MODEL_SIZES)
@@ -141,6 +149,9 @@ class ConditionsConfig:
 
     chords: bool = False
     """Whether they are conditioned on the chord of each quarter, where it is known."""
+    parts: bool = False
+    """Whether they are told kind, family of programs, register and resolution of each part, see
+    `representation.part_traits`."""
 
 
 @dataclass(frozen=True, kw_only=True)

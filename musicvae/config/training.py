@@ -64,6 +64,11 @@ class TrainingConfig:
     chord_dropout: float = 0.2
     """Share of training windows whose chords are hidden, for models conditioned on chords, so that
     they do without, too."""
+    trait_dropout: float = 0.1
+    """Share of training windows whose traits are hidden, for models that are told them."""
+    balance: float = 1.0
+    """How training windows are drawn from the folders of a collection: in proportion to this power
+    of their number. 1 draws all windows alike, 0 all folders."""
     drum_mix_share: float = 0.0
     """Share of training windows in which some drums come from another window; only for presets
     with drums alone."""
@@ -111,6 +116,8 @@ class TrainingConfig:
             "key_jitter",
             "part_dropout",
             "chord_dropout",
+            "trait_dropout",
+            "balance",
             "drum_mix_share",
         ):
             require(0 <= getattr(self, name) <= 1, f"training.{name}", "0 to 1")

@@ -21,6 +21,15 @@ from musicvae.representation.bars import Bars, Notes, cell_index
 from musicvae.representation.chord_grid import UNKNOWN, quarter_chords, transpose_quarters
 from musicvae.representation.grid import Grid
 from musicvae.representation.key import estimate_diatonic_key
+from musicvae.representation.part_traits import (
+    DRUMS,
+    KIND,
+    RESOLUTION,
+    RESOLUTIONS,
+    TRAITS,
+    part_traits,
+    snap_to_resolution,
+)
 from musicvae.representation.slots import ModelPass, assign_slots
 from musicvae.representation.windows import WindowSlicer, column_index, window_bounds
 
@@ -48,6 +57,7 @@ class Batch(NamedTuple):
     key: Tensor  # (B,) semitones subtracted from the pitches of melodic slots
     corruption: Tensor  # (B, D) float32 amount of each of `training.condition_kinds`
     chords: Tensor  # (B, N, Q, 3) int8: the chord of each quarter, -1 where it is not known
+    traits: Tensor  # (B, R, 4) int8: traits of the part in each slot, see `part_traits`
 
     @property
     def n_bars(self) -> Tensor:
@@ -61,7 +71,9 @@ class ModelInput:
 
     `bars` has no notes; they are in `model_pass`. `active` `(N, R)` marks the bars in which each
     slot sounds. It is side information, one bit per part and bar: a silent part stays silent.
-    `chords` `(N, Q, 3)` is the chord of each quarter (`quarter_chords`), None where none is known.
+    `chords` `(N, Q, 3)` is the chord of each quarter (`quarter_chords`), and `traits` `(R, 4)` are
+    those of the part in each slot (`part_traits`); None where none are known. The pitches of drums
+    in a slot for any part are not normalized: their `key` is 0.
     """
 
     bars: Bars
@@ -69,6 +81,7 @@ class ModelInput:
     key: int
     active: Bools
     chords: Ints | None = None
+    traits: Ints | None = None
     path: str = ""
 
 
@@ -82,10 +95,14 @@ def model_inputs(
     """
     bars = bars.at(preset.grid.steps_per_quarter)
     assignment = assign_slots(bars, preset.parts)
-    drums = np.array([part.kind == "drums" for part in preset.parts])
-    melodic = [p.notes.select(~drums[p.notes.part]) for p in assignment.passes]
+    passes, is_drum = assignment.passes, [part.is_drum for part in bars.header.parts]
+    drums = [_drum_slots(each, is_drum) for each in passes]
+    melodic = [p.notes.select(~d[p.notes.part]) for p, d in zip(passes, drums, strict=True)]
     notes = Notes.concatenate(melodic)
     key = estimate_diatonic_key(notes.pitch, notes.duration)
+    traits: list[Ints | None] = [None] * len(passes)
+    if preset.conditions.parts:
+        passes, traits = _with_traits(bars, passes)
     empty = replace(bars, notes=Notes.concatenate([]))
     chords = bars.header.chords if chords is None else chords
     by_quarter = quarter_chords(chords, bars.grid, preset.grid.quarters) if len(chords) else None
@@ -93,14 +110,44 @@ def model_inputs(
         ModelInput(
             bars=empty,
             model_pass=model_pass,
-            key=key,
+            key=input_key(key, its_traits),
             active=_active_parts(bars.grid, model_pass),
             chords=by_quarter,
+            traits=its_traits,
             path=path,
         )
-        for model_pass in assignment.passes
+        for model_pass, its_traits in zip(passes, traits, strict=True)
     ]
     return inputs, assignment.passthrough
+
+
+def input_key(key: int, traits: Ints | None) -> int:
+    """Return the key of an input with these traits in a song of `key`: 0 for drums."""
+    return 0 if traits is not None and (traits[:, KIND] == DRUMS).any() else key
+
+
+def _drum_slots(model_pass: ModelPass, is_drum: list[bool]) -> Bools:
+    """Return the slots that have drums, given which parts of the song are drums. `(R,)`"""
+    return np.array([part >= 0 and is_drum[part] for part in model_pass.source_part.tolist()])
+
+
+def _with_traits(
+    bars: Bars, passes: tuple[ModelPass, ...]
+) -> tuple[tuple[ModelPass, ...], list[Ints | None]]:
+    """Return passes with the onsets of each part at its resolution, and the traits of each."""
+    snapped, found = [], list[Ints | None]()
+    for each in passes:
+        traits = np.zeros((len(each.source_part), len(TRAITS)), np.int64)
+        notes = []
+        for slot, part in enumerate(each.source_part.tolist()):
+            own = each.notes.select(each.notes.part == slot)
+            if part >= 0 and len(own):
+                traits[slot] = part_traits(bars, own, bars.header.parts[part])
+                steps = RESOLUTIONS[traits[slot, RESOLUTION] - 1]
+                notes.append(snap_to_resolution(bars, own, steps))
+        snapped.append(replace(each, notes=Notes.sorted(**vars(Notes.concatenate(notes)))))
+        found.append(traits)
+    return tuple(snapped), found
 
 
 def fits_preset(grid: Grid, first: Ints, stop: Ints, preset: Preset) -> Bools:
@@ -144,7 +191,7 @@ class WindowBatcher:
         none = np.zeros((0, len(preset.parts)), bool)
         no_chords = np.full((0, preset.grid.quarters, 3), UNKNOWN, np.int8)
         grids, active, keys, chunks, notes = list[Grid](), [none], list[int](), list[Notes](), []
-        chords = [no_chords]
+        chords, traits = [no_chords], [np.zeros((0, len(preset.parts), len(TRAITS)), np.int8)]
         offset = 0
         for each in inputs:
             its_notes = each.model_pass.notes
@@ -156,6 +203,7 @@ class WindowBatcher:
             active.append(each.active)
             keys.append(each.key)
             chords.append(_compact_chords(each, no_chords))
+            traits.append(_compact_traits(each, len(preset.parts)))
             offset += len(each.bars)
         self.lengths_bars = np.array([len(grid) for grid in grids], np.int64)
         self.offsets_bars = np.concatenate([[0], np.cumsum(self.lengths_bars)])
@@ -167,7 +215,7 @@ class WindowBatcher:
         )
         self._slicer = WindowSlicer(self._grid, _concatenate_compact([*chunks, *notes]))
         self._active = np.concatenate(active)
-        self._chords = np.concatenate(chords)
+        self._chords, self._traits = np.concatenate(chords), np.concatenate(traits)
         self.key = np.array(keys, np.int64)
         self._drums = np.array([part.kind == "drums" for part in preset.parts])
         pairs, index = np.unique(
@@ -194,6 +242,10 @@ class WindowBatcher:
         at = self.offsets_bars[input_index] + first_bar
         pairs = zip(self._grid.numerator[at], self._grid.denominator[at], strict=True)
         return np.array([f"{numerator}/{denominator}" for numerator, denominator in pairs], np.str_)
+
+    def has_drums(self, input_index: Ints) -> Bools:
+        """Return whether inputs have drums in a slot for any part. `(B,)`"""
+        return np.asarray((self._traits[input_index, :, KIND] == DRUMS).any(1))
 
     @property
     def n_notes(self) -> int:
@@ -241,7 +293,9 @@ class WindowBatcher:
         sliced = self._slicer.slice(at, stop)
         if dropped is not None:
             sliced = sliced.select(~dropped[sliced.window, sliced.part])
-        key = self.key[input_index] + (0 if shift is None else shift)
+        traits, key = self._traits[input_index], self.key[input_index]
+        if shift is not None:
+            key = key + np.where(self.has_drums(input_index), 0, shift)
         melodic = ~self._drums[sliced.part]
         pitch = sliced.pitch - np.where(melodic, key[sliced.window], 0)
         column, count, _ = column_index(sliced.window, B)
@@ -268,6 +322,7 @@ class WindowBatcher:
             chords=torch.from_numpy(
                 np.where(is_real[..., None, None], chords, UNKNOWN).astype(np.int8)
             ),
+            traits=torch.from_numpy(traits),
         )
 
 
@@ -276,6 +331,12 @@ def _compact_chords(source: ModelInput, no_chords: NDArray[np.int8]) -> NDArray[
     if source.chords is None:
         return np.broadcast_to(np.int8(UNKNOWN), (len(source.bars), *no_chords.shape[1:]))
     return source.chords.astype(np.int8)
+
+
+def _compact_traits(source: ModelInput, n_slots: int) -> NDArray[np.int8]:
+    """Return the traits of an input as int8 `(1, R, 4)`, 0 where they are unknown."""
+    known = np.zeros((n_slots, len(TRAITS))) if source.traits is None else source.traits
+    return known[None].astype(np.int8)
 
 
 def _concatenate_compact(many: list[Notes]) -> Notes:

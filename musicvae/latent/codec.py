@@ -13,7 +13,7 @@ from musicvae import checkpoints
 from musicvae.arrays import Bools, Floats, Ints
 from musicvae.config.preset import Preset
 from musicvae.data import Batch
-from musicvae.data.batch import ModelInput, WindowBatcher, fits_preset
+from musicvae.data.batch import ModelInput, WindowBatcher, fits_preset, input_key
 from musicvae.downbeats import BarlineEstimate
 from musicvae.errors import CheckpointError
 from musicvae.latent.directions import Directions
@@ -28,6 +28,7 @@ from musicvae.networks.priors.gaussian import LinearGaussianPrior
 from musicvae.networks.vae import VAE, with_notes, without_notes
 from musicvae.networks.weights import build_to_fit
 from musicvae.representation.bars import Bars, Notes, resolve_note_overlaps
+from musicvae.representation.drums import canonical_pitch
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER
 from musicvae.representation.slots import (
     ModelPass,
@@ -100,7 +101,7 @@ class Codec:
         source = SongInput.from_song(self.preset, song)
         inputs, fits = source.inputs, source.fits
         if key is not None:
-            inputs = [replace(each, key=key) for each in inputs]
+            inputs = [replace(each, key=input_key(key, each.traits)) for each in inputs]
         shape = (len(inputs), len(source.first), self.vae.Z)
         mu, sigma = np.zeros(shape, np.float32), np.ones(shape, np.float32)
         if inputs:
@@ -113,6 +114,7 @@ class Codec:
             source_parts=tuple(each.model_pass.source_part for each in inputs),
             active=tuple(each.active for each in inputs),
             chords=inputs[0].chords if inputs and self.preset.conditions.chords else None,
+            traits=_traits_of(inputs),
             key=inputs[0].key if inputs else 0,
             mu=mu,
             sigma=sigma,
@@ -173,7 +175,7 @@ class Codec:
             notes = Notes.concatenate([])
             if len(inputs[i]):
                 own = rows[edges[i] : edges[i + 1]] - np.eye(1, 8, dtype=np.int64) * begin[i]
-                key = np.full(len(inputs[i]), encoding.key)
+                key = np.array([each.key for each in inputs[i]])
                 notes = self.join_windows(own, encoding.bars, of_source, nth, key)
             songs.append(self.to_song(encoding, notes))
         return songs
@@ -363,6 +365,7 @@ class Codec:
                 decoded = with_notes(context, self.vae.decode(latents, context))
                 latents = self.vae.encode(decoded).mu
             rows = self.vae.decode(latents, context, temperature, seed).numpy()
+            rows = _in_drum_classes(rows, batcher.has_drums(source[chunk]))
             pieces.append(rows + np.eye(1, 8, dtype=np.int64) * i)
         return np.concatenate(pieces)
 
@@ -386,16 +389,32 @@ class Codec:
 def empty_inputs(encoding: Encoding) -> list[ModelInput]:
     """Return the model inputs of an encoding, one for each pass, without notes."""
     none = Notes.concatenate([])
+    traits = encoding.traits or (None,) * len(encoding.source_parts)
     return [
         ModelInput(
             bars=encoding.bars,
             model_pass=ModelPass(notes=none, source_part=owner),
-            key=encoding.key,
+            key=input_key(encoding.key, its_traits),
             active=active,
             chords=encoding.chords,
+            traits=its_traits,
         )
-        for owner, active in zip(encoding.source_parts, encoding.active, strict=True)
+        for owner, active, its_traits in zip(
+            encoding.source_parts, encoding.active, traits, strict=True
+        )
     ]
+
+
+def _in_drum_classes(rows: Ints, is_drums: Bools) -> Ints:
+    """Return decoded rows `(M, 8)` without pitches of no drum class in windows of drums `(B,)`."""
+    pitch = rows[:, 4]
+    return rows[~is_drums[rows[:, 0]] | (canonical_pitch(pitch.clip(0, 127)) == pitch)]
+
+
+def _traits_of(inputs: Sequence[ModelInput]) -> tuple[Ints, ...] | None:
+    """Return the traits of all inputs, None where they are not known."""
+    found = [each.traits for each in inputs if each.traits is not None]
+    return tuple(found) if found and len(found) == len(inputs) else None
 
 
 def decodable_windows(

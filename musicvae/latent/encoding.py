@@ -30,6 +30,9 @@ class Encoding:
     chords: Ints | None = None
     """Chord of each quarter of each bar, on which the model is conditioned: `(N, Q, 3)` as in
     `ModelInput`; None where none is known."""
+    traits: tuple[Ints, ...] | None = None
+    """For each pass the traits of the part in each slot, `(R, 4)` each as in `ModelInput`; None for
+    a model that is not told them."""
     key: int
     """Semitones subtracted from every melodic pitch before encoding."""
     mu: Latents

@@ -16,6 +16,7 @@ from musicvae.latent.encoding import Encoding
 from musicvae.representation.bars import Bars, Notes
 from musicvae.representation.chord_grid import UNKNOWN
 from musicvae.representation.grid import Grid, make_grid
+from musicvae.representation.part_traits import SIZES
 from musicvae.song import ChordMap, KeyMap, MeterMap, Part, Song, TempoMap
 from musicvae.swing import Swing
 
@@ -51,6 +52,8 @@ def to_dict(encoding: Encoding) -> dict[str, Any]:
     }
     if encoding.chords is not None:
         data["quarter_chords"] = _chord_runs(encoding.chords.reshape(-1, 3))
+    if encoding.traits is not None:
+        data["traits"] = [traits.tolist() for traits in encoding.traits]
     if not _same_bars(bars.grid, Bars.from_song(bars.header, bars.grid.steps_per_quarter).grid):
         data["bars"] = {name: getattr(bars.grid, name).tolist() for name in _BAR_FIELDS}
         data["bars"]["pickup"] = bool((bars.grid.lead_steps > 0).any())
@@ -115,6 +118,7 @@ def from_dict(data: dict[str, Any]) -> dict[str, Any]:
         "source_parts": source_parts,
         "active": tuple(active),
         "chords": _from_chord_runs(data["quarter_chords"], N) if "quarter_chords" in data else None,
+        "traits": _traits_from_lists(data["traits"], source_parts) if "traits" in data else None,
         "key": int(data["key"]),
         "passthrough": song.parts,
         "bar_velocities": np.array(levels, np.float64).reshape(n_parts, N).T,
@@ -237,6 +241,18 @@ def _from_runs(runs: Any, n: int) -> Bools:
     if (lengths < 0).any() or int(lengths.sum()) != n:
         raise ValueError("wrong number of bars")
     return np.repeat(np.arange(len(lengths)) % 2 == 1, lengths)
+
+
+def _traits_from_lists(passes: Any, source_parts: tuple[Ints, ...]) -> tuple[Ints, ...]:
+    """Return the traits of the slots of each pass, `(R, 4)` each."""
+    found = [
+        _int_array([v for slot in each for v in slot]).reshape(-1, len(SIZES)) for each in passes
+    ]
+    if [len(each) for each in found] != [len(parts) for parts in source_parts]:
+        raise ValueError("not the traits of each slot")
+    if any((each < 0).any() or (each >= np.array(SIZES)).any() for each in found):
+        raise ValueError("invalid traits of a part")
+    return tuple(found)
 
 
 def _chord_runs(chords: Ints) -> list[list[int]]:

@@ -66,6 +66,10 @@ class CellDecoder(DecoderTrunk):
         self.pitch = nn.Linear(config.rank, layout.n_pitches, bias=False)
         self.pitch_bias = nn.Parameter(torch.zeros(layout.n_parts, layout.n_pitches))
         self.duration = nn.Linear(config.rank, layout.max_duration_steps)
+        self.duration_gate = None
+        if config.note_durations:  # how the feature of a cell is weighted for each pitch
+            self.duration_gate = nn.Embedding(layout.n_parts * layout.n_pitches, config.rank)
+            nn.init.ones_(self.duration_gate.weight)
         self.models_expression = config.velocity or config.microtiming
         if self.models_expression:
             self.touch = nn.Embedding(layout.n_parts * layout.n_pitches, 2 * (config.rank + 1))
@@ -130,7 +134,9 @@ class CellDecoder(DecoderTrunk):
         pitch_nll = _cross_entropy(pitch_logits, notes.pitch)
         if not self.all_voices:
             pitch_nll = pitch_nll * self.is_voice[notes.part]
-        duration_nll = _cross_entropy(self.duration(note_feature).float(), notes.duration - 1)
+        part_pitch = notes.part * self.layout.n_pitches + notes.pitch
+        duration_logits = self.duration_logits(note_feature, part_pitch)
+        duration_nll = _cross_entropy(duration_logits.float(), notes.duration - 1)
         pitch_total = (pitch_nll * notes.valid).sum(1)
         if not self.all_voices:
             pitch_total = pitch_total + self._chord_nll(feature, onsets, cell, notes)
@@ -142,6 +148,16 @@ class CellDecoder(DecoderTrunk):
     def _note_features(self, feature: Tensor, cell: Tensor) -> Tensor:
         """Return the features of the cells that notes start in. `(B, K, rank)`"""
         return feature.flatten(1, 2).gather(1, cell[..., None].expand(-1, -1, self.rank))
+
+    def duration_logits(self, feature: Tensor, part_pitch: Tensor) -> Tensor:
+        """Return logits of durations from 1 step on, of pitches in cells. `(..., durations)`
+
+        `feature` `(..., rank)`; `part_pitch` `(...)` is `part * P + pitch`.
+        """
+        if self.duration_gate is not None:
+            feature = feature * self.duration_gate(part_pitch)
+        logits: Tensor = self.duration(feature)
+        return logits
 
     def _expression_nll(self, note_feature: Tensor, notes: NoteIndex) -> Tensor:
         """Return the NLL of velocity and microtiming, Gaussians of fixed width. `(B,)`"""
@@ -163,13 +179,17 @@ class CellDecoder(DecoderTrunk):
 
     def _chord_nll(self, feature: Tensor, onsets: Tensor, cell: Tensor, notes: NoteIndex) -> Tensor:
         """Return the NLL of chords: a Bernoulli a pitch in each cell with an onset. `(B,)`"""
-        layout, (B, rows, R) = self.layout, onsets.shape
-        logits = (self.pitch(feature) + self.pitch_bias).float()  # (B, rows, R, P)
-        index = (cell * layout.n_pitches + notes.pitch) * notes.valid
-        target = torch.zeros(B, rows * R * layout.n_pitches, device=onsets.device)
-        target = target.scatter_add(1, index, notes.valid.float()).clamp(max=1).view_as(logits)
+        B, rows, R = onsets.shape
+        window, row, part = (onsets.bool() & ~self.is_voice).nonzero(as_tuple=True)  # (M,) each
+        logits = (self.pitch(feature[window, row, part]) + self.pitch_bias[part]).float()  # (M, P)
+        nth = torch.zeros(B * rows * R, dtype=torch.long, device=onsets.device)
+        nth[(window * rows + row) * R + part] = torch.arange(len(window), device=onsets.device)
+        of_window = torch.arange(B, device=onsets.device)[:, None] * rows * R
+        there = notes.valid & ~self.is_voice[notes.part]
+        target = torch.zeros_like(logits)
+        target[nth[(of_window + cell)[there]], notes.pitch[there]] = 1
         nll = F.binary_cross_entropy_with_logits(logits, target, reduction="none").sum(-1)
-        return (nll * onsets * ~self.is_voice).sum((1, 2))
+        return torch.zeros(B, device=nll.device).index_add(0, window, nll)
 
     @torch.no_grad()
     def note_probabilities(self, z: Tensor, context: Batch) -> tuple[Tensor, Tensor]:
@@ -183,7 +203,9 @@ class CellDecoder(DecoderTrunk):
         onset, feature = onset[:, 1:].float(), feature[:, 1:].float()
         logits = self.pitch(feature) + self.pitch_bias  # (B, L * steps, R, P)
         pitch = torch.where(self.is_voice[:, None], logits.softmax(-1), logits.sigmoid())
-        duration = 1 + self.duration(feature).argmax(-1, keepdim=True)
+        part = torch.arange(layout.n_parts, device=pitch.device)
+        likeliest = part * layout.n_pitches + pitch.argmax(-1)  # (B, L * steps, R)
+        duration = 1 + self.duration_logits(feature, likeliest).argmax(-1, keepdim=True)
         packed = torch.cat([onset.sigmoid()[..., None] * pitch, duration.to(pitch.dtype)], -1)
         steps = layout.Q * layout.steps_per_quarter
         shape = (len(z), steps, layout.n_parts, layout.n_pitches + 1)
@@ -216,7 +238,12 @@ class CellDecoder(DecoderTrunk):
         chosen, duration = self.sample_pitches(cell_feature, part, temperature, generator)
         cell, pitch = chosen.nonzero(as_tuple=True)
         index = (window[cell], row[cell], part[cell], pitch)
-        return self._to_rows(*index, duration[cell], cell_feature[cell], packing)
+        duration, own = duration[cell], cell_feature[cell]
+        if self.duration_gate is not None:
+            part_pitch = (part[cell] * self.layout.n_pitches + pitch).to(own.device)
+            logits = self.duration_logits(own, part_pitch).float().cpu()
+            duration = 1 + sample_categorical(logits, temperature, generator)
+        return self._to_rows(*index, duration, own, packing)
 
     def sample_cells(
         self,

@@ -18,6 +18,8 @@ from musicvae.chords import QUALITIES
 from musicvae.config.preset import Preset
 from musicvae.config.sections import ModelConfig
 from musicvae.data import Batch
+from musicvae.representation.part_traits import RESOLUTION, allowed_steps
+from musicvae.representation.part_traits import SIZES as TRAIT_SIZES
 
 VELOCITY_MEAN, VELOCITY_SCALE = 72.0, 16.0  # MIDI velocity
 TIMING_SCALE = 36.0  # 960ths of a quarter
@@ -222,6 +224,10 @@ class DecoderTrunk(nn.Module):
         self.conditions = ConditionEmbedding(preset, width)
         self.blocks = build_blocks(preset)
         self.norm = nn.LayerNorm(width)
+        self.is_told_resolution = preset.conditions.parts
+        self.allowed_steps: Tensor
+        allowed = torch.from_numpy(allowed_steps(layout.steps_per_quarter)).bool()
+        self.register_buffer("allowed_steps", allowed, persistent=False)
 
     def hidden_states(self, z: Tensor, batch: Batch, packing: QuarterPacking) -> Tensor:
         """Return the hidden state of each unmasked quarter. `(B, L, width)`"""
@@ -231,12 +237,16 @@ class DecoderTrunk(nn.Module):
         return states
 
     def onset_mask(self, batch: Batch, packing: QuarterPacking) -> Tensor:
-        """Return where a note may start: within its bar, in a part that sounds there.
+        """Return where a note may start: within its bar, in a part that sounds there, at its
+        resolution.
 
         `(B, L*steps, R)` bool.
         """
         layout = self.layout
         mask = layout.unmasked_steps(batch)[..., None] & layout.active_parts(batch)[:, :, None]
+        if self.is_told_resolution:  # (B, R) -> (B, 1, steps, R)
+            allowed = self.allowed_steps[batch.traits[..., RESOLUTION].long()]
+            mask = mask & allowed.transpose(1, 2)[:, None]
         return packing.pack(mask.flatten(2)).bool().reshape(len(mask), -1, layout.n_parts)
 
 
@@ -361,11 +371,30 @@ class ChordEmbedding(nn.Module):
         return out
 
 
+class TraitEmbedding(nn.Module):
+    """Sum of embeddings of the traits of the part in each slot, see `part_traits`."""
+
+    def __init__(self, n_parts: int, width: int) -> None:
+        super().__init__()
+        self.offset: Tensor
+        first = np.cumsum((0, *TRAIT_SIZES))
+        slot = np.arange(n_parts)[:, None] * first[-1]
+        self.register_buffer("offset", torch.from_numpy(slot + first[:-1]), persistent=False)
+        self.table = nn.Embedding(n_parts * sum(TRAIT_SIZES), width)
+        nn.init.normal_(self.table.weight, std=0.1)
+
+    def forward(self, traits: Tensor) -> Tensor:
+        """Return the embedding of traits `(..., R, 4)`. `(..., width)`"""
+        out: Tensor = self.table(traits.long() + self.offset).sum((-3, -2))
+        return out
+
+
 class ConditionEmbedding(nn.Module):
     """Embedding of what encoder and decoder are conditioned on.
 
     Meter and position of each bar, which parts sound in it and, for a model trained on several
-    corruptions, which of them the notes have and how much; by choice the chord of each quarter.
+    corruptions, which of them the notes have and how much; by choice the chord of each quarter and
+    traits of the parts.
     """
 
     def __init__(self, preset: Preset, width: int) -> None:
@@ -379,6 +408,7 @@ class ConditionEmbedding(nn.Module):
         if self.n_corruptions:
             self.damage = nn.Linear(2 * self.n_corruptions, width, bias=False)
         self.chords = ChordEmbedding(width) if preset.conditions.chords else None
+        self.traits = TraitEmbedding(layout.n_parts, width) if preset.conditions.parts else None
 
     def forward(self, batch: Batch) -> Tensor:
         """Return the embedding of each quarter. `(B, Q, width)`"""
@@ -387,6 +417,8 @@ class ConditionEmbedding(nn.Module):
             amount = batch.corruption
             corruption = torch.cat([(amount > 0).float(), amount], -1)
             bars = bars + self.damage(corruption)[:, None]
+        if self.traits is not None:
+            bars = bars + self.traits(batch.traits)[:, None]
         quarters = bars[:, :, None] + self.place
         if self.chords is not None:
             quarters = quarters + self.chords(batch.chords)

@@ -5,6 +5,7 @@ A preset has a fixed row of slots (one melody, four voices, ...). Any song fits 
 - a part with simultaneous notes is split into monophonic lanes if all slots are single voices;
 - polyphonic lanes go to slots for chords, then lanes go to slots by register, high to low;
 - more lanes than slots go through the model in several passes;
+- a slot for any part takes one part of whatever kind, so each goes through the model alone;
 - drums are reduced to nine classes (`drums.pitch_to_class`), each at its canonical pitch, and hits
   last one cell;
 - notes that a preset cannot represent (drums without a drum slot or class, pitches out of range)
@@ -23,6 +24,7 @@ from musicvae.arrays import Bools, Ints
 from musicvae.representation.bars import Bars, Notes, cell_index, resolve_note_overlaps
 from musicvae.representation.drums import canonical_pitch
 from musicvae.representation.grid import Grid
+from musicvae.representation.part_traits import is_polyphonic
 from musicvae.song import Part, Song
 
 
@@ -31,7 +33,7 @@ class Slot(Protocol):
 
     @property
     def kind(self) -> str:
-        """`voice` (monophonic), `chords` or `drums`."""
+        """`voice` (monophonic), `chords`, `drums`, or `any` for one part of any kind."""
 
     @property
     def low(self) -> int:
@@ -77,9 +79,6 @@ class SlotAssignment:
     n_merged_hits: int
 
 
-_MIN_POLYPHONIC_SHARE = 0.1  # of notes that begin while another sounds, for a lane to be chords
-
-
 def assign_slots(bars: Bars, slots: tuple[Slot, ...]) -> SlotAssignment:
     """Distribute the parts of `bars` over `slots`; the inverse is `restore_parts`."""
     drum_part = np.array([part.is_drum for part in bars.header.parts], bool)
@@ -92,7 +91,7 @@ def assign_slots(bars: Bars, slots: tuple[Slot, ...]) -> SlotAssignment:
     passes: list[ModelPass] = []
     passthrough = np.ones(len(notes), bool)
     for drums in (False, True):
-        available = [i for i, slot in enumerate(slots) if (slot.kind == "drums") is drums]
+        available = [i for i, slot in enumerate(slots) if _takes(slot, drums=drums)]
         if not available:
             continue
         low = min(slots[i].low for i in available)
@@ -107,7 +106,7 @@ def assign_slots(bars: Bars, slots: tuple[Slot, ...]) -> SlotAssignment:
                 hits = resolve_note_overlaps(bars.grid, model_pass.notes)
                 model_pass = replace(model_pass, notes=hits)
             # Drums share a pass with pitched parts, if there is one.
-            if drums and nth < len(passes):
+            if drums and nth < len(passes) and slots[available[0]].kind == "drums":
                 passes[nth] = _merge_passes(passes[nth], model_pass)
             else:
                 passes.append(model_pass)
@@ -117,6 +116,11 @@ def assign_slots(bars: Bars, slots: tuple[Slot, ...]) -> SlotAssignment:
         drum_originals=bars.notes.select(is_drum & ~passthrough),
         n_merged_hits=int((~passthrough).sum()) - sum(len(each.notes) for each in passes),
     )
+
+
+def _takes(slot: Slot, *, drums: bool) -> bool:
+    """Return whether a slot is for parts of drums, or for pitched ones."""
+    return slot.kind == "any" or (slot.kind == "drums") is drums
 
 
 def restore_parts(
@@ -165,7 +169,7 @@ def split_passthrough(
     """
     rest, kept = [], []
     for part in song.parts:
-        candidates = [slot for slot in slots if (slot.kind == "drums") is part.is_drum]
+        candidates = [slot for slot in slots if _takes(slot, drums=part.is_drum)]
         low = min((slot.low for slot in candidates), default=128)
         high = max((slot.high for slot in candidates), default=-1)
         pitch = _slot_pitch(part.pitch, part.is_drum)
@@ -269,7 +273,7 @@ def _assign_by_polyphony(
     Polyphonic lanes go to slots for chords alone, monophonic ones to voices first; each slot takes
     the lane nearest to it in register.
     """
-    polyphonic = [i for i, lane in enumerate(lanes) if _is_polyphonic(bars, lane)]
+    polyphonic = [i for i, lane in enumerate(lanes) if is_polyphonic(bars, bars.notes.select(lane))]
     monophonic = [i for i in range(len(lanes)) if i not in polyphonic]
     passes: list[dict[int, Ints]] = []
     while polyphonic or monophonic:
@@ -282,15 +286,6 @@ def _assign_by_polyphony(
                     lane_of_slot[slot] = lanes[nearest]
         passes.append(lane_of_slot)
     return passes
-
-
-def _is_polyphonic(bars: Bars, lane: Ints) -> bool:
-    """Return whether more than a few notes of a lane begin while another sounds."""
-    start = cell_index(bars.grid, bars.notes)[lane]
-    stop = start + bars.notes.duration[lane]
-    order = np.argsort(start, kind="stable")
-    overlaps = start[order][1:] < np.maximum.accumulate(stop[order])[:-1]
-    return bool(overlaps.mean() > _MIN_POLYPHONIC_SHARE) if len(overlaps) else False
 
 
 def _make_pass(notes: Notes, lane_of_slot: dict[int, Ints], n_slots: int) -> ModelPass:

@@ -116,7 +116,7 @@ class BatchSampler(IterableDataset[TrainingExample]):
         epoch, nth = divmod(step, self.per_epoch)
         if epoch != self._epoch:
             rng = np.random.default_rng((self.seed, epoch))
-            self._epoch, self._order = epoch, rng.permutation(len(self.windows))
+            self._epoch, self._order = epoch, self._epoch_order(rng)
         rng = np.random.default_rng((self.seed, step, 1))
         is_shifted = rng.random(self.size) < self.key_jitter
         shift = np.where(is_shifted, rng.choice(KEY_SHIFTS, self.size), 0)
@@ -127,18 +127,45 @@ class BatchSampler(IterableDataset[TrainingExample]):
             batch = Batch(*(column[rows] for column in whole))
         else:
             batch = self.windows.batch(index[rows], shift[rows], dropped[rows])
-        if self.windows.preset.conditions.chords:
-            dropout = self.windows.preset.training.chord_dropout
-            chord_rng = np.random.default_rng((self.seed, step, 4))
-            is_hidden = torch.from_numpy(chord_rng.random(self.size) < dropout)[rows]
-            chords = batch.chords.masked_fill(is_hidden[:, None, None, None], UNKNOWN)
-            batch = batch._replace(chords=chords)
+        batch = self._hide_conditions(batch, step, rows)
         if self.replay is None:
             return batch
         is_replayed = (rng.random(self.size) < self.windows.preset.training.replay_share)[rows]
         which = rng.integers(0, len(self.replay.n_notes), self.size)[rows]
         into = torch.from_numpy(np.flatnonzero(is_replayed))
         return replace_windows(batch, self.replay, into, torch.from_numpy(which[is_replayed]))
+
+    def _epoch_order(self, rng: np.random.Generator) -> Ints:
+        """Return the windows of an epoch in random order, `(n,)`; see `training.balance`."""
+        n, balance = len(self.windows), self.windows.preset.training.balance
+        if balance == 1:
+            return rng.permutation(n)
+        source = [path.rpartition("/")[0] for path in (s.path for s in self.windows.inputs)]
+        folder = np.unique([path.partition("/")[0] for path in source], return_inverse=True)[1]
+        of_window = folder[self.windows.input_index]
+        count = np.bincount(of_window)
+        share = count**balance * (count > 0)
+        quota = np.diff(np.round(np.cumsum(share, dtype=np.float64) / share.sum() * n), prepend=0)
+        chosen = []
+        for nth, wanted in enumerate(quota.astype(np.int64).tolist()):
+            own = np.flatnonzero(of_window == nth)
+            rounds = -(-wanted // max(len(own), 1))
+            chosen.append(np.concatenate([rng.permutation(own) for _ in range(rounds)])[:wanted])
+        return rng.permutation(np.concatenate(chosen))
+
+    def _hide_conditions(self, batch: Batch, step: int, rows: slice) -> Batch:
+        """Hide the chords, and the traits of parts, of some windows each."""
+        preset, rng = self.windows.preset, np.random.default_rng((self.seed, step, 4))
+        no_chords, no_traits = (
+            torch.from_numpy(rng.random(self.size) < share)[rows]
+            for share in (preset.training.chord_dropout, preset.training.trait_dropout)
+        )
+        if preset.conditions.chords:
+            chords = batch.chords.masked_fill(no_chords[:, None, None, None], UNKNOWN)
+            batch = batch._replace(chords=chords)
+        if preset.conditions.parts:
+            batch = batch._replace(traits=batch.traits * ~no_traits[:, None, None])
+        return batch
 
     def _dropped(self, index: Ints, rng: np.random.Generator) -> Bools:
         """Draw the parts to leave out of each window, never all that sound, `(B, R)`."""

@@ -22,6 +22,7 @@ def make_conditioning(n: int, W: int, N: int = 1, R: int = 1, key: int = 0) -> P
         song_bars=torch.full((n, W), W * N),
         key=torch.full((n, W), key),
         chords=torch.full((n, W, N, 4, 3), -1, dtype=torch.int8),
+        traits=torch.zeros(n, W, R, 4, dtype=torch.int8),
     )
 
 

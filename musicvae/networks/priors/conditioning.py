@@ -21,7 +21,7 @@ from musicvae.representation.chord_grid import UNKNOWN
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class PathConditioning:
-    """Meter, key, active parts, chords and position in the song of windows."""
+    """Meter, key, active parts and their traits, chords, and position in the song of windows."""
 
     meter: Tensor  # (..., N) index in the preset's vocabulary
     valid: Tensor  # (..., N) bool: bars that lie within the song
@@ -31,6 +31,7 @@ class PathConditioning:
     song_bars: Tensor  # (...) number of bars of its song
     key: Tensor  # (...) semitones by which its pitches were transposed down
     chords: Tensor  # (..., N, Q, 3) int8 chord of each quarter as in `Batch`
+    traits: Tensor  # (..., R, 4) int8 traits of the part in each slot
 
     @classmethod
     def from_batch(cls, batch: Batch, first_bar: Ints, song_bars: Ints) -> PathConditioning:
@@ -44,6 +45,7 @@ class PathConditioning:
             song_bars=torch.from_numpy(song_bars),
             key=batch.key.cpu(),
             chords=batch.chords.cpu(),
+            traits=batch.traits.cpu(),
         )
 
     def without_chords(self, hidden: Tensor) -> PathConditioning:

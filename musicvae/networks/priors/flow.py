@@ -40,6 +40,7 @@ from musicvae.networks.layers import (
     ChordEmbedding,
     Layout,
     RelativeAttention,
+    TraitEmbedding,
 )
 from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
 from musicvae.networks.priors.flow_sampler import SamplingConstraints, integrate, known_share
@@ -111,6 +112,7 @@ class FlowPrior(nn.Module):
             imposed by adding noise to them.
         forms: number of song forms it stores.
         chord_quarters: quarters of a token whose chords it is conditioned on; 0 for none.
+        traits: whether it is conditioned on the traits of parts.
     """
 
     def __init__(
@@ -127,6 +129,7 @@ class FlowPrior(nn.Module):
         partial: bool = True,
         forms: int = 0,
         chord_quarters: int = 0,
+        traits: bool = False,
     ) -> None:
         super().__init__()
         self.context = context
@@ -143,6 +146,7 @@ class FlowPrior(nn.Module):
         for table in (self.meter, self.within, self.begin, self.end, self.key, self.told):
             nn.init.normal_(table.weight, std=0.1)
         self.chords = ChordEmbedding(width, chord_quarters) if chord_quarters else None
+        self.traits = TraitEmbedding(parts, width) if traits else None
         self.known = nn.Parameter(torch.zeros(width))
         self.time = nn.Sequential(nn.Linear(N_TIME_FEATURES, width), nn.SiLU())
         self.modulate = nn.Linear(width, 6 * width)
@@ -178,6 +182,7 @@ class FlowPrior(nn.Module):
             context=max(CONTEXT_BARS // preset.grid.bars, 2) * bars,
             steps=config.solver_steps,
             chord_quarters=preset.conditions.chords * quarters * preset.grid.bars // bars,
+            traits=preset.conditions.parts,
         )
 
     @classmethod
@@ -202,6 +207,7 @@ class FlowPrior(nn.Module):
                 partial="hint.weight" in found,
                 forms=len(found["forms"]),
                 chord_quarters=chord_features // N_CHORD_FEATURES,
+                traits="traits.table.weight" in found,
             )
         except (KeyError, IndexError, ValueError) as error:
             raise RuntimeError(f"no {error}") from None
@@ -215,7 +221,8 @@ class FlowPrior(nn.Module):
         """Return whether it is one for latents, meters and parts of models of a preset."""
         with torch.device("meta"):
             own = type(self).from_preset(preset)
-        return (own.chords is None) == (self.chords is None) and all(
+        optional = [(one.chords is None, one.traits is None) for one in (own, self)]
+        return optional[0] == optional[1] and all(
             getattr(own, name).weight.shape[axis] == getattr(self, name).weight.shape[axis]
             for name, axis in (("meter", 0), ("within", 0), ("told", 1), ("enter", 1))
         )
@@ -248,6 +255,9 @@ class FlowPrior(nn.Module):
         )
         if self.chords is not None:
             embedding = embedding + self.chords(windows.chords.flatten(1, 3).to(device))
+        if self.traits is not None:
+            told = self.traits(windows.traits.to(device))  # (B, W, width)
+            embedding = embedding + told.repeat_interleave(size, 1)
         valid = windows.valid.flatten(1).to(device)
         return embedding, torch.zeros(valid.shape, device=device).masked_fill(~valid, MASKED_BIAS)
 
