@@ -12,6 +12,8 @@ import musicvae
 
 HEAVY = (
     "torch",
+    "torch._dynamo",
+    "sympy",
     "pytorch_lightning",
     "music21",
     "librosa",

@@ -64,7 +64,7 @@ def load(path: str | Path) -> Checkpoint:
     Raises `CheckpointError` if missing, damaged or of another format, or if its weights are not
     finite or not those of its preset's network.
     """
-    from musicvae.networks.weights import check_weights
+    from musicvae.networks.weights import load_vae
 
     tensors, header = load_tensors(path)
     preset, provenance = preset_from_header(header, path), provenance_from_header(header, path)
@@ -72,7 +72,7 @@ def load(path: str | Path) -> Checkpoint:
         checkpoint = Checkpoint(
             preset=preset, tensors=decompress(tensors), provenance=provenance, path=Path(path)
         )
-        check_weights(preset, checkpoint.tensors_under("model"))
+        load_vae(preset, checkpoint.tensors_under("model"))
     except (ValueError, RuntimeError) as error:
         reason = f"its weights do not match its preset ({error})"
         raise CheckpointError(path, reason, "train the model again") from None

@@ -252,7 +252,7 @@ def test_best_model_is_chosen_by_the_f1_that_is_shown(objective, name) -> None:
 def test_result_tells_what_was_done(folder, preset, tmp_path) -> None:
     result = train(folder, preset, tmp_path / "run", minutes=0.05)
     assert result.budget_minutes == 0.05 and result.minutes > 0
-    with open(result.folder / "metrics.csv", newline="") as file:
+    with (result.folder / "metrics.csv").open(newline="") as file:
         validated = [int(row["step"]) for row in csv.DictReader(file)]
     assert result.total_steps == result.steps == validated[-1]
     assert load(result.model).provenance["steps"] in validated  # those of the best model

@@ -21,7 +21,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -33,10 +32,10 @@ from musicvae.arrays import Floats32, Ints
 from musicvae.config.preset import Preset
 from musicvae.config.size_limits import MAX_PRIOR_SIZES
 from musicvae.networks.devices import autocast, pick_precision
-from musicvae.networks.layers import MASKED_BIAS, Layout, RelativeAttention
+from musicvae.networks.layers import MASKED_BIAS, RelativeAttention, latent_size
 from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
 from musicvae.networks.priors.flow_sampler import SamplingConstraints, integrate, known_share
-from musicvae.networks.weights import build_to_fit
+from musicvae.networks.weights import load_network
 
 N_START_BARS, PHRASE_BARS = 32, 8  # bars with embeddings of their own; later ones repeat by eights
 N_END_BARS = 16
@@ -155,11 +154,9 @@ class FlowPrior(nn.Module):
     def from_preset(cls, preset: Preset) -> FlowPrior:
         """Return an untrained flow of the sizes in a preset."""
         config = preset.prior
-        bars = 1 if preset.model.slices == "window" else preset.grid.bars
-        quarters = Layout.from_preset(preset).quarters_per_bar
-        slices = quarters if preset.model.slices == "quarter" else 1
+        bars, latent = _token_shape(preset)
         return cls(
-            latent=preset.model.latent * slices,
+            latent=latent,
             bars=bars,
             meters=len(preset.meters) + 1,
             parts=len(preset.parts),
@@ -176,35 +173,31 @@ class FlowPrior(nn.Module):
         found = {"forms": torch.zeros(0, MAX_FORM_BARS)} | found
         try:
             layers = {name.split(".")[1] for name in found if name.startswith("blocks.")}
-            make = partial(
-                cls,
-                latent=found["shift"].shape[1],
-                bars=found["shift"].shape[0],
-                meters=found["meter.weight"].shape[0],
-                parts=found["told.weight"].shape[1] - 1,
-                width=found["enter.weight"].shape[0],
-                layers=len(layers),
-                context=(found["blocks.0.apart"].shape[1] + 1) // 2,
-                steps=int(found["steps"]),
-                partial="hint.weight" in found,
-                forms=len(found["forms"]),
-            )
+            sizes = {
+                "latent": found["shift"].shape[1],
+                "bars": found["shift"].shape[0],
+                "meters": found["meter.weight"].shape[0],
+                "parts": found["told.weight"].shape[1] - 1,
+                "width": found["enter.weight"].shape[0],
+                "layers": len(layers),
+                "context": (found["blocks.0.apart"].shape[1] + 1) // 2,
+                "steps": int(found["steps"]),
+                "forms": len(found["forms"]),
+            }
         except (KeyError, IndexError, ValueError) as error:
             raise RuntimeError(f"no {error}") from None
         if not 1 <= int(found["steps"]) <= MAX_PRIOR_SIZES["solver_steps"]:
             raise RuntimeError("invalid number of solver steps")
-        flow = build_to_fit(make, found)
-        flow.load_state_dict(found)
-        return flow.eval()
+        layers_width = (len(layers) + 1) * sizes["width"]
+        n_weights = layers_width * (12 * sizes["width"] + 3 * sum(sizes.values()) + 128)  # at most
+        n_weights += sizes["bars"] * 2 * sizes["latent"] + MAX_FORM_BARS * sizes["forms"]
+        partial = "hint.weight" in found
+        return load_network(lambda: cls(**sizes, partial=partial), found, n_weights)
 
     def fits(self, preset: Preset) -> bool:
         """Return whether it is one for latents, meters and parts of models of a preset."""
-        with torch.device("meta"):
-            own = type(self).from_preset(preset)
-        return all(
-            getattr(own, name).weight.shape[axis] == getattr(self, name).weight.shape[axis]
-            for name, axis in (("meter", 0), ("within", 0), ("told", 1), ("enter", 1))
-        )
+        found = (*self.shift.shape, self.meter.num_embeddings, self.told.in_features)
+        return found == (*_token_shape(preset), len(preset.meters) + 1, len(preset.parts) + 1)
 
     def tensors(self) -> dict[str, Floats32]:
         """Return the tensors that a checkpoint stores; `from_tensors` is the inverse."""
@@ -368,3 +361,9 @@ class FlowPrior(nn.Module):
         partly_known = of_window.repeat_interleave(size, 1)[..., None]
         embedding: Tensor = self.hint(z) * partly_known + share * self.hinted
         return embedding
+
+
+def _token_shape(preset: Preset) -> tuple[int, int]:
+    """Return the number of tokens of a window of a preset, and the dimensions of one."""
+    bars = 1 if preset.model.slices == "window" else preset.grid.bars
+    return bars, latent_size(preset) // bars
