@@ -28,11 +28,9 @@ from musicvae.checkpoints import (
     find,
     is_finished,
     load,
+    load_header,
     load_tensors,
     locked_checkpoint,
-    preset_from_header,
-    provenance_from_header,
-    read_header,
 )
 from musicvae.config.preset import Preset, load_preset
 from musicvae.config.training import check_logger
@@ -193,7 +191,7 @@ def train(
         check_logger(logger)
     target = Path("checkpoints") / default_run_name(preset.name) if folder is None else Path(folder)
     if resume:
-        read_header(target / STATE_FILE)  # raises before a folder is read
+        load_header(target / STATE_FILE)  # raises before a folder is read
     else:
         require_new_run(target)
     shards = Shards(prepare_cached(source, progress=on_prepare))
@@ -201,9 +199,9 @@ def train(
     with nullcontext() if rank() else locked_checkpoint(target / MODEL_FILE):
         saved = _load_state(target) if resume else None
         if saved is not None:
-            preset = preset_from_header(saved.header, target)
+            preset, earlier = load_header(saved.path)
             if precision == "auto":
-                precision = saved.header["provenance"].get("precision", precision)
+                precision = earlier.get("precision", precision)
         elif not rank():
             require_new_run(target)
         precision = pick_precision(precision, device)
@@ -321,7 +319,6 @@ def require_new_run(folder: Path) -> None:
 
 def _load_state(folder: Path) -> _SavedState:
     tensors, header = load_tensors(folder / STATE_FILE)
-    provenance_from_header(header, folder / STATE_FILE)
     return _SavedState(path=folder / STATE_FILE, tensors=tensors, header=header)
 
 

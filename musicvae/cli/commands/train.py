@@ -292,10 +292,9 @@ def _run_name(name: str | None, preset: str) -> str:
 
 def _resumed_preset(folder: Path) -> Preset:
     """Return the preset of a run that is resumed."""
-    from musicvae.checkpoints import STATE_FILE, read_header
-    from musicvae.config.preset import preset_from_dict
+    from musicvae.checkpoints import STATE_FILE, load_header
 
-    return preset_from_dict(read_header(folder / STATE_FILE)["preset"], str(folder))
+    return load_header(folder / STATE_FILE).preset
 
 
 def _taken(result: TrainingResult) -> str:
