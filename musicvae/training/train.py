@@ -208,7 +208,7 @@ def train(
         windows = WindowDataset(shards, preset, split="train", seed=preset.training.seed)
         held_out = _held_out_windows(shards, preset, on_warning)
 
-        require_memory(preset)
+        require_memory(preset, pick_device(device))
         pl.seed_everything(preset.training.seed, workers=False, verbose=False)
         schedule = Schedule(total_steps=1, started=began)
         module = TrainingModule(preset, schedule)
