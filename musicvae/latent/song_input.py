@@ -25,9 +25,7 @@ MAX_RELATED_BARS = 4_096
 
 def with_barlines(song: Song | BarlineEstimate) -> BarlineEstimate:
     """Return the bar lines of a song, estimated unless they are given."""
-    if isinstance(song, BarlineEstimate):
-        return song
-    return estimate_barlines(song)
+    return song if isinstance(song, BarlineEstimate) else estimate_barlines(song)
 
 
 def check_bars(n_bars: int) -> None:

@@ -51,8 +51,7 @@ def similar(
     Windows are compared in the latent space, wherever they stand in their song and in any key.
 
     Args:
-        song: the song to compare with. For a score give its file, so that its notated bar lines are
-            used as for `others`.
+        song: the song to compare with, or its file.
         others: folders, files and songs, or their embeddings from `embed`.
         n: number of songs to return.
 
