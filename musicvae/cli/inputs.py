@@ -127,7 +127,6 @@ def read_with_barlines(path: Path, options: ReadOptions, *, quiet: bool = False)
     and `options.ungridded` is not set.
     """
     from musicvae.downbeats import estimate_barlines
-    from musicvae.errors import ReadError
 
     reading = _read_file(path, options)
     if not quiet:
@@ -135,9 +134,7 @@ def read_with_barlines(path: Path, options: ReadOptions, *, quiet: bool = False)
     found = estimate_barlines(
         reading.song, as_written=options.as_written, ungridded=options.ungridded
     )
-    if not options.ungridded and (reason := found.grid_estimate.reject_reason):
-        raise ReadError(path, reason)
-    return found
+    return found if options.ungridded else found.require_grid(path)
 
 
 def _read_file(path: Path, options: ReadOptions) -> ReadResult:

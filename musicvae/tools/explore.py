@@ -19,7 +19,7 @@ from musicvae.tools.embed import (
     SongSource,
     embed,
     embed_all_phases,
-    read_with_barlines,
+    read_song,
 )
 
 MIN_MAP_SONGS = 3
@@ -57,7 +57,7 @@ def similar(
 
     Raises `DataError` if the model can represent no note of the song, and errors of `embed`.
     """
-    query = read_with_barlines(Path(song)) if isinstance(song, str | Path) else song
+    query = read_song(song) if isinstance(song, str | Path) else song
     embeddings = others if isinstance(others, SongEmbeddings) else embed(codec, others)
     return nearest_songs(embed_all_phases(codec, query), embeddings, n)
 
