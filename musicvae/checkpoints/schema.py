@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from musicvae.config.size_limits import MAX_QPM
 from musicvae.swing import STRAIGHT, Swing
 
 MAX_DEPTH = 8
@@ -19,7 +20,6 @@ MAX_ENTRIES = 100_000
 _KEY = re.compile(r"-?\d{1,2}")
 _METER = re.compile(r"[1-9]\d{0,2}/[1-9]\d{0,2}")
 _PICKUP = re.compile(r"\d{1,3}(/[1-9]\d{0,2})?")
-_MAX_QPM = 1000.0
 
 
 def check_provenance(data: Any, n_parts: int | None = None) -> dict[str, Any]:
@@ -100,7 +100,7 @@ def _is_pickups(value: Any) -> bool:
 def _is_tempos(value: Any) -> bool:
     if not isinstance(value, list) or len(value) != 3 or not all(map(_is_finite, value)):
         return False
-    return 1 <= value[0] <= value[1] <= value[2] <= _MAX_QPM
+    return 1 <= value[0] <= value[1] <= value[2] <= MAX_QPM
 
 
 def _is_keys(value: Any) -> bool:
