@@ -15,6 +15,7 @@ from musicvae.config.size_limits import MAX_BARS, MAX_SONGS
 from musicvae.data.batch import ModelInput, WindowBatcher
 from musicvae.errors import ConfigError
 from musicvae.latent.codec import Codec
+from musicvae.networks.devices import one_thread
 from musicvae.networks.priors.flow import FlowPrior
 from musicvae.representation.bars import Bars, Notes
 from musicvae.representation.key import Key, parse_key
@@ -120,6 +121,7 @@ def sample_stream(
     return songs()
 
 
+@one_thread()  # each chunk of a stream, whoever takes its songs
 def _sample_chunk(
     codec: Codec,
     n: int,
