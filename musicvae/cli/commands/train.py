@@ -248,7 +248,7 @@ def _check_before_reading(
     Reading a folder may take an hour.
     """
     from musicvae.checkpoints import require_own_name
-    from musicvae.training.train import require_new_run
+    from musicvae.training.run_folder import require_new_run
 
     if not resume:
         if name is not None:
