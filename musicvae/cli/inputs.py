@@ -1,13 +1,14 @@
-"""Inputs of the commands: the model to use and the songs to read."""
+"""Inputs of the commands: the model to use, and the songs and tables to read."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musicvae.cli.console import print_once, stderr_console
-from musicvae.errors import DataError, MusicVAEError, one_line
+from musicvae.errors import DataError, MusicVAEError, ReadError, one_line, os_reason
 from musicvae.storage import is_folder
 
 if TYPE_CHECKING:
@@ -187,3 +188,17 @@ def find_song_files(paths: Sequence[Path]) -> list[Path]:
         else:
             found.extend(expand(path))
     return found
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a run's `metrics.csv`. Raises `ReadError` for other files."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise ReadError(path, os_reason(error), "check the path") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise ReadError(path, "not a table of metrics", "give the metrics.csv of a run") from None
+    if not rows or "minutes" not in rows[0]:
+        raise ReadError(path, "not a table of metrics", "give the metrics.csv of a run")
+    return rows
