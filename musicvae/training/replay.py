@@ -18,7 +18,8 @@ from musicvae.data import Batch
 from musicvae.data.batch import ModelInput, WindowBatcher
 from musicvae.networks.priors import load_prior
 from musicvae.networks.priors.conditioning import PathConditioning
-from musicvae.networks.vae import VAE, with_notes
+from musicvae.networks.vae import with_notes
+from musicvae.networks.weights import load_vae
 from musicvae.representation.templates import choose_keys, choose_meter, empty_bars
 from musicvae.representation.windows import window_bounds
 
@@ -36,9 +37,7 @@ def generate_replay(checkpoint: Checkpoint, n: int, seed: int = 0) -> Batch | No
     prior = load_prior(checkpoint.tensors_under("prior"))
     if prior is None:
         return None
-    vae = VAE(preset)
-    vae.load_state_dict(checkpoint.tensors_under("model"))
-    vae.eval()
+    vae = load_vae(preset, checkpoint.tensors_under("model"))
     rng, size = np.random.default_rng((seed, 3)), preset.grid.bars
     bars = max(SONG_BARS // size, 1) * size
     first, _ = window_bounds(bars, size, size)
