@@ -2,11 +2,11 @@
 
     python -m experiments.general SHARDS --model general --model song-4bar [--songs 20]
 
-SHARDS were made by `musicvae prepare` from a folder of collections. Test songs go through each model
-from the mean of their latents, in as many passes as it takes; notes that it cannot represent pass
-unchanged and count as missed. A note is right with its pitch (drums: its class) and its onset within
-50 ms in its part, as `mir_eval.transcription` has it; with its duration if the end is within a
-fifth of it, too.
+SHARDS were made by `musicvae prepare` from a folder of collections. Test songs go through each
+model from the mean of their latents, in as many passes as it takes; notes that it cannot represent
+pass unchanged and count as missed. A note is right with its pitch (drums: its class) and its onset
+within 50 ms in its part, as `mir_eval.transcription` has it; with its duration if the end is within
+a fifth of it, too.
 """
 
 from __future__ import annotations

@@ -18,8 +18,6 @@ from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import IO
 
-MAX_WORKERS = 256
-"""Most worker processes that may be asked for."""
 _POLL_INTERVAL_S = 0.5
 _PR_SET_PDEATHSIG = 1  # of <sys/prctl.h>
 _GUARD_CODE = """

@@ -12,6 +12,8 @@ import musicvae
 
 HEAVY = (
     "torch",
+    "torch._dynamo",
+    "sympy",
     "pytorch_lightning",
     "music21",
     "librosa",
@@ -85,6 +87,27 @@ def test_threads_wait_without_spinning_whoever_imports(first, given, policy, spi
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
     )
     assert done.stdout.split() == [policy, str(spin)]
+
+
+def test_stream_of_samples_computes_in_one_thread_where_threads_spin() -> None:
+    code = """
+import torch
+torch.set_num_threads(2)
+from musicvae import MusicVAE
+from musicvae.latent.codec import Codec
+model, found, decode = MusicVAE.load("melody-2bar", device="cpu"), [], Codec.decode_notes
+def counted(self, *arguments, **options):
+    found.append(torch.get_num_threads())
+    return decode(self, *arguments, **options)
+Codec.decode_notes = counted
+songs = list(model.sample_stream(2, bars=2100))  # one at a time
+print(len(songs) >= 2, set(found), torch.get_num_threads())
+"""
+    environment = {n: v for n, v in os.environ.items() if not n.startswith("OMP_")}
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment
+    )
+    assert done.stdout.split() == ["True", "{1}", "2"], done.stderr
 
 
 def test_methods_compute_in_one_thread_where_threads_spin() -> None:

@@ -12,8 +12,9 @@ import json
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from musicvae.checkpoints.compression import decompress
 from musicvae.checkpoints.schema import check_provenance
@@ -52,6 +53,13 @@ class Checkpoint:
         return {n[cut:]: t for n, t in self.tensors.items() if n.startswith(prefix + ".")}
 
 
+class CheckpointHeader(NamedTuple):
+    """What the header of a checkpoint says, checked."""
+
+    preset: Preset
+    provenance: dict[str, Any]
+
+
 def save(checkpoint: Checkpoint, path: str | Path) -> Path:
     """Write a checkpoint; the inverse is `load`. Raises `WriteError`."""
     header = {"preset": checkpoint.preset.to_dict(), "provenance": checkpoint.provenance}
@@ -64,15 +72,15 @@ def load(path: str | Path) -> Checkpoint:
     Raises `CheckpointError` if missing, damaged or of another format, or if its weights are not
     finite or not those of its preset's network.
     """
-    from musicvae.networks.weights import check_weights
+    from musicvae.networks.weights import load_vae
 
     tensors, header = load_tensors(path)
-    preset, provenance = preset_from_header(header, path), provenance_from_header(header, path)
+    preset, provenance = parse_header(header, path)
     try:
         checkpoint = Checkpoint(
             preset=preset, tensors=decompress(tensors), provenance=provenance, path=Path(path)
         )
-        check_weights(preset, checkpoint.tensors_under("model"))
+        load_vae(preset, checkpoint.tensors_under("model"))
     except (ValueError, RuntimeError) as error:
         reason = f"its weights do not match its preset ({error})"
         raise CheckpointError(path, reason, "train the model again") from None
@@ -148,23 +156,36 @@ def read_header(path: str | Path, hint: str = TRAIN_HINT) -> dict[str, Any]:
     return header
 
 
-def provenance_from_header(header: dict[str, Any], path: str | Path) -> dict[str, Any]:
-    """Return the provenance in a checkpoint's header. Raises `CheckpointError`."""
+def load_header(path: str | Path) -> CheckpointHeader:
+    """Read preset and provenance of a checkpoint, again only once the file has changed.
+
+    Not to be modified. Raises `CheckpointError`.
+    """
     try:
-        return check_provenance(header.get("provenance", {}))
-    except ValueError as error:
-        raise CheckpointError(path, str(error), TRAIN_HINT) from None
+        state = Path(path).stat()
+    except OSError as error:
+        raise CheckpointError(path, os_reason(error), TRAIN_HINT) from None
+    return _cached_header(path, (state.st_mtime_ns, state.st_size, state.st_dev, state.st_ino))
 
 
-def preset_from_header(header: dict[str, Any], path: str | Path) -> Preset:
-    """Return the preset in a checkpoint's header. Raises `CheckpointError`."""
+@lru_cache(maxsize=1024)
+def _cached_header(path: str | Path, state: tuple[int, ...]) -> CheckpointHeader:
+    return parse_header(read_header(path), path)
+
+
+def parse_header(header: dict[str, Any], path: str | Path) -> CheckpointHeader:
+    """Return preset and provenance of what `read_header` returns. Raises `CheckpointError`."""
     try:
-        return preset_from_dict(header["preset"], str(path))
+        preset = preset_from_dict(header["preset"], str(path))
+        provenance = check_provenance(header.get("provenance", {}), len(preset.parts))
     except KeyError:
         raise CheckpointError(path, "contains no preset", TRAIN_HINT) from None
     except ConfigError as error:
         reason = f"its preset is invalid ({error})"
         raise CheckpointError(path, reason, "use the version that wrote it") from None
+    except ValueError as error:
+        raise CheckpointError(path, str(error), TRAIN_HINT) from None
+    return CheckpointHeader(preset, provenance)
 
 
 def file_hash(path: str | Path) -> str:

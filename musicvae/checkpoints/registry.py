@@ -17,9 +17,7 @@ from musicvae.checkpoints.checkpoint import (
     STATE_FILE,
     TRAIN_HINT,
     file_hash,
-    preset_from_header,
-    provenance_from_header,
-    read_header,
+    load_header,
 )
 from musicvae.errors import CheckpointError, WriteError, is_file_name, nearest, os_reason
 from musicvae.representation.bars import Bars
@@ -126,7 +124,7 @@ def best_shipped(preset: str | None, songs: Sequence[Bars]) -> Path | None:
     """Return the shipped model of a preset or, without one, the one that fits songs best."""
     if preset is not None:
         shipped = shipped_checkpoints()
-        same = [p for p in shipped if preset_from_header(read_header(p), p).name == preset]
+        same = [p for p in shipped if load_header(p).preset.name == preset]
         return same[0] if same else None
     fits = {path: _preset_fit(path, songs) for path in shipped_checkpoints() if is_suited(path)}
     fits = {path: fit for path, fit in fits.items() if fit.note_share > 0}
@@ -137,14 +135,14 @@ def is_suited(path: Path, corruptions: Sequence[str] = ()) -> bool:
     """Return whether a model was trained on all `corruptions`; if none are given, whether it can
     sample songs.
     """
-    training = preset_from_header(read_header(path), path).training
+    training = load_header(path).preset.training
     if corruptions:
         return set(corruptions) <= set(training.condition_kinds)
     return training.objective != "dae"
 
 
 def _preset_fit(path: Path, songs: Sequence[Bars]) -> PresetFit:
-    return mean_fit(preset_from_header(read_header(path), path), songs)
+    return mean_fit(load_header(path).preset, songs)
 
 
 def checkpoint_name(path: Path) -> str:
@@ -253,9 +251,7 @@ def finished_runs(folder: str | Path = "checkpoints") -> list[Path]:
 
 def is_finished(path: Path) -> bool:
     """Return whether this is the model of a finished run."""
-    return _header_error(path) is None and bool(
-        read_header(path).get("provenance", {}).get("finished")
-    )
+    return _header_error(path) is None and bool(load_header(path).provenance.get("finished"))
 
 
 def unreadable_runs(folder: str | Path = "checkpoints") -> list[CheckpointError]:
@@ -267,9 +263,7 @@ def unreadable_runs(folder: str | Path = "checkpoints") -> list[CheckpointError]
 def _header_error(path: Path) -> CheckpointError | None:
     """Return what is wrong with the header of a model, None if nothing is."""
     try:
-        header = read_header(path)
-        preset_from_header(header, path)
-        provenance_from_header(header, path)
+        load_header(path)
     except CheckpointError as error:
         return error
     return None

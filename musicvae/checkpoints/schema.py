@@ -10,6 +10,9 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from musicvae.config.size_limits import MAX_QPM
+from musicvae.swing import STRAIGHT, Swing
+
 MAX_DEPTH = 8
 """Nesting of provenance."""
 MAX_ENTRIES = 100_000
@@ -17,17 +20,21 @@ MAX_ENTRIES = 100_000
 _KEY = re.compile(r"-?\d{1,2}")
 _METER = re.compile(r"[1-9]\d{0,2}/[1-9]\d{0,2}")
 _PICKUP = re.compile(r"\d{1,3}(/[1-9]\d{0,2})?")
-_MAX_QPM = 1000.0
 
 
-def check_provenance(data: Any) -> dict[str, Any]:
-    """Return the provenance of a checkpoint; raise `ValueError` for anything else."""
+def check_provenance(data: Any, n_parts: int | None = None) -> dict[str, Any]:
+    """Return the provenance of a checkpoint; raise `ValueError` for anything else.
+
+    `n_parts` is the number of slots of its preset.
+    """
     if not isinstance(data, dict):
         raise ValueError("provenance that is no table")
     _check_plain(data)
     for name, value in data.items():
         if name in _FIELDS and not _FIELDS[name](value):
             raise ValueError(f"an invalid {name} in its provenance")
+    if n_parts is not None and len(data.get("programs", range(n_parts))) != n_parts:
+        raise ValueError(f"programs in its provenance that are not those of {n_parts} parts")
     return data
 
 
@@ -93,11 +100,26 @@ def _is_pickups(value: Any) -> bool:
 def _is_tempos(value: Any) -> bool:
     if not isinstance(value, list) or len(value) != 3 or not all(map(_is_finite, value)):
         return False
-    return 1 <= value[0] <= value[1] <= value[2] <= _MAX_QPM
+    return 1 <= value[0] <= value[1] <= value[2] <= MAX_QPM
 
 
 def _is_keys(value: Any) -> bool:
     return bool(value) and _is_histogram(_KEY)(value)
+
+
+def _is_programs(value: Any) -> bool:
+    return isinstance(value, list) and all(
+        type(program) is int and 0 <= program <= 127 for program in value
+    )
+
+
+def _is_swings(value: Any) -> bool:
+    try:
+        return _is_histogram(re.compile(".*"))(value) and all(
+            name == STRAIGHT or Swing.parse(name) for name in value
+        )
+    except ValueError:
+        return False
 
 
 def _is_names(value: Any) -> bool:
@@ -127,8 +149,10 @@ _FIELDS: dict[str, Callable[[Any], bool]] = {
     "norms": _is_norms,
     "pickups": _is_pickups,
     "precision": lambda value: isinstance(value, str),
+    "programs": _is_programs,
     "qpm": _is_tempos,
     "songs": _is_number,
     "steps": _is_number,
+    "swing": _is_swings,
 }
 """Checks of the fields that commands compute with; others are only shown."""

@@ -1,13 +1,14 @@
-"""Inputs of the commands: the model to use and the songs to read."""
+"""Inputs of the commands: the model to use, and the songs and tables to read."""
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from musicvae.cli.console import print_once, stderr_console
-from musicvae.errors import DataError, MusicVAEError, one_line
+from musicvae.errors import DataError, MusicVAEError, ReadError, one_line, os_reason
 from musicvae.storage import is_folder
 
 if TYPE_CHECKING:
@@ -127,7 +128,6 @@ def read_with_barlines(path: Path, options: ReadOptions, *, quiet: bool = False)
     and `options.ungridded` is not set.
     """
     from musicvae.downbeats import estimate_barlines
-    from musicvae.errors import ReadError
 
     reading = _read_file(path, options)
     if not quiet:
@@ -135,9 +135,7 @@ def read_with_barlines(path: Path, options: ReadOptions, *, quiet: bool = False)
     found = estimate_barlines(
         reading.song, as_written=options.as_written, ungridded=options.ungridded
     )
-    if not options.ungridded and (reason := found.grid_estimate.reject_reason):
-        raise ReadError(path, reason)
-    return found
+    return found if options.ungridded else found.require_grid(path)
 
 
 def _read_file(path: Path, options: ReadOptions) -> ReadResult:
@@ -190,3 +188,17 @@ def find_song_files(paths: Sequence[Path]) -> list[Path]:
         else:
             found.extend(expand(path))
     return found
+
+
+def read_metrics(path: Path) -> list[dict[str, str]]:
+    """Return the rows of a run's `metrics.csv`. Raises `ReadError` for other files."""
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except OSError as error:
+        raise ReadError(path, os_reason(error), "check the path") from None
+    except (UnicodeDecodeError, csv.Error):
+        raise ReadError(path, "not a table of metrics", "give the metrics.csv of a run") from None
+    if not rows or "minutes" not in rows[0]:
+        raise ReadError(path, "not a table of metrics", "give the metrics.csv of a run")
+    return rows

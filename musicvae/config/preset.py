@@ -21,7 +21,7 @@ from musicvae.config.sections import (
     PartConfig,
     PriorConfig,
 )
-from musicvae.config.size_limits import MAX_METERS, MAX_PARTS
+from musicvae.config.size_limits import MAX_METERS, MAX_PARTS, MAX_QPM
 from musicvae.config.training import TrainingConfig
 from musicvae.errors import ConfigError, is_file_name, nearest, os_reason
 
@@ -46,7 +46,7 @@ class Preset:
     def __post_init__(self) -> None:
         require(is_file_name(self.name), "name", "a name for a folder, without path or signs")
         require(len(self.parts) > 0, "parts", "at least one [[parts]]")
-        require(1 <= self.default_qpm <= 1000, "default_qpm", "1 to 1000")
+        require(1 <= self.default_qpm <= MAX_QPM, "default_qpm", f"1 to {MAX_QPM}")
         require(len(self.parts) <= MAX_PARTS, "parts", f"at most {MAX_PARTS} [[parts]]")
         require(len(self.meters) <= MAX_METERS, "meters", f"at most {MAX_METERS}")
         require(

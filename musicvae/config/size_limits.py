@@ -7,7 +7,8 @@ taken. Limits on what files hold are in `musicvae.io.limits`.
 from __future__ import annotations
 
 MAX_BARS = 4096
-"""Bars of a song that is sampled or continued: more than two hours of music."""
+"""Bars of a song that is sampled or continued, or given to a tool whose memory or time grows with
+their square: more than two hours of music."""
 MAX_SONGS = 1_000_000
 """Songs of one command."""
 MAX_INTERPOLATION_STEPS = 1024
@@ -43,3 +44,7 @@ MAX_PRIOR_SIZES = {
 """Largest values in the `[prior]` section of a preset."""
 MAX_BAR_QUARTERS = 64
 """Quarters of the longest bar of a preset."""
+MAX_QPM = 1000
+"""Tempo of sampled songs in quarters per minute; the least is 1."""
+MAX_WORKERS = 256
+"""Worker processes."""

@@ -84,6 +84,16 @@ class ModelInput:
     traits: Ints | None = None
     path: str = ""
 
+    @classmethod
+    def without_notes(cls, bars: Bars, n_parts: int, key: int) -> ModelInput:
+        """Return an input over `bars` in which all `n_parts` slots may sound, each a part."""
+        return cls(
+            bars=bars,
+            model_pass=ModelPass(notes=Notes.concatenate([]), source_part=np.arange(n_parts)),
+            key=key,
+            active=np.ones((len(bars), n_parts), bool),
+        )
+
 
 def model_inputs(
     bars: Bars, preset: Preset, path: str = "", chords: ChordMap | None = None

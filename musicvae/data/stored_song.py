@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from musicvae.data.fingerprints import Fingerprint, fingerprint
-from musicvae.errors import ReadError
 from musicvae.io.options import ReadOptions
 from musicvae.representation.bars import Bars
 
@@ -43,8 +42,8 @@ def read_stored_song(content: bytes, name: str, options: ReadOptions) -> StoredS
     from musicvae.data.pipeline import process_file  # stored songs load without the readers
 
     file = process_file(content, name, options)
-    if not options.ungridded and (reason := file.barlines.grid_estimate.reject_reason):
-        raise ReadError(name, reason)
+    if not options.ungridded:
+        file.barlines.require_grid(name)
     return StoredSong(
         path=name, bars=file.bars, fingerprint=fingerprint(file.bars), facts=file.facts()
     )

@@ -9,6 +9,7 @@ are tracked (`performance`), if that is asked for.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,7 @@ from musicvae.downbeats.network import load_weights, predict
 from musicvae.downbeats.quantization import GridEstimate, estimate_grid
 from musicvae.downbeats.repetition import Repetition
 from musicvae.downbeats.time_warp import TimeWarp
+from musicvae.errors import ReadError
 from musicvae.representation.grid import Grid, cells_to_ticks, grid_from_song, ticks_to_cells
 from musicvae.song import MeterMap, Part, Song
 
@@ -73,6 +75,12 @@ class BarlineEstimate:
         )
         late = (warp.file_ticks - warp.song_ticks)[0 if self.grid_estimate.drifts else -1]
         return float(tempo.us_per_quarter[0]) / 1e6 * float(late) / tpq
+
+    def require_grid(self, name: str | Path) -> BarlineEstimate:
+        """Return the estimate itself; raise `ReadError` for a file `name` without a grid."""
+        if reason := self.grid_estimate.reject_reason:
+            raise ReadError(name, reason)
+        return self
 
     def seconds(self, song_ticks: Ints) -> NDArray[np.float64]:
         """Return the file times of ticks of `song`, negative before the file begins. `(K,)`"""
@@ -130,8 +138,8 @@ def estimate_barlines(
             default what `song.has_notated_bars` says.
         ungridded: track the beats of a performance without a grid, so that it gets bars.
 
-    Otherwise a performance without a grid gets bar lines that mean nothing; check
-    `grid_estimate.is_metrical` before using them.
+    Otherwise a performance without a grid gets bar lines that mean nothing; `require_grid` refuses
+    them.
     """
     if has_notated_bars is None:
         has_notated_bars = song.has_notated_bars

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -25,8 +24,8 @@ from musicvae.networks.priors import load_prior
 from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
 from musicvae.networks.priors.flow import FlowPrior
 from musicvae.networks.priors.gaussian import LinearGaussianPrior
-from musicvae.networks.vae import VAE, with_notes, without_notes
-from musicvae.networks.weights import build_to_fit
+from musicvae.networks.vae import with_notes, without_notes
+from musicvae.networks.weights import load_vae
 from musicvae.representation.bars import Bars, Notes, resolve_note_overlaps
 from musicvae.representation.drums import canonical_pitch
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER
@@ -55,15 +54,13 @@ class Codec:
         self.preset: Preset = checkpoint.preset
         self.provenance = checkpoint.provenance
         self.path = checkpoint.path
-        weights = checkpoint.tensors_under("model")
         try:
-            self.vae = build_to_fit(partial(VAE, self.preset), weights)
-            self.vae.load_state_dict(weights)
+            self.vae = load_vae(self.preset, checkpoint.tensors_under("model"))
         except RuntimeError as error:
             reason = f"its weights do not match its preset ({error})"
             raise self._damaged(checkpoint, reason) from None
         self.device = torch.device(pick_device(device))
-        self.vae.to(self.device).eval()
+        self.vae.to(self.device)
         try:
             self.prior = load_prior(checkpoint.tensors_under("prior"), self.device)
         except (TypeError, RuntimeError):

@@ -10,6 +10,7 @@ import numpy as np
 from musicvae.arrays import Bools, Ints
 from musicvae.chords import ChordMap
 from musicvae.config.preset import Preset
+from musicvae.config.size_limits import MAX_BARS
 from musicvae.data.batch import ModelInput, fits_preset, model_inputs
 from musicvae.downbeats import BarlineEstimate, estimate_barlines
 from musicvae.errors import DataError
@@ -21,23 +22,16 @@ from musicvae.representation.slots import split_passthrough
 from musicvae.representation.windows import window_bounds
 from musicvae.song import Part, Song
 
-MAX_RELATED_BARS = 4_096
-"""Bars of a song for tools whose memory or time grows with their square: two hours of 4/4."""
-
 
 def with_barlines(song: Song | BarlineEstimate) -> BarlineEstimate:
     """Return the bar lines of a song, estimated unless they are given."""
-    if isinstance(song, BarlineEstimate):
-        return song
-    return estimate_barlines(song)
+    return song if isinstance(song, BarlineEstimate) else estimate_barlines(song)
 
 
 def check_bars(n_bars: int) -> None:
     """Raise `DataError` for a song too long for tools that relate all its bars to each other."""
-    if n_bars > MAX_RELATED_BARS:
-        raise DataError(
-            f"{n_bars:,} bars, over the limit of {MAX_RELATED_BARS:,} here; cut it into pieces"
-        )
+    if n_bars > MAX_BARS:
+        raise DataError(f"{n_bars:,} bars, over the limit of {MAX_BARS:,} here; cut it into pieces")
 
 
 def conditioning_chords(preset: Preset, song: Song) -> ChordMap:

@@ -45,14 +45,21 @@ def available_bytes() -> int | None:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
-def require_memory(preset: Preset) -> None:
-    """Raise `ConfigError` for a model whose training does not fit into the free memory."""
-    needed, free = training_bytes(preset), available_bytes()
+def require_memory(preset: Preset, device: str = "cpu") -> None:
+    """Raise `ConfigError` for a model whose training does not fit into the free memory.
+
+    That of the GPU on `cuda`, else that of the machine, which other devices share.
+    """
+    needed = training_bytes(preset)
+    free = torch.cuda.mem_get_info()[0] if device == "cuda" else available_bytes()
     if free is not None and needed > free:
-        parameters = count_parameters(preset) / 1e6
+        parameters, where = (
+            count_parameters(preset) / 1e6,
+            " on the GPU" if device == "cuda" else "",
+        )
         raise ConfigError(
             f"preset {preset.name}: {parameters:,.0f} million parameters in batches of "
             f"{preset.training.batch:,} take about {needed / 2**30:,.0f} GB to train, and "
-            f"{free / 2**30:,.0f} GB are free; reduce model.width, model.blocks, model.latent or "
-            "training.batch"
+            f"{free / 2**30:,.0f} GB are free{where}; reduce model.width, model.blocks, "
+            "model.latent or training.batch"
         )

@@ -17,7 +17,7 @@ from musicvae.attributes import ATTRIBUTES, window_attributes
 from musicvae.data import WindowDataset
 from musicvae.data.batch import WindowBatcher, model_inputs
 from musicvae.downbeats import BarlineEstimate, estimate_barlines
-from musicvae.errors import DataError, ReadError
+from musicvae.errors import DataError
 from musicvae.latent import Latents
 from musicvae.latent.codec import Codec
 from musicvae.latent.song_input import conditioning_chords, unrepresentable, with_barlines
@@ -176,19 +176,16 @@ def embed(
         elif is_folder(path := Path(source)):
             found.append(embed_folder(codec, path, progress))
         else:
-            found.append(embed_song(codec, (read or read_with_barlines)(path), str(path)))
+            found.append(embed_song(codec, (read or read_song)(path), str(path)))
     return SongEmbeddings.concatenate(found)
 
 
-def read_with_barlines(path: Path) -> BarlineEstimate:
+def read_song(path: str | Path) -> BarlineEstimate:
     """Read a song and estimate its bar lines, or keep those of a score.
 
     Raises `ReadError` if it cannot be read or is a performance without a grid.
     """
-    found = estimate_barlines(io.read(path))
-    if reason := found.grid_estimate.reject_reason:
-        raise ReadError(path, reason)
-    return found
+    return estimate_barlines(io.read(path)).require_grid(path)
 
 
 def embed_folder(

@@ -19,7 +19,7 @@ from musicvae.tools.embed import (
     SongSource,
     embed,
     embed_all_phases,
-    read_with_barlines,
+    read_song,
 )
 
 MIN_MAP_SONGS = 3
@@ -51,14 +51,13 @@ def similar(
     Windows are compared in the latent space, wherever they stand in their song and in any key.
 
     Args:
-        song: the song to compare with. For a score give its file, so that its notated bar lines are
-            used as for `others`.
+        song: the song to compare with, or its file.
         others: folders, files and songs, or their embeddings from `embed`.
         n: number of songs to return.
 
     Raises `DataError` if the model can represent no note of the song, and errors of `embed`.
     """
-    query = read_with_barlines(Path(song)) if isinstance(song, str | Path) else song
+    query = read_song(song) if isinstance(song, str | Path) else song
     embeddings = others if isinstance(others, SongEmbeddings) else embed(codec, others)
     return nearest_songs(embed_all_phases(codec, query), embeddings, n)
 

@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 from numpy.typing import ArrayLike
 
 from musicvae.data.batch import ModelInput, WindowBatcher
 from musicvae.errors import ConfigError
 from musicvae.latent.codec import Codec
-from musicvae.representation.bars import Notes
-from musicvae.representation.slots import ModelPass
-from musicvae.representation.templates import choose_meter, empty_bars, songs_from_bars
+from musicvae.representation.templates import choose_meter, empty_bars
 from musicvae.song import Song
-
-MEAN_VELOCITY = 74.0  # unless the model has velocity
+from musicvae.tools.sample import songs_from_notes
 
 
 def decode_latents(
@@ -52,18 +47,11 @@ def decode_latents(
     path = path.astype(np.float32)
     if not np.isfinite(path).all():
         raise ConfigError("latents contain NaN or inf")
-    preset, R = codec.preset, len(codec.preset.parts)
+    preset = codec.preset
     chosen_meter = choose_meter(preset, codec.provenance, meter)
     bars = empty_bars(preset, W * preset.grid.bars, chosen_meter, provenance=codec.provenance)
-    one = ModelInput(
-        bars=bars,
-        model_pass=ModelPass(notes=Notes.concatenate([]), source_part=np.arange(R)),
-        key=key,
-        active=np.ones((len(bars), R), bool),
-    )
+    one = ModelInput.without_notes(bars, len(preset.parts), key)
     batcher = WindowBatcher([one] * n, preset)
     notes = codec.decode_notes(batcher, bars, path, temperature, seed)
-    velocity = np.full((len(bars), n * R), MEAN_VELOCITY)
-    notes = codec.add_velocities(bars, notes, velocity, notes.part // R)
     tempo = preset.default_qpm if qpm is None else qpm
-    return songs_from_bars(replace(bars, notes=notes), [tempo] * n, np.full(n, key))
+    return songs_from_notes(codec, bars, notes, [tempo] * n, np.full(n, key))

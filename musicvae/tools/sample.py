@@ -17,6 +17,7 @@ from musicvae.config.size_limits import MAX_BARS, MAX_SONGS
 from musicvae.data.batch import ModelInput, WindowBatcher
 from musicvae.errors import ConfigError
 from musicvae.latent.codec import Codec
+from musicvae.networks.devices import one_thread
 from musicvae.networks.priors.flow import FlowPrior
 from musicvae.representation.bars import Bars, Notes
 from musicvae.representation.chord_grid import (
@@ -25,7 +26,6 @@ from musicvae.representation.chord_grid import (
     repeat_progression,
 )
 from musicvae.representation.key import Key, parse_key
-from musicvae.representation.slots import ModelPass
 from musicvae.representation.templates import (
     choose_keys,
     choose_meter,
@@ -133,6 +133,7 @@ def sample_stream(
     return songs()
 
 
+@one_thread()  # each chunk of a stream, whoever takes its songs
 def _sample_chunk(
     codec: Codec,
     n: int,
@@ -223,27 +224,40 @@ class _Draw:
             again = replace(again, part=silent[again.part // R] * R + again.part % R)
             kept = notes.select(begun[notes.part // R])
             notes = Notes.sorted(**vars(Notes.concatenate([kept, again])))
-        mean_velocity = np.full((len(self.empty), len(keys) * R), MEAN_VELOCITY)
-        notes = self.codec.add_velocities(self.empty, notes, mean_velocity, notes.part // R)
-        return songs_from_bars(replace(self.empty, notes=notes), tempos, keys, self.signature)
+        return songs_from_notes(self.codec, self.empty, notes, tempos, keys, self.signature)
 
     def notes(self, keys: Ints, rng: np.random.Generator) -> Notes:
         """Sample notes of songs in these keys; `part` counts the slots of all songs."""
         codec, empty, n = self.codec, self.empty, len(keys)
         R = len(codec.preset.parts)
-        group = ModelPass(notes=Notes.concatenate([]), source_part=np.arange(R))
-        active = np.ones((len(empty), R), bool)
         stated = empty.header.chords
         chords = quarter_chords(stated, empty.grid, codec.preset.grid.quarters)
         inputs = [
-            ModelInput(bars=empty, model_pass=group, key=k, active=active, chords=chords)
-            for k in keys.tolist()
+            replace(ModelInput.without_notes(empty, R, key), chords=chords) for key in keys.tolist()
         ]
         batcher = WindowBatcher(inputs, codec.preset)
         pickup = bool(empty.grid.lead_steps[0])
         labels = _bar_labels(codec, n, len(empty) - pickup, self.form, pickup, rng)
         z = codec.sample_latents(batcher, np.arange(n), self.temperature, rng, bar_labels=labels)
         return codec.decode_notes(batcher, empty, z, refine_steps=self.steps)
+
+
+def songs_from_notes(
+    codec: Codec,
+    bars: Bars,
+    notes: Notes,
+    qpm: Sequence[float],
+    keys: Ints,
+    signature: Key | None = None,
+) -> list[Song]:
+    """Return songs of decoded notes, with velocities; arguments as for `songs_from_bars`.
+
+    `notes.part` counts the slots of all songs.
+    """
+    R = len(codec.preset.parts)
+    mean_velocity = np.full((len(bars), len(keys) * R), MEAN_VELOCITY)
+    notes = codec.add_velocities(bars, notes, mean_velocity, notes.part // R)
+    return songs_from_bars(replace(bars, notes=notes), qpm, keys, signature)
 
 
 def _bar_labels(

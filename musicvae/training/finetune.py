@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from musicvae.checkpoints import best_shipped, checkpoint_name, preset_from_header, read_header
+from musicvae.checkpoints import best_shipped, checkpoint_name, load_header
 from musicvae.config.preset import Preset, load_preset, preset_names
 from musicvae.data import Shards
 from musicvae.data.batch import WindowBatcher, model_inputs
@@ -33,9 +33,7 @@ class RunStart:
 
 def start_from_checkpoint(checkpoint: Path, settings: Iterable[str] = ()) -> RunStart:
     """Return a start from a checkpoint's weights and preset. Raises `CheckpointError`."""
-    preset = fine_tuning_preset(
-        preset_from_header(read_header(checkpoint), checkpoint)
-    ).with_settings(settings)
+    preset = fine_tuning_preset(load_header(checkpoint).preset).with_settings(settings)
     return RunStart(preset=preset, weights=checkpoint)
 
 
@@ -74,7 +72,7 @@ def choose_start(
         messages.append(f"{few} and no shipped model to start from: expect a poor model")
         return RunStart(preset=preset, messages=tuple(messages))
     start = start_from_checkpoint(shipped, settings)
-    shipped_preset = preset_from_header(read_header(shipped), shipped)
+    shipped_preset = load_header(shipped).preset
     if _architecture(start.preset) != _architecture(shipped_preset) or (
         requested and _architecture(requested) != _architecture(shipped_preset)
     ):

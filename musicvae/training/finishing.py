@@ -18,6 +18,7 @@ from musicvae.data import WindowDataset
 from musicvae.latent.surprisal import DEFAULT_CORRUPTION, fit_reference_stats
 from musicvae.networks.priors import prior_tensors
 from musicvae.networks.vae import VAE
+from musicvae.networks.weights import load_vae
 from musicvae.training.distributed import trim_memory
 from musicvae.training.fit_directions import (
     MAX_STEPS,
@@ -116,9 +117,7 @@ class Finishing:
     def finish(self, path: Path, schedule: Schedule) -> None:
         """Complete the model at `path` by a prior of all songs, directions and statistics."""
         kept = load(path)
-        vae = VAE(kept.preset)
-        vae.load_state_dict(kept.tensors_under("model"))
-        vae.eval()
+        vae = load_vae(kept.preset, kept.tensors_under("model"))
         trim_memory()
         budget_s = math.inf if schedule.budget_s is None else schedule.budget_s
         _, n_windows, steps = self._directions_plan(budget_s)

@@ -19,7 +19,7 @@ from musicvae.checkpoints import (
 from musicvae.data import Shards, WindowDataset, prepare_cached
 from musicvae.errors import CheckpointError
 from musicvae.networks.priors import prior_tensors
-from musicvae.networks.vae import VAE
+from musicvae.networks.weights import load_vae
 from musicvae.storage import ensure_writable_folder
 from musicvae.training.fit_prior import fit_prior
 from musicvae.training.provenance import provenance
@@ -48,9 +48,7 @@ def _personalize(source: str | Path, path: Path, target: Path, source_name: str)
     base = load(path)
     preset = replace(base.preset, prior=replace(base.preset.prior, kind="small"))
     windows = WindowDataset(Shards(prepare_cached(source)), preset, split="all")
-    vae = VAE(preset)
-    vae.load_state_dict(base.tensors_under("model"))
-    prior = fit_prior(vae.eval(), windows)
+    prior = fit_prior(load_vae(preset, base.tensors_under("model")), windows)
     kept = {name: t for name, t in base.tensors.items() if not name.startswith("prior.")}
     precision = str(base.provenance.get("precision", "32-true"))
     facts = provenance(windows, source_name or Path(source).name, precision)

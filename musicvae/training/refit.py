@@ -24,7 +24,7 @@ from musicvae.config.sections import PriorConfig
 from musicvae.data import WindowDataset
 from musicvae.errors import ConfigError
 from musicvae.networks.priors import prior_tensors
-from musicvae.networks.vae import VAE
+from musicvae.networks.weights import load_vae
 from musicvae.storage import exclusive_writes
 from musicvae.training.finishing import reference_provenance
 from musicvae.training.fit_directions import direction_tensors, fit_directions
@@ -100,9 +100,7 @@ def _refit(
     preset = trained.preset
     if "prior" in chosen:
         preset = replace(preset, prior=change_prior(preset.prior))
-    vae = VAE(preset)
-    vae.load_state_dict(trained.tensors_under("model"))
-    vae.eval()
+    vae = load_vae(preset, trained.tensors_under("model"))
     provenance, seed = dict(trained.provenance), preset.training.seed
     if {"prior", "directions", "statistics"} & set(chosen):
         windows = WindowDataset(folder, preset, split="train", seed=seed)

@@ -18,9 +18,8 @@ from musicvae.data import Batch
 from musicvae.data.batch import ModelInput, WindowBatcher
 from musicvae.networks.priors import load_prior
 from musicvae.networks.priors.conditioning import PathConditioning
-from musicvae.networks.vae import VAE, with_notes
-from musicvae.representation.bars import Notes
-from musicvae.representation.slots import ModelPass
+from musicvae.networks.vae import with_notes
+from musicvae.networks.weights import load_vae
 from musicvae.representation.templates import choose_keys, choose_meter, empty_bars
 from musicvae.representation.windows import window_bounds
 
@@ -38,23 +37,16 @@ def generate_replay(checkpoint: Checkpoint, n: int, seed: int = 0) -> Batch | No
     prior = load_prior(checkpoint.tensors_under("prior"))
     if prior is None:
         return None
-    vae = VAE(preset)
-    vae.load_state_dict(checkpoint.tensors_under("model"))
-    vae.eval()
+    vae = load_vae(preset, checkpoint.tensors_under("model"))
     rng, size = np.random.default_rng((seed, 3)), preset.grid.bars
     bars = max(SONG_BARS // size, 1) * size
     first, _ = window_bounds(bars, size, size)
     pieces = []
     for meter, songs in _songs_per_meter(provenance, -(-n // len(first)), rng).items():
         bars_of_song = empty_bars(preset, bars, choose_meter(preset, provenance, meter))
-        empty_pass = ModelPass(
-            notes=Notes.concatenate([]), source_part=np.arange(len(preset.parts))
-        )
-        active = np.ones((bars, len(preset.parts)), bool)
-        keys = choose_keys(provenance, None, songs, rng).tolist()
         inputs = [
-            ModelInput(bars=bars_of_song, model_pass=empty_pass, key=key, active=active)
-            for key in keys
+            ModelInput.without_notes(bars_of_song, len(preset.parts), key)
+            for key in choose_keys(provenance, None, songs, rng).tolist()
         ]
         batcher, W = WindowBatcher(inputs, preset), len(first)
         song, bar = np.repeat(np.arange(songs), W), np.tile(first, songs)

@@ -15,24 +15,13 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.loggers import Logger
-from torch import Tensor
 
 from musicvae.checkpoints import (
     MODEL_FILE,
-    ORIGIN_FILE,
     STATE_FILE,
-    Checkpoint,
-    checkpoint_name,
     default_run_name,
-    file_hash,
-    find,
-    is_finished,
-    load,
-    load_tensors,
+    load_header,
     locked_checkpoint,
-    preset_from_header,
-    provenance_from_header,
-    read_header,
 )
 from musicvae.config.preset import Preset, load_preset
 from musicvae.config.training import check_logger
@@ -40,11 +29,8 @@ from musicvae.data import Batch, Shards, WindowDataset, prepare_cached
 from musicvae.data.prepare import ProgressCallback
 from musicvae.data.report import iter_skipped
 from musicvae.errors import (
-    CheckpointError,
     DataError,
     TrainingError,
-    WriteError,
-    os_reason,
 )
 from musicvae.networks.devices import autocast, compile_blocks, pick_device, pick_precision
 from musicvae.networks.losses import compute_loss_terms, deterministic_noise
@@ -58,6 +44,7 @@ from musicvae.training.finishing import Finishing
 from musicvae.training.module import TrainingModule
 from musicvae.training.provenance import provenance
 from musicvae.training.replay import generate_replay
+from musicvae.training.run_folder import SavedState, base_provenance, load_base, require_new_run
 from musicvae.training.sampler import BatchSampler, WindowDataModule
 from musicvae.training.schedule import Schedule
 from musicvae.training.trainer import make_loggers, make_trainer, silence_lightning
@@ -111,15 +98,6 @@ class RunSummary:
     preset: str
     seed: int
     precision: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class _SavedState:
-    """The state file of an interrupted run: its tensors and its header."""
-
-    path: Path
-    tensors: dict[str, Tensor]
-    header: dict[str, Any]
 
 
 def train(
@@ -193,41 +171,40 @@ def train(
         check_logger(logger)
     target = Path("checkpoints") / default_run_name(preset.name) if folder is None else Path(folder)
     if resume:
-        read_header(target / STATE_FILE)  # raises before a folder is read
+        load_header(target / STATE_FILE)  # raises before a folder is read
     else:
         require_new_run(target)
     shards = Shards(prepare_cached(source, progress=on_prepare))
     ensure_writable_folder(target)
     with nullcontext() if rank() else locked_checkpoint(target / MODEL_FILE):
-        saved = _load_state(target) if resume else None
+        saved = SavedState.load(target) if resume else None
         if saved is not None:
-            preset = preset_from_header(saved.header, target)
+            preset, earlier = load_header(saved.path)
             if precision == "auto":
-                precision = saved.header["provenance"].get("precision", precision)
+                precision = earlier.get("precision", precision)
         elif not rank():
             require_new_run(target)
         precision = pick_precision(precision, device)
         windows = WindowDataset(shards, preset, split="train", seed=preset.training.seed)
         held_out = _held_out_windows(shards, preset, on_warning)
 
-        require_memory(preset)
+        require_memory(preset, pick_device(device))
         pl.seed_everything(preset.training.seed, workers=False, verbose=False)
         schedule = Schedule(total_steps=1, started=began)
         module = TrainingModule(preset, schedule)
-        base = _load_base(target, weights if saved is None else None)
+        base = load_base(target, weights if saved is None else None)
         if base is not None and saved is None:
             module.load_weights(base)
         replay = None
         if base is not None and preset.training.replay_share:
             replay = generate_replay(base, N_REPLAY_WINDOWS, preset.training.seed)
-        budget_s = 60 * (minutes or preset.training.minutes) if steps is None else math.inf
+        length = preset.training.minutes if minutes is None else minutes
+        budget_s = 60 * length if steps is None else math.inf
         pace_s = _measure_step_s(module, windows, device, precision, MAX_TIMING_SHARE * budget_s)
         if saved is None:
-            schedule.begin(
-                minutes=preset.training.minutes if minutes is None else minutes, steps=steps
-            )
+            schedule.begin(minutes=length, steps=steps)
         else:
-            _restore_state(module, saved, minutes=minutes, steps=steps)
+            saved.restore(module, minutes=minutes, steps=steps)
         finishing = Finishing(
             windows,
             held_out,
@@ -249,9 +226,9 @@ def train(
             on_start(summary)
 
         facts = provenance(windows, source_name or Path(source).name, precision)
-        facts |= _base_provenance(weights, saved)
+        facts |= base_provenance(weights, saved)
         if saved is not None:
-            _warn_if_songs_changed(saved, facts, on_warning)
+            saved.warn_if_songs_changed(facts, on_warning)
         keeper = CheckpointCallback(
             target,
             held_out,
@@ -269,26 +246,12 @@ def train(
             on_warning(f"torch.compile does not work here ({trouble}); continuing without it")
         stopper = StopOnSigint()
         if not schedule.done:
-            all_callbacks = [
-                keeper,
-                stopper,
-                *([_StepCallback(on_step)] if on_step else []),
-                *callbacks,
-            ]
+            own = [keeper, stopper, *([_StepCallback(on_step)] if on_step else [])]
             data = WindowDataModule(windows, start=schedule.step, replay=replay)
             with silence_lightning(), process_group_scope():
-                loggers = make_loggers(logger, target)
-                trainer = make_trainer(preset, all_callbacks, loggers, device, devices, precision)
-                trainer.fit(module, datamodule=data)
-                if stopper.interrupted and not schedule.done and not keeper.has_diverged:
-                    keeper.validate(module)
-                if keeper.has_diverged:
-                    is_kept = bool(keeper.rows)
-                    kept = "the best model so far is kept there" if is_kept else "no model is kept"
-                    raise TrainingError(
-                        f"{target}: the loss or the weights became NaN or infinite at step "
-                        f"{schedule.step:,}; {kept}. Try --set training.learning_rate=0.0005"
-                    )
+                loggers, every = make_loggers(logger, target), [*own, *callbacks]
+                trainer = make_trainer(preset, every, loggers, device, devices, precision)
+                _fit(trainer, module, data, keeper, stopper)
         return TrainingResult(
             folder=target,
             model=target / MODEL_FILE,
@@ -303,42 +266,24 @@ def train(
         )
 
 
-def require_new_run(folder: Path) -> None:
-    """Raise `CheckpointError` if a folder holds a run, `WriteError` if it cannot be written."""
-    try:
-        folder.lstat()
-        is_run = (folder / STATE_FILE).exists() or is_finished(folder / MODEL_FILE)
-    except FileNotFoundError:
-        return
-    except OSError as error:
-        raise WriteError(folder, os_reason(error), "choose another --name") from None
-    if is_run:
-        hint = "choose --name, or go on with --resume"
-        raise CheckpointError(folder, "holds a run already", hint)
-    if not folder.is_dir():
-        raise WriteError(folder, "is a file, not a folder", "choose another --name")
-
-
-def _load_state(folder: Path) -> _SavedState:
-    tensors, header = load_tensors(folder / STATE_FILE)
-    provenance_from_header(header, folder / STATE_FILE)
-    return _SavedState(path=folder / STATE_FILE, tensors=tensors, header=header)
-
-
-def _restore_state(
-    module: TrainingModule, saved: _SavedState, *, minutes: float | None, steps: int | None
+def _fit(
+    trainer: pl.Trainer,
+    module: TrainingModule,
+    data: WindowDataModule,
+    keeper: CheckpointCallback,
+    stopper: StopOnSigint,
 ) -> None:
-    """Restore weights, optimizer, schedule, beta and running metrics of an interrupted run."""
-    header = saved.header
-    try:
-        module.restore(saved.tensors)
-        module.schedule.resume(header["plan"], minutes=minutes, steps=steps)
-        module.beta_controller.beta = float(header["control"]["beta"])
-        module.beta_controller.mean_bits = float(header["control"]["mean_bits"])
-        module.running_metrics = {name: float(value) for name, value in header["latest"].items()}
-    except (KeyError, TypeError, ValueError, AttributeError, RuntimeError) as error:
-        reason = f"a damaged state of a run ({str(error).splitlines()[0][:120]})"
-        raise CheckpointError(saved.path, reason, "train again under another --name") from None
+    """Train up to the end of the schedule, or until Ctrl-C. Raises `TrainingError`."""
+    schedule = module.schedule
+    trainer.fit(module, datamodule=data)
+    if stopper.interrupted and not schedule.done and not keeper.has_diverged:
+        keeper.validate(module)
+    if keeper.has_diverged:
+        kept = "the best model so far is kept there" if keeper.rows else "no model is kept"
+        raise TrainingError(
+            f"{keeper.folder}: the loss or the weights became NaN or infinite at step "
+            f"{schedule.step:,}; {kept}. Try --set training.learning_rate=0.0005"
+        )
 
 
 def _summarize(
@@ -382,24 +327,6 @@ def _epochs(steps: int, windows: WindowDataset) -> float:
     return steps * training.batch * training.accumulate / max(len(windows), 1)
 
 
-def _base_provenance(weights: str | Path | None, saved: _SavedState | None) -> dict[str, Any]:
-    """Return name and hash of the checkpoint that the run started from, under `from`."""
-    if saved is not None and "from" in saved.header["provenance"]:
-        return {"from": saved.header["provenance"]["from"]}
-    if weights is None:
-        return {}
-    path = find(weights)
-    return {"from": {"name": checkpoint_name(path), "hash": file_hash(path)}}
-
-
-def _warn_if_songs_changed(
-    saved: _SavedState, facts: dict[str, Any], on_warning: Callable[[str], None]
-) -> None:
-    before, now = saved.header["provenance"]["songs"], facts["songs"]
-    if before != now:
-        on_warning(f"the songs have changed since this run began: {before:,} then, {now:,} now")
-
-
 class _StepCallback(pl.Callback):
     """Calls `on_step` after every micro-batch."""
 
@@ -410,17 +337,6 @@ class _StepCallback(pl.Callback):
         self, trainer: pl.Trainer, module: Any, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         self.on_step(module)
-
-
-def _load_base(folder: Path, weights: str | Path | None) -> Checkpoint | None:
-    """Load the checkpoint a run starts from; a copy in the run's folder serves resumed sessions."""
-    copy = folder / ORIGIN_FILE
-    if weights is not None:
-        base = load(find(weights))
-        if not rank():
-            write_bytes(copy, find(weights).read_bytes())
-        return base
-    return load(copy) if copy.exists() else None
 
 
 def _held_out_windows(

@@ -13,7 +13,6 @@ import pytorch_lightning as pl
 from pytorch_lightning.loggers import CSVLogger, Logger, TensorBoardLogger, WandbLogger
 
 from musicvae.config.preset import Preset
-from musicvae.config.training import check_logger
 from musicvae.networks.devices import pick_device
 from musicvae.training.distributed import processes_and_nodes
 
@@ -50,14 +49,12 @@ def make_trainer(
 def make_loggers(logger: str | Logger | Sequence[Logger], folder: Path) -> list[Logger]:
     """Return the loggers of a run in `folder`: those given, or by a name of `LOGGERS`.
 
-    `auto` is TensorBoard where it is installed. Raises `ConfigError` for an unknown name or one
-    whose package is not installed.
+    `auto` is TensorBoard where it is installed; `check_logger` checks names.
     """
     if isinstance(logger, Logger):
         return [logger]
     if not isinstance(logger, str):
         return list(logger)
-    check_logger(logger)
     if logger == "csv":
         return [CSVLogger(folder, name="", version="csv")]
     if logger == "wandb":

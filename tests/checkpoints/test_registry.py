@@ -281,3 +281,26 @@ def test_interpolate_chooses_one_model(models: Path) -> None:
     assert "using chorale-4bar (shipped" in run("interpolate", "a.mid", "b.mid").stderr
     assert "using melody-2bar (shipped" in run("interpolate", "a.mid", "a.mid").stderr
     assert "using chorale-4bar (shipped), seed" in run("sample", "--n", "1").stderr
+
+
+def test_header_is_parsed_again_only_if_the_file_changes(monkeypatch, tmp_path) -> None:
+    from musicvae.checkpoints import checkpoint, load_header
+
+    read: list[str] = []
+    real = checkpoint.read_header
+
+    def read_header(path, *arguments):
+        read.append(str(path))
+        return real(path, *arguments)
+
+    monkeypatch.setattr(checkpoint, "read_header", read_header)
+    preset = load_preset("tiny")
+    path = save(Checkpoint(preset=preset, tensors={}), tmp_path / "a.safetensors")
+    assert load_header(path).preset == preset
+    assert load_header(path) is load_header(path) and len(read) == 1
+    changed = {"finished": True}
+    save(Checkpoint(preset=preset, tensors={}, provenance=changed), path)
+    assert load_header(path).provenance == changed and len(read) == 2
+    path.unlink()
+    with pytest.raises(CheckpointError, match=r"a.safetensors: "):
+        load_header(path)

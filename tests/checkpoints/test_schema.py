@@ -106,6 +106,16 @@ def test_preset_in_header_is_checked(
         ({"qpm": [90.0, 80.0]}, "an invalid qpm"),
         ({"norms": {"features": {"missing": [0.0, 0.0]}}}, "an invalid norms"),
         ({"minutes": []}, "an invalid minutes"),
+        ({"programs": 3}, "an invalid programs"),
+        ({"programs": [0, 128]}, "an invalid programs"),
+        ({"programs": [0, -1]}, "an invalid programs"),
+        ({"programs": [0, 1.5]}, "an invalid programs"),
+        ({"programs": [True, 0]}, "an invalid programs"),
+        ({"swing": ["2:1"]}, "an invalid swing"),
+        ({"swing": {"2:1 in eighths": -1}}, "an invalid swing"),
+        ({"swing": {"straight": 0}}, "an invalid swing"),
+        ({"swing": {"fast": 1}}, "an invalid swing"),
+        ({"swing": {"99:1 in eighths": 1}}, "an invalid swing"),
         ({"data": 10**40}, "a number too large"),
         ({"data": [[[[[[[[[[]]]]]]]]]]}, "nested more than 8 deep"),
         ({"data": [0] * 200_000}, "more than 100,000 values"),
@@ -116,6 +126,17 @@ def test_provenance_is_checked(good: Path, provenance: object, reason: str) -> N
         check_provenance(provenance)
     rewrite(good, lambda header: header.update(provenance=provenance))
     with pytest.raises(CheckpointError, match=reason):
+        load(good)
+
+
+@pytest.mark.parametrize("change", [-1, 1])
+def test_programs_are_those_of_the_parts(good: Path, change: int) -> None:
+    n = len(TINY.parts)
+    right = {"programs": [40] * n, "swing": {"straight": 1, "2:1 in eighths": 2}}
+    rewrite(good, lambda header: header.update(provenance=right))
+    assert load(good).provenance == right
+    rewrite(good, lambda header: header.update(provenance={"programs": [40] * (n + change)}))
+    with pytest.raises(CheckpointError, match=f"programs .* that are not those of {n} parts"):
         load(good)
 
 

@@ -123,6 +123,19 @@ def test_model_that_does_not_fit_into_memory_is_refused(monkeypatch: pytest.Monk
         memory.require_memory(preset)
 
 
+def test_memory_of_the_gpu_is_what_counts_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    preset = load_preset("tiny")
+    needed = memory.training_bytes(preset)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 0)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (needed, 2 * needed))
+    memory.require_memory(preset, "cuda")
+    monkeypatch.setattr(memory, "available_bytes", lambda: needed)
+    monkeypatch.setattr("torch.cuda.mem_get_info", lambda: (needed - 1, 2 * needed))
+    with pytest.raises(ConfigError, match="GB are free on the GPU; reduce"):
+        memory.require_memory(preset, "cuda")
+    memory.require_memory(preset, "mps")
+
+
 def test_parameters_are_counted_without_memory_for_them() -> None:
     from musicvae.networks.vae import VAE, n_parameters
 

@@ -1,4 +1,4 @@
-"""Performances without a grid: declined in the same words everywhere, and read where allowed."""
+"""Performances without a grid: files are declined in the same words, songs in memory are taken."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_reports_and_json_decline_in_the_same_words(free: Song) -> None:
     assert report.skipped == [{"path": "free.mid", "reason": REASON}]
 
 
-def test_tools_decline_in_the_same_words(free: Song) -> None:
+def test_tools_decline_files_in_the_same_words(free: Song) -> None:
     model = MusicVAE.load("tiny")
     for call in (
         lambda: model.embed("folder/free.mid"),
@@ -75,6 +75,12 @@ def test_tools_decline_in_the_same_words(free: Song) -> None:
         with pytest.raises(ReadError) as declined:
             call()
         assert declined.value.reason == REASON
+
+
+def test_tools_take_songs_in_memory(free: Song) -> None:
+    model = MusicVAE.load("tiny")
+    assert model.reconstruct(free).n_notes
+    assert model.embed(free).names == ("song 1",)
 
 
 def test_commands_read_it_where_allowed(free: Song) -> None:

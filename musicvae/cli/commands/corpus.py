@@ -12,9 +12,9 @@ import click
 from musicvae.cli import completion
 from musicvae.cli.console import ANY_PATH, SCHEMA, progress_bar
 from musicvae.cli.terminal import print_table
+from musicvae.config.size_limits import MAX_WORKERS
 from musicvae.data import corpora
 from musicvae.errors import ConfigError, WriteError
-from musicvae.processes import MAX_WORKERS
 
 
 @click.group(name="corpus")

@@ -9,12 +9,11 @@ from typing import Any
 import click
 
 from musicvae.checkpoints import (
+    FORMAT_VERSION,
     checkpoint_name,
     find,
     finished_runs,
-    preset_from_header,
-    provenance_from_header,
-    read_header,
+    load_header,
     shipped_checkpoints,
 )
 from musicvae.checkpoints.checkpoint import flatten_figures
@@ -65,16 +64,14 @@ def command(checkpoint: str | None, as_json: bool) -> None:
         _print_all(as_json)
         return
     path = find(checkpoint)
-    header = read_header(path)
-    preset = preset_from_header(header, path)
-    provenance = provenance_from_header(header, path)
+    preset, provenance = load_header(path)
     parameters = _count_parameters(path)
     n_bytes = path.stat().st_size
     emit(
         as_json,
         "checkpoint",
         path=path,
-        format=header["format"],
+        format=FORMAT_VERSION,
         parameters=parameters,
         bytes=n_bytes,
         preset=preset.to_dict(),
@@ -92,11 +89,11 @@ def _print_all(as_json: bool) -> None:
     """Print all shipped models and all finished runs, the newest run first."""
     rows: list[tuple[str, ...]] = []
     print_unreadable_runs()
-    for path in (*shipped_checkpoints(), *finished_runs()):
-        header = read_header(path)
-        preset, provenance = preset_from_header(header, path), provenance_from_header(header, path)
+    shipped = shipped_checkpoints()
+    for path in (*shipped, *finished_runs()):
+        preset, provenance = load_header(path)
         held_out = provenance.get("held_out", {})
-        origin = "run" if path in finished_runs() else "shipped"
+        origin = "shipped" if path in shipped else "run"
         emit(
             as_json,
             "checkpoint",

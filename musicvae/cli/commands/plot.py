@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,10 +20,10 @@ from musicvae.cli.console import (
     songs_argument,
     write_free,
 )
-from musicvae.cli.inputs import find_song_files, read_with_barlines
+from musicvae.cli.inputs import find_song_files, read_metrics, read_with_barlines
 from musicvae.cli.options import theme_options
 from musicvae.config.size_limits import MAX_BARS
-from musicvae.errors import MusicVAEError, ReadError, os_reason
+from musicvae.errors import MusicVAEError
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
 from musicvae.storage import exclusive_writes, is_folder
@@ -248,17 +247,3 @@ _PLOTS: dict[str, Callable[[Path, int | None], DrawFunction]] = {
     "latents": _latents_plot,
     "curves": _curves_plot,
 }
-
-
-def read_metrics(path: Path) -> list[dict[str, str]]:
-    """Return the rows of a run's `metrics.csv`. Raises `ReadError` for other files."""
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-    except OSError as error:
-        raise ReadError(path, os_reason(error), "check the path") from None
-    except (UnicodeDecodeError, csv.Error):
-        raise ReadError(path, "not a table of metrics", "give the metrics.csv of a run") from None
-    if not rows or "minutes" not in rows[0]:
-        raise ReadError(path, "not a table of metrics", "give the metrics.csv of a run")
-    return rows

@@ -11,9 +11,9 @@ import click
 
 from musicvae.cli.console import ANY_PATH, emit, json_option, print_line, progress_bar
 from musicvae.cli.options import ReportFile, read_options, report_option
+from musicvae.config.size_limits import MAX_WORKERS
 from musicvae.errors import one_line
 from musicvae.io.options import ReadOptions
-from musicvae.processes import MAX_WORKERS
 
 if TYPE_CHECKING:
     from musicvae.data import PrepareReport

@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 import click
 
-from musicvae.checkpoints import preset_from_header, read_header, shipped_checkpoints
+from musicvae.checkpoints import load_header, shipped_checkpoints
 from musicvae.cli.console import emit, json_option
 from musicvae.cli.terminal import print_table
 from musicvae.config.preset import load_preset, preset_names
@@ -27,7 +27,7 @@ def command(as_json: bool) -> None:
     rows: list[tuple[str, ...]] = []
     weights: dict[str, list[str]] = {}
     for path in shipped_checkpoints():
-        weights.setdefault(preset_from_header(read_header(path), path).name, []).append(path.stem)
+        weights.setdefault(load_header(path).preset.name, []).append(path.stem)
     for name in preset_names():
         preset, shipped = load_preset(name), weights.get(name, [])
         emit(as_json, "preset", path=f"presets/{name}.toml", weights=shipped, **asdict(preset))

@@ -33,10 +33,11 @@ from musicvae.cli.writer import (
     SYNTHESIZER_NAMES,
     announce_synthesizer,
 )
+from musicvae.config.size_limits import MAX_WORKERS
 from musicvae.errors import MusicVAEError, WriteError
 from musicvae.io.members import song_stem
 from musicvae.io.options import ReadOptions
-from musicvae.processes import MAX_WORKERS, worker_pool
+from musicvae.processes import worker_pool
 from musicvae.storage import ensure_writable_folder, exclusive_writes, fit_stem
 
 if TYPE_CHECKING:

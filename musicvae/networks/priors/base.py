@@ -41,7 +41,10 @@ class Prior(Protocol):
         ...
 
     def fits(self, preset: Preset) -> bool:
-        """Return whether it is one for latents, meters and parts of models of a preset."""
+        """Return whether it is one for latents, meters and parts of models of a preset.
+
+        Optional for plug-ins: without it, a checkpoint is loaded unchecked in this respect.
+        """
         ...
 
     def tensors(self) -> dict[str, Floats32]:

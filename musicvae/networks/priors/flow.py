@@ -22,7 +22,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -38,13 +37,14 @@ from musicvae.networks.layers import (
     MASKED_BIAS,
     N_CHORD_FEATURES,
     ChordEmbedding,
-    Layout,
     RelativeAttention,
     TraitEmbedding,
+    latent_size,
 )
 from musicvae.networks.priors.conditioning import KnownLatents, PathConditioning
 from musicvae.networks.priors.flow_sampler import SamplingConstraints, integrate, known_share
-from musicvae.networks.weights import build_to_fit
+from musicvae.networks.weights import load_network
+from musicvae.representation.part_traits import SIZES as TRAIT_SIZES
 
 N_START_BARS, PHRASE_BARS = 32, 8  # bars with embeddings of their own; later ones repeat by eights
 N_END_BARS = 16
@@ -145,6 +145,7 @@ class FlowPrior(nn.Module):
         self.told = nn.Linear(1 + parts, width, bias=False)  # pickup share and active parts
         for table in (self.meter, self.within, self.begin, self.end, self.key, self.told):
             nn.init.normal_(table.weight, std=0.1)
+        self.chord_quarters = chord_quarters
         self.chords = ChordEmbedding(width, chord_quarters) if chord_quarters else None
         self.traits = TraitEmbedding(parts, width) if traits else None
         self.known = nn.Parameter(torch.zeros(width))
@@ -169,11 +170,9 @@ class FlowPrior(nn.Module):
     def from_preset(cls, preset: Preset) -> FlowPrior:
         """Return an untrained flow of the sizes in a preset."""
         config = preset.prior
-        bars = 1 if preset.model.slices == "window" else preset.grid.bars
-        quarters = Layout.from_preset(preset).quarters_per_bar
-        slices = quarters if preset.model.slices == "quarter" else 1
+        bars, latent = _token_shape(preset)
         return cls(
-            latent=preset.model.latent * slices,
+            latent=latent,
             bars=bars,
             meters=len(preset.meters) + 1,
             parts=len(preset.parts),
@@ -181,7 +180,7 @@ class FlowPrior(nn.Module):
             layers=config.layers,
             context=max(CONTEXT_BARS // preset.grid.bars, 2) * bars,
             steps=config.solver_steps,
-            chord_quarters=preset.conditions.chords * quarters * preset.grid.bars // bars,
+            chord_quarters=_chord_quarters(preset),
             traits=preset.conditions.parts,
         )
 
@@ -194,38 +193,36 @@ class FlowPrior(nn.Module):
             chords = found.get("chords.embed.weight")
             chord_features = 0 if chords is None else chords.shape[1]
             layers = {name.split(".")[1] for name in found if name.startswith("blocks.")}
-            make = partial(
-                cls,
-                latent=found["shift"].shape[1],
-                bars=found["shift"].shape[0],
-                meters=found["meter.weight"].shape[0],
-                parts=found["told.weight"].shape[1] - 1,
-                width=found["enter.weight"].shape[0],
-                layers=len(layers),
-                context=(found["blocks.0.apart"].shape[1] + 1) // 2,
-                steps=int(found["steps"]),
-                partial="hint.weight" in found,
-                forms=len(found["forms"]),
-                chord_quarters=chord_features // N_CHORD_FEATURES,
-                traits="traits.table.weight" in found,
-            )
+            sizes = {
+                "latent": found["shift"].shape[1],
+                "bars": found["shift"].shape[0],
+                "meters": found["meter.weight"].shape[0],
+                "parts": found["told.weight"].shape[1] - 1,
+                "width": found["enter.weight"].shape[0],
+                "layers": len(layers),
+                "context": (found["blocks.0.apart"].shape[1] + 1) // 2,
+                "steps": int(found["steps"]),
+                "forms": len(found["forms"]),
+                "chord_quarters": chord_features // N_CHORD_FEATURES,
+            }
         except (KeyError, IndexError, ValueError) as error:
             raise RuntimeError(f"no {error}") from None
         if not 1 <= int(found["steps"]) <= MAX_PRIOR_SIZES["solver_steps"]:
             raise RuntimeError("invalid number of solver steps")
-        flow = build_to_fit(make, found)
-        flow.load_state_dict(found)
-        return flow.eval()
+        layers_width = (len(layers) + 1) * sizes["width"]
+        n_weights = layers_width * (12 * sizes["width"] + 3 * sum(sizes.values()) + 128)  # at most
+        n_weights += sizes["bars"] * 2 * sizes["latent"] + MAX_FORM_BARS * sizes["forms"]
+        n_told = N_CHORD_FEATURES * sizes["chord_quarters"] + sum(TRAIT_SIZES) * sizes["parts"]
+        n_weights += sizes["width"] * n_told
+        partial, traits = "hint.weight" in found, "traits.table.weight" in found
+        return load_network(lambda: cls(**sizes, partial=partial, traits=traits), found, n_weights)
 
     def fits(self, preset: Preset) -> bool:
         """Return whether it is one for latents, meters and parts of models of a preset."""
-        with torch.device("meta"):
-            own = type(self).from_preset(preset)
-        optional = [(one.chords is None, one.traits is None) for one in (own, self)]
-        return optional[0] == optional[1] and all(
-            getattr(own, name).weight.shape[axis] == getattr(self, name).weight.shape[axis]
-            for name, axis in (("meter", 0), ("within", 0), ("told", 1), ("enter", 1))
-        )
+        found = (*self.shift.shape, self.meter.num_embeddings, self.told.in_features)
+        found += (self.chord_quarters, self.traits is not None)
+        sizes = (*_token_shape(preset), len(preset.meters) + 1, len(preset.parts) + 1)
+        return found == (*sizes, _chord_quarters(preset), preset.conditions.parts)
 
     def tensors(self) -> dict[str, Floats32]:
         """Return the tensors that a checkpoint stores; `from_tensors` is the inverse."""
@@ -394,3 +391,15 @@ class FlowPrior(nn.Module):
         partly_known = of_window.repeat_interleave(size, 1)[..., None]
         embedding: Tensor = self.hint(z) * partly_known + share * self.hinted
         return embedding
+
+
+def _token_shape(preset: Preset) -> tuple[int, int]:
+    """Return the number of tokens of a window of a preset, and the dimensions of one."""
+    bars = 1 if preset.model.slices == "window" else preset.grid.bars
+    return bars, latent_size(preset) // bars
+
+
+def _chord_quarters(preset: Preset) -> int:
+    """Return the quarters of a token whose chords a flow of a preset is conditioned on."""
+    n_tokens, _ = _token_shape(preset)
+    return preset.conditions.chords * preset.grid.quarters * preset.grid.bars // n_tokens

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 
 import numpy as np
 import torch
@@ -26,7 +25,7 @@ from musicvae.networks.priors.gaussian import (
     second_moment,
     tie_windows,
 )
-from musicvae.networks.weights import build_to_fit
+from musicvae.networks.weights import load_network
 
 LEARNING_RATE, KL_WEIGHT, BATCH_SIZE = 3e-3, 0.03, 1024
 
@@ -162,9 +161,10 @@ class MidiMePrior(nn.Module):
             path_prior = LinearGaussianPrior(**{n: t.float().numpy() for n, t in path.items()})
         except (KeyError, IndexError, TypeError, ValueError) as error:
             raise RuntimeError(f"no {error}") from None
-        model = build_to_fit(partial(cls, Z, size, hidden), small)
+        small = {name: tensor.float() for name, tensor in small.items()}
+        n_weights = (Z + hidden + 2 * size + 4) ** 2  # at most
+        model = load_network(lambda: cls(Z, size, hidden), small, n_weights)
         if path_prior.by_key.shape != (size,):
             raise RuntimeError("its two priors differ in size")
         model.path_prior = path_prior
-        model.load_state_dict({name: tensor.float() for name, tensor in small.items()})
-        return model.requires_grad_(False).eval()
+        return model.requires_grad_(False)
