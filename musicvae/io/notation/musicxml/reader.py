@@ -52,7 +52,7 @@ def _read_tree(content: bytes, path: str | Path) -> Score:
         reader.read(element)
         staves = build_parts(reader, f"P{number}")
         tempo_ratios += reader.tempo_ratios
-        n_measures += len(staves) * len(reader.measure_numbers)
+        n_measures += len(staves) * len(reader.cursor.measure_numbers)
         if n_measures > MAX_SCORE_MEASURES or len(parts) + len(staves) > MAX_SCORE_PARTS:
             raise UnsupportedScoreError("too many staves")
         parts += staves
