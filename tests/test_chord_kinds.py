@@ -54,6 +54,8 @@ def test_any_kind_gives_a_chord_or_none(root, kind, degrees, bass, inversion, te
         ("I7 ii7 IV7 V7 vi7 vii\u00f87", 0, False, "C:maj7 D:min7 F:maj7 G:7 A:min7 B:hdim7"),
         ("V65 V43 V42 V6 I64 I6", 0, False, "G:7/3 G:7/5 G:7/b7 G:maj/3 C:maj/5 C:maj/3"),
         ("V7/V viio7/ii V/vi bVI bVII", 0, False, "D:7 C#:dim7 E:maj Ab:maj Bb:maj"),
+        ("V7/V/ii V/V/V viio7/ii/V V/ii/V", 0, False, "E:7 A:maj G#:dim7 E:maj"),
+        ("V7/iv V/V/VI V7/VI/iv", 0, True, "A:7 G:maj F:7"),
         ("i iv V V7 viio7 VI VII III", 0, True, "A:min D:min E:maj E:7 G#:dim7 F:maj G:maj C:maj"),
         ("I V7 ii65", -3, False, "Eb:maj Bb:7 F:min7/b3"),
         ("N6 It6 Ger65 Fr43", 0, False, "Db:maj/3 Ab:7 Ab:7 Ab:(3,b5,b7)"),

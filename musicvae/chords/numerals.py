@@ -52,18 +52,19 @@ def parse_roman(text: str, fifths: int, minor: bool) -> tuple[Chord, bool] | Non
     """Return the chord of the vocabulary nearest to a numeral; whether it is the same.
 
     The key has `fifths` sharps, or flats if negative. Sevenths without a sign are those of the
-    scale. After a slash stands the key in which a numeral is meant, `V7/V`. None for other texts.
+    scale. After a slash stands the chord whose key a numeral is meant in, itself perhaps in another
+    one: `V7/V`, `V7/V/ii`. None for other texts.
     """
     text = text.strip()
     if len(text) > _MAX_LENGTH:
         return None
-    numeral, slash, target = text.partition("/")
-    if slash:
-        root = parse_numeral_root(target.rpartition("/")[0] or target, fifths, minor)
-        if root is None:
+    numeral, *targets = text.split("/")
+    for target in reversed(targets):
+        match = _NUMERAL.match(target)
+        if not match:
             return None
-        is_minor = target.lstrip("#b-")[:1].islower()
-        return parse_roman(numeral, root - 3 * is_minor, is_minor)
+        root, minor = _root(match, fifths, minor=minor), match["numeral"].islower()
+        fifths = root - 3 * minor
     if match := _SIXTH.fullmatch(numeral):
         degree, chord_degrees = _AUGMENTED_SIXTHS[match[1]]
         root = scale_degree(1, fifths, minor) + (parse_degree(degree) or 0)
