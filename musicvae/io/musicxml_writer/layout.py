@@ -20,7 +20,8 @@ class ScoreLayout:
     """Bars with their time signatures, keys and tempos.
 
     `meters` has the meter of each bar where it is written, else None. `keys` maps bars to fifths,
-    `tempos` to (cell in the bar, QPM), `chords` to (cell in the bar, chord).
+    `tempos` to (cell in the bar, QPM), `chords` to (cell in the bar, chord). With `hide_tempos` only
+    the first tempo is displayed.
     """
 
     def __init__(self, bars: Bars) -> None:
@@ -42,9 +43,13 @@ class ScoreLayout:
         self.keys = dict(zip(key_bars.tolist(), song.key.fifths.tolist(), strict=True))
         self.keys.setdefault(0, estimate_fifths(bars))
         self.tempos: dict[int, list[tuple[int, float]]] = {}
+        qpm = song.tempo.qpm.tolist()
+        n_tempos = 0
         for i, bar, ticks in self._places(song.tempo.ticks):
             whole_cell = ticks * CELLS_PER_QUARTER // song.ticks_per_quarter
-            self.tempos.setdefault(bar, []).append((whole_cell, float(song.tempo.qpm[i])))
+            self.tempos.setdefault(bar, []).append((whole_cell, qpm[i]))
+            n_tempos += 1
+        self.hide_tempos = n_tempos > _MAX_TEMPO_MARKS
         self.chords: dict[int, list[tuple[Fraction, Chord]]] = {}
         chords = song.chords.chords
         for i, bar, ticks in self._places(song.chords.ticks):
@@ -95,8 +100,3 @@ class ScoreLayout:
             if total > full_length:
                 return 0
         return 0
-
-    @property
-    def hide_tempos(self) -> bool:
-        """Whether to display only the first tempo."""
-        return sum(map(len, self.tempos.values())) > _MAX_TEMPO_MARKS
