@@ -20,8 +20,8 @@ class ScoreLayout:
     """Bars with their time signatures, keys and tempos.
 
     `meters` has the meter of each bar where it is written, else None. `keys` maps bars to fifths,
-    `tempos` to (cell in the bar, QPM), `chords` to (cell in the bar, chord). With `hide_tempos` only
-    the first tempo is displayed.
+    `tempos` to (cell in the bar, QPM), `chords` to (cell in the bar, chord). With `hide_tempos`
+    only the first tempo is displayed.
     """
 
     def __init__(self, bars: Bars) -> None:

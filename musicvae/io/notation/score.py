@@ -26,6 +26,14 @@ TimeSignature = tuple[int, int]
 class UnsupportedScoreError(Exception):
     """Score that cannot be converted to a song; the message gives the reason."""
 
+    hint = "correct the score"
+
+
+class ScoreLimitError(UnsupportedScoreError):
+    """Score with more of something than music has."""
+
+    hint = "leave it out, or cut it into pieces"
+
 
 class ScoreNote(NamedTuple):
     """A notated note at sounding pitch.
@@ -47,10 +55,17 @@ def check_resolution(time: int | Fraction) -> None:
         raise UnsupportedScoreError("too many different tuplets")
 
 
-def check_meter(quarters: Fraction) -> None:
-    """Raise `UnsupportedScoreError` for a meter with bars longer than any measure may be."""
+def check_count(count: int, limit: int, things: str) -> None:
+    """Raise `ScoreLimitError` for more `things` (``"bars"``) than a score may have."""
+    if count > limit:
+        raise ScoreLimitError(f"more than {limit:,} {things}")
+
+
+def check_quarters(quarters: Fraction, what: str, where: str = "") -> None:
+    """Raise `UnsupportedScoreError` for `what` (``"a meter"``) longer than a measure may be."""
     if quarters > MAX_SCORE_NOTE_QUARTERS:
-        raise UnsupportedScoreError(f"a meter of over {MAX_SCORE_NOTE_QUARTERS} quarters")
+        reason = f"{what} of over {MAX_SCORE_NOTE_QUARTERS:,} quarters"
+        raise UnsupportedScoreError(reason + f" ({where})" * bool(where))
 
 
 def parse_digits(digits: str) -> int:

@@ -379,7 +379,7 @@ def test_meters(text, meter):
     ["999999999/4", "257/1", "4+9999/4", "9/" + "0" * 5000, "1/2%9999", "9" * 5000 + "/3"],
 )
 def test_meters_beyond_any_bar_are_refused(text):
-    with pytest.raises(ReadError, match=r": a meter of over 1024 quarters; \w"):
+    with pytest.raises(ReadError, match=r": a meter of over 1,024 quarters; \w"):
         song(f"**kern\n*M{text}\n4c\n*-\n")
 
 

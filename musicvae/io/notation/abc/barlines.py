@@ -19,7 +19,7 @@ from musicvae.io.notation.abc.measures import (
     meter_ticks,
 )
 from musicvae.io.notation.abc.voice import Voice
-from musicvae.io.notation.score import RepeatSigns, UnsupportedScoreError
+from musicvae.io.notation.score import RepeatSigns, check_count
 
 
 def align_bar_lines(voices: Sequence[Voice]) -> int:
@@ -66,8 +66,7 @@ def _divided_lengths(measures: Sequence[Measure]) -> list[Ticks]:
         nominal = meter_ticks(measure.meter or (0, 1))
         rest = measure.length
         if nominal and 2 * rest >= 3 * nominal and not measure.is_rest:
-            if len(lengths) + rest // nominal > MAX_SCORE_BARS:
-                raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+            check_count(len(lengths) + rest // nominal, MAX_SCORE_BARS, "bars")
             while rest > nominal:
                 lengths.append(nominal)
                 rest -= nominal
@@ -99,8 +98,7 @@ def _divide_by_meter(voice: Voice) -> None:
         return
     length = meter_ticks(meter)
     count = int(-(-voice.measures[0].length // length))
-    if count > MAX_SCORE_BARS:
-        raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+    check_count(count, MAX_SCORE_BARS, "bars")
     _divide(voice, [length] * count)
 
 

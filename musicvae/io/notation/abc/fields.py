@@ -8,14 +8,12 @@ from dataclasses import dataclass
 from fractions import Fraction
 from html import unescape
 
-from musicvae.io.limits import MAX_SCORE_NOTE_QUARTERS
 from musicvae.io.notation.dynamics import parse_tempo_text
 from musicvae.io.notation.score import (
     MAX_DENOMINATOR,
     MAX_NUMERATOR,
     TimeSignature,
-    UnsupportedScoreError,
-    check_meter,
+    check_quarters,
     parse_digits,
 )
 
@@ -162,7 +160,7 @@ def parse_meter(text: str) -> TimeSignature | None:
         denominator = parse_digits(match[2])
         if not numerator or not denominator:
             return None
-        check_meter(Fraction(4 * numerator, denominator))
+        check_quarters(Fraction(4 * numerator, denominator), "a meter")
         if denominator & (denominator - 1):
             return None
         terms.append((numerator, denominator))
@@ -201,10 +199,7 @@ def parse_unit(text: str) -> Fraction | None:
     if not numerator or not denominator:
         return None
     unit = Fraction(numerator, denominator)
-    if 4 * unit > MAX_SCORE_NOTE_QUARTERS:
-        raise UnsupportedScoreError(
-            f"a unit note length of over {MAX_SCORE_NOTE_QUARTERS} quarters"
-        )
+    check_quarters(4 * unit, "a unit note length")
     return unit if Fraction(1, 1024) <= unit <= 4 else None
 
 

@@ -10,7 +10,7 @@ from musicvae.io.limits import MAX_CHANGES
 from musicvae.io.notation.abc import fields, tokens
 from musicvae.io.notation.abc.measures import Counts, WrittenNote
 from musicvae.io.notation.abc.voice import Voice
-from musicvae.io.notation.score import UnsupportedScoreError
+from musicvae.io.notation.score import check_count
 from musicvae.io.stated_chords import parse_stated
 
 _USER_SYMBOL = re.compile(r"([H-Wh-w~])\s*=\s*(.+)")
@@ -196,8 +196,7 @@ class MusicReader:
         elif not tokens.ANNOTATION.match(match[0], 1) and (
             symbol := tokens.chord_symbol(match[0][1:-1])
         ):
-            if len(self.voice.chords) >= MAX_CHANGES:
-                raise UnsupportedScoreError(f"more than {MAX_CHANGES:,} chords")
+            check_count(len(self.voice.chords) + 1, MAX_CHANGES, "chords")
             if chord := parse_stated(symbol):
                 self.voice.add_chord(chord)
             else:

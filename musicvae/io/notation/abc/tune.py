@@ -17,7 +17,7 @@ from musicvae.io.notation.score import (
     MAX_QPM,
     MIN_QPM,
     TimeSignature,
-    UnsupportedScoreError,
+    check_count,
 )
 
 _FIELD = re.compile(r"([A-Zmrswd+]):(?![|:])\s*(.*)", re.DOTALL)
@@ -213,8 +213,7 @@ class TuneReader:
 
     def _add_voice(self, name: str, settings: VoiceSettings) -> Voice:
         """Add a voice."""
-        if len(self.voices) >= MAX_SCORE_PARTS:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_PARTS} voices")
+        check_count(len(self.voices) + 1, MAX_SCORE_PARTS, "voices")
         voice = self.voices[name] = Voice(name, settings, self.counts)
         voice.pad_to(self._staves_start)
         for field, text in self._shared_fields if name not in self.declared else ():
@@ -251,8 +250,7 @@ class TuneReader:
             return
         self._current = name
         if not self._in_body:
-            if len(self.declared) >= MAX_SCORE_PARTS:
-                raise UnsupportedScoreError(f"more than {MAX_SCORE_PARTS} voices")
+            check_count(len(self.declared) + 1, MAX_SCORE_PARTS, "voices")
             settings = self.declared.setdefault(name, VoiceSettings(transpose=0))
             for key, value in vars(properties).items():
                 if value is not None:

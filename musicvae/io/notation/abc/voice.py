@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from fractions import Fraction
 
 from musicvae.io.limits import (
     MAX_SCORE_BARS,
@@ -28,7 +29,12 @@ from musicvae.io.notation.abc.measures import (
 )
 from musicvae.io.notation.abc.rhythm import Rhythm
 from musicvae.io.notation.abc.signs import VoiceSigns
-from musicvae.io.notation.score import TimeSignature, UnsupportedScoreError, check_resolution
+from musicvae.io.notation.score import (
+    TimeSignature,
+    check_count,
+    check_quarters,
+    check_resolution,
+)
 from musicvae.io.stated_chords import StatedChord
 
 _MAX_EVENT_TICKS = MAX_SCORE_NOTE_QUARTERS * TICKS_PER_QUARTER
@@ -183,8 +189,7 @@ class Voice:
                 open_ties[place] = tie
         self._ties[self.layer] = open_ties
         self.counts.notes += len(notes)
-        if self.counts.notes > MAX_SCORE_NOTES:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_NOTES} notes")
+        check_count(self.counts.notes, MAX_SCORE_NOTES, "notes")
         self.measures[index].notes += notes
         self._advance(length_of_first or 0, notes, places)
 
@@ -196,8 +201,7 @@ class Voice:
 
     def add_whole_rests(self, count: int) -> None:
         """Add rests of whole measures, with the bar lines between them."""
-        if self.index + count > MAX_SCORE_BARS:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+        check_count(self.index + count, MAX_SCORE_BARS, "bars")
         self._begin_event()
         self._is_measure_rested = not self.time
         if self.time:
@@ -260,9 +264,7 @@ class Voice:
     ) -> None:
         """Move the cursor to the end of an event."""
         if duration > _MAX_EVENT_TICKS:
-            raise UnsupportedScoreError(
-                f"a note or rest of over {MAX_SCORE_NOTE_QUARTERS} quarters"
-            )
+            check_quarters(Fraction(duration) / TICKS_PER_QUARTER, "a note or rest")
         self._last = Event(notes, places, self.index, self.time, duration)
         self.time += duration
         check_resolution(self.time)
@@ -328,8 +330,7 @@ class Voice:
     def start_ending(self, passes: frozenset[int]) -> None:
         """Begin an ending that is played in these passes."""
         self.counts.passes += len(passes)
-        if self.counts.passes > MAX_SCORE_MEASURES:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} passes of endings")
+        check_count(self.counts.passes, MAX_SCORE_MEASURES, "passes of endings")
         if self.time:
             self.end_measure()
         if 1 in passes:
@@ -377,10 +378,8 @@ class Voice:
         if self.index < len(self.measures):
             return
         self.counts.measures += 1
-        if self.counts.measures > MAX_SCORE_MEASURES:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} measures")
-        if self.index > MAX_SCORE_BARS:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+        check_count(self.counts.measures, MAX_SCORE_MEASURES, "measures")
+        check_count(self.index, MAX_SCORE_BARS, "bars")
         signature, self._pending_signature = self._pending_signature, None
         is_metric = signature is not None and signature[0] > 0
         time_signature = signature if is_metric else None

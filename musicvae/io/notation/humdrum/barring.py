@@ -16,7 +16,7 @@ from musicvae.io.notation.score import (
     ScorePart,
     ScorePosition,
     TimeSignature,
-    UnsupportedScoreError,
+    check_count,
 )
 
 # Ties of a note before and after a bar line within it.
@@ -49,11 +49,9 @@ def add_bar_lines(parts: Sequence[ScorePart]) -> None:
     end = max((part.measure_lengths[0] for part in parts), default=Fraction(0))
     if end <= length:
         return
-    if end > MAX_SCORE_BARS * length:
-        raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+    check_count(-(-end // length), MAX_SCORE_BARS, "bars")
     n_pieces = sum(-(-note.duration // length) for part in parts for note in part.notes[0])
-    if n_pieces > MAX_SCORE_NOTES:
-        raise UnsupportedScoreError("too many notes longer than a bar")
+    check_count(n_pieces, MAX_SCORE_NOTES, "notes, cut at bar lines")
     for part in parts:
         _divide(part, length, end)
 

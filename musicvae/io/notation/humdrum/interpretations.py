@@ -13,7 +13,7 @@ from musicvae.io.notation.score import (
     MAX_QPM,
     MIN_QPM,
     TimeSignature,
-    check_meter,
+    check_quarters,
     parse_digits,
 )
 
@@ -66,7 +66,7 @@ def parse_meter(text: str) -> TimeSignature | None:
         unit = Fraction(factor, parse_digits(denominator))
     else:
         unit = Fraction(factor << min(len(denominator), _MAX_ZEROS))
-    check_meter(4 * numerator * unit)
+    check_quarters(4 * numerator * unit, "a meter")
     n, d = numerator * unit.numerator, unit.denominator
     if d & (d - 1):
         n, d = (numerator * unit).as_integer_ratio()

@@ -15,7 +15,7 @@ from musicvae.io.notation.score import (
     ScorePosition,
     TimeSignature,
     UnsupportedScoreError,
-    check_meter,
+    check_quarters,
     parse_digits,
 )
 from musicvae.representation.key import transpose_fifths
@@ -160,7 +160,7 @@ class Attributes:
                 is_valid = False
                 break
             total += Fraction(sum(parse_digits(beat.strip()) for beat in text.split("+")), unit)
-            check_meter(4 * total)
+            check_quarters(4 * total, "a meter")
             is_valid &= unit <= 2 * MAX_DENOMINATOR and unit & (unit - 1) == 0
             denominator = max(denominator, unit)
         if not is_valid or total <= 0:

@@ -13,7 +13,12 @@ from musicvae.errors import printable
 from musicvae.io.limits import MAX_SCORE_NOTE_QUARTERS, MAX_SCORE_PARTS
 from musicvae.io.notation.musicxml.attributes import Attributes
 from musicvae.io.notation.musicxml.numbers import Number, parse_int, parse_number, simplify
-from musicvae.io.notation.score import ScorePosition, UnsupportedScoreError, check_resolution
+from musicvae.io.notation.score import (
+    ScorePosition,
+    UnsupportedScoreError,
+    check_quarters,
+    check_resolution,
+)
 
 WHOLE_REST_QUARTERS = 4
 _MAX_NUMBER_CHARACTERS = 12
@@ -58,7 +63,6 @@ class Cursor:
             self._reach[staff] = max(self._reach.get(staff, 0), end)
         if not self._reach:
             self._reach = {"1": 0}
-        limit = MAX_SCORE_NOTE_QUARTERS * self.attributes.divisions
         forward_end = self._forward_reach
         if self.attributes.nominal_quarters is not None:  # beyond it, only notes and rests count
             nominal = simplify(self.attributes.nominal_quarters * self.attributes.divisions)
@@ -69,9 +73,8 @@ class Cursor:
                 end = sounding_end
             elif not self.sounding:
                 end = max(end, forward_end)
-            if end > limit:
-                raise UnsupportedScoreError(f"a measure is too long ({self._where()})")
             length = self.to_quarters(end)
+            check_quarters(length, "a measure", self._where())
             lengths = self.lengths.setdefault(self.staff_number(staff), {})
             before = lengths.get(self.index)
             lengths[self.index] = length if before is None else max(length, before)
@@ -164,8 +167,7 @@ class Cursor:
         duration = parse_number(text)
         if duration is None or duration < 0:
             raise self.invalid("duration", text)
-        if duration > MAX_SCORE_NOTE_QUARTERS * self.attributes.divisions:
-            raise UnsupportedScoreError(f"a note is too long ({self._where()})")
+        check_quarters(self.to_quarters(duration), "a note", self._where())
         self.durations[text] = duration
         return duration
 

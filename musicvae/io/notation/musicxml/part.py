@@ -31,7 +31,7 @@ from musicvae.io.notation.percussion import DEFAULT_KEY, drum_key_at
 from musicvae.io.notation.score import (
     ScoreNote,
     ScorePosition,
-    UnsupportedScoreError,
+    check_count,
     check_resolution,
 )
 from musicvae.io.stated_chords import StatedChord
@@ -71,8 +71,7 @@ class PartReader:
     def read(self, part: Element) -> None:
         """Read all measures. Raises `UnsupportedScoreError` for invalid numbers."""
         for index, measure in enumerate(part.iterfind("measure")):
-            if index > MAX_SCORE_BARS:
-                raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+            check_count(index, MAX_SCORE_BARS, "bars")
             self.cursor.begin_measure(measure, index)
             self._targets = {}
             for element in measure:

@@ -23,7 +23,7 @@ from musicvae.io.notation.score import (
     Score,
     ScorePart,
     ScorePosition,
-    UnsupportedScoreError,
+    check_count,
 )
 from musicvae.io.notation.swing_marks import whole_swing
 
@@ -53,8 +53,8 @@ def _read_tree(content: bytes, path: str | Path) -> Score:
         staves = build_parts(reader, f"P{number}")
         tempo_ratios += reader.tempo_ratios
         n_measures += len(staves) * len(reader.cursor.measure_numbers)
-        if n_measures > MAX_SCORE_MEASURES or len(parts) + len(staves) > MAX_SCORE_PARTS:
-            raise UnsupportedScoreError("too many staves")
+        check_count(n_measures, MAX_SCORE_MEASURES, "measures")
+        check_count(len(parts) + len(staves), MAX_SCORE_PARTS, "staves")
         parts += staves
     _apply_tempo_ratios(parts, tempo_ratios)
     return Score(

@@ -10,7 +10,12 @@ from typing import TypeVar
 from musicvae.io.limits import MAX_SCORE_NOTES
 from musicvae.io.notation.musicxml.attributes import ALL_STAVES
 from musicvae.io.notation.musicxml.part import InstrumentKind, PartReader
-from musicvae.io.notation.score import ScoreNote, ScorePart, ScorePosition, UnsupportedScoreError
+from musicvae.io.notation.score import (
+    ScoreNote,
+    ScorePart,
+    ScorePosition,
+    check_count,
+)
 
 T = TypeVar("T")
 _LEVEL = re.compile(r"p{1,8}|f{1,8}|mp|mf")
@@ -137,8 +142,7 @@ def _play_measure_repeats(reader: PartReader) -> None:
             for notes in streams:
                 repeated = notes.get(index - count, [])
                 n_notes += len(repeated)
-                if n_notes > MAX_SCORE_NOTES:
-                    raise UnsupportedScoreError(f"more than {MAX_SCORE_NOTES} notes")
+                check_count(n_notes, MAX_SCORE_NOTES, "notes")
                 if repeated:
                     notes[index] = repeated
                     lengths[index] = lengths.get(index - count, Fraction(0))
