@@ -127,7 +127,7 @@ class PartReader:
         if direction.jumps:
             self.signs.add_jumps(self.cursor.index, direction.jumps)
         if direction.swing is not None or direction.is_straight:
-            self.omissions.swing_marks.append((self.cursor.index, direction.swing))
+            self.signs.swing_marks.append((self.cursor.index, direction.swing))
 
     def read_harmony(self, element: Element) -> None:
         """Read a chord symbol."""

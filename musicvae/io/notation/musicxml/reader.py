@@ -57,12 +57,13 @@ def _read_tree(content: bytes, path: str | Path) -> Score:
         check_count(len(parts) + len(staves), MAX_SCORE_PARTS, "staves")
         parts += staves
     _apply_tempo_ratios(parts, tempo_ratios)
+    swing, omissions.n_swing_marks = whole_swing(signs.swing_marks)
     return Score(
         kind="compressed MusicXML" if is_archive(content) else "MusicXML",
         parts=parts,
         signs=signs.resolve(parts),
         n_grace_notes=omissions.n_grace_notes,
-        swing=whole_swing(omissions.swing_marks)[0],
+        swing=swing,
         warnings=omissions.warnings(),
     )
 

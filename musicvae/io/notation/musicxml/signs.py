@@ -1,4 +1,4 @@
-"""Repeat signs of a score, collected from the bar lines and directions of all parts."""
+"""Repeat signs and swing marks, collected from the bar lines and directions of all parts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from xml.etree.ElementTree import Element
 from musicvae.io.notation.musicxml.directions import Jumps
 from musicvae.io.notation.musicxml.numbers import parse_int
 from musicvae.io.notation.score import RepeatSigns, ScoreNote, ScorePart, ScorePosition
+from musicvae.io.notation.swing_marks import SwingMark
 
 _MAX_PASSES = 100  # of a repeated section; more are an error or an attack
 _PASSES = re.compile(r"(\d{1,3})(?:\s*[-\u2013]\s*(\d{1,3}))?")
@@ -21,10 +22,11 @@ T = TypeVar("T")
 
 
 class SignCollector:
-    """Repeat signs by measure; a sign that several parts have counts once."""
+    """Repeat signs by measure, and swing marks; a sign that several parts have counts once."""
 
     def __init__(self) -> None:
         self.signs: list[RepeatSigns] = []
+        self.swing_marks: list[SwingMark] = []
         self._coda_symbols: set[int] = set()
         self._open_jumps: set[int] = set()
         self._splits: dict[int, dict[Fraction, set[str]]] = {}
