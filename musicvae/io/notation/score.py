@@ -6,6 +6,7 @@ makes a song of any of them. Times are exact fractions of a quarter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -47,6 +48,24 @@ class ScoreNote(NamedTuple):
     pitch: int
     tie: str = ""
     velocity: int | None = None
+
+    def split(self, bar_line: Fraction) -> tuple[ScoreNote, ScoreNote]:
+        """Return the two tied parts of a note over a bar line, the second from the line on."""
+        first, second = _SPLIT_TIES[self.tie]
+        before = bar_line - self.onset
+        return (
+            self._replace(duration=before, tie=first),
+            self._replace(onset=Fraction(0), duration=self.duration - before, tie=second),
+        )
+
+
+# Ties of a note before and after a bar line within it.
+_SPLIT_TIES = {
+    "": ("start", "stop"),
+    "start": ("start", "continue"),
+    "stop": ("continue", "stop"),
+    "continue": ("continue", "continue"),
+}
 
 
 def check_resolution(time: int | Fraction) -> None:
@@ -115,6 +134,13 @@ class ScorePart:
     def extend_measure(self, end: Fraction) -> None:
         """Lengthen the last measure to the end of a note or rest."""
         self.measure_lengths[-1] = max(self.measure_lengths[-1], end)
+
+    def move_marks(self, move: Callable[[ScorePosition], ScorePosition]) -> None:
+        """Give all marks the positions that `move` returns for theirs."""
+        self.tempo_marks = [(move(at), from_words, qpm) for at, from_words, qpm in self.tempo_marks]
+        self.keys = [(move(at), key) for at, key in self.keys]
+        self.dynamics = [(move(at), name) for at, name in self.dynamics]
+        self.chords = [(move(at), chord) for at, chord in self.chords]
 
 
 @dataclass

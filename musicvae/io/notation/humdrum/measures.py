@@ -9,7 +9,6 @@ from math import lcm
 from typing import NamedTuple
 
 from musicvae.io.limits import MAX_CHANGES, MAX_SCORE_BARS, MAX_SCORE_MEASURES, MAX_SCORE_NOTES
-from musicvae.io.notation.humdrum.barring import split_note
 from musicvae.io.notation.humdrum.chords import ChordReader
 from musicvae.io.notation.humdrum.spines import Column, KernColumn, Spine
 from musicvae.io.notation.humdrum.tokens import parse_dynamics, parse_event
@@ -198,7 +197,7 @@ class MeasureReader:
             n_notes = len(after)
             for i in range(*column.last_notes):
                 if before[i].onset + before[i].duration > self.bar_line:
-                    before[i], rest = split_note(before[i], self.bar_line)
+                    before[i], rest = before[i].split(self.bar_line)
                     after.append(rest)
                     self.n_notes += 1
             column.last_notes, column.sounds_on = (n_notes, len(after)), False
