@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from musicvae.chords import QUALITIES, Chord, format_harte
+from musicvae.chords import QUALITIES, Chord, format_harte, parse_harte
 from musicvae.chords.kinds import Degree, chord_of_kind, kind_of_quality
-from musicvae.chords.numerals import parse_numeral_root, parse_roman
+from musicvae.chords.roman import format_roman, parse_numeral_root, parse_roman
+from musicvae.chords.spelling import inversion_fifths, parse_degree
 from support.strategies import chords
 
 
@@ -47,6 +48,20 @@ def test_any_kind_gives_a_chord_or_none(root, kind, degrees, bass, inversion, te
     assert parsed is None or isinstance(parsed[0], Chord)
 
 
+@given(st.permutations(["1", "3", "5", "#5", "b7", "7", "bb7"]), st.integers(0, 6))
+def test_the_bass_of_an_inversion_does_not_depend_on_the_order(
+    degrees: list[str], inversion: int
+) -> None:
+    bass = {1: "3", 2: "5", 3: "7"}.get(inversion, "1")
+    assert inversion_fifths(degrees, inversion) == parse_degree(bass)
+
+
+def test_of_two_degrees_with_one_number_the_least_altered_is_changed() -> None:
+    added, flat = Degree(7, -1, "add"), Degree(7, -1, "alter")
+    chord, _ = chord_of_kind(0, "major-seventh", [added, flat], inversion=3) or pytest.fail("")
+    assert format_harte(chord) == "C:7/b7"
+
+
 @pytest.mark.parametrize(
     ("numerals", "fifths", "minor", "labels"),
     [
@@ -64,6 +79,15 @@ def test_any_kind_gives_a_chord_or_none(root, kind, degrees, bass, inversion, te
 def test_numerals(numerals: str, fifths: int, minor: bool, labels: str) -> None:
     found = [parse_roman(numeral, fifths, minor) for numeral in numerals.split()]
     assert [format_harte(each[0]) for each in found if each] == labels.split()
+
+
+@pytest.mark.parametrize(
+    ("label", "numeral"),
+    [("G:7/b7", "V42"), ("C:maj/3", "I6"), ("C:dim7/bb7", "io42"), ("C:7/#7", "I7/#7")],
+)
+def test_only_a_chord_tone_in_the_bass_is_an_inversion(label: str, numeral: str) -> None:
+    parsed = parse_harte(label)
+    assert parsed and format_roman(parsed[0], 0, False) == numeral
 
 
 @given(st.text(max_size=8), st.integers(-7, 7), st.booleans())

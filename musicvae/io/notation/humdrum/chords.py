@@ -8,7 +8,7 @@ from fractions import Fraction
 
 from musicvae.chords import NO_CHORD
 from musicvae.chords.kinds import chord_of_kind
-from musicvae.chords.numerals import parse_roman
+from musicvae.chords.roman import parse_roman
 from musicvae.chords.spelling import parse_name
 from musicvae.errors import printable
 from musicvae.io.limits import MAX_CHANGES
