@@ -10,8 +10,8 @@ import numpy as np
 from musicvae.arrays import Ints
 from musicvae.chords import Chord
 from musicvae.io.musicxml_writer.note_values import CELLS_PER_QUARTER, TimeSignature
-from musicvae.io.musicxml_writer.staves import estimate_fifths
 from musicvae.representation.bars import Bars
+from musicvae.representation.key import estimate_fifths
 
 _MAX_TEMPO_MARKS = 16  # more indicate a performance: played, but not displayed
 
@@ -41,7 +41,9 @@ class ScoreLayout:
             np.searchsorted(grid.start_ticks, song.key.ticks, side="right") - 1, 0, last
         )
         self.keys = dict(zip(key_bars.tolist(), song.key.fifths.tolist(), strict=True))
-        self.keys.setdefault(0, estimate_fifths(bars))
+        is_drum = np.array([part.is_drum for part in song.parts], bool)
+        pitched = bars.notes.select(~is_drum[bars.notes.part])
+        self.keys.setdefault(0, estimate_fifths(pitched.pitch, pitched.duration))
         self.tempos: dict[int, list[tuple[int, float]]] = {}
         qpm = song.tempo.qpm.tolist()
         n_tempos = 0

@@ -430,6 +430,7 @@ def test_key_signatures(token, fifths):
         ("*f#:", (3, True)),
         ("*E-:", (-3, False)),
         ("*d:dor", (0, False)),
+        ("*D:min", (-1, True)),
         ("*F:lyd", (0, False)),
         ("*g:aeo", (-2, True)),
         ("*d:dor-plag", (0, False)),

@@ -11,7 +11,7 @@ from musicvae.io.limits import (
     MAX_SCORE_NOTE_QUARTERS,
     MAX_SCORE_NOTES,
 )
-from musicvae.io.notation.abc.fields import SEMITONES, Key, Properties, transpose_fifths
+from musicvae.io.notation.abc.fields import Key, Properties
 from musicvae.io.notation.abc.measures import (
     START_TIE,
     STOP_TIE,
@@ -36,6 +36,7 @@ from musicvae.io.notation.score import (
     check_resolution,
 )
 from musicvae.io.stated_chords import StatedChord
+from musicvae.representation.key import MAJOR_SCALE, transpose_fifths
 
 _MAX_EVENT_TICKS = MAX_SCORE_NOTE_QUARTERS * TICKS_PER_QUARTER
 
@@ -135,7 +136,8 @@ class Voice:
     def _mark_key(self) -> None:
         """Note the key signature in force at the cursor."""
         key = self.settings.key
-        mark = (transpose_fifths(key.fifths, self.transposition), key.minor)
+        fifths, semitones = key.fifths, self.transposition
+        mark = (transpose_fifths(fifths, semitones) if semitones % 12 else fifths, key.minor)
         if self.keys and self.keys[-1][0] == self.position:
             self.keys.pop()
         if not self.keys or self.keys[-1][1] != mark:
@@ -251,7 +253,7 @@ class Voice:
         """Return the MIDI pitch of a note; None, and counted, if there is none."""
         if self.is_drum and written.drum_pitch is not None:
             return written.drum_pitch
-        pitch = 60 + 12 * written.octave + SEMITONES[written.step] + accidental
+        pitch = 60 + 12 * written.octave + MAJOR_SCALE[written.step] + accidental
         if not self.is_drum:
             pitch += self.transposition
         if 0 <= pitch <= 127:

@@ -18,10 +18,9 @@ from musicvae.io.notation.score import (
     check_quarters,
     parse_digits,
 )
-from musicvae.representation.key import transpose_fifths
+from musicvae.representation.key import MINOR_MODES, transpose_fifths
 
 ALL_STAVES = 0
-_MINOR_MODES = ("minor", "aeolian")
 _BEATS = re.compile(r"\s*\d++(\s*\+\s*\d++){0,15}\s*")
 _STEPS_BY_FIFTHS = "FCGDAEB"
 _MAX_FIFTHS = 7
@@ -143,7 +142,7 @@ class Attributes:
         if semitones % 12 or abs(fifths) > _MAX_FIFTHS:
             fifths = transpose_fifths(fifths, semitones)
         self._written_keys.append((place, key))
-        minor = (key.findtext("mode") or "").strip().lower() in _MINOR_MODES
+        minor = (key.findtext("mode") or "").strip().lower() in MINOR_MODES
         self.keys.append((staff, place, (fifths, minor)))
 
     def _read_time(self, time: Element, index: int) -> None:
