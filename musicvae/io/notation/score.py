@@ -126,15 +126,6 @@ class ScorePart:
         self.notes.append([])
         return len(self.notes) - 1
 
-    def add_note(self, note: ScoreNote) -> None:
-        """Append a note to the last measure and lengthen the measure to its end."""
-        self.notes[-1].append(note)
-        self.extend_measure(note.onset + note.duration)
-
-    def extend_measure(self, end: Fraction) -> None:
-        """Lengthen the last measure to the end of a note or rest."""
-        self.measure_lengths[-1] = max(self.measure_lengths[-1], end)
-
     def move_marks(self, move: Callable[[ScorePosition], ScorePosition]) -> None:
         """Give all marks the positions that `move` returns for theirs."""
         self.tempo_marks = [(move(at), from_words, qpm) for at, from_words, qpm in self.tempo_marks]
