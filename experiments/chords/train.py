@@ -21,11 +21,11 @@ from torch import nn
 from torch.nn import functional as F
 
 from experiments.chords.accompaniment import STYLES, accompany_lead_sheet, made_song
+from experiments.chords.states import chord_states, count_transitions
 from musicvae.arrays import Floats32, Ints
 from musicvae.errors import ReadError
-from musicvae.harmony.decoding import count_transitions
 from musicvae.harmony.features import N_ROTATED, N_SHARED, beat_features, find_beats, measure_notes
-from musicvae.harmony.network import ESTIMATED, chord_states
+from musicvae.harmony.network import ESTIMATED
 from musicvae.io import read
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, grid_from_song
 from musicvae.song import Song

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from musicvae.chords.spelling import MAX_FIFTHS, MIN_FIFTHS, pitch_class
-from musicvae.chords.vocabulary import QUALITIES
+from musicvae.chords.spelling import MAX_FIFTHS, MIN_FIFTHS, inversion_fifths, pitch_class
+from musicvae.chords.vocabulary import QUALITIES, nearest_quality, semitones
+
+MAX_LABEL_LENGTH = 40
+"""Characters of the label of a chord in any syntax; longer texts are none."""
 
 
 @dataclass(frozen=True)
@@ -53,3 +57,19 @@ def respell(fifths: int) -> int:
 
 NO_CHORD = Chord()
 """No chord, N in Harte syntax."""
+
+
+def nearest_chord(
+    root: int, degrees: Iterable[str], *, bass: int | None = None, inversion: int = 0
+) -> tuple[Chord, bool] | None:
+    """Return the chord of the vocabulary nearest to degrees above a root; whether it is the same.
+
+    Without a `bass` it is that of the `inversion`, 0 for the root. None if a name is out of range.
+    """
+    degrees = set(degrees)
+    if bass is None:
+        bass = root + inversion_fifths(degrees, inversion)
+    if not MIN_FIFTHS <= min(root, bass) <= max(root, bass) <= MAX_FIFTHS:
+        return None
+    quality, is_exact = nearest_quality(semitones(degrees))
+    return Chord(root, quality, bass), is_exact

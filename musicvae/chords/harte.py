@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import re
 
-from musicvae.chords.chord import NO_CHORD, Chord
+from musicvae.chords.chord import NO_CHORD, Chord, nearest_chord
 from musicvae.chords.spelling import (
-    MAX_FIFTHS,
-    MIN_FIFTHS,
     format_degree,
     format_name,
     parse_degree,
     parse_name,
     pitch_class,
 )
-from musicvae.chords.vocabulary import QUALITIES, nearest_quality, semitones
+from musicvae.chords.vocabulary import QUALITIES
 
 _LABEL = re.compile(r"([A-G][#b]*)(?::([a-z0-9#]*)(?:\(([^()]*)\))?)?(?:/([#b]*\d\d?))?", re.ASCII)
 _SHORTHANDS = {q.harte: q.degrees for q in QUALITIES if q.degrees and "(" not in q.harte} | {
@@ -57,11 +55,10 @@ def parse_harte(label: str) -> tuple[Chord, bool] | None:
     bass = root
     if bass_degree is not None:
         interval = parse_degree(bass_degree)
-        if interval is None or not MIN_FIFTHS <= root + interval <= MAX_FIFTHS:
+        if interval is None:
             return None
         bass = root + interval
-    quality, is_exact = nearest_quality(semitones(degrees))
-    return Chord(root, quality, bass), is_exact
+    return nearest_chord(root, degrees, bass=bass)
 
 
 def format_harte(chord: Chord) -> str:

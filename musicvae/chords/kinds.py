@@ -9,10 +9,10 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple
 
-from musicvae.chords.chord import NO_CHORD, Chord
-from musicvae.chords.spelling import MAX_FIFTHS, MIN_FIFTHS, format_degree, parse_degree
+from musicvae.chords.chord import NO_CHORD, Chord, nearest_chord
+from musicvae.chords.spelling import degree_fifths, degree_number, degrees_by_number, format_degree
 from musicvae.chords.symbols import parse_symbol_degrees
-from musicvae.chords.vocabulary import QUALITIES, nearest_quality, semitones
+from musicvae.chords.vocabulary import QUALITIES
 
 _KINDS = {
     "major": "1 3 5",
@@ -71,9 +71,6 @@ _DEGREES = {
     **{name: _KINDS[official] for name, official in _UNOFFICIAL.items()},
     "augmented-ninth": "1 3 #5 b7 9",
 }
-_INVERSIONS = {1: (3, 4, 2), 2: (5,), 3: (7, 6), 4: (9, 2), 5: (11, 4), 6: (13, 6)}
-"""Numbers of the degree that is the bass of an inversion, the first that the chord has."""
-
 
 _WRITTEN_KINDS = [
     name
@@ -128,16 +125,13 @@ def _find_chord(
     else:
         return None
     if root_degree := _ROOTS.get(name):
-        root += _fifths(root_degree)
-        found = {format_degree(_fifths(degree) - _fifths(root_degree)) for degree in found}
+        interval = degree_fifths(root_degree)
+        root += interval
+        found = {format_degree(degree_fifths(degree) - interval) for degree in found}
     for degree in degrees:
         _change(found, degree)
-    if bass is None:
-        bass = root + _inversion_interval(found, inversion)
-    if not MIN_FIFTHS <= min(root, bass) <= max(root, bass) <= MAX_FIFTHS:
-        return None
-    quality, is_exact = nearest_quality(semitones(found))
-    return Chord(root, quality, bass), is_exact and name not in _ROOTS
+    parsed = nearest_chord(root, found, bass=bass, inversion=inversion)
+    return parsed and (parsed[0], parsed[1] and name not in _ROOTS)
 
 
 def _degrees_of_text(name: str, kind: str, text: str) -> set[str] | None:
@@ -160,10 +154,10 @@ def kind_of_quality(quality: int) -> tuple[str, list[Degree]]:
 
 def _changes_between(have: set[str], wanted: set[str]) -> list[Degree]:
     """Return the changes that make degrees of others."""
-    numbers = {_number(degree): degree for degree in have - wanted}
+    numbers = {degree_number(degree): degree for degree in have - wanted}
     changes = []
-    for degree in sorted(wanted - have, key=_number):
-        number = _number(degree)
+    for degree in sorted(wanted - have, key=degree_number):
+        number = degree_number(degree)
         if before := numbers.pop(number, ""):
             alter = _alteration(degree) - _alteration(before)
             changes.append(Degree(number, alter, "alter"))
@@ -183,37 +177,21 @@ def _cost(changes: list[Degree]) -> int:
 
 def _change(degrees: set[str], change: Degree) -> None:
     """Add, alter or leave out a degree of a chord, in place."""
-    here = [degree for degree in degrees if _number(degree) == change.number]
+    here = {degree for degree in degrees if degree_number(degree) == change.number}
     if change.change == "subtract":
         degrees.difference_update(here)
     elif change.change == "alter" and here:
         degrees.difference_update(here)
-        degrees.add(_altered(change.number, _alteration(here[0]) + change.alter))
+        before = _alteration(degrees_by_number(here)[change.number])
+        degrees.add(_altered(change.number, before + change.alter))
     else:
         alter = _added_alteration(change.number) + change.alter
         degrees.add(_altered(change.number, alter))
 
 
-def _inversion_interval(degrees: set[str], inversion: int) -> int:
-    """Return the fifths from the root to the bass of an inversion, 0 if there is none."""
-    by_number = {_number(degree): degree for degree in degrees}
-    numbers = (n for n in _INVERSIONS.get(inversion, ()) if n in by_number)
-    return _fifths(by_number[number]) if (number := next(numbers, 0)) else 0
-
-
-def _fifths(degree: str) -> int:
-    """Return the fifths of a degree above the root, 0 for one that there is not."""
-    return parse_degree(degree) or 0
-
-
 def _added_alteration(number: int) -> int:
     """Return the alteration of a degree that is added: those of a dominant chord."""
     return -1 if number == 7 else 0
-
-
-def _number(degree: str) -> int:
-    """Return the number of a degree: 7 of `b7`."""
-    return int(degree.lstrip("#b"))
 
 
 def _alteration(degree: str) -> int:

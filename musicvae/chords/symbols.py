@@ -7,11 +7,16 @@ from __future__ import annotations
 
 import re
 
-from musicvae.chords.chord import NO_CHORD, Chord
-from musicvae.chords.spelling import format_name, parse_degree, parse_name, pitch_class
-from musicvae.chords.vocabulary import QUALITIES, nearest_quality, semitones
+from musicvae.chords.chord import MAX_LABEL_LENGTH, NO_CHORD, Chord, nearest_chord
+from musicvae.chords.spelling import (
+    degree_number,
+    format_name,
+    parse_degree,
+    parse_name,
+    pitch_class,
+)
+from musicvae.chords.vocabulary import QUALITIES
 
-_MAX_LENGTH = 40  # characters; longer texts are no symbols
 _NO_CHORD = re.compile(r"N\.?\s?C\.?|NC|no\s+chord", re.IGNORECASE)
 _ROOT = re.compile(r"([A-G])(##|bb|[#b]?)")
 _PLAIN = str.maketrans(
@@ -66,7 +71,7 @@ def parse_symbol(text: str) -> tuple[Chord, bool] | None:
     text = text.strip().translate(_PLAIN)
     if text[:1] + text[-1:] in ("()", "[]"):
         text = text[1:-1]
-    if len(text) > _MAX_LENGTH:
+    if len(text) > MAX_LABEL_LENGTH:
         return None
     if _NO_CHORD.fullmatch(text):
         return NO_CHORD, True
@@ -80,10 +85,7 @@ def parse_symbol(text: str) -> tuple[Chord, bool] | None:
         named = parse_name(found[0])
         body, bass = head.strip(), root if named is None else named
     degrees = _parse_quality(body)
-    if degrees is None:
-        return None
-    quality, is_exact = nearest_quality(semitones(degrees))
-    return Chord(root, quality, bass), is_exact
+    return None if degrees is None else nearest_chord(root, degrees, bass=bass)
 
 
 def parse_symbol_degrees(text: str) -> set[str] | None:
@@ -92,7 +94,7 @@ def parse_symbol_degrees(text: str) -> set[str] | None:
     Nothing follows in a major triad.
     """
     text = text.strip()
-    return _parse_quality(text.translate(_PLAIN)) if len(text) <= _MAX_LENGTH else None
+    return _parse_quality(text.translate(_PLAIN)) if len(text) <= MAX_LABEL_LENGTH else None
 
 
 def format_symbol(chord: Chord) -> str:
@@ -162,7 +164,7 @@ def _apply_alteration(change: re.Match[str], degrees: set[str]) -> None:
         if degree == "7" and not sign:
             sign = "b"
         if degree in ("5", "7"):
-            degrees -= {d for d in degrees if d.lstrip("#b") == degree}
+            degrees -= {d for d in degrees if degree_number(d) == int(degree)}
         if degree == "9" and sign:
             degrees.discard("9")
         if parse_degree(sign + degree) is not None:

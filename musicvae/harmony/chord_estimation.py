@@ -32,7 +32,7 @@ from musicvae.harmony.network import (
     predict,
 )
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, grid_from_song
-from musicvae.representation.key import estimate_diatonic_key, transpose_fifths
+from musicvae.representation.key import estimate_fifths, transpose_fifths
 from musicvae.song import Song
 
 # A song with fewer notes at a time is a melody, or chords broken in one low voice, which are sure.
@@ -40,8 +40,6 @@ _MIN_VOICES = 1.3
 _MAX_BROKEN_PITCH, _MIN_BROKEN_CONFIDENCE = 55, 0.7
 _MIN_BASS_SHARE = 0.45  # of what is low in a chord, for a chord tone to be its bass
 _MIN_FOREIGN_BASS_SHARE = 0.75  # the same for other notes
-# Fifths of the intervals above a root, by semitones.
-_INTERVAL_FIFTHS = (0, -5, 2, -3, 4, -1, -6, 1, -4, 3, -2, 5)
 _LEADING_FIFTHS = 4  # diminished chords are leading chords, spelled with sharps rather than flats
 
 
@@ -147,8 +145,7 @@ def _is_melody_alone(notes: BeatNotes, posterior: Floats) -> bool:
 def _key_fifths(song: Song, ticks: Ints, weight: Floats) -> Ints:
     """Return the fifths of the key at each tick: the one stated, else the one of all notes."""
     if not len(song.key.ticks):
-        tonic = estimate_diatonic_key(np.arange(12), weight)
-        return np.full(len(ticks), transpose_fifths(0, tonic))
+        return np.full(len(ticks), estimate_fifths(np.arange(12), weight))
     at = np.clip(np.searchsorted(song.key.ticks, ticks, side="right") - 1, 0, None)
     return song.key.fifths[at]
 
@@ -167,7 +164,7 @@ def _spelled(state: int, bass: Floats, key_fifths: int, *, with_bass: bool) -> C
     share = float(bass[lowest] / max(bass.sum(), 1e-9))
     interval = int(above[lowest])
     needed = _MIN_BASS_SHARE if interval in intervals else _MIN_FOREIGN_BASS_SHARE
-    fifths = root + _INTERVAL_FIFTHS[interval]
+    fifths = root + transpose_fifths(0, interval)
     if not with_bass or share < needed or not MIN_FIFTHS <= fifths <= MAX_FIFTHS:
         fifths = root
     return Chord(root, quality, fifths)

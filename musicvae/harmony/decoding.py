@@ -7,9 +7,6 @@ considered that are likely there or around it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
-
 import numpy as np
 
 from musicvae.arrays import Bools, Floats, Ints
@@ -19,38 +16,16 @@ _N_OWN, _N_AROUND = 4, 5  # states that are considered at a beat: likely there, 
 _REACH = 2  # beats around
 _FLOOR = -9.0  # log-probability below which a state is as unlikely as any
 _Q = len(ESTIMATED)
-_SMOOTHING = 0.3
 _EMISSION_SCALE = 0.7
 _TRANSITION_SCALE = 0.35
 _PRIOR_SCALE = 0.3
 
 
-def count_transitions(examples: Iterable[Any]) -> dict[str, Floats]:
-    """Return log-probabilities counted in examples with `state` and `strength`, each `(T,)`.
+def relative_state(before: Ints, after: Ints) -> tuple[Ints, Ints]:
+    """Return the quality of `before`, and the state of `after` if the root of `before` were C.
 
-    `change`: of another chord at a beat of each strength `(3,)`; `next`: of quality and interval
-    after a quality `(Q + 1, 12 * Q + 1)`, no chord last; `prior`: of each quality `(Q + 1,)`.
+    They index the transitions `next` of the weights.
     """
-    changes = np.full((3, 2), 1.0)
-    following = np.full((_Q + 1, N_STATES), _SMOOTHING)
-    prior = np.full(_Q + 1, 1.0)
-    for example in examples:
-        state, strength = example.state, example.strength
-        known = (state[1:] >= 0) & (state[:-1] >= 0)
-        before, after = state[:-1][known], state[1:][known]
-        is_change = before != after
-        np.add.at(changes, (strength[1:][known], is_change.astype(np.int64)), 1)
-        np.add.at(following, _relative(before[is_change], after[is_change]), 1)
-        np.add.at(prior, np.minimum(state[state >= 0] % _Q, _Q), 1)
-    return {
-        "change": np.log(changes / changes.sum(1, keepdims=True)),
-        "next": np.log(following / following.sum(1, keepdims=True)),
-        "prior": np.log(prior / prior.sum()),
-    }
-
-
-def _relative(before: Ints, after: Ints) -> tuple[Ints, Ints]:
-    """Return the quality of `before`, and the state of `after` if the root of `before` were C."""
     none = N_STATES - 1
     root = np.where(before == none, 0, before // _Q)
     quality = np.where(before == none, _Q, before % _Q)
@@ -72,7 +47,7 @@ def decode(log_probs: Floats, strength: Ints, weights: Weights) -> tuple[Ints, F
     emission = np.where(is_new, (log_probs[rows, states] - prior) * _EMISSION_SCALE, -1e9)
     before, after = states[:-1, :, None], states[1:, None, :]
     change = weights["change"].astype(np.float64)[strength[1:], :, None, None]
-    moves = weights["next"][_relative(before, after)] * _TRANSITION_SCALE
+    moves = weights["next"][relative_state(before, after)] * _TRANSITION_SCALE
     steps = np.where(before == after, change[:, 0], change[:, 1] + moves)
     path = _viterbi(emission, steps)
     return states[rows[:, 0], path], _posterior(emission, steps)[rows[:, 0], path]

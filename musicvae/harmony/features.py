@@ -126,7 +126,7 @@ def measure_notes(song: Song, beats: Beats) -> BeatNotes:
     )
 
 
-def _smooth_by_group(values: Floats32, group: Ints) -> Floats32:
+def _group_means(values: Floats32, group: Ints) -> Floats32:
     """Return, for each row, the mean over the rows of its group."""
     n = int(group[-1]) + 1 if len(group) else 0
     total = np.zeros((n, values.shape[1]), np.float32)
@@ -170,7 +170,7 @@ def beat_features(notes: BeatNotes, beats: Beats) -> tuple[Floats32, Floats32]:
             bass,
             *(_shift(coverage, by) for by in _NEIGHBORS),
             *(_shift(bass, by) for by in _NEIGHBORS),
-            _smooth_by_group(coverage, beats.bar),
+            _group_means(coverage, beats.bar),
             _normalized(local),
             _normalized(song),
         ],

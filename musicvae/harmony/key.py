@@ -7,8 +7,7 @@ import numpy as np
 from musicvae.arrays import Floats
 from musicvae.representation.key import (
     MAJOR_SCALE_MASK,
-    estimate_diatonic_key,
-    transpose_fifths,
+    estimate_fifths,
 )
 from musicvae.song import Song
 
@@ -26,8 +25,8 @@ def song_key(song: Song) -> tuple[int, bool]:
     say, and the lowest notes at the start and the end.
     """
     weight = _pitch_class_weights(song)
-    tonic = estimate_diatonic_key(np.arange(12), weight)
-    fifths = transpose_fifths(0, tonic)
+    fifths = estimate_fifths(np.arange(12), weight)
+    tonic = 7 * fifths % 12
     if len(song.key.ticks):
         stated = int(song.key.fifths[0])
         loss = _scale_share(weight, 7 * fifths) - _scale_share(weight, 7 * stated)
@@ -37,7 +36,7 @@ def song_key(song: Song) -> tuple[int, bool]:
     minor = sum(weight[(tonic + 9 + i) % 12] for i in _MINOR_TRIAD) + weight[(tonic + 8) % 12]
     for bass in _outer_basses(song):
         major, minor = (
-            major + _OUTER * (bass == tonic % 12),
+            major + _OUTER * (bass == tonic),
             minor + _OUTER * (bass == (tonic + 9) % 12),
         )
     return fifths, bool(minor > major)

@@ -1,4 +1,4 @@
-"""Chord network: a small perceptron that hears each beat from each of the twelve roots.
+"""Chord network: a small perceptron that hears each beat from each of its six likeliest roots.
 
 Features by pitch class are rotated to a root, so that what is learned of one root holds for all.
 The output are scores of the qualities on that root, and one of no chord. Inference in numpy; the
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.arrays import Floats, Floats32, Ints
-from musicvae.chords.vocabulary import QUALITIES, QUALITY_INDEX
+from musicvae.chords.vocabulary import QUALITY_INDEX
 from musicvae.harmony.features import BASS, COVERAGE, NEARBY
 
 ESTIMATED = (
@@ -74,22 +74,3 @@ def _likely_roots(rotated: Floats32) -> Ints:
     fifth = np.roll(sounds, -7, 1)
     salience = sounds + 0.8 * third + 0.8 * fifth + 0.5 * rotated[:, BASS]
     return np.argpartition(salience, -N_ROOTS, axis=1)[:, -N_ROOTS:]
-
-
-@cache
-def _state_of_quality() -> Ints:
-    """Return the index in `ESTIMATED` nearest to each quality of the vocabulary, -1 for none."""
-    found = np.full(len(QUALITIES), -1, np.int64)
-    for index, quality in enumerate(QUALITIES[1:], 1):
-        distance = [len(quality.intervals ^ QUALITIES[q].intervals) for q in STATE_QUALITY]
-        shared = [len(quality.intervals & QUALITIES[q].intervals) for q in STATE_QUALITY]
-        found[index] = min(range(len(ESTIMATED)), key=lambda i: (distance[i], -shared[i], i))
-    found[QUALITY_INDEX["5"]] = -1
-    return found
-
-
-def chord_states(root: Ints, quality: Ints) -> Ints:
-    """Return the state of chords, -1 for those without one; roots are fifths above C."""
-    kind = _state_of_quality()[quality]
-    state = 7 * root % 12 * len(ESTIMATED) + kind
-    return np.where(quality == 0, N_STATES - 1, np.where(kind < 0, -1, state))

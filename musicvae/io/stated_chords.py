@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from musicvae.chords import Chord, format_symbol, parse_harte, parse_symbol
+from musicvae.chords.chord import MAX_LABEL_LENGTH
 from musicvae.io.result import plural
 
 _MAX_SHOWN = 5
-_MAX_LENGTH = 40  # characters of a label
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class StatedChord:
 def parse_stated(text: str) -> StatedChord | None:
     """Return the chord that a label in either syntax states, None for any other text."""
     text = text.strip()
-    return _parse(text) if len(text) <= _MAX_LENGTH else None
+    return _parse(text) if len(text) <= MAX_LABEL_LENGTH else None
 
 
 @lru_cache(maxsize=4096)

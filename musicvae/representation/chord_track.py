@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from musicvae.chords import QUALITIES, Chord
-from musicvae.chords.spelling import parse_degree, pitch_class
+from musicvae.chords.spelling import degree_fifths, degree_number, pitch_class
 from musicvae.song import Part, Song
 
 CHORD_TRACK_NAME = "Chords"
@@ -24,8 +24,8 @@ def voicing(chord: Chord) -> list[int]:
     root = _LOWEST_ROOT + pitch_class(chord.root)
     pitches = {_LOWEST_BASS + pitch_class(chord.bass)}
     for degree in QUALITIES[chord.quality].degrees:
-        is_above = int(degree.lstrip("#b")) > _MAX_DEGREE_IN_OCTAVE
-        pitches.add(root + pitch_class(parse_degree(degree) or 0) + 12 * is_above)
+        is_above = degree_number(degree) > _MAX_DEGREE_IN_OCTAVE
+        pitches.add(root + pitch_class(degree_fifths(degree)) + 12 * is_above)
     return sorted(pitches)
 
 

@@ -41,6 +41,11 @@ def estimate_diatonic_key(pitch: Ints, weight: NDArray[np.floating] | Ints | Non
     return candidates[int(np.argmax(np.round(scores, 6)))]
 
 
+def estimate_fifths(pitch: Ints, weight: NDArray[np.floating] | Ints | None = None) -> int:
+    """Return the key signature of the estimated diatonic key in fifths, -6..5."""
+    return transpose_fifths(0, estimate_diatonic_key(pitch, weight))
+
+
 def pitch_name(pitch: int) -> str:
     """Return the name of a MIDI pitch: 60 is `C4`, 61 `C#4`."""
     return f"{_PITCH_CLASSES[pitch % 12]}{pitch // 12 - 1}"
@@ -73,6 +78,8 @@ _MODE_FIFTHS = {
     "locrian": -5,
 }
 """Sharps of a mode's signature more than of the major key of its tonic."""
+MINOR_MODES = ("minor", "aeolian")
+"""Modes that a key signature of MIDI, which has major and minor, calls minor."""
 _SHORT_MODES = {"": "major", "maj": "major", "m": "minor", "min": "minor"}
 _MODE_NAMES = "|".join(sorted({*_MODE_FIFTHS, "maj", "min"}, key=len, reverse=True))
 _TONIC = r"(?P<{0}>[A-Ga-g])[ -]?(?P<{0}_sign>#|b|\u266f|\u266d|sharp|flat)?"
@@ -97,13 +104,13 @@ class Key:
 
     @property
     def is_minor(self) -> bool:
-        """Whether a key signature of MIDI, which has major and minor, is minor."""
-        return self.mode in ("minor", "aeolian")
+        """Whether a key signature of MIDI is minor."""
+        return self.mode in MINOR_MODES
 
     @property
     def major_tonic(self) -> int:
         """Tonic of the major scale with the same notes, -6..5 in semitones above C."""
-        return (7 * self.fifths + 6) % 12 - 6
+        return transpose_fifths(0, self.fifths)  # a fifth is seven semitones, and back
 
     @property
     def tonic_name(self) -> str:
@@ -132,6 +139,11 @@ def parse_key(name: str) -> Key:
     if abs(key.fifths) > _MAX_FIFTHS:
         raise ConfigError(f"{name!r} has {abs(key.fifths)} accidentals: use its enharmonic key")
     return key
+
+
+def find_mode(name: str) -> str | None:
+    """Return the mode that begins with the same three letters as a name: `dorian` for `Dor`."""
+    return next((mode for mode in _MODE_FIFTHS if mode[:3] == name[:3].lower()), None)
 
 
 def key_of_signature(fifths: int, minor: bool) -> Key:

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -23,6 +23,7 @@ from musicvae.representation.key import Key, transpose_fifths
 from musicvae.song import KeyMap, Part, Song, TempoMap, construct_unchecked
 from musicvae.swing import STRAIGHT, Swing
 
+T = TypeVar("T")
 TICKS_PER_QUARTER = 480
 NO_PICKUP = Fraction(0)
 MIN_PICKUP_SHARE = 0.05  # of the songs with a pickup; rarer lengths are not drawn
@@ -155,11 +156,15 @@ def _draw_pickups(
     some = {length: m for length, m in counts.items() if 0 < length < full}
     with_pickup = sum(some.values())
     usual = [length for length, m in some.items() if m >= MIN_PICKUP_SHARE * with_pickup]
-    weight = np.array([counts.get(NO_PICKUP, 0), *(some[length] for length in usual)], float)
-    if not weight.sum():
-        return [NO_PICKUP] * n
-    weight[1:] *= with_pickup / max(weight[1:].sum(), 1)
-    options = [NO_PICKUP, *usual]
+    scale = with_pickup / max(sum(some[length] for length in usual), 1)
+    without = counts.get(NO_PICKUP, 0)
+    weights = {NO_PICKUP: float(without)} | {length: some[length] * scale for length in usual}
+    return _draw(weights, n, rng) if any(weights.values()) else [NO_PICKUP] * n
+
+
+def _draw(weights: Mapping[T, float], n: int, rng: np.random.Generator) -> list[T]:
+    """Draw `n` keys of a mapping, each with a probability proportional to its value."""
+    options, weight = list(weights), np.array(list(weights.values()), float)
     return [options[i] for i in rng.choice(len(options), n, p=weight / weight.sum())]
 
 
@@ -177,11 +182,10 @@ def choose_swings(
         counts: dict[str, int] = provenance.get("swing", {})
         if not set(counts) - {STRAIGHT}:
             return [None] * n
-        options = [None if name == STRAIGHT else Swing.parse(name) for name in counts]
+        swings = {name: None if name == STRAIGHT else Swing.parse(name) for name in counts}
     except ValueError as error:
         raise ConfigError(str(error)) from None
-    weight = np.array(list(counts.values()), float)
-    return [options[i] for i in rng.choice(len(options), n, p=weight / weight.sum())]
+    return [swings[name] for name in _draw(counts, n, rng)]
 
 
 def choose_keys(
@@ -191,8 +195,7 @@ def choose_keys(
     if key is not None:
         return np.full(n, key)
     histogram: dict[str, int] = provenance.get("keys", {"0": 1})
-    counts = np.array(list(histogram.values()), float)
-    return rng.choice([int(k) for k in histogram], n, p=counts / counts.sum())
+    return np.array([int(key) for key in _draw(histogram, n, rng)], np.int64)
 
 
 def choose_tempos(

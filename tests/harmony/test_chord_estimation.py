@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from experiments.chords.states import chord_states
 from musicvae.chords import Chord, ChordMap, format_symbol, parse_harte, parse_symbol
 from musicvae.chords.roman import format_roman
 from musicvae.cli import main
@@ -16,7 +17,7 @@ from musicvae.downbeats import estimate_barlines
 from musicvae.harmony import estimate_chords, song_key, stated_or_found_chords, with_chords
 from musicvae.harmony.decoding import decode
 from musicvae.harmony.features import find_beats, measure_notes
-from musicvae.harmony.network import ESTIMATED, N_STATES, chord_states, load_weights
+from musicvae.harmony.network import ESTIMATED, N_STATES, load_weights
 from musicvae.io import write
 from musicvae.representation.grid import grid_from_song
 from musicvae.song import KeyMap, MeterMap, Part, Song

@@ -129,6 +129,26 @@ def test_round_trip_of_tempo_key_and_meter_changes() -> None:
     assert again.key.fifths.tolist() == [-3, 2]
 
 
+@pytest.mark.parametrize("count", [16, 17, 200])
+def test_many_tempos_are_played_but_only_the_first_is_shown(
+    count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked_up = []
+    qpm = TempoMap.qpm.fget
+    monkeypatch.setattr(TempoMap, "qpm", property(lambda m: looked_up.append(m) or qpm(m)))
+    ticks, tempos = np.arange(count) * 24, 500_000 + 5_000 * np.arange(count)
+    song = replace(
+        small_chorale(bars=8), tempo=TempoMap(ticks=ticks, us_per_quarter=tempos), end_ticks=15_360
+    )
+    written = to_bytes(song)
+    assert len(looked_up) == 1, "computed once for all marks, not once for each"
+    root = ElementTree.fromstring(written)
+    assert len(list(root.iter("metronome"))) == (count if count <= 16 else 1)
+    monkeypatch.undo()
+    again = io.read_bytes(written).song.tempo
+    assert again.us_per_quarter.tolist() == pytest.approx(tempos.tolist(), rel=1e-5)
+
+
 @pytest.mark.parametrize("pitches", [range(16), range(128), (0, 60), (0, 11, 127), (12, 13)])
 @pytest.mark.parametrize("program", [0, 40])
 def test_lowest_and_highest_pitches_are_written_in_octaves_0_to_9(

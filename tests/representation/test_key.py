@@ -9,6 +9,8 @@ from musicvae.errors import ConfigError
 from musicvae.representation.key import (
     MAJOR_SCALE,
     estimate_diatonic_key,
+    estimate_fifths,
+    find_mode,
     key_of_signature,
     parse_key,
     pitch_name,
@@ -22,6 +24,7 @@ def test_scale_is_in_its_own_key(key: int) -> None:
     pitch = 60 + key + np.array(MAJOR_SCALE)
     assert estimate_diatonic_key(pitch) == key
     assert estimate_diatonic_key(pitch, np.arange(1, 8)) == key
+    assert (7 * estimate_fifths(pitch) - key) % 12 == 0
 
 
 @pytest.mark.parametrize(
@@ -39,6 +42,14 @@ def test_transposition_of_c_major(semitones: int, fifths: int) -> None:
 )  # fmt: skip
 def test_tonic_name(fifths: int, minor: bool, name: str) -> None:
     assert tonic_name(fifths, minor) == name
+
+
+@pytest.mark.parametrize(
+    ("name", "mode"),
+    [("Dorian", "dorian"), ("mix", "mixolydian"), ("min", "minor"), ("do", None), ("", None)],
+)
+def test_three_letters_name_a_mode(name: str, mode: str | None) -> None:
+    assert find_mode(name) == mode
 
 
 def test_pitch_name() -> None:

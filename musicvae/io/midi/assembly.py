@@ -94,6 +94,7 @@ def assemble(contents: MidiContents, warnings: list[str], path: str | Path) -> S
         chords=chords,
         end_ticks=end,
         swing=None,
+        has_notated_bars=False,
     )
 
 

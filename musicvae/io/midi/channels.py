@@ -21,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from musicvae.arrays import Ints
-from musicvae.io.midi.events import DRUM_CHANNEL, PORT, SYSEX, Events
+from musicvae.io.midi.events import DRUM_CHANNEL, Events
 from musicvae.io.midi.left_out import BANK_SELECT
+from musicvae.io.midi.meta import PORT, SYSEX
 from musicvae.io.midi.mpe import find_mpe_zones, join_mpe_zones
 from musicvae.io.midi.scan import (
     DRUM_BANKS,

@@ -10,14 +10,21 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from musicvae.chords import NO_CHORD, Chord, parse_harte, parse_symbol
 from musicvae.chords.spelling import format_name, parse_name
-from musicvae.io.midi.left_out import CUE_POINT, LYRIC, MARKER, TEXT, is_own_text
+from musicvae.io.midi.left_out import is_own_text
+from musicvae.io.midi.meta import (
+    CUE_POINT,
+    LYRIC,
+    MARKER,
+    SEQUENCER_SPECIFIC,
+    TEXT,
+    MetaEvent,
+)
+from musicvae.io.midi.text import decode_text
 from musicvae.io.stated_chords import StatedChord, parse_stated
 
-SEQUENCER_SPECIFIC = 0x7F
 XF_CHORD = b"\x43\x7b\x01"
 """What the data of an XF chord event begins with."""
 _KINDS = (SEQUENCER_SPECIFIC, MARKER, TEXT, CUE_POINT, LYRIC)  # of as many chords the first counts
@@ -37,15 +44,6 @@ _XF_NO_CHORD = len(_XF_SYMBOLS)
 _XF_NO_BASS = 0x7F
 
 
-class TextEvent(NamedTuple):
-    """A meta event that may be a chord: its track, tick, type and data."""
-
-    track: int
-    tick: int
-    type: int
-    data: bytes
-
-
 def may_be_chord(meta_type: int, data: bytes) -> bool:
     """Return whether a meta event is of a kind that has chords."""
     if meta_type == SEQUENCER_SPECIFIC:
@@ -53,12 +51,12 @@ def may_be_chord(meta_type: int, data: bytes) -> bool:
     return meta_type in _KINDS and bool(data.strip(b"\0 ")) and not is_own_text(meta_type, data)
 
 
-def find_chords(events: Iterable[TextEvent]) -> tuple[int, list[tuple[int, StatedChord]]]:
+def find_chords(events: Iterable[MetaEvent]) -> tuple[int, list[tuple[int, StatedChord]]]:
     """Return the kind of the chords and (tick, chord), in order of time; no chords, and type 0.
 
     The texts of one kind count, those that have most chords. `events` are of `may_be_chord`.
     """
-    groups: dict[tuple[int, int], list[TextEvent]] = {}
+    groups: dict[tuple[int, int], list[MetaEvent]] = {}
     for event in events:
         groups.setdefault((event.type, event.track), []).append(event)
     found: dict[int, dict[int, StatedChord]] = {}
@@ -66,14 +64,14 @@ def find_chords(events: Iterable[TextEvent]) -> tuple[int, list[tuple[int, State
         if _are_chords(kind, group):
             for event in group:
                 if chord := _parse(kind, event.data):
-                    found.setdefault(kind, {})[event.tick] = chord
+                    found.setdefault(kind, {})[max(event.tick, 0)] = chord
     if not found:
         return 0, []
     kind = max(_KINDS, key=lambda kind: len(found.get(kind, ())))
     return kind, sorted(found[kind].items(), key=lambda entry: entry[0])
 
 
-def _are_chords(kind: int, group: list[TextEvent]) -> bool:
+def _are_chords(kind: int, group: list[MetaEvent]) -> bool:
     """Return whether the texts of a track and kind are chords together."""
     counts = Counter(event.data for event in group)
     n_chords = sum(n for data, n in counts.items() if _parse(kind, data))
@@ -94,12 +92,8 @@ def _parse(kind: int, data: bytes) -> StatedChord | None:
 
 
 def _decode(data: bytes) -> str:
-    """Return a text that may be a chord symbol: UTF-8, or else CP1252."""
-    try:
-        text = data.decode("utf-8")
-    except UnicodeDecodeError:
-        text = data.decode("cp1252", "replace")
-    return text.strip("\0 \t\r\n")
+    """Return a text that may be a chord symbol."""
+    return decode_text(data).strip("\0 \t\r\n")
 
 
 def _parse_xf(data: bytes) -> StatedChord | None:

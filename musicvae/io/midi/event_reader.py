@@ -11,19 +11,10 @@ import numpy as np
 from musicvae.io.limits import check_counts
 from musicvae.io.midi.assembly import DEFAULT_METER, DEFAULT_TEMPO, MidiContents
 from musicvae.io.midi.channels import find_instruments
-from musicvae.io.midi.chord_texts import TextEvent, find_chords, may_be_chord
-from musicvae.io.midi.events import (
-    KEY,
-    LYRIC,
-    MARKER,
-    METER,
-    TEMPO,
-    TRACK_NAME,
-    Events,
-    MetaEvent,
-    parse_events,
-)
+from musicvae.io.midi.chord_texts import find_chords, may_be_chord
+from musicvae.io.midi.events import Events, parse_events
 from musicvae.io.midi.header import MidiChunks
+from musicvae.io.midi.meta import KEY, LYRIC, MARKER, METER, TEMPO, TRACK_NAME, MetaEvent
 from musicvae.io.midi.note_pairing import NotePairs, apply_sustain_pedal, pair_notes
 from musicvae.io.midi.text import decode_texts
 from musicvae.io.result import plural
@@ -73,12 +64,7 @@ def read_events(chunks: MidiChunks, path: str | Path, *, pedal: bool = False) ->
     meta_ticks = [
         m.tick for m in events.meta if m.type in maps or (m.type in (LYRIC, MARKER) and m.data)
     ]
-    texts = [
-        TextEvent(m.track, max(m.tick, 0), m.type, m.data)
-        for m in events.meta
-        if may_be_chord(m.type, m.data)
-    ]
-    kind, chords = find_chords(texts)
+    kind, chords = find_chords(m for m in events.meta if may_be_chord(m.type, m.data))
     events.left_out.keep_texts(kind, len(chords))
     return MidiContents(
         ticks_per_quarter=tpq,

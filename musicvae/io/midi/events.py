@@ -21,12 +21,21 @@ from musicvae.io.limits import MAX_INVALID_DATA, check_changes
 from musicvae.io.midi.chord_texts import may_be_chord
 from musicvae.io.midi.header import MidiChunks
 from musicvae.io.midi.left_out import TEXT_TYPES, LeftOut
+from musicvae.io.midi.meta import (
+    END,
+    KEY,
+    LYRIC,
+    MARKER,
+    METER,
+    PORT,
+    SYSEX,
+    TEMPO,
+    TRACK_NAME,
+    MetaEvent,
+)
 from musicvae.io.result import plural
 
 DRUM_CHANNEL = 9
-TRACK_NAME, LYRIC, MARKER, PORT, END = 0x03, 0x05, 0x06, 0x21, 0x2F
-TEMPO, METER, KEY = 0x51, 0x58, 0x59
-SYSEX = -1  # the type of stored system exclusive messages
 _STORED_TYPES = {TRACK_NAME, LYRIC, MARKER, PORT, TEMPO, METER, KEY}
 _STORED_SYSEX = {0x41, 0x43}  # of Roland and Yamaha, which set parts to drums
 _N_DATA_BYTES = (2, 2, 2, 2, 1, 1, 2)  # of 0x8n, 0x9n, ... 0xEn
@@ -40,19 +49,6 @@ _CHANNEL_EVENT = re.compile(
     rb"|[\xc0-\xdf][\x00-\x7f](?=%b[\x80-\xff]))" % (_DELTA_TIME, _DELTA_TIME)
 )
 _TRUNCATED_END = re.compile(rb"(?:[\x80-\xff]{0,3}|%b(?:\xff\x2f?)?)" % _DELTA_TIME)
-
-
-@dataclass(frozen=True, kw_only=True)
-class MetaEvent:
-    """A meta event of `type`, or a system exclusive message (`SYSEX`).
-
-    Its track, its tick in the track, its data.
-    """
-
-    track: int
-    tick: int
-    type: int
-    data: bytes
 
 
 @dataclass(frozen=True, kw_only=True)

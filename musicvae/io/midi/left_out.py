@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
+from musicvae.io.midi.meta import COPYRIGHT, CUE_POINT, INSTRUMENT_NAME, LYRIC, MARKER, TEXT
 from musicvae.io.result import plural
 
 BANK_SELECT, RPN_LOW = 0, 100
 SUSTAIN_PEDAL = 64
 END_MARKER, OWN_NOTE = b"end", b"musicvae "  # what `to_bytes` writes itself
-TEXT, COPYRIGHT, INSTRUMENT_NAME, LYRIC, MARKER, CUE_POINT = 0x01, 0x02, 0x04, 0x05, 0x06, 0x07
 _CONTROLLERS = {
     1: "modulation",
     2: "breath",

@@ -13,8 +13,11 @@ import numpy as np
 from musicvae.arrays import Ints
 from musicvae.io.midi.events import Events
 from musicvae.io.midi.left_out import RPN_LOW
-from musicvae.io.midi.scan import MIN_MPE_MEMBERS, MPE_PARAMETER
 
+MPE_PARAMETER = 6
+"""The registered parameter number of the configuration message."""
+MIN_MPE_MEMBERS = 3
+"""Channels that a track bends, for a zone without that message."""
 _RPN_HIGH, _DATA_ENTRY = 101, 6
 _MIN_NOTES = 8
 _MIN_SHARE = 0.9  # of notes that are bent, change the channel, and have it for themselves

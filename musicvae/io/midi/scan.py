@@ -12,13 +12,13 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cache
 
-from musicvae.io.midi.chord_texts import TextEvent, find_chords, may_be_chord
+from musicvae.io.midi.chord_texts import find_chords, may_be_chord
 from musicvae.io.midi.left_out import BANK_SELECT, RPN_LOW, TEXT_TYPES, LeftOut
+from musicvae.io.midi.meta import MetaEvent
+from musicvae.io.midi.mpe import MIN_MPE_MEMBERS, MPE_PARAMETER
 
 DRUM_BANKS = {120, 126, 127}  # GM2, XG effects, XG drums
 MELODIC_BANK = 121  # GM2
-MPE_PARAMETER = 6  # the registered parameter number of the MPE configuration message
-MIN_MPE_MEMBERS = 3  # channels that a track bends, for a zone without that message
 ROLAND_RHYTHM_PART = re.compile(
     rb"\x41[\0-\x7f]\x42\x12\x40([\x10-\x1f])\x15([\0-\x7f])", re.DOTALL
 )
@@ -59,7 +59,7 @@ class Scan:
 
     left_out: LeftOut = field(default_factory=LeftOut)
     is_plain: bool = True
-    texts: list[TextEvent] = field(default_factory=list)  # that may be chords, without their ticks
+    texts: list[MetaEvent] = field(default_factory=list)  # that may be chords, without their ticks
     note_runs: list[list[bytes]] = field(default_factory=list)  # by track
     # For each port and channel, by track: whether its one program is set before the first note.
     programs: dict[tuple[int, int], dict[int, bool]] = field(
@@ -175,7 +175,7 @@ def _scan_track(events: bytes, number: int, port: int, scan: Scan) -> bool:
                 if token[10][0] in TEXT_TYPES:
                     left_out.add_text(token[10][0], data)
                 if may_be_chord(token[10][0], data):
-                    scan.texts.append(TextEvent(number, 0, token[10][0], data))
+                    scan.texts.append(MetaEvent(track=number, tick=0, type=token[10][0], data=data))
             if _RUNNING_EVENT.match(events, at):
                 return False
         if kind in (_BENDS, _POLY_PRESSURE, _PRESSURE):

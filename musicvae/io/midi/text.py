@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 _MAX_BYTES = 4096  # of all texts, for the choice of an encoding
 _IMPOSSIBLE = 1e9
@@ -43,12 +43,7 @@ def decode_texts(texts: Iterable[bytes]) -> Callable[[bytes], str]:
 
     def decode(text: bytes) -> str:
         """Decode as UTF-8 if that is possible, else in the encoding of the file."""
-        if _is_utf8(text):
-            return clean_text(text.decode("utf-8"))
-        try:
-            return clean_text(text.decode(encoding))
-        except UnicodeDecodeError:
-            return clean_text(text.decode("cp1252", "ignore"))
+        return clean_text(decode_text(text, encoding))
 
     return decode
 
@@ -59,6 +54,16 @@ def clean_text(text: str) -> str:
         return text
     text = re.sub(r"[\t\r\n]+", " ", text.partition("\0")[0]).lstrip("\ufeff")
     return "".join(c for c in text if unicodedata.category(c) != "Cc")
+
+
+def decode_text(text: bytes, encoding: str = "cp1252") -> str:
+    """Decode a text as UTF-8 if possible, else in `encoding`, else what CP1252 has of it."""
+    for name in ("utf-8", encoding):
+        try:
+            return text.decode(name)
+        except UnicodeDecodeError:
+            continue
+    return text.decode("cp1252", "ignore")
 
 
 def _is_utf8(text: bytes) -> bool:
@@ -85,13 +90,17 @@ def _cost(text: bytes, encoding: str) -> float:
     return _COSTS[encoding](decoded)
 
 
+def _foreign(decoded: str) -> Iterator[tuple[str, str, str]]:
+    """Yield the characters beyond ASCII, each with the one before and the one after it."""
+    padded = f" {decoded} "
+    triples = zip(padded, padded[1:], padded[2:], strict=False)
+    return (triple for triple in triples if triple[1] >= "\x80")
+
+
 def _western_cost(decoded: str) -> float:
     """Return how unusual a text is as CP1252: accented letters stand among plain ones."""
     cost = 0.0
-    padded = f" {decoded} "
-    for before, character, after in zip(padded, padded[1:], padded[2:], strict=False):
-        if character < "\x80":
-            continue
+    for before, character, after in _foreign(decoded):
         if character.isalpha() and character not in "\xaa\xba\u0192":
             neighbors = before + after
             if any(c.isascii() and c.isalpha() for c in neighbors):
@@ -112,10 +121,7 @@ def _western_cost(decoded: str) -> float:
 def _cyrillic_cost(decoded: str) -> float:
     """Return how unusual a text is as CP1251: in Russian, vowels and consonants alternate."""
     cost = 0.0
-    padded = f" {decoded} "
-    for before, character, after in zip(padded, padded[1:], padded[2:], strict=False):
-        if character < "\x80":
-            continue
+    for before, character, after in _foreign(decoded):
         if not character.isalpha():
             cost += 1.2 if character in _PUNCTUATION | {"\u2116"} else 3
             continue
@@ -139,9 +145,7 @@ def _japanese_cost(decoded: str) -> float:
     is_kana = n_wrong == 0 and (n_marked > 0 or _LONG_VOWEL.search(decoded) is not None)
     n_single = len(_SINGLE_KANA.findall(decoded))
     cost = 3.0 * (n_wrong + n_single)
-    for character in decoded:
-        if character < "\x80":
-            continue
+    for _, character, _ in _foreign(decoded):
         code = character.encode("cp932", "replace")
         if len(code) == 1:
             cost += 0.4 if is_kana else 1.2
@@ -163,9 +167,7 @@ def _japanese_cost(decoded: str) -> float:
 def _chinese_cost(decoded: str) -> float:
     """Return how unusual a text is as GBK: hanzi of the first level of GB 2312 are usual."""
     cost = 0.0
-    for character in decoded:
-        if character < "\x80":
-            continue
+    for _, character, _ in _foreign(decoded):
         code = character.encode("gbk", "replace")
         if len(code) < 2 or code[1] < 0xA1:
             cost += 3.5

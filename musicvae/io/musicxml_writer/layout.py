@@ -10,8 +10,8 @@ import numpy as np
 from musicvae.arrays import Ints
 from musicvae.chords import Chord
 from musicvae.io.musicxml_writer.note_values import CELLS_PER_QUARTER, TimeSignature
-from musicvae.io.musicxml_writer.staves import estimate_fifths
 from musicvae.representation.bars import Bars
+from musicvae.representation.key import estimate_fifths
 
 _MAX_TEMPO_MARKS = 16  # more indicate a performance: played, but not displayed
 
@@ -20,7 +20,8 @@ class ScoreLayout:
     """Bars with their time signatures, keys and tempos.
 
     `meters` has the meter of each bar where it is written, else None. `keys` maps bars to fifths,
-    `tempos` to (cell in the bar, QPM), `chords` to (cell in the bar, chord).
+    `tempos` to (cell in the bar, QPM), `chords` to (cell in the bar, chord). With `hide_tempos`
+    only the first tempo is displayed.
     """
 
     def __init__(self, bars: Bars) -> None:
@@ -40,11 +41,17 @@ class ScoreLayout:
             np.searchsorted(grid.start_ticks, song.key.ticks, side="right") - 1, 0, last
         )
         self.keys = dict(zip(key_bars.tolist(), song.key.fifths.tolist(), strict=True))
-        self.keys.setdefault(0, estimate_fifths(bars))
+        is_drum = np.array([part.is_drum for part in song.parts], bool)
+        pitched = bars.notes.select(~is_drum[bars.notes.part])
+        self.keys.setdefault(0, estimate_fifths(pitched.pitch, pitched.duration))
         self.tempos: dict[int, list[tuple[int, float]]] = {}
+        qpm = song.tempo.qpm.tolist()
+        n_tempos = 0
         for i, bar, ticks in self._places(song.tempo.ticks):
             whole_cell = ticks * CELLS_PER_QUARTER // song.ticks_per_quarter
-            self.tempos.setdefault(bar, []).append((whole_cell, float(song.tempo.qpm[i])))
+            self.tempos.setdefault(bar, []).append((whole_cell, qpm[i]))
+            n_tempos += 1
+        self.hide_tempos = n_tempos > _MAX_TEMPO_MARKS
         self.chords: dict[int, list[tuple[Fraction, Chord]]] = {}
         chords = song.chords.chords
         for i, bar, ticks in self._places(song.chords.ticks):
@@ -95,8 +102,3 @@ class ScoreLayout:
             if total > full_length:
                 return 0
         return 0
-
-    @property
-    def hide_tempos(self) -> bool:
-        """Whether to display only the first tempo."""
-        return sum(map(len, self.tempos.values())) > _MAX_TEMPO_MARKS

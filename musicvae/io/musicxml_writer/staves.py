@@ -8,9 +8,7 @@ from xml.etree.ElementTree import Element, SubElement
 import numpy as np
 
 from musicvae.arrays import Ints
-from musicvae.representation.bars import Bars
 from musicvae.representation.drums import GM_PERCUSSION
-from musicvae.representation.key import estimate_diatonic_key, transpose_fifths
 from musicvae.song import Part
 
 _NATURAL_SEMITONES = {"C": 0, "D": 2, "E": 4, "F": 5, "G": 7, "A": 9, "B": 11}
@@ -100,16 +98,6 @@ def choose_staves(part: Part, pitch: Ints) -> list[Staff]:
         upper = Staff(min_pitch=_MIDDLE_C)
         return [upper, Staff(stop_pitch=_MIDDLE_C, octave_change=octave_change)]
     return [Staff(octave_change=octave_change)]
-
-
-def estimate_fifths(bars: Bars) -> int:
-    """Return the key signature of the estimated diatonic key in fifths, -6..5."""
-    is_drum = np.array([part.is_drum for part in bars.header.parts], bool)
-    is_pitched = ~is_drum[bars.notes.part] if len(is_drum) else np.zeros(0, bool)
-    if not is_pitched.any():
-        return 0
-    tonic = estimate_diatonic_key(bars.notes.pitch[is_pitched], bars.notes.duration[is_pitched])
-    return transpose_fifths(0, tonic)
 
 
 def spell_pitch(pitch: int, fifths: int) -> tuple[str, int, int, int]:

@@ -28,9 +28,11 @@ from musicvae.io.notation.repeats import RepeatError, playback_order
 from musicvae.io.notation.score import (
     RepeatSigns,
     Score,
+    ScoreLimitError,
     ScorePart,
     ScorePosition,
     UnsupportedScoreError,
+    check_count,
 )
 from musicvae.io.notation.text import decode_text
 from musicvae.io.notation.timeline import PlaybackTimeline, TimelineNote
@@ -116,7 +118,7 @@ def convert_errors(path: str | Path) -> Iterator[None]:
     try:
         yield
     except UnsupportedScoreError as error:
-        raise ReadError(path, str(error), "correct the score") from None
+        raise ReadError(path, str(error), error.hint) from None
 
 
 def to_song(
@@ -132,22 +134,19 @@ def to_song(
     `default_qpm` is the tempo without a metronome mark, by meter (``"6/8"``) or for all others
     (``""``). `velocity` is that of all notes, by default given by dynamics.
     """
-    if len(score.parts) > MAX_SCORE_PARTS:
-        raise UnsupportedScoreError(f"{len(score.parts)} parts")
+    check_count(len(score.parts), MAX_SCORE_PARTS, "parts")
     if not any(any(part.notes) for part in score.parts):
         raise UnsupportedScoreError("no notes")
-    if max(len(part.notes) for part in score.parts) > MAX_SCORE_BARS + 1:
-        raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+    check_count(max(len(part.notes) for part in score.parts) - 1, MAX_SCORE_BARS, "bars")
     measures = build_measures(score.parts)
     warnings = list(measures.warnings)
     order = list(range(len(measures.bars)))
     if repeats:
         order = _playback_order(score, measures, warnings)
     timeline = PlaybackTimeline(measures.bars, order, score.parts)
-    if len(timeline.bars) > MAX_SCORE_BARS:
-        raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+    check_count(len(timeline.bars), MAX_SCORE_BARS, "bars")
     if timeline.end > MAX_QUARTERS:
-        raise UnsupportedScoreError(f"longer than {MAX_QUARTERS} quarters")
+        raise ScoreLimitError(f"longer than {MAX_QUARTERS:,} quarters")
     dynamics: Sequence[DynamicsMap | None] = [None] * len(score.parts)
     if velocity is None:
         dynamics = _part_dynamics(score.parts)

@@ -6,6 +6,7 @@ makes a song of any of them. Times are exact fractions of a quarter.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import NamedTuple
@@ -26,6 +27,14 @@ TimeSignature = tuple[int, int]
 class UnsupportedScoreError(Exception):
     """Score that cannot be converted to a song; the message gives the reason."""
 
+    hint = "correct the score"
+
+
+class ScoreLimitError(UnsupportedScoreError):
+    """Score with more of something than music has."""
+
+    hint = "leave it out, or cut it into pieces"
+
 
 class ScoreNote(NamedTuple):
     """A notated note at sounding pitch.
@@ -40,6 +49,24 @@ class ScoreNote(NamedTuple):
     tie: str = ""
     velocity: int | None = None
 
+    def split(self, bar_line: Fraction) -> tuple[ScoreNote, ScoreNote]:
+        """Return the two tied parts of a note over a bar line, the second from the line on."""
+        first, second = _SPLIT_TIES[self.tie]
+        before = bar_line - self.onset
+        return (
+            self._replace(duration=before, tie=first),
+            self._replace(onset=Fraction(0), duration=self.duration - before, tie=second),
+        )
+
+
+# Ties of a note before and after a bar line within it.
+_SPLIT_TIES = {
+    "": ("start", "stop"),
+    "start": ("start", "continue"),
+    "stop": ("continue", "stop"),
+    "continue": ("continue", "continue"),
+}
+
 
 def check_resolution(time: int | Fraction) -> None:
     """Raise `UnsupportedScoreError` for a time that no common unit of a score can represent."""
@@ -47,10 +74,17 @@ def check_resolution(time: int | Fraction) -> None:
         raise UnsupportedScoreError("too many different tuplets")
 
 
-def check_meter(quarters: Fraction) -> None:
-    """Raise `UnsupportedScoreError` for a meter with bars longer than any measure may be."""
+def check_count(count: int, limit: int, things: str) -> None:
+    """Raise `ScoreLimitError` for more `things` (``"bars"``) than a score may have."""
+    if count > limit:
+        raise ScoreLimitError(f"more than {limit:,} {things}")
+
+
+def check_quarters(quarters: Fraction, what: str, where: str = "") -> None:
+    """Raise `UnsupportedScoreError` for `what` (``"a meter"``) longer than a measure may be."""
     if quarters > MAX_SCORE_NOTE_QUARTERS:
-        raise UnsupportedScoreError(f"a meter of over {MAX_SCORE_NOTE_QUARTERS} quarters")
+        reason = f"{what} of over {MAX_SCORE_NOTE_QUARTERS:,} quarters"
+        raise UnsupportedScoreError(reason + f" ({where})" * bool(where))
 
 
 def parse_digits(digits: str) -> int:
@@ -92,14 +126,12 @@ class ScorePart:
         self.notes.append([])
         return len(self.notes) - 1
 
-    def add_note(self, note: ScoreNote) -> None:
-        """Append a note to the last measure and lengthen the measure to its end."""
-        self.notes[-1].append(note)
-        self.extend_measure(note.onset + note.duration)
-
-    def extend_measure(self, end: Fraction) -> None:
-        """Lengthen the last measure to the end of a note or rest."""
-        self.measure_lengths[-1] = max(self.measure_lengths[-1], end)
+    def move_marks(self, move: Callable[[ScorePosition], ScorePosition]) -> None:
+        """Give all marks the positions that `move` returns for theirs."""
+        self.tempo_marks = [(move(at), from_words, qpm) for at, from_words, qpm in self.tempo_marks]
+        self.keys = [(move(at), key) for at, key in self.keys]
+        self.dynamics = [(move(at), name) for at, name in self.dynamics]
+        self.chords = [(move(at), chord) for at, chord in self.chords]
 
 
 @dataclass

@@ -19,7 +19,7 @@ from musicvae.io.notation.measures import MAX_ROUNDING_QUARTERS, Bar, Measures
 from musicvae.io.notation.score import (
     ScorePart,
     ScorePosition,
-    UnsupportedScoreError,
+    check_count,
     check_resolution,
 )
 
@@ -78,8 +78,7 @@ class PlaybackTimeline:
             index = bisect_left(dynamics.positions, (i, Fraction(0))) if dynamics else 0
             bar_start, bar_length = self.to_units(bar.start), self.to_units(bar.length)
             self.n_played += len(notes_by_bar[i])
-            if self.n_played > MAX_NOTES:
-                raise UnsupportedScoreError(f"more than {MAX_NOTES} notes as played")
+            check_count(self.n_played, MAX_NOTES, "notes as played")
             rows = [
                 (self.to_units(note[0]), self.to_units(note[1]), *note) for note in notes_by_bar[i]
             ]
@@ -124,8 +123,7 @@ class PlaybackTimeline:
                 played.append((bar.start, marks[n_before - 1][1]))
             for position, value in marks_by_bar.get(i, ()):
                 played.append((bar.start + position[1], value))
-            if len(played) > MAX_CHANGES:
-                raise UnsupportedScoreError(f"more than {MAX_CHANGES} changes of tempo or key")
+            check_count(len(played), MAX_CHANGES, "changes of tempo, key or chord as played")
         return played
 
 

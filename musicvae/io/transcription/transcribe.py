@@ -28,10 +28,9 @@ from musicvae.io.transcription.voice_check import is_tapped_rhythm, measure_audi
 from musicvae.representation.key import (
     MAJOR_SCALE,
     Key,
-    estimate_diatonic_key,
+    estimate_fifths,
     key_of_signature,
     parse_key,
-    transpose_fifths,
 )
 from musicvae.song import KeyMap, Part, Song, TempoMap
 
@@ -259,7 +258,5 @@ def snap_to_key(pitch: Ints, sung_pitch: Floats, fifths: int) -> Ints:
 
 def _estimate_key(notes: NoteSequence) -> Key:
     """Return the scale that holds most of the sound, minor if the last note is its sixth degree."""
-    tonic = estimate_diatonic_key(notes.pitch, notes.end_s - notes.onset_s)
-    fifths = transpose_fifths(0, tonic)
-    fifths = fifths + 12 if fifths < -6 else fifths
-    return key_of_signature(fifths, int(notes.pitch[-1] - tonic) % 12 == 9)
+    fifths = estimate_fifths(notes.pitch, notes.end_s - notes.onset_s)
+    return key_of_signature(fifths, int(notes.pitch[-1] - 7 * fifths) % 12 == 9)

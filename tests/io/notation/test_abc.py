@@ -682,12 +682,12 @@ def test_field_continuation_and_missing_key():
 @pytest.mark.parametrize(
     ("body", "reason"),
     [
-        ("Z99999999 | C4 |", "more than 20000 bars"),
-        ("A99999999 | C4 |", "a note or rest of over 1024 quarters"),
+        ("Z99999999 | C4 |", "more than 20,000 bars"),
+        ("A99999999 | C4 |", "a note or rest of over 1,024 quarters"),
         ("(999999999:999999999:999999999 ABC |", ""),
         (
             "A/999999999 B" + "/" * 5000 + " C" + "9" * 5000 + " |",
-            "a note or rest of over 1024 quarters",
+            "a note or rest of over 1,024 quarters",
         ),
         ("[1-999999999 C4 :|[2 D4 |", ""),
         ("C" + "," * 100_000 + " D |", ""),
@@ -714,13 +714,13 @@ def test_hostile_tunes_are_read_or_refused(body: str, reason: str):
 @pytest.mark.parametrize(
     ("field", "reason"),
     [
-        ("M:99999999/1", "a meter of over 1024 quarters"),
-        ("M:257/1", "a meter of over 1024 quarters"),
-        ("M:4/4+1000+9999/4", "a meter of over 1024 quarters"),
-        ("M:" + "9" * 5000 + "/3", "a meter of over 1024 quarters"),
-        ("L:99999999/1", "a unit note length of over 1024 quarters"),
-        ("L:257", "a unit note length of over 1024 quarters"),
-        ("L:" + "9" * 5000 + "/4", "a unit note length of over 1024 quarters"),
+        ("M:99999999/1", "a meter of over 1,024 quarters"),
+        ("M:257/1", "a meter of over 1,024 quarters"),
+        ("M:4/4+1000+9999/4", "a meter of over 1,024 quarters"),
+        ("M:" + "9" * 5000 + "/3", "a meter of over 1,024 quarters"),
+        ("L:99999999/1", "a unit note length of over 1,024 quarters"),
+        ("L:257", "a unit note length of over 1,024 quarters"),
+        ("L:" + "9" * 5000 + "/4", "a unit note length of over 1,024 quarters"),
     ],
 )
 def test_meters_and_units_beyond_any_bar_are_refused(field: str, reason: str, body: str):

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from musicvae.chords import QUALITIES, Chord, ChordMap, format_harte, format_symbol
 from musicvae.chords.kinds import kind_of_quality
 from musicvae.chords.spelling import format_name
+from musicvae.errors import ReadError
 from musicvae.io.musicxml_writer import to_bytes
 from musicvae.song import Part, Song
 from support.scores import document, note, part, read, time
@@ -284,3 +285,25 @@ def test_every_kind_that_is_written_is_one_of_the_vocabulary() -> None:
     text = to_bytes(song).decode()
     texts = {piece.split('"')[0] for piece in text.split('<kind text="')[1:]}
     assert texts <= symbols
+
+
+@pytest.mark.parametrize(
+    ("module", "text", "reason"),
+    [
+        ("abc.music", 'X:1\nL:1/4\nK:C\n"C"C "F"F "G"G "C"C|\n', "more than 3 chords"),
+        ("humdrum.chords", "**kern\t**mxhm\n" + "4c\tC\n" * 4 + "*-\t*-\n", "more than 3 chords"),
+        (
+            "timeline",
+            'X:1\nL:1/4\nK:C\n"C"C "F"F "G"G "C"C|\n',
+            "more than 3 changes of tempo, key or chord as played",
+        ),
+    ],
+)
+def test_chords_are_bounded(
+    module: str, text: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"musicvae.io.notation.{module}.MAX_CHANGES", 3)
+    with pytest.raises(ReadError, match=rf"{reason}; leave it out, or cut it into pieces"):
+        read(text)
+    monkeypatch.setattr(f"musicvae.io.notation.{module}.MAX_CHANGES", 4)
+    assert len(read(text).song.chords) == 4

@@ -379,7 +379,7 @@ def test_meters(text, meter):
     ["999999999/4", "257/1", "4+9999/4", "9/" + "0" * 5000, "1/2%9999", "9" * 5000 + "/3"],
 )
 def test_meters_beyond_any_bar_are_refused(text):
-    with pytest.raises(ReadError, match=r": a meter of over 1024 quarters; \w"):
+    with pytest.raises(ReadError, match=r": a meter of over 1,024 quarters; \w"):
         song(f"**kern\n*M{text}\n4c\n*-\n")
 
 
@@ -430,6 +430,7 @@ def test_key_signatures(token, fifths):
         ("*f#:", (3, True)),
         ("*E-:", (-3, False)),
         ("*d:dor", (0, False)),
+        ("*D:min", (-1, True)),
         ("*F:lyd", (0, False)),
         ("*g:aeo", (-2, True)),
         ("*d:dor-plag", (0, False)),

@@ -262,7 +262,8 @@ def test_jumps_stay_within_a_movement(numbers, expected):
     part = ScorePart()
     for i, number in enumerate([*numbers.split(), ""][:4]):
         part.add_measure(number)
-        part.add_note(ScoreNote(Fraction(0), Fraction(4), 60 + i))
+        part.notes[-1].append(ScoreNote(Fraction(0), Fraction(4), 60 + i))
+        part.measure_lengths[-1] = Fraction(4)
     signs = [RepeatSigns() for _ in range(3)] + [RepeatSigns(jump="da capo")]
     song = to_song(Score(kind="test", parts=[part], signs=signs), repeats=True).song
     assert [int(pitch) - 60 for pitch in song.parts[0].pitch] == expected

@@ -171,11 +171,11 @@ def _build_signs(voices: Sequence[Voice]) -> list[RepeatSigns]:
     jumps: set[tuple[int, str]] = set()
     codas: set[Position] = set()
     for voice in voices:
-        for index, own in voice.signs.items():
+        for index, own in voice.signs.by_measure.items():
             if index < count:
                 _add_signs(signs[index], own)
-        jumps.update(voice.jump_marks)
-        codas.update(voice.coda_marks)
+        jumps.update(voice.signs.jumps)
+        codas.update(voice.signs.codas)
     names = {name for _, name in jumps}
     _place_codas(signs, sorted(codas), has_to_coda="to coda" in names)
     for index, name in sorted(jumps):

@@ -19,7 +19,7 @@ from musicvae.io.notation.abc.measures import (
     meter_ticks,
 )
 from musicvae.io.notation.abc.voice import Voice
-from musicvae.io.notation.score import RepeatSigns, UnsupportedScoreError
+from musicvae.io.notation.score import RepeatSigns, check_count
 
 
 def align_bar_lines(voices: Sequence[Voice]) -> int:
@@ -66,8 +66,7 @@ def _divided_lengths(measures: Sequence[Measure]) -> list[Ticks]:
         nominal = meter_ticks(measure.meter or (0, 1))
         rest = measure.length
         if nominal and 2 * rest >= 3 * nominal and not measure.is_rest:
-            if len(lengths) + rest // nominal > MAX_SCORE_BARS:
-                raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+            check_count(len(lengths) + rest // nominal, MAX_SCORE_BARS, "bars")
             while rest > nominal:
                 lengths.append(nominal)
                 rest -= nominal
@@ -99,8 +98,7 @@ def _divide_by_meter(voice: Voice) -> None:
         return
     length = meter_ticks(meter)
     count = int(-(-voice.measures[0].length // length))
-    if count > MAX_SCORE_BARS:
-        raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+    check_count(count, MAX_SCORE_BARS, "bars")
     _divide(voice, [length] * count)
 
 
@@ -123,7 +121,7 @@ def _divide(voice: Voice, lengths: Sequence[Ticks]) -> None:
         for note in old.notes:
             _add_divided(measures, moved((i, note.onset)), note)
     signs: dict[int, RepeatSigns] = {}
-    for i, sign in voice.signs.items():
+    for i, sign in voice.signs.by_measure.items():
         first = moved((i, 0))[0]
         last = bisect_right(starts, old_starts[min(i + 1, len(old_starts) - 1)] - 1) - 1
         for index in range(first, last + 1):
@@ -134,16 +132,16 @@ def _divide(voice: Voice, lengths: Sequence[Ticks]) -> None:
                 segno=sign.segno and index == first,
                 section=sign.section if index == first else "",
             )
-    voice.jump_marks = [
+    voice.signs.jumps = [
         (bisect_right(starts, old_starts[min(i + 1, len(old_starts) - 1)] - 1) - 1, name)
-        for i, name in voice.jump_marks
+        for i, name in voice.signs.jumps
     ]
     voice.keys = [(moved(position), key) for position, key in voice.keys]
     voice.dynamics = [(moved(position), name) for position, name in voice.dynamics]
     voice.chords = [(moved(position), chord) for position, chord in voice.chords]
     voice.tempo_marks = [(moved(mark[0]), *mark[1:]) for mark in voice.tempo_marks]
-    voice.coda_marks = [moved(position) for position in voice.coda_marks]
-    voice.signs, voice.measures = signs, measures
+    voice.signs.codas = [moved(position) for position in voice.signs.codas]
+    voice.signs.by_measure, voice.measures = signs, measures
 
 
 def _add_divided(measures: Sequence[Measure], position: Position, note: Note) -> None:

@@ -8,25 +8,21 @@ from dataclasses import dataclass
 from fractions import Fraction
 from html import unescape
 
-from musicvae.io.limits import MAX_SCORE_NOTE_QUARTERS
+from musicvae.chords.spelling import parse_name
 from musicvae.io.notation.dynamics import parse_tempo_text
 from musicvae.io.notation.score import (
     MAX_DENOMINATOR,
     MAX_NUMERATOR,
     TimeSignature,
-    UnsupportedScoreError,
-    check_meter,
+    check_quarters,
     parse_digits,
 )
+from musicvae.representation import key as keys
 
 STEPS = {name: i for i, name in enumerate("CDEFGAB")}
-SEMITONES = (0, 2, 4, 5, 7, 9, 11)  # of the steps above C
 MAX_SECTIONS = 1000  # of a P: field, once it is written out
 
 _FIFTHS_ORDER = [STEPS[name] for name in "FCGDAEB"]
-_MODE_FIFTHS = {"maj": 0, "ion": 0, "lyd": 1, "mix": -1, "dor": -2, "min": -3, "aeo": -3}
-_MODE_FIFTHS |= {"phr": -4, "loc": -5}
-_MINOR_MODES = frozenset(("min", "aeo"))
 _TONIC = re.compile(r"([A-G])([#b]?)|([a-g])([#b]?)(?=(?:m|min|maj|mix|dor|phr|lyd|loc|aeo)?\b)")
 _MODE = re.compile(r"\s*([A-Za-z]+)(?!\w*=)")
 _KEY_ACCIDENTAL = re.compile(r"(\^\^?|__?|=)\s*([A-Ga-g])")
@@ -80,18 +76,17 @@ def parse_key(text: str) -> tuple[Key | None, str, bool]:
             return None, text, "=" in text or _CLEF.match(text.split()[0]) is not None
         return _with_accidentals(NO_KEY, None, accidentals), rest, True
     letter, sign = tonic[1] or tonic[3].upper(), tonic[2] or tonic[4] or ""
-    rest, offset, is_minor, is_explicit, is_sure = text[tonic.end() :], 0, False, False, True
+    rest, mode_name, is_explicit, is_sure = text[tonic.end() :], "major", False, True
     mode = _MODE.match(rest)
     if mode and not _CLEF.match(mode[1]):
-        name = "min" if mode[1] in ("m", "M") else mode[1][:3].lower()
-        is_explicit = name == "exp"
-        is_sure = is_explicit or name in _MODE_FIFTHS
-        offset, is_minor = _MODE_FIFTHS.get(name, 0), name in _MINOR_MODES
-        rest = rest[mode.end() :]
-    tonic_fifths = _FIFTHS_ORDER.index(STEPS[letter]) - 1 + 7 * {"#": 1, "b": -1, "": 0}[sign]
-    fifths = tonic_fifths + offset
+        found = "minor" if mode[1] in ("m", "M") else keys.find_mode(mode[1])
+        is_explicit = mode[1][:3].lower() == "exp"
+        is_sure = is_explicit or found is not None
+        mode_name, rest = found or mode_name, rest[mode.end() :]
+    tonic_fifths = parse_name(letter + sign) or 0
+    named = keys.Key(tonic_fifths, mode_name)
     accidentals, rest = _take_accidentals(rest)
-    key = Key(_signature(fifths), _clip(fifths, 7), is_minor)
+    key = Key(_signature(named.fifths), _clip(named.fifths, 7), named.is_minor)
     if is_explicit:
         return _with_accidentals(NO_KEY, tonic_fifths, accidentals), rest, True
     if accidentals:
@@ -135,14 +130,6 @@ def parse_accidental(text: str) -> int:
     return text.count("^") - text.count("_")
 
 
-def transpose_fifths(fifths: int, semitones: int) -> int:
-    """Return the key signature of a key that is transposed, with at most seven accidentals."""
-    if not semitones % 12:
-        return fifths
-    moved = fifths + 7 * semitones
-    return (moved + 5) % 12 - 5
-
-
 # -- meter, length, tempo -------------------------------------------------------------------------
 
 
@@ -162,7 +149,7 @@ def parse_meter(text: str) -> TimeSignature | None:
         denominator = parse_digits(match[2])
         if not numerator or not denominator:
             return None
-        check_meter(Fraction(4 * numerator, denominator))
+        check_quarters(Fraction(4 * numerator, denominator), "a meter")
         if denominator & (denominator - 1):
             return None
         terms.append((numerator, denominator))
@@ -201,10 +188,7 @@ def parse_unit(text: str) -> Fraction | None:
     if not numerator or not denominator:
         return None
     unit = Fraction(numerator, denominator)
-    if 4 * unit > MAX_SCORE_NOTE_QUARTERS:
-        raise UnsupportedScoreError(
-            f"a unit note length of over {MAX_SCORE_NOTE_QUARTERS} quarters"
-        )
+    check_quarters(4 * unit, "a unit note length")
     return unit if Fraction(1, 1024) <= unit <= 4 else None
 
 

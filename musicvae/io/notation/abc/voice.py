@@ -1,8 +1,9 @@
-"""Measures of one voice: notes with pitch, length and ties, and the signs of its bar lines."""
+"""Measures of one voice: notes with pitch, length and ties."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from fractions import Fraction
 
 from musicvae.io.limits import (
     MAX_SCORE_BARS,
@@ -10,12 +11,11 @@ from musicvae.io.limits import (
     MAX_SCORE_NOTE_QUARTERS,
     MAX_SCORE_NOTES,
 )
-from musicvae.io.notation.abc.fields import SEMITONES, Key, Properties, transpose_fifths
+from musicvae.io.notation.abc.fields import Key, Properties
 from musicvae.io.notation.abc.measures import (
     START_TIE,
     STOP_TIE,
     TICKS_PER_QUARTER,
-    TICKS_PER_WHOLE,
     Counts,
     Event,
     Measure,
@@ -27,30 +27,22 @@ from musicvae.io.notation.abc.measures import (
     meter_ticks,
     scale,
 )
+from musicvae.io.notation.abc.rhythm import Rhythm
+from musicvae.io.notation.abc.signs import VoiceSigns
 from musicvae.io.notation.score import (
-    RepeatSigns,
     TimeSignature,
-    UnsupportedScoreError,
+    check_count,
+    check_quarters,
     check_resolution,
 )
 from musicvae.io.stated_chords import StatedChord
+from musicvae.representation.key import MAJOR_SCALE, transpose_fifths
 
-_MAX_NESTED_TUPLETS = 3
 _MAX_EVENT_TICKS = MAX_SCORE_NOTE_QUARTERS * TICKS_PER_QUARTER
 
 
-@dataclass(slots=True)
-class _Tuplet:
-    """Ratio of lengths in a tuplet, how many events are left, whether their count is written."""
-
-    up: int
-    down: int
-    left: int
-    is_counted: bool
-
-
 class Voice:
-    """A voice: its settings, its measures, and the state of reading.
+    """A voice: its settings, its measures, the signs of its bar lines, and the state of reading.
 
     The cursor is at `time` ticks in measure `index`, in overlay `layer` (0 without an overlay).
     """
@@ -63,13 +55,12 @@ class Voice:
             drum_map=dict(settings.drum_map),
         )
         self.measures: list[Measure] = []
-        self.signs: dict[int, RepeatSigns] = {}
+        self.signs = VoiceSigns()
+        self.rhythm = Rhythm()
         self.keys: list[tuple[Position, tuple[int, bool]]] = []
         self.tempo_marks: list[tuple[Position, bool, float]] = []
         self.dynamics: list[tuple[Position, str]] = []
         self.chords: list[tuple[Position, StatedChord]] = []
-        self.coda_marks: list[Position] = []
-        self.jump_marks: list[tuple[int, str]] = []
         self.program_of_notes: int | None = None
         self._last_program = -1
         self._is_measure_rested = False
@@ -82,19 +73,15 @@ class Voice:
         self._ties: dict[int, dict[tuple[int, int], tuple[int, Note, int]]] = {}
         self._fork_ties: dict[tuple[int, int], tuple[int, Note, int]] = {}
         self._last: Event | None = None
-        self._broken: tuple[int, int] | None = None
-        self._tuplets: list[_Tuplet] = []
         self._overlay_start: Position | None = None
-        self._sections: list[str] = []
-        self._marks: list[str] = []
         self._chord: StatedChord | None = None  # over the next note or rest
-        self._ending: frozenset[int] = frozenset()
-        self._ending_start = self._first_ending_length = 0
-        self._repeat_times = 2
-        self._has_start = False
-        self._double_bars: list[int] = []
         self._next_measure()
         self._mark_key()
+
+    @property
+    def position(self) -> Position:
+        """The place of the cursor: the measure and the ticks into it."""
+        return self.index, self.time
 
     # -- settings ---------------------------------------------------------------------------------
 
@@ -125,7 +112,7 @@ class Voice:
 
     def add_tempo(self, qpm: float, *, from_words: bool) -> None:
         """Change the tempo at the cursor; words change none that a number gives there."""
-        position, marks = (self.index, self.time), self.tempo_marks
+        position, marks = self.position, self.tempo_marks
         if marks and marks[-1][0] == position and (marks[-1][1] or not from_words):
             marks.pop()
         marks.append((position, from_words, qpm))
@@ -149,12 +136,12 @@ class Voice:
     def _mark_key(self) -> None:
         """Note the key signature in force at the cursor."""
         key = self.settings.key
-        mark = (transpose_fifths(key.fifths, self.transposition), key.minor)
-        position = (self.index, self.time)
-        if self.keys and self.keys[-1][0] == position:
+        fifths, semitones = key.fifths, self.transposition
+        mark = (transpose_fifths(fifths, semitones) if semitones % 12 else fifths, key.minor)
+        if self.keys and self.keys[-1][0] == self.position:
             self.keys.pop()
         if not self.keys or self.keys[-1][1] != mark:
-            self.keys.append((position, mark))
+            self.keys.append((self.position, mark))
 
     # -- notes and rests --------------------------------------------------------------------------
 
@@ -167,8 +154,8 @@ class Voice:
         elif program != self._last_program:
             self._last_program = program
             self.counts.dropped["changes of instrument within a voice, not played"] += 1
-        onset, index = self.time, self.index
-        unit = self._event_unit(*length)
+        index, onset = self.position
+        unit = self.rhythm.next_length(self.settings.unit, *length)
         ties = self._ties.get(self.layer, {})
         open_ties: dict[tuple[int, int], tuple[int, Note, int]] = {}
         notes, places, length_of_first = [], [], None
@@ -204,8 +191,7 @@ class Voice:
                 open_ties[place] = tie
         self._ties[self.layer] = open_ties
         self.counts.notes += len(notes)
-        if self.counts.notes > MAX_SCORE_NOTES:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_NOTES} notes")
+        check_count(self.counts.notes, MAX_SCORE_NOTES, "notes")
         self.measures[index].notes += notes
         self._advance(length_of_first or 0, notes, places)
 
@@ -213,12 +199,11 @@ class Voice:
         """Add a rest, `length` times the unit note length."""
         self._begin_event()
         self._ties.pop(self.layer, None)
-        self._advance(self._event_unit(*length), [], [])
+        self._advance(self.rhythm.next_length(self.settings.unit, *length), [], [])
 
     def add_whole_rests(self, count: int) -> None:
         """Add rests of whole measures, with the bar lines between them."""
-        if self.index + count > MAX_SCORE_BARS:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+        check_count(self.index + count, MAX_SCORE_BARS, "bars")
         self._begin_event()
         self._is_measure_rested = not self.time
         if self.time:
@@ -230,7 +215,8 @@ class Voice:
                 self.end_measure()
             self.measures[self.index].is_rest = True
             self._advance(meter_ticks(meter) or 1, [], [])
-        self._last = self._broken = None
+        self._last = None
+        self.rhythm.end_broken()
 
     def tie_last(self) -> None:
         """Tie the last note or chord to the next one."""
@@ -243,26 +229,13 @@ class Voice:
 
     def break_rhythm(self, signs: str) -> None:
         """Lengthen the last event and shorten the next for ``>``, or the reverse for ``<``."""
-        power = 1 << min(len(signs), 3)
-        long, short = (2 * power - 1, power), (1, power)
-        before, self._broken = (long, short) if signs[0] == ">" else (short, long)
-        last = self._last
-        if not last or (last.index, last.onset + last.duration) != (self.index, self.time):
+        before, last = self.rhythm.break_with(signs), self._last
+        if not last or (last.index, last.onset + last.duration) != self.position:
             return
         for note in last.notes:
             note.duration = scale(note.duration, *before)
         last.duration = scale(last.duration, *before)
         self.time = last.onset + last.duration
-
-    def start_tuplet(self, notes: int, in_time_of: int, count: int, *, is_counted: bool) -> None:
-        """Play the next `count` events, `notes` in the time of `in_time_of`.
-
-        Within a tuplet whose count is written, this is a tuplet inside it.
-        """
-        if not self._tuplets or not self._tuplets[-1].is_counted:
-            self._tuplets = []
-        if len(self._tuplets) < _MAX_NESTED_TUPLETS:
-            self._tuplets.append(_Tuplet(in_time_of, notes, count, is_counted))
 
     def apply_accidental(self, step: int, octave: int, accidental: int | None) -> int:
         """Return the accidental of a note, and keep one that is written to the end of the bar."""
@@ -280,7 +253,7 @@ class Voice:
         """Return the MIDI pitch of a note; None, and counted, if there is none."""
         if self.is_drum and written.drum_pitch is not None:
             return written.drum_pitch
-        pitch = 60 + 12 * written.octave + SEMITONES[written.step] + accidental
+        pitch = 60 + 12 * written.octave + MAJOR_SCALE[written.step] + accidental
         if not self.is_drum:
             pitch += self.transposition
         if 0 <= pitch <= 127:
@@ -288,28 +261,12 @@ class Voice:
         self.counts.dropped["notes beyond the range of MIDI dropped"] += 1
         return None
 
-    def _event_unit(self, numerator: int, denominator: int) -> Ticks:
-        """Return the length of the next event in ticks, with its tuplet and broken rhythm."""
-        unit = self.settings.unit
-        ticks = scale(TICKS_PER_WHOLE, unit.numerator * numerator, unit.denominator * denominator)
-        if self._tuplets:
-            for tuplet in self._tuplets:
-                ticks = scale(ticks, tuplet.up, tuplet.down)
-                tuplet.left -= 1
-            self._tuplets = [tuplet for tuplet in self._tuplets if tuplet.left > 0]
-        if self._broken:
-            ticks = scale(ticks, *self._broken)
-            self._broken = None
-        return ticks
-
     def _advance(
         self, duration: Ticks, notes: list[Note], places: list[tuple[int, int, int]]
     ) -> None:
         """Move the cursor to the end of an event."""
         if duration > _MAX_EVENT_TICKS:
-            raise UnsupportedScoreError(
-                f"a note or rest of over {MAX_SCORE_NOTE_QUARTERS} quarters"
-            )
+            check_quarters(Fraction(duration) / TICKS_PER_QUARTER, "a note or rest")
         self._last = Event(notes, places, self.index, self.time, duration)
         self.time += duration
         check_resolution(self.time)
@@ -330,16 +287,11 @@ class Voice:
         if self._is_measure_rested and self.time and not self.layer:
             self.end_measure()
         self._is_measure_rested = False
-        if self._sections:
-            if self.time:
-                self.end_measure()
-            for label in self._sections:
-                self._sign().section = label
-            self._sections = []
-        if self._marks:
-            self._resolve_marks(self.index, self.index)
+        if self.signs.has_sections and self.time:
+            self.end_measure()
+        self.signs.place_before_event(self.position)
         if self._chord:
-            self.chords.append(((self.index, self.time), self._chord))
+            self.chords.append((self.position, self._chord))
             self._chord = None
 
     # -- overlays ---------------------------------------------------------------------------------
@@ -351,10 +303,10 @@ class Voice:
         """
         self._close_length()
         if signs == "(&":
-            self._overlay_start = (self.index, self.time)
+            self._overlay_start = self.position
             return
-        self._last = self._broken = None
-        self._tuplets = []
+        self._last = None
+        self.rhythm.reset()
         self._bar_accidentals = {}
         if signs == "&)":
             if self._overlay_start:
@@ -371,50 +323,20 @@ class Voice:
         """End the measure; `n_end` and `n_start` are the colons before and after the bar line."""
         self.n_bar_lines += 1
         closed = self.index if self._has_content else self.index - 1
-        if self._marks:
-            self._resolve_marks(closed + 1, closed)
+        self.signs.place_marks((closed + 1, 0), closed)
         if n_end and closed >= 0:
-            times = max(n_end + 1, self._repeat_times)
-            self._sign(closed).times = max(self._sign(closed).times, times)
-            self._repeat_times = 2
-            self._infer_repeat_start(closed)
+            self.signs.close_repeat(closed, n_end)
         self.end_measure(keep_layer=False)
-        is_end = bool(n_end or n_start or is_heavy)
-        if self._ending:
-            count = self.index - self._ending_start
-            is_last = 1 not in self._ending
-            if is_end and 1 in self._ending:
-                self._first_ending_length = count
-            if is_end or (is_last and count >= self._first_ending_length > 0):
-                self._ending = frozenset()
-                self._mark_ending()
-        if n_start:
-            self._sign().starts_repeat = self._has_start = True
-            self._repeat_times = n_start + 1
-        elif is_heavy:
-            self._double_bars.append(self.index)
-
-    def _infer_repeat_start(self, closed: int) -> None:
-        """Let a repeat without a start sign begin after the last double bar line, if there is one.
-
-        One within its ending, or right before it, does not count.
-        """
-        end = self._ending_start if self._ending else closed + 1
-        starts = [index for index in self._double_bars if index < end]
-        if starts and not self._has_start and not (self._ending and 1 not in self._ending):
-            self._sign(starts[-1]).starts_repeat = True
-        self._has_start, self._double_bars = False, []
+        self.signs.begin_after_bar_line(self.index, n_end, n_start, is_heavy)
 
     def start_ending(self, passes: frozenset[int]) -> None:
         """Begin an ending that is played in these passes."""
         self.counts.passes += len(passes)
-        if self.counts.passes > MAX_SCORE_MEASURES:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} passes of endings")
+        check_count(self.counts.passes, MAX_SCORE_MEASURES, "passes of endings")
         if self.time:
             self.end_measure()
         if 1 in passes:
             self._fork_ties = self._ties.get(0, {})
-            self._first_ending_length = 0
         elif self._fork_ties:
             # A tie leads from the measure before the first ending to all endings.
             self._ties[0] = {
@@ -422,8 +344,7 @@ class Voice:
                 for place, tie in self._fork_ties.items()
                 if tie[1].onset + tie[1].duration >= self.measures[tie[2]].length
             }
-        self._ending, self._ending_start = passes, self.index
-        self._mark_ending()
+        self.signs.start_ending(self.index, passes)
 
     def end_measure(self, *, keep_layer: bool = True) -> None:
         """End the measure, unless it is empty, and begin the next one."""
@@ -443,27 +364,14 @@ class Voice:
                 self.add_whole_rests(1)
             self.end_measure(keep_layer=False)
 
-    def add_mark(self, name: str) -> None:
-        """Add a sign that waits for the next note or bar line: a segno, a coda, a jump."""
-        self._marks.append(name)
-
-    def start_section(self, label: str) -> None:
-        """Begin a section with the next note."""
-        self._sections.append(label)
-
     def finish(self) -> None:
         """End the voice: drop an empty last measure, and place signs at its end."""
         self._close_length()
         if len(self.measures) > 1 and not self.measures[-1].length and not self.measures[-1].notes:
             self.measures.pop()
-            self.signs.pop(len(self.measures), None)
+            self.signs.by_measure.pop(len(self.measures), None)
         last = len(self.measures) - 1
-        if self._marks:
-            self._resolve_marks(last, last)
-        self.coda_marks = [
-            min(mark, (last, 0)) if mark[0] > last else mark for mark in self.coda_marks
-        ]
-        self.jump_marks = [(min(index, last), name) for index, name in self.jump_marks]
+        self.signs.finish((last, self.time if last == self.index else 0))
 
     def _next_measure(self) -> None:
         """Move the cursor to the start of the next measure, which an overlay may have begun."""
@@ -472,16 +380,13 @@ class Voice:
         if self.index < len(self.measures):
             return
         self.counts.measures += 1
-        if self.counts.measures > MAX_SCORE_MEASURES:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_MEASURES} measures")
-        if self.index > MAX_SCORE_BARS:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+        check_count(self.counts.measures, MAX_SCORE_MEASURES, "measures")
+        check_count(self.index, MAX_SCORE_BARS, "bars")
         signature, self._pending_signature = self._pending_signature, None
         is_metric = signature is not None and signature[0] > 0
         time_signature = signature if is_metric else None
         self.measures.append(Measure(time_signature=time_signature, meter=self.settings.meter))
-        if self._ending:
-            self._mark_ending()
+        self.signs.mark_ending(self.index)
 
     @property
     def _has_content(self) -> bool:
@@ -492,23 +397,3 @@ class Voice:
         """Lengthen the measure to the cursor."""
         measure = self.measures[self.index]
         measure.length = max(measure.length, self.time)
-
-    def _sign(self, index: int | None = None) -> RepeatSigns:
-        """Return the signs of a measure, by default of the one at the cursor."""
-        return self.signs.setdefault(self.index if index is None else index, RepeatSigns())
-
-    def _mark_ending(self) -> None:
-        """Mark the measure at the cursor as one of the ending in force, or of none."""
-        if self._ending or self.index in self.signs:
-            self._sign().ending = self._ending
-
-    def _resolve_marks(self, beginning: int, end: int) -> None:
-        """Place waiting signs: those of a beginning at one measure, jumps at the end of another."""
-        for name in self._marks:
-            if name == "segno":
-                self._sign(beginning).segno = True
-            elif name == "coda":
-                self.coda_marks.append((beginning, self.time if beginning == self.index else 0))
-            else:
-                self.jump_marks.append((end, name))
-        self._marks = []

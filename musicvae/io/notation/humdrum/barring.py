@@ -12,31 +12,13 @@ from fractions import Fraction
 from musicvae.io.limits import MAX_SCORE_BARS, MAX_SCORE_NOTES
 from musicvae.io.notation.score import (
     RepeatSigns,
-    ScoreNote,
     ScorePart,
     ScorePosition,
     TimeSignature,
-    UnsupportedScoreError,
+    check_count,
 )
 
-# Ties of a note before and after a bar line within it.
-_TIES = {
-    "": ("start", "stop"),
-    "start": ("start", "continue"),
-    "stop": ("continue", "stop"),
-    "continue": ("continue", "continue"),
-}
 _MAX_DISPLACED = 16  # measures from one that is too long to one that is too short
-
-
-def split_note(note: ScoreNote, bar_line: Fraction) -> tuple[ScoreNote, ScoreNote]:
-    """Return the two tied parts of a note over a bar line, the second from the line on."""
-    first, second = _TIES[note.tie]
-    before = bar_line - note.onset
-    return (
-        note._replace(duration=before, tie=first),
-        note._replace(onset=Fraction(0), duration=note.duration - before, tie=second),
-    )
 
 
 def add_bar_lines(parts: Sequence[ScorePart]) -> None:
@@ -49,11 +31,9 @@ def add_bar_lines(parts: Sequence[ScorePart]) -> None:
     end = max((part.measure_lengths[0] for part in parts), default=Fraction(0))
     if end <= length:
         return
-    if end > MAX_SCORE_BARS * length:
-        raise UnsupportedScoreError(f"more than {MAX_SCORE_BARS} bars")
+    check_count(-(-end // length), MAX_SCORE_BARS, "bars")
     n_pieces = sum(-(-note.duration // length) for part in parts for note in part.notes[0])
-    if n_pieces > MAX_SCORE_NOTES:
-        raise UnsupportedScoreError("too many notes longer than a bar")
+    check_count(n_pieces, MAX_SCORE_NOTES, "notes, cut at bar lines")
     for part in parts:
         _divide(part, length, end)
 
@@ -74,7 +54,7 @@ def _divide(part: ScorePart, length: Fraction, end: Fraction) -> None:
         index = int(note.onset // length)
         rest = note._replace(onset=note.onset - index * length)
         while rest.onset + rest.duration > length:
-            first, rest = split_note(rest, length)
+            first, rest = rest.split(length)
             part.notes[index].append(first)
             index += 1
         part.notes[index].append(rest)
@@ -84,10 +64,7 @@ def _divide(part: ScorePart, length: Fraction, end: Fraction) -> None:
         index = min(int(position[1] // length), len(part.notes) - 1)
         return index, position[1] - index * length
 
-    part.tempo_marks = [(move(at), from_words, qpm) for at, from_words, qpm in part.tempo_marks]
-    part.keys = [(move(at), key) for at, key in part.keys]
-    part.dynamics = [(move(at), name) for at, name in part.dynamics]
-    part.chords = [(move(at), chord) for at, chord in part.chords]
+    part.move_marks(move)
 
 
 # -- bar lines after a note -----------------------------------------------------------------------
@@ -148,7 +125,7 @@ def _move_excess(part: ScorePart, index: int, nominal: Fraction, excess: Fractio
     kept, moved = [], []
     for note in part.notes[index]:
         if note.onset + note.duration > nominal:
-            first, second = split_note(note, nominal)
+            first, second = note.split(nominal)
             kept.append(first)
             moved.append(second)
         else:
@@ -167,7 +144,4 @@ def _move_excess(part: ScorePart, index: int, nominal: Fraction, excess: Fractio
             return index + 1, offset - nominal
         return (measure, offset + excess) if measure == index + 1 else position
 
-    part.tempo_marks = [(move(at), from_words, qpm) for at, from_words, qpm in part.tempo_marks]
-    part.keys = [(move(at), key) for at, key in part.keys]
-    part.dynamics = [(move(at), name) for at, name in part.dynamics]
-    part.chords = [(move(at), chord) for at, chord in part.chords]
+    part.move_marks(move)

@@ -8,11 +8,11 @@ from fractions import Fraction
 
 from musicvae.chords import NO_CHORD
 from musicvae.chords.kinds import chord_of_kind
-from musicvae.chords.numerals import parse_roman
+from musicvae.chords.roman import parse_roman
 from musicvae.chords.spelling import parse_name
 from musicvae.errors import printable
 from musicvae.io.limits import MAX_CHANGES
-from musicvae.io.notation.score import ScorePosition, UnsupportedScoreError
+from musicvae.io.notation.score import ScorePosition, check_count
 from musicvae.io.stated_chords import StatedChord, parse_stated
 
 CHORD_KINDS = ("mxhm", "harte", "chord", "harm")
@@ -87,8 +87,7 @@ class ChordReader:
                 self._waiting.append((self._n_lines, chord))
             else:
                 self.marks.append((position, chord))
-        if len(self.marks) + len(self._waiting) > MAX_CHANGES:
-            raise UnsupportedScoreError(f"more than {MAX_CHANGES:,} chords")
+        check_count(len(self.marks) + len(self._waiting), MAX_CHANGES, "chords")
 
     def end_measure(self, index: int, length: Fraction) -> None:
         """End a measure of a length in quarters."""

@@ -6,6 +6,7 @@ import re
 from fractions import Fraction
 from typing import NamedTuple
 
+from musicvae.chords.spelling import parse_name
 from musicvae.io.notation.dynamics import parse_tempo_text
 from musicvae.io.notation.score import (
     MAX_DENOMINATOR,
@@ -13,9 +14,10 @@ from musicvae.io.notation.score import (
     MAX_QPM,
     MIN_QPM,
     TimeSignature,
-    check_meter,
+    check_quarters,
     parse_digits,
 )
+from musicvae.representation.key import Key, find_mode
 
 _METER = re.compile(r"(\d++(?:\+\d++){0,8})/(\d++)(?:%(\d++))?")
 _MAX_ZEROS = 32  # of a duration: "0" is a breve, "00" twice as long
@@ -32,16 +34,6 @@ _BEAT_QUARTERS = {
 }
 _SIGNATURE = re.compile(r"([a-g])(#+|-+)", re.IGNORECASE)
 _KEY = re.compile(r"\*([A-Ga-g])([#-]?):([a-z]{0,12})(?:-[a-z]{1,12})?")
-_TONIC_FIFTHS = {"f": -1, "c": 0, "g": 1, "d": 2, "a": 3, "e": 4, "b": 5}
-_MODE_FIFTHS = {
-    "ion": 0,
-    "lyd": 1,
-    "mix": -1,
-    "dor": -2,
-    "aeo": -3,
-    "phr": -4,
-    "loc": -5,
-}
 
 
 class TempoMark(NamedTuple):
@@ -66,7 +58,7 @@ def parse_meter(text: str) -> TimeSignature | None:
         unit = Fraction(factor, parse_digits(denominator))
     else:
         unit = Fraction(factor << min(len(denominator), _MAX_ZEROS))
-    check_meter(4 * numerator * unit)
+    check_quarters(4 * numerator * unit, "a meter")
     n, d = numerator * unit.numerator, unit.denominator
     if d & (d - 1):
         n, d = (numerator * unit).as_integer_ratio()
@@ -124,14 +116,9 @@ def parse_key(token: str) -> tuple[int, bool] | None:
     if not found:
         return None
     name, accidental, mode = found.groups()
-    fifths = _TONIC_FIFTHS[name.lower()] + {"#": 7, "-": -7, "": 0}[accidental]
-    if mode[:3] in _MODE_FIFTHS:
-        fifths += _MODE_FIFTHS[mode[:3]]
-        is_minor = mode[:3] == "aeo"
-    else:
-        is_minor = name.islower()
-        fifths -= 3 * is_minor
-    return max(-7, min(7, fifths)), is_minor
+    tonic = parse_name(name.upper() + accidental.replace("-", "b")) or 0
+    key = Key(tonic, find_mode(mode) or ("minor" if name.islower() else "major"))
+    return max(-7, min(7, key.fifths)), key.is_minor
 
 
 class Instrument(NamedTuple):

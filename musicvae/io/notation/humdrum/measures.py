@@ -6,12 +6,9 @@ import re
 from collections.abc import Sequence
 from fractions import Fraction
 from math import lcm
-from pathlib import Path
-from typing import NamedTuple, NoReturn
+from typing import NamedTuple
 
-from musicvae.errors import ReadError
 from musicvae.io.limits import MAX_CHANGES, MAX_SCORE_BARS, MAX_SCORE_MEASURES, MAX_SCORE_NOTES
-from musicvae.io.notation.humdrum.barring import split_note
 from musicvae.io.notation.humdrum.chords import ChordReader
 from musicvae.io.notation.humdrum.spines import Column, KernColumn, Spine
 from musicvae.io.notation.humdrum.tokens import parse_dynamics, parse_event
@@ -21,6 +18,7 @@ from musicvae.io.notation.score import (
     ScoreNote,
     ScorePosition,
     UnsupportedScoreError,
+    check_count,
 )
 
 _DIVISIONS = 2**7 * 3**2 * 5 * 7 * 11 * 13  # of a quarter; others are added as they occur
@@ -50,8 +48,7 @@ class MeasureReader:
     before, and `has_overhang` tells whether notes may sound on from there.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self.path = path
+    def __init__(self) -> None:
         self.columns: list[Column] = []
         self.kern: list[KernColumn] = []
         self.dynamics: list[tuple[int, list[Spine]]] = []
@@ -112,8 +109,7 @@ class MeasureReader:
                     spine.part.notes[-1].append(ScoreNote(onset, duration, pitch, tie))
                     self.n_notes += 1
                 column.last_notes = first, len(spine.part.notes[-1])
-            if self.n_notes > MAX_SCORE_NOTES:
-                self.fail(f"more than {MAX_SCORE_NOTES:,} notes")
+            check_count(self.n_notes, MAX_SCORE_NOTES, "notes")
         self.chords.read_line(tokens, (self.measure, onset) if read else None)
         for index, spines in self.dynamics:
             if tokens[index] == ".":
@@ -201,7 +197,7 @@ class MeasureReader:
             n_notes = len(after)
             for i in range(*column.last_notes):
                 if before[i].onset + before[i].duration > self.bar_line:
-                    before[i], rest = split_note(before[i], self.bar_line)
+                    before[i], rest = before[i].split(self.bar_line)
                     after.append(rest)
                     self.n_notes += 1
             column.last_notes, column.sounds_on = (n_notes, len(after)), False
@@ -215,15 +211,9 @@ class MeasureReader:
             spine.end = 0
 
     def check_measures(self, n_parts: int) -> None:
-        """Raise `ReadError` for too many measures."""
-        if self.measure > MAX_SCORE_BARS:
-            self.fail(f"more than {MAX_SCORE_BARS:,} bars")
-        if n_parts * (self.measure + 1) > MAX_SCORE_MEASURES:
-            self.fail(f"more than {MAX_SCORE_MEASURES:,} measures")
-
-    def fail(self, reason: str) -> NoReturn:
-        """Raise `ReadError` for a score over a limit."""
-        raise ReadError(self.path, reason, "leave it out, or cut it into pieces")
+        """Raise `ScoreLimitError` for too many measures."""
+        check_count(self.measure, MAX_SCORE_BARS, "bars")
+        check_count(n_parts * (self.measure + 1), MAX_SCORE_MEASURES, "measures")
 
     def _event(self, token: str) -> _Event:
         """Return what a token stands for, in the current divisions."""
@@ -304,7 +294,6 @@ class MeasureReader:
         return self.position
 
     def count_mark(self) -> None:
-        """Count a mark of dynamics, tempo or key. Raises `ReadError` for too many."""
+        """Count a mark of dynamics, tempo or key. Raises `ScoreLimitError` for too many."""
         self.n_marks += 1
-        if self.n_marks > MAX_CHANGES:
-            self.fail(f"more than {MAX_CHANGES:,} changes of dynamics, tempo or key")
+        check_count(self.n_marks, MAX_CHANGES, "changes of dynamics, tempo or key")

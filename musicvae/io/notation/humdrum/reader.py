@@ -28,17 +28,17 @@ from musicvae.io.notation.humdrum.interpretations import (
 from musicvae.io.notation.humdrum.measures import MeasureReader
 from musicvae.io.notation.humdrum.spines import (
     MANIPULATORS,
+    MAX_COLUMNS,
     Column,
     KernColumn,
     Spine,
-    check_count,
     manipulate,
 )
 from musicvae.io.notation.score import (
     RepeatSigns,
     Score,
     ScorePosition,
-    UnsupportedScoreError,
+    check_count,
 )
 from musicvae.io.notation.swing_marks import SwingMark, swing_from_words, whole_swing
 from musicvae.io.notation.text import check_length
@@ -56,16 +56,16 @@ _STAVES = re.compile(r"\*staff(\d{1,4}(?:/\d{1,4}){0,8})")
 
 
 def read_humdrum(text: str, path: str | Path = "<Humdrum>") -> Score:
-    """Read a Humdrum text; of several pieces, the first. Raises `ReadError`.
+    """Read a Humdrum text; of several pieces, the first. Raises `ReadError` if it is too long.
 
-    Raises `UnsupportedScoreError` for a score without notes.
+    Raises `UnsupportedScoreError` for a score without notes, or with more than music has.
     """
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     starts = [match.start() for match in _PIECE.finditer(text)]
     pieces = [text[a:b] for a, b in zip([0, *starts], [*starts, len(text)], strict=True)]
     pieces = [piece for piece in pieces if "**" in piece] or [text]
     check_length(pieces[0], path)
-    reader = _Reader(path)
+    reader = _Reader()
     is_complete = reader.read(pieces[0])
     score = reader.build_score()
     if len(pieces) > 1:
@@ -78,8 +78,8 @@ def read_humdrum(text: str, path: str | Path = "<Humdrum>") -> Score:
 class _Reader(MeasureReader):
     """Reads the lines of one piece in order."""
 
-    def __init__(self, path: str | Path) -> None:
-        super().__init__(path)
+    def __init__(self) -> None:
+        super().__init__()
         self.section_order: tuple[str, ...] = ()
         self.tempo_marks: list[tuple[ScorePosition, TempoMark]] = []
         self.is_extended = False  # with signs between the parts of a token (`**ekern`)
@@ -104,7 +104,7 @@ class _Reader(MeasureReader):
             if line.startswith("**") and not self.columns:
                 if self.spines:
                     return False
-                check_count(len(tokens))
+                check_count(len(tokens), MAX_COLUMNS, "spines")
                 tokens = [token for token in tokens if token]
                 self.columns = [Column() for _ in tokens]
             if len(tokens) != len(self.columns):
@@ -173,8 +173,7 @@ class _Reader(MeasureReader):
         if not _KERN.fullmatch(column.kind):
             return
         self.is_extended |= column.kind != "kern"
-        if len(self.spines) >= MAX_SCORE_PARTS:
-            raise UnsupportedScoreError(f"more than {MAX_SCORE_PARTS} staves")
+        check_count(len(self.spines) + 1, MAX_SCORE_PARTS, "staves")
         self.check_measures(len(self.spines) + 1)
         column.spine = Spine()
         for _ in range(self.measure + 1):

@@ -11,7 +11,7 @@ from musicvae.io.notation.score import (
     ScorePart,
     ScorePosition,
     TimeSignature,
-    UnsupportedScoreError,
+    check_count,
 )
 
 MAX_COLUMNS = 1024
@@ -73,16 +73,10 @@ class KernColumn(NamedTuple):
     spine: Spine
 
 
-def check_count(n_columns: int) -> None:
-    """Raise `UnsupportedScoreError` for too many columns."""
-    if n_columns > MAX_COLUMNS:
-        raise UnsupportedScoreError(f"more than {MAX_COLUMNS} spines")
-
-
 def manipulate(columns: list[Column], tokens: list[str], time: int) -> list[Column]:
     """Return the columns after a line of spine manipulators, at a time of the measure.
 
-    Raises `UnsupportedScoreError` for too many columns.
+    Raises `ScoreLimitError` for too many columns.
     """
     moved = list(columns)
     exchanged = [i for i, token in enumerate(tokens) if token == "*x"]
@@ -102,7 +96,7 @@ def manipulate(columns: list[Column], tokens: list[str], time: int) -> list[Colu
                 changed += [column, Column(end=time)]
             elif token != "*-":
                 changed.append(column)
-    check_count(len(changed))
+    check_count(len(changed), MAX_COLUMNS, "spines")
     return changed
 
 

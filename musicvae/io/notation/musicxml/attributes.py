@@ -15,13 +15,12 @@ from musicvae.io.notation.score import (
     ScorePosition,
     TimeSignature,
     UnsupportedScoreError,
-    check_meter,
+    check_quarters,
     parse_digits,
 )
-from musicvae.representation.key import transpose_fifths
+from musicvae.representation.key import MINOR_MODES, transpose_fifths
 
 ALL_STAVES = 0
-_MINOR_MODES = ("minor", "aeolian")
 _BEATS = re.compile(r"\s*\d++(\s*\+\s*\d++){0,15}\s*")
 _STEPS_BY_FIFTHS = "FCGDAEB"
 _MAX_FIFTHS = 7
@@ -143,7 +142,7 @@ class Attributes:
         if semitones % 12 or abs(fifths) > _MAX_FIFTHS:
             fifths = transpose_fifths(fifths, semitones)
         self._written_keys.append((place, key))
-        minor = (key.findtext("mode") or "").strip().lower() in _MINOR_MODES
+        minor = (key.findtext("mode") or "").strip().lower() in MINOR_MODES
         self.keys.append((staff, place, (fifths, minor)))
 
     def _read_time(self, time: Element, index: int) -> None:
@@ -160,7 +159,7 @@ class Attributes:
                 is_valid = False
                 break
             total += Fraction(sum(parse_digits(beat.strip()) for beat in text.split("+")), unit)
-            check_meter(4 * total)
+            check_quarters(4 * total, "a meter")
             is_valid &= unit <= 2 * MAX_DENOMINATOR and unit & (unit - 1) == 0
             denominator = max(denominator, unit)
         if not is_valid or total <= 0:

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
+from musicvae.chords.chord import MAX_LABEL_LENGTH
 from musicvae.chords.kinds import Degree, chord_of_kind
-from musicvae.chords.numerals import parse_numeral_root, scale_degree
-from musicvae.chords.spelling import format_name, parse_name
+from musicvae.chords.roman import parse_numeral_root, scale_degree
+from musicvae.chords.spelling import MAX_DEGREE, format_name, parse_name
 from musicvae.errors import printable
 from musicvae.io.notation.musicxml.numbers import Number, parse_int, parse_number
 from musicvae.io.stated_chords import StatedChord
@@ -18,7 +19,6 @@ Key = tuple[int, bool]
 _CHORD_TAGS = frozenset(("root", "numeral", "function"))  # each begins a chord of its own
 _CHANGES = ("add", "alter", "subtract")
 _MAX_DEGREES = 16
-_MAX_TEXT = 40
 _MAX_ALTERATION = 2
 
 
@@ -70,9 +70,9 @@ def read_harmony(element: Element, key_in_force: Callable[[], Key]) -> Harmony |
 def _chord(group: list[Element], root: int | None) -> StatedChord | None:
     """Return the chord of a root (or degree) and what follows it."""
     tags = {child.tag: child for child in reversed(group)}
-    kind_element = tags.get("kind")
-    kind = ((kind_element.text if kind_element is not None else "") or "").strip()[:_MAX_TEXT]
-    text = (kind_element.get("text", "") if kind_element is not None else "")[:_MAX_TEXT]
+    named = tags.get("kind", Element("kind"))
+    kind = (named.text or "").strip()[:MAX_LABEL_LENGTH]
+    text = named.get("text", "")[:MAX_LABEL_LENGTH]
     if root is None and kind != "none":
         return None
     degrees = [_degree(child) for child in group if child.tag == "degree"][:_MAX_DEGREES]
@@ -98,7 +98,7 @@ def _degree(element: Element) -> Degree | None:
     number = parse_int(element.findtext("degree-value"))
     alter = _alteration(element.findtext("degree-alter"))
     change = (element.findtext("degree-type") or "add").strip()
-    if number is None or not 1 <= number <= 13 or change not in _CHANGES:
+    if number is None or not 1 <= number <= MAX_DEGREE or change not in _CHANGES:
         return None
     return Degree(number, alter, change)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
-from musicvae.io.notation.swing_marks import SwingMark, whole_swing
+from dataclasses import dataclass
 
 
 @dataclass
@@ -20,7 +18,7 @@ class Omissions:
     n_outside_midi: int = 0
     n_without_duration: int = 0
     n_tremolos: int = 0
-    swing_marks: list[SwingMark] = field(default_factory=list)
+    n_swing_marks: int = 0
     n_slash_measures: int = 0
     n_beat_repeats: int = 0
     n_unfilled_repeats: int = 0
@@ -37,7 +35,7 @@ class Omissions:
             (self.n_outside_midi, "notes outside the range of MIDI, moved by octaves"),
             (self.n_without_duration, "notes without a duration, dropped"),
             (self.n_tremolos, "notes with a tremolo, held"),
-            (whole_swing(self.swing_marks)[1], "swing marks, played straight"),
+            (self.n_swing_marks, "swing marks, played straight"),
             (self.n_slash_measures, "slash notation, played as its notes are written"),
             (self.n_beat_repeats, "beat repeat signs, not played"),
             (self.n_unfilled_repeats, "measure repeat signs without measures before, not played"),

@@ -23,7 +23,7 @@ from musicvae.io.notation.score import (
     Score,
     ScorePart,
     ScorePosition,
-    UnsupportedScoreError,
+    check_count,
 )
 from musicvae.io.notation.swing_marks import whole_swing
 
@@ -52,17 +52,18 @@ def _read_tree(content: bytes, path: str | Path) -> Score:
         reader.read(element)
         staves = build_parts(reader, f"P{number}")
         tempo_ratios += reader.tempo_ratios
-        n_measures += len(staves) * len(reader.measure_numbers)
-        if n_measures > MAX_SCORE_MEASURES or len(parts) + len(staves) > MAX_SCORE_PARTS:
-            raise UnsupportedScoreError("too many staves")
+        n_measures += len(staves) * len(reader.cursor.measure_numbers)
+        check_count(n_measures, MAX_SCORE_MEASURES, "measures")
+        check_count(len(parts) + len(staves), MAX_SCORE_PARTS, "staves")
         parts += staves
     _apply_tempo_ratios(parts, tempo_ratios)
+    swing, omissions.n_swing_marks = whole_swing(signs.swing_marks)
     return Score(
         kind="compressed MusicXML" if is_archive(content) else "MusicXML",
         parts=parts,
         signs=signs.resolve(parts),
         n_grace_notes=omissions.n_grace_notes,
-        swing=whole_swing(omissions.swing_marks)[0],
+        swing=swing,
         warnings=omissions.warnings(),
     )
 

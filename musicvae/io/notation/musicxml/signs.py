@@ -1,4 +1,4 @@
-"""Repeat signs of a score, collected from the bar lines and directions of all parts."""
+"""Repeat signs and swing marks, collected from the bar lines and directions of all parts."""
 
 from __future__ import annotations
 
@@ -6,25 +6,23 @@ import re
 from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
-from typing import TypeVar
 from xml.etree.ElementTree import Element
 
 from musicvae.io.notation.musicxml.directions import Jumps
 from musicvae.io.notation.musicxml.numbers import parse_int
 from musicvae.io.notation.score import RepeatSigns, ScoreNote, ScorePart, ScorePosition
+from musicvae.io.notation.swing_marks import SwingMark
 
 _MAX_PASSES = 100  # of a repeated section; more are an error or an attack
 _PASSES = re.compile(r"(\d{1,3})(?:\s*[-\u2013]\s*(\d{1,3}))?")
-_TIES_BEFORE = {"": "start", "start": "start", "stop": "continue", "continue": "continue"}
-_TIES_AFTER = {"": "stop", "start": "continue", "stop": "stop", "continue": "continue"}
-T = TypeVar("T")
 
 
 class SignCollector:
-    """Repeat signs by measure; a sign that several parts have counts once."""
+    """Repeat signs by measure, and swing marks; a sign that several parts have counts once."""
 
     def __init__(self) -> None:
         self.signs: list[RepeatSigns] = []
+        self.swing_marks: list[SwingMark] = []
         self._coda_symbols: set[int] = set()
         self._open_jumps: set[int] = set()
         self._splits: dict[int, dict[Fraction, set[str]]] = {}
@@ -222,11 +220,9 @@ def _split_part(part: ScorePart, index: int, position: Fraction) -> None:
         elif end <= position:
             before.append(note)
         else:
-            first = position - note.onset
-            before.append(note._replace(duration=first, tie=_TIES_BEFORE[note.tie]))
-            after.append(
-                note._replace(onset=Fraction(0), duration=end - position, tie=_TIES_AFTER[note.tie])
-            )
+            first, second = note.split(position)
+            before.append(first)
+            after.append(second)
     part.notes[index : index + 1] = [before, after]
     length = part.measure_lengths[index]
     part.measure_lengths[index : index + 1] = [
@@ -235,19 +231,7 @@ def _split_part(part: ScorePart, index: int, position: Fraction) -> None:
     ]
     part.measure_numbers.insert(index + 1, part.measure_numbers[index])
     part.time_signatures.insert(index + 1, None)
-    part.tempo_marks = [
-        (_shift(place, index, position), is_text, qpm) for place, is_text, qpm in part.tempo_marks
-    ]
-    part.keys = _shift_marks(part.keys, index, position)
-    part.dynamics = _shift_marks(part.dynamics, index, position)
-    part.chords = _shift_marks(part.chords, index, position)
-
-
-def _shift_marks(
-    marks: Sequence[tuple[ScorePosition, T]], index: int, position: Fraction
-) -> list[tuple[ScorePosition, T]]:
-    """Return marks with their positions after a measure was split."""
-    return [(_shift(place, index, position), value) for place, value in marks]
+    part.move_marks(lambda place: _shift(place, index, position))
 
 
 def _shift(place: ScorePosition, index: int, position: Fraction) -> ScorePosition:

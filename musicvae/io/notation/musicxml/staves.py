@@ -10,7 +10,12 @@ from typing import TypeVar
 from musicvae.io.limits import MAX_SCORE_NOTES
 from musicvae.io.notation.musicxml.attributes import ALL_STAVES
 from musicvae.io.notation.musicxml.part import InstrumentKind, PartReader
-from musicvae.io.notation.score import ScoreNote, ScorePart, ScorePosition, UnsupportedScoreError
+from musicvae.io.notation.score import (
+    ScoreNote,
+    ScorePart,
+    ScorePosition,
+    check_count,
+)
 
 T = TypeVar("T")
 _LEVEL = re.compile(r"p{1,8}|f{1,8}|mp|mf")
@@ -22,16 +27,18 @@ def build_parts(reader: PartReader, part_id: str) -> list[ScorePart]:
     The first one has the tempo marks.
     """
     _play_measure_repeats(reader)
-    if reader.attributes.tab_staves and len(reader.lengths) > 1:
+    if reader.attributes.tab_staves and len(reader.cursor.lengths) > 1:
         _drop_doubled_tablature(reader)
     for notes_by_staff in reader.streams.values():
         if len(notes_by_staff) > 1:
-            _move_ties_between_staves(notes_by_staff, reader.lengths, len(reader.measure_numbers))
+            _move_ties_between_staves(
+                notes_by_staff, reader.cursor.lengths, len(reader.cursor.measure_numbers)
+            )
     first = reader.entry.first_instrument
     streams = reader.streams or {(first.program, first.is_percussion): {}}
     kinds = list(streams)
     used = {staff for by_staff in streams.values() for staff in by_staff}
-    silent = set(reader.lengths) - used
+    silent = set(reader.cursor.lengths) - used
     parts = []
     for number, kind in enumerate(kinds):
         staves = sorted(set(streams[kind]) | (silent if number == 0 else set()))
@@ -53,10 +60,10 @@ def _build_staff(
     reader: PartReader, kind: InstrumentKind, staff: int, notes: dict[int, list[ScoreNote]]
 ) -> ScorePart:
     """Return the notes of an instrument on a staff."""
-    n_measures = len(reader.measure_numbers)
-    lengths = reader.lengths.get(staff, {})
+    n_measures = len(reader.cursor.measure_numbers)
+    lengths = reader.cursor.lengths.get(staff, {})
     part = ScorePart(name=reader.entry.name, program=kind[0], is_drum=kind[1])
-    part.measure_numbers = list(reader.measure_numbers)
+    part.measure_numbers = list(reader.cursor.measure_numbers)
     part.measure_lengths = [lengths.get(i, Fraction(0)) for i in range(n_measures)]
     part.notes = [notes.get(i, []) for i in range(n_measures)]
     part.time_signatures = [None] * n_measures
@@ -118,14 +125,14 @@ def _play_measure_repeats(reader: PartReader) -> None:
     signs = sorted(reader.attributes.measure_repeats, key=lambda sign: sign.measure)
     if not signs:
         return
-    n_measures, n_notes = len(reader.measure_numbers), 0
-    for staff in reader.lengths:
+    n_measures, n_notes = len(reader.cursor.measure_numbers), 0
+    for staff in reader.cursor.lengths:
         counts = [0] * n_measures
         own = [sign for sign in signs if sign.staff in (staff, ALL_STAVES)]
         for sign, stop in zip(own, [*(s.measure for s in own[1:]), n_measures], strict=False):
             counts[sign.measure : stop] = [sign.n_repeated] * (stop - sign.measure)
         streams = [by_staff[staff] for by_staff in reader.streams.values() if staff in by_staff]
-        lengths = reader.lengths[staff]
+        lengths = reader.cursor.lengths[staff]
         for index, count in enumerate(counts):
             if not count or any(notes.get(index) for notes in streams):
                 continue
@@ -135,8 +142,7 @@ def _play_measure_repeats(reader: PartReader) -> None:
             for notes in streams:
                 repeated = notes.get(index - count, [])
                 n_notes += len(repeated)
-                if n_notes > MAX_SCORE_NOTES:
-                    raise UnsupportedScoreError(f"more than {MAX_SCORE_NOTES} notes")
+                check_count(n_notes, MAX_SCORE_NOTES, "notes")
                 if repeated:
                     notes[index] = repeated
                     lengths[index] = lengths.get(index - count, Fraction(0))
@@ -154,8 +160,8 @@ def _drop_doubled_tablature(reader: PartReader) -> None:
             if not notes_by_staff[staff]:
                 del notes_by_staff[staff]
     for staff in reader.attributes.tab_staves:
-        if len(reader.lengths) > 1 and not any(staff in s for s in reader.streams.values()):
-            reader.lengths.pop(staff, None)
+        if len(reader.cursor.lengths) > 1 and not any(staff in s for s in reader.streams.values()):
+            reader.cursor.lengths.pop(staff, None)
 
 
 def _attacks(notes: Sequence[ScoreNote] | None) -> set[tuple[Fraction, int]]:
