@@ -209,7 +209,7 @@ class Part(ArrayEq):
         """Return the same part without its notes."""
         return Part.empty(self.name, self.program, self.is_drum)
 
-    def select(self, index: NDArray[Any]) -> Part:
+    def select(self, index: NDArray[Any] | slice) -> Part:
         """Return the part with a selection of its notes, by index or boolean mask."""
         return self.with_notes(*(getattr(self, name)[index] for name in NOTE_COLUMNS))
 

@@ -6,7 +6,7 @@ newest. Only headers are read.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib import resources
@@ -27,6 +27,10 @@ from musicvae.storage import LOCK_FILE, hidden_lock_file, locked
 DEFAULT_MODEL = "chorale-4bar"
 """The shipped model that is used when there are no songs to fit."""
 SHIPPED_FOLDER = "pretrained"
+N_MEASURED = 3
+"""Models that fit songs best, of which it is measured how well they reconstruct them."""
+F1_RESOLUTION = 0.02
+"""By as much a run may be worse than another model and is still preferred."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,12 +83,15 @@ def choose(
     songs: Sequence[Bars] = (),
     folder: str | Path = "checkpoints",
     corruptions: Sequence[str] = (),
+    measure: Callable[[Path], float] | None = None,
 ) -> CheckpointChoice:
     """Return the checkpoint for these songs, all of them together.
 
     The newest finished run that fits them about as well as the best of all candidates; else the
     shipped model that fits them best. Without songs the newest finished run, else a shipped model.
-    Denoising models are candidates only for `corruptions`: those trained on all of them.
+    `measure` returns the F1 with which a model reconstructs the songs: it is asked about the models
+    that fit best where none is made for just such parts, and decides. Denoising models are
+    candidates only for `corruptions`: those trained on all of them.
     Raises `CheckpointError` when there is none.
     """
     runs = [path for path in finished_runs(folder) if is_suited(path, corruptions)]
@@ -96,6 +103,8 @@ def choose(
     if songs and (runs or shipped):
         fits = {path: _preset_fit(path, songs) for path in (*runs, *shipped)}
         best = max(fits.values(), key=lambda fit: fit.sort_key)
+        if measure is not None and not corruptions and best.note_share and not best.is_exact:
+            return _choose_measured(fits, runs, measure)
         for path in runs:
             if fits[path].is_comparable(best):
                 reason = f"the newest run that fits: {fits[path]}"
@@ -118,6 +127,23 @@ def choose(
     if unfinished:
         return CheckpointChoice(path=unfinished[0], reason="the newest run, not finished")
     raise CheckpointError(folder, "no checkpoint there", TRAIN_HINT)
+
+
+def _choose_measured(
+    fits: dict[Path, PresetFit], runs: Sequence[Path], measure: Callable[[Path], float]
+) -> CheckpointChoice:
+    """Return the newest run that reconstructs songs about as well as any, else the best model."""
+    by_fit = sorted(fits, key=lambda path: fits[path].sort_key, reverse=True)
+    usable = [path for path in by_fit if fits[path].note_share > 0]
+    general = [path for path in usable if load_header(path).preset.takes_any_part]
+    f1 = {path: measure(path) for path in dict.fromkeys([*usable[:N_MEASURED], *general])}
+    best = max(f1, key=lambda path: (round(f1[path], 2), fits[path].sort_key))
+    near = [path for path in runs if path in f1 and f1[path] >= f1[best] - F1_RESOLUTION]
+    path = near[0] if near else best
+    others = [f"{checkpoint_name(each)} {f1[each]:.2f}" for each in f1 if each != path]
+    beside = f", {', '.join(others)}" if others else ""
+    reason = f"F1 {f1[path]:.2f} on the first bars{beside}; {fits[path]}"
+    return CheckpointChoice(path=path, reason=reason, note_share=fits[path].note_share)
 
 
 def best_shipped(preset: str | None, songs: Sequence[Bars]) -> Path | None:

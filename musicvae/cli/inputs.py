@@ -82,7 +82,15 @@ def _resolve_checkpoint(
     if checkpoint is not None:
         return find(checkpoint), ""
     print_unreadable_runs()
-    choice = choose([Bars.from_song(each.song) for each in songs], corruptions=corruptions)
+    bars = [Bars.from_song(each.song) for each in songs]
+
+    def measure(path: Path) -> float:
+        from musicvae.model import MusicVAE
+        from musicvae.tools.reconstruction import quick_f1
+
+        return quick_f1(MusicVAE.load(path), bars)
+
+    choice = choose(bars, corruptions=corruptions, measure=measure)
     if corruptions and choice.note_share == 0:
         trained = f"no model trained on {', '.join(corruptions)}"
         raise DataError(f"{trained} can represent a note of it; give another song")

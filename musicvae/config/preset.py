@@ -79,6 +79,11 @@ class Preset:
         return self.meters.index(name) + 1 if name in self.meters else 0
 
     @property
+    def takes_any_part(self) -> bool:
+        """Whether its only slot takes parts of any kind, each in a pass of its own."""
+        return self.parts[0].kind == "any"
+
+    @property
     def denoises(self) -> bool:
         """Whether its models denoise songs rather than generate new ones."""
         return self.training.objective == "dae"

@@ -44,18 +44,28 @@ class PresetFit:
     """KL target per bar, in bits; a larger one reconstructs better."""
     window_bars: int
     """Bars of a window."""
+    any_part: bool = False
+    """Whether the preset takes parts of any kind, each in a pass of its own."""
 
     @property
     def sort_key(self) -> tuple[float, ...]:
         """Key by which a better fit is greater.
 
-        In order: notes modeled, passes, kind mismatches, empty slots, register, bits, context.
+        In order: notes modeled, parts just as they are modeled, a model of any parts, passes, kind
+        mismatches, empty slots, register, bits, context.
         """
         notes = round(self.note_share / _NOTE_SHARE_RESOLUTION)
         register = round(self.register_distance / _REGISTER_RESOLUTION)
         costs = (self.n_passes, self.n_kind_mismatch, self.n_empty_slots, register)
         penalties = (-round(cost, 1) for cost in costs)
-        return (notes, *penalties, self.bits_per_bar, self.window_bars, self.note_share)
+        kind = (self.is_exact, self.any_part)
+        return (notes, *kind, *penalties, self.bits_per_bar, self.window_bars, self.note_share)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether all notes go through a model made for just such parts, in one pass."""
+        all_notes = self.note_share >= 1 - _NOTE_SHARE_RESOLUTION / 2 and not self.any_part
+        return all_notes and self.n_passes <= 1 and not self.n_kind_mismatch
 
     def is_comparable(self, best: PresetFit) -> bool:
         """Return whether share of notes and passes are close to those of the `best` fit."""
@@ -94,6 +104,7 @@ def measure_fit(preset: Preset, song: Bars) -> PresetFit:
         register_distance=_register_distance(passes, preset),
         bits_per_bar=preset.training.kl_target_bits / preset.grid.bars,
         window_bars=preset.grid.bars,
+        any_part=preset.takes_any_part,
     )
 
 
@@ -112,6 +123,7 @@ def mean_fit(preset: Preset, songs: Sequence[Bars]) -> PresetFit:
         register_distance=mean("register_distance"),
         bits_per_bar=preset.training.kl_target_bits / preset.grid.bars,
         window_bars=preset.grid.bars,
+        any_part=preset.takes_any_part,
     )
 
 

@@ -16,6 +16,7 @@ from musicvae.checkpoints import (
     MODEL_FILE,
     Checkpoint,
     best_shipped,
+    checkpoint_name,
     choose,
     claim_run_name,
     default_run_name,
@@ -147,6 +148,29 @@ def test_song_gets_the_shipped_model_that_fits(models: Path, what: str) -> None:
     choice = choose([Bars.from_song(song)])
     assert choice.path == models / f"{wanted.name}.safetensors"
     assert choice.reason == "shipped, it fits best: 100% of the notes, in 1 pass"
+
+
+def test_measured_f1_decides_where_no_model_is_made_for_the_parts(models: Path) -> None:
+    band, tune = ([Bars.from_song(SONGS[what][0])] for what in ("a band", "one voice"))
+    f1, asked = {"song-4bar": 0.9, "any": 0.4}, list[str]()
+
+    def measure(path: Path) -> float:
+        asked.append(checkpoint_name(path))
+        return f1.get(asked[-1], 0.5)
+
+    assert choose(tune, measure=measure).path.stem == "melody-2bar" and not asked
+    any_part = preset("any", "any", bits=900.0)
+    checkpoint(models / "any.safetensors", any_part)
+    found = choose(band, measure=measure)
+    assert found.path.stem == "song-4bar" and "F1 0.90 on the first bars" in found.reason
+    assert "any" in asked and len(asked) <= 4
+    f1["any"] = 0.95
+    assert choose(band, measure=measure).path.stem == "any"
+    run = save_run("mine", any_part)
+    f1["mine"] = 0.94  # about as well as any
+    assert choose(band, measure=measure).path == run
+    f1["mine"] = 0.8
+    assert choose(band, measure=measure).path.stem == "any"
 
 
 def test_newest_run_that_fits_precedes_shipped_models(models: Path) -> None:
