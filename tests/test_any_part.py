@@ -15,6 +15,7 @@ from musicvae.data.batch import WindowBatcher, model_inputs
 from musicvae.errors import ConfigError
 from musicvae.io import write
 from musicvae.latent import file as latent_file
+from musicvae.latent.matching import match_passes
 from musicvae.representation.bars import Bars
 from musicvae.representation.drums import canonical_pitch
 from musicvae.representation.part_traits import DRUMS, KIND
@@ -121,6 +122,20 @@ def test_tools_take_any_parts(model: MusicVAE) -> None:
         assert made.parts
     assert len(Bars.from_song(model.extend(song, bars=2, seed=0))) == 10
     assert model.vary(song, seed=0)
+
+
+def test_parts_of_two_songs_are_paired_by_kind_and_register(model: MusicVAE) -> None:
+    song = replace(band_song(bars=8), has_notated_bars=True)
+    one, other = model.encode(song), model.encode(replace(song, parts=song.parts[::-1]))
+    owner = [int(each[0]) for each in other.source_parts]
+    for nth, partner in enumerate(match_passes(one, other).tolist()):
+        assert len(song.parts) - 1 - owner[partner] == int(one.source_parts[nth][0])
+    fewer = model.encode(replace(song, parts=song.parts[:2]))
+    partner = match_passes(one, fewer)
+    drums = [bool(each[0, KIND] == DRUMS) for each in one.traits]
+    assert (partner[drums] == -1).all() and sorted(partner[partner >= 0].tolist()) == [0, 1]
+    halfway = model.interpolate(song, replace(song, parts=song.parts[:2]), steps=3)[1]
+    assert halfway.parts
 
 
 def test_triplets_and_thirty_seconds_have_cells() -> None:

@@ -11,7 +11,12 @@ from musicvae.downbeats import TimeMap
 from musicvae.latent.bar_edits import bar_qpm, copy_notes, reorder_bars, transpose_part
 from musicvae.latent.encoding import Encoding
 from musicvae.latent.interpolation import INTERPOLATORS, Latents
-from musicvae.latent.matching import WindowPairs, match_by_dtw, match_by_position
+from musicvae.latent.matching import (
+    WindowPairs,
+    match_by_dtw,
+    match_by_position,
+    match_passes,
+)
 from musicvae.representation.bars import Bars
 from musicvae.representation.chord_grid import transpose_quarters
 from musicvae.swing import Swing
@@ -74,9 +79,7 @@ def blend(
     n_bars = _n_bars(a, b, t, ends[near], window_bars)
     n_windows = -(-n_bars // window_bars)
     pairs = _match_windows(a, b, t, n_windows, options)
-    mu, sigma = mix_latents(
-        a, b, pairs, np.full(n_windows, latent_t), len(own.source_parts), options.how
-    )
+    mu, sigma = mix_latents(ends, pairs, np.full(n_windows, latent_t), whose, options.how)
     index = tuple(
         bar_indices(end, which, n_bars, window_bars) for end, which in zip(ends, pairs, strict=True)
     )
@@ -132,21 +135,23 @@ def _time_map(encoding: Encoding, bars: Bars) -> TimeMap | None:
 
 
 def mix_latents(
-    a: Encoding, b: Encoding, pairs: WindowPairs, t: Floats, n_groups: int, how: str
+    ends: tuple[Encoding, Encoding], pairs: WindowPairs, t: Floats, whose: int, how: str
 ) -> tuple[Latents, Latents]:
     """Interpolate the latents of paired windows, each at its own `t` `(n,)`.
 
-    Dimensions that one of two windows lacks, past the end of its song, are taken from the other.
-    Returns `mu` and `sigma` of `n_groups` passes, `(G, n, Z)` each.
+    The passes are those of `ends[whose]`, each with its partner in the other song (`match_passes`);
+    one without a partner does not move. Dimensions that one of two windows lacks, past the end of
+    its song, are taken from the other. Returns `mu` and `sigma`, `(G, n, Z)` each.
     """
+    own, other = ends[whose], ends[1 - whose]
     share, interpolate = t[:, None], INTERPOLATORS[how]
     found: list[tuple[Latents, Latents]] = []
-    for group in range(n_groups):
-        (mu_a, sigma_a), (mu_b, sigma_b) = (
-            (end.mu[nth, which], end.sigma[nth, which])
-            for end, which in zip((a, b), pairs, strict=True)
-            for nth in (min(group, len(end.source_parts) - 1),)
-        )
+    for group, partner in enumerate(match_passes(own, other).tolist()):
+        latents = [(own.mu[group, pairs[whose]], own.sigma[group, pairs[whose]])] * 2
+        if partner >= 0:
+            which = pairs[1 - whose]
+            latents[1 - whose] = (other.mu[partner, which], other.sigma[partner, which])
+        (mu_a, sigma_a), (mu_b, sigma_b) = latents
         no_a, no_b = ((mu == 0) & (sigma == 1) for mu, sigma in ((mu_a, sigma_a), (mu_b, sigma_b)))
         mu_a, sigma_a = np.where(no_a, mu_b, mu_a), np.where(no_a, sigma_b, sigma_a)
         mu_b, sigma_b = np.where(no_b, mu_a, mu_b), np.where(no_b, sigma_a, sigma_b)

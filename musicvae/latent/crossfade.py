@@ -63,7 +63,7 @@ def crossfade(
     for half, here in enumerate((~from_b, from_b)):
         whose = half if latent_t is None else int(latent_t >= 0.5)
         own, key = ends[whose], ends[half].key
-        mu, sigma = mix_latents(a, b, pairs, share, len(own.source_parts), options.how)
+        mu, sigma = mix_latents(ends, pairs, share, whose, options.how)
         own_bars, source = replace_parts(bars, own), np.where(here, index[whose], -1)
         passthrough = (copy_notes(part, own.bars, source, own_bars) for part in own.passthrough)
         halves.append(

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from musicvae.arrays import Floats, Ints
+from musicvae.latent.encoding import Encoding
 from musicvae.latent.interpolation import Latents
+from musicvae.representation.part_traits import FAMILY, KIND, REGISTER
 
 WindowPairs = tuple[Ints, Ints]
 """For each of n windows the index of a window of A and of one of B. `(n,)` each"""
@@ -18,6 +20,27 @@ def match_by_position(n_a: int, n_b: int, n: int) -> WindowPairs:
     both songs, so that endings match. A song that is too short is repeated.
     """
     return _positions(n_a, n), _positions(n_b, n)
+
+
+def match_passes(own: Encoding, other: Encoding) -> Ints:
+    """Return the pass of `other` that each pass of `own` is paired with, -1 for none. `(G,)`
+
+    Passes that hold one part each are paired by kind (line, chords, drums), then by family of
+    programs and register; each has one partner at most. Other passes are paired in their order.
+    """
+    n, n_other = len(own.source_parts), len(other.source_parts)
+    if own.traits is None or other.traits is None:
+        return np.minimum(np.arange(n), n_other - 1)
+    one, two = (np.array([each[0] for each in end.traits or ()]) for end in (own, other))
+    distance = np.abs(one[:, None, REGISTER] - two[:, REGISTER]).astype(float)
+    distance += 3.0 * (one[:, None, FAMILY] != two[:, FAMILY])
+    distance[one[:, None, KIND] != two[:, KIND]] = np.inf
+    partner = np.full(n, -1)
+    while np.isfinite(distance).any():
+        i, j = np.unravel_index(distance.argmin(), distance.shape)
+        partner[i] = j
+        distance[i], distance[:, j] = np.inf, np.inf
+    return partner
 
 
 def last_windows(n_b: int, n: int) -> Ints:
