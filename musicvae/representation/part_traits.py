@@ -10,7 +10,13 @@ from dataclasses import replace
 import numpy as np
 
 from musicvae.arrays import Ints
-from musicvae.representation.bars import Bars, Notes, cell_index
+from musicvae.representation.bars import (
+    TIMING_PER_QUARTER,
+    Bars,
+    Notes,
+    cell_index,
+    resolve_note_overlaps,
+)
 from musicvae.song import Part
 
 TRAITS = ("kind", "family", "register", "resolution")
@@ -70,14 +76,30 @@ def find_resolution(bars: Bars, notes: Notes) -> int:
 
 
 def snap_to_resolution(bars: Bars, notes: Notes, resolution: int) -> Notes:
-    """Return notes of a song on `bars` moved to the nearest steps of a resolution.
+    """Return notes of a song on `bars` with onsets at the nearest steps of a resolution.
 
-    What they were moved by is in their timing.
+    What they were moved by is in their timing. They end where they did, if that is after their
+    onset.
     """
     steps = bars.grid.steps_per_quarter
     if steps % resolution or steps == resolution:
         return notes
-    return replace(bars, notes=notes).at(resolution).at(steps).notes
+    grid, stride = bars.grid, steps // resolution
+    step = np.maximum(notes.step, -(-grid.lead_steps[notes.bar] // stride) * stride)
+    step = (step + stride // 2) // stride * stride
+    is_late = step >= grid.steps[notes.bar]  # the downbeat of the next bar, if there is one
+    bar = np.where(is_late & (notes.bar + 1 < len(grid)), notes.bar + 1, notes.bar)
+    last = (grid.steps[notes.bar] - 1) // stride * stride
+    step = np.where(is_late, np.where(bar > notes.bar, 0, last), step)
+    start = cell_index(grid, notes)
+    moved = replace(notes, bar=bar, step=step)
+    by = start - cell_index(grid, moved)
+    moved = replace(
+        moved,
+        timing=notes.timing + by * (TIMING_PER_QUARTER // steps),
+        duration=np.maximum(notes.duration + by, 1),
+    )
+    return resolve_note_overlaps(grid, moved)
 
 
 def allowed_steps(steps_per_quarter: int) -> Ints:
