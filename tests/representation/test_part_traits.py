@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from musicvae.representation.bars import Bars
+from musicvae.representation.bars import Bars, cell_index
 from musicvae.representation.part_traits import (
     CHORDS,
     DRUMS,
@@ -28,7 +28,9 @@ TPQ = 480
 
 def song_of(*onsets: float, length: float = 0.2, **kind: object) -> Song:
     """Return a song of one part with a note at each quarter of `onsets`."""
-    notes = [(round(at * TPQ), round(length * TPQ), 60, 80) for at in onsets]
+    notes = [
+        (round(at * TPQ), round(length * TPQ), 40 + nth % 48, 80) for nth, at in enumerate(onsets)
+    ]
     return Song.new([part_from_notes(notes, **kind)])
 
 
@@ -41,6 +43,20 @@ def test_resolution_is_the_coarsest_that_has_the_onsets(step: float, resolution:
     assert find_resolution(bars, bars.notes) == resolution
     snapped = snap_to_resolution(bars, bars.notes, resolution)
     assert np.array_equal(snapped.step, bars.notes.step) and not snapped.timing.any()
+
+
+def test_notes_end_where_they_did() -> None:
+    rng = np.random.default_rng(1)
+    onsets = np.sort(rng.choice(np.arange(24, 24 * 60), 80, replace=False)) / 24
+    song = song_of(*onsets, length=0.75)
+    bars = Bars.from_song(song)
+    for resolution in RESOLUTIONS:
+        snapped = snap_to_resolution(bars, bars.notes, resolution)
+        assert not (snapped.step % (24 // resolution)).any()
+        starts, moved = (cell_index(bars.grid, notes) for notes in (bars.notes, snapped))
+        assert np.abs(snapped.timing).max() <= 20 * 24 // resolution
+        assert sorted(40 * moved + snapped.timing) == sorted(40 * starts)
+        assert sorted(moved + snapped.duration) == sorted(starts + bars.notes.duration)
 
 
 def test_what_is_played_freely_keeps_its_timing() -> None:
