@@ -94,10 +94,8 @@ class Stages:
         bars = self._time("bars", lambda: Bars.from_song(barline_estimate.song))
         hashes = self._time("fingerprint", lambda: fingerprint(bars))
         chords = self._time("chords", lambda: stated_or_found_chords(barline_estimate.song))
-        file = ProcessedFile(
-            read_result=result, merge=merge, barlines=barline_estimate, bars=bars, chords=chords
-        )
-        vars(file)["roles"] = roles  # the cached property
+        file = ProcessedFile(read_result=result, merge=merge, barlines=barline_estimate, bars=bars)
+        vars(file).update(roles=roles, chords=chords)  # the cached properties
 
         def row() -> None:
             stored = StoredSong(path="file", bars=bars, fingerprint=hashes, facts=file.facts())

@@ -14,7 +14,7 @@ from musicvae.errors import ReadError
 from musicvae.io.options import ReadOptions
 from musicvae.representation.bars import Bars
 
-READER_VERSION = 8
+READER_VERSION = 9
 """Increase whenever the same bytes and options give a different row (notes, facts or reasons); rows
 of another version are read again."""
 
@@ -23,9 +23,11 @@ of another version are read again."""
 class StoredSong:
     """A song on the stored grid, with its path, its hashes and facts from reading it.
 
+    The chord map of `bars` holds what the file states; chords found in its notes are in `facts`.
+
     `facts` is plain JSON. The report sums up `parts`, a list of `{"name": ..., "role": ...}`;
-    `bars`, a number of bars by reason (`kept` and others); `warnings`, a list of lines. Other keys
-    are stored as they are.
+    `bars`, a number of bars by reason (`kept` and others); `chords`, with their `source` and their
+    number by quality; `warnings`, a list of lines. Other keys are stored as they are.
     """
 
     path: str

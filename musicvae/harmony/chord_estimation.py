@@ -45,19 +45,26 @@ _INTERVAL_FIFTHS = (0, -5, 2, -3, 4, -1, -6, 1, -4, 3, -2, 5)
 _LEADING_FIFTHS = 4  # diminished chords are leading chords, spelled with sharps rather than flats
 
 
+ChordSource = Literal["stated", "found", "guess", "none"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChordEstimate:
     """Chords of a song, with a confidence for each `(M,)` and the reasons in words.
 
-    `source` says whether the song states them, which has confidence 1 and no reasons, or they were
-    found. `is_weak` if they were found from a melody alone, to which many chords would fit.
+    `source` says where they are from: `stated` by the song, which has confidence 1 and no reasons;
+    `found` in its notes; a `guess` from a melody alone, to which many chords would fit; or `none`.
     """
 
     chords: ChordMap
-    source: Literal["stated", "found"]
+    source: ChordSource
     confidence: Floats
     reasons: tuple[str, ...]
-    is_weak: bool
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether nothing but a melody speaks for the chords."""
+        return self.source == "guess"
 
 
 def stated_or_found_chords(song: Song) -> ChordEstimate:
@@ -70,12 +77,11 @@ def stated_or_found_chords(song: Song) -> ChordEstimate:
         source="stated",
         confidence=np.ones(len(chords)),
         reasons=("",) * len(chords),
-        is_weak=False,
     )
 
 
 def with_chords(song: Song) -> Song:
-    """Return a song with the chords that it states or, unless they are weak, those found."""
+    """Return a song with the chords that it states or, unless they are a guess, those found."""
     estimate = stated_or_found_chords(song)
     return song if estimate.is_weak else replace(song, chords=estimate.chords)
 
@@ -89,11 +95,7 @@ def estimate_chords(song: Song, weights: Weights | None = None) -> ChordEstimate
     grid = grid_from_song(song, STORED_STEPS_PER_QUARTER)
     if not len(grid) or not any(len(part) and not part.is_drum for part in song.parts):
         return ChordEstimate(
-            chords=ChordMap.none(),
-            source="found",
-            confidence=np.zeros(0),
-            reasons=(),
-            is_weak=True,
+            chords=ChordMap.none(), source="none", confidence=np.zeros(0), reasons=()
         )
     weights = load_weights() if weights is None else weights
     beats = find_beats(grid)
@@ -128,10 +130,9 @@ def _estimate_from_states(
     ]
     return ChordEstimate(
         chords=chords,
-        source="found",
+        source="guess" if is_weak else "found",
         confidence=np.add.reduceat(posterior, first) / length,
         reasons=tuple(reasons),
-        is_weak=is_weak,
     )
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
 from musicvae.chords import Chord
 from musicvae.downbeats import BarlineEstimate
-from musicvae.harmony import estimate_chords, stated_or_found_chords
+from musicvae.harmony import ChordSource, estimate_chords, stated_or_found_chords
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, grid_from_song
 from musicvae.representation.roles import classify_roles
 from musicvae.song import Song
@@ -34,15 +33,14 @@ class TimedChord:
 
 @dataclass(frozen=True, kw_only=True)
 class SongChords:
-    """Chords of a song, whether they are `stated` or `found`, and its bars.
+    """Chords of a song, where they are from (see `ChordEstimate`), and its bars.
 
-    `song` has them as its chord map. Found chords of a melody alone are weak.
+    `song` has them as its chord map.
     """
 
     song: Song
     chords: tuple[TimedChord, ...]
-    source: Literal["stated", "found"]
-    is_weak: bool
+    source: ChordSource
     n_bars: int
 
     def by_bar(self) -> Iterator[list[TimedChord]]:
@@ -79,7 +77,6 @@ def find_chords(barlines: BarlineEstimate, *, ignore_stated: bool = False) -> So
         song=replace(song, chords=chords),
         chords=timed,
         source=estimate.source,
-        is_weak=estimate.is_weak,
         n_bars=len(grid),
     )
 

@@ -54,6 +54,11 @@ def block_song(
     return Song.new([part], ticks_per_quarter=TPQ, meter=(quarters, 4))
 
 
+def melody_song() -> Song:
+    notes = [(i * TPQ, TPQ, p, 80) for i, p in enumerate([60, 64, 67, 64, 65, 69, 67, 60])]
+    return Song.new([Part.empty("flute").with_notes(*np.array(notes).T)], ticks_per_quarter=TPQ)
+
+
 PROGRESSIONS = [
     "C Am F G",
     "Em Bm C D7",
@@ -111,15 +116,13 @@ def test_songs_without_pitched_notes() -> None:
     drums = replace(small_band(), parts=tuple(p for p in small_band().parts if p.is_drum))
     for song in (Song.new(), Song.new(end_ticks=5 * TPQ), drums):
         found = estimate_chords(song)
-        assert len(found.chords) == len(found.confidence) == 0
+        assert len(found.chords) == len(found.confidence) == 0 and found.source == "none"
         assert with_chords(song) == song
         assert find_chords(estimate_barlines(song)).chords == ()
 
 
 def test_melody_alone_is_weak_and_not_drawn() -> None:
-    notes = [(i * TPQ, TPQ, p, 80) for i, p in enumerate([60, 64, 67, 64, 65, 69, 67, 60])]
-    part = Part.empty("flute").with_notes(*np.array(notes).T)
-    song = Song.new([part], ticks_per_quarter=TPQ)
+    song = melody_song()
     assert estimate_chords(song).is_weak
     assert not len(with_chords(song).chords)
 
@@ -222,6 +225,20 @@ def test_command_shows_a_chart_and_json(tmp_path) -> None:
     assert (first["label"], first["start_s"], first["end_s"]) == ("C:maj", 0.0, second["start_s"])
     assert (second["label"], second["start_bar"], second["source"]) == ("A:min", 2, "found")
     assert 0 < first["confidence"] <= 1
+
+
+def test_guesses_are_called_so(tmp_path) -> None:
+    write(block_song("C Am F G", melody=True), tmp_path / "song.mid")
+    write(melody_song(), tmp_path / "melody.mid")
+    for name, source, words in (
+        ("song", "found", "chords found: C"),
+        ("melody", "guess", "chords guessed from a melody alone: "),
+    ):
+        path = str(tmp_path / f"{name}.mid")
+        for command in ("inspect", "chords"):
+            shown = CliRunner().invoke(main, [command, path, "--json"], catch_exceptions=False)
+            assert {each["source"] for each in json.loads(shown.stdout)["chords"]} == {source}
+        assert words in CliRunner().invoke(main, ["inspect", path]).stdout
 
 
 def test_lead_sheet_has_the_melody_and_the_chords() -> None:

@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from musicvae.tools.chords import SongChords, TimedChord
 
 _BARS_A_LINE = 4
+_SOURCES = {
+    "stated": "stated",
+    "found": "found from the notes",
+    "guess": "found from the notes, a melody alone: a guess",
+    "none": "none",
+}
 
 
 @click.command(name="chords")
@@ -140,10 +146,8 @@ def _print_chart(path: Path, found: SongChords, *, roman: bool) -> None:
     from musicvae.representation.key import key_of_signature
 
     key = _key(found)
-    kind = "stated" if found.source == "stated" else "found from the notes"
-    weak = ", a melody alone: a guess" if found.is_weak and found.chords else ""
     name = str(key_of_signature(*key))
-    print_wrapped(f"{path}: {name}, chords {kind}{weak}")
+    print_wrapped(f"{path}: {name}, chords {_SOURCES[found.source]}")
     if not found.chords:
         print_line("  no chords: no pitched notes")
         return

@@ -155,4 +155,6 @@ def _chord_summary(chords: list[dict[str, Any]]) -> str:
         parsed[0] for each in chords[:_MAX_CHORDS_SHOWN] if (parsed := parse_harte(each["label"]))
     ]
     more = f", ... ({len(chords)} in all)" if len(chords) > _MAX_CHORDS_SHOWN else ""
-    return f"chords {chords[0]['source']}: {' '.join(map(format_symbol, shown))}{more}"
+    source = chords[0]["source"]
+    kind = "guessed from a melody alone" if source == "guess" else source
+    return f"chords {kind}: {' '.join(map(format_symbol, shown))}{more}"
