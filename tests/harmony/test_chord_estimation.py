@@ -227,6 +227,31 @@ def test_command_shows_a_chart_and_json(tmp_path) -> None:
     assert 0 < first["confidence"] <= 1
 
 
+def test_pickup_is_bar_0(tmp_path) -> None:
+    blocks = block_song("G C C Am F G7 C C", quarters=1)
+    meter = MeterMap(ticks=[0, TPQ], numerator=[1, 4], denominator=[4, 4])
+    stated = [(0, "G"), (TPQ, "C"), (3 * TPQ, "Am"), (5 * TPQ, "F")]
+    chords = ChordMap.from_chords((tick, parsed(symbol)) for tick, symbol in stated)
+    song = replace(blocks, meter=meter, chords=chords)
+    found = find_chords(estimate_barlines(song, as_written=True))
+    places = [(each.start_bar, each.bar_quarters) for each in found.chords]
+    assert places == [(0, 3.0), (1, 0.0), (1, 2.0), (2, 0.0)]
+    assert [len(bar) for bar in found.by_bar()] == [1, 2, 1]
+    write(song, tmp_path / "song.mid")
+    words = ("chords", str(tmp_path / "song.mid"), "--as-written")
+    chart = CliRunner().invoke(main, words, catch_exceptions=False).stdout.splitlines()
+    assert [" ".join(line.split()) for line in chart[1:]] == ["0 | G |", "1 | C Am | F |"]
+    shown = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)
+    assert [each["start_bar"] for each in shown["chords"]] == [0, 1, 1, 2]
+
+
+def test_key_is_estimated_only_where_it_is_shown(tmp_path, monkeypatch) -> None:
+    write(block_song("C Am F G"), tmp_path / "song.mid")
+    monkeypatch.setattr("musicvae.harmony.key.song_key", lambda song: pytest.fail("not needed"))
+    shown = CliRunner().invoke(main, ["chords", str(tmp_path / "song.mid"), "--json"])
+    assert shown.exit_code == 0, shown.output
+
+
 def test_guesses_are_called_so(tmp_path) -> None:
     write(block_song("C Am F G", melody=True), tmp_path / "song.mid")
     write(melody_song(), tmp_path / "melody.mid")
