@@ -93,7 +93,9 @@ class Stages:
         roles = self._time("roles", lambda: classify_roles(barline_estimate.song))
         bars = self._time("bars", lambda: Bars.from_song(barline_estimate.song))
         hashes = self._time("fingerprint", lambda: fingerprint(bars))
-        chords = self._time("chords", lambda: stated_or_found_chords(barline_estimate.song))
+        chords = self._time(
+            "chords", lambda: stated_or_found_chords(barline_estimate.song, grid=bars.grid)
+        )
         file = ProcessedFile(read_result=result, merge=merge, barlines=barline_estimate, bars=bars)
         vars(file).update(roles=roles, chords=chords)  # the cached properties
 

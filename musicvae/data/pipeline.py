@@ -42,7 +42,7 @@ class ProcessedFile:
     @cached_property
     def chords(self) -> ChordEstimate:
         """The chords that the song states, else those found in its notes."""
-        return stated_or_found_chords(self.barlines.song)
+        return stated_or_found_chords(self.barlines.song, grid=self.bars.grid)
 
     @cached_property
     def roles(self) -> tuple[Role, ...]:

@@ -55,8 +55,9 @@ class SongChords:
 def find_chords(barlines: BarlineEstimate, *, ignore_stated: bool = False) -> SongChords:
     """Return the chords of a song on its bar lines: stated, else found (`estimate_chords`)."""
     song = barlines.song
-    estimate = estimate_chords(song) if ignore_stated else stated_or_found_chords(song)
     grid = grid_from_song(song, STORED_STEPS_PER_QUARTER)
+    estimate_from = estimate_chords if ignore_stated else stated_or_found_chords
+    estimate = estimate_from(song, grid=grid)
     chords = estimate.chords if len(grid) else ChordMap.none()
     bar = np.clip(np.searchsorted(grid.start_ticks, chords.ticks, side="right") - 1, 0, None)
     lead_quarters = grid.lead_steps[bar] / grid.steps_per_quarter

@@ -13,7 +13,14 @@ from musicvae.chords import Chord, ChordMap, format_symbol, parse_harte, parse_s
 from musicvae.chords.roman import format_roman
 from musicvae.cli import main
 from musicvae.downbeats import estimate_barlines
-from musicvae.harmony import estimate_chords, song_key, stated_or_found_chords, with_chords
+from musicvae.harmony import (
+    chord_estimation,
+    estimate_chords,
+    network,
+    song_key,
+    stated_or_found_chords,
+    with_chords,
+)
 from musicvae.harmony.decoding import decode
 from musicvae.harmony.features import find_beats, measure_notes
 from musicvae.harmony.network import ESTIMATED, N_STATES, chord_states, load_weights
@@ -172,6 +179,34 @@ def test_decoding_prefers_a_chord_that_lasts() -> None:
     state, posterior = decode(log_probs, strength, weights)
     assert state.tolist() == [c] * 8 + [g] * 8
     assert ((posterior > 0) & (posterior <= 1 + 1e-9)).all()
+
+
+def test_beats_are_predicted_in_blocks(monkeypatch) -> None:
+    song = block_song("C Am7 F G7 C F/A G C")
+    whole = estimate_chords(song)
+    monkeypatch.setattr(network, "_BLOCK_BEATS", 5)
+    blocks = estimate_chords(song)
+    assert blocks.chords == whole.chords
+    np.testing.assert_allclose(blocks.confidence, whole.confidence, rtol=1e-4)
+
+
+def test_chords_of_a_long_song_end_where_the_analysis_ends(monkeypatch) -> None:
+    song = block_song("C Am7 F G7 C F G C")
+    monkeypatch.setattr(chord_estimation, "MAX_BEATS", 16)
+    found = estimate_chords(song)
+    assert (found.chords.ticks[-1], found.chords.labels()[-1]) == (16 * TPQ, "N")
+    assert found.confidence[-1] == 0 and found.reasons[-1] == "only the first 16 beats are analyzed"
+    short = estimate_chords(block_song("C Am7 F G7"))
+    assert found.chords.labels()[:-1] == short.chords.labels()
+    assert len(found.confidence) == len(found.reasons) == len(found.chords)
+
+
+def test_known_bars_are_not_estimated_again(monkeypatch) -> None:
+    song = block_song("C Am F G")
+    grid = grid_from_song(song, 24)
+    expected = estimate_chords(song)
+    monkeypatch.setattr(chord_estimation, "grid_from_song", lambda *_: pytest.fail("known"))
+    assert estimate_chords(song, grid=grid).chords == expected.chords
 
 
 def test_every_quality_has_a_state_or_none() -> None:
