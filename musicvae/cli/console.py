@@ -27,7 +27,6 @@ from musicvae.errors import (
     one_line,
     printable,
 )
-from musicvae.representation.key import KEY_EXAMPLES, parse_key
 from musicvae.storage import (
     ensure_writable_file,
     exclusive_writes,
@@ -65,6 +64,8 @@ class KeyName(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
         """Return the semitones, or the name of the key; fail with a usage error."""
+        from musicvae.representation.key import KEY_EXAMPLES, parse_key
+
         text = str(value).strip()
         if re.fullmatch(r"[+-]?\d+", text):
             if -6 <= int(text) <= 5:

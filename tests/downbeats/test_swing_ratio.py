@@ -148,7 +148,7 @@ def test_notes_that_stay_in_place_are_not_straightened(monkeypatch: pytest.Monke
 
 def test_swing_makes_a_file_metrical_as_written() -> None:
     rng = np.random.default_rng(0)
-    played = Swing(1.5, SIXTEENTHS).perform(straight_onsets(SIXTEENTHS))
-    song = song_of(played + rng.normal(0, 0.03, len(played)))
+    played = Swing(2.0, SIXTEENTHS).perform(straight_onsets(SIXTEENTHS))
+    song = song_of(played + rng.normal(0, 0.04, len(played)))
     for as_written in (False, True):
         assert estimate_barlines(song, as_written=as_written).grid_estimate.is_metrical
