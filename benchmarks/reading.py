@@ -52,7 +52,7 @@ from musicvae.harmony import stated_or_found_chords
 from musicvae.io import midi
 from musicvae.io.options import ReadOptions
 from musicvae.representation.bars import Bars
-from musicvae.representation.pianoroll import to_roll
+from musicvae.representation.pianoroll import TIMING, to_roll
 from musicvae.representation.roles import classify_roles
 from musicvae.representation.tracks import merge_tracks
 
@@ -147,7 +147,7 @@ def comparable(paths: list[Path], wanted: int) -> list[Path]:
             continue
         if not file.barlines.is_identity or (file.merge and file.merge.descriptions):
             changed += 1
-        elif not np.array_equal(to_roll(file.bars.at(STEPS_PER_QUARTER)), theirs):
+        elif not np.array_equal(to_roll(file.bars.at(STEPS_PER_QUARTER))[:, :, :TIMING], theirs):
             differ += 1
         elif not file.barlines.grid_estimate.reject_reason:
             found.append(path)
