@@ -13,8 +13,9 @@ from pathlib import Path
 
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]")
 
-MAX_NAME_BYTES = 200
-"""Length of the name of a run or preset; most file systems allow 255 bytes with a suffix."""
+MAX_NAME_BYTES = 255
+"""Longest file name, in bytes, that the usual file systems allow."""
+_RESERVED_BYTES = 55  # of the name of a run or preset, for suffixes and numbers
 
 
 def printable(name: str) -> str:
@@ -43,9 +44,13 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 
 def is_file_name(name: str) -> bool:
-    """Return whether a name is that of one file or folder anywhere: no path, nothing hidden."""
+    """Return whether a name is that of one file or folder anywhere: no path, nothing hidden.
+
+    Names of runs and presets are such names; suffixes and numbers have room after them.
+    """
     is_plain = name.isprintable() and not set(name) & set('/\\:*?"<>|')
-    return is_plain and not name.startswith(".") and 0 < len(name.encode()) <= MAX_NAME_BYTES
+    size = len(name.encode()) + _RESERVED_BYTES
+    return is_plain and not name.startswith(".") and _RESERVED_BYTES < size <= MAX_NAME_BYTES
 
 
 class MusicVAEError(Exception):

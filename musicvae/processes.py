@@ -7,6 +7,7 @@ Linux sends a signal as well, which reaches code that keeps Python's lock.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -15,6 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from threading import Thread
 from typing import IO
 
@@ -55,6 +57,39 @@ def request_death_signal() -> None:
 
         with suppress(OSError, AttributeError):
             ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def limit_memory(memory_bytes: int) -> None:
+    """Limit the memory of this process to that in use plus `memory_bytes`, except on Windows."""
+    if sys.platform == "win32":
+        return
+    import resource
+
+    try:
+        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    except OSError:
+        in_use = 0
+    for what, size in ((resource.RLIMIT_AS, in_use + memory_bytes), (resource.RLIMIT_CORE, 0)):
+        hard = resource.getrlimit(what)[1]
+        allowed = size if hard == resource.RLIM_INFINITY else min(size, hard)
+        try:
+            resource.setrlimit(what, (allowed, hard))
+        except (ValueError, OSError):  # macOS has the limit but does not support it
+            continue
+
+
+def boot_code(module: str, function: str) -> str:
+    """Return code that calls a function of the package in another process (`boot_command`)."""
+    paths = "import json, sys; sys.path[:] = json.loads(sys.argv[1])"
+    return f"{paths}; from {module} import {function}; {function}()"
+
+
+def boot_command(code: str, *arguments: str) -> list[str]:
+    """Return the command that runs `boot_code` with the paths of this process.
+
+    `arguments` are `sys.argv[2:]` there.
+    """
+    return [sys.executable, "-c", code, json.dumps(sys.path), *arguments]
 
 
 def end_with_launcher() -> None:

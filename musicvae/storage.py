@@ -14,10 +14,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 
-from musicvae.errors import ExistsError, WriteError, os_reason
+from musicvae.errors import MAX_NAME_BYTES, ExistsError, WriteError, os_reason
 
-MAX_NAME_BYTES = 255
-"""Longest file name, in bytes, that the usual file systems allow."""
 LOCK_FILE = ".lock"
 """Lock of a folder into which one process writes at a time."""
 _keeps_files: ContextVar[bool] = ContextVar("keeps_files", default=False)

@@ -88,6 +88,32 @@ def test_batches_carry_chords_by_quarter_in_the_common_key(place: Path) -> None:
         assert batch.chords[row, 0, :4, 1].tolist() == [int(stated.quality[bar])] * 4
 
 
+def test_found_chords_condition_and_guesses_do_not(tmp_path: Path) -> None:
+    song = replace(chord_song(0), chords=ChordMap.none())
+    steps = range(0, 8 * 1920, 1920)
+    stated = dict(zip(steps, chord_song(0).chords.chords, strict=True))
+    chords = [
+        (at, 1920, 48 + pitch, 80) for at in steps for pitch in sorted(stated[at].pitch_classes)
+    ]
+    write(song, tmp_path / "midi" / "alone.mid")
+    write(
+        replace(song, parts=(*song.parts, part_from_notes(chords, "Piano"))),
+        tmp_path / "midi" / "accompanied.mid",
+    )
+    prepare(tmp_path / "midi", tmp_path / "shards", options=ReadOptions(as_written=True))
+    found = {each.path: each for each in Shards(tmp_path / "shards")}
+    assert not len(found["alone.mid"].chords)
+    assert not len(found["accompanied.mid"].bars.header.chords)
+    wanted = [format_symbol(chord) for chord in stated.values()]
+    labels = [
+        each.partition("/")[0] for each in found["accompanied.mid"].chords.labels(format_symbol)
+    ]
+    assert len(set(labels) & set(wanted)) >= 3
+    windows = WindowDataset(tmp_path / "shards", PRESET, split="all")
+    known = {s.path: (s.chords is not None) for s in windows.inputs}
+    assert known == {"alone.mid": False, "accompanied.mid": True}
+
+
 def test_chords_are_hidden_in_a_share_of_training_windows(place: Path) -> None:
     windows = WindowDataset(place / "shards", PRESET)
     kwargs = {"batch_size": 64, "seed": 1, "key_jitter": 0.0}

@@ -35,7 +35,16 @@ HEAVY = (
     ids=["import", "help", "plot --help", "presets"],
 )
 def test_light_imports(code: str) -> None:
-    check = f"import sys; {code}; sys.exit([m for m in {HEAVY!r} if m in sys.modules] or 0)"
+    _check_unloaded(code, HEAVY)
+
+
+def test_help_loads_no_music() -> None:
+    code = "from musicvae.cli import main; main(['--help'], standalone_mode=False)"
+    _check_unloaded(code, ("numpy", "musicvae.chords", "musicvae.song"))
+
+
+def _check_unloaded(code: str, modules: tuple[str, ...]) -> None:
+    check = f"import sys; {code}; sys.exit([m for m in {modules!r} if m in sys.modules] or 0)"
     done = subprocess.run(
         [sys.executable, "-c", check], capture_output=True, text=True, check=False
     )
@@ -47,11 +56,7 @@ def test_sampling_loads_only_what_it_uses(tmp_path) -> None:
     arguments = ["sample", "--n", "1", "--bars", "2", "--out", str(tmp_path)]
     unused = [name for name in HEAVY if name != "torch"]
     code = f"from musicvae.cli import main; main({arguments!r}, standalone_mode=False)"
-    check = f"import sys; {code}; sys.exit([m for m in {unused!r} if m in sys.modules] or 0)"
-    done = subprocess.run(
-        [sys.executable, "-c", check], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
+    _check_unloaded(code, tuple(unused))
     assert len(list(tmp_path.glob("*.mid"))) == 1
 
 

@@ -72,3 +72,11 @@ def test_program_that_takes_too_long_is_killed(tmp_path: Path) -> None:
         run_program([sys.executable, "-c", code.replace("input()", waits)], 5)
     if report.exists():  # it had begun
         wait_until_ended(int(report.read_text()))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS does not limit address space")
+def test_memory_of_a_process_is_limited() -> None:
+    code = "from musicvae.processes import limit_memory; limit_memory({} << 20); bytearray(1 << 30)"
+    for megabytes, is_enough in ((256, False), (2048, True)):
+        done = run_program([sys.executable, "-c", code.format(megabytes)], 60)
+        assert (b"MemoryError" in done.stderr, done.returncode == 0) == (not is_enough, is_enough)

@@ -27,7 +27,6 @@ from musicvae.errors import (
     one_line,
     printable,
 )
-from musicvae.representation.key import KEY_EXAMPLES, parse_key
 from musicvae.storage import (
     ensure_writable_file,
     exclusive_writes,
@@ -65,6 +64,8 @@ class KeyName(click.ParamType):  # type: ignore[type-arg]  # generic in newer ve
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
     ) -> int | str:
         """Return the semitones, or the name of the key; fail with a usage error."""
+        from musicvae.representation.key import KEY_EXAMPLES, parse_key
+
         text = str(value).strip()
         if re.fullmatch(r"[+-]?\d+", text):
             if -6 <= int(text) <= 5:
@@ -297,10 +298,14 @@ def write_free(
 
 
 def free_path(folder: Path, stem: str, suffix: str, *, force: bool = False) -> Path:
-    """Return `folder/stem.suffix`, numbered if that exists and `force` is not set."""
+    """Return `folder/stem.suffix`, numbered if that exists and `force` is not set.
+
+    A link exists, whether or not what it points to does: nothing can be written there without
+    replacing it. So it is wherever outputs are checked.
+    """
     stem = fit_stem(stem)
     path = folder / f"{stem}{suffix}"
-    if force or not path.exists():
+    if force or not os.path.lexists(path):
         return path
     return folder / f"{stem}-{next_free_number(folder, stem, suffix)}{suffix}"
 
@@ -323,7 +328,7 @@ def check_overwrite(path: Path, *, force: bool, source: Path | None = None) -> P
     if source is not None and os.path.realpath(path) == os.path.realpath(source):
         hint = "choose another name with --out, or another --format"
         raise WriteError(path, "is the input itself", hint)
-    if path.exists() and not force:
+    if os.path.lexists(path) and not force:
         raise ExistsError(path, "already exists", "overwrite it with --force")
     return path
 
@@ -337,6 +342,6 @@ def check_option_path(path: Path, option: str, *, force: bool | None = None) -> 
     ensure_writable_file(path, option)
     if force is not None:
         return check_overwrite(path, force=force)
-    if path.exists():
+    if os.path.lexists(path):
         raise WriteError(path, "already exists", "choose another name")
     return path

@@ -57,10 +57,13 @@ def check_roll(roll: bool | None, *, as_json: bool, songs: int = 1) -> None:
         raise click.UsageError(f"--roll draws one song, not {songs:,}; give a single file")
 
 
-def print_roll(song: Song, roll: bool | None) -> None:
-    """Print the roll of a song if `roll` is set, or by default if stdout is a terminal."""
-    if not (is_terminal(sys.stdout) if roll is None else roll):
-        return
+def shows_roll(roll: bool | None) -> bool:
+    """Return whether a roll is drawn: as `roll` says, by default if stdout is a terminal."""
+    return is_terminal(sys.stdout) if roll is None else roll
+
+
+def print_roll(song: Song) -> None:
+    """Print the roll of a song."""
     from musicvae.cli.terminal import stdout_console
 
     console = stdout_console()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -109,7 +110,7 @@ class SongWriter:
         while True:
             path = self.folder / f"{stem}-{number:02d}.mid"
             number += 1
-            if any(each.exists() for each in self._output_paths(song, path)):
+            if any(map(os.path.lexists, self._output_paths(song, path))):
                 continue
             with exclusive_writes():
                 try:

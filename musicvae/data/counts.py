@@ -44,7 +44,7 @@ class Counts:
     """Parts by role."""
     bars_by_reason: Counter[str] = field(default_factory=Counter)
     chords: Counter[str] = field(default_factory=Counter)
-    """Songs by where their chords are from: `stated`, `found`, `weak` (of a melody), `none`."""
+    """Songs by where their chords are from (see `ChordEstimate`)."""
     qualities: Counter[str] = field(default_factory=Counter)
     """Chords by quality, in Harte syntax."""
     warnings: Counter[str] = field(default_factory=Counter)
@@ -75,7 +75,7 @@ class Counts:
         self.parts.update(part["role"] for part in facts.get("parts", ()))
         self.bars_by_reason.update(facts.get("bars", {}))
         if chords := facts.get("chords"):
-            self.chords["weak" if chords["weak"] and chords["n"] else chords["source"]] += 1
+            self.chords[chords["source"]] += 1
             self.qualities.update(chords["qualities"])
         kinds = dict.fromkeys(map(message_template, facts.get("warnings", ())))  # in their order
         self.warnings.update(list(kinds))

@@ -15,7 +15,6 @@ import torch
 from torch.utils.data import Dataset
 
 from musicvae.arrays import Bools, Ints
-from musicvae.chords import ChordMap
 from musicvae.config.preset import Preset, load_preset
 from musicvae.data.batch import Batch, ModelInput, WindowBatcher, model_inputs
 from musicvae.data.shards import Shards
@@ -91,10 +90,7 @@ class WindowDataset(Dataset[Batch]):
         no_notes = Notes.concatenate([])
         for song in songs:
             self.songs.append(song.path)
-            chords = song.bars.header.chords
-            if song.facts.get("chords", {}).get("weak"):  # a guess, which may as well be unknown
-                chords = ChordMap.none()
-            inputs, passthrough = model_inputs(song.bars, self.preset, song.path, chords)
+            inputs, passthrough = model_inputs(song.bars, self.preset, song.path, song.chords)
             self.n_passthrough += len(passthrough)
             for each in inputs:
                 self.inputs.append(

@@ -7,7 +7,7 @@ find chords.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -38,7 +38,11 @@ class ProcessedFile:
     merge: TrackMerge | None
     barlines: BarlineEstimate
     bars: Bars
-    chords: ChordEstimate
+
+    @cached_property
+    def chords(self) -> ChordEstimate:
+        """The chords that the song states, else those found in its notes."""
+        return stated_or_found_chords(self.barlines.song, grid=self.bars.grid)
 
     @cached_property
     def roles(self) -> tuple[Role, ...]:
@@ -65,18 +69,26 @@ class ProcessedFile:
         return tuple(lines)
 
     def chord_facts(self) -> dict[str, Any]:
-        """Return whether chords are stated or found, how surely, and which, as plain JSON."""
-        chords = self.chords
-        lasts = np.diff(np.append(chords.chords.ticks, self.bars.header.end_ticks))
-        sure = (
-            float(np.average(chords.confidence, weights=np.maximum(lasts, 1))) if len(lasts) else 0
+        """Return where the chords are from, how sure they are, and which, as plain JSON.
+
+        Found chords are listed in `found`, as tick, Harte label and confidence of each: the chord
+        map of `bars` holds those alone that the song states. Guesses are not listed.
+        """
+        chords, found = self.chords.chords, self.chords
+        lasts = np.diff(np.append(chords.ticks, self.bars.header.end_ticks))
+        sure = np.average(found.confidence, weights=np.maximum(lasts, 1)) if len(lasts) else 0.0
+        listed = zip(
+            chords.ticks.tolist(),
+            chords.labels(),
+            found.confidence.round(3).tolist(),
+            strict=True,
         )
         return {
-            "source": chords.source if len(lasts) else "none",
-            "weak": chords.is_weak,
-            "confidence": round(sure, 3),
+            "source": found.source,
+            "confidence": round(float(sure), 3),
             "n": len(lasts),
-            "qualities": dict(Counter(QUALITIES[q].harte for q in chords.chords.quality.tolist())),
+            "qualities": dict(Counter(QUALITIES[q].harte for q in chords.quality.tolist())),
+            "found": list(listed) if found.source == "found" else [],
         }
 
     def facts(self) -> dict[str, Any]:
@@ -114,8 +126,4 @@ def process_file(
     bars = Bars.from_song(barlines.song)
     if int(bars.grid.cell_offsets[-1]) >= MAX_CELLS:
         raise ReadError(name, "longer than any piece of music", "leave it out")
-    chords = stated_or_found_chords(barlines.song)
-    bars = replace(bars, header=replace(bars.header, chords=chords.chords))
-    return ProcessedFile(
-        read_result=result, merge=merge, barlines=barlines, bars=bars, chords=chords
-    )
+    return ProcessedFile(read_result=result, merge=merge, barlines=barlines, bars=bars)

@@ -7,10 +7,8 @@ that import nothing of the caller's script, so scripts and notebooks need no mai
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import suppress
@@ -28,12 +26,10 @@ from musicvae.data.sandbox_worker import (
     unpack_allowance,
 )
 from musicvae.errors import DataError
+from musicvae.processes import boot_code, boot_command
 
 Job = TypeVar("Job")
-BOOT_CODE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from musicvae.data.sandbox_worker import main; main()"
-)
+BOOT_CODE = boot_code("musicvae.data.sandbox_worker", "main")
 JOBS_PER_WORKER = 4  # jobs per worker that may start before the oldest one is done
 POLL_INTERVAL_S = 0.05  # interval between checks for processes that take too long
 START_TIMEOUT_S = 120.0  # a process that is not ready by then has failed
@@ -221,9 +217,10 @@ class _Worker:
         return kind, content
 
     def _start(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-c", BOOT_CODE, json.dumps(sys.path)]
         pipe = subprocess.PIPE
-        self.process = subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True)
+        self.process = subprocess.Popen(
+            boot_command(BOOT_CODE), stdin=pipe, stdout=pipe, start_new_session=True
+        )
         assert self.process.stdin is not None and self.process.stdout is not None
         timeout_s, self.timeout_s = self.timeout_s, START_TIMEOUT_S
         try:

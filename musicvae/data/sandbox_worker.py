@@ -12,13 +12,11 @@ import math
 import os
 import pickle
 import struct
-import sys
 import time
-from pathlib import Path
 from queue import SimpleQueue
 from typing import IO, Any
 
-from musicvae.processes import end_with_parent
+from musicvae.processes import end_with_parent, limit_memory
 
 _HEAD = struct.Struct("<cQ")
 _ALLOWANCE = struct.Struct("<d")
@@ -91,7 +89,7 @@ def main() -> None:
     end_with_parent(read_messages)
     try:
         function, memory_bytes, _Channel.timeout_s = pickle.loads(messages.get())
-        _limit_memory(memory_bytes)
+        limit_memory(memory_bytes)
         send(out, b"r")
         _Channel.out = out
         while True:
@@ -132,25 +130,6 @@ def _reset_alarm(now: float, allowance_s: float = 0.0) -> None:
     _Channel.last_sent_s = now
     if hasattr(signal, "alarm"):
         signal.alarm(math.ceil(2 * (_Channel.timeout_s + allowance_s)) + 5)
-
-
-def _limit_memory(memory_bytes: int) -> None:
-    """Limit memory to that in use plus `memory_bytes`; no limit without `resource` (Windows)."""
-    if sys.platform == "win32":
-        return
-    import resource
-
-    try:
-        in_use = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    except OSError:
-        in_use = 0
-    for what, size in ((resource.RLIMIT_AS, in_use + memory_bytes), (resource.RLIMIT_CORE, 0)):
-        hard = resource.getrlimit(what)[1]
-        allowed = size if hard == resource.RLIM_INFINITY else min(size, hard)
-        try:
-            resource.setrlimit(what, (allowed, hard))
-        except (ValueError, OSError):  # macOS has the limit but does not support it
-            continue
 
 
 def serialize(job: Any) -> bytes:

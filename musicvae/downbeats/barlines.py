@@ -129,13 +129,16 @@ def estimate_barlines(
     has_notated_bars: bool | None = None,
     ungridded: bool = False,
 ) -> BarlineEstimate:
-    """Estimate the bar lines of a song. No note moves in seconds.
+    """Estimate the bar lines of a song.
+
+    No note moves in seconds but those of swing, which are straight in the song that is returned,
+    with the swing beside them (`Song.swing`).
 
     Args:
         song: as read from a file.
-        as_written: keep grid and bar lines of the file.
-        has_notated_bars: the song comes from a score, whose bar lines are correct and on a grid; by
-            default what `song.has_notated_bars` says.
+        as_written: keep grid and bar lines of the file, and its notes where they are.
+        has_notated_bars: the song comes from a score, whose bar lines are correct and on a grid,
+            and kept; by default what `song.has_notated_bars` says.
         ungridded: track the beats of a performance without a grid, so that it gets bars.
 
     Otherwise a performance without a grid gets bar lines that mean nothing; `require_grid` refuses
@@ -147,10 +150,12 @@ def estimate_barlines(
     if not len(notes.onset):
         return _unchanged(song, _NO_GRID)
     tpq = song.ticks_per_quarter
-    estimate = estimate_grid(notes.onset / tpq, tpq, drums_alone=bool(notes.is_drum.all()))
-    if as_written or has_notated_bars:
+    in_place = as_written or has_notated_bars
+    drums_alone = bool(notes.is_drum.all())
+    estimate = estimate_grid(notes.onset / tpq, tpq, drums_alone=drums_alone, in_place=in_place)
+    if in_place:
         is_metrical = estimate.is_metrical or has_notated_bars
-        return _unchanged(song, replace(estimate, warp=_NO_GRID.warp, is_metrical=is_metrical))
+        return _unchanged(song, replace(estimate, is_metrical=is_metrical))
     if ungridded and not estimate.is_metrical:
         candidate = _best_tracked(song, notes, estimate)
         return candidate.apply(candidate.tracked_choice)
@@ -199,9 +204,11 @@ class Candidate:
         estimate = estimate or estimate_grid(notes.onset / tpq, tpq, drums_alone=drums_only)
         on_grid = estimate.warp.apply(song)
         if not estimate.warp.is_identity:
-            changes = snap_to_grid(song.meter, estimate, tpq)
-            if estimate.tracked is not None:
-                changes = [estimate.tracked.meter_change]
+            changes = (
+                snap_to_grid(song.meter, estimate, tpq)
+                if estimate.tracked is None
+                else [estimate.tracked.meter_change]
+            )
             on_grid = replace(on_grid, meter=meter_map_from_changes(changes, tpq))
         grid = grid_from_song(on_grid, CELLS_PER_QUARTER)
         on_cells, n_cells, first_cell = _note_features(notes, estimate, tpq)

@@ -26,7 +26,7 @@ DILATIONS = (1, 2, 4, 8, 16, 32, 2, 4)  # eighths
 CONTEXTS = (len(DILATIONS) // 2 - 1, len(DILATIONS) - 2)  # layers after which context is added
 FILE = "bar_finder.safetensors"
 """Weights for files of any origin."""
-SCORES_FILE = "bar_finder_scores.safetensors"
+FILE_WITHOUT_POP = "bar_finder_without_pop.safetensors"
 """Earlier weights, trained without pop: those that melodies are transcribed with."""
 
 Weights = dict[str, NDArray[Any]]

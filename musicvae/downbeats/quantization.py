@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from musicvae.arrays import Floats, Ints
-from musicvae.downbeats.swing_ratio import SwingEstimate, estimate_swing, straightened
+from musicvae.downbeats.swing_ratio import estimate_swing, straightened
 from musicvae.downbeats.tempo_drift import BINARY, TERNARY, TempoDrift, phase_coherence, track_drift
 from musicvae.downbeats.time_warp import TimeWarp
 
@@ -66,8 +66,6 @@ class GridEstimate:
     warp: TimeWarp
     tracked: TrackedBars | None = None
     """Bars of a performance whose beats were tracked; the warp goes through its onsets."""
-    swing: SwingEstimate | None = None
-    """Swing of the onsets, which `warp` straightens."""
 
     @property
     def reject_reason(self) -> str:
@@ -87,9 +85,13 @@ class GridEstimate:
 
 
 def estimate_grid(
-    onset_quarters: Floats, ticks_per_quarter: int, *, drums_alone: bool
+    onset_quarters: Floats, ticks_per_quarter: int, *, drums_alone: bool, in_place: bool = False
 ) -> GridEstimate:
-    """Estimate the grid of onsets `(M,)`, in quarters of the file and in ascending order."""
+    """Estimate the grid of onsets `(M,)`, in quarters of the file and in ascending order.
+
+    Notes that stay `in_place` are on the grid of the file: the warp is none, and swing counts only
+    as a reason why a file that fits no straight grid has one.
+    """
     R = phase_coherence(onset_quarters)
     strength = {k: abs(R[k]) for k in R}
     at4, at12 = strength[4], max(strength[12], strength[3])
@@ -107,7 +109,9 @@ def estimate_grid(
     warp, tpq = TimeWarp.shift(0), ticks_per_quarter
     if drift is not None:
         warp = _drifting_warp(drift, onset_quarters, tpq, ternary)
-    swing = estimate_swing(warp.forward(onset_quarters * tpq) / tpq)
+    swing = None
+    if not (in_place and (short or fit >= limit)):
+        swing = estimate_swing(warp.forward(onset_quarters * tpq) / tpq)
     if swing is not None:
         fit, ternary = max(fit, swing.tightness), False
         warp = straightened(warp, swing, onset_quarters[0] * tpq, tpq)
@@ -120,8 +124,7 @@ def estimate_grid(
         best_tightness=fit,
         drifts=drift is not None,
         is_metrical=bool(short or fit >= limit),
-        warp=warp,
-        swing=swing,
+        warp=TimeWarp.shift(0) if in_place else warp,
     )
 
 

@@ -2,10 +2,18 @@
 
 from musicvae.harmony.chord_estimation import (
     ChordEstimate,
+    ChordSource,
     estimate_chords,
     stated_or_found_chords,
     with_chords,
 )
 from musicvae.harmony.key import song_key
 
-__all__ = ["ChordEstimate", "estimate_chords", "song_key", "stated_or_found_chords", "with_chords"]
+__all__ = [
+    "ChordEstimate",
+    "ChordSource",
+    "estimate_chords",
+    "song_key",
+    "stated_or_found_chords",
+    "with_chords",
+]

@@ -31,10 +31,12 @@ from musicvae.harmony.network import (
     load_weights,
     predict,
 )
-from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, grid_from_song
+from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, Grid, grid_from_song
 from musicvae.representation.key import estimate_fifths, transpose_fifths
 from musicvae.song import Song
 
+MAX_BEATS = 20_000
+"""Beats that are analyzed of a song, about three hours."""
 # A song with fewer notes at a time is a melody, or chords broken in one low voice, which are sure.
 _MIN_VOICES = 1.3
 _MAX_BROKEN_PITCH, _MIN_BROKEN_CONFIDENCE = 55, 0.7
@@ -43,62 +45,80 @@ _MIN_FOREIGN_BASS_SHARE = 0.75  # the same for other notes
 _LEADING_FIFTHS = 4  # diminished chords are leading chords, spelled with sharps rather than flats
 
 
+ChordSource = Literal["stated", "found", "guess", "none"]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ChordEstimate:
     """Chords of a song, with a confidence for each `(M,)` and the reasons in words.
 
-    `source` says whether the song states them, which has confidence 1 and no reasons, or they were
-    found. `is_weak` if they were found from a melody alone, to which many chords would fit.
+    `source` says where they are from: `stated` by the song, which has confidence 1 and no reasons;
+    `found` in its notes; a `guess` from a melody alone, to which many chords would fit; or `none`.
     """
 
     chords: ChordMap
-    source: Literal["stated", "found"]
+    source: ChordSource
     confidence: Floats
     reasons: tuple[str, ...]
-    is_weak: bool
+
+    @property
+    def is_weak(self) -> bool:
+        """Whether nothing but a melody speaks for the chords."""
+        return self.source == "guess"
 
 
-def stated_or_found_chords(song: Song) -> ChordEstimate:
+def stated_or_found_chords(song: Song, *, grid: Grid | None = None) -> ChordEstimate:
     """Return the chords that a song states, else those that `estimate_chords` finds."""
     if not len(song.chords):
-        return estimate_chords(song)
+        return estimate_chords(song, grid=grid)
     chords = song.chords.simplified()
     return ChordEstimate(
         chords=chords,
         source="stated",
         confidence=np.ones(len(chords)),
         reasons=("",) * len(chords),
-        is_weak=False,
     )
 
 
 def with_chords(song: Song) -> Song:
-    """Return a song with the chords that it states or, unless they are weak, those found."""
+    """Return a song with the chords that it states or, unless they are a guess, those found."""
     estimate = stated_or_found_chords(song)
     return song if estimate.is_weak else replace(song, chords=estimate.chords)
 
 
-def estimate_chords(song: Song, weights: Weights | None = None) -> ChordEstimate:
-    """Estimate the chords of a song on the beats of its meter map.
+def estimate_chords(
+    song: Song, weights: Weights | None = None, *, grid: Grid | None = None
+) -> ChordEstimate:
+    """Estimate the chords of a song on the beats of its meter map, the first `MAX_BEATS` at most.
 
-    `weights` are those of the network, by default the shipped ones. A song without pitched notes
-    has no chords at all: its map is empty.
+    `weights` are those of the network, by default the shipped ones; `grid` holds the bars of the
+    song if they are known. A song without pitched notes has no chords at all: its map is empty.
     """
-    grid = grid_from_song(song, STORED_STEPS_PER_QUARTER)
+    grid = grid_from_song(song, STORED_STEPS_PER_QUARTER) if grid is None else grid
     if not len(grid) or not any(len(part) and not part.is_drum for part in song.parts):
         return ChordEstimate(
-            chords=ChordMap.none(),
-            source="found",
-            confidence=np.zeros(0),
-            reasons=(),
-            is_weak=True,
+            chords=ChordMap.none(), source="none", confidence=np.zeros(0), reasons=()
         )
     weights = load_weights() if weights is None else weights
-    beats = find_beats(grid)
+    all_beats = find_beats(grid)
+    beats = all_beats.first(MAX_BEATS)
     notes = measure_notes(song, beats)
     log_probs = predict(*beat_features(notes, beats), weights)
     state, posterior = decode(log_probs, beats.strength, weights)
-    return _estimate_from_states(song, beats, notes, state, posterior)
+    estimate = _estimate_from_states(song, beats, notes, state, posterior)
+    return estimate if beats is all_beats else _with_unknown_end(estimate, beats.end_ticks)
+
+
+def _with_unknown_end(estimate: ChordEstimate, tick: int) -> ChordEstimate:
+    """Return an estimate with no chord from a tick on."""
+    known = estimate.chords
+    entries = [*zip(known.ticks.tolist(), known.chords, strict=True), (tick, NO_CHORD)]
+    return replace(
+        estimate,
+        chords=ChordMap.from_chords(entries),
+        confidence=np.append(estimate.confidence, 0.0),
+        reasons=(*estimate.reasons, f"only the first {MAX_BEATS:,} beats are analyzed"),
+    )
 
 
 def _estimate_from_states(
@@ -126,10 +146,9 @@ def _estimate_from_states(
     ]
     return ChordEstimate(
         chords=chords,
-        source="found",
+        source="guess" if is_weak else "found",
         confidence=np.add.reduceat(posterior, first) / length,
         reasons=tuple(reasons),
-        is_weak=is_weak,
     )
 
 

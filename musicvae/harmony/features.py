@@ -47,6 +47,17 @@ class Beats:
     def __len__(self) -> int:
         return len(self.start_ticks)
 
+    def first(self, n: int) -> Beats:
+        """Return the first `n` beats."""
+        if n >= len(self):
+            return self
+        return Beats(
+            start_ticks=self.start_ticks[:n],
+            end_ticks=int(self.start_ticks[n]),
+            bar=self.bar[:n],
+            strength=self.strength[:n],
+        )
+
 
 def find_beats(grid: Grid) -> Beats:
     """Return the beats of all bars; a pickup bar has those of its full meter that it holds."""

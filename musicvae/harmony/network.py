@@ -30,6 +30,7 @@ STATE_QUALITY = np.array([QUALITY_INDEX[name] for name in ESTIMATED])
 N_ROOTS = 6
 """Roots that are heard at each beat, of twelve."""
 _UNLIKELY = -30.0
+_BLOCK_BEATS = 1024
 _FILE = "chord_estimator.safetensors"
 _ROTATION = (np.arange(12)[:, None] + np.arange(12)) % 12
 
@@ -50,6 +51,13 @@ def predict(rotated: Floats32, shared: Floats32, weights: Weights) -> Floats:
 
     `rotated` is `(T, C, 12)` by pitch class, `shared` `(T, F)`; see `features.beat_features`.
     """
+    blocks = [slice(begin, begin + _BLOCK_BEATS) for begin in range(0, len(shared), _BLOCK_BEATS)]
+    found = [_predict_block(rotated[block], shared[block], weights) for block in blocks]
+    return np.concatenate([np.zeros((0, N_STATES)), *found])
+
+
+def _predict_block(rotated: Floats32, shared: Floats32, weights: Weights) -> Floats:
+    """Return `predict` of a few beats, whose hidden units all are in memory."""
     T, C, _ = rotated.shape
     roots = _likely_roots(rotated)
     rows = np.arange(T)[:, None, None]

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Literal
 
 import numpy as np
 
-from musicvae.chords import Chord
+from musicvae.chords import Chord, ChordMap
 from musicvae.downbeats import BarlineEstimate
-from musicvae.harmony import estimate_chords, stated_or_found_chords
+from musicvae.harmony import ChordSource, estimate_chords, stated_or_found_chords
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER, grid_from_song
 from musicvae.representation.roles import classify_roles
 from musicvae.song import Song
@@ -18,59 +16,59 @@ from musicvae.song import Song
 
 @dataclass(frozen=True)
 class TimedChord:
-    """A chord from `start_s` to `end_s` in its file, with bars counted from 1.
+    """A chord from `start_s` to `end_s` in its file; `confidence` is 1 for stated chords.
 
-    `beat` counts quarters from the start of the bar. `confidence` is 1 for stated chords.
+    `start_bar` counts from 1, a pickup is bar 0; `bar_quarters` is the place in this bar, in
+    quarters from its first beat, which a pickup does not have.
     """
 
     chord: Chord
     start_s: float
     end_s: float
     start_bar: int
-    beat: float
+    bar_quarters: float
     confidence: float
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class SongChords:
-    """Chords of a song, whether they are `stated` or `found`, and its bars.
+    """Chords of a song, where they are from (see `ChordEstimate`), and its bars.
 
-    `song` has them as its chord map. Found chords of a melody alone are weak.
+    `song` has them as its chord map; `n_bars` counts a pickup as well.
     """
 
     song: Song
     chords: tuple[TimedChord, ...]
-    source: Literal["stated", "found"]
-    is_weak: bool
+    source: ChordSource
     n_bars: int
+    has_pickup: bool
 
-    def by_bar(self) -> Iterator[list[TimedChord]]:
-        """Yield the chords that begin in each bar, one list a bar."""
-        at = 0
-        for number in range(1, self.n_bars + 1):
-            begin = at
-            while at < len(self.chords) and self.chords[at].start_bar == number:
-                at += 1
-            yield list(self.chords[begin:at])
+    def by_bar(self) -> list[list[TimedChord]]:
+        """Return the chords that begin in each bar, a pickup first."""
+        bars: list[list[TimedChord]] = [[] for _ in range(self.n_bars)]
+        for each in self.chords:
+            bars[each.start_bar - (not self.has_pickup)].append(each)
+        return bars
 
 
 def find_chords(barlines: BarlineEstimate, *, ignore_stated: bool = False) -> SongChords:
     """Return the chords of a song on its bar lines: stated, else found (`estimate_chords`)."""
     song = barlines.song
-    estimate = estimate_chords(song) if ignore_stated else stated_or_found_chords(song)
-    chords = estimate.chords
     grid = grid_from_song(song, STORED_STEPS_PER_QUARTER)
+    estimate_from = estimate_chords if ignore_stated else stated_or_found_chords
+    estimate = estimate_from(song, grid=grid)
+    chords = estimate.chords if len(grid) else ChordMap.none()
     bar = np.clip(np.searchsorted(grid.start_ticks, chords.ticks, side="right") - 1, 0, None)
-    bar = bar if len(grid) else np.zeros(len(chords), np.int64)
-    start_ticks = grid.start_ticks[bar] if len(grid) else np.zeros(len(chords), np.int64)
-    beat = (chords.ticks - start_ticks) / song.ticks_per_quarter
+    lead_quarters = grid.lead_steps[bar] / grid.steps_per_quarter
+    quarters = (chords.ticks - grid.start_ticks[bar]) / song.ticks_per_quarter + lead_quarters
+    has_pickup = bool(grid.lead_steps[:1].any())
     ends = np.append(chords.ticks[1:], max(song.end_ticks, *chords.ticks[-1:].tolist(), 0))
     columns = (
         barlines.seconds(chords.ticks).tolist(),
         barlines.seconds(ends).tolist(),
-        (bar + 1).tolist(),
-        beat.tolist(),
+        (bar + (not has_pickup)).tolist(),
+        quarters.tolist(),
         estimate.confidence.tolist(),
         estimate.reasons,
     )
@@ -79,8 +77,8 @@ def find_chords(barlines: BarlineEstimate, *, ignore_stated: bool = False) -> So
         song=replace(song, chords=chords),
         chords=timed,
         source=estimate.source,
-        is_weak=estimate.is_weak,
         n_bars=len(grid),
+        has_pickup=has_pickup,
     )
 
 

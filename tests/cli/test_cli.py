@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,11 @@ from click.testing import CliRunner, Result
 from musicvae import __version__, checkpoints
 from musicvae.checkpoints import Checkpoint
 from musicvae.cli import console, main, terminal
+from musicvae.cli.writer import SongWriter
 from musicvae.config.preset import load_preset, preset_names
 from musicvae.errors import WriteError
 from musicvae.io import write
+from musicvae.storage import write_bytes
 from support.songs import small_band, small_chorale
 
 
@@ -319,6 +322,24 @@ def test_free_path_and_check_overwrite(tmp_path: Path) -> None:
     assert console.free_path(tmp_path, "a", ".png", force=True).name == "a.png"
     with pytest.raises(WriteError, match="--force"):
         console.check_overwrite(tmp_path / "a.png", force=False)
+
+
+def test_link_to_nowhere_is_in_use(tmp_path: Path) -> None:
+    for name in ("a.png", "map.png", "song-01.musicxml"):
+        (tmp_path / name).symlink_to(tmp_path / "nowhere")
+    assert console.free_path(tmp_path, "a", ".png").name == "a-1.png"
+    for check in (console.check_overwrite, partial(console.check_option_path, option="--out")):
+        with pytest.raises(WriteError, match="already exists"):
+            check(tmp_path / "a.png", force=False)
+        assert check(tmp_path / "a.png", force=True) == tmp_path / "a.png"
+    with pytest.raises(WriteError, match="already exists"):
+        console.check_option_path(tmp_path / "a.png", "--out")
+    written = console.write_free(tmp_path, "map", ".png", lambda path: write_bytes(path, b"map"))
+    assert written.name == "map-1.png"
+    writer = SongWriter(tmp_path, as_json=True, audio=None, score=True)
+    assert writer.write_numbered(small_band(), "song", "").name == "song-02.mid"
+    assert not (tmp_path / "nowhere").exists()
+    assert sum(path.is_symlink() for path in tmp_path.iterdir()) == 3
 
 
 def test_seed_is_random_by_default() -> None:

@@ -20,7 +20,9 @@ from click.testing import CliRunner
 import musicvae
 from musicvae.checkpoints import registry
 from musicvae.cli import main
+from musicvae.cli.commands import inspect
 from musicvae.cli.console import progress_bar
+from musicvae.cli.inputs import read_with_barlines
 from musicvae.cli.pianoroll import roll_lines
 from musicvae.io import write
 from musicvae.representation.bars import Bars
@@ -112,6 +114,20 @@ def test_roll_drum_lanes_and_wide_ranges() -> None:
 
 
 # -- terminals and pipes --------------------------------------------------------------------------
+
+
+def test_inspect_reads_a_file_once_unless_a_roll_is_drawn(songs: Path, monkeypatch) -> None:
+    read: list[Path] = []
+
+    def read_again(path: Path, *options: object, **more: object) -> object:
+        read.append(path)
+        return read_with_barlines(path, *options, **more)
+
+    monkeypatch.setattr(inspect, "read_with_barlines", read_again)
+    path = str(songs / "songs" / "song0.mid")
+    for words, again in ((), 0), (("--no-roll",), 0), (("--roll",), 1):
+        assert CliRunner().invoke(main, ["inspect", path, *words]).exit_code == 0
+        assert len(read) == again
 
 
 def test_inspect_draws_roll_only_on_terminal(songs: Path) -> None:

@@ -364,6 +364,12 @@ def test_existing_files_are_kept_unless_forced(tmp_path: Path):
     forced = corpora.export("folk", tmp_path, force=True)
     assert forced.paths_with_status("written") == [mine]
     assert len(forced.paths_with_status("unchanged")) == 1
+    mine.unlink()
+    mine.symlink_to("nowhere")
+    assert corpora.export("folk", tmp_path).paths_with_status("kept") == [mine]
+    assert mine.is_symlink()
+    assert corpora.export("folk", tmp_path, force=True).paths_with_status("written") == [mine]
+    assert mine.is_file() and not mine.is_symlink()
 
 
 def test_unwritable_folder_is_one_line(tmp_path: Path):

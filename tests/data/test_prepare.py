@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
+from musicvae.chords import Chord, ChordMap
 from musicvae.data import PrepareReport, Shards
 from musicvae.data import prepare as module
 from musicvae.data.counts import Counts
@@ -29,6 +30,7 @@ from musicvae.data.sandbox import Limits
 from musicvae.data.schema import batch_to_rows, row_to_song, rows_to_batch, skipped_row, song_to_row
 from musicvae.data.stored_song import StoredSong, read_stored_song
 from musicvae.errors import DataError, ReadError, WriteError
+from musicvae.harmony import estimate_chords
 from musicvae.io import expand, read, write
 from musicvae.io.options import ReadOptions
 from musicvae.representation.bars import Bars
@@ -127,10 +129,29 @@ def test_stored_songs_equal_the_files(midi_folder: Path, tmp_path: Path) -> None
     assert len(stored) == len(shards) == len(shards.clusters().head) == 10
     assert [song.path for song in stored] == sorted(song.path for song in stored)
     for song in stored:
-        chords = song.bars.header.chords  # found: the files state none
-        assert len(chords)
-        assert song.bars.to_song() == replace(read(midi_folder / song.path), chords=chords)
+        assert song.bars.to_song() == read(midi_folder / song.path)
         assert np.array_equal(song.fingerprint.bar_hashes, fingerprint(song.bars).bar_hashes)
+
+
+def test_chords_found_never_come_back_as_stated(tmp_path: Path) -> None:
+    melody = small_chorale()
+    stated = ChordMap.from_chords([(0, Chord(0, 1, 0)), (960, Chord(1, 1, 1))])
+    write(small_chorale(bars=4), tmp_path / "midi" / "found.mid")
+    write(replace(melody, parts=melody.parts[:1]), tmp_path / "midi" / "guess.mid")
+    write(replace(small_chorale(seed=5), chords=stated), tmp_path / "midi" / "stated.mid")
+    report = prepare(tmp_path / "midi", tmp_path / "out")
+    assert report.chords == {"found": 1, "guess": 1, "stated": 1}
+    stored = {song.path.removesuffix(".mid"): song for song in Shards(tmp_path / "out")}
+    facts = {source: song.facts["chords"] for source, song in stored.items()}
+    assert {source: each["source"] for source, each in facts.items()} == {s: s for s in facts}
+    assert [len(stored[s].bars.header.chords) for s in ("found", "guess")] == [0, 0]
+    assert stored["stated"].bars.header.chords == stated
+    ticks, labels, confidence = zip(*facts["found"]["found"], strict=True)
+    expected = estimate_chords(read(tmp_path / "midi" / "found.mid"))
+    assert list(ticks) == expected.chords.ticks.tolist()
+    assert list(labels) == expected.chords.labels()
+    assert confidence == pytest.approx(expected.confidence, abs=1e-3)
+    assert facts["guess"]["n"] and not facts["guess"]["found"] and not facts["stated"]["found"]
 
 
 @settings(max_examples=25)

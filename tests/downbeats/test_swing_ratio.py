@@ -9,6 +9,7 @@ import pytest
 
 from musicvae import Song, estimate_barlines
 from musicvae.arrays import Floats
+from musicvae.downbeats import quantization
 from musicvae.downbeats.swing_ratio import estimate_swing
 from musicvae.song import Part
 from musicvae.swing import EIGHTHS, SIXTEENTHS, Swing
@@ -130,3 +131,24 @@ def test_silence_before_the_music_is_no_pickup(lead: int) -> None:
     assert found.song.meter.ticks[0] == 0
     assert found.song.parts[0].onset_ticks[0] == 0
     assert found.undo(found.song) == song
+
+
+def test_notes_that_stay_in_place_are_not_straightened(monkeypatch: pytest.MonkeyPatch) -> None:
+    song = song_of(Swing(2.0).perform(straight_onsets(EIGHTHS)))
+    assert estimate_barlines(song).grid_estimate.steps_per_quarter == 4
+    monkeypatch.setattr(quantization, "estimate_swing", lambda at: pytest.fail("not needed"))
+    for found in (
+        estimate_barlines(song, as_written=True),
+        estimate_barlines(replace(song, has_notated_bars=True)),
+    ):
+        assert found.is_identity and found.song is found.original
+        assert found.grid_estimate.warp.is_identity and found.song.swing is None
+        assert found.grid_estimate.steps_per_quarter == 12  # its notes lie on triplets
+
+
+def test_swing_makes_a_file_metrical_as_written() -> None:
+    rng = np.random.default_rng(0)
+    played = Swing(2.0, SIXTEENTHS).perform(straight_onsets(SIXTEENTHS))
+    song = song_of(played + rng.normal(0, 0.04, len(played)))
+    for as_written in (False, True):
+        assert estimate_barlines(song, as_written=as_written).grid_estimate.is_metrical

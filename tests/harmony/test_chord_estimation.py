@@ -14,7 +14,14 @@ from musicvae.chords import Chord, ChordMap, format_symbol, parse_harte, parse_s
 from musicvae.chords.roman import format_roman
 from musicvae.cli import main
 from musicvae.downbeats import estimate_barlines
-from musicvae.harmony import estimate_chords, song_key, stated_or_found_chords, with_chords
+from musicvae.harmony import (
+    chord_estimation,
+    estimate_chords,
+    network,
+    song_key,
+    stated_or_found_chords,
+    with_chords,
+)
 from musicvae.harmony.decoding import decode
 from musicvae.harmony.features import find_beats, measure_notes
 from musicvae.harmony.network import ESTIMATED, N_STATES, load_weights
@@ -53,6 +60,11 @@ def block_song(
     onset, duration, pitch = np.array(sorted(set(notes))).T
     part = Part.empty("piano").with_notes(onset, duration, pitch, np.full(len(pitch), 80))
     return Song.new([part], ticks_per_quarter=TPQ, meter=(quarters, 4))
+
+
+def melody_song() -> Song:
+    notes = [(i * TPQ, TPQ, p, 80) for i, p in enumerate([60, 64, 67, 64, 65, 69, 67, 60])]
+    return Song.new([Part.empty("flute").with_notes(*np.array(notes).T)], ticks_per_quarter=TPQ)
 
 
 PROGRESSIONS = [
@@ -112,15 +124,13 @@ def test_songs_without_pitched_notes() -> None:
     drums = replace(small_band(), parts=tuple(p for p in small_band().parts if p.is_drum))
     for song in (Song.new(), Song.new(end_ticks=5 * TPQ), drums):
         found = estimate_chords(song)
-        assert len(found.chords) == len(found.confidence) == 0
+        assert len(found.chords) == len(found.confidence) == 0 and found.source == "none"
         assert with_chords(song) == song
         assert find_chords(estimate_barlines(song)).chords == ()
 
 
 def test_melody_alone_is_weak_and_not_drawn() -> None:
-    notes = [(i * TPQ, TPQ, p, 80) for i, p in enumerate([60, 64, 67, 64, 65, 69, 67, 60])]
-    part = Part.empty("flute").with_notes(*np.array(notes).T)
-    song = Song.new([part], ticks_per_quarter=TPQ)
+    song = melody_song()
     assert estimate_chords(song).is_weak
     assert not len(with_chords(song).chords)
 
@@ -170,6 +180,34 @@ def test_decoding_prefers_a_chord_that_lasts() -> None:
     state, posterior = decode(log_probs, strength, weights)
     assert state.tolist() == [c] * 8 + [g] * 8
     assert ((posterior > 0) & (posterior <= 1 + 1e-9)).all()
+
+
+def test_beats_are_predicted_in_blocks(monkeypatch) -> None:
+    song = block_song("C Am7 F G7 C F/A G C")
+    whole = estimate_chords(song)
+    monkeypatch.setattr(network, "_BLOCK_BEATS", 5)
+    blocks = estimate_chords(song)
+    assert blocks.chords == whole.chords
+    np.testing.assert_allclose(blocks.confidence, whole.confidence, rtol=1e-4)
+
+
+def test_chords_of_a_long_song_end_where_the_analysis_ends(monkeypatch) -> None:
+    song = block_song("C Am7 F G7 C F G C")
+    monkeypatch.setattr(chord_estimation, "MAX_BEATS", 16)
+    found = estimate_chords(song)
+    assert (found.chords.ticks[-1], found.chords.labels()[-1]) == (16 * TPQ, "N")
+    assert found.confidence[-1] == 0 and found.reasons[-1] == "only the first 16 beats are analyzed"
+    short = estimate_chords(block_song("C Am7 F G7"))
+    assert found.chords.labels()[:-1] == short.chords.labels()
+    assert len(found.confidence) == len(found.reasons) == len(found.chords)
+
+
+def test_known_bars_are_not_estimated_again(monkeypatch) -> None:
+    song = block_song("C Am F G")
+    grid = grid_from_song(song, 24)
+    expected = estimate_chords(song)
+    monkeypatch.setattr(chord_estimation, "grid_from_song", lambda *_: pytest.fail("known"))
+    assert estimate_chords(song, grid=grid).chords == expected.chords
 
 
 def test_every_quality_has_a_state_or_none() -> None:
@@ -223,6 +261,45 @@ def test_command_shows_a_chart_and_json(tmp_path) -> None:
     assert (first["label"], first["start_s"], first["end_s"]) == ("C:maj", 0.0, second["start_s"])
     assert (second["label"], second["start_bar"], second["source"]) == ("A:min", 2, "found")
     assert 0 < first["confidence"] <= 1
+
+
+def test_pickup_is_bar_0(tmp_path) -> None:
+    blocks = block_song("G C C Am F G7 C C", quarters=1)
+    meter = MeterMap(ticks=[0, TPQ], numerator=[1, 4], denominator=[4, 4])
+    stated = [(0, "G"), (TPQ, "C"), (3 * TPQ, "Am"), (5 * TPQ, "F")]
+    chords = ChordMap.from_chords((tick, parsed(symbol)) for tick, symbol in stated)
+    song = replace(blocks, meter=meter, chords=chords)
+    found = find_chords(estimate_barlines(song, as_written=True))
+    places = [(each.start_bar, each.bar_quarters) for each in found.chords]
+    assert places == [(0, 3.0), (1, 0.0), (1, 2.0), (2, 0.0)]
+    assert [len(bar) for bar in found.by_bar()] == [1, 2, 1]
+    write(song, tmp_path / "song.mid")
+    words = ("chords", str(tmp_path / "song.mid"), "--as-written")
+    chart = CliRunner().invoke(main, words, catch_exceptions=False).stdout.splitlines()
+    assert [" ".join(line.split()) for line in chart[1:]] == ["0 | G |", "1 | C Am | F |"]
+    shown = json.loads(CliRunner().invoke(main, [*words, "--json"]).stdout)
+    assert [each["start_bar"] for each in shown["chords"]] == [0, 1, 1, 2]
+
+
+def test_key_is_estimated_only_where_it_is_shown(tmp_path, monkeypatch) -> None:
+    write(block_song("C Am F G"), tmp_path / "song.mid")
+    monkeypatch.setattr("musicvae.harmony.key.song_key", lambda song: pytest.fail("not needed"))
+    shown = CliRunner().invoke(main, ["chords", str(tmp_path / "song.mid"), "--json"])
+    assert shown.exit_code == 0, shown.output
+
+
+def test_guesses_are_called_so(tmp_path) -> None:
+    write(block_song("C Am F G", melody=True), tmp_path / "song.mid")
+    write(melody_song(), tmp_path / "melody.mid")
+    for name, source, words in (
+        ("song", "found", "chords found: C"),
+        ("melody", "guess", "chords guessed from a melody alone: "),
+    ):
+        path = str(tmp_path / f"{name}.mid")
+        for command in ("inspect", "chords"):
+            shown = CliRunner().invoke(main, [command, path, "--json"], catch_exceptions=False)
+            assert {each["source"] for each in json.loads(shown.stdout)["chords"]} == {source}
+        assert words in CliRunner().invoke(main, ["inspect", path]).stdout
 
 
 def test_lead_sheet_has_the_melody_and_the_chords() -> None:

@@ -208,6 +208,21 @@ def test_latents_of_a_folder_are_arrays_for_numpy_alone(here, model) -> None:
     assert run("encode", "high", "--step", "1").exit_code == 2
 
 
+@pytest.mark.parametrize("force", [False, True])
+def test_arrays_that_another_process_writes_are_kept(here, monkeypatch, force) -> None:
+    save = SongEmbeddings.save
+
+    def save_after_another_process(found: SongEmbeddings, path: Path) -> Path:
+        path.write_bytes(b"of the other process")
+        return save(found, path)
+
+    monkeypatch.setattr(SongEmbeddings, "save", save_after_another_process)
+    result = run("encode", "high", "--out", f"other-{force}.npz", *["--force"] * force)
+    assert ("already exists; overwrite it with --force" in result.stderr) is not force
+    is_kept = Path(f"other-{force}.npz").read_bytes() == b"of the other process"
+    assert is_kept is not force
+
+
 def test_places_of_windows_follow_selection_and_concatenation(place, model) -> None:
     found = model.embed([place / "low", chorale_song(bars=6, seed=3)])
     last = found.select([len(found) - 1])

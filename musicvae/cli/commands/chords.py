@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,6 +31,12 @@ if TYPE_CHECKING:
     from musicvae.tools.chords import SongChords, TimedChord
 
 _BARS_A_LINE = 4
+_SOURCES = {
+    "stated": "stated",
+    "found": "found from the notes",
+    "guess": "found from the notes, a melody alone: a guess",
+    "none": "none",
+}
 
 
 @click.command(name="chords")
@@ -61,6 +68,7 @@ def command(
 
     Chords that a song states (lead sheets, ABC, MIDI with chord texts) are shown as they are, in
     all others they are found from the notes. A chord that lasts into a bar is shown as %.
+    Bars count from 1; a pickup is bar 0.
 
     \b
     Examples:
@@ -101,7 +109,7 @@ def _rows(found: SongChords, *, roman: bool) -> list[dict[str, object]]:
     """Return the chords of a song as plain data."""
     from musicvae.chords import format_harte
 
-    key = _key(found)
+    key = _key(found) if roman else None
     rows: list[dict[str, object]] = []
     for each in found.chords:
         row: dict[str, object] = {
@@ -114,7 +122,7 @@ def _rows(found: SongChords, *, roman: bool) -> list[dict[str, object]]:
         }
         if each.reason:
             row["reason"] = each.reason
-        if roman:
+        if key is not None:
             row["roman"] = _label(each, key)
         rows.append(row)
     return rows
@@ -136,28 +144,32 @@ def _label(each: TimedChord, key: tuple[int, bool] | None) -> str:
 
 
 def _print_chart(path: Path, found: SongChords, *, roman: bool) -> None:
-    """Print the chords of a song, four bars a line."""
+    """Print the chords of a song, four bars a line, after a line of a pickup, bar 0."""
     from musicvae.representation.key import key_of_signature
 
     key = _key(found)
-    kind = "stated" if found.source == "stated" else "found from the notes"
-    weak = ", a melody alone: a guess" if found.is_weak and found.chords else ""
     name = str(key_of_signature(*key))
-    print_wrapped(f"{path}: {name}, chords {kind}{weak}")
+    print_wrapped(f"{path}: {name}, chords {_SOURCES[found.source]}")
     if not found.chords:
         print_line("  no chords: no pitched notes")
         return
     cells: list[str] = []
     for bar in found.by_bar():
         labels = [_label(each, key if roman else None) for each in bar]
-        if bar and bar[0].beat > 0 and cells:
+        if bar and bar[0].bar_quarters > 0 and cells:
             labels.insert(0, "%")
         cells.append("  ".join(labels) or "%")
-    numbers = range(1, len(cells) + 1, _BARS_A_LINE)
-    lines = [cells[n - 1 : n - 1 + _BARS_A_LINE] for n in numbers]
+    pickup = int(found.has_pickup)
+    starts = [0] * pickup + list(range(pickup, len(cells), _BARS_A_LINE))
+    lines = [cells[a:b] for a, b in pairwise([*starts, len(cells)])]
     rows = [
-        (str(n), *(f"| {cell}" for cell in line), *[""] * (_BARS_A_LINE - len(line)), "|")
-        for n, line in zip(numbers, lines, strict=True)
+        (
+            str(start + 1 - pickup),
+            *(f"| {cell}" for cell in line),
+            *[""] * (_BARS_A_LINE - len(line)),
+            "|",
+        )
+        for start, line in zip(starts, lines, strict=True)
     ]
     for line in format_columns(rows).splitlines():
         print_line(line)

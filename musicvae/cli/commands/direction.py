@@ -13,7 +13,6 @@ from musicvae.cli.console import ANY_PATH, check_overwrite, emit, print_line
 from musicvae.cli.inputs import sample_songs
 from musicvae.cli.options import ModelOptions, model_options
 from musicvae.errors import ConfigError, DataError, ReadError, os_reason
-from musicvae.io.options import ReadOptions
 from musicvae.storage import exclusive_writes, is_folder
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def command(
     for source in sources:
         if not is_folder(source):
             raise ConfigError(f"{source}: not a folder; give a folder of songs")
-    examples = [] if shared.checkpoint else sample_songs(sources, ReadOptions(ungridded=True))
+    examples = [] if shared.checkpoint else sample_songs(sources, shared.options)
     model = shared.model(songs=examples)
     embeddings = [embed_folder(model, source) for source in sources]
     songs = SongEmbeddings.concatenate(embeddings)

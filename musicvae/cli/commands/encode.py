@@ -119,7 +119,8 @@ def _encode_arrays(path: Path, out: Path, shared: ModelOptions) -> None:
         found = model.embed(
             path, read=lambda file: read_with_barlines(file, shared.options), progress=progress
         )
-    found.save(target)
+    with exclusive_writes(not shared.force):
+        found.save(target)
     shape = {name: list(array.shape) for name, array in found.to_arrays().items()}
     emit(shared.as_json, "arrays", path=target, source=str(path), hash=model.hash, shapes=shape)
     if not shared.as_json:

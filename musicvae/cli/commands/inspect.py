@@ -19,7 +19,7 @@ from musicvae.cli.console import (
 )
 from musicvae.cli.inputs import read_with_barlines
 from musicvae.cli.options import read_options
-from musicvae.cli.pianoroll import check_roll, print_roll, roll_option
+from musicvae.cli.pianoroll import check_roll, print_roll, roll_option, shows_roll
 from musicvae.cli.terminal import print_table, print_wrapped
 from musicvae.errors import DataError, ReadError, one_line
 from musicvae.io.options import ReadOptions
@@ -49,7 +49,6 @@ def command(
       musicvae inspect downloads/ --json
     """
     from musicvae.data.inspect import inspect_file, inspect_files
-    from musicvae.harmony import with_chords
 
     files = _input_files(paths)
     check_roll(roll, as_json=as_json, songs=len(files))
@@ -68,9 +67,11 @@ def command(
         _print_details(path, info)
     if failed == len(files):
         ctx.exit(1)
-    if single and not as_json:
+    if single and not as_json and shows_roll(roll):
+        from musicvae.harmony import with_chords
+
         options = replace(options, ungridded=True)
-        print_roll(with_chords(read_with_barlines(files[0], options, quiet=True).song), roll)
+        print_roll(with_chords(read_with_barlines(files[0], options, quiet=True).song))
 
 
 def _is_recording(path: Path) -> bool:
@@ -155,4 +156,6 @@ def _chord_summary(chords: list[dict[str, Any]]) -> str:
         parsed[0] for each in chords[:_MAX_CHORDS_SHOWN] if (parsed := parse_harte(each["label"]))
     ]
     more = f", ... ({len(chords)} in all)" if len(chords) > _MAX_CHORDS_SHOWN else ""
-    return f"chords {chords[0]['source']}: {' '.join(map(format_symbol, shown))}{more}"
+    source = chords[0]["source"]
+    kind = "guessed from a melody alone" if source == "guess" else source
+    return f"chords {kind}: {' '.join(map(format_symbol, shown))}{more}"

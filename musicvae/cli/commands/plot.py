@@ -86,7 +86,7 @@ def command(
 
     In piano rolls, parts differ in color, louder notes are stronger, and drums have lanes of their
     own. Chords stand above, stated or found. Spectrograms have pitches as rows; songs are rendered
-    for them, and bar lines are drawn.
+    for them, and bar lines are drawn. The beats of performances without a grid are tracked.
 
     \b
     Examples:

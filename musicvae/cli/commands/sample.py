@@ -14,7 +14,7 @@ from musicvae.cli.options import (
     report_option,
     temperature_option,
 )
-from musicvae.cli.pianoroll import check_roll, print_roll, roll_option
+from musicvae.cli.pianoroll import check_roll, print_roll, roll_option, shows_roll
 from musicvae.config.size_limits import MAX_BARS, MAX_SONGS
 
 if TYPE_CHECKING:
@@ -131,8 +131,8 @@ def command(
             if len(shown) < (N_REPORT_SONGS if report else 1):
                 shown[path.stem] = song
             advance(done, n)
-    if not shared.as_json:
-        print_roll(next(iter(shown.values())), roll)
+    if not shared.as_json and shows_roll(roll):
+        print_roll(next(iter(shown.values())))
     if report:
         from musicvae.report import songs_page
 

@@ -171,6 +171,8 @@ def _write_piece(path: Path, piece: Piece, force: bool) -> str:
     try:
         is_same = path.read_bytes() == piece.midi
     except FileNotFoundError:
+        if path.is_symlink() and not force:  # to nowhere
+            return "kept"
         is_same = False
     except OSError:
         return "kept"

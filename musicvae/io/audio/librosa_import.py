@@ -22,9 +22,10 @@ _RATE_HZ = 22050
 
 @cache
 def import_librosa() -> ModuleType:
-    """Return librosa with all that is used here compiled: the first time on a machine, in a minute.
+    """Return librosa, with the functions of it that numba compiles compiled.
 
-    Where no lock can be had, librosa is imported without.
+    The first time on a machine that takes some twenty seconds, then numba's cache has them. Where
+    no lock can be had, librosa is imported and compiled without.
     """
     from filelock import FileLock, Timeout
 
@@ -40,7 +41,7 @@ def import_librosa() -> ModuleType:
 
 
 def _compile(librosa: ModuleType) -> None:
-    """Call each function that is used elsewhere, with samples as there, on a moment of sound."""
+    """Call each function that is compiled, with samples as elsewhere, on a moment of sound."""
     samples = np.sin(2 * np.pi * 220 / _RATE_HZ * np.arange(1 << 15)).astype(np.float32)
     moment = samples[: 1 << 12]
     librosa.pyin(moment, fmin=110, fmax=440, sr=_RATE_HZ, frame_length=1024, fill_na=None)

@@ -25,8 +25,8 @@ import numpy as np
 
 from musicvae.arrays import Floats32
 from musicvae.errors import ConfigError, ReadError, os_reason
-from musicvae.io.audio.synth_process import limit_process, play_apart
-from musicvae.processes import run_program
+from musicvae.io.audio.synth_process import play_apart
+from musicvae.processes import limit_memory, run_program
 
 SYNTHESIS_RATE_HZ = 48_000
 MAX_DURATION_S = 3 * 3600
@@ -40,14 +40,22 @@ _DRUM_CHANNEL = 9
 
 @dataclass(frozen=True)
 class SoundFont:
-    """An SF2 file: its path and its bytes."""
+    """An SF2 file, read where it is played."""
 
     path: Path
-    content: bytes
+
+    @property
+    def content(self) -> bytes:
+        """The bytes of the file, which are kept for the next song. Raises `ReadError`."""
+        try:
+            return _read_cached(self.path, self.path.stat().st_mtime_ns)
+        except OSError as error:
+            reason = f"SoundFont: {os_reason(error)}"
+            raise ReadError(self.path, reason, "name an SF2 file") from None
 
     @staticmethod
     def load(path: str | Path | None = None) -> SoundFont:
-        """Read a SoundFont, by default `default_soundfont()`. Raises `ReadError`."""
+        """Find and check a SoundFont, by default `default_soundfont()`. Raises `ReadError`."""
         file = default_soundfont() if path is None else Path(path)
         try:
             if file.exists() and not file.is_file():
@@ -59,7 +67,7 @@ class SoundFont:
             if file.stat().st_size > MAX_SOUNDFONT_BYTES:
                 reason = f"a SoundFont of more than {MAX_SOUNDFONT_BYTES >> 30} GB"
                 raise ReadError(file, reason, "name a smaller SF2 file")
-            return SoundFont(file, _read_cached(file, file.stat().st_mtime_ns))
+            return SoundFont(file)
         except OSError as error:
             raise ReadError(file, f"SoundFont: {os_reason(error)}", "name an SF2 file") from None
 
@@ -252,11 +260,9 @@ def find_synthesizer(name: str = "auto") -> Synthesizer:
 
 def play_from_arguments() -> None:
     """Play in this process, as `synth_process.play_apart` asks by the arguments of the command."""
-    name, font, song, out, memory, seconds = sys.argv[2:]
-    limit_process(int(memory), int(seconds))
-    content = Path(font).read_bytes()
-    samples = SYNTHESIZERS[name].play_here(Path(song).read_bytes(), SoundFont(Path(font), content))
-    np.save(out, samples)
+    name, font, song, out, memory = sys.argv[2:]
+    limit_memory(int(memory))
+    np.save(out, SYNTHESIZERS[name].play_here(Path(song).read_bytes(), SoundFont(Path(font))))
 
 
 def _import_failure(package: str) -> str:

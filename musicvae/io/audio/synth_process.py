@@ -6,21 +6,16 @@ limits of memory and time, and only samples come back.
 
 from __future__ import annotations
 
-import json
 import subprocess
-import sys
 import tempfile
-from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
 
 from musicvae.arrays import Floats32
+from musicvae.processes import boot_code, boot_command, run_program
 
-BOOT_CODE = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from musicvae.io.audio.synth import play_from_arguments; play_from_arguments()"
-)
+BOOT_CODE = boot_code("musicvae.io.audio.synth", "play_from_arguments")
 START_S, SECONDS_PER_SECOND = 15.0, 2.0  # time limit: of the start, and for each second of sound
 MEMORY_BYTES = 2 << 30  # of address space, beside the SoundFont and the sound
 _FONT_COPIES, _SOUND_COPIES, _FRAME_BYTES = 4, 4, 8
@@ -37,23 +32,12 @@ def play_apart(name: str, midi: bytes, font: Path, duration_s: float, rate: int)
     with tempfile.TemporaryDirectory() as folder:
         song, out = Path(folder, "song.mid"), Path(folder, "samples.npy")
         song.write_bytes(midi)
-        command = [sys.executable, "-c", BOOT_CODE, json.dumps(sys.path), name, str(font)]
-        command += [str(song), str(out), str(memory), str(int(seconds) + 1)]
+        arguments = (name, str(font), str(song), str(out), str(memory))
         try:
-            done = subprocess.run(command, capture_output=True, timeout=seconds, check=False)
+            done = run_program(boot_command(BOOT_CODE, *arguments), seconds)
         except subprocess.TimeoutExpired:
             raise RuntimeError(f"it took longer than {seconds:.0f} seconds") from None
         if done.returncode or not out.is_file():
             lines = done.stderr.decode(errors="replace").strip().splitlines()
             raise RuntimeError(lines[-1].strip()[:120] if lines else "it broke off")
         return np.asarray(np.load(out), np.float32)
-
-
-def limit_process(memory: int, seconds: int) -> None:
-    """Limit address space and processor time of this process, where the system can."""
-    with suppress(ImportError):  # Windows
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_AS, (memory, memory))
-        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))

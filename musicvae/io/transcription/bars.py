@@ -18,7 +18,7 @@ import numpy as np
 from musicvae.arrays import Floats, Ints
 from musicvae.downbeats.decoding import METER_CELLS, BarPath, DownbeatScores, meter_index
 from musicvae.downbeats.features import NoteFeatures, cell_features
-from musicvae.downbeats.network import METERS, SCORES_FILE, load_weights, predict
+from musicvae.downbeats.network import FILE_WITHOUT_POP, METERS, load_weights, predict
 from musicvae.io.transcription.beats import Pulse
 from musicvae.io.transcription.rhythm import collect_rhythm_evidence
 
@@ -180,7 +180,9 @@ def _score_downbeats(notes: NoteSequence, pulse: Pulse, cells_per_pulse: int) ->
     velocity = notes.velocity if notes.is_drum else np.full(M, _VOICE_VELOCITY)
     length = np.minimum(length, _MAX_NOTE_CELLS)
     features = NoteFeatures(cell, length, notes.pitch, velocity, part, is_drum)
-    return DownbeatScores(*predict(cell_features(features, n_cells), load_weights(SCORES_FILE)))
+    return DownbeatScores(
+        *predict(cell_features(features, n_cells), load_weights(FILE_WITHOUT_POP))
+    )
 
 
 def _equal_bars(scores: DownbeatScores, meters: tuple[tuple[int, int], ...]) -> list[BarPath]:

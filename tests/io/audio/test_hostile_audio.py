@@ -11,7 +11,7 @@ import soundfile
 
 from musicvae.errors import ReadError
 from musicvae.io import midi, transcription
-from musicvae.io.audio import load
+from musicvae.io.audio import load, synth, synth_process
 from musicvae.io.audio.synth import SYNTHESIZERS, SoundFont, default_soundfont
 from support.songs import small_chorale
 
@@ -86,6 +86,26 @@ def test_foreign_soundfont_sounds_as_the_same_one_at_home(tmp_path: Path) -> Non
     here = SYNTHESIZERS["midirenderer"].play(content, SoundFont.load())
     apart = SYNTHESIZERS["midirenderer"].play(content, SoundFont.load(path), duration_s=10.0)
     assert np.array_equal(here, apart)
+
+
+def test_soundfont_is_read_where_it_is_played(monkeypatch, tmp_path: Path) -> None:
+    path = tmp_path / "copy.sf2"
+    path.write_bytes(default_soundfont().read_bytes())
+    monkeypatch.setattr(synth, "_read_cached", lambda *_: pytest.fail("read in this process"))
+    font, song = SoundFont.load(path), midi.to_bytes(small_chorale(bars=1))
+    assert len(SYNTHESIZERS["midirenderer"].play(song, font, duration_s=10.0))
+    path.unlink()
+    with pytest.raises(ReadError, match=r"copy.sf2: SoundFont: no such file"):
+        _ = font.content
+
+
+def test_synthesizer_that_takes_too_long_is_killed(monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(synth_process, "BOOT_CODE", "import time; time.sleep(600)")
+    monkeypatch.setattr(synth_process, "START_S", 0.5)
+    path = tmp_path / "copy.sf2"
+    path.write_bytes(default_soundfont().read_bytes())
+    with pytest.raises(ReadError, match="it took longer than"):
+        SYNTHESIZERS["midirenderer"].play(b"", SoundFont.load(path), duration_s=0.0)
 
 
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"x" * 100, b"RIFF\4\0\0\0WAVE"])
