@@ -10,10 +10,8 @@ process may be left, every file under a final name must be whole, and a second r
 from __future__ import annotations
 
 import random
-import shutil
 import subprocess
 import sys
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from uuid import uuid4
@@ -24,15 +22,15 @@ from scenarios import (
     Scenario,
     broken_files,
     leftover_processes,
-    prepare_inputs,
+    run_rounds,
     run_to_end,
     start,
 )
 
 
-def kill_once(scenario: Scenario, inputs: Path, folder: Path, moment_s: float) -> list[str]:
+def kill_once(name: str, folder: Path, whole: Path, moment_s: float) -> list[str]:
     """Kill a command after some seconds and run it again; returns what is wrong."""
-    shutil.copytree(inputs, folder)
+    scenario = SCENARIOS[name]
     mark, problems = uuid4().hex, []
     process = start(folder, scenario.words, mark)
     with suppress(subprocess.TimeoutExpired):
@@ -46,7 +44,9 @@ def kill_once(scenario: Scenario, inputs: Path, folder: Path, moment_s: float) -
         run_to_end(folder, again(scenario, folder))
     except RuntimeError as error:
         problems.append(str(error).strip())
-    return problems + broken_files(folder)
+    if name == "prepare" and contents(folder / "out") != contents(whole / "out"):
+        problems.append("other bytes than an uninterrupted run")
+    return [f"killed after {moment_s:.2f} s: {each}" for each in problems + broken_files(folder)]
 
 
 def again(scenario: Scenario, folder: Path) -> str:
@@ -69,29 +69,12 @@ def contents(folder: Path) -> dict[str, bytes]:
 @click.option("--seed", default=0, show_default=True)
 def main(commands: tuple[str, ...], kills: int, songs: int, seed: int) -> None:
     """Kill and run again; exit with 1 if anything is wrong."""
-    rng, n_wrong = random.Random(seed), 0
-    with tempfile.TemporaryDirectory() as place:
-        inputs = Path(place, "inputs")
-        inputs.mkdir()
-        prepare_inputs(inputs, songs)
-        for name in commands or SCENARIOS:
-            whole = Path(place, f"{name}-whole")
-            shutil.copytree(inputs, whole)
-            duration_s = run_to_end(whole, SCENARIOS[name].words)
-            wrong = 0
-            for nth in range(kills):
-                folder = Path(place, f"{name}-{nth}")
-                moment_s = rng.uniform(0, duration_s)
-                problems = kill_once(SCENARIOS[name], inputs, folder, moment_s)
-                if name == "prepare" and contents(folder / "out") != contents(whole / "out"):
-                    problems.append("other bytes than an uninterrupted run")
-                for problem in problems:
-                    print(f"  {name}, killed after {moment_s:.2f} s: {problem}", flush=True)
-                wrong += bool(problems)
-                shutil.rmtree(folder)
-            n_wrong += wrong
-            print(f"{name:12} {kills - wrong} of {kills} right ({duration_s:.1f} s)", flush=True)
-    sys.exit(1 if n_wrong else 0)
+    rng = random.Random(seed)
+
+    def play(name: str, folder: Path, whole: Path, duration_s: float) -> list[str]:
+        return kill_once(name, folder, whole, rng.uniform(0, duration_s))
+
+    sys.exit(1 if run_rounds(commands, kills, songs, play) else 0)
 
 
 if __name__ == "__main__":

@@ -6,9 +6,10 @@ import os
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
@@ -99,6 +100,39 @@ def prepare_inputs(folder: Path, songs: int = 12) -> None:
 
     soundfile.write(folder / "hum.wav", 0.5 * tone, RATE_HZ)
     run_to_end(folder, "encode in/0.mid --out song.z")
+
+
+def run_rounds(
+    commands: Sequence[str],
+    n_rounds: int,
+    n_songs: int,
+    play: Callable[[str, Path, Path, float], list[str]],
+) -> int:
+    """Run commands whole, then `n_rounds` rounds of each; print what is wrong and a row for each.
+
+    `play(name, folder, whole, duration_s)` runs a round in a folder of inputs and returns what is
+    wrong; `whole` is the folder of the whole run. Returns the number of wrong rounds.
+    """
+    n_wrong = 0
+    with tempfile.TemporaryDirectory() as place:
+        inputs = Path(place, "inputs")
+        inputs.mkdir()
+        prepare_inputs(inputs, n_songs)
+        for name in commands or SCENARIOS:
+            whole = Path(shutil.copytree(inputs, Path(place, f"{name}-whole")))
+            duration_s = run_to_end(whole, SCENARIOS[name].words)
+            wrong = 0
+            for nth in range(n_rounds):
+                folder = Path(shutil.copytree(inputs, Path(place, f"{name}-{nth}")))
+                problems = play(name, folder, whole, duration_s)
+                for problem in problems:
+                    print(f"  {name}, round {nth + 1}: {problem}", flush=True)
+                wrong += bool(problems)
+                shutil.rmtree(folder)
+            n_wrong += wrong
+            right = f"{n_rounds - wrong} of {n_rounds} right"
+            print(f"{name:12} {right} ({duration_s:.1f} s)", flush=True)
+    return n_wrong
 
 
 def start(folder: Path, words: str, mark: str = "") -> subprocess.Popen[str]:
