@@ -26,6 +26,8 @@ import numpy as np
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from forks import preload
+
 from support.fuzz.kinds import Kind, attempt, make_workplace, model_kinds, song_kinds, sound_kinds
 
 
@@ -66,18 +68,6 @@ def fuzz(name: str, kind: Kind, place: Path, *, n: int, seed: int, seconds: floa
     for detail, count in details.most_common():
         print(f"{count:6}  {detail}", flush=True)
     return sum(details.values())
-
-
-def preload() -> None:
-    """Import what commands import, once for all processes."""
-    import librosa  # noqa: F401
-    import soundfile  # noqa: F401
-
-    from musicvae.cli import main
-    from musicvae.cli.commands import COMMAND_HELP
-
-    for command in COMMAND_HELP:
-        main.get_command(None, command)  # type: ignore[arg-type]
 
 
 def main() -> None:

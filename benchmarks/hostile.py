@@ -17,7 +17,7 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from fuzz import preload
+from forks import preload
 
 from support.fuzz.kinds import Kind, attempt, make_workplace, model_kinds, song_kinds, sound_kinds
 

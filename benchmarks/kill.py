@@ -39,7 +39,7 @@ def kill_once(scenario: Scenario, inputs: Path, folder: Path, moment_s: float) -
         process.communicate(timeout=moment_s)
     process.kill()
     process.wait()
-    if left := leftover_processes(mark):
+    if left := leftover_processes(process.pid, mark):
         problems.append(f"processes left: {left}")
     problems += broken_files(folder)
     try:

@@ -296,8 +296,8 @@ def make_workplace(place: Path) -> None:
 
     run_folder = place / "checkpoints" / "tiny"
     if not run_folder.is_dir():
-        corpus_folder(place / "midi", n=12, bars=8)
-        train(place / "midi", load_preset("tiny"), run_folder, steps=60)
+        corpus_folder(place / "midi", n=4, bars=8)
+        train(place / "midi", load_preset("tiny"), run_folder, steps=5)
     model = MusicVAE.load(run_folder / "model.safetensors", device="cpu")
     song = small_chorale(bars=4)
     write(song, place / "song.mid")
