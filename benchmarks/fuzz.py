@@ -26,11 +26,18 @@ import numpy as np
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from forks import preload
+
 from support.fuzz.kinds import Kind, attempt, make_workplace, model_kinds, song_kinds, sound_kinds
 
 
-def fuzz(name: str, kind: Kind, place: Path, *, n: int, seed: int, seconds: float) -> int:
-    """Run `n` mutations of a kind; print the outcomes and return the number of failures."""
+def fuzz(
+    name: str, kind: Kind, place: Path, *, n: int, seed: int, seconds: float, minutes: float
+) -> int:
+    """Run `n` mutations of a kind, or what fits into some minutes.
+
+    Prints the outcomes and returns the number of failures.
+    """
     rng = np.random.default_rng([seed, *name.encode()])
     counts: Counter[str] = Counter()
     details: Counter[str] = Counter()
@@ -43,6 +50,8 @@ def fuzz(name: str, kind: Kind, place: Path, *, n: int, seed: int, seconds: floa
             if outcome.verdict != "done":
                 print(f"{name}: a valid file: {words}: {outcome.verdict} {outcome.detail}")
         for number in range(n):
+            if time.perf_counter() - start > 60 * minutes:
+                break
             content = kind.mutate(kind.originals[number % len(kind.originals)], rng)
             shutil.rmtree(folder / "out", ignore_errors=True)
             words = kind.words(number)
@@ -56,7 +65,7 @@ def fuzz(name: str, kind: Kind, place: Path, *, n: int, seed: int, seconds: floa
                 print(f"! {name} {seed}-{number} {words.split()[0]} {outcome.verdict}", flush=True)
     figures = {
         "kind": name,
-        "mutations": n,
+        "mutations": counts.total(),
         **counts,
         "slowest_s": round(slowest, 1),
         "most_mb": largest >> 20,
@@ -68,18 +77,6 @@ def fuzz(name: str, kind: Kind, place: Path, *, n: int, seed: int, seconds: floa
     return sum(details.values())
 
 
-def preload() -> None:
-    """Import what commands import, once for all processes."""
-    import librosa  # noqa: F401
-    import soundfile  # noqa: F401
-
-    from musicvae.cli import main
-    from musicvae.cli.commands import COMMAND_HELP
-
-    for command in COMMAND_HELP:
-        main.get_command(None, command)  # type: ignore[arg-type]
-
-
 def main() -> None:
     """Fuzz the kinds that were asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -88,6 +85,7 @@ def main() -> None:
     parser.add_argument("--n", type=int, help="mutations; by default 2,000, and 200 of sound")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=20.0, help="time limit of a command")
+    parser.add_argument("--minutes", type=float, default=float("inf"), help="at most, of a kind")
     args = parser.parse_args()
     place = args.place.resolve()
     if not (place / "empty").is_dir():
@@ -103,6 +101,7 @@ def main() -> None:
             n=args.n or kinds[name].n_mutations,
             seed=args.seed,
             seconds=args.seconds,
+            minutes=args.minutes,
         )
         for name in args.kinds or kinds
     )

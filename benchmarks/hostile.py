@@ -17,11 +17,13 @@ from pathlib import Path
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
-from fuzz import preload
+from forks import preload
 
 from support.fuzz.kinds import Kind, attempt, make_workplace, model_kinds, song_kinds, sound_kinds
 
 SECONDS, MEMORY = 10.0, 1 << 30
+DRAWN = "plot FILE"
+"""Draws latents without the model, which alone tells whether their number is right."""
 TEXTS = {b"<": "musicxml", b"*": "humdrum", b"!": "humdrum"}
 
 
@@ -37,15 +39,19 @@ def check(path: Path, kind: Kind, place: Path, usual: dict[str, int]) -> int:
     `usual` is the memory that each command takes for a valid file.
     """
     n_failures = 0
-    for words in (*kind.common, *kind.rare):
+    for words in (*kind.common, *kind.rare, *kind.others):
         with tempfile.TemporaryDirectory() as folder:
             if words not in usual:
                 valid = attempt(kind, kind.originals[0], words, place, Path(folder), 100.0)
                 usual[words] = valid.extra_bytes
-                shutil.rmtree(Path(folder, "out"), ignore_errors=True)
+                for left in (Path(folder, "out"), place / "empty" / "checkpoints"):
+                    shutil.rmtree(left, ignore_errors=True)
+                if valid.is_failure:
+                    print(f"! a valid file {words}: {valid.verdict} {valid.detail}", flush=True)
             outcome = attempt(kind, path.read_bytes(), words, place, Path(folder), SECONDS)
         more = outcome.extra_bytes - usual[words]
-        is_failure = outcome.verdict != "refused" or more > MEMORY
+        is_drawn = kind.suffix == ".z" and words.startswith(DRAWN) and outcome.verdict == "done"
+        is_failure = (outcome.verdict != "refused" and not is_drawn) or more > MEMORY
         n_failures += is_failure
         print(
             f"{'!' if is_failure else ' '} {path.name} {words.split()[0]}: {outcome.verdict}, "

@@ -37,7 +37,7 @@ def kill_once(name: str, folder: Path, whole: Path, moment_s: float) -> list[str
         process.communicate(timeout=moment_s)
     process.kill()
     process.wait()
-    if left := leftover_processes(mark):
+    if left := leftover_processes(process.pid, mark):
         problems.append(f"processes left: {left}")
     problems += broken_files(folder)
     try:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 import tempfile
 import time
 import zipfile
@@ -15,6 +13,7 @@ from pathlib import Path
 from uuid import uuid4
 
 import numpy as np
+from forks import ForkedCommand
 from prepare_memory import write_songs
 
 import musicvae
@@ -41,13 +40,21 @@ class Scenario:
 
 SCENARIOS = {
     "convert": Scenario(words="convert in --out out"),
-    "render": Scenario(words="render in --out out --workers 2"),
-    "stems": Scenario(words="render in --out out --workers 1 --stems"),
+    "render": Scenario(words="render few --out out --workers 2"),
+    "stems": Scenario(words="render few --out out --workers 1 --stems"),
     "prepare": Scenario(words="prepare in --out out --workers 2", again="same"),
-    "corpus": Scenario(words="corpus export chorales out --limit 60 --workers 2"),
-    "plot": Scenario(words="plot in --out out"),
+    "corpus": Scenario(words="corpus export chorales out --limit 20 --workers 2"),
+    "plot": Scenario(words="plot few --out out"),
+    "chords": Scenario(words="chords in/0.mid --out out/chart.musicxml"),
+    "anomalies": Scenario(words="anomalies in/0.mid in/1.mid --plot out"),
+    "evaluate": Scenario(
+        words="evaluate melody-2bar few --split all --limit 8 --n 8 --plot out/plot.png "
+        "--report out/report.html"
+    ),
     "transcribe": Scenario(words="transcribe hum.wav --out out"),
     "sample": Scenario(words="sample --n 40 --seed 1 --out out", again="same"),
+    "scores": Scenario(words="sample --n 4 --seed 1 --score --stems --out out", again="same"),
+    "sounds": Scenario(words="sample --n 2 --bars 2 --seed 1 --audio --out out", again="same"),
     "vary": Scenario(words="vary in/0.mid --n 3 --seed 1 --out out", again="same"),
     "continue": Scenario(words="continue in/0.mid --seed 1 --out out", again="same"),
     "infill": Scenario(words="infill in/0.mid --bars 2-3 --seed 1 --out out", again="same"),
@@ -62,7 +69,7 @@ SCENARIOS = {
     ),
     "reconstruct": Scenario(words="reconstruct in/0.mid --out out"),
     "drumify": Scenario(words="drumify in/0.mid --seed 1 --out out"),
-    "humanise": Scenario(words="humanise in/0.mid --seed 1 --out out"),
+    "humanise": Scenario(words="humanise drums.mid --seed 1 --out out"),
     "denoise": Scenario(words="denoise in/0.mid --out out"),
     "encode": Scenario(words="encode in/0.mid --out out/song.z"),
     "decode": Scenario(words="decode song.z --out out/song.mid"),
@@ -72,7 +79,7 @@ SCENARIOS = {
         "--out out/way.safetensors"
     ),
     "train": Scenario(
-        words="train in --preset tiny --steps 60 --name run",
+        words="train in --preset tiny --steps 30 --name run",
         again="train in --name run --resume",
         writes_runs=True,
     ),
@@ -80,19 +87,22 @@ SCENARIOS = {
         words="personalise in --from melody-2bar --name run", again="same", writes_runs=True
     ),
     "refit": Scenario(
-        words="refit melody-2bar in --prior --steps 30 --out out/refit.safetensors"
+        words="refit melody-2bar in --prior --steps 10 --out out/refit.safetensors"
     ),
 }  # fmt: skip
 
 
 def prepare_inputs(folder: Path, songs: int = 12) -> None:
-    """Write songs, a recording and a file of latents for all scenarios."""
+    """Write songs, drums, a recording and a file of latents for all scenarios."""
     write_songs(folder / "numbered", songs)
     (folder / "in").mkdir()
     for nth, path in enumerate(sorted((folder / "numbered").rglob("*.mid"))):
         path.rename(folder / "in" / f"{nth}.mid")
     shutil.rmtree(folder / "numbered")
     shutil.copytree(folder / "in", folder / "other")
+    (folder / "few").mkdir()
+    for nth in range(3):
+        shutil.copy(folder / "in" / f"{nth}.mid", folder / "few")
     t = np.arange(4 * RATE_HZ) / RATE_HZ
     pitch = 220 * 2 ** (np.floor(2 * t) / 6)
     tone = np.sin(2 * np.pi * np.cumsum(pitch) / RATE_HZ) * (np.modf(2 * t)[0] < 0.8)
@@ -100,6 +110,7 @@ def prepare_inputs(folder: Path, songs: int = 12) -> None:
 
     soundfile.write(folder / "hum.wav", 0.5 * tone, RATE_HZ)
     run_to_end(folder, "encode in/0.mid --out song.z")
+    run_to_end(folder, "drumify in/0.mid --seed 1 --out drums.mid")
 
 
 def run_rounds(
@@ -135,22 +146,11 @@ def run_rounds(
     return n_wrong
 
 
-def start(folder: Path, words: str, mark: str = "") -> subprocess.Popen[str]:
+def start(folder: Path, words: str, mark: str = "") -> ForkedCommand:
     """Start `musicvae` with these words in a folder."""
-    pipe = subprocess.PIPE
-    return subprocess.Popen(
-        [sys.executable, "-m", "musicvae", *words.split()],
-        cwd=folder,
-        env=os.environ
-        | {
-            MARK: mark or uuid4().hex,
-            "MUSICVAE_CACHE": str(folder / ".cache"),
-            "PYTHONPATH": str(Path(musicvae.__file__).parents[1]),
-        },
-        stdout=pipe,
-        stderr=pipe,
-        text=True,
-    )
+    environment = {MARK: mark or uuid4().hex, "MUSICVAE_CACHE": str(folder / ".cache")}
+    environment["PYTHONPATH"] = str(Path(musicvae.__file__).parents[1])
+    return ForkedCommand(folder, words, environment)
 
 
 def run_to_end(folder: Path, words: str) -> float:
@@ -163,10 +163,10 @@ def run_to_end(folder: Path, words: str) -> float:
     return time.monotonic() - began
 
 
-def leftover_processes(mark: str) -> list[int]:
-    """Return the processes that carry a mark, after waiting some time for them to end (Linux)."""
+def leftover_processes(group: int, mark: str) -> list[int]:
+    """Return the processes that are in a group or carry a mark, after waiting some time (Linux)."""
     deadline = time.monotonic() + LEFTOVER_TIMEOUT_S
-    while found := [pid for pid in _processes() if _has_mark(pid, mark)]:
+    while found := [p for p in _processes() if _in_group(p, group) or _has_mark(p, mark)]:
         if time.monotonic() > deadline:
             break
         time.sleep(0.1)
@@ -175,6 +175,13 @@ def leftover_processes(mark: str) -> list[int]:
 
 def _processes() -> list[int]:
     return [int(path.name) for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _in_group(pid: int, group: int) -> bool:
+    try:
+        return os.getpgid(pid) == group
+    except OSError:
+        return False
 
 
 def _has_mark(pid: int, mark: str) -> bool:

@@ -126,8 +126,9 @@ class Kind:
     """A kind of input: valid files, their mutation, and commands.
 
     `common` are the words of commands that each mutation takes in turn, `rare` slower ones for
-    every twentieth; `FILE`, `OUT` and `PLACE` stand for the mutated file, an empty folder and the
-    workplace.
+    every twentieth, `others` those that only files made to break readers go through; `FILE`,
+    `FOLDER`, `OUT` and `PLACE` stand for the mutated file, a folder with nothing else, an empty
+    folder and the workplace.
     """
 
     suffix: str
@@ -135,6 +136,7 @@ class Kind:
     mutate: Mutate
     common: Sequence[str]
     rare: Sequence[str] = ()
+    others: Sequence[str] = ()
     n_mutations: int = 2000
 
     def words(self, number: int) -> str:
@@ -148,7 +150,7 @@ def call(words: str, file: Path, out: Path, place: Path) -> None:
     """Run a command in this process, as from a terminal; it ends with `SystemExit`."""
     from musicvae.cli import main
 
-    named = {"FILE": str(file), "OUT": str(out), "PLACE": str(place)}
+    named = {"FILE": str(file), "FOLDER": str(file.parent), "OUT": str(out), "PLACE": str(place)}
     arguments = []
     for word in words.split():
         for name, value in named.items():
@@ -161,7 +163,8 @@ def attempt(
     kind: Kind, content: bytes, words: str, place: Path, folder: Path, seconds: float = 20.0
 ) -> Outcome:
     """Run a command on a file with this content in a process apart; return how it ended."""
-    file = folder / f"input{kind.suffix}"
+    file = folder / "in" / f"input{kind.suffix}"
+    file.parent.mkdir(exist_ok=True)
     file.write_bytes(content)
     out = folder / "out"
     return run(lambda: call(words, file, out, place), seconds=seconds)
@@ -172,7 +175,8 @@ _SONG_COMMANDS = (
     "convert FILE --out OUT/a.mid --repeats --pedal --allow-ungridded --stems",
     "inspect FILE --allow-ungridded",
 )
-_MODEL = "--checkpoint PLACE/checkpoints/tiny/model.safetensors"
+_RUN = "PLACE/checkpoints/tiny/model.safetensors"
+_MODEL = f"--checkpoint {_RUN}"
 _SLOW_SONG_COMMANDS = (
     f"reconstruct FILE --out OUT {_MODEL} --allow-ungridded",
     f"encode FILE --out OUT/a.z {_MODEL} --allow-ungridded",
@@ -181,14 +185,47 @@ _SLOW_SONG_COMMANDS = (
     f"continue FILE --out OUT {_MODEL} --bars 2",
     f"vary FILE --out OUT --n 1 {_MODEL}",
     f"infill FILE --bars 1-2 --out OUT {_MODEL}",
+)
+_OTHER_SONG_COMMANDS = (
+    "chords FILE --out OUT/a.musicxml",
+    f"anomalies FILE {_MODEL}",
+    f"similar FILE PLACE/midi {_MODEL}",
+    f"map FILE --out OUT/a.png {_MODEL}",
+    f"interpolate FILE PLACE/song.mid --steps 3 --out OUT {_MODEL}",
+    f"interpolate PLACE/song.mid FILE --morph --out OUT {_MODEL}",
+    "denoise FILE --out OUT",
+    "drumify FILE --out OUT",
+    "humanise FILE --out OUT",
+    "render FILE --out OUT/a.wav --workers 1",
     "prepare FOLDER --out OUT --workers 1",
+    "train FOLDER --preset tiny --steps 1 --name hostile",
+    f"personalise FOLDER --from {_RUN} --name hostile",
+    f"evaluate {_RUN} FOLDER --split all",
+    f"refit {_RUN} FOLDER --prior --steps 1 --out OUT/a.safetensors",
+    f"direction --from-folders FOLDER PLACE/midi --out OUT/a.safetensors {_MODEL}",
+)
+_OTHER_MODEL_COMMANDS = (
+    "encode PLACE/song.mid --out OUT/a.z --checkpoint FILE",
+    "decode PLACE/song.z --out OUT/a.mid --checkpoint FILE",
+    "vary PLACE/song.mid --n 1 --out OUT --checkpoint FILE",
+    "infill PLACE/song.mid --bars 1-2 --out OUT --checkpoint FILE",
+    "interpolate PLACE/song.mid PLACE/song.mid --steps 3 --out OUT --checkpoint FILE",
+    "denoise PLACE/song.mid --out OUT --checkpoint FILE",
+    "anomalies PLACE/song.mid --checkpoint FILE",
+    "similar PLACE/song.mid PLACE/midi --checkpoint FILE",
+    "map PLACE/midi --out OUT/a.png --checkpoint FILE",
+    "evaluate FILE PLACE/midi --split all --n 4 --limit 4",
+    "refit FILE PLACE/midi --prior --steps 1 --out OUT/a.safetensors",
+    "train PLACE/midi --from FILE --steps 1 --name hostile",
+    "personalise PLACE/midi --from FILE --name hostile",
 )
 
 
 def song_kinds() -> dict[str, Kind]:
     """Return the kinds that are songs."""
     chorale, band = small_chorale(bars=3), small_band()
-    songs = {"common": _SONG_COMMANDS, "rare": _SLOW_SONG_COMMANDS[:-1]}
+    songs = {"common": _SONG_COMMANDS, "rare": _SLOW_SONG_COMMANDS}
+    songs["others"] = _OTHER_SONG_COMMANDS
     xml = [musicxml_writer.to_bytes(song) for song in (chorale, band)] + [scores.PIANO]
     return {
         "midi": Kind(
@@ -233,6 +270,7 @@ def model_kinds(place: Path) -> dict[str, Kind]:
                 content, rng, "musicvae-song", "frame"
             ),
             common=[f"decode FILE --out OUT/a.mid {_MODEL}"],
+            others=["plot FILE --out OUT/a.png"],
         ),
         "checkpoint": Kind(
             suffix=".safetensors",
@@ -247,6 +285,7 @@ def model_kinds(place: Path) -> dict[str, Kind]:
                 "steer PLACE/song.mid --density +1 --out OUT --checkpoint FILE",
                 "continue PLACE/song.mid --bars 2 --out OUT --checkpoint FILE",
             ],
+            others=_OTHER_MODEL_COMMANDS,
         ),
         "direction": Kind(
             suffix=".safetensors",
@@ -273,6 +312,7 @@ def sound_kinds() -> dict[str, Kind]:
             originals=_recordings(),
             mutate=binaries.mutate_wav,
             common=["transcribe FILE --out OUT/a.mid"],
+            others=["plot FILE --out OUT/a.png"],
             n_mutations=200,
         ),
         "soundfont": Kind(
@@ -280,6 +320,7 @@ def sound_kinds() -> dict[str, Kind]:
             originals=[default_soundfont().read_bytes()],
             mutate=binaries.mutate_soundfont,
             common=["render PLACE/short.mid --out OUT/a.wav --soundfont FILE --workers 1"],
+            others=[f"sample --n 1 --bars 1 --audio --out OUT --soundfont FILE {_MODEL}"],
             n_mutations=200,
         ),
     }
@@ -296,8 +337,8 @@ def make_workplace(place: Path) -> None:
 
     run_folder = place / "checkpoints" / "tiny"
     if not run_folder.is_dir():
-        corpus_folder(place / "midi", n=12, bars=8)
-        train(place / "midi", load_preset("tiny"), run_folder, steps=60)
+        corpus_folder(place / "midi", n=4, bars=8)
+        train(place / "midi", load_preset("tiny"), run_folder, steps=5)
     model = MusicVAE.load(run_folder / "model.safetensors", device="cpu")
     song = small_chorale(bars=4)
     write(song, place / "song.mid")
