@@ -6,6 +6,7 @@ Split by song, by a hash of its name: a tenth for validation, a tenth for the te
 from __future__ import annotations
 
 import csv
+import unicodedata
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -52,6 +53,37 @@ def known(corpus: str) -> Iterator[Known]:
             continue
         if song.n_notes:
             yield Known(corpus, name, replace(song, has_notated_bars=False))
+
+
+def polish_scores() -> Iterator[Known]:
+    """Yield songs and piano music from Polish sources, and string quartets, for training alone.
+
+    Composers of `lieder` are left out, since a song may be in both.
+    """
+    composers = {
+        _letters(path.name.split(",")[0])
+        for path in (DATA / "lieder" / "scores").glob("*,*")
+        if path.is_dir()
+    }
+    folders = (DATA / name for name in ("polish-songs", "polish-piano", "quartets"))
+    files = (path for folder in folders for path in sorted(folder.rglob("*")))
+    paths = (path for path in files if path.suffix in (".krn", ".mxl"))
+    for path in paths:
+        surname = path.stem.partition("_")[2].split("-")[0]
+        if "--" in path.stem and _letters(surname) in composers:
+            continue
+        try:
+            song = io.read(path)
+        except MusicVAEError:
+            continue
+        if song.n_notes:
+            yield Known("polish", path.stem, replace(song, has_notated_bars=False))
+
+
+def _letters(name: str) -> str:
+    """Return a name in lower case without accents."""
+    plain = unicodedata.normalize("NFKD", name.lower().replace("ł", "l").replace("ø", "o"))
+    return "".join(letter for letter in plain if letter.isalpha())
 
 
 def _files(corpus: str) -> Iterator[tuple[str, Path]]:

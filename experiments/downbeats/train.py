@@ -1,12 +1,16 @@
 """Train the downbeat network of `musicvae/downbeats/network.py`.
 
     python -m experiments.downbeats.train base.safetensors --steps 8000 --without pop
-    python -m experiments.downbeats.train bar_finder.safetensors --start base.safetensors \
-        --steps 800 --size 16 --rate 0.0015
+    python -m experiments.downbeats.train more.safetensors --start base.safetensors \
+        --teacher base.safetensors --steps 1200 --size 24 --rate 0.0015 --copies 3
+    python -m experiments.downbeats.train bar_finder.safetensors --start more.safetensors \
+        --teacher base.safetensors --steps 1500 --size 24 --rate 0.002 --copies 3 \
+        --share pop=0.9 polish=0.35 groove=0.1
 
-Trains on the train split of songs with known bars (`known_bars`) and on pop arrangements
-(`pop_songs`), augmented as in `examples`, and prints the validation loss of each corpus. Needs the
-data folder (lieder, bands, drums, lead sheets).
+Trains on the train split of songs with known bars (`known_bars`), on pop arrangements (`pop_songs`)
+and, if they have a share, on Polish songs and piano music and string quartets. All are augmented as
+in `examples`. On what the base has learned from, it teaches: the network stays close to its
+probabilities. Prints the validation loss of each corpus. Needs the data folder.
 """
 
 from __future__ import annotations
@@ -25,7 +29,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from experiments.downbeats.examples import UNKNOWN, Example, Take, drum_takes, make_example
-from experiments.downbeats.known_bars import CORPORA, Known, known
+from experiments.downbeats.known_bars import CORPORA, Known, known, polish_scores
 from experiments.downbeats.lead_sheets import lead_sheets
 from experiments.downbeats.pop_songs import arrange, made_sheet
 from musicvae.downbeats.features import N_FEATURES
@@ -38,9 +42,11 @@ WEIGHT = {
     "lieder": 0.34,
     "freedoom": 0.06,
     "groove": 0.08,
-    "pop": 0.54,
+    "pop": 0.5,
+    "polish": 0.0,
 }
-POP_COPIES, MADE_SONGS = 4, 600  # arrangements of each lead sheet; songs without one
+NEW_CORPORA = ("pop", "polish")  # of which the base knows nothing to teach
+POP_COPIES, MADE_SONGS = 10, 2000  # arrangements of each lead sheet; songs without one
 GROUPS = (slice(4, 5), slice(5, 8), slice(8, 13), slice(13, 14), slice(14, 17), slice(18, 21))
 
 
@@ -110,7 +116,7 @@ def batches(
     cells: int = 512,
     oversample_rare: bool = True,
 ) -> Iterator[tuple[torch.Tensor, ...]]:
-    """Yield random excerpts: features, bar lines, meters, and a mask of unpadded cells.
+    """Yield random excerpts: features, bar lines, meters, a mask of unpadded cells, what is taught.
 
     `oversample_rare`: draw songs in rare meters more often.
     """
@@ -127,6 +133,7 @@ def batches(
         rows = np.zeros((size, cells, N_FEATURES), np.float32)
         lines, real = np.zeros((2, size, cells), np.float32)
         meters = np.full((size, cells), UNKNOWN, np.int64)
+        taught = np.zeros((size, 1), np.float32)
         for b, which in enumerate(rng.choice(len(names), size, p=weight / weight.sum())):
             mine = by_corpus[names[which]]
             drawn = int(np.searchsorted(odds[names[which]], rng.random()))
@@ -137,7 +144,8 @@ def batches(
             here = slice(begin, begin + n)
             rows[b, :n], lines[b, :n] = one.rows[here], one.lines[here]
             meters[b, :n], real[b, :n] = one.meters[here], 1
-        yield tuple(torch.from_numpy(array) for array in (rows, lines, meters, real))
+            taught[b] = one.corpus not in NEW_CORPORA
+        yield tuple(torch.from_numpy(array) for array in (rows, lines, meters, real, taught))
 
 
 def _cumulative_probability(examples: list[Example], n: int) -> np.ndarray:
@@ -152,7 +160,7 @@ def _cumulative_probability(examples: list[Example], n: int) -> np.ndarray:
 
 def losses(net: Net, batch: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the cross-entropy of bar lines and of meters, in nats a cell."""
-    rows, lines, meters, real = batch
+    rows, lines, meters, real, _ = batch
     out = net(rows, real)
     soft = lines * 0.98 + 0.002  # label smoothing
     each = F.binary_cross_entropy_with_logits(out[..., 0], soft, reduction="none")
@@ -160,6 +168,19 @@ def losses(net: Net, batch: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, tor
     return (each * real).sum() / real.sum(), F.cross_entropy(
         out[..., 1:][known_meter], meters[known_meter]
     )
+
+
+def distance(net: Net, teacher: Net, batch: tuple[torch.Tensor, ...]) -> torch.Tensor:
+    """Return the cross-entropy with the probabilities of a teacher, where it knows the music."""
+    rows, _, _, real, taught = batch
+    with torch.no_grad():
+        told = teacher(rows, real)
+    out, mask = net(rows, real), real * taught
+    line = F.binary_cross_entropy_with_logits(
+        out[..., 0], torch.sigmoid(told[..., 0]), reduction="none"
+    )
+    meter = -(F.softmax(told[..., 1:], -1) * F.log_softmax(out[..., 1:], -1)).sum(-1)
+    return ((line + 0.1 * meter) * mask).sum() / mask.sum().clamp(min=1)
 
 
 def build_example(job: tuple[Known, dict[str, list[Take]], int | None]) -> Example:
@@ -182,6 +203,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("out", type=Path)
     parser.add_argument("--start", type=Path, help="weights to continue from")
+    parser.add_argument("--teacher", type=Path, help="weights to stay close to")
+    parser.add_argument("--teaching", type=float, default=0.4, help="weight of its probabilities")
+    parser.add_argument("--share", nargs="*", default=[], help="share of a corpus, as in pop=0.9")
     parser.add_argument("--steps", type=int, default=8000)
     parser.add_argument("--size", type=int, default=32, help="excerpts a step")
     parser.add_argument("--rate", type=float, default=3e-3, help="highest learning rate")
@@ -189,8 +213,13 @@ def main() -> None:
     parser.add_argument("--width", type=int, default=48)
     parser.add_argument("--without", nargs="*", default=[], help="corpora to leave out")
     args = parser.parse_args()
+    for share in args.share:
+        name, _, value = share.partition("=")
+        WEIGHT[name] = float(value)
     songs = [one for corpus in CORPORA for one in known(corpus) if one.song.n_notes >= 8]
     train = [one for one in songs if one.split == "train" and one.corpus not in args.without]
+    if WEIGHT["polish"]:
+        train += [one for one in polish_scores() if one.split == "train" and one.song.n_notes >= 8]
     takes = drum_takes([one for one in train if one.corpus == "groove"])
     jobs = [(one, {}, None) for one in train]
     jobs += [
@@ -205,6 +234,9 @@ def main() -> None:
     rng, net = np.random.default_rng(0), Net(args.width)
     if args.start:
         net.load_arrays(load_file(args.start))
+    teacher = Net(args.width).eval() if args.teacher else None
+    if teacher is not None:
+        teacher.load_arrays(load_file(args.teacher))
     average = copy.deepcopy(net).eval()  # of weights during training, which is saved
     optimizer = torch.optim.AdamW(net.parameters(), lr=args.rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
@@ -217,7 +249,10 @@ def main() -> None:
             if rng.random() < 0.1:
                 batch[0][rng.integers(len(batch[0])) :, :, group] = 0
         line_loss, meter_loss = losses(net, batch)
-        (line_loss + 0.1 * meter_loss).backward()
+        loss = line_loss + 0.1 * meter_loss
+        if teacher is not None:
+            loss = loss + args.teaching * distance(net, teacher, batch)
+        loss.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()
         optimizer.zero_grad()

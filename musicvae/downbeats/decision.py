@@ -23,6 +23,7 @@ from musicvae.representation.grid import Grid
 MIN_AGREEMENT = 0.9  # share of notated bar lines scored as such above which they are kept at once
 MIN_ONSETS = 12  # shorter songs are not judged
 MIN_CONFIDENCE = 0.2  # probability below which an estimate does not replace the notated bar lines
+STATED_LOG_ODDS = -0.55  # above which notated bars are kept if the file states a meter on its grid
 MAX_OVERRULED = 0.9  # confidence of an estimate up to which a loop at the notated bars is kept
 LOOP_CONFIDENCE = 0.9  # of the notated bars of a loop
 NEW_LOOP_CONFIDENCE = 0.7  # of bars against the notated ones
@@ -317,7 +318,8 @@ def _accept_notated(evidence: Evidence, cleaned: NotatedBars | None) -> BarlineC
         if cleaned_features["loss"] < gain and cleaned_odds > max(odds, 0.0):
             reason = "a mid-bar meter change is left out"
             return BarlineChoice(source="tidied", confidence=_sigmoid(cleaned_odds), reason=reason)
-    if odds > 0:
+    states_bars = not evidence.default_signature and not evidence.off_grid
+    if odds > (STATED_LOG_ODDS if states_bars else 0.0):
         return BarlineChoice.as_notated(_sigmoid(odds))
     if features["nested"] and not evidence.default_signature:
         # Whether two bars are one cannot be inferred from the notes: trust an explicit meter.

@@ -7,6 +7,7 @@ right, even where the downbeat network, which knows scores, would place them els
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,6 +23,8 @@ MIN_REPEATED_LATER = 0.9  # after several bars, which songs with repeats do, too
 MIN_PART_REPEATED = 0.8  # in a part, or of steps instead of pitches
 MIN_COVERED = 0.6  # share of notes that recur a bar later or earlier
 COVERED_MARGIN = 0.25  # by which bars of another length must cover less
+MIN_SAME_BARS = 0.6  # share of bars that are one and the same
+MIN_BARS = 6  # of which it is judged
 MIN_EXACT = 0.9  # of a loop that is the whole song
 TOLERANCE = 0.02  # by which the song may repeat better at bars of another length
 MARGIN = 0.1  # by which it must repeat worse, else
@@ -86,6 +89,35 @@ class Events:
         covered[: len(recurs)] = recurs
         covered[begin:] |= self.begins.reshape(-1)[self._codes[begin:] - lag * _KINDS]
         return float(covered.mean())
+
+    def same_bars(self, bar: int, first: int = 0) -> float:
+        """Return the share of whole bars of so many cells that are exactly the most common one.
+
+        `first`: cells from the first note to the first bar line. 0 if there are few bars. In bars
+        A A A B it is three quarters, but half where bars begin elsewhere.
+        """
+        n_bars = (self.n_cells + bar // 8 - first) // bar  # the last one may lack an eighth
+        if n_bars < MIN_BARS:
+            return 0.0
+        begins = (first + bar * np.arange(n_bars + 1)) * _KINDS
+        edges = np.searchsorted(self._codes, begins)
+        contents = [
+            (self._codes[start:stop] - begin).tobytes()
+            for start, stop, begin in zip(edges[:-1], edges[1:], begins, strict=False)
+        ]
+        return Counter(contents).most_common(1)[0][1] / n_bars
+
+    def has_same_bars(self, bar: int) -> bool:
+        """Return whether most bars from the first note on are the same one.
+
+        Not more may be where bars begin elsewhere, and fewer must be among those of other lengths.
+        """
+        same = self.same_bars(bar)
+        if same < MIN_SAME_BARS:
+            return False
+        if same < max(self.same_bars(bar, first) for first in range(1, bar)):
+            return False
+        return same > max((self.same_bars(cells) for cells in _others(bar)), default=0.0) + MARGIN
 
     def _recurs(self, lag: int) -> NDArray[np.bool_]:
         """Mask of the notes that recur after `lag` cells, without those that are too late to."""
@@ -157,6 +189,8 @@ class Repetition:
             others = max((self._whole.covered(cells) for cells in _others(bar)), default=0.0)
             if covered >= others + COVERED_MARGIN:
                 return True
+        if self._whole.has_same_bars(bar):
+            return True
         return any(
             line.loops_at(bar, MIN_PART_REPEATED, MIN_REPEATED_LATER, MARGIN)
             for line in self._lines()

@@ -144,6 +144,35 @@ def test_bars_of_which_one_in_four_differs_are_a_loop() -> None:
     assert not Repetition(notes=notes(rows)).loops_at(12)
 
 
+def fourths_differ(bar: list[tuple[float, int]], quarters: float) -> list[tuple[float, int]]:
+    """Return sixteen bars, of which each fourth one has pitches of its own."""
+    rng = np.random.default_rng(4)
+    return [
+        (quarters * b + at, int(rng.choice([48, 50, 51])) if b % 4 == 3 else pitch)
+        for b in range(16)
+        for at, pitch in bar
+    ]
+
+
+def test_riff_of_two_pitches_whose_fourth_bars_differ_keeps_its_stated_bars() -> None:
+    """Its notes often recur at other lengths, but whole bars do only as stated."""
+    rows = fourths_differ(eighths(51, 51, 51, 48, 48, 50), 3)
+    riff = Repetition(notes=notes(rows))
+    assert riff.loops_at(12)
+    assert not any(riff.loops_at(bar) for bar in (16, 20, 28))
+    assert estimate_barlines(Song.new([part(rows)], meter=(6, 8))).is_identity
+
+
+def test_same_bars_are_fewer_where_bars_begin_elsewhere() -> None:
+    riff = enumerate(loop(SCALE_RIFF, 4, 16))
+    rows = [(at, pitch + 12 * (i % 32 in (24, 31))) for i, (at, pitch) in riff]
+    events = Repetition(notes=notes(rows))._whole
+    assert events.same_bars(16) == 0.75
+    assert events.same_bars(16, 4) < 0.6
+    assert events.same_bars(12) < 0.5
+    assert not events.has_same_bars(12)
+
+
 def test_music_that_repeats_after_a_beat_has_no_exact_bar() -> None:
     beats = [(float(at), 36) for at in range(32)]
     assert Repetition(notes=notes(beats)).exact_bar == 0
