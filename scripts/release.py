@@ -71,6 +71,7 @@ class Origin:
 @click.option("--limits", default="", help="What the model is not good at.")
 @click.option("--figures", type=click.Path(exists=True, path_type=Path), help="JSON of evaluate.")
 @click.option("--check", type=click.Path(exists=True, path_type=Path), help="A folder of songs.")
+@click.option("--max-mb", type=float, default=MAX_BYTES / 1e6, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), default=PRETRAINED, show_default=True)
 @click.option("--force", is_flag=True, help="Overwrite existing files.")
 def main(
@@ -83,6 +84,7 @@ def main(
     limits: str,
     figures: Path | None,
     check: Path | None,
+    max_mb: float,
     out: Path,
     force: bool,
 ) -> None:
@@ -94,7 +96,8 @@ def main(
         data=data_name, licence=licence, credits=credits, machine=machine, limits=limits
     )
     try:
-        shipped = ship(run, target, origin, read_figures(figures) if figures else None)
+        known = read_figures(figures) if figures else None
+        shipped = ship(run, target, origin, known, max_bytes=round(1e6 * max_mb))
         if check is not None:
             check_f1(run, target, check)
     except MusicVAEError as error:
@@ -104,7 +107,12 @@ def main(
 
 
 def ship(
-    run: str | Path, target: str | Path, origin: Origin, figures: Mapping[str, float] | None = None
+    run: str | Path,
+    target: str | Path,
+    origin: Origin,
+    figures: Mapping[str, float] | None = None,
+    *,
+    max_bytes: int = MAX_BYTES,
 ) -> Checkpoint:
     """Write the model of a finished run to `target`, compressed, without paths of this machine.
 
@@ -113,16 +121,17 @@ def ship(
         target: the file to write.
         origin: data, licence and the like, for the header and the card.
         figures: what `musicvae evaluate` found; validation metrics are kept beside them.
+        max_bytes: the size that the file must stay below.
 
-    Raises `CheckpointError` if the run is not finished, or gives a file of 8 MB or more.
+    Raises `CheckpointError` if the run is not finished, or gives a larger file.
     """
     path = Path(run) / MODEL_FILE if Path(run).is_dir() else Path(run)
     trained = load(path)
     if not trained.provenance.get("finished"):
         raise CheckpointError(path, "the run is not finished", "continue it with --resume")
-    tensors = compress(trained.tensors, MAX_BYTES - HEADER_BYTES)
-    if (size := n_bytes(tensors)) >= MAX_BYTES - HEADER_BYTES:
-        reason = f"too large: {size / 1e6:.1f} MB, the limit is {MAX_BYTES / 1e6:g} MB"
+    tensors = compress(trained.tensors, max_bytes - HEADER_BYTES)
+    if (size := n_bytes(tensors)) >= max_bytes - HEADER_BYTES:
+        reason = f"too large: {size / 1e6:.1f} MB, the limit is {max_bytes / 1e6:g} MB"
         raise CheckpointError(path, reason, "train it with a smaller model.width or latent")
     known = {name: value for name, value in vars(origin).items() if value}
     provenance = {
