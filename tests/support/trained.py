@@ -21,7 +21,7 @@ def tiny_workplace(factory: pytest.TempPathFactory) -> Path:
 
     def make(folder: Path) -> None:
         corpus_folder(folder / "midi", n=12, bars=8)
-        train(folder / "midi", load_preset("tiny"), folder / "checkpoints" / "tiny", steps=60)
+        train(folder / "midi", load_preset("tiny"), folder / "checkpoints" / "tiny", steps=120)
 
     return _copy(_made_once(factory, "tiny", make), factory)
 

@@ -52,6 +52,8 @@ def conditioning_of(n: int, W: int) -> PathConditioning:
         first_bar=torch.arange(W).expand(n, W),
         song_bars=ones * W,
         key=ones * 0,
+        chords=torch.full((n, W, 1, 4, 3), -1, dtype=torch.int8),
+        traits=torch.zeros(n, W, 1, 4, dtype=torch.int8),
     )
 
 
