@@ -73,8 +73,8 @@ def choose_start(
         return RunStart(preset=preset, messages=tuple(messages))
     start = start_from_checkpoint(shipped, settings)
     shipped_preset = load_header(shipped).preset
-    if _architecture(start.preset) != _architecture(shipped_preset) or (
-        requested and _architecture(requested) != _architecture(shipped_preset)
+    if not _can_start(start.preset, shipped_preset) or (
+        requested and not _can_start(requested, shipped_preset)
     ):
         messages.append(
             f"{few}; the shipped {checkpoint_name(shipped)} has another architecture, so training "
@@ -128,6 +128,14 @@ def _vote_shipped_preset(songs: list[Bars]) -> tuple[Preset, float]:
     return preset, share
 
 
-def _architecture(preset: Preset) -> tuple[object, ...]:
-    """Return the sections of a preset that weights depend on."""
-    return preset.grid, preset.parts, preset.meters, preset.model
+def _can_start(preset: Preset, base: Preset) -> bool:
+    """Return whether a network of a preset can start from weights of another one.
+
+    Chords may be added to what it is conditioned on.
+    """
+    wanted, known = preset.conditions, base.conditions
+    same = (preset.grid, preset.parts, preset.meters, preset.model)
+    return same == (base.grid, base.parts, base.meters, base.model) and wanted in (
+        known,
+        replace(known, chords=True),
+    )

@@ -105,7 +105,7 @@ def command(
       musicvae sample --n 8 --out songs/
       musicvae sample --bars 32 --meter 3/4 --temperature 0.8 --audio
       musicvae sample --form AABA
-      musicvae sample --checkpoint mine --chords "C | G | Am | F"
+      musicvae sample --checkpoint song-4bar --chords "C | G | Am | F"
     """
     check_roll(roll, as_json=shared.as_json)
     writer, seed = shared.writer(), shared.seed
