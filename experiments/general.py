@@ -12,8 +12,10 @@ a fifth of it, too.
 from __future__ import annotations
 
 import argparse
+import json
 from collections import defaultdict
 from dataclasses import replace
+from pathlib import Path
 
 import mir_eval
 import numpy as np
@@ -72,6 +74,7 @@ def main() -> None:
     parser.add_argument("--songs", type=int, default=20, help="of each collection")
     parser.add_argument("--split", default="test")
     parser.add_argument("--max-notes", type=int, default=20_000)
+    parser.add_argument("--json", help="write the figures of the last model, as `release.py` reads")
     args = parser.parse_args()
     shards, rng = Shards(args.shards), np.random.default_rng(0)
     chosen = defaultdict(list)
@@ -80,6 +83,7 @@ def main() -> None:
             chosen[song.path.partition("/")[0]].append(song.bars)
     names = ("pitched F1", "with duration", "drums F1", "passed", "bits a part and bar")
     print(f"{'collection':14}{'songs':>6}  {'model':14}" + "".join(f"{n:>20}" for n in names))
+    figures_of = dict[str, dict[str, float]]()
     for collection, songs in sorted(chosen.items()):
         picked = [songs[i] for i in rng.permutation(len(songs))[: args.songs]]
         for name in args.model:
@@ -95,11 +99,14 @@ def main() -> None:
                 passed, notes = passed + encoding.n_passthrough, notes + song.n_notes
             pitched, drums = counts["pitched"], counts["drums"]
             row = (f1(*pitched[:3]), f1(*pitched[[0, 1, 3]]), f1(*drums[:3]))
-            figures = [f"{x:.3f}" for x in row] + [f"{passed / notes:.1%}"]
-            figures.append(f"{bits / max(cells, 1):.1f}")
-            print(
-                f"{collection:14}{len(picked):6}  {name:14}" + "".join(f"{x:>20}" for x in figures)
-            )
+            per_bar = bits / max(cells, 1)
+            figures = [f"{x:.3f}" for x in row] + [f"{passed / notes:.1%}", f"{per_bar:.1f}"]
+            line = "".join(f"{x:>20}" for x in figures)
+            print(f"{collection:14}{len(picked):6}  {name:14}{line}", flush=True)
+            known = zip(("f1", "f1_duration", "drums_f1"), row, strict=True)
+            figures_of[collection] = {n: x for n, x in known if x == x} | {"bits": per_bar}
+    if args.json:
+        Path(args.json).write_text(json.dumps({"reconstruction": figures_of}), "utf-8")
 
 
 if __name__ == "__main__":
