@@ -30,7 +30,6 @@ def test_the_wheel_holds_the_package_and_nothing_else(tmp_path) -> None:
         "musicvae/report/player.js",
         "musicvae/pretrained/README.md",
         "musicvae/downbeats/bar_finder.safetensors",
-        "musicvae/downbeats/bar_finder_without_pop.safetensors",
         "musicvae/downbeats/bar_finder.md",
         "musicvae/downbeats/rhythm_model.safetensors",
         "musicvae/downbeats/rhythm_model.md",

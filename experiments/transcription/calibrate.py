@@ -1,6 +1,6 @@
 """Fit the weights of `musicvae/io/transcription/bars.py`, which choose the bars of a sung melody.
 
-    python -m experiments.transcription.calibrate --songs 420 --plain 210
+    python -m experiments.transcription.calibrate --songs 420 --plain 140
 
 Uses validation tunes of `folk` and plain tunes, performed by `singing`, with some notes missed. Of
 all bar hypotheses for a tune those are right whose bar lines have an F1 of .9 within 70 ms, if
@@ -54,7 +54,7 @@ def main() -> None:
     """Perform tunes, collect hypotheses, fit and print the weights."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--songs", type=int, default=420, help="of folk")
-    parser.add_argument("--plain", type=int, default=210, help="plain tunes")
+    parser.add_argument("--plain", type=int, default=140, help="plain tunes")
     parser.add_argument("--strength", type=float, default=0.002, help="of weight decay")
     chosen = parser.parse_args()
     songs = [one for one in known("folk") if one.split == "valid"]

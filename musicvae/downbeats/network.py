@@ -24,20 +24,16 @@ METERS = (
 CELLS_PER_EIGHTH = 2  # one frame of the network
 DILATIONS = (1, 2, 4, 8, 16, 32, 2, 4)  # eighths
 CONTEXTS = (len(DILATIONS) // 2 - 1, len(DILATIONS) - 2)  # layers after which context is added
-FILE = "bar_finder.safetensors"
-"""Weights for files of any origin."""
-FILE_WITHOUT_POP = "bar_finder_without_pop.safetensors"
-"""Earlier weights, trained without pop: those that melodies are transcribed with."""
 
 Weights = dict[str, NDArray[Any]]
 
 
 @cache
-def load_weights(file: str = FILE) -> Weights:
+def load_weights() -> Weights:
     """Return shipped weights by name, float32."""
     from safetensors.numpy import load
 
-    content = (resources.files("musicvae.downbeats") / file).read_bytes()
+    content = (resources.files("musicvae.downbeats") / "bar_finder.safetensors").read_bytes()
     return {name: array.astype(np.float32) for name, array in load(content).items()}
 
 

@@ -18,7 +18,7 @@ import numpy as np
 from musicvae.arrays import Floats, Ints
 from musicvae.downbeats.decoding import METER_CELLS, BarPath, DownbeatScores, meter_index
 from musicvae.downbeats.features import NoteFeatures, cell_features
-from musicvae.downbeats.network import FILE_WITHOUT_POP, METERS, load_weights, predict
+from musicvae.downbeats.network import METERS, load_weights, predict
 from musicvae.io.transcription.beats import Pulse
 from musicvae.io.transcription.rhythm import collect_rhythm_evidence
 
@@ -34,37 +34,37 @@ _PHASES = 2  # tried of equal bars
 
 # Contribution of each piece of evidence to the log-odds of a hypothesis.
 WEIGHTS = {
-    "dotted_values": -0.68,
-    "short_values": -0.29,
-    "long_values": -0.66,
-    "compound_unheard": -1.41,
-    "slow": -1.76,
-    "fast": -1.25,
-    "long_on_bar_line": 0.29,
-    "long_on_beat": 1.09,
+    "dotted_values": -0.72,
+    "short_values": -0.32,
+    "long_values": -0.55,
+    "compound_unheard": -1.01,
+    "slow": -1.64,
+    "fast": -0.93,
+    "long_on_bar_line": 0.54,
+    "long_on_beat": 1.16,
     "log_notes_per_bar": -0.08,
-    "log_notes_per_bar_squared": -2.18,
-    "recurring_rhythm": 1.57,
-    "pulse": 0.30,
-    "downbeat_mean": 0.58,
-    "n_bars": -1.70,
-    "log_bar_length": -0.39,
-    "log_bar_length_squared": -0.61,
-    "log_cell_length": -0.55,
-    "log_cell_length_squared": -2.29,
-    "meter_changes": -0.20,
-    "meter": 0.74,
-    "first_bar_line": -4.24,
-    "2/4": -0.76,
-    "3/4": 0.74,
-    "4/4": 0.71,
-    "6/8": 0.79,
-    "3/8": -0.65,
-    "9/8": -1.46,
-    "12/8": -0.61,
-    "5/4": 0.61,
-    "2/2": 1.36,
-    "3/2": -0.68,
+    "log_notes_per_bar_squared": -1.87,
+    "recurring_rhythm": 1.38,
+    "pulse": 0.65,
+    "downbeat_mean": 0.56,
+    "n_bars": -1.50,
+    "log_bar_length": -0.07,
+    "log_bar_length_squared": -0.42,
+    "log_cell_length": -0.53,
+    "log_cell_length_squared": -2.28,
+    "meter_changes": 1.06,
+    "meter": 1.00,
+    "first_bar_line": -4.31,
+    "2/4": -0.64,
+    "3/4": 1.01,
+    "4/4": 0.75,
+    "6/8": 0.75,
+    "3/8": -0.98,
+    "9/8": -1.94,
+    "12/8": 0.16,
+    "5/4": -0.04,
+    "2/2": 1.58,
+    "3/2": -0.50,
     "tapped_tempo": -6.0,  # set by hand: a rhythm alone says little about which notes are quarters
 }
 
@@ -180,9 +180,7 @@ def _score_downbeats(notes: NoteSequence, pulse: Pulse, cells_per_pulse: int) ->
     velocity = notes.velocity if notes.is_drum else np.full(M, _VOICE_VELOCITY)
     length = np.minimum(length, _MAX_NOTE_CELLS)
     features = NoteFeatures(cell, length, notes.pitch, velocity, part, is_drum)
-    return DownbeatScores(
-        *predict(cell_features(features, n_cells), load_weights(FILE_WITHOUT_POP))
-    )
+    return DownbeatScores(*predict(cell_features(features, n_cells), load_weights()))
 
 
 def _equal_bars(scores: DownbeatScores, meters: tuple[tuple[int, int], ...]) -> list[BarPath]:
