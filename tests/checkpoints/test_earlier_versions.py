@@ -18,8 +18,8 @@ from musicvae.tools.steer import steer
 
 FILES = Path(__file__).parents[1] / "fixtures" / "15d93ec"
 SHIPPED = (
-    "chorale-4bar", "chorale-repair", "groove-2bar", "groove-repair", "melody-16bar", "melody-2bar",
-    "melody-repair", "song-4bar",
+    "chorale-4bar", "chorale-repair", "general", "groove-2bar", "groove-repair", "melody-16bar",
+    "melody-2bar", "melody-repair", "song-4bar",
 )  # fmt: skip
 
 

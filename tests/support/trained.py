@@ -16,14 +16,14 @@ from support.denoising import denoising_run
 from support.songs import corpus_folder
 
 
-def tiny_workplace(factory: pytest.TempPathFactory) -> Path:
+def tiny_workplace(factory: pytest.TempPathFactory, steps: int = 60) -> Path:
     """Return a copy of a folder with twelve hymns in `midi/` and a run in `checkpoints/tiny`."""
 
     def make(folder: Path) -> None:
         corpus_folder(folder / "midi", n=12, bars=8)
-        train(folder / "midi", load_preset("tiny"), folder / "checkpoints" / "tiny", steps=120)
+        train(folder / "midi", load_preset("tiny"), folder / "checkpoints" / "tiny", steps=steps)
 
-    return _copy(_made_once(factory, "tiny", make), factory)
+    return _copy(_made_once(factory, f"tiny-{steps}", make), factory)
 
 
 def denoising_workplace(factory: pytest.TempPathFactory) -> Path:

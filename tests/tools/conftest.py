@@ -15,7 +15,7 @@ from support.trained import tiny_workplace
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A working directory with MIDI files and a small trained model."""
-    return tiny_workplace(tmp_path_factory)
+    return tiny_workplace(tmp_path_factory, steps=120)  # so that its samples differ
 
 
 @pytest.fixture(scope="module")
