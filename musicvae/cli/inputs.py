@@ -38,11 +38,24 @@ def load_model(
         corruptions: kinds of corruption that a denoising model must have been trained on; if
             empty, denoising models are not considered.
     """
-    from musicvae.model import MusicVAE
-
-    path, why = _resolve_checkpoint(checkpoint, songs, corruptions)
+    models = _Models(device)
+    path, why = _resolve_checkpoint(checkpoint, models, songs, corruptions)
     _announce(path, why, "" if seed is None else f", seed {seed}")
-    return MusicVAE.load(path, device=device)
+    return models[path]
+
+
+class _Models(dict[Path, "MusicVAE"]):
+    """Models by path, each loaded once, when it is first asked for."""
+
+    def __init__(self, device: str) -> None:
+        super().__init__()
+        self.device = device
+
+    def __missing__(self, path: Path) -> MusicVAE:
+        from musicvae.model import MusicVAE
+
+        self[path] = MusicVAE.load(path, device=self.device)
+        return self[path]
 
 
 class ModelPicker:
@@ -54,26 +67,26 @@ class ModelPicker:
     def __init__(
         self, checkpoint: str | None, device: str, corruptions: Sequence[str] = ()
     ) -> None:
-        self.checkpoint, self.device, self.corruptions = checkpoint, device, corruptions
-        self._loaded: dict[Path, MusicVAE] = {}
+        self.checkpoint, self.corruptions = checkpoint, corruptions
+        self._models = _Models(device)
+        self._announced: Path | None = None
         # Fail before any song is read if there is no model at all.
-        self._latest, _ = _resolve_checkpoint(checkpoint, (), corruptions)
+        _resolve_checkpoint(checkpoint, self._models, (), corruptions)
 
     def for_song(self, song: BarlineEstimate) -> MusicVAE:
         """Return the model for a song."""
-        from musicvae.model import MusicVAE
-
-        path, why = _resolve_checkpoint(self.checkpoint, (song,), self.corruptions)
-        if not self._loaded or path != self._latest:
+        path, why = _resolve_checkpoint(self.checkpoint, self._models, (song,), self.corruptions)
+        if path != self._announced:
             _announce(path, why)
-        if path not in self._loaded:
-            self._loaded[path] = MusicVAE.load(path, device=self.device)
-        self._latest = path
-        return self._loaded[path]
+        self._announced = path
+        return self._models[path]
 
 
 def _resolve_checkpoint(
-    checkpoint: str | None, songs: Sequence[BarlineEstimate], corruptions: Sequence[str] = ()
+    checkpoint: str | None,
+    models: _Models,
+    songs: Sequence[BarlineEstimate],
+    corruptions: Sequence[str] = (),
 ) -> tuple[Path, str]:
     """Return the checkpoint to use and, if it was not named, the reason for the choice."""
     from musicvae.checkpoints import choose, find
@@ -85,10 +98,9 @@ def _resolve_checkpoint(
     bars = [Bars.from_song(each.song) for each in songs]
 
     def measure(path: Path) -> float:
-        from musicvae.model import MusicVAE
         from musicvae.tools.reconstruction import quick_f1
 
-        return quick_f1(MusicVAE.load(path), bars)
+        return quick_f1(models[path], bars)
 
     choice = choose(bars, corruptions=corruptions, measure=measure)
     if corruptions and choice.note_share == 0:
