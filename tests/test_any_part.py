@@ -156,3 +156,13 @@ def test_folders_are_balanced(place: Path) -> None:
         order = BatchSampler(dataset, **kwargs)._epoch_order(np.random.default_rng(0))
         assert len(order) == len(windows)
         assert few[order].mean() == pytest.approx(share, abs=0.02)
+
+
+def test_folder_without_a_usable_window_is_no_matter(place: Path) -> None:
+    windows = WindowDataset(place / "midi", PRESET, split="all")
+    of_many = [nth for nth, each in enumerate(windows.inputs) if each.path.startswith("many/")]
+    usable = np.isin(windows.input_index, of_many)
+    windows.input_index, windows.first_bar = windows.input_index[usable], windows.first_bar[usable]
+    sampler = BatchSampler(windows, batch_size=32, seed=0, key_jitter=0.0)
+    order = sampler._epoch_order(np.random.default_rng(0))
+    assert sorted(order.tolist()) == list(range(len(windows)))

@@ -140,17 +140,16 @@ class BatchSampler(IterableDataset[TrainingExample]):
         n, balance = len(self.windows), self.windows.preset.training.balance
         if balance == 1:
             return rng.permutation(n)
-        source = [path.rpartition("/")[0] for path in (s.path for s in self.windows.inputs)]
-        folder = np.unique([path.partition("/")[0] for path in source], return_inverse=True)[1]
-        of_window = folder[self.windows.input_index]
-        count = np.bincount(of_window)
-        share = count**balance * (count > 0)
-        quota = np.diff(np.round(np.cumsum(share, dtype=np.float64) / share.sum() * n), prepend=0)
+        tops = ["/".join(source.path.split("/")[:-1][:1]) for source in self.windows.inputs]
+        top = np.unique(tops, return_inverse=True)[1][self.windows.input_index]
+        folder, of_window, count = np.unique(top, return_inverse=True, return_counts=True)
+        share = np.cumsum(count**balance)
+        quota = np.diff(np.round(share / share[-1] * n), prepend=0).astype(np.int64)
         chosen = []
-        for nth, wanted in enumerate(quota.astype(np.int64).tolist()):
+        for nth in range(len(folder)):  # whole rounds of its windows, and a part of one
             own = np.flatnonzero(of_window == nth)
-            rounds = -(-wanted // max(len(own), 1))
-            chosen.append(np.concatenate([rng.permutation(own) for _ in range(rounds)])[:wanted])
+            rounds, rest = divmod(int(quota[nth]), len(own))
+            chosen += [*[own] * rounds, rng.permutation(own)[:rest]]
         return rng.permutation(np.concatenate(chosen))
 
     def _hide_conditions(self, batch: Batch, step: int, rows: slice) -> Batch:
