@@ -14,12 +14,14 @@ import sys
 import tempfile
 import threading
 import time
-import traceback
 from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import IO, NoReturn
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
+from support.fuzz.isolation import exit_after
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # threads of OpenMP do not survive a fork
 
@@ -92,8 +94,8 @@ def _act(
     folder: Path, words: str, environment: dict[str, str], out: IO[bytes], err: IO[bytes]
 ) -> NoReturn:
     """Be the command, in the child."""
-    code = 1
-    try:
+
+    def run() -> None:
         os.setsid()  # its group tells which processes are its own
         os.chdir(folder)
         os.environ.update(environment)
@@ -105,12 +107,9 @@ def _act(
         from musicvae.cli import main
 
         main(words.split(), prog_name="musicvae")
-        code = 0
-    except SystemExit as left:
-        code = left.code if isinstance(left.code, int) else int(left.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    with suppress(Exception):
+
+    def finish() -> None:
         sys.stdout.flush()
         threading._shutdown()  # type: ignore[attr-defined]  # waits as an exit of Python does
-    os._exit(code)
+
+    exit_after(run, finish, crash_code=1)

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
 
 SPARE_BYTES = 4 << 30  # of address space, beside what the process has: only a net below the limit
 
@@ -59,10 +60,27 @@ def run(call: Callable[[], object], *, seconds: float = 20.0, memory: int = 1 <<
     return Outcome(verdict=verdict, detail=detail, seconds=elapsed, extra_bytes=extra)
 
 
-def _act(call: Callable[[], object], output: int, seconds: float) -> None:
-    """Run the call in the child and end the process."""
-    code = 99
+def exit_after(
+    call: Callable[[], object], finish: Callable[[], object], *, crash_code: int
+) -> NoReturn:
+    """End a forked process with the exit code of `call`; after a traceback it is `crash_code`."""
+    code = crash_code
     try:
+        call()
+        code = 0
+    except SystemExit as left:
+        code = left.code if isinstance(left.code, int) else int(left.code is not None)
+    except BaseException:
+        traceback.print_exc()
+    with suppress(Exception):
+        finish()
+    os._exit(code)
+
+
+def _act(call: Callable[[], object], output: int, seconds: float) -> NoReturn:
+    """Run the call in the child and end the process."""
+
+    def limited() -> None:
         os.write(output, b"%d\n" % _resident_bytes())
         for stream in (1, 2):
             os.dup2(output, stream)
@@ -73,14 +91,8 @@ def _act(call: Callable[[], object], output: int, seconds: float) -> None:
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, seconds)
         call()
-        code = 0
-    except SystemExit as left:
-        code = left.code if isinstance(left.code, int) else int(left.code is not None)
-    except BaseException:
-        traceback.print_exc()
-    with suppress(Exception):
-        sys.stderr.flush()
-    os._exit(code)
+
+    exit_after(limited, lambda: sys.stderr.flush(), crash_code=99)
 
 
 def _judge(status: int, text: str) -> tuple[str, str]:
