@@ -15,7 +15,7 @@ from musicvae.model import MusicVAE
 from musicvae.representation.bars import Notes, resolve_note_overlaps
 from musicvae.representation.chord_grid import quarter_chords
 from musicvae.representation.grid import STORED_STEPS_PER_QUARTER
-from musicvae.song import Part
+from musicvae.representation.templates import empty_parts
 
 MAX_SONGS, MAX_BARS = 64, 128
 
@@ -23,7 +23,7 @@ MAX_SONGS, MAX_BARS = 64, 128
 @dataclass(frozen=True, kw_only=True)
 class ChordScores:
     """Figures of chords, by set: `songs` as they are; `samples` over the chords of these songs;
-    `untold`, samples of a model that was not told the chords.
+    `unconditional`, samples of the model without chords.
 
     Chords that a song does not state are those found in its notes, which favors `songs`.
     """
@@ -56,7 +56,7 @@ def evaluate_chords(
         for name, notes in (
             ("songs", windows.batcher.input_notes(index)),
             ("samples", _sampled_notes(model, source, rng)),
-            ("untold", _sampled_notes(model, replace(source, chords=None), rng)),
+            ("unconditional", _sampled_notes(model, replace(source, chords=None), rng)),
         ):
             kept, matched = _count(model, source, notes)
             tones.setdefault(name, []).append(kept)
@@ -79,10 +79,7 @@ def _sampled_notes(model: MusicVAE, source: ModelInput, rng: np.random.Generator
 
 def _count(model: MusicVAE, source: ModelInput, notes: Notes) -> tuple[Count, Count]:
     """Return the counts of `chord_tones` and `majmin_matches` for notes in the slots of a model."""
-    parts = tuple(
-        Part.empty(part.name, part.program, part.kind == "drums") for part in model.preset.parts
-    )
-    header = replace(source.bars.header, parts=parts, chords=ChordMap.none())
+    header = replace(source.bars.header, parts=empty_parts(model.preset), chords=ChordMap.none())
     bars = replace(source.bars, header=header, notes=resolve_note_overlaps(source.bars.grid, notes))
     song = bars.at(STORED_STEPS_PER_QUARTER).to_song()
     asked = source.chords

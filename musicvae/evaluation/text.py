@@ -93,7 +93,7 @@ def _chords(evaluation: Evaluation) -> Iterable[list[Row]]:
     if chords is None:
         return
     labels = {"songs": "as they are", "samples": "samples over their chords"}
-    labels["untold"] = "samples, chords not told"
+    labels["unconditional"] = "samples without chords"
     yield [
         (f"chords of {chords.songs} songs", "chord tones", "majmin agreement"),
         *(

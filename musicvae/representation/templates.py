@@ -44,8 +44,6 @@ def empty_bars(
     much, as notation does to leave room for the pickup of a repeat. The parts have the programs of
     the training songs that `provenance` tells of, else those of the preset.
     """
-    own = [part.program for part in preset.parts]
-    programs = (provenance or {}).get("programs", own)
     numerator, denominator = meter
     full, pickup_ticks = (
         int(4 * TICKS_PER_QUARTER * length) for length in (Fraction(*meter), pickup)
@@ -54,16 +52,22 @@ def empty_bars(
     if pickup_ticks:
         length_ticks[0], length_ticks[-1] = pickup_ticks, full - pickup_ticks
     return Bars.empty(
-        tuple(
-            Part.empty(part.name, program, part.kind == "drums")
-            for part, program in zip(preset.parts, programs, strict=True)
-        ),
+        empty_parts(preset, (provenance or {}).get("programs")),
         numerator=np.full(len(length_ticks), numerator),
         denominator=np.full(len(length_ticks), denominator),
         length_ticks=length_ticks,
         qpm=np.full(len(length_ticks), preset.default_qpm),
         ticks_per_quarter=TICKS_PER_QUARTER,
         steps_per_quarter=preset.grid.steps_per_quarter,
+    )
+
+
+def empty_parts(preset: Preset, programs: Sequence[int] | None = None) -> tuple[Part, ...]:
+    """Return parts without notes for the slots of a preset, by default with its programs."""
+    own = [part.program for part in preset.parts]
+    return tuple(
+        Part.empty(part.name, program, part.kind == "drums")
+        for part, program in zip(preset.parts, own if programs is None else programs, strict=True)
     )
 
 
