@@ -20,6 +20,7 @@ from musicvae.evaluation import evaluate, format_evaluation
 from musicvae.io import read, write
 from musicvae.io.options import ReadOptions
 from musicvae.latent import file as latent_file
+from musicvae.latent import serialization
 from musicvae.networks.layers import ChordEmbedding
 from musicvae.networks.priors.flow import FlowPrior
 from musicvae.representation.bars import Bars
@@ -180,6 +181,10 @@ def test_latents_carry_the_chords_they_were_encoded_with(model: MusicVAE, tmp_pa
     assert np.array_equal(loaded.chords, encoding.chords)
     assert model.decode(loaded).n_notes == model.decode(encoding).n_notes
     assert model.decode(encoding).chords == song.chords
+    runs = serialization.to_dict(encoding)
+    runs["quarter_chords"][0][0] += 64 * len(encoding.bars) * 8  # far more than bars can hold
+    with pytest.raises(ValueError, match="wrong number of chords"):
+        serialization.from_dict(runs)
     # Found chords condition the model and are not written.
     unstated = replace(song, chords=ChordMap.none(), parts=song.parts * 3)
     assert not len(model.decode(model.encode(unstated)).chords)

@@ -9,6 +9,7 @@ import numpy as np
 
 from musicvae.arrays import Bools, Ints
 from musicvae.chords import QUALITIES
+from musicvae.config.size_limits import MAX_BAR_QUARTERS
 from musicvae.downbeats import TimeMap
 from musicvae.downbeats.time_warp import SwungBeats, TimeWarp
 from musicvae.io.limits import MAX_QUARTERS
@@ -23,8 +24,6 @@ from musicvae.swing import Swing
 MAX_STEPS_PER_QUARTER = 960
 MAX_SLOT_BARS = 1 << 26
 """Slots of all passes, times bars."""
-MAX_CHORD_QUARTERS = 1 << 26
-"""Quarters of the longest bar, times bars."""
 _MAPS: dict[str, Any] = {"tempo": TempoMap, "meter": MeterMap, "key": KeyMap, "chords": ChordMap}
 _NOTE_FIELDS = ("onset_ticks", "duration_ticks", "pitch", "velocity")
 _BAR_FIELDS = ("numerator", "denominator", "length_ticks")
@@ -267,7 +266,7 @@ def _from_chord_runs(runs: Any, n_bars: int) -> Ints:
     columns = _int_array([number for run in runs for number in run]).reshape(-1, 4)
     length = columns[:, 0]
     total = int(length.sum())
-    if (length < 1).any() or total > MAX_CHORD_QUARTERS or total % max(n_bars, 1):
+    if (length < 1).any() or total > MAX_BAR_QUARTERS * n_bars or total % max(n_bars, 1):
         raise ValueError("wrong number of chords")
     highest = np.array([11, len(QUALITIES) - 1, 11])
     if (columns[:, 1:] < UNKNOWN).any() or (columns[:, 1:] > highest).any():
