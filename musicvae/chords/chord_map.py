@@ -13,9 +13,10 @@ from musicvae.chords.chord import Chord
 from musicvae.chords.harte import format_harte
 from musicvae.chords.vocabulary import QUALITIES
 
-_INTERVALS = np.array(
+QUALITY_TONES = np.array(
     [[semitone in quality.intervals for semitone in range(12)] for quality in QUALITIES]
 )
+"""Whether each semitone above the root belongs to a quality. `(qualities, 12)`"""
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,7 +68,7 @@ class ChordMap(ArrayEq):
     def pitch_classes(self) -> Bools:
         """Return the pitch classes of each chord, with its bass. `(M, 12)`"""
         tones: Bools = np.take_along_axis(
-            _INTERVALS[self.quality],
+            QUALITY_TONES[self.quality],
             (np.arange(12) - 7 * self.root[:, None]) % 12,
             axis=1,
         )

@@ -8,9 +8,9 @@ import numpy as np
 
 from musicvae.arrays import Ints
 from musicvae.chords import QUALITIES
+from musicvae.chords.chord_map import QUALITY_TONES
 from musicvae.representation.bars import Bars, cell_index
 
-_TONES = np.array([[i in quality.intervals for i in range(12)] for quality in QUALITIES])
 _MODES = np.array(
     [1 if {4, 7} <= q.intervals else 2 if {3, 7} <= q.intervals else 0 for q in QUALITIES]
 )
@@ -44,7 +44,9 @@ def chord_tones(bars: Bars, chords: Ints) -> Count:
     note, bar, quarter = note[inside], bar[inside], quarter[inside]
     root, quality, bass = chords[bar, quarter].T
     pitch_class = notes.pitch[note] % 12
-    is_tone = _TONES[np.maximum(quality, 0), (pitch_class - root) % 12] | (pitch_class == bass)
+    is_tone = QUALITY_TONES[np.maximum(quality, 0), (pitch_class - root) % 12] | (
+        pitch_class == bass
+    )
     has_chord = quality > 0
     return Count(int((is_tone & has_chord).sum()), int(has_chord.sum()))
 

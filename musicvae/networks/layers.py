@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from musicvae.chords import QUALITIES
+from musicvae.chords.chord_map import QUALITY_TONES
 from musicvae.config.preset import Preset
 from musicvae.config.sections import ModelConfig
 from musicvae.data import Batch
@@ -348,8 +348,7 @@ class ChordEmbedding(nn.Module):
         super().__init__()
         self.n_quarters = n_quarters
         self.tones: Tensor
-        intervals = [[i in quality.intervals for i in range(12)] for quality in QUALITIES]
-        self.register_buffer("tones", torch.tensor(intervals).float(), persistent=False)
+        self.register_buffer("tones", torch.from_numpy(QUALITY_TONES).float(), persistent=False)
         self.embed = nn.Linear(n_quarters * N_CHORD_FEATURES, width, bias=False)
 
     def forward(self, chords: Tensor) -> Tensor:
